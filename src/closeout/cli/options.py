@@ -114,3 +114,8 @@ def age(context: click.Context, parameter: click.Parameter, value: str) -> float
     raise click.BadParameter(
         f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", context, parameter
     )
+
+
+def optional_age(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a duration that may be left out: a click callback."""
+    return None if value is None else age(context, parameter, value)

@@ -295,6 +295,37 @@ def unusable_answer(operation: str, problem: str = "the answer is not what was a
     )
 
 
+# --- the pages and the JSON API -----------------------------------------------------------------------
+
+
+class NotSignedIn(CloseoutError):
+    """A page or the API is asked for without a session and without a token, or with one that has ended."""
+
+    code = "not-signed-in"
+    status = 401
+
+
+class NotAllowed(CloseoutError):
+    """A visitor who may only read asks for something that an operator may do."""
+
+    code = "not-allowed"
+    status = 403
+
+
+class FormRefused(CloseoutError):
+    """A form did not come from a page of this server, or not from one of this session."""
+
+    code = "form-refused"
+    status = 403
+
+
+class CodeRefused(CloseoutError):
+    """A link of `closeout open` has expired, was used before, or was not made for this server."""
+
+    code = "link-refused"
+    status = 403
+
+
 # --- the ledger and the commands ----------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@
 that one module alone needs stands beside that module.
 """
 
+from closeout.ports.access import Credential, Credentials
 from closeout.ports.clients import (
     AwsTarget,
     ClientFactory,
@@ -59,6 +60,8 @@ __all__ = [
     "ClientFactory",
     "Clients",
     "Clock",
+    "Credential",
+    "Credentials",
     "DeliveryId",
     "DeliveryView",
     "Doubt",

@@ -9,59 +9,25 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import closeout
 from closeout.core.errors import CloseoutError
 from closeout.intake.answers import FAILED
-from closeout.intake.receiver import Receiver
-from closeout.ports import PageReader
 from closeout.server import details
 from closeout.server.asgi import App, Receive, Scope, Send, respond
-from closeout.server.bodies import Limits
-from closeout.server.guard import Ask, GuardEndpoint
+from closeout.server.guard import GuardEndpoint
 from closeout.server.health import Readiness
-from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
-from closeout.server.spool import unnamed_file
-from closeout.server.webhook import Accept, Webhook
+from closeout.server.parts import ServerParts
+from closeout.server.webhook import Webhook
 
+PAGES = frozenset(("", "login", "logout", "runs", "api"))
+"""What the paths of the pages begin with. Any other path is 404 without a page, and costs nothing."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
 FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, or send the token."}'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerParts:
-    """What the application needs.
-
-    `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and says
-    whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
-    `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
-    """
-
-    receiver: Receiver
-    accept: Accept
-    started: Callable[[Sequence[str]], None]
-    refresh: Callable[[], bool]
-    ready: Callable[[], None]
-    views: PageReader
-    link_key: bytes
-    metrics_token: str | None = None
-    guard: Ask | None = None
-    """Answers workflows that deploy previews."""
-    public_logs: bool = False
-    """Whether the log of a run on a public repository is shown."""
-    secrets: str = ""
-    """The references of the webhook secrets, for the log line of a signature that matches none."""
-    log: Log = field(default_factory=Log)
-    limits: Limits = field(default_factory=Limits)
-    spool_file: Callable[[], IO[bytes]] = unnamed_file
-    """Opens a file for a body over 1 MB that is not verified yet."""
-    clock: Callable[[], float] = time.time
 
 
 class Application:
@@ -103,7 +69,7 @@ class Application:
         """Answer and log a request that is no delivery. An internal error text is never sent."""
         route = self._routes.get(scope["path"])
         began = time.perf_counter()
-        if route is None and scope["path"].startswith(details.PATH):
+        if route is None and is_page(scope["path"], signed_in=self._parts.access is not None):
             route = self._page
         sent: list[int] = []
 
@@ -131,12 +97,9 @@ class Application:
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._pages is None:
-            from closeout.server.pages import Pages  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
+            from closeout.server.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
 
-            parts = self._parts
-            self._pages = Pages(
-                parts.views, parts.link_key, parts.clock, self._draining, public_logs=parts.public_logs
-            )
+            self._pages = compose(self._parts, self._draining)
         await self._pages(scope, receive, send)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,6 +134,12 @@ class Application:
 def create_app(parts: ServerParts) -> Application:
     """Return the application."""
     return Application(parts)
+
+
+def is_page(path: str, *, signed_in: bool) -> bool:
+    """Whether a path belongs to the pages. `signed_in`: whether there are pages for somebody with a session."""
+    first = path[1:].partition("/")[0]
+    return path.startswith(details.PATH) or (signed_in and first in PAGES)
 
 
 def may_read_metrics(scope: Scope, token: str | None) -> bool:

@@ -22,7 +22,7 @@ KEY_BYTES = 32
 KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 """Where the ledger keeps what a link is made of, so that the command line makes the same ones."""
 PATH = "/runs/"
-_SIGNATURE = re.compile(r"(signature=)[^&\s]*")
+_SECRET = re.compile(r"((?:signature|code)=)[^&\s]*")
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
@@ -35,6 +35,8 @@ class Link(NamedTuple):
     expired: bool
     query: str
     """The link's query, for further requests about the same run."""
+    whole: bool = False
+    """Whether its holder is signed in, and so may see all of the run."""
 
 
 def link(base_url: str, key: bytes, execution: str, now: float) -> str:
@@ -78,8 +80,8 @@ def line_id(text: str) -> int | None:
 
 
 def redacted(query: str) -> str:
-    """Return a query for the log without its signature, which opens the page."""
-    return _SIGNATURE.sub(r"\1[redacted]", query)
+    """Return a query for the log without what opens a page: a link's signature, or the code of a sign-in."""
+    return _SECRET.sub(r"\1[redacted]", query)
 
 
 def _sign(key: bytes, run_id: str, attempt: int, expires: int) -> str:

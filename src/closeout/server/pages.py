@@ -1,32 +1,27 @@
-"""The pages that a Details link opens: one run, live while it goes on. Nothing can be listed.
+"""The page of one run, live while it goes on: for whoever has its Details link, and for whoever is signed in.
 
-Starlette and Jinja2 are imported with the first page. Whoever has no right link gets the same answer whether or not the
-run exists.
+Whoever has no right link gets the same answer whether or not the run exists.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
 from closeout.ports import LogWindow, PageReader
 from closeout.server import details, presentation
-from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.live import LiveRuns
 from closeout.server.rendering import Renderer, Shown
+from closeout.server.site import LINK, Asked, Route
 
 
-class Pages:
-    """An ASGI application for `/runs/…`. `views` reads the ledger and is called in threads."""
+class RunPages:
+    """The routes of `/runs/ID`. `views` reads the ledger and is called in threads."""
 
     def __init__(
         self,
@@ -34,6 +29,7 @@ class Pages:
         key: bytes,
         clock: Callable[[], float],
         draining: asyncio.Event,
+        renderer: Renderer,
         *,
         public_logs: bool = False,
     ) -> None:
@@ -41,48 +37,45 @@ class Pages:
         self._key = key
         self._clock = clock
         self._public_logs = public_logs
-        self._renderer = Renderer()
-        self._live = LiveRuns(self._load, self._renderer, clock, draining)
-        routes = [
-            Route("/runs/{run_id}", self._page, methods=["GET"]),
-            Route("/runs/{run_id}/live", self._stream, methods=["GET"]),
-        ]
-        missing = {404: self._missing, 405: self._missing}
-        self._app = Starlette(routes=routes, exception_handlers=missing)
-        self._app.router.redirect_slashes = False
+        self._renderer = renderer
+        self._live = LiveRuns(self._load, renderer, clock, draining)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request below `/runs/`."""
-        await self._app(scope, receive, send)
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What this group answers."""
+        return (
+            Route("GET", "/runs/{run_id}", LINK, self._page),
+            Route("GET", "/runs/{run_id}/live", LINK, self._stream),
+        )
 
-    async def _page(self, request: Request) -> Response:
-        link = self._link(request)
+    async def _page(self, asked: Asked) -> Response:
+        link = await asyncio.to_thread(self._link, asked)
         if link is None:
-            return self._missing()
-        before = details.line_id(request.query_params.get("before", ""))
+            return self._renderer.missing()
+        before = details.line_id(asked.request.query_params.get("before", ""))
         shown = await asyncio.to_thread(self._load, link, None, before)
         if shown is None:
-            return self._missing()
+            return self._renderer.missing()
         if link.expired:
             return self._renderer.expired(shown)
-        return self._renderer.page(shown, link, self._clock(), newest=before is None)
+        return self._renderer.page(shown, link, asked.visitor, self._clock(), newest=before is None)
 
-    async def _stream(self, request: Request) -> Response:
-        link = self._link(request)
+    async def _stream(self, asked: Asked) -> Response:
+        link = await asyncio.to_thread(self._link, asked)
         if link is None or link.expired:
-            return self._missing()
-        return await self._live.response(request, link) or self._missing()
+            return self._renderer.missing()
+        return await self._live.response(asked.request, link) or self._renderer.missing()
 
-    def _link(self, request: Request) -> details.Link | None:
-        run_id = request.path_params["run_id"]
-        return details.check(self._key, run_id, request.url.query, self._clock())
-
-    def _missing(self, *_: Any) -> Response:
-        return self._renderer.notice(
-            404,
-            "There is nothing here",
-            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
-        )
+    def _link(self, asked: Asked) -> details.Link | None:
+        """Return what the visitor may see of the run: what the Details link opens, or all of it for who is signed in."""
+        run_id = asked.request.path_params["run_id"]
+        if asked.visitor is None:
+            return details.check(self._key, run_id, asked.request.url.query, self._clock())
+        given = details.line_id(asked.request.query_params.get("attempt", ""))
+        run = self._views.run(run_id, given)
+        if run is None:
+            return None
+        return details.Link(run.id, run.attempt, expired=False, query=f"attempt={run.attempt}", whole=True)
 
     def _load(self, link: details.Link, after: int | None = None, before: int | None = None) -> Shown | None:
         """Read what is shown, None if there is no such run. Called in threads.
@@ -96,7 +89,7 @@ class Pages:
             about = presentation.subject(core_payload.decode(self._views.body(run.delivery)))
         except CloseoutError:
             about = presentation.subject({})
-        whole = about.private or self._public_logs
+        whole = link.whole or about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
         window = LogWindow((), 0)
         if whole:

@@ -20,9 +20,11 @@ from closeout.engine.recorder import Finished
 from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
-from closeout.server.app import ServerParts, create_app
+from closeout.server.access import Access
+from closeout.server.app import create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
+from closeout.server.parts import ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
@@ -68,7 +70,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             clock=runtime.clock,
             late=runtime.rechecks.hurry,
         )
-        app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
+        app = create_app(replace(_parts(runtime, key, log, base), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures
         app.metrics.drill = runtime.drills.figures
 
@@ -157,7 +159,7 @@ def metrics_token(secrets: Secrets) -> str | None:
     return secrets.read(f"env:{METRICS_TOKEN}")[0] if os.environ.get(METRICS_TOKEN) else None
 
 
-def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
+def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
     return ServerParts(
         receiver=runtime.receiver,
         accept=runtime.ledger.accept_group,
@@ -167,6 +169,7 @@ def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
+        access=Access(key, runtime.ledger.credentials, runtime.clock.now, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,

@@ -17,9 +17,10 @@ from closeout.core.automation import Automation
 from closeout.intake import Receiver
 from closeout.ports import Incoming
 from closeout.server import serve
-from closeout.server.app import Application, ServerParts, create_app
+from closeout.server.app import Application, create_app
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
+from closeout.server.parts import ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.server.shared import Timers
 from closeout.testing import deliveries

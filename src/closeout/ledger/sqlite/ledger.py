@@ -23,6 +23,7 @@ from closeout.ledger.lines import JournalLines
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
 from closeout.ledger.sqlite.connection import Readers
+from closeout.ledger.sqlite.credentials import Credentials
 from closeout.ledger.sqlite.deliveries import Acceptance, delivery_row
 from closeout.ledger.sqlite.executions import Executions
 from closeout.ledger.sqlite.lock import FileLock
@@ -46,6 +47,7 @@ class Ledger(Executions):
         super().__init__(Readers(Path(path)), clock)
         self.path = Path(path)
         self.attempts = Attempts(self._writer, clock)
+        self.credentials = Credentials(self._read, self._writer, clock)
         self._lock = FileLock(self.path)
         self._lines = JournalLines(redact)
         self._log_room = threading.Semaphore(LINES_WAITING)

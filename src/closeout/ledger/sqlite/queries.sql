@@ -176,3 +176,15 @@ DELETE FROM definition WHERE id NOT IN (SELECT definition FROM run);
 
 -- name: prune_requests
 DELETE FROM request WHERE done_at < ?;
+
+-- name: add_credential
+-- A one-time code, or a token that is asked for twice, adds nothing the second time.
+INSERT INTO credential (kind, name, may, digest, code, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
+
+-- name: end_credential
+UPDATE credential SET ended_at = :now
+WHERE id = :id AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+
+-- name: forget_credentials
+DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;

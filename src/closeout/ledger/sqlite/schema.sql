@@ -144,3 +144,16 @@ CREATE TABLE step_tally (
     seconds REAL NOT NULL,
     PRIMARY KEY (automation, step)
 ) STRICT, WITHOUT ROWID;
+
+-- Sessions of browsers and tokens of programs. Of their secrets, and of the codes of links that work once, digests only.
+CREATE TABLE credential (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,                 -- session token
+    name TEXT NOT NULL,                 -- who has it
+    may TEXT NOT NULL,                  -- read act
+    digest TEXT NOT NULL UNIQUE,
+    code TEXT UNIQUE,                   -- of the link that made this session
+    made_at REAL NOT NULL,
+    expires_at REAL,
+    ended_at REAL
+) STRICT;

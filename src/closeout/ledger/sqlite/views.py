@@ -17,11 +17,12 @@ from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
+from closeout.ledger.sqlite.credentials import credentials
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
-from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
+from closeout.ports import Clock, Credential, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
 
 AT_A_TIME = 500
 """Runs whose operations are read with one statement."""
@@ -195,6 +196,10 @@ class Views:
         """Return a value that a server has kept, None if there is none."""
         rows = self._read("setting", (name,))
         return bytes(rows[0][0]) if rows else None
+
+    def credentials(self) -> list[Credential]:
+        """Return sessions and tokens, the newest first."""
+        return credentials(self._read)
 
     def paused(self) -> str | None:
         """Return who paused and why, or None."""

@@ -193,3 +193,9 @@ WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> '
 
 -- name: step_seconds
 SELECT automation, step, count, seconds FROM step_tally;
+
+-- name: credential
+SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential WHERE digest = ?;
+
+-- name: credentials
+SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential ORDER BY id DESC;

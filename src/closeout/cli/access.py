@@ -1,0 +1,204 @@
+"""`closeout open`, `closeout token`, `closeout session`: who may see a server's pages and act on them.
+
+A link is signed with the ledger's own key, so it needs no write and works as soon as the server runs. A token and the end of
+a credential are written by the ledger's one writer: the server if one runs, or else the command itself.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from closeout.cli import options, output
+from closeout.cli.commands import command, group
+from closeout.cli.confirm import who
+from closeout.cli.requests import ask
+from closeout.core.errors import LedgerInUse, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from closeout.ledger.sqlite import Ledger
+
+PATIENCE = 30.0
+"""Seconds to wait until the server has written."""
+
+
+@command("open", "closeout open", "closeout open --read-only --url https://closeout.example.com")
+@options.config
+@options.db
+@click.option("--url", metavar="BASE", help="Where the server is reached, instead of its public URL.")
+@click.option("--read-only", is_flag=True, help="Sign in to read, and not to act.")
+@options.as_json
+def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
+    """Print a link that signs you in to the server's pages.
+
+    It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
+    it, so pass it to nobody.
+    """
+    from closeout.ledger.sqlite import Views
+    from closeout.ports.access import ACT, READ
+    from closeout.server import access, details
+
+    path = options.existing_ledger(db, config)
+    views = Views(path)
+    key, base = views.setting(details.KEY_SETTING), views.setting(details.BASE_SETTING)
+    views.close()
+    if key is None or not (url or base):
+        raise Unavailable(f"No server has run on {path} yet. Start `closeout serve`, then repeat this.")
+    right = READ if read_only else ACT
+    link = access.login_link(url or (base or b"").decode(), key, who(), time.time(), right=right)
+    if as_json:
+        output.print_json({"url": link, "right": right, "expires_in_seconds": int(access.CODE_SECONDS)})
+        return
+    output.say(link)
+    output.note("It works once, within ten minutes. End its session with `closeout session revoke`.")
+
+
+@group("token", "closeout token create grafana", "closeout token list", "closeout token revoke 3")
+def token() -> None:
+    """Make, list and revoke tokens for programs that use the server's JSON API."""
+
+
+@token.command(
+    "create", examples=("closeout token create grafana", "closeout token create bot --act --expires 90d")
+)
+@click.argument("name")
+@click.option("--act", is_flag=True, help="Let it rerun, cancel, replay, clean and pause too.")
+@click.option(
+    "--expires", callback=options.optional_age, metavar="AGE", help="90d, 12h, 30m or 45s; never without it."
+)
+@options.config
+@options.db
+@options.as_json
+def create(name: str, act: bool, expires: float | None, config: Path, db: Path | None, as_json: bool) -> None:
+    """Print a new token. The ledger keeps only its digest, so it is not shown again.
+
+    Send it as `Authorization: Bearer TOKEN`. It may read everything that the ledger has; with --act it may delete by
+    rerunning.
+    """
+    from closeout.ports.access import ACT, READ, TOKEN
+    from closeout.server.access import digest
+
+    path = options.existing_ledger(db, config)
+    secret = f"closeout_{secrets.token_urlsafe(32)}"
+    values: dict[str, Any] = {
+        "name": name,
+        "right": ACT if act else READ,
+        "digest": digest(secret),
+        "expires_at": None if expires is None else time.time() + expires,
+    }
+
+    def add(ledger: Ledger) -> str:
+        ledger.credentials.add(TOKEN, **values)
+        return "done"
+
+    _written(path, "token", json.dumps(values), add)
+    if as_json:
+        output.print_json(
+            {"token": secret, "name": name, "right": values["right"], "expires_at": values["expires_at"]}
+        )
+        return
+    output.say(secret)
+    output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
+
+
+@token.command("list", examples=("closeout token list",))
+@options.config
+@options.db
+@options.as_json
+def list_tokens(config: Path, db: Path | None, as_json: bool) -> None:
+    """List tokens, the newest first."""
+    _list("token", options.existing_ledger(db, config), as_json=as_json)
+
+
+@token.command("revoke", examples=("closeout token revoke 3",))
+@click.argument("number", type=click.IntRange(1))
+@options.config
+@options.db
+def revoke_token(number: int, config: Path, db: Path | None) -> None:
+    """End a token now. NUMBER is that of `closeout token list`."""
+    _revoke("token", number, options.existing_ledger(db, config))
+
+
+@group("session", "closeout session list", "closeout session revoke 7")
+def session() -> None:
+    """List and revoke the sessions that links of `closeout open` made."""
+
+
+@session.command("list", examples=("closeout session list",))
+@options.config
+@options.db
+@options.as_json
+def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
+    """List sessions, the newest first."""
+    _list("session", options.existing_ledger(db, config), as_json=as_json)
+
+
+@session.command("revoke", examples=("closeout session revoke 7",))
+@click.argument("number", type=click.IntRange(1))
+@options.config
+@options.db
+def revoke_session(number: int, config: Path, db: Path | None) -> None:
+    """End a session now. NUMBER is that of `closeout session list`."""
+    _revoke("session", number, options.existing_ledger(db, config))
+
+
+def _list(kind: str, path: Path, *, as_json: bool) -> None:
+    from closeout.ledger.sqlite import Views
+
+    views = Views(path)
+    found = [each for each in views.credentials() if each.kind == kind]
+    views.close()
+    if as_json:
+        output.print_json([output.with_iso_times(each.to_json()) for each in found])
+        return
+    now = time.time()
+    rows = []
+    for each in found:
+        held = "yes" if each.holds(now) else "revoked" if each.ended_at else "expired"
+        rows.append(
+            (
+                str(each.id),
+                each.name,
+                each.right,
+                output.ago(each.made_at, now),
+                output.moment(each.expires_at),
+                held,
+            )
+        )
+    output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
+
+
+def _revoke(kind: str, number: int, path: Path) -> None:
+    from closeout.ledger.sqlite import Views
+
+    views = Views(path)
+    there = any(
+        each.id == number and each.kind == kind and each.holds(time.time()) for each in views.credentials()
+    )
+    views.close()
+    if not there:
+        raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
+    _written(path, "revoke", str(number), lambda ledger: str(ledger.credentials.end(number)))
+    output.say(f"The {kind} {number} has ended.")
+
+
+def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any]) -> None:
+    """Let the server write, or do it `alone` when none runs. Raises `Unavailable` when the server does not come to it."""
+    from closeout.adapters.clock import SystemClock
+    from closeout.ledger.sqlite import Ledger as LedgerFile
+    from closeout.ledger.sqlite import Requests
+
+    try:
+        with LedgerFile(path, clock=SystemClock()) as ledger:
+            alone(ledger)
+    except LedgerInUse:
+        _, outcome = ask(Requests(path), kind, target, who(), None, PATIENCE)
+        if outcome != "done":
+            said = f"the server says: {outcome}" if outcome else "the server is still working"
+            raise Unavailable(f"The {kind} was asked for; {said}.") from None
