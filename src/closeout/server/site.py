@@ -61,6 +61,7 @@ class Site:
         ]
         if access is None:
             self.routes = [route for route in self.routes if route.needs in (NOBODY, LINK)]
+        renderer.paths = {route.path for route in self.routes}
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
         ]
