@@ -11,6 +11,7 @@ from closeout.core.errors import (
     LedgerError,
     LedgerInUse,
     NotConfirmed,
+    NotifierFailed,
     SecretError,
     ServiceError,
     StoreUnavailable,
@@ -45,6 +46,7 @@ _BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
     (StoreUnavailable, UNAVAILABLE),
     (SecretError, UNAVAILABLE),
     (ServiceError, UNAVAILABLE),
+    (NotifierFailed, UNAVAILABLE),
     (Unavailable, UNAVAILABLE),
 )
 

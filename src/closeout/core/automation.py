@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from closeout.core.ids import short_digest
+
 MODES = ("apply", "dry-run")
 BASES = ("ever", "at-close")
 EXPECTATIONS = ("any", "present")
@@ -122,6 +124,15 @@ class Automation:
             value[key] = tuple(value.get(key, ()))
         value["recheck"] = tuple(value.get("recheck", RECHECK))
         return cls(**value)
+
+
+def steps_digest(definition: str) -> str:
+    """Return a digest of the steps of a canonical automation; empty if it cannot be read."""
+    try:
+        steps = json.loads(definition)["steps"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return short_digest(json.dumps(steps, sort_keys=True))
 
 
 def _without_defaults(value: dict[str, Any]) -> dict[str, Any]:
