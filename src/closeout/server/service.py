@@ -73,9 +73,10 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         app = create_app(replace(_parts(runtime, key, log, base), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures
         app.metrics.drill = runtime.drills.figures
+        app.metrics.notifiers = runtime.notifying.figures
 
         def listening(address: str) -> None:
-            runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
+            runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
             runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
             runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
@@ -86,6 +87,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
             runtime.patrols.start(lambda report: _patrolled(log, report))
             runtime.drills.start(log.line)
+            runtime.notifying.start(log.line)
 
         def draining() -> None:
             app.drain()
