@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.patrol.coverage import coverage
-from closeout.ports import RunView
+from closeout.ports import RunFilter, RunView
 from closeout.stack.patrol import BUSY, EVERYTHING
 from closeout.testing import deliveries
 from tests.aws.test_stack_commands import closeout
@@ -97,7 +97,7 @@ def without_faults(watched: World) -> Iterator[None]:
 
 def runs_of(world: World, number: int) -> list[RunView]:
     """Return the runs about a pull request."""
-    return [one for one in world.views.runs(repository=REPOSITORY) if one.number == number]
+    return world.views.runs(wanted=RunFilter(repository=REPOSITORY, number=number))
 
 
 def torn_down(world: World, number: int) -> str | None:
@@ -161,10 +161,14 @@ def test_a_person_can_have_a_delivery_replayed_that_patrol_left_alone(watched: W
     closeout(watched, "deliveries", "replay", guid, "--yes", code=4)
     watched.github.faults.clear()
     closeout(watched, "deliveries", "replay", guid, code=3)
-    assert [one for one in watched.views.runs(repository=REPOSITORY) if one.event == "push"] == []
+    assert [
+        one for one in watched.views.runs(wanted=RunFilter(repository=REPOSITORY)) if one.event == "push"
+    ] == []
     told = json.loads(closeout(watched, "deliveries", "replay", guid, "--yes", "--json"))
     assert watched.ended(str(told["outcome"]).removesuffix("-1"))["verdict"] == "success"
-    (run,) = (one for one in watched.views.runs(repository=REPOSITORY) if one.event == "push")
+    (run,) = (
+        one for one in watched.views.runs(wanted=RunFilter(repository=REPOSITORY)) if one.event == "push"
+    )
     assert (run.heard, run.automation) == ("delivery-log", "patrolled-push")
     assert json.loads(closeout(watched, "deliveries", "list", "--ignored", "--json")) == []
 

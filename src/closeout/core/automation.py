@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 MODES = ("apply", "dry-run")
@@ -102,8 +102,7 @@ class Automation:
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""
-        value = _without_defaults(asdict(self))
-        value["steps"] = [_without_defaults(step) for step in value["steps"]]
+        value = {**_stored(self), "steps": [_stored(step) for step in self.steps]}
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -124,8 +123,9 @@ class Automation:
         return cls(**value)
 
 
-def _without_defaults(value: dict[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in value.items() if key not in _ADDED or part != _ADDED[key]}
+def _stored(value: Automation | Step) -> dict[str, Any]:
+    parts = {each.name: getattr(value, each.name) for each in fields(value)}
+    return {key: part for key, part in parts.items() if key not in _ADDED or part != _ADDED[key]}
 
 
 class Current(NamedTuple):

@@ -170,6 +170,8 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
+        loaded=runtime.loaded,
+        marks=runtime.ledger.marks,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
