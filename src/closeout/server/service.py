@@ -70,7 +70,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             clock=runtime.clock,
             late=runtime.rechecks.hurry,
         )
-        app = create_app(replace(_parts(runtime, key, log, base), guard=guard.ask))
+        app = create_app(replace(parts_of(runtime, key, log, base), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures
         app.metrics.drill = runtime.drills.figures
         app.metrics.notifiers = runtime.notifying.figures
@@ -161,7 +161,8 @@ def metrics_token(secrets: Secrets) -> str | None:
     return secrets.read(f"env:{METRICS_TOKEN}")[0] if os.environ.get(METRICS_TOKEN) else None
 
 
-def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
+def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
+    """Return what the application needs of a runtime. `base` is the public URL, if it is configured."""
     return ServerParts(
         receiver=runtime.receiver,
         accept=runtime.ledger.accept_group,
@@ -173,7 +174,7 @@ def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerPa
         link_key=key,
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
-        access=Access(key, runtime.ledger.credentials, runtime.clock.now, base),
+        access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,
