@@ -37,6 +37,7 @@ from closeout.ports.durable import (
 )
 from closeout.ports.ledger import (
     Attempts,
+    DayTally,
     DeliveryId,
     DeliveryView,
     Incoming,
@@ -72,6 +73,7 @@ __all__ = [
     "Clock",
     "Credential",
     "Credentials",
+    "DayTally",
     "DeliveryFilter",
     "DeliveryId",
     "DeliveryView",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Operation, Switch
 from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DeliveryFilter, ListPage, RunFilter
@@ -160,6 +161,21 @@ class DeliveryView(NamedTuple):
         return {**self._asdict(), "heard": heard_by(self.origin), "runs": list(self.runs)}
 
 
+class DayTally(NamedTuple):
+    """What became of the closings of one day, in UTC."""
+
+    day: str
+    """`2026-03-14`."""
+    closings: int = 0
+    """Whose first run ended, and was not skipped."""
+    torn_down: int = 0
+    """Runs that deleted something and succeeded."""
+    left: int = 0
+    """Runs that failed."""
+    recovered: int = 0
+    """Of the closings those that no webhook brought: patrol found them."""
+
+
 # --- who reads ----------------------------------------------------------------------------------------------
 
 
@@ -252,6 +268,28 @@ class PageReader(RunReader, Protocol):
 
     def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
         """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
+        ...
+
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
+        """Return deliveries, the newest first; all of them without `limit`."""
+        ...
+
+    def days(self, since: float) -> Sequence[DayTally]:
+        """Return the days on which a run of a closing ended, the oldest first, from the day of `since` on."""
+        ...
+
+    def open_problems(self) -> Sequence[Problem]:
+        """Return what needs a person, the oldest first."""
+        ...
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, None if nobody did."""
+        ...
+
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
         ...
 
     def stats(self) -> Mapping[str, Any]:
