@@ -37,7 +37,6 @@ from closeout.ports.durable import (
 )
 from closeout.ports.ledger import (
     Attempts,
-    DayTally,
     DeliveryId,
     DeliveryView,
     Incoming,
@@ -54,6 +53,7 @@ from closeout.ports.ledger import (
 from closeout.ports.lists import (
     EVERY_DELIVERY,
     EVERY_RUN,
+    DayTally,
     DeliveryFilter,
     ListPage,
     RunFilter,

@@ -14,7 +14,7 @@ from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Operation, Switch
-from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DeliveryFilter, ListPage, RunFilter
+from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DayTally, DeliveryFilter, ListPage, RunFilter
 from closeout.ports.patrol import PatrolStore
 from closeout.ports.problems import ProblemStore
 
@@ -161,21 +161,6 @@ class DeliveryView(NamedTuple):
         return {**self._asdict(), "heard": heard_by(self.origin), "runs": list(self.runs)}
 
 
-class DayTally(NamedTuple):
-    """What became of the closings of one day, in UTC."""
-
-    day: str
-    """`2026-03-14`."""
-    closings: int = 0
-    """Whose first run ended, and was not skipped."""
-    torn_down: int = 0
-    """Runs that deleted something and succeeded."""
-    left: int = 0
-    """Runs that failed."""
-    recovered: int = 0
-    """Of the closings those that no webhook brought: patrol found them."""
-
-
 # --- who reads ----------------------------------------------------------------------------------------------
 
 
@@ -236,7 +221,7 @@ class LedgerReader(RunReader, Protocol):
         ...
 
 
-class PageReader(RunReader, Protocol):
+class PageReader(LedgerReader, Protocol):
     """Reads what a server's pages and metrics show."""
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
@@ -268,12 +253,6 @@ class PageReader(RunReader, Protocol):
 
     def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
         """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
-        ...
-
-    def deliveries(
-        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
-    ) -> list[DeliveryView]:
-        """Return deliveries, the newest first; all of them without `limit`."""
         ...
 
     def days(self, since: float) -> Sequence[DayTally]:
