@@ -42,6 +42,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{PATROLS}::test_a_stack_that_is_being_deleted_starts_nothing",),
     ),
     Mutant(
+        "patrol on AWS: whoever may invoke its function has an old delivery start its runs",
+        "src/closeout/wiring/recovery.py",
+        "entry, payload, frozenset())",
+        'entry, payload, frozenset(("preview-cleanup",)))',
+        ("tests/unit/wiring/test_stack_recovery.py::test_the_function_stores_it_and_a_replay_starts_it",),
+    ),
+    Mutant(
         "patrol on AWS: what was stored and not started stays so",
         WIRING,
         "            if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):",

@@ -348,6 +348,13 @@ class UsageError(CloseoutError):
     status = 400
 
 
+class BadFilter(CloseoutError):
+    """A list was asked for by a filter or a cursor that it does not take."""
+
+    code = "bad-filter"
+    status = 400
+
+
 class NotConfirmed(CloseoutError):
     """A command that could destroy was not confirmed; nothing was done."""
 

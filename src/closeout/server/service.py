@@ -169,6 +169,8 @@ def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerPa
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
+        loaded=runtime.loaded,
+        marks=runtime.ledger.marks,
         access=Access(key, runtime.ledger.credentials, runtime.clock.now, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),

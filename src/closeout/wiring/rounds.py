@@ -81,7 +81,10 @@ class Rounds:
             self._start(())
         # An audit that saw only a part says neither that there are none, nor that it is done.
         if not made.errors:
-            self.keep("orphans", {"ended_at": self._now(), "found": made.found})
+            self.keep(
+                "orphans",
+                {"ended_at": self._now(), "found": made.found, "unknown": made.unknown, "rows": made.kept},
+            )
 
     def note(self, report: Report, *, looked: bool) -> None:
         """Count what a round saw, and keep when the lists and the logs were last looked at."""

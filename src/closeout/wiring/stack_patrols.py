@@ -34,7 +34,7 @@ from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Attempts, Clock, DeliveryId, Incoming
+from closeout.ports import Attempts, Clock, DeliveryId, Incoming, RunFilter
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import known_key
 from closeout.wiring.api_intake import ApiIntake
@@ -42,6 +42,7 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
@@ -163,6 +164,16 @@ class StackPatrols:
         except CloseoutError as error:
             return self._redact(error.message)
 
+    def recover(self, guid: str) -> dict[str, str]:
+        """Store a delivery that patrol left alone, without a run; return its id as `delivery`, or why not as `error`."""
+        try:
+            going, each = self.ledger.deployed.is_removed(), named(self._marks, self._clock.now(), guid)
+            if going:
+                return {"error": GOING}
+            return {"delivery": str(take_in(self._clients.github, self._intake(self._loaded()), each))}
+        except CloseoutError as error:
+            return {"error": self._redact(error.message)}
+
     def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
         return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
 
@@ -191,11 +202,26 @@ class StackPatrols:
         )
 
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
+        intake, store = self._intake(loaded), self._store()
+        patrol = Patrol(
+            StoppableReads(self._clients, self._stopped),
+            self._marks,
+            intake,
+            loaded.automations,
+            ours=lambda url: same_webhook(url, self._webhook),
+            pause=self._pause,
+        )
+        cleaning = self._cleaning(intake.receiver, store)
+        return patrol, OrphanRounds(
+            loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact, assumes=False
+        )
+
+    def _intake(self, loaded: Loaded) -> ApiIntake:
         automations = {one.name: one for one in loaded.automations}
         receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
         attempts = store.attempts
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
-        intake = ApiIntake(
+        return ApiIntake(
             receiver,
             views,
             self._marks,
@@ -205,18 +231,6 @@ class StackPatrols:
             partial(reruns.closed_again, by=BY),
             self._clock.now,
         )
-        patrol = Patrol(
-            StoppableReads(self._clients, self._stopped),
-            self._marks,
-            intake,
-            loaded.automations,
-            ours=lambda url: same_webhook(url, self._webhook),
-            pause=self._pause,
-        )
-        cleaning = self._cleaning(receiver, store)
-        return patrol, OrphanRounds(
-            loaded, self._clients, views, self._marks, cleaning, self._redact, assumes=False
-        )
 
     def _stopped(self) -> bool:
         return self._remaining() < RESERVED
@@ -224,7 +238,7 @@ class StackPatrols:
     def _start_left(self, report: Report) -> None:
         """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused."""
         before = self._clock.now() - LEFT
-        for run in self.ledger.views.runs(state="queued"):
+        for run in self.ledger.views.runs(wanted=RunFilter(state="queued")):
             if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):
                 continue
             try:

@@ -27,6 +27,7 @@ from closeout.ledger.sqlite.credentials import Credentials
 from closeout.ledger.sqlite.deliveries import Acceptance, delivery_row
 from closeout.ledger.sqlite.executions import Executions
 from closeout.ledger.sqlite.lock import FileLock
+from closeout.ledger.sqlite.problems import Problems
 from closeout.ledger.sqlite.prune import prune
 from closeout.ledger.sqlite.sql import SQL
 from closeout.ledger.sqlite.switch import paused
@@ -48,6 +49,7 @@ class Ledger(Executions):
         self.path = Path(path)
         self.attempts = Attempts(self._writer, clock)
         self.credentials = Credentials(self._read, self._writer, clock)
+        self.problems = Problems(self._writer, self._read)
         self._lock = FileLock(self.path)
         self._lines = JournalLines(redact)
         self._log_room = threading.Semaphore(LINES_WAITING)

@@ -62,3 +62,5 @@ def _rest(connection: sqlite3.Connection, deliveries: DeliveryWriter, cutoff: fl
     deliveries.restore(deliveries.position())  # drops the ids of definitions that are gone
     connection.execute(SQL["prune_requests"], (cutoff,))
     connection.execute(SQL["prune_closings"], (closings,))
+    connection.execute(SQL["prune_problems"], (cutoff,))
+    connection.execute(SQL["prune_told"])

@@ -188,3 +188,33 @@ WHERE id = :id AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now
 
 -- name: forget_credentials
 DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
+
+-- name: open_problem
+-- One that is open keeps its beginning; one that was closed begins anew.
+INSERT INTO problem (automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login,
+    private, execution, closed_at, closed_by)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT (automation, key) DO UPDATE SET
+    since = CASE WHEN closed_at IS NULL THEN since ELSE excluded.since END,
+    kind = excluded.kind, text = excluded.text, public = excluded.public, code = excluded.code, step = excluded.step,
+    left = excluded.left, public_left = excluded.public_left, repository = excluded.repository, number = excluded.number,
+    login = excluded.login, private = excluded.private, execution = excluded.execution,
+    closed_at = excluded.closed_at, closed_by = excluded.closed_by;
+
+-- name: close_problems
+UPDATE problem SET closed_at = :at, closed_by = :by
+WHERE closed_at IS NULL AND (:automation IS NULL OR automation = :automation) AND key BETWEEN :first AND :last;
+
+-- name: closing_of_run
+SELECT d.closing FROM run r JOIN delivery d ON d.id = r.delivery WHERE r.number = ?;
+
+-- name: mark_told
+INSERT INTO told (target, automation, key, at, recovered) VALUES (?,?,?,?,?)
+ON CONFLICT (target, automation, key) DO UPDATE SET at = excluded.at, recovered = excluded.recovered;
+
+-- name: prune_problems
+-- A repair that no target was told of for so long is not told any more.
+DELETE FROM problem WHERE closed_at < ?;
+
+-- name: prune_told
+DELETE FROM told WHERE NOT EXISTS (SELECT 1 FROM problem p WHERE p.automation = told.automation AND p.key = told.key);

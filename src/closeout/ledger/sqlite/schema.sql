@@ -20,6 +20,8 @@ CREATE TABLE delivery (
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
 CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
 CREATE INDEX delivery_number ON delivery (number) WHERE number IS NOT NULL;
+CREATE INDEX delivery_event ON delivery (event);                             -- for lists, as the next one
+CREATE INDEX delivery_repository ON delivery (repository, event) WHERE repository IS NOT NULL;
 
 -- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
 CREATE TABLE body (
@@ -63,6 +65,25 @@ CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
 CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- for rechecks
+
+-- By what finished runs are found in lists: the words of their summaries, and three columns as one word each, in hex. Its
+-- rowid is `run.number`. It keeps no text and is filled when a run ends, so that it costs nothing at acceptance.
+CREATE VIRTUAL TABLE run_words USING fts5 (
+    automation, repository, verdict, summary,
+    content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 0'
+);
+CREATE TRIGGER run_finished AFTER UPDATE OF state ON run WHEN NEW.state = 'finished' AND OLD.state <> 'finished'
+BEGIN
+    INSERT INTO run_words (rowid, automation, repository, verdict, summary)
+    SELECT NEW.number, 'x' || hex(NEW.automation), 'x' || hex(d.repository), 'x' || hex(NEW.verdict), NEW.summary
+    FROM delivery d WHERE d.id = NEW.delivery;
+END;
+CREATE TRIGGER run_removed BEFORE DELETE ON run WHEN OLD.state = 'finished'
+BEGIN
+    INSERT INTO run_words (run_words, rowid, automation, repository, verdict, summary)
+    SELECT 'delete', OLD.number, 'x' || hex(OLD.automation), 'x' || hex(d.repository), 'x' || hex(OLD.verdict), OLD.summary
+    FROM delivery d WHERE d.id = OLD.delivery;
+END;
 
 -- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
 -- pruned, and its owner is itself. The trigger makes a group of deliveries fail as a duplicate does, without a read.
@@ -157,3 +178,37 @@ CREATE TABLE credential (
     expires_at REAL,
     ended_at REAL
 ) STRICT;
+
+-- What needs a person: one row for each automation and closing. A run's end writes it in the transaction of the ending.
+CREATE TABLE problem (
+    automation TEXT NOT NULL,           -- empty: it is about closeout itself
+    key TEXT NOT NULL,                  -- the closing, the run's id for another event, or what is stale
+    kind TEXT NOT NULL,                 -- failure orphans stale
+    text TEXT NOT NULL,                 -- why, in full
+    public TEXT NOT NULL,               -- why, as anybody may read it
+    since REAL NOT NULL,
+    code TEXT NOT NULL,                 -- stable code of the cause
+    step TEXT NOT NULL,
+    left TEXT NOT NULL,                 -- JSON: names of what is left
+    public_left TEXT NOT NULL,
+    repository TEXT,
+    number INTEGER,
+    login TEXT,                         -- whose pull request it is
+    private INTEGER NOT NULL,           -- 1: only members can read its repository
+    execution TEXT,                     -- the last attempt that failed
+    closed_at REAL,
+    closed_by TEXT,                     -- an execution, patrol, or reopened
+    PRIMARY KEY (automation, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX problem_open ON problem (since) WHERE closed_at IS NULL;
+
+-- What each target was last told of a problem. It is written after the message was sent.
+CREATE TABLE told (
+    target TEXT NOT NULL,               -- its reference, such as env:NAME
+    automation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at REAL NOT NULL,
+    recovered INTEGER NOT NULL,         -- 1: it was told that the problem is over
+    PRIMARY KEY (target, automation, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX told_open ON told (automation, key) WHERE recovered = 0;
