@@ -220,7 +220,7 @@ class LedgerReader(RunReader, Protocol):
         ...
 
 
-class PageReader(RunReader, Protocol):
+class PageReader(RunReader, Switch, Protocol):
     """Reads what a server's pages and metrics show."""
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:

@@ -171,6 +171,7 @@ def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerPa
         link_key=key,
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
+        problems=runtime.views.problems,
         access=Access(key, runtime.ledger.credentials, runtime.clock.now, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),

@@ -52,8 +52,15 @@ class Route(NamedTuple):
 class Site:
     """An ASGI application over groups of routes."""
 
-    def __init__(self, access: Access | None, renderer: Renderer, groups: Sequence[Sequence[Route]]) -> None:
+    def __init__(
+        self,
+        access: Access | None,
+        renderer: Renderer,
+        groups: Sequence[Sequence[Route]],
+        paused: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._access = access
+        self._paused = paused
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -91,7 +98,7 @@ class Site:
         """Find the visitor and read the form. Raises `NotSignedIn`, `NotAllowed` or `FormRefused`."""
         if self._access is None:
             return Asked(request, None, {})
-        visitor = await asyncio.to_thread(self._access.visitor, request.headers)
+        visitor = await asyncio.to_thread(self._visitor, self._access, request)
         if route.needs in (READ, ACT) and visitor is None:
             raise NotSignedIn(SIGN_IN)
         if route.needs == ACT and visitor is not None and not visitor.may_act:
@@ -104,6 +111,11 @@ class Site:
             if visitor is not None:
                 self._access.check_form(visitor, form, request.headers)
         return Asked(request, visitor, form)
+
+    def _visitor(self, access: Access, request: Request) -> Visitor | None:
+        """Find who asks, and what the bar of their page says. Called in threads."""
+        visitor = access.visitor(request.headers)
+        return visitor._replace(paused=self._paused()) if visitor is not None else None
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
