@@ -20,7 +20,7 @@ from starlette.routing import Route as StarletteRoute
 
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotSignedIn
 from closeout.ports.access import ACT, READ
-from closeout.server.access import LOGIN, SIGN_IN, Access, Visitor
+from closeout.server.access import LOGIN, SIGN_IN, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.rendering import Renderer
@@ -56,8 +56,15 @@ class Route(NamedTuple):
 class Site:
     """An ASGI application over groups of routes."""
 
-    def __init__(self, access: Access | None, renderer: Renderer, groups: Sequence[Sequence[Route]]) -> None:
+    def __init__(
+        self,
+        access: Access | None,
+        renderer: Renderer,
+        groups: Sequence[Sequence[Route]],
+        paused: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._access = access
+        self._paused = paused
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -96,7 +103,7 @@ class Site:
         if self._access is None:
             return Asked(request, None, {})
         presented = self._access.presented(request.headers)
-        visitor = await asyncio.to_thread(self._access.visitor, presented) if presented else None
+        visitor = await asyncio.to_thread(self._visitor, self._access, presented) if presented else None
         if route.needs in (READ, ACT) and visitor is None:
             raise NotSignedIn(SIGN_IN)
         if route.needs == ACT and visitor is not None and not visitor.may_act:
@@ -107,6 +114,11 @@ class Site:
         if request.method == "POST" and visitor is not None:
             self._access.check_form(visitor, form, request.headers)
         return Asked(request, visitor, form)
+
+    def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
+        """Find who asks, and what the bar of their page says. Called in threads."""
+        visitor = access.visitor(presented)
+        return visitor._replace(paused=self._paused()) if visitor is not None else None
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
