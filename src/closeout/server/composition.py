@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from closeout.server.deeds import Deeds
 from closeout.server.overview import Overview
 from closeout.server.pages import RunPages
 from closeout.server.parts import ServerParts
@@ -20,4 +21,7 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     runs = RunPages(
         parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
     )
-    return Site(parts.access, renderer, [runs.routes, Overview(renderer).routes])
+    groups = [runs.routes, Overview(renderer).routes]
+    if parts.acting is not None:
+        groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
+    return Site(parts.access, renderer, groups)

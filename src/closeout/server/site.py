@@ -106,7 +106,7 @@ class Site:
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
-        if request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
+        if is_program(request):
             body = json.dumps({"error": error.code, "message": error.message})
             return Response(body, error.status, self._renderer.headers, media_type="application/json")
         if isinstance(error, NotSignedIn) and request.method == "GET":
@@ -141,3 +141,8 @@ class Site:
 
     def _missing(self, *_: Any) -> Response:
         return self._renderer.missing()
+
+
+def is_program(request: Request) -> bool:
+    """Whether the answer is JSON: under `/api/`, and for whoever does not ask for HTML."""
+    return request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", "")
