@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from closeout.server.cleanup import Cleanup
 from closeout.server.deeds import Deeds
 from closeout.server.overview import Overview
 from closeout.server.pages import RunPages
@@ -24,4 +25,5 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     groups = [runs.routes, Overview(renderer).routes]
     if parts.acting is not None:
         groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
+        groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)
     return Site(parts.access, renderer, groups)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from closeout.config.load import Loaded
 from closeout.intake.receiver import Receiver
@@ -19,6 +19,9 @@ from closeout.server.guard import Ask
 from closeout.server.log import Log
 from closeout.server.spool import unnamed_file
 from closeout.server.webhook import Accept
+
+if TYPE_CHECKING:
+    from closeout.orphans.audit import Report, Target
 
 
 class Planning(Protocol):
@@ -38,6 +41,9 @@ class Acting:
     requests: Requests
     paused: Callable[[], str | None]
     plan: Planning
+    plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
+    """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
+    audit: Callable[[], Report]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

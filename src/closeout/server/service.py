@@ -171,15 +171,22 @@ def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerPa
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
-        acting=Acting(
-            requests=Requests(runtime.ledger.path, clock=runtime.clock),
-            paused=runtime.ledger.paused,
-            plan=Planner(runtime.loaded, runtime.clients, runtime.redactor).plan,
-        ),
+        acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
         access=Access(key, runtime.ledger.credentials, runtime.clock.now, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,
+    )
+
+
+def _acting(runtime: Runtime) -> Acting:
+    planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
+    return Acting(
+        requests=Requests(runtime.ledger.path, clock=runtime.clock),
+        paused=runtime.ledger.paused,
+        plan=planner.plan,
+        plan_cleaning=planner.plan_cleaning,
+        audit=runtime.audit,
     )

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from closeout.core import ids
 from closeout.core.errors import CloseoutError
 from closeout.core.records import NewDelivery, NewRun
+from closeout.orphans.audit import Report, Row, Target
 from closeout.ports import Ending
 from closeout.ports.access import ACT, READ, SESSION, TOKEN, Credential
 from closeout.server.access import Access, digest
@@ -117,7 +118,7 @@ class DeedStore(FakeStore):
             self.new_attempt(target, AUTOMATION.canonical(), by, key=None, queue_timeout=60.0, request=number)
         elif kind == "cancel":
             self.finish_request(number, "done" if self.ask_cancel(target, by) else "unknown or finished")
-        elif kind == "replay":
+        elif kind in ("replay", "clean"):
             self.finish_request(number, self.replays.pop(0))
         else:
             self.take_requests()
@@ -129,6 +130,7 @@ class Planned:
     def __init__(self) -> None:
         self.rows: Sequence[Mapping[str, Any]] = PLAN
         self.error: CloseoutError | None = None
+        self.report = Report((), ())
         self.ready = threading.Event()
         self.ready.set()
         self.made = 0
@@ -143,6 +145,22 @@ class Planned:
         if self.error is not None:
             raise self.error
         return self.rows
+
+    def cleaning(self, target: Target) -> Sequence[Mapping[str, Any]]:
+        """Return the plan of a run that cleans up."""
+        return self(target.automation, {})
+
+    def audit(self) -> Report:
+        """Return what the audit says."""
+        self.ready.wait(10)
+        if self.error is not None:
+            raise self.error
+        return self.report
+
+
+def orphan(number: int, resource: str) -> Row:
+    """Return an orphan of a pull request of acme/shop."""
+    return Row(None, resource, "orphan", "", "acme/shop", number, NAME, 1.0, False)
 
 
 class Form(HTMLParser):
@@ -204,6 +222,8 @@ def deeds() -> Iterator[Deeds]:
     """Serve in a thread until the block ends."""
     store, planned = DeedStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
-    acting = Acting(requests=store, paused=store.paused, plan=planned)
+    acting = Acting(
+        requests=store, paused=store.paused, plan=planned, plan_cleaning=planned.cleaning, audit=planned.audit
+    )
     with serving(store=store, access=access, acting=acting) as server:
         yield Deeds(server, store, planned)
