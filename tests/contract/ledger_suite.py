@@ -18,6 +18,7 @@ from closeout.core.runs import NO_BASE, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
+    DeliveryFilter,
     DeliveryId,
     Ending,
     LedgerReader,
@@ -25,6 +26,7 @@ from closeout.ports import (
     PageReader,
     PatrolStore,
     Requests,
+    RunFilter,
     RunView,
     ServerLedger,
     StepView,
@@ -296,8 +298,8 @@ class LedgerSuite:
             accept(bench, name)
         bench.finish(f"{run_id('c')}-1", Ending("success", "done"))
 
-        def listed(limit: int | None = None, **wanted: str) -> str:
-            return "".join(run.automation for run in bench.reader.runs(limit, **wanted))
+        def listed(limit: int | None = None, **wanted: Any) -> str:
+            return "".join(run.automation for run in bench.reader.runs(limit, RunFilter(**wanted)))
 
         assert listed() == "fedcb"
         assert listed(2) == "fe"
@@ -309,6 +311,33 @@ class LedgerSuite:
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
         assert len(bench.reader.deliveries()) == 5
 
+    def test_lists_are_narrowed_by_number_and_time(self, bench: LedgerBench) -> None:
+        """From the first moment, up to the last one and without it; several filters hold together."""
+        began = bench.clock.now()
+        for name, number, event in (
+            ("b", 17, "pull_request"),
+            ("c", 18, "pull_request"),
+            ("d", 18, "issues"),
+        ):
+            delivery = new_delivery(bench, f"guid-{name}")._replace(number=number, event=event)
+            bench.accept(delivery, [new_run(name)])
+            bench.clock.advance(1)
+
+        def runs_of(**wanted: Any) -> str:
+            return "".join(run.automation for run in bench.reader.runs(wanted=RunFilter(**wanted)))
+
+        def deliveries_of(**wanted: Any) -> str:
+            found = bench.reader.deliveries(wanted=DeliveryFilter(**wanted))
+            return "".join(one.guid.removeprefix("guid-") for one in found)
+
+        for listed in (runs_of, deliveries_of):
+            assert (listed(number=18), listed(number=19)) == ("dc", "")
+            assert (listed(since=began + 1), listed(until=began + 1)) == ("dc", "b")
+            assert listed(since=began + 1, until=began + 2) == "c"
+            assert listed(repository="acme/shop", number=18, until=began + 1.5) == "c"
+        assert (deliveries_of(event="issues"), deliveries_of(guid="guid-c")) == ("d", "c")
+        assert deliveries_of(event="issues", repository="acme/other") == ""
+
     def test_a_run_that_only_asked_for_earlier_bases_is_not_in_lists(self, bench: LedgerBench) -> None:
         """Its delivery and its id lead to it, and the list of skipped runs."""
         for name in "bcd":
@@ -318,7 +347,10 @@ class LedgerSuite:
         )
         bench.finish(f"{run_id('c')}-1", Ending("skipped", "its `if` is false"))
         assert [run.automation for run in bench.reader.runs(2)] == ["c", "b"]
-        assert [run.automation for run in bench.reader.runs(verdict="skipped")] == ["d", "c"]
+        assert [run.automation for run in bench.reader.runs(wanted=RunFilter(verdict="skipped"))] == [
+            "d",
+            "c",
+        ]
         assert bench.reader.run(run_id("d")) is not None
         assert run_id("d") in bench.reader.deliveries(1)[0].runs
 
@@ -577,6 +609,29 @@ class LedgerSuite:
 
 class ServerLedgerSuite(LedgerSuite):
     """The contract of a store behind a server."""
+
+    def test_closings_are_counted_by_day(self, bench: ServerBench) -> None:
+        """Each once with its first run that ends; how its runs ended, as often as they end."""
+        began = bench.clock.now()
+        deleted = (
+            operation("stack/plan", 1, {"changes": [CHANGE]}),
+            operation("stack/delete", 2, {"result": {}}, kind="wait"),
+        )
+        for name, origin in (("b", "github"), ("c", "closed-list"), ("d", "github")):
+            closing = None if name == "d" else f"1/{name}/2026-03-14T09:26:53Z"
+            delivery = new_delivery(bench, f"guid-{name}")._replace(closing=closing, origin=origin)
+            bench.accept(delivery, [new_run(name), new_run(f"{name}x"), new_run(f"{name}y")])
+            for one in deleted:
+                bench.save(f"{run_id(name)}-1", one)
+            bench.finish(f"{run_id(name)}-1", Ending("success", "deleted"))
+            bench.finish(f"{run_id(f'{name}x')}-1", Ending("failure", "it is left"))
+            bench.finish(f"{run_id(f'{name}y')}-1", Ending("skipped", "its `if` is false"))
+            bench.clock.advance(DAY)
+        again(bench, "bx")
+        bench.finish(f"{run_id('bx')}-2", Ending("failure", "it is left"))
+        days = bench.pages.days(began)
+        assert [day[1:] for day in days] == [(1, 1, 1, 0), (1, 1, 1, 1), (0, 0, 1, 0)]
+        assert bench.pages.days(began + DAY) == days[1:]
 
     def test_unfinished_executions_are_pending_in_order(self, bench: ServerBench) -> None:
         """By number of acceptance; the engine asks for those after the last one that it knows."""

@@ -6,11 +6,13 @@ One table, so that `--help`, the reference page and the program cannot disagree.
 from __future__ import annotations
 
 from closeout.core.errors import (
+    BadFilter,
     CloseoutError,
     GuardRefused,
     LedgerError,
     LedgerInUse,
     NotConfirmed,
+    NotifierFailed,
     SecretError,
     ServiceError,
     StoreUnavailable,
@@ -38,6 +40,7 @@ MEANINGS: tuple[tuple[int, str], ...] = (
 
 _BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
     (UsageError, USAGE),
+    (BadFilter, USAGE),
     (GuardRefused, REFUSED),
     (NotConfirmed, REFUSED),
     (LedgerInUse, UNAVAILABLE),
@@ -45,6 +48,7 @@ _BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
     (StoreUnavailable, UNAVAILABLE),
     (SecretError, UNAVAILABLE),
     (ServiceError, UNAVAILABLE),
+    (NotifierFailed, UNAVAILABLE),
     (Unavailable, UNAVAILABLE),
 )
 

@@ -55,31 +55,28 @@ def runs() -> None:
     help="Only runs of this automation.",
     shell_complete=suggestions.automations,
 )
-@click.option("--repository", metavar="OWNER/NAME", help="Only runs of this repository.")
+@options.filters
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs with this verdict.")
+@click.option(
+    "--search", metavar="WORDS", help="Only runs whose summary has all of these words; not on a stack."
+)
 @options.limit
 @options.as_json
-def list_(
-    *,
-    where: Where,
-    automation: str | None,
-    repository: str | None,
-    state: str | None,
-    verdict: str | None,
-    limit: int | None,
-    as_json: bool,
-) -> None:
-    """List runs, the newest first. --limit shortens the list.
+def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None) -> None:
+    """List runs, the newest first, each by its latest attempt. --limit shortens the list.
+
+    Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
+    duration such as 2d: two days ago. --since and --until compare when a run was accepted.
 
     With --json: [{"id", "automation", "state": "queued|running|waiting|finished", "verdict": null or
     "success|failure|cancelled|skipped", "delivery", "attempt", "heard":
     "webhook|delivery-log|closed-list|inventory|recheck", "closing": "REPOSITORY-ID/PULL-REQUEST-ID/CLOSED-AT" or null,
     "steps": [{"id", "state", "attempts"}], …}].
     """
-    found = where.views.runs(
-        limit, automation=automation, repository=repository, state=state, verdict=verdict
-    )
+    from closeout.ledger import filters
+
+    found = where.views.runs(limit, filters.run_filter(options.given(given), time.time()))
     if as_json:
         output.print_json([output.with_iso_times(run.to_json()) for run in found])
         return

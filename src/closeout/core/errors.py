@@ -348,6 +348,13 @@ class UsageError(CloseoutError):
     status = 400
 
 
+class BadFilter(CloseoutError):
+    """A list was asked for by a filter or a cursor that it does not take."""
+
+    code = "bad-filter"
+    status = 400
+
+
 class NotConfirmed(CloseoutError):
     """A command that could destroy was not confirmed; nothing was done."""
 
@@ -359,3 +366,19 @@ class Unavailable(CloseoutError):
 
     code = "unavailable"
     status = 503
+
+
+# --- messages -----------------------------------------------------------------------------------------
+
+
+class NotifierUnknown(CloseoutError):
+    """The URL of a notifier has a form that closeout does not know, or one that would act on this machine only."""
+
+    code = "notifier-unknown"
+
+
+class NotifierFailed(CloseoutError):
+    """A notifier did not take a message. Nothing is lost: it is sent again until it is taken."""
+
+    code = "notifier-failed"
+    transient = True

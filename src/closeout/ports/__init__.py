@@ -50,9 +50,20 @@ from closeout.ports.ledger import (
     ServerLedger,
     StepView,
 )
+from closeout.ports.lists import (
+    EVERY_DELIVERY,
+    EVERY_RUN,
+    DayTally,
+    DeliveryFilter,
+    ListPage,
+    RunFilter,
+)
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
+from closeout.ports.problems import ProblemReader, ProblemStore
 
 __all__ = [
+    "EVERY_DELIVERY",
+    "EVERY_RUN",
     "AcceptedRun",
     "Attempts",
     "AwsTarget",
@@ -62,6 +73,8 @@ __all__ = [
     "Clock",
     "Credential",
     "Credentials",
+    "DayTally",
+    "DeliveryFilter",
     "DeliveryId",
     "DeliveryView",
     "Doubt",
@@ -77,6 +90,7 @@ __all__ = [
     "Journal",
     "Json",
     "LedgerReader",
+    "ListPage",
     "Loaded",
     "LogLine",
     "LogWindow",
@@ -85,9 +99,12 @@ __all__ = [
     "PageReader",
     "PatrolStore",
     "Pending",
+    "ProblemReader",
+    "ProblemStore",
     "PullRequest",
     "Request",
     "Requests",
+    "RunFilter",
     "RunFunction",
     "RunReader",
     "RunRecord",

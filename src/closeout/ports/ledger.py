@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Operation, Switch
+from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DayTally, DeliveryFilter, ListPage, RunFilter
 from closeout.ports.patrol import PatrolStore
+from closeout.ports.problems import ProblemStore
 
 DeliveryId: TypeAlias = int | str
 """A number in a server's store, a name in DynamoDB."""
@@ -183,19 +186,11 @@ class RunReader(Protocol):
 class LedgerReader(RunReader, Protocol):
     """Reads what the commands show."""
 
-    def runs(
-        self,
-        limit: int | None = None,
-        *,
-        automation: str | None = None,
-        state: str | None = None,
-        verdict: str | None = None,
-        repository: str | None = None,
-    ) -> list[RunView]:
+    def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
 
-        Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless `verdict` is
-        `skipped`.
+        Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless the wanted
+        verdict is `skipped`. Raises `BadFilter` for a field by which this store cannot look.
         """
         ...
 
@@ -209,8 +204,13 @@ class LedgerReader(RunReader, Protocol):
         """Return a run's log lines with an id over `after`, in order."""
         ...
 
-    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
-        """Return deliveries, the newest first; all of them without `limit`."""
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
+        """Return deliveries, the newest first; all of them without `limit`.
+
+        Raises `BadFilter` for a field by which this store cannot look.
+        """
         ...
 
     def teardowns(self, repository: str, number: int) -> Sequence[str]:
@@ -221,8 +221,16 @@ class LedgerReader(RunReader, Protocol):
         ...
 
 
-class PageReader(RunReader, Protocol):
+class PageReader(LedgerReader, Switch, Protocol):
     """Reads what a server's pages and metrics show."""
+
+    def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
+        """Return a page of the list of runs that `LedgerReader.runs` returns. Raises `BadFilter` for a foreign cursor."""
+        ...
+
+    def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
+        """Return a page of the list of deliveries. Raises `BadFilter` for a foreign cursor."""
+        ...
 
     def log_window(
         self,
@@ -245,6 +253,22 @@ class PageReader(RunReader, Protocol):
 
     def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
         """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
+        ...
+
+    def days(self, since: float) -> Sequence[DayTally]:
+        """Return the days on which a run of a closing ended, the oldest first, from the day of `since` on."""
+        ...
+
+    def open_problems(self) -> Sequence[Problem]:
+        """Return what needs a person, the oldest first."""
+        ...
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, None if nobody did."""
+        ...
+
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
         ...
 
     def stats(self) -> Mapping[str, Any]:
@@ -322,6 +346,11 @@ class ServerLedger(Journal, Switch, PatrolStore, Protocol):
     @property
     def attempts(self) -> Attempts:
         """Further attempts and runs."""
+        ...
+
+    @property
+    def problems(self) -> ProblemStore:
+        """What needs a person, and who was told of it."""
         ...
 
     def accept_group(self, group: Sequence[Incoming]) -> None:

@@ -6,10 +6,12 @@ So tests run the same application over fakes and over a real ledger.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
+from closeout.config.load import Loaded
+from closeout.core.problems import Problem
 from closeout.intake.receiver import Receiver
 from closeout.ports import PageReader
 from closeout.server.access import Access
@@ -39,6 +41,12 @@ class ServerParts:
     metrics_token: str | None = None
     access: Access | None = None
     """Knows sessions and tokens; without it there are no pages but those of Details links."""
+    loaded: Loaded | None = None
+    """The configuration in force, for the pages that show it."""
+    problems: Callable[[], Sequence[Problem]] = tuple
+    """Reads the problems of the ledger."""
+    marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
+    """Reads what patrol and the drill kept of their last rounds, by kind."""
     guard: Ask | None = None
     """Answers workflows that deploy previews."""
     public_logs: bool = False

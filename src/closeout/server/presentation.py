@@ -142,11 +142,12 @@ class Banner:
     limit: Limit | None
 
 
-def banner(run: RunView, now: float) -> Banner:
-    """Return the banner of a run. Of one that failed in a step it leaves out that step's error, which stands below."""
+def banner(run: RunView, now: float, *, errors_below: bool = False) -> Banner:
+    """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first."""
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
-    says = (_result(run) if finished else _sleeps(run, now) or run.reason) or _standing(run)
+    result = _result(run) if errors_below else run.summary
+    says = (result if finished else _sleeps(run, now) or run.reason) or _standing(run)
     end = run.finished_at if finished else now
     took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from closeout.server import presentation
@@ -60,22 +61,24 @@ class Renderer:
         )
         environment.filters.update(
             clean=presentation.clean,
+            coded=coded,
             moment=presentation.moment,
             clock_time=presentation.clock_time,
-            prose=prose,
         )
-        style = _assets("base.css", "run.css")
-        script = _assets("run.js")
+        style = _assets("base.css", "run.css", "lists.css")
+        script, live = _assets("run.js"), _assets("live.js")
         environment.globals.update(
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704
+            live_script=Markup(live),  # noqa: S704
             favicon=favicon,
             url=self.url,
+            leads_to=lambda path: path in self.paths,
         )
         self._environment = environment
         self.paths: Collection[str] = ()
         """The routes that this server answers: links lead to no other."""
-        self.headers = _headers(style, script)
+        self.headers = _headers(style, script, live)
 
     def url(self, path: str) -> str:
         """Return the path of a page for a link, below the base path of the public URL."""
@@ -107,6 +110,21 @@ class Renderer:
         """Return a page for somebody who is signed in. `here` is the path of `NAVIGATION` that it belongs to."""
         return self.html(200, name, visitor=visitor, here=here, **values)
 
+    def followed(self, request: Request, name: str, visitor: Visitor, **values: Any) -> Response:
+        """Return a page whose block `live` an open page asks for again and again: that block alone, if it has changed.
+
+        `live.js` asks with `?part=live` and the tag of what it shows.
+        """
+        if request.query_params.get("part") != "live":
+            return self.signed_in(name, visitor, **values)
+        template = self._environment.get_template(name)
+        text = "".join(template.blocks["live"](template.new_context({"visitor": visitor, **values})))
+        tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+        headers = self.headers | {"ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(text, headers=headers)
+
     def html(
         self, status: int, name: str, *, visitor: Visitor | None = None, here: str = "", **values: Any
     ) -> Response:
@@ -115,14 +133,6 @@ class Renderer:
         text = self.fragment(name, visitor=visitor, nav=nav, here=here, **values)
         headers = self.headers if visitor is None else self.headers | FORM_HEADERS
         return HTMLResponse(text, status, headers)
-
-
-def prose(text: str) -> Markup:
-    """Return a sentence as HTML, with what stands between backticks as code."""
-    parts = re.split("`([^`\n]+)`", text)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
-    )
 
 
 def _fits(route: Sequence[str], parts: Sequence[str]) -> bool:
@@ -142,15 +152,23 @@ def favicon(tone: str) -> str:
     return "data:image/svg+xml," + quote(image, safe=" ='/:")
 
 
+def coded(text: str) -> Markup:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    parts = re.split("`([^`\n]+)`", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
 def _assets(*names: str) -> str:
     return "".join((HERE / "assets" / name).read_text("utf-8") for name in names)
 
 
-def _headers(style: str, script: str) -> dict[str, str]:
+def _headers(style: str, *scripts: str) -> dict[str, str]:
     policy = (
         "default-src 'none'",
         f"style-src '{_hash(style)}'",
-        f"script-src '{_hash(script)}'",
+        "script-src " + " ".join(f"'{_hash(script)}'" for script in scripts),
         "connect-src 'self'",
         "img-src data:",
         "base-uri 'none'",

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from closeout.ports import DeliveryView, LogLine, Operation, RunView
-from closeout.server import details, history, log_folds, presentation, step_rows
+from closeout.server import details, history, log_folds, presentation, step_rows, wording
 from closeout.server.access import Visitor
 from closeout.server.rendering import Renderer
 
@@ -97,10 +97,9 @@ def expired(renderer: Renderer, shown: Shown) -> Response:
 
 def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
     """Return the links to other pages, for somebody who is signed in."""
-    about = shown.about
-    pull_request = f"/pull-requests/{about.repository}/{about.number}"
+    pull_request = wording.pull_request_path(shown.about.repository, shown.about.number)
     return {
-        "pull_request": renderer.link(pull_request) if about.repository and about.number else None,
+        "pull_request": renderer.link(pull_request) if pull_request else None,
         "delivery": renderer.link(f"/deliveries/{shown.run.delivery}"),
     }
 
@@ -111,7 +110,7 @@ def standing(
     """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
     return {
         "run": shown.run,
-        "banner": presentation.banner(shown.run, now),
+        "banner": presentation.banner(shown.run, now, errors_below=True),
         "troubles": step_rows.troubles(shown.run, whole=shown.log),
         "rerun": _rerun(shown, visitor),
         "rerun_page": renderer.link(f"/runs/{shown.run.id}/rerun"),

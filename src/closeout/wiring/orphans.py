@@ -19,7 +19,7 @@ from closeout.orphans.audit import Audit, Busy, Report, Row, Target
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import Reader
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore
+from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, RunFilter
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -99,7 +99,9 @@ class OrphanRounds:
 
         made = repair(report, self._modes, self._limit, begun=begun, start=self._start)
         return made._replace(
-            notes=tuple(map(self._redact, made.notes)), errors=tuple(map(self._redact, made.errors))
+            notes=tuple(map(self._redact, made.notes)),
+            errors=tuple(map(self._redact, made.errors)),
+            kept=tuple({**row, "reason": self._redact(row["reason"])} for row in made.kept),
         )
 
     def _start(self, target: Target) -> tuple[bool, str]:
@@ -147,7 +149,7 @@ def _going_on(ledger: LedgerReader | None) -> Busy:
     runs = {
         (run.repository.lower(), run.number): run.id
         for state in UNFINISHED
-        for run in ledger.runs(state=state)
+        for run in ledger.runs(wanted=RunFilter(state=state))
         if run.repository is not None
     }
 

@@ -151,9 +151,20 @@ def test_an_error_stands_once_on_a_page() -> None:
         (f"one: {reason} (status not delivered: 401)", "(status not delivered: 401)"),
         ("internal error: KeyError", "internal error: KeyError"),
     ):
-        assert shown("finished", "failure", steps=(one,), summary=summary).says == says
-    assert shown("finished", "failure", summary="waited 24 h for its turn").says == "waited 24 h for its turn"
-    assert shown("finished", "success", steps=(one,), summary=f"one: {reason}").says == f"one: {reason}"
+        assert below("failure", steps=(one,), summary=summary) == says
+        assert shown("finished", "failure", steps=(one,), summary=summary).says == summary, (
+            "a list shows no error below"
+        )
+    assert below("failure", summary="waited 24 h for its turn") == "waited 24 h for its turn"
+    assert below("success", steps=(one,), summary=f"one: {reason}") == f"one: {reason}"
+
+
+def below(verdict: str, **more: Any) -> str:
+    """Return what the banner of a page says that shows errors below it."""
+    world = World()
+    run = world.run(*ids.parse_execution(world.add("a", "finished", verdict, **more)))
+    assert run is not None
+    return presentation.banner(run, NOW + 60, errors_below=True).says
 
 
 def test_time_is_told_against_its_limit() -> None:

@@ -13,11 +13,14 @@ from typing import Any
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import split_execution
+from closeout.ledger.problems import of_run
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
+from closeout.ledger.sqlite.problems import Read, settle
 from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
+from closeout.ledger.steps import has_deleted
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
 
 
@@ -70,40 +73,7 @@ class Executions:
 
         A payload that is damaged is told in `Execution.unreadable`. Raises `LedgerError` if there is no such execution.
         """
-        rows = self._read("load_execution", (number,))
-        if not rows:
-            raise LedgerError(f"execution number {number} is no longer in the ledger")
-        (
-            run_id,
-            attempt,
-            automation,
-            definition,
-            event,
-            delivery,
-            guid,
-            hook,
-            accepted_at,
-            turn,
-            form,
-            body,
-        ) = rows[0]
-        payload, lost = _payload(body, form=bool(form))
-        execution = Execution(
-            id=f"{run_id}-{attempt}",
-            run_id=run_id,
-            attempt=attempt,
-            automation=automation,
-            definition=definition,
-            event_name=event,
-            delivery=delivery,
-            guid=guid,
-            hook=hook,
-            body=payload,
-            accepted_at=accepted_at,
-            queue_expired=turn == "expired",
-            unreadable=lost,
-        )
-        return execution, [Operation(*row) for row in self._read("load_operations", (number,))]
+        return _load(self._read, number)
 
     def begin(
         self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
@@ -140,6 +110,7 @@ class Executions:
                 if ending.verdict == "success":
                     name = "tally_empty" if runs.found_nothing(ending.summary) else "tally_found"
                     connection.execute(SQL[name], (number,))
+                _end(connection, number, ending, at)
 
         self._writer().run(work)
 
@@ -188,6 +159,48 @@ class Executions:
             self._writer().run(work)
         else:
             self._writer().submit(Job(work))
+
+
+def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
+    """Return an execution with what it has recorded, by statements that `read` executes."""
+    rows = read("load_execution", (number,))
+    if not rows:
+        raise LedgerError(f"execution number {number} is no longer in the ledger")
+    run_id, attempt, automation, definition, event, delivery, guid, hook, accepted_at, turn, form, body = (
+        rows[0]
+    )
+    payload, lost = _payload(body, form=bool(form))
+    execution = Execution(
+        id=f"{run_id}-{attempt}",
+        run_id=run_id,
+        attempt=attempt,
+        automation=automation,
+        definition=definition,
+        event_name=event,
+        delivery=delivery,
+        guid=guid,
+        hook=hook,
+        body=payload,
+        accepted_at=accepted_at,
+        queue_expired=turn == "expired",
+        unreadable=lost,
+    )
+    return execution, [Operation(*row) for row in read("load_operations", (number,))]
+
+
+def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
+    """Count a run that ends among those of its day, and open or close its problem, in the transaction of its ending."""
+
+    def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return connection.execute(READ[name], values).fetchall()
+
+    execution, operations = _load(read, number)
+    (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
+    outcome = of_run(execution, operations, ending, closing, at)
+    settle(connection, outcome, at, execution.automation)
+    torn_down = ending.verdict == "success" and has_deleted(operations)
+    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
+    connection.execute(SQL["tally_day"], day)
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:

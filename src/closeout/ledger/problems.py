@@ -1,0 +1,126 @@
+"""Derive from a run's end which problem it opens or closes: the same in every store, in the transaction of the ending.
+
+Everything comes from what the run recorded, where secrets are out already. It never raises for what it finds there: a run
+must be able to end whatever its payload and its operations are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from closeout.actions.registry import builtin
+from closeout.core import problems
+from closeout.core.automation import steps_digest
+from closeout.core.commit import certainly_private
+from closeout.core.errors import CloseoutError
+from closeout.core.payload import decode
+from closeout.core.problems import Problem
+from closeout.core.runs import clip
+from closeout.ledger.steps import public, rehearsed, reopened, step_views
+from closeout.ports import Ending, Execution, Operation, StepView
+from closeout.run import visibility
+
+LONGEST = 400
+"""Characters of a reason."""
+MOST_LEFT = 10
+"""Names of what is left that are kept."""
+
+
+class Closes(NamedTuple):
+    """A run's end closes the problems of its automation with these keys."""
+
+    first: str
+    last: str
+    by: str
+
+
+def of_run(
+    execution: Execution, operations: Sequence[Operation], ending: Ending, closing: str | None, at: float
+) -> Problem | Closes | None:
+    """Return the problem that a failed run opens, or what a run closes that succeeded or met its pull request open.
+
+    A rehearsal repairs nothing; a run that somebody cancelled, or that was skipped, says nothing of what is there.
+    """
+    key = closing or execution.run_id
+    if ending.verdict == "failure":
+        return _opened(execution, operations, ending, key, at)
+    repaired = ending.verdict == "success" and not rehearsed(operations)
+    if repaired or (ending.verdict == "cancelled" and reopened(operations)):
+        by = execution.id if repaired else "reopened"
+        return Closes(*problems.closes(key), by)
+    return None
+
+
+def _opened(
+    execution: Execution, operations: Sequence[Operation], ending: Ending, key: str, at: float
+) -> Problem:
+    payload = _payload(execution)
+    pull_request = _object(payload, "pull_request")
+    steps = step_views(execution.definition, operations, verdict=ending.verdict, full=False)
+    failed = next((step for step in steps if step.state == "failure"), None)
+    left = [row for step in steps for row in step.left]
+    shown = [row for step in steps if _shows_plan(step.uses) for row in step.left]
+    return Problem(
+        automation=execution.automation,
+        key=key,
+        kind="failure",
+        text=clip(ending.summary, LONGEST),
+        public=clip(public(operations) or visibility.WITHHELD, LONGEST),
+        since=at,
+        code=_code(failed, operations),
+        step=failed.id if failed else "",
+        left=tuple(str(row.get("resource", "")) for row in left)[:MOST_LEFT],
+        public_left=tuple(visibility.named(str(row.get("resource", ""))) for row in shown)[:MOST_LEFT],
+        repository=_text(_object(payload, "repository").get("full_name")),
+        number=_number(pull_request.get("number")),
+        login=_text(_object(pull_request, "user").get("login")),
+        private=certainly_private(payload),
+        execution=execution.id,
+        basis=steps_digest(execution.definition),
+    )
+
+
+def _code(step: StepView | None, operations: Sequence[Operation]) -> str:
+    """Return the stable code of the error that a step ended in; `left` if something is left without an error."""
+    if step is None:
+        return ""
+    for operation in reversed(operations):
+        if operation.state == "error" and operation.name.startswith(f"{step.id}/"):
+            return _kind(operation.result or "")
+    return "left" if step.left else ""
+
+
+def _kind(text: str) -> str:
+    """Return the kind of a recorded error; empty if its text is damaged."""
+    try:
+        return str(json.loads(text)["kind"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _shows_plan(uses: str) -> bool:
+    """Return whether anybody may read what is left of an action's plan: own code publishes nothing."""
+    actions = builtin()
+    return uses in actions and not actions[uses].own_code
+
+
+def _payload(execution: Execution) -> Mapping[str, Any]:
+    try:
+        return decode(execution.body) if execution.body else {}
+    except CloseoutError:
+        return {}
+
+
+def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

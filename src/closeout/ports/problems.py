@@ -1,0 +1,43 @@
+"""What the program needs of a store about problems: what needs a person, and what each target was told of it.
+
+A run's end opens or closes its problem inside the store, together with the ending, so that no crash parts the two. Patrol
+and whoever watches closeout itself open and close the others here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from closeout.core.problems import Problem, Told
+
+
+class ProblemReader(Protocol):
+    """Reads problems. Every method raises `StoreUnavailable` or `LedgerError`."""
+
+    def problems(self) -> Sequence[Problem]:
+        """Return the open problems, and closed ones of which a target was told and not yet that they are over.
+
+        The oldest first.
+        """
+        ...
+
+    def told(self) -> Sequence[Told]:
+        """Return what each target was last told of these problems."""
+        ...
+
+
+class ProblemStore(ProblemReader, Protocol):
+    """Opens and closes problems, and keeps what was told. Every method raises `StoreUnavailable`."""
+
+    def open_problem(self, problem: Problem) -> None:
+        """Store a problem. One that is open keeps its `since`, and takes everything else; one that was closed begins anew."""
+        ...
+
+    def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
+        """Close the open problems of an automation, None for all, whose keys are `first` to `last`; return how many."""
+        ...
+
+    def mark_told(self, told: Iterable[Told]) -> None:
+        """Keep what a target was told, in place of what it was told before, durably and together."""
+        ...

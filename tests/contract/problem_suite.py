@@ -1,0 +1,222 @@
+"""What every store must do with problems, over the small bench of `ledger_suite`.
+
+A subclass gives a fixture `bench`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from closeout.core.automation import steps_digest
+from closeout.core.problems import Problem, Told
+from closeout.ports import Ending, ProblemStore
+from tests.contract.ledger_suite import LedgerBench, new_delivery, new_run, operation, run_id
+
+FIRST = "501001/1700017/2026-03-14T09:26:53Z"
+LATER = "501001/1700017/2026-03-15T09:26:53Z"
+OTHER = "501001/1700018/2026-03-14T09:26:53Z"
+DEFINITION = json.dumps(
+    {
+        "steps": [
+            {"id": "stack", "name": "", "uses": "aws/cloudformation-delete-stack"},
+            {"id": "own", "uses": "shell"},
+        ]
+    }
+)
+LEFT = {"resource": "stack preview-17", "reason": "DELETE_FAILED"}
+
+
+class ProblemBench(LedgerBench, Protocol):
+    """A store, with its problems."""
+
+    problems: ProblemStore
+
+
+class ProblemSuite:
+    """The contract of `ports.ProblemStore`, and of what a run's end means."""
+
+    def test_a_failed_run_opens_a_problem(self, bench: ProblemBench) -> None:
+        """It says what is left and why, whose pull request it is, and what of it anybody may read."""
+        _fail(bench, "r")
+        (problem,) = bench.problems.problems()
+        assert problem == Problem(
+            automation="teardown",
+            key=FIRST,
+            kind="failure",
+            text="stack: an output is still imported by arn:aws:x:eu-west-1:123456789012:stack",
+            public="stack: an output is still imported",
+            since=problem.since,
+            code="action-failed",
+            step="stack",
+            left=("stack preview-17", "secret thing"),
+            public_left=("stack preview-17",),
+            repository="acme/shop",
+            number=17,
+            login="ada",
+            private=False,
+            execution=f"{run_id('r')}-1",
+            basis=steps_digest(DEFINITION),
+        )
+        assert bench.clock.now() - 60 < problem.since <= bench.clock.now()
+
+    def test_a_private_repository_is_known_as_one(self, bench: ProblemBench) -> None:
+        """What the payload does not say is public."""
+        _fail(bench, "r", private=True)
+        (problem,) = bench.problems.problems()
+        assert problem.private
+        assert problem.says.endswith("123456789012:stack")
+
+    def test_a_run_of_another_event_is_its_own_problem(self, bench: ProblemBench) -> None:
+        """It has no closing, so the run's id is its key; a payload without a pull request says less."""
+        _accept(bench, "r", closing=None, body={})
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "lost"))
+        (problem,) = bench.problems.problems()
+        assert (problem.key, problem.about, problem.login) == (run_id("r"), "", None)
+        assert problem.public == "failed; how is in the run's log"
+
+    def test_a_further_attempt_that_fails_keeps_its_beginning(self, bench: ProblemBench) -> None:
+        """The problem is the same one, and says what the last attempt met."""
+        _fail(bench, "r")
+        (first,) = bench.problems.problems()
+        bench.clock.advance(60)
+        _again(bench, "r")
+        bench.finish(f"{run_id('r')}-2", Ending("failure", "another reason"))
+        (second,) = bench.problems.problems()
+        assert (second.since, second.text, second.execution) == (
+            first.since,
+            "another reason",
+            f"{run_id('r')}-2",
+        )
+
+    def test_a_successful_attempt_closes_it(self, bench: ProblemBench) -> None:
+        """A closed problem is listed only while a target believes that it is open."""
+        _fail(bench, "r")
+        bench.problems.mark_told([Told("env:A", "teardown", FIRST, 5.0, recovered=False)])
+        _again(bench, "r")
+        bench.finish(f"{run_id('r')}-2", Ending("success", "deleted stack preview-17"))
+        (problem,) = bench.problems.problems()
+        assert (problem.closed_at is not None, problem.closed_by) == (True, f"{run_id('r')}-2")
+        assert bench.problems.told() == [Told("env:A", "teardown", FIRST, 5.0, recovered=False)]
+        bench.problems.mark_told([Told("env:A", "teardown", FIRST, 6.0, recovered=True)])
+        assert list(bench.problems.problems()) == []
+        assert list(bench.problems.told()) == []
+
+    def test_what_neither_closes_nor_opens(self, bench: ProblemBench) -> None:
+        """A cancelled run, a skipped one, a rehearsal, another automation, another pull request, and an earlier closing."""
+        _fail(bench, "r", closing=LATER)
+        for attempt, ending in enumerate((Ending("cancelled", "by ada"), Ending("skipped", "`if`")), start=2):
+            _again(bench, "r")
+            bench.finish(f"{run_id('r')}-{attempt}", ending)
+        _again(bench, "r")
+        rehearsed = operation("stack/plan", 1, {"dry_run": True, "changes": []})
+        bench.save(f"{run_id('r')}-4", rehearsed)
+        bench.finish(f"{run_id('r')}-4", Ending("success", "dry run"))
+        for name, closing, automation in (
+            ("s", LATER, "other"),
+            ("t", OTHER, "teardown"),
+            ("u", FIRST, "teardown"),
+        ):
+            _accept(bench, name, closing=closing, automation=automation)
+            bench.finish(f"{run_id(name)}-1", Ending("success", "done"))
+        (problem,) = bench.problems.problems()
+        assert problem.closed_at is None
+
+    def test_a_later_closing_of_the_pull_request_closes_the_earlier_one(self, bench: ProblemBench) -> None:
+        """What both would delete has the same names."""
+        _fail(bench, "r")
+        _accept(bench, "s", closing=LATER)
+        bench.finish(f"{run_id('s')}-1", Ending("success", "done"))
+        assert list(bench.problems.problems()) == []
+
+    def test_a_run_that_met_its_pull_request_open_closes_it(self, bench: ProblemBench) -> None:
+        """Nothing is left behind by a pull request that is open."""
+        _fail(bench, "r")
+        _again(bench, "r")
+        reopened = json.dumps({"kind": "reopened", "message": "it is open again"})
+        bench.save(
+            f"{run_id('r')}-2",
+            operation("stack/delete", 1, kind="wait", state="error")._replace(result=reopened),
+        )
+        bench.finish(f"{run_id('r')}-2", Ending("cancelled", "the pull request is open again"))
+        assert list(bench.problems.problems()) == []
+
+    def test_one_that_was_closed_begins_anew(self, bench: ProblemBench) -> None:
+        """Patrol and the watch over closeout itself open and close problems of their own."""
+        stale = Problem("", "patrol", "stale", "patrol has not ended for 45 min", "", since=100.0)
+        bench.problems.open_problem(stale)
+        bench.problems.open_problem(stale._replace(since=200.0, text="for 50 min"))
+        assert list(bench.problems.problems()) == [stale._replace(text="for 50 min")]
+        assert bench.problems.close_problems("", "patrol", "patrol", 300.0, "patrol") == 1
+        assert bench.problems.close_problems("", "patrol", "patrol", 400.0, "patrol") == 0
+        assert list(bench.problems.problems()) == []
+        bench.problems.open_problem(stale._replace(since=500.0))
+        assert list(bench.problems.problems()) == [stale._replace(since=500.0)]
+
+    def test_of_all_automations(self, bench: ProblemBench) -> None:
+        """A pull request that is opened again closes the problems of its earlier closings."""
+        for automation in ("a", "b"):
+            for key in (FIRST, LATER, OTHER):
+                bench.problems.open_problem(Problem(automation, key, "failure", "x", "x", since=1.0))
+        between = "501001/1700017/2026-03-14T12:00:00Z"
+        assert bench.problems.close_problems(None, "501001/1700017/", between, 2.0, "reopened") == 2
+        open_ones = {(one.automation, one.key) for one in bench.problems.problems()}
+        assert open_ones == {(automation, key) for automation in "ab" for key in (LATER, OTHER)}
+
+    def test_what_was_told_of_an_open_problem_is_kept(self, bench: ProblemBench) -> None:
+        """By target; a problem that came back after its repair was told is known as told."""
+        told = [
+            Told("env:A", "a", FIRST, 5.0, recovered=True),
+            Told("env:B", "a", FIRST, 7.0, recovered=False),
+        ]
+        bench.problems.mark_told(told)
+        assert list(bench.problems.told()) == []
+        bench.problems.open_problem(Problem("a", FIRST, "failure", "x", "x", since=1.0))
+        assert sorted(bench.problems.told()) == told
+
+
+def _accept(
+    bench: LedgerBench,
+    name: str,
+    *,
+    closing: str | None = FIRST,
+    private: bool | None = None,
+    body: dict[str, Any] | None = None,
+    automation: str = "teardown",
+) -> None:
+    payload = body if body is not None else _payload(private)
+    delivery = new_delivery(bench, f"guid-{name}", body=json.dumps(payload).encode())
+    run = new_run(name, definition=DEFINITION)._replace(automation=automation)
+    bench.accept(delivery._replace(closing=closing), [run])
+    bench.clock.advance(1)
+
+
+def _payload(private: bool | None) -> dict[str, Any]:
+    repository: dict[str, Any] = {"id": 501001, "full_name": "acme/shop"}
+    if private is not None:
+        repository["private"] = private
+    return {"repository": repository, "pull_request": {"number": 17, "user": {"login": "ada"}}}
+
+
+def _fail(bench: LedgerBench, name: str, **options: Any) -> None:
+    """Let a run fail at its first step, with something left of it and of a script's."""
+    _accept(bench, name, **options)
+    execution = f"{run_id(name)}-1"
+    error = json.dumps({"kind": "action-failed", "message": "an output is still imported"})
+    secret = {"resource": "secret thing", "reason": "x"}
+    recorded = (
+        operation("stack/delete", 1, kind="wait", state="error")._replace(result=error),
+        operation("stack/end", 2, {"state": "failure", "summary": "failed", "left": [LEFT]}),
+        operation("own/end", 3, {"state": "success", "summary": "done", "left": [secret]}),
+        operation("final", 4, {"sent": True, "public": "stack: an output is still imported"}),
+    )
+    for one in recorded:
+        bench.save(execution, one)
+    bench.finish(
+        execution,
+        Ending("failure", "stack: an output is still imported by arn:aws:x:eu-west-1:123456789012:stack"),
+    )
+
+
+def _again(bench: LedgerBench, name: str) -> None:
+    bench.attempts.new_attempt(run_id(name), DEFINITION, "ada", key=None, queue_timeout=3600.0)

@@ -1,0 +1,79 @@
+"""Problems in memory: the smallest `ports.ProblemStore`, for tests that need no disk.
+
+`tests/contract/test_problems.py` runs the suite of every store over it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from closeout.core.problems import Problem, Told
+from closeout.ledger.problems import Closes
+
+
+class MemoryProblems:
+    """A `ports.ProblemStore` over two dicts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._problems: dict[tuple[str, str], Problem] = {}
+        self._told: dict[tuple[str, str, str], Told] = {}
+
+    def problems(self) -> list[Problem]:
+        """Return the open problems, and closed ones that a target believes to be open."""
+        with self._lock:
+            believed = {(one.automation, one.key) for one in self._told.values() if not one.recovered}
+            found = [one for of, one in self._problems.items() if one.closed_at is None or of in believed]
+        return sorted(found, key=lambda one: (one.since, one.automation, one.key))
+
+    def told(self) -> list[Told]:
+        """Return what was told of them."""
+        with self._lock:
+            shown = {(one.automation, one.key) for one in self._problems.values() if one.closed_at is None}
+            return [
+                one
+                for one in self._told.values()
+                if (one.automation, one.key) in self._problems
+                and (not one.recovered or (one.automation, one.key) in shown)
+            ]
+
+    def open_problem(self, problem: Problem) -> None:
+        """Store a problem."""
+        with self._lock:
+            before = self._problems.get((problem.automation, problem.key))
+            since = before.since if before and before.closed_at is None else problem.since
+            self._problems[problem.automation, problem.key] = problem._replace(since=since)
+
+    def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
+        """Close open problems."""
+        with self._lock:
+            found = [
+                of
+                for of, one in self._problems.items()
+                if one.closed_at is None and automation in (None, one.automation) and first <= one.key <= last
+            ]
+            self._problems |= {of: self._problems[of]._replace(closed_at=at, closed_by=by) for of in found}
+        return len(found)
+
+    def mark_told(self, told: Iterable[Told]) -> None:
+        """Keep what was told."""
+        with self._lock:
+            self._told |= {(one.target, one.automation, one.key): one for one in told}
+
+    def settle(self, outcome: Problem | Closes | None, automation: str, at: float) -> None:
+        """Keep what a run's end means."""
+        if isinstance(outcome, Problem):
+            self.open_problem(outcome)
+        elif outcome is not None:
+            self.close_problems(automation, outcome.first, outcome.last, at, outcome.by)
+
+    def prune(self, cutoff: float) -> None:
+        """Forget problems that were closed before then."""
+        with self._lock:
+            self._problems = {
+                of: one
+                for of, one in self._problems.items()
+                if one.closed_at is None or one.closed_at >= cutoff
+            }
+            self._told = {of: one for of, one in self._told.items() if of[1:] in self._problems}
