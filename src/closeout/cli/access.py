@@ -28,10 +28,26 @@ PATIENCE = 30.0
 """Seconds to wait until the server has written."""
 
 
+def _base(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    """Check a base URL."""
+    from closeout.core.errors import InputError
+    from closeout.core.url import parse_base
+
+    try:
+        return None if given is None else str(parse_base(given))
+    except InputError as error:
+        raise click.BadParameter(f"{error.message[:1].upper()}{error.message[1:]}.") from None
+
+
 @command("open", "closeout open", "closeout open --read-only --url https://closeout.example.com")
 @options.config
 @options.db
-@click.option("--url", metavar="BASE", help="Where the server is reached, instead of its public URL.")
+@click.option(
+    "--url",
+    metavar="BASE",
+    callback=_base,
+    help="Where your browser reaches the server, instead of the address that it knows.",
+)
 @click.option("--read-only", is_flag=True, help="Sign in to read, and not to act.")
 @options.as_json
 def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
@@ -40,23 +56,37 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
     It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
     it, so pass it to nobody.
     """
-    from closeout.ledger.sqlite import Views
+    from closeout.ledger.sqlite import Requests, Views
     from closeout.ports.access import ACT, READ
     from closeout.server import access, details
 
     path = options.existing_ledger(db, config)
     views = Views(path)
-    key, base = views.setting(details.KEY_SETTING), views.setting(details.BASE_SETTING)
+    key = views.setting(details.KEY_SETTING)
+    base = (
+        url or (views.setting(details.PAGES_SETTING) or views.setting(details.BASE_SETTING) or b"").decode()
+    )
     views.close()
-    if key is None or not (url or base):
+    if key is None or not base:
         raise Unavailable(f"No server has run on {path} yet. Start `closeout serve`, then repeat this.")
     right = READ if read_only else ACT
-    link = access.login_link(url or (base or b"").decode(), key, who(), time.time(), right=right)
+    link = access.login_link(base, key, who(), time.time(), right=right)
+    running = Requests(path).server_running()
     if as_json:
-        output.print_json({"url": link, "right": right, "expires_in_seconds": int(access.CODE_SECONDS)})
+        seconds = int(access.CODE_SECONDS)
+        output.print_json(
+            {"url": link, "right": right, "expires_in_seconds": seconds, "server_running": running}
+        )
         return
     output.say(link)
     output.note("It works once, within ten minutes. End its session with `closeout session revoke`.")
+    if not running:
+        output.note("No server is running on this ledger: start `closeout serve` before you open the link.")
+    if not access.keeps_sessions(base):
+        output.note(
+            "Browsers keep no session at this address: over HTTP only at 127.0.0.1. Give --url where it is reached over"
+            " HTTPS, or through an SSH tunnel."
+        )
 
 
 @group("token", "closeout token create grafana", "closeout token list", "closeout token revoke 3")

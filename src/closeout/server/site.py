@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as StarletteRoute
 
-from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotSignedIn
+from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
 from closeout.ports.access import ACT, READ
 from closeout.server.access import LOGIN, SIGN_IN, Access, Visitor
 from closeout.server.asgi import Receive, Scope, Send
@@ -143,7 +143,9 @@ class Site:
         headers = self._renderer.headers | {"Set-Cookie": cookie}
         return RedirectResponse(self._renderer.url(LOGIN), 303, headers)
 
-    def _missing(self, *_: Any) -> Response:
+    def _missing(self, request: Request, _: Any) -> Response:
+        if request.scope["path"].startswith(API):
+            return self._refusal(request, NotFound("There is nothing at this path."))
         return self._renderer.missing()
 
 

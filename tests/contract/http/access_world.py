@@ -10,10 +10,12 @@ import http.client
 import io
 import re
 import secrets
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -24,7 +26,7 @@ from closeout.core.ids import execution_id
 from closeout.core.ids import run_id as id_of
 from closeout.core.redact import Redactor
 from closeout.ports.access import ACT, READ, SESSION, TOKEN
-from closeout.server import access, details
+from closeout.server import access, details, serve
 from closeout.server.app import create_app
 from closeout.server.composition import compose
 from closeout.server.log import Log
@@ -69,6 +71,11 @@ class Guest(NamedTuple):
     """Whether a form of theirs came from their own page."""
 
 
+def path_of(route: Route) -> str:
+    """Return a path of a route, with something of the ledger in each parameter that can name it."""
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: PARAMETERS.get(found[1], "1"), route.path)
+
+
 class Case(NamedTuple):
     """One answer."""
 
@@ -80,12 +87,20 @@ class Case(NamedTuple):
 class Walk:
     """A server that listens, its runtime, and one kept connection to it."""
 
-    def __init__(self, server: Running, runtime: Runtime, known: access.Access, routes: list[Route]) -> None:
+    def __init__(
+        self,
+        server: Running,
+        runtime: Runtime,
+        known: access.Access,
+        routes: list[Route],
+        pages: socket.socket | None = None,
+    ) -> None:
         self.server = server
         self.runtime = runtime
         self.access = known
         self.routes = routes
-        self._connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+        self.port: int = pages.getsockname()[1] if pages else server.port
+        self._connection = http.client.HTTPConnection(server.host, self.port, timeout=30)
         self._watch = sqlite3.connect(runtime.ledger.path)
 
     def version(self) -> int:
@@ -111,7 +126,7 @@ class Walk:
 
     def ask(self, route: Route, guest: Guest, *, html: bool) -> Case:
         """Ask for a route as a guest."""
-        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: PARAMETERS.get(found[1], "1"), route.path)
+        path = path_of(route)
         if guest.link:
             path += "?" + LINKS[guest.link]
         accept = "text/html,application/xhtml+xml,*/*;q=0.8" if html else "application/json"
@@ -141,8 +156,11 @@ class Walk:
 
 
 @contextmanager
-def walking(folder: Path, base: str | None = None) -> Iterator[Walk]:
-    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run."""
+def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> Iterator[Walk]:
+    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run.
+
+    With `apart` the pages have an address of their own, which `Walk.send` asks, and `Walk.server` is the webhook's.
+    """
     (folder / "closeout.yaml").write_text(CONFIG, "utf-8")
     (folder / "webhook.secret").write_text("a-secret-for-tests\n", "utf-8")
     (folder / "webhook.secret").chmod(0o600)
@@ -163,9 +181,11 @@ def walking(folder: Path, base: str | None = None) -> Iterator[Walk]:
         parts = parts_of(runtime, KEY, Log(stream=io.StringIO()), base)
         assert parts.access is not None
         routes = compose(parts, asyncio.Event()).routes
+        pages = serve.bind("127.0.0.1", 0) if apart else None
+        app = create_app(replace(parts, pages_apart=apart))
         with (
-            listening(create_app(parts)) as server,
-            closing(Walk(server, runtime, parts.access, routes)) as walk,
+            listening(app, pages=pages) as server,
+            closing(Walk(server, runtime, parts.access, routes, pages)) as walk,
         ):
             yield walk
     finally:
