@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from closeout.cli import options, output
+from closeout.cli import options, output, suggestions
 from closeout.cli.commands import command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import ask
@@ -23,6 +23,7 @@ from closeout.core.errors import LedgerInUse, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from closeout.ledger.sqlite import Ledger
+    from closeout.ports import Credential
 
 PATIENCE = 30.0
 """Seconds to wait until the server has written."""
@@ -127,6 +128,7 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         ledger.credentials.add(TOKEN, **values)
         return "done"
 
+    others = [str(each.id) for each in _holding("token", path) if each.name == name]
     _written(path, "token", json.dumps(values), add)
     if as_json:
         output.print_json(
@@ -135,6 +137,10 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         return
     output.say(secret)
     output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
+    if others:
+        output.note(
+            f"Another token of this name holds: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
+        )
 
 
 @token.command("list", examples=("closeout token list",))
@@ -147,7 +153,7 @@ def list_tokens(config: Path, db: Path | None, as_json: bool) -> None:
 
 
 @token.command("revoke", examples=("closeout token revoke 3",))
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.tokens)
 @options.config
 @options.db
 def revoke_token(number: int, config: Path, db: Path | None) -> None:
@@ -170,7 +176,7 @@ def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
 
 
 @session.command("revoke", examples=("closeout session revoke 7",))
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.sessions)
 @options.config
 @options.db
 def revoke_session(number: int, config: Path, db: Path | None) -> None:
@@ -220,15 +226,18 @@ def _list(kind: str, path: Path, *, as_json: bool) -> None:
     output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
 
 
-def _revoke(kind: str, number: int, path: Path) -> None:
+def _holding(kind: str, path: Path) -> list[Credential]:
+    """Return the sessions or the tokens that hold."""
     from closeout.ledger.sqlite import Views
 
     views = Views(path)
-    there = any(
-        each.id == number and each.kind == kind and each.holds(time.time()) for each in views.credentials()
-    )
+    found = [each for each in views.credentials() if each.kind == kind and each.holds(time.time())]
     views.close()
-    if not there:
+    return found
+
+
+def _revoke(kind: str, number: int, path: Path) -> None:
+    if not any(each.id == number for each in _holding(kind, path)):
         raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
     _written(path, "revoke", str(number), lambda ledger: str(ledger.credentials.end(number)))
     output.say(f"The {kind} {number} has ended.")
