@@ -21,7 +21,6 @@ from closeout.testing.durable import FakeClock
 from tests.memory_credentials import MemoryCredentials
 from tests.upgrade import write_ledger
 
-
 ROWS = Path(__file__).parents[1] / "acceptance" / "ledger_of_schema_2.sql"
 
 
