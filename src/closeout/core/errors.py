@@ -319,6 +319,13 @@ class FormRefused(CloseoutError):
     status = 403
 
 
+class ChangedMeanwhile(CloseoutError):
+    """What a visitor asks for does not fit any more: a run has finished, a plan is another one, nothing is paused."""
+
+    code = "changed-meanwhile"
+    status = 409
+
+
 class CodeRefused(CloseoutError):
     """A link of `closeout open` has expired, was used before, or was not made for this server."""
 
@@ -366,3 +373,19 @@ class Unavailable(CloseoutError):
 
     code = "unavailable"
     status = 503
+
+
+# --- messages -----------------------------------------------------------------------------------------
+
+
+class NotifierUnknown(CloseoutError):
+    """The URL of a notifier has a form that closeout does not know, or one that would act on this machine only."""
+
+    code = "notifier-unknown"
+
+
+class NotifierFailed(CloseoutError):
+    """A notifier did not take a message. Nothing is lost: it is sent again until it is taken."""
+
+    code = "notifier-failed"
+    transient = True

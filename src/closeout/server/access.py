@@ -53,6 +53,8 @@ class Visitor(NamedTuple):
     """Of the credential."""
     form_token: str | None
     """What each form of this session carries. None for a bearer token, which no foreign page can make a browser send."""
+    paused: str | None = None
+    """Who paused destructive calls, and why: every page of a visitor says it."""
 
     @property
     def may_act(self) -> bool:
@@ -74,6 +76,7 @@ class Access:
         self._store = store
         self._clock = clock
         self._base = urlsplit(base_url or "")
+        self.base_url = self._base.geturl()
         self.base_path = self._base.path.rstrip("/")
 
     def presented(self, headers: Mapping[str, str]) -> Presented | None:

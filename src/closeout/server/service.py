@@ -18,6 +18,7 @@ from closeout.config.load import load
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine.recorder import Finished
+from closeout.ledger.sqlite import Requests
 from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
@@ -25,9 +26,10 @@ from closeout.server.access import Access
 from closeout.server.app import create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
-from closeout.server.parts import ServerParts
+from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
+from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 from closeout.wiring.workflow_guard import WorkflowGuard
 
@@ -79,9 +81,10 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         app = create_app(replace(parts, guard=guard.ask, pages_apart=pages is not None))
         app.metrics.patrol = runtime.patrols.figures
         app.metrics.drill = runtime.drills.figures
+        app.metrics.notifiers = runtime.notifying.figures
 
         def listening(address: str) -> None:
-            runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
+            runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
             runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
             own = serve.base_address(pages, wildcard=False) if pages else None
@@ -96,6 +99,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
             runtime.patrols.start(lambda report: _patrolled(log, report))
             runtime.drills.start(log.line)
+            runtime.notifying.start(log.line)
 
         def draining() -> None:
             app.drain()
@@ -182,10 +186,23 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
+        acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
+        problems=runtime.views.problems,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,
+    )
+
+
+def _acting(runtime: Runtime) -> Acting:
+    planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
+    return Acting(
+        requests=Requests(runtime.ledger.path, clock=runtime.clock),
+        paused=runtime.ledger.paused,
+        plan=planner.plan,
+        plan_cleaning=planner.plan_cleaning,
+        audit=runtime.audit,
     )

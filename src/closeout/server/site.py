@@ -20,7 +20,7 @@ from starlette.routing import Route as StarletteRoute
 
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
 from closeout.ports.access import ACT, READ
-from closeout.server.access import LOGIN, SIGN_IN, Access, Visitor
+from closeout.server.access import LOGIN, SIGN_IN, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.rendering import Renderer
@@ -56,8 +56,15 @@ class Route(NamedTuple):
 class Site:
     """An ASGI application over groups of routes."""
 
-    def __init__(self, access: Access | None, renderer: Renderer, groups: Sequence[Sequence[Route]]) -> None:
+    def __init__(
+        self,
+        access: Access | None,
+        renderer: Renderer,
+        groups: Sequence[Sequence[Route]],
+        paused: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._access = access
+        self._paused = paused
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -65,6 +72,7 @@ class Site:
         ]
         if access is None:
             self.routes = [route for route in self.routes if route.needs in (NOBODY, LINK)]
+        renderer.paths = {route.path for route in self.routes}
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
         ]
@@ -95,7 +103,7 @@ class Site:
         if self._access is None:
             return Asked(request, None, {})
         presented = self._access.presented(request.headers)
-        visitor = await asyncio.to_thread(self._access.visitor, presented) if presented else None
+        visitor = await asyncio.to_thread(self._visitor, self._access, presented) if presented else None
         if route.needs in (READ, ACT) and visitor is None:
             raise NotSignedIn(SIGN_IN)
         if route.needs == ACT and visitor is not None and not visitor.may_act:
@@ -107,10 +115,14 @@ class Site:
             self._access.check_form(visitor, form, request.headers)
         return Asked(request, visitor, form)
 
+    def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
+        """Find who asks, and what the bar of their page says. Called in threads."""
+        visitor = access.visitor(presented)
+        return visitor._replace(paused=self._paused()) if visitor is not None else None
+
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
-        path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
-        if path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
+        if is_program(request):
             body = json.dumps({"error": error.code, "message": error.message})
             headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
             return Response(body, error.status, headers, media_type="application/json")
@@ -159,3 +171,9 @@ async def _form(request: Request) -> dict[str, str]:
     if body and kind != FORM:
         raise FormRefused(f"Send the fields as {FORM}.")
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def is_program(request: Request) -> bool:
+    """Whether the answer is JSON: under `/api/`, and for whoever does not ask for HTML."""
+    path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
+    return path.startswith(API) or "text/html" not in request.headers.get("accept", "")
