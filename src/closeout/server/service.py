@@ -68,17 +68,8 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     )
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
-        guard = WorkflowGuard(
-            lambda: loaded.automations,
-            runtime.clients,
-            runtime.views.teardowns,
-            api_url=setting_value(loaded.settings.api_url, "github.api-url"),
-            audience=lambda: runtime.base or "",
-            clock=runtime.clock,
-            late=runtime.rechecks.hurry,
-        )
         parts = parts_of(runtime, key, log, None if pages else base)
-        app = create_app(replace(parts, guard=guard.ask, pages_apart=pages is not None))
+        app = create_app(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
         app.metrics.patrol = runtime.patrols.figures
         app.metrics.drill = runtime.drills.figures
         app.metrics.notifiers = runtime.notifying.figures
@@ -87,11 +78,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
             runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
-            own = serve.base_address(pages, wildcard=False) if pages else None
-            runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
-            runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base or address).encode())
-            if own:
-                log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
+            _remember(runtime, base or address, pages, log)
             for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
             open_runs = runtime.start()
@@ -113,6 +100,28 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
         runtime.close(0.0)
+
+
+def _guard(runtime: Runtime) -> WorkflowGuard:
+    """Return what answers workflows that deploy previews."""
+    return WorkflowGuard(
+        lambda: runtime.loaded.automations,
+        runtime.clients,
+        runtime.views.teardowns,
+        api_url=setting_value(runtime.loaded.settings.api_url, "github.api-url"),
+        audience=lambda: runtime.base or "",
+        clock=runtime.clock,
+        late=runtime.rechecks.hurry,
+    )
+
+
+def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log) -> None:
+    """Write for the command line what links begin with: those of runs with `base`, those to sign in with the pages' own."""
+    own = serve.base_address(pages, wildcard=False) if pages else None
+    runtime.ledger.replace_setting(details.BASE_SETTING, base.encode())
+    runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base).encode())
+    if own:
+        log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
 
 
 def look_for_garbage_less() -> None:

@@ -12,6 +12,7 @@ import re
 import secrets
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -36,6 +37,7 @@ from closeout.testing import deliveries
 from closeout.wiring.runtime import Runtime, open_runtime
 from tests.contract.http.serving import KEY, Answer, Running, listening
 from tests.unit.ledger.sqlite.conftest import delivery, new_run
+from tests.until import until
 
 CONFIG = """\
 version: 1
@@ -46,7 +48,7 @@ AUTOMATION = "canary-cleanup"
 RUN, OTHER = id_of("g1", AUTOMATION), id_of("g2", AUTOMATION)
 SECRETS_OF_THE_LEDGER = ("canary", "acme/shop", RUN)
 """Words that only somebody who may read the ledger sees."""
-PARAMETERS = {"run_id": RUN, "owner": "acme", "repo": "shop", "repository": "shop"}
+PARAMETERS = {"run_id": RUN, "owner": "acme", "repo": "shop", "repository": "shop", "number": "17"}
 """Of paths; any other is 1."""
 LINKS = {
     "": "",
@@ -73,7 +75,8 @@ class Guest(NamedTuple):
 
 def path_of(route: Route) -> str:
     """Return a path of a route, with something of the ledger in each parameter that can name it."""
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: PARAMETERS.get(found[1], "1"), route.path)
+    known = {**PARAMETERS, **({"id": RUN} if route.path.startswith("/runs/") else {})}
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: known.get(found[1], "1"), route.path)
 
 
 class Case(NamedTuple):
@@ -93,12 +96,14 @@ class Walk:
         runtime: Runtime,
         known: access.Access,
         routes: list[Route],
+        log: io.StringIO,
         pages: socket.socket | None = None,
     ) -> None:
         self.server = server
         self.runtime = runtime
         self.access = known
         self.routes = routes
+        self.log = log
         self.port: int = pages.getsockname()[1] if pages else server.port
         self._connection = http.client.HTTPConnection(server.host, self.port, timeout=30)
         self._watch = sqlite3.connect(runtime.ledger.path)
@@ -107,6 +112,10 @@ class Walk:
         """Return a number that changes with every commit to the ledger."""
         found: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
         return found
+
+    def settle(self) -> None:
+        """Wait until no request is open."""
+        until("the requests' end", lambda: not self.runtime.ledger.take_requests())
 
     def credential(self, kind: str, right: str, *, expires_in: float = 3600.0, ended: bool = False) -> str:
         """Add a session or a token; return its secret."""
@@ -156,8 +165,27 @@ class Walk:
 
 
 @contextmanager
+def carrying(runtime: Runtime) -> Iterator[None]:
+    """Finish every request while the block runs, in place of the engine."""
+    ended = threading.Event()
+
+    def carry() -> None:
+        while not ended.wait(0.01):
+            for request in runtime.ledger.take_requests():
+                runtime.ledger.finish_request(request.id, "done")
+
+    thread = threading.Thread(target=carry)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(10)
+
+
+@contextmanager
 def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> Iterator[Walk]:
-    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run.
+    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run: requests are `done` at once.
 
     With `apart` the pages have an address of their own, which `Walk.send` asks, and `Walk.server` is the webhook's.
     """
@@ -178,14 +206,16 @@ def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> It
         ledger.setting(details.KEY_SETTING, lambda: KEY)
         body = deliveries.encode(deliveries.pull_request(title="canary"))
         ledger.accept_wait(delivery(body=body), [new_run(RUN, AUTOMATION)])
-        parts = parts_of(runtime, KEY, Log(stream=io.StringIO()), base)
+        log = io.StringIO()
+        parts = parts_of(runtime, KEY, Log(stream=log, hold_seconds=0.0), base)
         assert parts.access is not None
         routes = compose(parts, asyncio.Event()).routes
         pages = serve.bind("127.0.0.1", 0) if apart else None
         app = create_app(replace(parts, pages_apart=apart))
         with (
+            carrying(runtime),
             listening(app, pages=pages) as server,
-            closing(Walk(server, runtime, parts.access, routes, pages)) as walk,
+            closing(Walk(server, runtime, parts.access, routes, log, pages)) as walk,
         ):
             yield walk
     finally:
