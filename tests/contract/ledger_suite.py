@@ -722,7 +722,7 @@ class ServerLedgerSuite(LedgerSuite):
             bench.write(f"{run_id('s')}-1", None, "another run's")
         whole = bench.reader.logs(run_id("r"))
 
-        def window(**where: int | None) -> Any:
+        def window(**where: Any) -> Any:
             found = bench.pages.log_window(run_id("r"), 1, limit=10, characters=1_000, **where)
             assert len(found.lines) <= 10
             lengths = [len(line.text) for line in found.lines]
@@ -749,7 +749,7 @@ class ServerLedgerSuite(LedgerSuite):
         for text in ("AccessDenied: a", "fine", "100% accessdenied_b", "accessXdenied"):
             bench.write(f"{run_id('r')}-1", "stack", text)
 
-        def found(search: str, **where: int | None) -> Any:
+        def found(search: str, **where: Any) -> Any:
             window = bench.pages.log_window(run_id("r"), 1, search=search, limit=1, characters=1_000, **where)
             return [line.text for line in window.lines], window.left_out
 

@@ -22,7 +22,7 @@ from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
 from closeout.server.parts import ServerParts
 from closeout.server.webhook import Webhook
 
-PAGES = frozenset(("", "login", "logout", "runs", "api"))
+PAGES = frozenset(("", "login", "logout", "runs", "pull-requests", "api"))
 """What the paths of the pages begin with. Any other path is 404 without a page, and costs nothing."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""

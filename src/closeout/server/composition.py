@@ -11,6 +11,7 @@ from closeout.server.overview import Overview
 from closeout.server.pages import RunPages
 from closeout.server.parts import ServerParts
 from closeout.server.rendering import Renderer
+from closeout.server.run_lists import RunLists
 from closeout.server.site import Site
 
 
@@ -20,4 +21,5 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     runs = RunPages(
         parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
     )
-    return Site(parts.access, renderer, [runs.routes, Overview(renderer).routes])
+    groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
+    return Site(parts.access, renderer, groups, parts.views.paused)

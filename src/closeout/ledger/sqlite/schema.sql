@@ -208,6 +208,7 @@ CREATE TABLE problem (
     login TEXT,                         -- whose pull request it is
     private INTEGER NOT NULL,           -- 1: only members can read its repository
     execution TEXT,                     -- the last attempt that failed
+    basis TEXT NOT NULL,                -- digest of the steps that it is about
     closed_at REAL,
     closed_by TEXT,                     -- an execution, patrol, or reopened
     PRIMARY KEY (automation, key)
