@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from closeout.server.api import Api
 from closeout.server.overview import Overview
 from closeout.server.pages import RunPages
 from closeout.server.parts import ServerParts
@@ -21,5 +22,10 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     runs = RunPages(
         parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
     )
-    groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
+    groups = [
+        runs.routes,
+        Overview(parts, renderer).routes,
+        RunLists(parts, renderer).routes,
+        Api(parts, renderer).routes,
+    ]
     return Site(parts.access, renderer, groups, parts.views.paused)

@@ -6,9 +6,12 @@ over the name does not get it. A recheck that found nothing leaves no trace, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from closeout.actions.spec import Action
+from closeout.config.typed_deletes import is_due
+from closeout.core.automation import Automation
 from closeout.core.closing import heard_by
 from closeout.core.errors import CloseoutError
 from closeout.core.payload import decode
@@ -18,6 +21,8 @@ from closeout.run.recheck import BY
 MOST_READ, MOST_SHOWN = 2_000, 300
 """Deliveries with this number that are read, of whatever repository, and those of the pull request that are shown: the newest."""
 _GONE = ("done", "gone")
+_LEFT = ("left", "unknown", "failed")
+_UNSETTLED = (*_LEFT, "untouched", "pending", "under-way")
 
 
 class Entry(NamedTuple):
@@ -81,7 +86,7 @@ class PullRequestView(NamedTuple):
     @property
     def left(self) -> tuple[Resource, ...]:
         """What is still there, or of which that is not known."""
-        return tuple(one for one in self.resources if one.outcome in ("left", "unknown", "failed"))
+        return tuple(one for one in self.resources if one.outcome in _LEFT)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object of the JSON API."""
@@ -135,6 +140,13 @@ def read_pull_request(
         next=tuple(_expected(runs, now, rechecks or {}, paused)),
         left_out=len(found) - len(shown),
     )
+
+
+def recheck_times(
+    automations: Iterable[Automation], actions: Mapping[str, Action]
+) -> dict[str, tuple[float, ...]]:
+    """Return after how many seconds each automation looks again at what it has torn down."""
+    return {one.name: one.recheck for one in automations if is_due(one, actions)}
 
 
 # --- which deliveries and runs ------------------------------------------------------------------------------
@@ -221,6 +233,11 @@ def _resources(runs: Sequence[RunView]) -> tuple[Resource, ...]:
     """Return each resource once, as the last attempt that planned it, or found it left, says."""
     last: dict[tuple[str, str], Resource] = {}
     for run in runs:
+        if run.verdict == "success":
+            # Its plan lists what it met. What an earlier attempt left, and this one did not meet, was not there any more.
+            for key, one in last.items():
+                if key[0] == run.automation and one.outcome in _UNSETTLED:
+                    last[key] = one._replace(outcome="gone", execution=run.execution)
         for step in run.steps:
             for change, outcome in zip(step.changes or (), step.outcomes, strict=False):
                 name, verb = str(change.get("resource", "")), str(change.get("verb", ""))
