@@ -106,7 +106,7 @@ RUN_FILTERS = st.builds(
 )
 DELIVERY_FILTERS = st.builds(
     DeliveryFilter,
-    event=st.sampled_from((None, None, "push", "issues", "ping")),
+    event=st.sampled_from((None, None, "push", "pull_request", "ping")),
     repository=st.sampled_from((None, None, "acme/shop", "acme/Shop.js", "acme/other")),
     number=st.sampled_from((None, None, 1, 3, 9)),
     guid=st.sampled_from((None, None, None, "g4", "g99")),

@@ -51,9 +51,23 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: what was stored and not started stays so",
         WIRING,
-        "            if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):",
-        "            if before:",
+        "        for execution, accepted_at in self.ledger.attempts.unstarted(since, now - LEFT):",
+        "        for execution, accepted_at in self.ledger.attempts.unstarted(now, now - LEFT):",
         (f"{PATROLS}::test_a_run_that_could_not_be_started_is_started_by_the_next_patrol",),
+    ),
+    Mutant(
+        "patrol on AWS: a run that Lambda refuses for a day is forgotten",
+        WIRING,
+        "                known_to = min(known_to, accepted_at)",
+        "                known_to = min(known_to, now)",
+        (f"{PATROLS}::test_a_run_that_lambda_refuses_for_days_is_not_forgotten",),
+    ),
+    Mutant(
+        "patrol on AWS: a round of many errors cannot be kept",
+        "src/closeout/wiring/rounds.py",
+        "first(report.errors, MOST_ERRORS,",
+        "first(report.errors, 10_000,",
+        (f"{PATROLS}::test_a_round_of_many_errors_is_kept_all_the_same",),
     ),
     Mutant(
         "patrol on AWS: an attempt from a definition that was not deployed",

@@ -25,6 +25,7 @@ from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import Settings
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, LedgerError
+from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
@@ -34,7 +35,7 @@ from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Attempts, Clock, DeliveryId, Incoming, RunFilter
+from closeout.ports import Attempts, Clock, DeliveryId, Incoming
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import known_key
 from closeout.wiring.api_intake import ApiIntake
@@ -139,7 +140,7 @@ class StackPatrols:
                 rounds.keep("orphans", {"ended_at": self._clock.now()})
             report = rounds.make(deliveries="deliveries" in due, closings="closings" in due, orphans=False)
             if "closings" in due:
-                self._start_left(report)
+                self._start_left(rounds, report)
             rounds.note(report, looked=bool(due - {"orphans"}))
             if "closings" in due:
                 rounds.keep("config", {"digest": digest})
@@ -235,18 +236,25 @@ class StackPatrols:
     def _stopped(self) -> bool:
         return self._remaining() < RESERVED
 
-    def _start_left(self, report: Report) -> None:
-        """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused."""
-        before = self._clock.now() - LEFT
-        for run in self.ledger.views.runs(wanted=RunFilter(state="queued")):
-            if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):
-                continue
+    def _start_left(self, rounds: Rounds, report: Report) -> None:
+        """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused.
+
+        All before a mark are known to be started. It stays a day behind, for the clocks of others and for the index.
+        """
+        now = self._clock.now()
+        known_to = now - DAY
+        since = float(rounds.last.get("starts", {}).get("known_to", 0.0))
+        for execution, accepted_at in self.ledger.attempts.unstarted(since, now - LEFT):
             try:
-                self.ledger.starts.start(run.execution)
+                self.ledger.starts.start(execution)
             except CloseoutError as error:
                 report.failed(error)
+                known_to = min(known_to, accepted_at)
             else:
-                report.notes.append(f"run {run.id} was stored and not started; patrol started it")
+                report.notes.append(
+                    f"run {split_execution(execution)[0]} was stored and not started; patrol started it"
+                )
+        rounds.keep("starts", {"known_to": known_to})
 
 
 def due_parts(

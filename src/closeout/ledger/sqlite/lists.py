@@ -69,10 +69,10 @@ def _numbers_of_runs(
 def _match(wanted: RunFilter) -> str:
     """Return what the index of words is asked for, in its own language; empty if it need not be asked."""
     terms = [f'summary : "{" ".join(phrase)}"' for phrase in wanted.phrases]
-    for column in ("automation", "repository", "verdict"):
-        value: str | None = getattr(wanted, column)
-        if value is not None:
-            terms.append(f"{column} : x{value.encode().hex()}")
+    given = (("n", wanted.automation), ("r", wanted.repository), ("v", wanted.verdict))
+    facts = "".join(f"{letter}{value.encode().hex()}" for letter, value in given if value is not None)
+    if facts:
+        terms.append(f"facts : {facts}")
     return " AND ".join(terms)
 
 
@@ -92,7 +92,8 @@ def _numbers_of_deliveries(
             _firsts(read(f"deliveries_of_repository_{way}", {**values, "event": event})) for event in events
         ]
         return merge(*found, reverse=not newer)
-    return _firsts(read(f"deliveries_of_event_{way}" if wanted.event else f"every_delivery_{way}", values))
+    indexed = wanted.event not in (None, "pull_request")
+    return _firsts(read(f"deliveries_of_event_{way}" if indexed else f"every_delivery_{way}", values))
 
 
 def _meeting(

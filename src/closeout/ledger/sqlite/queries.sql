@@ -183,8 +183,8 @@ INSERT INTO credential (kind, name, may, digest, code, made_at, expires_at) VALU
 ON CONFLICT DO NOTHING;
 
 -- name: end_credential
-UPDATE credential SET ended_at = :now
-WHERE id = :id AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+-- Also one that has expired by this clock: the clock of a server can be ahead of the one that checks it.
+UPDATE credential SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
 
 -- name: forget_credentials
 DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
@@ -192,13 +192,13 @@ DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
 -- name: open_problem
 -- One that is open keeps its beginning; one that was closed begins anew.
 INSERT INTO problem (automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login,
-    private, execution, closed_at, closed_by)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+    private, execution, basis, closed_at, closed_by)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT (automation, key) DO UPDATE SET
     since = CASE WHEN closed_at IS NULL THEN since ELSE excluded.since END,
     kind = excluded.kind, text = excluded.text, public = excluded.public, code = excluded.code, step = excluded.step,
     left = excluded.left, public_left = excluded.public_left, repository = excluded.repository, number = excluded.number,
-    login = excluded.login, private = excluded.private, execution = excluded.execution,
+    login = excluded.login, private = excluded.private, execution = excluded.execution, basis = excluded.basis,
     closed_at = excluded.closed_at, closed_by = excluded.closed_by;
 
 -- name: close_problems

@@ -20,7 +20,8 @@ CREATE TABLE delivery (
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
 CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
 CREATE INDEX delivery_number ON delivery (number) WHERE number IS NOT NULL;
-CREATE INDEX delivery_event ON delivery (event);                             -- for lists, as the next one
+-- For lists. Pull requests are most of all deliveries, found without an index, and arrive where each index counts.
+CREATE INDEX delivery_event ON delivery (event) WHERE event <> 'pull_request';
 CREATE INDEX delivery_repository ON delivery (repository, event) WHERE repository IS NOT NULL;
 
 -- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
@@ -66,23 +67,25 @@ CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
 CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- for rechecks
 
--- By what finished runs are found in lists: the words of their summaries, and three columns as one word each, in hex. Its
--- rowid is `run.number`. It keeps no text and is filled when a run ends, so that it costs nothing at acceptance.
+-- By what finished runs are found in lists: the words of their summaries; and automation (n), repository (r) and verdict (v)
+-- in hex, as a word for each of them and for each combination, so that any combination is one list of this index. It keeps no
+-- text, and is filled when a run ends, so that it costs nothing at acceptance. Its rowid is `run.number`.
+CREATE VIEW run_facts AS
+SELECT number, summary, n || ' ' || r || ' ' || v || ' ' || n || r || ' ' || n || v || ' ' || r || v || ' ' || n || r || v AS facts
+FROM (SELECT run.number, run.summary, 'n' || hex(run.automation) AS n, 'r' || hex(delivery.repository) AS r,
+             'v' || hex(run.verdict) AS v
+      FROM run JOIN delivery ON delivery.id = run.delivery WHERE run.state = 'finished');
 CREATE VIRTUAL TABLE run_words USING fts5 (
-    automation, repository, verdict, summary,
-    content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 0'
+    facts, summary, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 0'
 );
 CREATE TRIGGER run_finished AFTER UPDATE OF state ON run WHEN NEW.state = 'finished' AND OLD.state <> 'finished'
 BEGIN
-    INSERT INTO run_words (rowid, automation, repository, verdict, summary)
-    SELECT NEW.number, 'x' || hex(NEW.automation), 'x' || hex(d.repository), 'x' || hex(NEW.verdict), NEW.summary
-    FROM delivery d WHERE d.id = NEW.delivery;
+    INSERT INTO run_words (rowid, facts, summary) SELECT number, facts, summary FROM run_facts WHERE number = NEW.number;
 END;
 CREATE TRIGGER run_removed BEFORE DELETE ON run WHEN OLD.state = 'finished'
 BEGIN
-    INSERT INTO run_words (run_words, rowid, automation, repository, verdict, summary)
-    SELECT 'delete', OLD.number, 'x' || hex(OLD.automation), 'x' || hex(d.repository), 'x' || hex(OLD.verdict), OLD.summary
-    FROM delivery d WHERE d.id = OLD.delivery;
+    INSERT INTO run_words (run_words, rowid, facts, summary)
+    SELECT 'delete', number, facts, summary FROM run_facts WHERE number = OLD.number;
 END;
 
 -- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
@@ -196,6 +199,7 @@ CREATE TABLE problem (
     login TEXT,                         -- whose pull request it is
     private INTEGER NOT NULL,           -- 1: only members can read its repository
     execution TEXT,                     -- the last attempt that failed
+    basis TEXT NOT NULL,                -- digest of the steps that it is about
     closed_at REAL,
     closed_by TEXT,                     -- an execution, patrol, or reopened
     PRIMARY KEY (automation, key)

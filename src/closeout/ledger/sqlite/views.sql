@@ -217,10 +217,10 @@ SELECT id FROM delivery WHERE number = :number AND id > :low AND id < :high ORDE
 SELECT id FROM delivery WHERE number = :number AND id > :low AND id < :high ORDER BY id;
 
 -- name: deliveries_of_event_older
-SELECT id FROM delivery WHERE event = :event AND id > :low AND id < :high ORDER BY id DESC;
+SELECT id FROM delivery WHERE event = :event AND event <> 'pull_request' AND id > :low AND id < :high ORDER BY id DESC;
 
 -- name: deliveries_of_event_newer
-SELECT id FROM delivery WHERE event = :event AND id > :low AND id < :high ORDER BY id;
+SELECT id FROM delivery WHERE event = :event AND event <> 'pull_request' AND id > :low AND id < :high ORDER BY id;
 
 -- name: deliveries_of_repository_older
 SELECT id FROM delivery WHERE repository = :repository AND event = :event AND id > :low AND id < :high ORDER BY id DESC;
@@ -292,11 +292,11 @@ SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential ORDER 
 -- name: problems
 -- The open ones, and those that are over while a target still believes that they are open.
 SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
-    execution, closed_at, closed_by
+    execution, basis, closed_at, closed_by
 FROM problem p WHERE closed_at IS NULL
 UNION ALL
 SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
-    execution, closed_at, closed_by
+    execution, basis, closed_at, closed_by
 FROM problem p WHERE closed_at IS NOT NULL
     AND EXISTS (SELECT 1 FROM told t WHERE t.automation = p.automation AND t.key = p.key AND t.recovered = 0)
 ORDER BY since, automation, key;
