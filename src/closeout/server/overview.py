@@ -64,7 +64,7 @@ class Overview:
             open_runs=tuple(_open_runs(views)),
             open_count=sum(stats.get("runs_by_state", {}).values()),
             queue_age=stats.get("queue_age", 0.0),
-            troubles=tuple(_trouble(problem) for problem in parts.problems() if problem.closed_at is None),
+            troubles=tuple(_trouble(problem) for problem in views.open_problems()),
             last_delivery=newest[0].received_at if newest else None,
             patrol_ended=lists.get("ended_at"),
             patrol_watches=patrol is not None and patrol.state is not None,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from closeout.config.load import Loaded
-from closeout.core.problems import Problem
 from closeout.intake.receiver import Receiver
 from closeout.ports import PageReader
 from closeout.server.access import Access
@@ -43,8 +42,6 @@ class ServerParts:
     """Knows sessions and tokens; without it there are no pages but those of Details links."""
     loaded: Loaded | None = None
     """The configuration in force, for the pages that show it."""
-    problems: Callable[[], Sequence[Problem]] = tuple
-    """Reads the problems of the ledger."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
     guard: Ask | None = None

@@ -79,6 +79,19 @@ VALUES (?,?,?,?,?,?,?,?,?,?);
 -- name: tally_verdict
 INSERT INTO verdict_tally (verdict, count) VALUES (?, 1) ON CONFLICT (verdict) DO UPDATE SET count = count + 1;
 
+-- name: tally_day
+-- A closing counts with the first of its runs that ends.
+INSERT INTO day_tally (day, closings, torn_down, left, recovered)
+SELECT date(:at, 'unixepoch'), first, :torn_down, :verdict = 'failure', first AND heard
+FROM (SELECT d.origin IN ('delivery-log', 'closed-list', 'inventory', 'recheck') AS heard,
+             r.attempt = 1 AND NOT EXISTS (SELECT 1 FROM run o WHERE o.guid = r.guid AND o.number <> r.number
+                                           AND o.state = 'finished' AND o.verdict <> 'skipped') AS first
+      FROM run r JOIN delivery d ON d.id = r.delivery
+      WHERE r.number = :number AND d.closing IS NOT NULL AND :verdict <> 'skipped')
+WHERE true
+ON CONFLICT (day) DO UPDATE SET closings = closings + excluded.closings, torn_down = torn_down + excluded.torn_down,
+    left = left + excluded.left, recovered = recovered + excluded.recovered;
+
 -- name: tally_steps
 -- One more for each step that ended and was not skipped: from its first operation to its last.
 INSERT INTO step_tally (automation, step, count, seconds)

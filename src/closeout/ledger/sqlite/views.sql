@@ -276,6 +276,9 @@ SELECT max(at) FROM (
 -- name: verdicts
 SELECT verdict, count FROM verdict_tally;
 
+-- name: days
+SELECT day, closings, torn_down, left, recovered FROM day_tally WHERE day >= date(?, 'unixepoch') ORDER BY day;
+
 -- name: empty_runs
 SELECT substr(name, 12), CAST(CAST(value AS TEXT) AS INTEGER) FROM setting
 WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> 'found';
