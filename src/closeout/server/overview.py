@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from starlette.responses import Response
 
 from closeout.core.problems import Problem
+from closeout.core.units import DAY
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
 from closeout.ports.access import READ
 from closeout.server import overview_page
@@ -52,14 +53,14 @@ class Overview:
     def _facts(self, paused: str | None) -> Facts:
         """Read everything. Called in threads."""
         parts, views = self._parts, self._parts.views
-        stats = views.stats()
+        now, stats = parts.clock(), views.stats()
         newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
         marks, drill = parts.marks(rounds.LAST), parts.marks(drills.KIND).get(drills.LAST, {})
         states = drill.get("states", {})
         patrol = parts.loaded.settings.patrol if parts.loaded is not None else None
         lists, orphans = marks.get("lists", {}), marks.get("orphans", {})
         return Facts(
-            now=parts.clock(),
+            now=now,
             paused=paused,
             open_runs=tuple(_open_runs(views)),
             open_count=sum(stats.get("runs_by_state", {}).values()),
@@ -72,6 +73,7 @@ class Overview:
             drill_wrong=sorted(name for name, state in states.items() if state == "wrong"),
             orphans=orphans.get("found", 0),
             unknown=orphans.get("unknown", 0),
+            days=views.days(now - (overview_page.SHOWN_DAYS - 1) * DAY),
         )
 
     def _start(self, asked: Asked) -> Start:

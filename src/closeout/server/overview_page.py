@@ -5,13 +5,14 @@ Pure: it derives from what the ledger and the server know what a person has to d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from closeout.core.units import DAY, HOUR
-from closeout.ports import RunView
+from closeout.ports import DayTally, RunView
 from closeout.server import presentation
-from closeout.server.chart import Chart, Day, chart
+from closeout.server.chart import Chart, chart
 from closeout.server.wording import ago, counted, pull_request_path, rough, run_path, with_query
 
 QUEUE_SECONDS = HOUR
@@ -22,6 +23,7 @@ NEAR_LIMIT = 0.75
 """Of its time limit, after which a run is said to wait long."""
 MOST_OPEN = 50
 """Runs under way that the overview reads and lists."""
+SHOWN_DAYS = 30
 MOST_NAMED = 5
 """Pull requests that one cause names."""
 
@@ -60,7 +62,8 @@ class Facts(NamedTuple):
     """Resources of closed pull requests that the last audit found."""
     unknown: int = 0
     """Resources of which it could not say whose they are."""
-    days: Sequence[Day] = ()
+    days: Sequence[DayTally] = ()
+    """The days on which something ended, the oldest first."""
 
 
 class Item(NamedTuple):
@@ -136,15 +139,15 @@ class Overview(NamedTuple):
     going_count: int
     figures: tuple[Figure, ...]
     chart: Chart
-    days: tuple[Day, ...]
+    days: tuple[DayTally, ...]
     intake: tuple[tuple[str, str], ...]
     """Words about what comes in: a label, and how it stands."""
 
 
 def shown(facts: Facts) -> Overview:
     """Return the page."""
-    days = tuple(facts.days)
-    is_new = facts.last_delivery is None and not facts.open_runs and not any(day.closings for day in days)
+    days = _last_days(facts.days, facts.now)
+    is_new = facts.last_delivery is None and not facts.open_runs and not facts.days
     return Overview(
         is_new=is_new,
         needs=tuple(_needs(facts)),
@@ -152,7 +155,7 @@ def shown(facts: Facts) -> Overview:
         going_count=facts.open_count,
         figures=_figures(days),
         chart=chart(days),
-        days=days,
+        days=() if is_new else days,
         intake=tuple(_intake(facts)),
     )
 
@@ -328,15 +331,23 @@ def _spent(run: RunView, now: float) -> float:
 # --- the last days and the intake --------------------------------------------------------------------------
 
 
-def _figures(days: Sequence[Day]) -> tuple[Figure, ...]:
+def _last_days(tallies: Sequence[DayTally], now: float) -> tuple[DayTally, ...]:
+    """Return the last days with those on which nothing ended, the oldest first."""
+    by_day = {tally.day: tally for tally in tallies}
+    today = datetime.fromtimestamp(now, UTC).date()
+    names = (str(today - timedelta(days=back)) for back in range(SHOWN_DAYS - 1, -1, -1))
+    return tuple(by_day.get(name, DayTally(name)) for name in names)
+
+
+def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
     closings, torn_down = sum(day.closings for day in days), sum(day.torn_down for day in days)
     left, recovered = sum(day.left for day in days), sum(day.recovered for day in days)
     month = {"since": "30d"}
     return (
-        Figure("Closings", closings, "none", "runs for closed pull requests", with_query("/runs", **month)),
-        Figure("Torn down", torn_down, "good", "everything is gone", with_query("/runs", verdict="success", **month)),
-        Figure("Left", left, "bad" if left else "none", "failed, something may be there", with_query("/runs", verdict="failure", **month)),
-        Figure("Recovered", recovered, "busy" if recovered else "none", "no webhook brought them", None),
+        Figure("Closings", closings, "none", "closed pull requests that an automation acted on", with_query("/runs", **month)),
+        Figure("Torn down", torn_down, "good", "runs after which everything is gone", with_query("/runs", verdict="success", **month)),
+        Figure("Left", left, "bad" if left else "none", "runs that failed: something may be there", with_query("/runs", verdict="failure", **month)),
+        Figure("Recovered", recovered, "busy" if recovered else "none", "closings that no webhook brought, found by patrol", None),
     )  # fmt: skip
 
 
@@ -348,8 +359,3 @@ def _intake(facts: Facts) -> Iterable[tuple[str, str]]:
     yield "Queue", f"oldest {rough(facts.queue_age)}" if facts.queue_age >= 1 else "empty"
     yield "Patrol", when(facts.patrol_ended, "not yet") if facts.patrol_watches else "off"
     yield "Drill", when(facts.drill_ended, "not yet")
-
-
-def recent_days(counts: Mapping[str, Sequence[int]], names: Sequence[tuple[str, str]]) -> tuple[Day, ...]:
-    """Return a day for each (key, name), with (closings, torn down, left, recovered) by key, zeros where there are none."""
-    return tuple(Day(name, *counts.get(key, (0, 0, 0, 0))) for key, name in names)
