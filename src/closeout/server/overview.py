@@ -101,7 +101,7 @@ def _trouble(problem: Problem) -> Trouble:
         automation=problem.automation,
         about=problem.about,
         text=problem.text,
-        cause=f"{problem.step} {problem.code}",
+        cause=f"{problem.step} {problem.code}".strip(),
         since=problem.since,
         url=run_path(problem.execution.rpartition("-")[0]) if problem.execution else None,
         left=problem.left,

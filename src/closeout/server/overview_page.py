@@ -28,6 +28,10 @@ MOST_NAMED = 5
 """Pull requests that one cause names."""
 
 
+STALE, PATROL, DRILL = "stale", "patrol", "drill"
+"""The kind of a problem of closeout itself, and the causes that it may have."""
+
+
 class Trouble(NamedTuple):
     """A problem of the ledger: a cause and one thing that it befell. `url` is a path."""
 
@@ -204,16 +208,17 @@ def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
         by_cause.setdefault((trouble.kind, trouble.automation, trouble.cause), []).append(trouble)
     for (kind, automation, _), found in sorted(by_cause.items(), key=lambda pair: pair[1][0].since):
         newest = found[-1]
+        url, link = _trouble_link(kind, automation, found)
         items = tuple(
             Item(one.about, one.url, ago(one.since, now)) for one in found[:MOST_NAMED] if one.about
         )
         yield Need(
-            tone="wait" if kind == "stale" else "bad",
+            tone="wait" if kind == STALE else "bad",
             title=_trouble_title(kind, automation, found),
-            text=presentation.clean(newest.text),
+            text="" if kind == STALE else presentation.clean(newest.text),
             fix=_trouble_fix(kind, len(found)),
-            url=newest.url,
-            link="" if newest.url is None else "Open the run" if kind == "failure" else "Open",
+            url=url,
+            link=link,
             items=items if len(found) > 1 else (),
             more=len(found) - len(items) if len(found) > 1 else 0,
             since=found[0].since,
@@ -227,7 +232,17 @@ def _trouble_title(kind: str, automation: str, found: Sequence[Trouble]) -> str:
         return f"{presentation.clean(automation)} failed for {about or 'an event'}"
     if kind == "orphans":
         return f"{presentation.clean(automation) or 'Patrol'} found resources of closed pull requests"
-    return "closeout cannot see everything" if kind == "stale" else presentation.clean(automation)
+    text = presentation.clean(found[-1].text)
+    return text[:1].upper() + text[1:]
+
+
+def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple[str | None, str]:
+    """Return where a person begins: the run, the list of those that failed, or what patrol found."""
+    if kind == "orphans":
+        return "/orphans", "Orphans"
+    if len(found) > 1 and kind == "failure":
+        return with_query("/runs", automation=automation, verdict="failure"), "Failed runs"
+    return (found[0].url, "Open the run") if found[0].url is not None else (None, "")
 
 
 def _trouble_fix(kind: str, count: int) -> str:
@@ -240,7 +255,9 @@ def _trouble_fix(kind: str, count: int) -> str:
 
 
 def _intake_troubles(facts: Facts) -> Iterable[Need]:
+    """Yield what keeps closeout from seeing or from beginning, unless a problem of the ledger says it already."""
     now = facts.now
+    said = {trouble.cause for trouble in facts.troubles if trouble.kind == STALE}
     if facts.queue_age > QUEUE_SECONDS:
         yield Need(
             "bad",
@@ -250,21 +267,21 @@ def _intake_troubles(facts: Facts) -> Iterable[Need]:
             with_query("/runs", state="queued"),
             "Queued runs",
         )
-    if facts.patrol_watches and facts.patrol_ended is not None and now - facts.patrol_ended > PATROL_SECONDS:
+    if PATROL not in said and facts.patrol_watches and _is_over(facts.patrol_ended, PATROL_SECONDS, now):
         yield Need(
             "bad",
-            f"Patrol has not looked for {rough(now - facts.patrol_ended)}",
+            f"Patrol has not looked for {rough(now - (facts.patrol_ended or 0.0))}",
             "Nobody looks for closed pull requests whose delivery was lost.",
             "`closeout patrol --once` looks now, and says what it cannot read.",
         )
-    if facts.drill_ended is not None and now - facts.drill_ended > DRILL_SECONDS:
+    if _is_over(facts.drill_ended, DRILL_SECONDS, now):
         yield Need(
             "wait",
-            f"The last drill was {ago(facts.drill_ended, now)}",
+            f"The last drill was {ago(facts.drill_ended or 0.0, now)}",
             "A fault in the set-up would not be noticed.",
             "`closeout drill` checks now.",
         )
-    if facts.drill_wrong:
+    if DRILL not in said and facts.drill_wrong:
         names = ", ".join(facts.drill_wrong[:MOST_NAMED])
         yield Need(
             "bad",
@@ -272,6 +289,11 @@ def _intake_troubles(facts: Facts) -> Iterable[Need]:
             f"Wrong: {names}.",
             "`closeout drill` says for each what breaks because of it, and how to mend it.",
         )
+
+
+def _is_over(at: float | None, seconds: float, now: float) -> bool:
+    """Return whether something that was done at a time is due since then; what never was has not begun yet."""
+    return at is not None and now - at > seconds
 
 
 def _long_waits(facts: Facts) -> Iterable[Need]:

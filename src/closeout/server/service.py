@@ -17,6 +17,7 @@ from closeout.config.load import load
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine.recorder import Finished
+from closeout.ledger.sqlite import Requests
 from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
@@ -24,9 +25,10 @@ from closeout.server.access import Access
 from closeout.server.app import create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
-from closeout.server.parts import ServerParts
+from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
+from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 from closeout.wiring.workflow_guard import WorkflowGuard
 
@@ -172,10 +174,22 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
+        acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,
+    )
+
+
+def _acting(runtime: Runtime) -> Acting:
+    planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
+    return Acting(
+        requests=Requests(runtime.ledger.path, clock=runtime.clock),
+        paused=runtime.ledger.paused,
+        plan=planner.plan,
+        plan_cleaning=planner.plan_cleaning,
+        audit=runtime.audit,
     )

@@ -122,8 +122,7 @@ class Site:
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
-        path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
-        if path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
+        if is_program(request):
             body = json.dumps({"error": error.code, "message": error.message})
             headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
             return Response(body, error.status, headers, media_type="application/json")
@@ -170,3 +169,9 @@ async def _form(request: Request) -> dict[str, str]:
     if body and kind != FORM:
         raise FormRefused(f"Send the fields as {FORM}.")
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def is_program(request: Request) -> bool:
+    """Whether the answer is JSON: under `/api/`, and for whoever does not ask for HTML."""
+    path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
+    return path.startswith(API) or "text/html" not in request.headers.get("accept", "")

@@ -28,13 +28,21 @@ FILES = 3
 UNFINISHED = ("queued", "running", "waiting")
 
 
-def audit(loaded: Loaded, ledger: LedgerReader | None, now: float, progress: Callable[[str], None]) -> Report:
+def audit(
+    loaded: Loaded,
+    ledger: LedgerReader | None,
+    now: float,
+    progress: Callable[[str], None],
+    clients: SharedClients | None = None,
+    redactor: Redactor | None = None,
+) -> Report:
     """Audit the configuration's steps, beside the runs of a ledger if there is one. Reads only.
 
-    Raises `ConfigError` if no token is configured: then no pull request can be called closed.
+    `clients` and `redactor` are those of a server, or else made for the configuration. Raises `ConfigError` if no token is
+    configured: then no pull request can be called closed.
     """
-    redactor = Redactor()
-    clients = configured_clients(loaded, SystemClock(), redactor)
+    redactor = redactor or Redactor()
+    clients = clients or configured_clients(loaded, SystemClock(), redactor)
     if not clients.has_token:
         raise ConfigError("the audit asks GitHub about each pull request; name its token in `secrets.github`")
     report = Audit(clients, clients.github, now, progress, _going_on(ledger)).run(

@@ -23,6 +23,7 @@ from closeout.engine.local import Engine
 from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.audit import Report as Audited
 from closeout.ports import Execution, Request
 from closeout.ports.access import TOKEN
 from closeout.run.deps import RunDeps
@@ -33,7 +34,7 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
 from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
@@ -133,6 +134,10 @@ class Runtime:
             error = StoreUnavailable(troubles[0])
             error.public = "Runs cannot be taken up; the server's log says why."
             raise error
+
+    def audit(self) -> Audited:
+        """Look for orphans now, of every automation. Reads only; raises `ConfigError` if no token is configured."""
+        return audit(self.loaded, self.views, self.clock.now(), lambda _: None, self.clients, self.redactor)
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""

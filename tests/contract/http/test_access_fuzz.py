@@ -15,7 +15,9 @@ from closeout.server import access
 from tests.contract.http.access_world import Walk, walking
 from tests.contract.http.serving import KEY
 
-VISIBLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60)
+VISIBLE = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60
+)
 """What a header's value can be."""
 
 
@@ -32,7 +34,9 @@ def mangled(draw: st.DrawFn, whole: str) -> str:
     at = draw(st.integers(0, len(whole)))
     end = draw(st.integers(at, min(len(whole), at + 5)))
     changed = whole[:at] + draw(VISIBLE) + whole[end:]
-    found = draw(st.sampled_from((changed, whole[:at], whole[at:], whole.swapcase(), whole + whole, whole + ".")))
+    found = draw(
+        st.sampled_from((changed, whole[:at], whole[at:], whole.swapcase(), whole + whole, whole + "."))
+    )
     return found if found.strip() != whole else whole[:-1]
 
 
@@ -54,7 +58,16 @@ def test_a_mangled_link_signs_nobody_in(walk: Walk, data: st.DataObject) -> None
 
 @pytest.mark.parametrize(
     "query",
-    ["code=", "code", "code=%", "code=%ff.%fe.%c0.a", "code=a.b.c.d.e", "code=....", "code=" + "9" * 5000, "code=1&code=2"],
+    [
+        "code=",
+        "code",
+        "code=%",
+        "code=%ff.%fe.%c0.a",
+        "code=a.b.c.d.e",
+        "code=....",
+        "code=" + "9" * 5000,
+        "code=1&code=2",
+    ],
 )
 def test_a_query_that_is_no_code_signs_nobody_in(walk: Walk, query: str) -> None:
     """With and without an accept header for pages."""
