@@ -29,7 +29,7 @@ ROWS = 50
 """Runs on one page of the list."""
 MOST_DELIVERIES, MOST_RUNS, MOST_ATTEMPTS = 100, 50, 10
 """What the page of a pull request reads at most: the newest, of each run the last attempts."""
-PULL_REQUEST = "/pull-requests/{owner}/{name}/{number}"
+PULL_REQUEST = "/pull-requests/{owner}/{repo}/{number}"
 
 
 class RunLists:
@@ -75,7 +75,7 @@ class RunLists:
         number = details.line_id(path["number"])
         if number is None:
             return self._renderer.missing()
-        repository = f"{path['owner']}/{path['name']}"
+        repository = f"{path['owner']}/{path['repo']}"
         facts = await asyncio.to_thread(self._facts, repository, number)
         page = pull_request_page.shown(facts)
         return self._renderer.followed(
