@@ -217,6 +217,13 @@ def headers(who: str, accept: str = "text/html") -> dict[str, str]:
     return {**form, "Cookie": f"closeout_session={SECRETS[who]}"}
 
 
+def form_token(who: str) -> str:
+    """Return what each form of a session carries."""
+    visitor = Access(KEY, Visitors(), lambda: 1.0).visitor({"cookie": headers(who)["Cookie"]})
+    assert visitor is not None
+    return str(visitor.form_token)
+
+
 @contextmanager
 def deeds() -> Iterator[Deeds]:
     """Serve in a thread until the block ends."""
