@@ -28,6 +28,10 @@ _LEVELS = {
         "`patrol`",
         "What [patrol](../explanation/patrol.md) does by itself. `off` switches a part off, for `closeout patrol` too.",
     ),
+    "notify": (
+        "`notify`",
+        "See [Get told when something needs you](../how-to/get-told.md).",
+    ),
     "automation": (
         "An automation",
         "Keys of an entry of `automations`. Its name is its key.",

@@ -11,6 +11,7 @@ from typing import Any
 from closeout.actions.registry import Registry
 from closeout.actions.spec import Action, Input
 from closeout.config import keys
+from closeout.core.problems import EVENTS
 
 Schema = dict[str, Any]
 
@@ -59,6 +60,12 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("patrol", "state"): {"anyOf": [_DURATION, _OFF]},
     ("patrol", "drill"): {"anyOf": [_DURATION, _OFF]},
     ("patrol", "limit"): {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, _OFF]},
+    ("file", "notify"): {"$ref": "#/$defs/notify"},
+    ("notify", "on"): {
+        "anyOf": [{"enum": list(EVENTS)}, {"type": "array", "minItems": 1, "items": {"enum": list(EVENTS)}}]
+    },
+    ("notify", "to"): {"anyOf": [_REFERENCE, {"type": "array", "items": _REFERENCE, "minItems": 1}]},
+    ("automation", "notify"): {"$ref": "#/$defs/notify"},
     ("automation", "on"): {
         "anyOf": [
             _TEXTS,
@@ -104,7 +111,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("retry", "backoff"): _DURATION,
     **{("trigger", name): _TEXTS for name in keys.names("trigger")},
 }
-_REQUIRED = {"file": ["version"], "automation": ["on", "steps"], "step": ["uses"]}
+_REQUIRED = {"notify": ["to"], "file": ["version"], "automation": ["on", "steps"], "step": ["uses"]}
 
 
 def json_schema(registry: Registry) -> Schema:

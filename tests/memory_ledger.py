@@ -15,22 +15,24 @@ from functools import partial
 from typing import Any, TypeVar
 
 from closeout.core import runs, words
-from closeout.core.closing import KEPT_DAYS
+from closeout.core.closing import KEPT_DAYS, WEBHOOK, heard_by
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
+from closeout.core.problems import Problem
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
-from closeout.core.units import DAY
+from closeout.core.units import DAY, iso
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.problems import of_run
-from closeout.ledger.steps import rehearsed, reopened
+from closeout.ledger.steps import has_deleted, rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     EVERY_DELIVERY,
     EVERY_RUN,
     Clock,
+    DayTally,
     DeliveryFilter,
     DeliveryId,
     DeliveryView,
@@ -85,6 +87,7 @@ class MemoryLedger:
         self._marks: dict[tuple[str, str], dict[str, Any]] = {}
         self._closing_runs: dict[str, tuple[str, float]] = {}
         self._paused: Request | None = None
+        self._days: dict[str, DayTally] = {}
         self.problems = MemoryProblems()
         self._lines = JournalLines(redact)
         self._delivery_ids, self._run_numbers = itertools.count(1), itertools.count(1)
@@ -285,6 +288,31 @@ class MemoryLedger:
                 closing = self._deliveries[self._runs[number].delivery].closing
                 outcome = of_run(execution, operations, ending, closing, at)
                 self.problems.settle(outcome, execution.automation, at)
+                self._count_day(self._runs[number], ending, at)
+
+    def _count_day(self, run: _Run, ending: Ending, at: float) -> None:
+        delivery = self._deliveries[run.delivery]
+        if delivery.closing is None or ending.verdict == "skipped":
+            return
+        others = (
+            one
+            for one in self._runs.values()
+            if one is not run and self._deliveries[one.delivery].guid == delivery.guid
+        )
+        first = run.attempt == 1 and all(one.state.verdict in (None, "skipped") for one in others)
+        torn_down = ending.verdict == "success" and has_deleted(_in_order(run))
+        heard = heard_by(delivery.origin) != WEBHOOK
+        before = self._days.get(day := iso(at)[:10], DayTally(day))
+        counted = (first, torn_down, ending.verdict == "failure", first and heard)
+        self._days[day] = DayTally(day, *(old + new for old, new in zip(before[1:], counted, strict=True)))
+
+    def days(self, since: float) -> list[DayTally]:
+        """Return the days on which a run of a closing ended."""
+        return [self._days[day] for day in sorted(self._days) if day >= iso(since)[:10]]
+
+    def open_problems(self) -> list[Problem]:
+        """Return what needs a person."""
+        return [one for one in self.problems.problems() if one.closed_at is None]
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request; False if the execution is unknown or finished."""

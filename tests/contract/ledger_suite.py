@@ -610,6 +610,29 @@ class LedgerSuite:
 class ServerLedgerSuite(LedgerSuite):
     """The contract of a store behind a server."""
 
+    def test_closings_are_counted_by_day(self, bench: ServerBench) -> None:
+        """Each once with its first run that ends; how its runs ended, as often as they end."""
+        began = bench.clock.now()
+        deleted = (
+            operation("stack/plan", 1, {"changes": [CHANGE]}),
+            operation("stack/delete", 2, {"result": {}}, kind="wait"),
+        )
+        for name, origin in (("b", "github"), ("c", "closed-list"), ("d", "github")):
+            closing = None if name == "d" else f"1/{name}/2026-03-14T09:26:53Z"
+            delivery = new_delivery(bench, f"guid-{name}")._replace(closing=closing, origin=origin)
+            bench.accept(delivery, [new_run(name), new_run(f"{name}x"), new_run(f"{name}y")])
+            for one in deleted:
+                bench.save(f"{run_id(name)}-1", one)
+            bench.finish(f"{run_id(name)}-1", Ending("success", "deleted"))
+            bench.finish(f"{run_id(f'{name}x')}-1", Ending("failure", "it is left"))
+            bench.finish(f"{run_id(f'{name}y')}-1", Ending("skipped", "its `if` is false"))
+            bench.clock.advance(DAY)
+        again(bench, "bx")
+        bench.finish(f"{run_id('bx')}-2", Ending("failure", "it is left"))
+        days = bench.pages.days(began)
+        assert [day[1:] for day in days] == [(1, 1, 1, 0), (1, 1, 1, 1), (0, 0, 1, 0)]
+        assert bench.pages.days(began + DAY) == days[1:]
+
     def test_unfinished_executions_are_pending_in_order(self, bench: ServerBench) -> None:
         """By number of acceptance; the engine asks for those after the last one that it knows."""
         for name in "rst":
@@ -699,7 +722,7 @@ class ServerLedgerSuite(LedgerSuite):
             bench.write(f"{run_id('s')}-1", None, "another run's")
         whole = bench.reader.logs(run_id("r"))
 
-        def window(**where: int | None) -> Any:
+        def window(**where: Any) -> Any:
             found = bench.pages.log_window(run_id("r"), 1, limit=10, characters=1_000, **where)
             assert len(found.lines) <= 10
             lengths = [len(line.text) for line in found.lines]
@@ -726,7 +749,7 @@ class ServerLedgerSuite(LedgerSuite):
         for text in ("AccessDenied: a", "fine", "100% accessdenied_b", "accessXdenied"):
             bench.write(f"{run_id('r')}-1", "stack", text)
 
-        def found(search: str, **where: int | None) -> Any:
+        def found(search: str, **where: Any) -> Any:
             window = bench.pages.log_window(run_id("r"), 1, search=search, limit=1, characters=1_000, **where)
             return [line.text for line in window.lines], window.left_out
 

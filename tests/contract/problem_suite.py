@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
+from closeout.core.automation import steps_digest
 from closeout.core.problems import Problem, Told
 from closeout.ports import Ending, ProblemStore
 from tests.contract.ledger_suite import LedgerBench, new_delivery, new_run, operation, run_id
@@ -55,6 +56,7 @@ class ProblemSuite:
             login="ada",
             private=False,
             execution=f"{run_id('r')}-1",
+            basis=steps_digest(DEFINITION),
         )
         assert bench.clock.now() - 60 < problem.since <= bench.clock.now()
 

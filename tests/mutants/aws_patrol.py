@@ -63,6 +63,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{PATROLS}::test_a_run_that_lambda_refuses_for_days_is_not_forgotten",),
     ),
     Mutant(
+        "patrol on AWS: a round of many errors cannot be kept",
+        "src/closeout/wiring/rounds.py",
+        "first(report.errors, MOST_ERRORS,",
+        "first(report.errors, 10_000,",
+        (f"{PATROLS}::test_a_round_of_many_errors_is_kept_all_the_same",),
+    ),
+    Mutant(
         "patrol on AWS: an attempt from a definition that was not deployed",
         WIRING,
         "        if self._ledger.table.get(known_key(definition_digest(definition))) is None:",

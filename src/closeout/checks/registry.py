@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from closeout.checks import account, coverage, files, machine, token, webhooks
+from closeout.checks import account, coverage, files, machine, notifiers, token, webhooks
 from closeout.checks.check import Check, Outcome, Result, unknown
 from closeout.checks.world import World
 from closeout.core.errors import CloseoutError
@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     *webhooks.CHECKS,
     *account.CHECKS,
     *coverage.CHECKS,
+    *notifiers.CHECKS,
 )
 """Each stands behind those that it comes after."""
 
@@ -29,6 +30,7 @@ OF_A_MACHINE = (
     "aws-credentials",
     "aws-role",
     "aws-cloudformation-role",
+    *(check.id for check in notifiers.CHECKS),
 )
 """What cannot be asked of a stack: it has no files and no server, its credentials are the worker's alone, and an
 alarm tells when its patrol is late."""

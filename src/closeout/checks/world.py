@@ -120,6 +120,10 @@ class Outside(Protocol):
         """Whether two URLs are the same webhook of closeout."""
         ...
 
+    def check_notifier(self, target: str) -> None:
+        """Check the URL of a notifier without sending. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
+        ...
+
     def setting(self, text: str, key: str) -> str:
         """Return a URL of the file, which may be written `env:NAME`. Raises `ConfigError`."""
         ...
@@ -147,6 +151,10 @@ class Place(Protocol):
 
     def free(self) -> int:
         """Return how many bytes are free there. Raises `OSError`."""
+        ...
+
+    def notifier_failures(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return, by notifier, since when and why it takes no message; nothing of one that works."""
         ...
 
 

@@ -7,7 +7,7 @@ a credential are written by the ledger's one writer: the server if one runs, or 
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,10 +82,10 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
     rerunning.
     """
     from closeout.ports.access import ACT, READ, TOKEN
-    from closeout.server.access import digest
+    from closeout.server.access import digest, new_secret
 
     path = options.existing_ledger(db, config)
-    secret = f"closeout_{secrets.token_urlsafe(32)}"
+    secret = new_secret(_key(path), TOKEN)
     values: dict[str, Any] = {
         "name": name,
         "right": ACT if act else READ,
@@ -146,6 +146,22 @@ def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
 def revoke_session(number: int, config: Path, db: Path | None) -> None:
     """End a session now. NUMBER is that of `closeout session list`."""
     _revoke("session", number, options.existing_ledger(db, config))
+
+
+def _key(path: Path) -> bytes:
+    """Return the ledger's own key, made now if no server has run on it."""
+    from closeout.adapters.clock import SystemClock
+    from closeout.ledger.sqlite import Ledger as LedgerFile
+    from closeout.ledger.sqlite import Views
+    from closeout.server import details
+
+    views = Views(path)
+    key = views.setting(details.KEY_SETTING)
+    views.close()
+    if key is not None:
+        return key
+    with LedgerFile(path, clock=SystemClock()) as ledger:
+        return ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
 
 
 def _list(kind: str, path: Path, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from closeout.core.errors import (
     LedgerError,
     LedgerInUse,
     NotConfirmed,
+    NotifierFailed,
     SecretError,
     ServiceError,
     StoreUnavailable,
@@ -47,6 +48,7 @@ _BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
     (StoreUnavailable, UNAVAILABLE),
     (SecretError, UNAVAILABLE),
     (ServiceError, UNAVAILABLE),
+    (NotifierFailed, UNAVAILABLE),
     (Unavailable, UNAVAILABLE),
 )
 

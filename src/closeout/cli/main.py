@@ -44,6 +44,7 @@ SECTIONS = {
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "patrol": Entry("patrol", "Find closed pull requests and deliveries that were missed."),
         "drill": Entry("doctor", "Check the set-up as the server, with a ping from GitHub."),
+        "notify": Entry("notify", "Send a test message to those who are told of problems."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
         "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
         "prune": Entry("prune", "Remove finished runs and deliveries that are old."),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from closeout.config import bases, guards, keys, workflow_words
 from closeout.config.document import Mapping, Scalar
 from closeout.config.inputs import check_template
+from closeout.config.notify import read_notify
 from closeout.config.patrol import read_mode
 from closeout.config.references import environment_variables, is_reference
 from closeout.config.settings import Settings
@@ -102,6 +103,9 @@ def read_automation(
     automation = replace(
         automation, bases=bases.read_bases(section.get("bases"), automation, around.registry)
     )
+    route = read_notify(section.get("notify"))
+    if route is not None:
+        around.routes[name] = route
     destroys = _destroys(automation, steps)
     repositories = section.get("repositories")
     if destroys and (repositories is not None or at.lacks("repositories", keys.names("automation"))):
@@ -125,11 +129,12 @@ def step_secrets(automations: tuple[Automation, ...], around: Surroundings) -> t
     return tuple(dict.fromkeys(text for text in references if isinstance(text, str) and is_reference(text)))
 
 
-def with_secret_variables(
-    automation: Automation, settings: Settings, step_references: tuple[str, ...]
-) -> Automation:
-    """Return the automation with the variables of the file's references, which its `shell` steps must not see."""
-    references = (*settings.secrets_webhook, settings.secrets_github or "", *step_references)
+def with_secret_variables(automation: Automation, settings: Settings, further: tuple[str, ...]) -> Automation:
+    """Return the automation with the variables of the file's references, which its `shell` steps must not see.
+
+    `further` are the references of steps and of notifiers.
+    """
+    references = (*settings.secrets_webhook, settings.secrets_github or "", *further)
     return replace(automation, secret_variables=environment_variables(references))
 
 

@@ -83,6 +83,7 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
     mode: Literal["apply", "dry-run"] | None = None,
     grace: str | None = None,
     unguarded: bool | None = None,
+    notify: Mapping[str, Any] | None = None,
     destructive: bool = True,
 ) -> Callable[[_Function], _Function]:
     """Declare that a function runs on events: `@on("pull_request.closed", repositories=["acme/shop"])`.
@@ -112,6 +113,7 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
         "mode": mode,
         "grace": grace,
         "unguarded": unguarded,
+        "notify": notify,
     }
     declared: dict[str, Any] = {
         "on": _triggers(events, {key: value for key, value in filters.items() if value is not None})

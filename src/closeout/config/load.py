@@ -24,6 +24,7 @@ from closeout.config.steps import Surroundings
 from closeout.config.values import At
 from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
+from closeout.core.problems import NOBODY, Routes
 
 Read = TypeVar("Read")
 _WRITE_ONE = "`closeout init` writes one; or name yours on the command line or in CLOSEOUT_CONFIG"
@@ -39,6 +40,8 @@ class Loaded:
     functions: Mapping[str, Callable[..., Any]]
     step_secrets: tuple[str, ...] = ()
     """The secret references that steps name."""
+    routes: Routes = NOBODY
+    """Who is told of which problems."""
     warnings: tuple[Finding, ...] = ()
     directory: Path = Path()
     """The file's folder: where its modules and its relative `file:` references are looked up."""
@@ -156,8 +159,12 @@ def _sections(
         fix = "add automations: with at least one entry, or modules: with @on functions"
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
     secrets = reading.step_secrets(automations, around)
-    automations = tuple(reading.with_secret_variables(item, settings, secrets) for item in automations)
-    loaded = Loaded(settings=settings, automations=automations, functions=functions, step_secrets=secrets)
+    routes = Routes(settings.notify or NOBODY.default, around.routes)
+    hidden = (*secrets, *routes.targets())
+    automations = tuple(reading.with_secret_variables(item, settings, hidden) for item in automations)
+    loaded = Loaded(
+        settings=settings, automations=automations, functions=functions, step_secrets=secrets, routes=routes
+    )
     return loaded, around.later
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 from closeout.config import keys
 from closeout.config.document import Mapping, Scalar, Sequence
+from closeout.config.notify import read_notify
 from closeout.config.patrol import PatrolSettings, read_patrol
 from closeout.config.references import hide, read_reference
 from closeout.config.values import At
 from closeout.core.errors import InputError
+from closeout.core.problems import Route
 from closeout.core.url import parse_base
 
 GITHUB_API = "https://api.github.com"
@@ -49,6 +51,8 @@ class Settings:
     protect_tags: MappingType[str, str] = field(default_factory=dict)
     public_logs: bool = False
     patrol: PatrolSettings = field(default_factory=PatrolSettings)
+    notify: Route | None = None
+    """Who is told of problems; None: nobody."""
 
 
 def read_settings(found: MappingType[str, At]) -> Settings:
@@ -69,6 +73,7 @@ def read_settings(found: MappingType[str, At]) -> Settings:
         protect_tags=tags,
         public_logs=bool(public_logs),
         patrol=read_patrol(found.get("patrol")),
+        notify=read_notify(found.get("notify")),
     )
 
 

@@ -24,6 +24,7 @@ from closeout.config.uniqueness import Use
 from closeout.config.values import At
 from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
+from closeout.core.problems import Route
 from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -48,7 +49,7 @@ class Surroundings:
 
     `aws_given` are the keys that stand there, right or wrong, so that one mistake is not reported at every step. `later`
     collects what can be looked up only when the file's folder is on the module path, `uses` the names that are held
-    against each other when the whole file was read.
+    against each other when the whole file was read, `routes` who is told of an automation's problems.
     """
 
     registry: Registry
@@ -56,6 +57,7 @@ class Surroundings:
     aws_given: tuple[str, ...] = ()
     later: list[Callable[[], None]] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
+    routes: dict[str, Route] = field(default_factory=dict)
 
 
 def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from closeout.core.ids import short_digest
+
 MODES = ("apply", "dry-run")
 BASES = ("ever", "at-close")
 EXPECTATIONS = ("any", "present")
@@ -126,6 +128,15 @@ class Automation:
 def _stored(value: Automation | Step) -> dict[str, Any]:
     parts = {each.name: getattr(value, each.name) for each in fields(value)}
     return {key: part for key, part in parts.items() if key not in _ADDED or part != _ADDED[key]}
+
+
+def steps_digest(definition: str) -> str:
+    """Return a digest of the steps of a canonical automation; empty if it cannot be read."""
+    try:
+        steps = json.loads(definition)["steps"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return short_digest(json.dumps(steps, sort_keys=True))
 
 
 class Current(NamedTuple):

@@ -373,3 +373,19 @@ class Unavailable(CloseoutError):
 
     code = "unavailable"
     status = 503
+
+
+# --- messages -----------------------------------------------------------------------------------------
+
+
+class NotifierUnknown(CloseoutError):
+    """The URL of a notifier has a form that closeout does not know, or one that would act on this machine only."""
+
+    code = "notifier-unknown"
+
+
+class NotifierFailed(CloseoutError):
+    """A notifier did not take a message. Nothing is lost: it is sent again until it is taken."""
+
+    code = "notifier-failed"
+    transient = True

@@ -51,6 +51,8 @@ class Problem(NamedTuple):
     """Only members can read its repository, so a message may say all. What is not known is public."""
     execution: str | None = None
     """The last attempt that failed, for its page."""
+    basis: str = ""
+    """A digest of the steps that it is about: a look for what other steps would make says nothing of it."""
     closed_at: float | None = None
     closed_by: str | None = None
     """What closed it: an execution, `patrol`, or `reopened`."""
@@ -105,6 +107,10 @@ class Routes(NamedTuple):
         """Return every target, each once."""
         routes = (self.default, *self.automations.values())
         return tuple(dict.fromkeys(target for route in routes for target in route.to))
+
+
+NOBODY = Routes(Route(frozenset(), ()))
+"""Nobody is told of anything."""
 
 
 class Message(NamedTuple):

@@ -46,23 +46,20 @@ def outcomes(
         return tuple("kept" if change["verb"] == "keep" else whole for change in changes)
     own = [change for change in changes if change.get("part_of") is None and change["verb"] != "keep"]
     calls = [_calls(named, f"{number}." if len(own) > 1 else "") for number, _ in enumerate(own, start=1)]
-    later = [any(call.begun for call in calls[number:]) for number, _ in enumerate(own, start=1)]
     judge = _Ended(named, end) if state in ("failure", "cancelled") else _Running("verify" in named)
-    by_resource = {
-        change["resource"]: judge.own(change, *facts)
-        for change, *facts in zip(own, calls, later, strict=True)
-    }
-    made = {change["resource"]: call.made for change, call in zip(own, calls, strict=True)}
-    return tuple(
-        "kept"
-        if change["verb"] == "keep"
-        else by_resource[change["resource"]]
-        if change.get("part_of") is None
-        else judge.part(
-            change, by_resource.get(change["part_of"], "unknown"), made.get(change["part_of"], False)
-        )
-        for change in changes
-    )
+    judged: dict[str, tuple[str, bool]] = {}
+    for number, change in enumerate(own):
+        later = any(call.begun for call in calls[number + 1 :])
+        judged[change["resource"]] = judge.own(change, calls[number], later), calls[number].made
+
+    def outcome(change: Mapping[str, Any]) -> str:
+        if change["verb"] == "keep":
+            return "kept"
+        if change.get("part_of") is None:
+            return judged[change["resource"]][0]
+        return judge.part(change, *judged.get(change["part_of"], ("unknown", False)))
+
+    return tuple(map(outcome, changes))
 
 
 class _Running:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from closeout.actions.registry import builtin
 from closeout.core import problems
+from closeout.core.automation import steps_digest
 from closeout.core.commit import certainly_private
 from closeout.core.errors import CloseoutError
 from closeout.core.payload import decode
@@ -77,6 +78,7 @@ def _opened(
         login=_text(_object(pull_request, "user").get("login")),
         private=certainly_private(payload),
         execution=execution.id,
+        basis=steps_digest(execution.definition),
     )
 
 

@@ -53,6 +53,7 @@ from closeout.ports.ledger import (
 from closeout.ports.lists import (
     EVERY_DELIVERY,
     EVERY_RUN,
+    DayTally,
     DeliveryFilter,
     ListPage,
     RunFilter,
@@ -72,6 +73,7 @@ __all__ = [
     "Clock",
     "Credential",
     "Credentials",
+    "DayTally",
     "DeliveryFilter",
     "DeliveryId",
     "DeliveryView",

@@ -63,5 +63,5 @@ class Credentials(Protocol):
         ...
 
     def end(self, number: int) -> bool:
-        """End a credential now. Return False if there is none that holds with this number."""
+        """End a credential now. Return False if there is none with this number, or if it was ended before."""
         ...

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Operation, Switch
-from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DeliveryFilter, ListPage, RunFilter
+from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DayTally, DeliveryFilter, ListPage, RunFilter
 from closeout.ports.patrol import PatrolStore
 from closeout.ports.problems import ProblemStore
 
@@ -220,7 +221,7 @@ class LedgerReader(RunReader, Protocol):
         ...
 
 
-class PageReader(RunReader, Protocol):
+class PageReader(LedgerReader, Switch, Protocol):
     """Reads what a server's pages and metrics show."""
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
@@ -252,6 +253,22 @@ class PageReader(RunReader, Protocol):
 
     def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
         """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
+        ...
+
+    def days(self, since: float) -> Sequence[DayTally]:
+        """Return the days on which a run of a closing ended, the oldest first, from the day of `since` on."""
+        ...
+
+    def open_problems(self) -> Sequence[Problem]:
+        """Return what needs a person, the oldest first."""
+        ...
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, None if nobody did."""
+        ...
+
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
         ...
 
     def stats(self) -> Mapping[str, Any]:

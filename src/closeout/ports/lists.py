@@ -1,4 +1,4 @@
-"""What a list of runs or deliveries may be asked for, and the page of it that comes back.
+"""What a list of runs or deliveries may be asked for, and the page of it that comes back; what is counted by day.
 
 A page goes by a cursor and not by an offset: what arrives meanwhile moves nothing, and the last page costs what the first does.
 """
@@ -62,3 +62,18 @@ class ListPage(NamedTuple, Generic[T]):
     """The cursor of the page before this one; None if nothing is newer."""
     older: str | None
     """The cursor of the page after this one; None if nothing is older."""
+
+
+class DayTally(NamedTuple):
+    """What became of the closings of one day, in UTC."""
+
+    day: str
+    """`2026-03-14`."""
+    closings: int = 0
+    """Whose first run ended, and was not skipped."""
+    torn_down: int = 0
+    """Runs that deleted something and succeeded."""
+    left: int = 0
+    """Runs that failed."""
+    recovered: int = 0
+    """Of the closings those that no webhook brought: patrol found them."""

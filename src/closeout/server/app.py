@@ -22,7 +22,22 @@ from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
 from closeout.server.parts import ServerParts
 from closeout.server.webhook import Webhook
 
-PAGES = frozenset(("", "login", "logout", "runs", "deliveries", "orphans", "pause", "resume", "api"))
+PAGES = frozenset(
+    (
+        "",
+        "login",
+        "logout",
+        "runs",
+        "pull-requests",
+        "deliveries",
+        "automations",
+        "orphans",
+        "health",
+        "pause",
+        "resume",
+        "api",
+    )
+)
 """What the paths of the pages begin with. Any other path is 404 without a page, and costs nothing."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""

@@ -13,6 +13,7 @@ from closeout.server.overview import Overview
 from closeout.server.pages import RunPages
 from closeout.server.parts import ServerParts
 from closeout.server.rendering import Renderer
+from closeout.server.run_lists import RunLists
 from closeout.server.site import Site
 
 
@@ -22,8 +23,8 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     runs = RunPages(
         parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
     )
-    groups = [runs.routes, Overview(renderer).routes]
+    groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
     if parts.acting is not None:
         groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
         groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)
-    return Site(parts.access, renderer, groups)
+    return Site(parts.access, renderer, groups, parts.views.paused)

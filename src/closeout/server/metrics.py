@@ -13,6 +13,7 @@ from typing import Any
 
 from closeout.patrol.report import PatrolFigures
 from closeout.wiring.drills import DrillFigures
+from closeout.wiring.notifying import NotifierFigures
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
@@ -60,6 +61,7 @@ class ServerMetrics:
         self.most_connections = 0
         self.patrol: Callable[[], PatrolFigures] | None = None
         self.drill: Callable[[], DrillFigures | None] = lambda: None
+        self.notifiers: Callable[[], Mapping[str, NotifierFigures]] = dict
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
         """Return the metrics page. `stats` comes from the ledger's `stats()`; missing parts are left out."""
@@ -91,6 +93,7 @@ class ServerMetrics:
             *_ledger_lines(stats),
             *(_patrol_lines(self.patrol()) if self.patrol else ()),
             *_drill_lines(self.drill()),
+            *_notifier_lines(self.notifiers()),
         ]
         return ("\n".join(lines) + "\n").encode()
 
@@ -175,6 +178,23 @@ def _drill_lines(figures: DrillFigures | None) -> Iterable[str]:
         yield from _family(
             f"closeout_check_{told}", "gauge", f"Whether a check of the last drill {words}.", samples
         )
+
+
+def _notifier_lines(figures: Mapping[str, NotifierFigures]) -> Iterable[str]:
+    if not figures:
+        return
+    yield from _family(
+        "closeout_messages_total",
+        "counter",
+        "Messages that each notifier took since the start.",
+        {("notifier", target): one.sent for target, one in figures.items()},
+    )
+    yield from _family(
+        "closeout_notifier_failures",
+        "gauge",
+        "Times that a notifier took no message since it last took one.",
+        {("notifier", target): one.failures for target, one in figures.items()},
+    )
 
 
 def _family(

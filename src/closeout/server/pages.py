@@ -70,7 +70,8 @@ class RunPages:
         """Return what the visitor may see of the run: what the Details link opens, or all of it for who is signed in."""
         run_id = asked.request.path_params["run_id"]
         if asked.visitor is None:
-            return details.check(self._key, run_id, asked.request.url.query, self._clock())
+            query = asked.request.scope["query_string"].decode("latin-1")
+            return details.check(self._key, run_id, query, self._clock())
         given = details.line_id(asked.request.query_params.get("attempt", ""))
         run = self._views.run(run_id, given)
         if run is None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from closeout.ports import DeliveryView, LogLine, RunView
@@ -31,6 +32,8 @@ NAVIGATION = (
     ("/health", "Health"),
 )
 """What the bar of a page links to, for those who may see more than one run."""
+FORM_HEADERS = {"Referrer-Policy": "same-origin"}
+"""Of a page with forms that act: without it, browsers send a form with the origin `null`."""
 _ICONS = {
     "success": ("1a7f37", "M4 8.2l2.7 2.7L12 5.4"),
     "failure": ("cf222e", "M5 5l6 6M11 5l-6 6"),
@@ -58,11 +61,11 @@ class Shown(NamedTuple):
 class Renderer:
     """Templates, style and script, and the headers that go with every page.
 
-    `base` is the path of the public URL: every link of a template to another page is `url(path)`.
+    `base_path` is the path of the public URL: every link of a template to another page is `url(path)`.
     """
 
-    def __init__(self, base: str = "") -> None:
-        self._base = base.rstrip("/")
+    def __init__(self, base_path: str = "") -> None:
+        self._base_path = base_path
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -71,23 +74,25 @@ class Renderer:
             lstrip_blocks=True,
         )
         environment.filters.update(
-            clean=presentation.clean, moment=presentation.moment, clock_time=presentation.clock_time
+            clean=presentation.clean,
+            coded=coded,
+            moment=presentation.moment,
+            clock_time=presentation.clock_time,
         )
-        style = _assets("base.css", "run.css")
-        script = _assets("run.js")
+        style = _assets("base.css", "run.css", "lists.css")
+        script, live = _assets("run.js"), _assets("live.js")
         environment.globals.update(
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704
+            live_script=Markup(live),  # noqa: S704
             favicon=favicon,
             url=self.url,
+            leads_to=lambda path: path in self.paths,
         )
         self._environment = environment
-        self.headers = _headers(style, script)
-        policy = self.headers["Content-Security-Policy"]
-        self._form_headers = {
-            "Content-Security-Policy": policy.replace("form-action 'none'", "form-action 'self'"),
-            "Referrer-Policy": "same-origin",  # without it, browsers send a form with the origin `null`
-        }
+        self.paths: Container[str] = ()
+        """The paths that this server answers: the navigation leads to no other."""
+        self.headers = _headers(style, script, live)
 
     def page(
         self, shown: Shown, link: details.Link, visitor: Visitor | None, now: float, *, newest: bool
@@ -116,6 +121,10 @@ class Renderer:
             410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
         )
 
+    def url(self, path: str) -> str:
+        """Return the path of a page for a link, below the base path of the public URL."""
+        return self._base_path + path
+
     def missing(self) -> Response:
         """Return the page of whatever is not there, or of a link that opens nothing."""
         return self.notice(
@@ -127,10 +136,6 @@ class Renderer:
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
         """Return a page with one sentence."""
         return self.html(status, "notice.html", title=title, text=text, verdict=verdict)
-
-    def url(self, path: str) -> str:
-        """Return the link to a path of this server, below the path of its public URL."""
-        return self._base + path
 
     def fragment(self, name: str, **values: Any) -> str:
         """Return one part of the page, for a page that is open already."""
@@ -144,16 +149,33 @@ class Renderer:
             "steps": presentation.steps(shown.run, now, progress),
         }
 
-    def signed_in(self, name: str, visitor: Visitor, *, here: str, **values: Any) -> Response:
-        """Return a page for somebody who is signed in: it has the navigation, and may send forms to this server."""
-        page = self.html(200, name, here=here, visitor=visitor, **values)
-        page.headers.update(self._form_headers)
-        return page
+    def signed_in(self, name: str, visitor: Visitor, *, here: str = "", **values: Any) -> Response:
+        """Return a page for somebody who is signed in. `here` is the path of `NAVIGATION` that it belongs to."""
+        return self.html(200, name, visitor=visitor, here=here, **values)
 
-    def html(self, status: int, name: str, *, here: str | None = None, **values: Any) -> Response:
-        """Return a page. `here` is the path of `NAVIGATION` that it belongs to; None: the page has no navigation."""
-        nav = () if here is None else NAVIGATION
-        return HTMLResponse(self.fragment(name, nav=nav, here=here, **values), status, self.headers)
+    def followed(self, request: Request, name: str, visitor: Visitor, **values: Any) -> Response:
+        """Return a page whose block `live` an open page asks for again and again: that block alone, if it has changed.
+
+        `live.js` asks with `?part=live` and the tag of what it shows.
+        """
+        if request.query_params.get("part") != "live":
+            return self.signed_in(name, visitor, **values)
+        template = self._environment.get_template(name)
+        text = "".join(template.blocks["live"](template.new_context({"visitor": visitor, **values})))
+        tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+        headers = self.headers | {"ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(text, headers=headers)
+
+    def html(
+        self, status: int, name: str, *, visitor: Visitor | None = None, here: str = "", **values: Any
+    ) -> Response:
+        """Return a page; one without a visitor has no navigation."""
+        nav = [each for each in NAVIGATION if each[0] in self.paths] if visitor is not None else []
+        text = self.fragment(name, visitor=visitor, nav=nav, here=here, **values)
+        headers = self.headers if visitor is None else self.headers | FORM_HEADERS
+        return HTMLResponse(text, status, headers)
 
 
 def favicon(tone: str) -> str:
@@ -167,19 +189,25 @@ def favicon(tone: str) -> str:
     return "data:image/svg+xml," + quote(image, safe=" ='/:")
 
 
+def coded(text: str) -> Markup:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in parts)
+
+
 def _assets(*names: str) -> str:
     return "".join((HERE / "assets" / name).read_text("utf-8") for name in names)
 
 
-def _headers(style: str, script: str) -> dict[str, str]:
+def _headers(style: str, *scripts: str) -> dict[str, str]:
     policy = (
         "default-src 'none'",
         f"style-src '{_hash(style)}'",
-        f"script-src '{_hash(script)}'",
+        "script-src " + " ".join(f"'{_hash(script)}'" for script in scripts),
         "connect-src 'self'",
         "img-src data:",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
         "frame-ancestors 'none'",
     )
     return {

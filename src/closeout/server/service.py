@@ -72,12 +72,13 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             clock=runtime.clock,
             late=runtime.rechecks.hurry,
         )
-        app = create_app(replace(_parts(runtime, key, log, base), guard=guard.ask))
+        app = create_app(replace(parts_of(runtime, key, log, base), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures
         app.metrics.drill = runtime.drills.figures
+        app.metrics.notifiers = runtime.notifying.figures
 
         def listening(address: str) -> None:
-            runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
+            runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
             runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
             runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
@@ -88,6 +89,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
             runtime.patrols.start(lambda report: _patrolled(log, report))
             runtime.drills.start(log.line)
+            runtime.notifying.start(log.line)
 
         def draining() -> None:
             app.drain()
@@ -161,7 +163,8 @@ def metrics_token(secrets: Secrets) -> str | None:
     return secrets.read(f"env:{METRICS_TOKEN}")[0] if os.environ.get(METRICS_TOKEN) else None
 
 
-def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
+def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
+    """Return what the application needs of a runtime. `base` is the public URL, if it is configured."""
     return ServerParts(
         receiver=runtime.receiver,
         accept=runtime.ledger.accept_group,
@@ -174,7 +177,8 @@ def _parts(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerPa
         acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
-        access=Access(key, runtime.ledger.credentials, runtime.clock.now, base),
+        problems=runtime.views.problems,
+        access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,

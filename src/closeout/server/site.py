@@ -18,15 +18,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as StarletteRoute
 
-from closeout.core.errors import CloseoutError, CodeRefused, NotAllowed, NotSignedIn
+from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotSignedIn
 from closeout.ports.access import ACT, READ
-from closeout.server.access import LOGIN, SIGN_IN, Access, Visitor
+from closeout.server.access import LOGIN, SIGN_IN, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send
+from closeout.server.exchange import FORM_BYTES
 from closeout.server.rendering import Renderer
 
 NOBODY, LINK = "nobody", "link"
 """What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""
 API = "/api/"
+FORM = "application/x-www-form-urlencoded"
+_PURPOSES = ("sec-purpose", "purpose", "x-moz")
+"""Headers by which browsers say that nobody has asked for a page yet."""
 
 
 class Asked(NamedTuple):
@@ -52,8 +56,15 @@ class Route(NamedTuple):
 class Site:
     """An ASGI application over groups of routes."""
 
-    def __init__(self, access: Access | None, renderer: Renderer, groups: Sequence[Sequence[Route]]) -> None:
+    def __init__(
+        self,
+        access: Access | None,
+        renderer: Renderer,
+        groups: Sequence[Sequence[Route]],
+        paused: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._access = access
+        self._paused = paused
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -61,6 +72,7 @@ class Site:
         ]
         if access is None:
             self.routes = [route for route in self.routes if route.needs in (NOBODY, LINK)]
+        renderer.paths = {route.path for route in self.routes}
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
         ]
@@ -90,26 +102,31 @@ class Site:
         """Find the visitor and read the form. Raises `NotSignedIn`, `NotAllowed` or `FormRefused`."""
         if self._access is None:
             return Asked(request, None, {})
-        visitor = await asyncio.to_thread(self._access.visitor, request.headers)
+        presented = self._access.presented(request.headers)
+        visitor = await asyncio.to_thread(self._visitor, self._access, presented) if presented else None
         if route.needs in (READ, ACT) and visitor is None:
             raise NotSignedIn(SIGN_IN)
         if route.needs == ACT and visitor is not None and not visitor.may_act:
             raise NotAllowed(
                 "You may read here, and not act. `closeout open` makes a session that may do both."
             )
-        form: dict[str, str] = {}
-        if request.method == "POST":
-            form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
-            if visitor is not None:
-                self._access.check_form(visitor, form, request.headers)
+        form = await _form(request) if request.method == "POST" else {}
+        if request.method == "POST" and visitor is not None:
+            self._access.check_form(visitor, form, request.headers)
         return Asked(request, visitor, form)
+
+    def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
+        """Find who asks, and what the bar of their page says. Called in threads."""
+        visitor = access.visitor(presented)
+        return visitor._replace(paused=self._paused()) if visitor is not None else None
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
         if is_program(request):
             body = json.dumps({"error": error.code, "message": error.message})
-            return Response(body, error.status, self._renderer.headers, media_type="application/json")
-        if isinstance(error, NotSignedIn) and request.method == "GET":
+            headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
+            return Response(body, error.status, headers, media_type="application/json")
+        if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
             return RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
         return self._renderer.notice(error.status, "This did not work", error.message)
 
@@ -119,10 +136,9 @@ class Site:
         code = request.query_params.get("code")
         if code is None:
             return self._renderer.notice(200, "Sign in", SIGN_IN)
-        if "prefetch" in request.headers.get("sec-purpose", "") or request.method == "HEAD":
-            return Response(
-                status_code=204, headers=self._renderer.headers
-            )  # a preview must not use the link up
+        if request.method == "HEAD" or any("prefetch" in request.headers.get(name, "") for name in _PURPOSES):
+            # A preview must not use the link up.
+            return Response(status_code=204, headers=self._renderer.headers)
         try:
             cookie = await asyncio.to_thread(self._access.sign_in, code, request.headers)
         except CodeRefused as error:
@@ -143,6 +159,19 @@ class Site:
         return self._renderer.missing()
 
 
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form. Raises `FormRefused` for a body that was not read, which would pass for an empty form."""
+    kind = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or int(length) > FORM_BYTES:
+        raise FormRefused(f"A form has at most {FORM_BYTES // 1024} KB and a Content-Length.")
+    body = await request.body()
+    if body and kind != FORM:
+        raise FormRefused(f"Send the fields as {FORM}.")
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
 def is_program(request: Request) -> bool:
     """Whether the answer is JSON: under `/api/`, and for whoever does not ask for HTML."""
-    return request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", "")
+    path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
+    return path.startswith(API) or "text/html" not in request.headers.get("accept", "")

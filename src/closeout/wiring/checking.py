@@ -20,6 +20,7 @@ from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Requests, Views, place
 from closeout.wiring.clients import configured_clients
+from closeout.wiring.notifying import NOTIFIER
 from closeout.wiring.outside import Outside
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class LedgerFile:
         """Return the runs that found nothing, by automation."""
         counts: Mapping[str, int] = self._views.stats()["empty_runs"]
         return counts
+
+    def notifier_failures(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return since when and why a notifier takes no message."""
+        return self._views.marks(NOTIFIER)
 
     def paused(self) -> str | None:
         """Return who paused, and why."""

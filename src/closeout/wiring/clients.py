@@ -114,7 +114,7 @@ class SharedClients:
         self._secrets_client = secrets_client
         self._clock = clock
         self.now = clock.now
-        self._learned = learned
+        self.learned = learned
         self._directory = directory
         self._report = report
         self._making = threading.Lock()
@@ -138,7 +138,7 @@ class SharedClients:
             region=self._region,
             directory=self._directory,
             now=self._clock.now,
-            on_value=self._learned,
+            on_value=self.learned,
         )
 
     @cached_property

@@ -35,6 +35,13 @@ class Outside:
         """Whether two URLs are the same webhook."""
         return same_webhook(one, other)
 
+    def check_notifier(self, target: str) -> None:
+        """Check the URL of a notifier without sending."""
+        from closeout.adapters import notifier
+        from closeout.wiring.notifying import Targets
+
+        notifier.check(Targets(lambda: self.secrets, self.clients.learned).url(target), reach=True)
+
     def setting(self, text: str, key: str) -> str:
         """Return a URL of the file."""
         return setting_value(text, key)

@@ -16,6 +16,7 @@ from closeout.checks.world import World
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
+from closeout.core.messages import Links
 from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
 from closeout.engine.local import Engine
@@ -32,11 +33,13 @@ from closeout.wiring.checking import LedgerFile
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
+from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
 from closeout.wiring.orphans import OrphanRounds, audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
 from closeout.wiring.reruns import Reruns
+from closeout.wiring.staleness import stale
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]
@@ -75,7 +78,8 @@ class Runtime:
         self.redactor = redactor
         self.clients = clients
         self.webhook = webhook
-        self.details: Callable[[Execution], str | None] = lambda _execution: None
+        self.page: Callable[[str], str | None] = lambda _execution: None
+        """Returns the link to an execution's page, once this server's URL is known."""
         self.base: str | None = None
         """This server's public URL, once it is known."""
         self._automations = {automation.name: automation for automation in loaded.automations}
@@ -114,6 +118,7 @@ class Runtime:
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
         self.patrols = self._patrols()
         self.drills = self._drills()
+        self.notifying = self._notifying()
 
     def start(self) -> int:
         """Recover what an earlier process left, and begin; return how many runs it left open."""
@@ -146,6 +151,7 @@ class Runtime:
         self.ledger.close()
 
     def _stop_timers(self) -> None:
+        self.notifying.stop()
         self.drills.stop()
         self.patrols.stop()
         self.rechecks.stop()
@@ -172,6 +178,27 @@ class Runtime:
             now=self.clients.now,
         )
 
+    def _notifying(self) -> Notifying:
+        started = self.clients.now()
+        targets = Targets(lambda: self.clients.secrets, self.redactor.add)
+
+        def found() -> dict[str, str | None]:
+            patrols = self.patrols
+            settings = self.loaded.settings.patrol if patrols.watches and self.clients.has_token else None
+            figures, now = patrols.figures(), self.clients.now()
+            return stale(settings, figures, self.drills.figures(), started=started, now=now)
+
+        return Notifying(
+            self.ledger.problems,
+            self.loaded.routes,
+            targets.send,
+            links=lambda: Links(self.page, self.base),
+            redact=self.redactor.text,
+            now=self.clients.now,
+            keep=partial(self.ledger.save_mark, NOTIFIER),
+            stale=found,
+        )
+
     def _patrols(self) -> Patrols:
         return Patrols(
             self.loaded,
@@ -187,7 +214,7 @@ class Runtime:
         )
 
     def _details_link(self, execution: Execution) -> str | None:
-        return self.details(execution)
+        return self.page(execution.id)
 
     def _deps(self) -> RunDeps:
         from closeout.actions.registry import builtin

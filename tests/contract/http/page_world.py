@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from closeout.core import ids
-from closeout.ports import DeliveryId, DeliveryView, LogLine, LogWindow, RunView, StepView
+from closeout.ports import (
+    DeliveryFilter,
+    DeliveryId,
+    DeliveryView,
+    ListPage,
+    LogLine,
+    LogWindow,
+    RunFilter,
+    RunView,
+    StepView,
+)
 from closeout.testing import deliveries
 
 NOW = 1_790_000_000.0
@@ -172,6 +182,29 @@ class World:
     def body(self, delivery_id: DeliveryId) -> bytes:
         """Return its payload."""
         return self.bodies[delivery_id]
+
+    def paused(self) -> str | None:
+        """Return that nothing is paused."""
+        return None
+
+    def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
+        """Return its latest runs, as far as a few fields of the filter tell."""
+        latest = {run.id: run for run in self.runs.values()}
+        fields = ("automation", "state", "verdict", "repository", "number")
+        found = [
+            run
+            for run in reversed(latest.values())
+            if all(getattr(wanted, each) in (None, getattr(run, each)) for each in fields)
+        ]
+        start = int(cursor or 0)
+        older = str(start + limit) if len(found) > start + limit else None
+        return ListPage(found[start : start + limit], str(start - limit) if start else None, older)
+
+    def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
+        """Return a delivery for each run."""
+        del cursor
+        runs = [run for run in self.runs.values() if wanted.number in (None, run.number)]
+        return ListPage([self.delivery(run.delivery) for run in reversed(runs)][:limit], None, None)
 
     def stats(self) -> dict[str, Any]:
         """Return no figures."""

@@ -53,6 +53,7 @@ secrets: {{ webhook: 'file:hook.secret', github: env:CHECKED_TOKEN }}
 github: {{ api-url: env:CHECKED_API }}
 public-url: env:CHECKED_URL
 aws: {{ account: '{ACCOUNT}', region: eu-central-1, assume-role: '{ROLE}' }}
+notify: {{ to: ['file:notify.url'] }}
 automations:
   clean:
     on: {{ pull_request: {{ types: [closed] }} }}
@@ -164,7 +165,11 @@ class Scene:
     def build(self) -> None:
         """Write the file and its secrets, hooks with a delivery each, and what patrol has seen."""
         self.file.write_text(CONFIG)
-        for name, value in (("hook.secret", SECRET), ("step.secret", "of-a-step")):
+        for name, value in (
+            ("hook.secret", SECRET),
+            ("step.secret", "of-a-step"),
+            ("notify.url", "json://localhost/x"),
+        ):
             (self.folder / name).write_text(value)
             (self.folder / name).chmod(0o600)
         self.github.world.add_organization("acme")

@@ -120,6 +120,19 @@ def pause(scene: Scene) -> None:
 
 
 OF_HOOKS = tuple(check.id for check in CHECKS if check.group == "Webhook")
+
+
+def notifier(url: str) -> Callable[[Scene], object]:
+    """Return what gives the notifier another URL."""
+    return lambda scene: (scene.folder / "notify.url").write_text(url)
+
+
+def refuse_messages(scene: Scene) -> None:
+    """Say that the server's notifier has failed for two hours."""
+    state = {"since": time.time() - 7_200, "error": "json: error=502."}
+    scene.ledger.save_mark("notifier", "file:notify.url", state)
+
+
 FAULTS = (
     Fault("configuration", lambda scene: rewrite(scene, "version: 1", "version: 2"), "version"),
     Fault(
@@ -140,6 +153,11 @@ FAULTS = (
     Fault("public-url-known", forget_url, "nobody knows", "unknown", also=("configuration-variables",)),
     Fault("public-url", lambda scene: scene.server.stop(), "healthz"),
     Fault("server-ready", answer("/readyz", 503), "disk is full"),
+    Fault("notifiers", notifier("nosuch://x"), "nosuch:// is not a URL"),
+    Fault("notifiers", notifier("syslog://"), "reaches nobody but this machine"),
+    Fault("notifiers", notifier("json://127.0.0.1:1/x"), "json://127.0.0.1 cannot be reached"),
+    Fault("notifiers", lambda scene: (scene.folder / "notify.url").unlink(), "notify.url"),
+    Fault("messages", refuse_messages, "no message for 2 h: json: error=502."),
     Fault("clock", other_clock, "s behind GitHub"),
     Fault(
         "github-api", lambda scene: scene.github.faults.add("status", status=503, times=0), "503", "unknown"

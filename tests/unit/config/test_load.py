@@ -16,6 +16,7 @@ from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import AwsSettings, Settings
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
+from closeout.core.problems import EVENTS, Route
 from tests.unit.config.known_actions import REGISTRY
 from tests.unit.config.samples import AUTOMATION, SAMPLES, SHELL, tidy
 
@@ -33,6 +34,7 @@ aws:
 protect: { names: ['prod-*'], tags: { keep: '*' } }
 public-logs: true
 patrol: { deliveries: off, state: 2h, drill: 12h, limit: 3 }
+notify: { on: [failure, recovered], to: ['env:NOTIFY', 'file:/run/secrets/mail'] }
 automations:
   preview:
     on:
@@ -54,6 +56,7 @@ automations:
     environment: 'preview-${{ event.pull_request.number }}'
     bases: ever
     recheck: [2h, 5m]
+    notify: { to: env:TEAM }
     steps:
       - id: stack
         name: Delete the stack
@@ -110,7 +113,10 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         protect_tags={"keep": "*"},
         public_logs=True,
         patrol=PatrolSettings(deliveries=None, state=7_200.0, drill=43_200.0, limit=3),
+        notify=Route(frozenset({"failure", "recovered"}), ("env:NOTIFY", "file:/run/secrets/mail")),
     )
+    assert loaded.routes.of("preview") == Route(frozenset(EVENTS), ("env:TEAM",))
+    assert loaded.routes.of("another") == loaded.settings.notify
     (automation,) = loaded.automations
     assert automation == Automation(
         name="preview",
@@ -139,7 +145,7 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         unguarded=True,
         protect_names=("prod-*",),
         protect_tags={"keep": "*"},
-        secret_variables=("API_KEY", "HOOK", "TOKEN"),
+        secret_variables=("API_KEY", "HOOK", "NOTIFY", "TEAM", "TOKEN"),
         public_logs=True,
         environment="preview-${{ event.pull_request.number }}",
         bases="ever",

@@ -10,19 +10,19 @@ import pytest
 from closeout.ledger.outcomes import OUTCOMES, error_code, outcomes
 from closeout.ports import Operation
 
-STACK = {"verb": "delete", "resource": "stack s", "part_of": None}
-BUCKET = {"verb": "delete", "resource": "bucket b", "part_of": "stack s"}
-ROLE = {"verb": "delete", "resource": "role r", "part_of": "stack s"}
-TABLE = {"verb": "keep", "resource": "table t", "part_of": "stack s"}
-PREFIX = {"verb": "delete", "resource": "s3://b/p/", "part_of": None}
-SCRIPT = {"verb": "run", "resource": "./drop", "part_of": None}
-MADE: tuple[str, Any] = ("ok", {"result": {"at": 1}})
-READ: tuple[str, Any] = ("ok", {"gone": False})
-REFUSED: tuple[str, Any] = ("error", {"kind": "guard-refused", "message": "no"})
-DENIED: tuple[str, Any] = ("error", {"kind": "service-error", "message": "AccessDenied"})
-BEGUN: tuple[str, Any] = ("waiting", {"marked": True})
-POLLS: tuple[str, Any] = ("waiting", None)
-LOOKED: tuple[str, Any] = ("ok", {"left": []})
+STACK: dict[str, Any] = {"verb": "delete", "resource": "stack s", "part_of": None}
+BUCKET: dict[str, Any] = {"verb": "delete", "resource": "bucket b", "part_of": "stack s"}
+ROLE: dict[str, Any] = {"verb": "delete", "resource": "role r", "part_of": "stack s"}
+TABLE: dict[str, Any] = {"verb": "keep", "resource": "table t", "part_of": "stack s"}
+PREFIX: dict[str, Any] = {"verb": "delete", "resource": "s3://b/p/", "part_of": None}
+SCRIPT: dict[str, Any] = {"verb": "run", "resource": "./drop", "part_of": None}
+MADE: Any = ("ok", {"result": {"at": 1}})
+READ: Any = ("ok", {"gone": False})
+REFUSED: Any = ("error", {"kind": "guard-refused", "message": "no"})
+DENIED: Any = ("error", {"kind": "service-error", "message": "AccessDenied"})
+BEGUN: Any = ("waiting", {"marked": True})
+POLLS: Any = ("waiting", None)
+LOOKED: Any = ("ok", {"left": []})
 
 
 def became(changes: list[dict[str, Any]], state: str, *left: str, dry_run: bool = False, **named: Any) -> Any:

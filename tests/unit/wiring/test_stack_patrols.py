@@ -15,7 +15,7 @@ from closeout.core.units import DAY, HOUR
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.stack.table import REMOVAL_KEY
-from closeout.wiring.rounds import LAST, Rounds
+from closeout.wiring.rounds import LAST, MOST_ERRORS, Rounds
 from closeout.wiring.stack_patrols import (
     LEFT,
     StartingAttempts,
@@ -257,6 +257,16 @@ def test_a_definition_that_was_not_deployed_gets_no_attempt(scene: Scene) -> Non
     (automation,) = scene.world.automations()
     again = attempts.new_attempt(run.id, automation.canonical(), "patrol", key=None, queue_timeout=60.0)
     assert scene.starts.started[-1].endswith(again)
+
+
+def test_a_round_of_many_errors_is_kept_all_the_same(scene: Scene) -> None:
+    """An item has 400 KB at most. All errors are in the function's log."""
+    rounds = scene.patrols._rounds(scene.patrols._loaded(), "many")
+    errors = [f"acme/{number}: {'x' * 300}" for number in range(2_000)]
+    rounds.note(Report(errors=errors), looked=True)
+    kept = DynamoMarks(scene.patrols.ledger.table).marks(LAST)["logs"]["errors"]
+    assert kept == [*errors[:MOST_ERRORS], "and 1900 more, which patrol's log names"]
+    assert rounds.totals["errors"] == 2_000
 
 
 def test_the_token_is_in_no_report(scene: Scene) -> None:

@@ -62,7 +62,7 @@ class Credentials:
         return bool(self._writer().run(work))
 
     def end(self, number: int) -> bool:
-        """End a credential now. Return False if there is none that holds with this number."""
+        """End a credential now. Return False if there is none with this number, or if it was ended before."""
         row = {"now": self._clock.now(), "id": number}
         ended = self._writer().run(lambda connection: connection.execute(SQL["end_credential"], row).rowcount)
         return bool(ended)

@@ -20,6 +20,7 @@ from closeout.ledger.sqlite.problems import Read, settle
 from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
+from closeout.ledger.steps import has_deleted
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
 
 
@@ -109,7 +110,7 @@ class Executions:
                 if ending.verdict == "success":
                     name = "tally_empty" if runs.found_nothing(ending.summary) else "tally_found"
                     connection.execute(SQL[name], (number,))
-                _settle_problem(connection, number, ending, at)
+                _end(connection, number, ending, at)
 
         self._writer().run(work)
 
@@ -187,8 +188,8 @@ def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
     return execution, [Operation(*row) for row in read("load_operations", (number,))]
 
 
-def _settle_problem(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
-    """Open or close the problem of a run that ends, in the transaction of its ending."""
+def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
+    """Count a run that ends among those of its day, and open or close its problem, in the transaction of its ending."""
 
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
@@ -197,6 +198,9 @@ def _settle_problem(connection: sqlite3.Connection, number: int, ending: Ending,
     (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
     outcome = of_run(execution, operations, ending, closing, at)
     settle(connection, outcome, at, execution.automation)
+    torn_down = ending.verdict == "success" and has_deleted(operations)
+    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
+    connection.execute(SQL["tally_day"], day)
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:

@@ -79,6 +79,19 @@ VALUES (?,?,?,?,?,?,?,?,?,?);
 -- name: tally_verdict
 INSERT INTO verdict_tally (verdict, count) VALUES (?, 1) ON CONFLICT (verdict) DO UPDATE SET count = count + 1;
 
+-- name: tally_day
+-- A closing counts with the first of its runs that ends.
+INSERT INTO day_tally (day, closings, torn_down, left, recovered)
+SELECT date(:at, 'unixepoch'), first, :torn_down, :verdict = 'failure', first AND heard
+FROM (SELECT d.origin IN ('delivery-log', 'closed-list', 'inventory', 'recheck') AS heard,
+             r.attempt = 1 AND NOT EXISTS (SELECT 1 FROM run o WHERE o.guid = r.guid AND o.number <> r.number
+                                           AND o.state = 'finished' AND o.verdict <> 'skipped') AS first
+      FROM run r JOIN delivery d ON d.id = r.delivery
+      WHERE r.number = :number AND d.closing IS NOT NULL AND :verdict <> 'skipped')
+WHERE true
+ON CONFLICT (day) DO UPDATE SET closings = closings + excluded.closings, torn_down = torn_down + excluded.torn_down,
+    left = left + excluded.left, recovered = recovered + excluded.recovered;
+
 -- name: tally_steps
 -- One more for each step that ended and was not skipped: from its first operation to its last.
 INSERT INTO step_tally (automation, step, count, seconds)
@@ -183,8 +196,8 @@ INSERT INTO credential (kind, name, may, digest, code, made_at, expires_at) VALU
 ON CONFLICT DO NOTHING;
 
 -- name: end_credential
-UPDATE credential SET ended_at = :now
-WHERE id = :id AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+-- Also one that has expired by this clock: the clock of a server can be ahead of the one that checks it.
+UPDATE credential SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
 
 -- name: forget_credentials
 DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
@@ -192,13 +205,13 @@ DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
 -- name: open_problem
 -- One that is open keeps its beginning; one that was closed begins anew.
 INSERT INTO problem (automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login,
-    private, execution, closed_at, closed_by)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+    private, execution, basis, closed_at, closed_by)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT (automation, key) DO UPDATE SET
     since = CASE WHEN closed_at IS NULL THEN since ELSE excluded.since END,
     kind = excluded.kind, text = excluded.text, public = excluded.public, code = excluded.code, step = excluded.step,
     left = excluded.left, public_left = excluded.public_left, repository = excluded.repository, number = excluded.number,
-    login = excluded.login, private = excluded.private, execution = excluded.execution,
+    login = excluded.login, private = excluded.private, execution = excluded.execution, basis = excluded.basis,
     closed_at = excluded.closed_at, closed_by = excluded.closed_by;
 
 -- name: close_problems

@@ -161,6 +161,15 @@ CREATE TABLE verdict_tally (
     count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The same by day, in UTC, of closings alone: those that were acted upon, and how their runs ended.
+CREATE TABLE day_tally (
+    day TEXT PRIMARY KEY,               -- 2026-03-14
+    closings INTEGER NOT NULL,          -- whose first run ended, and was not skipped
+    torn_down INTEGER NOT NULL,         -- runs that deleted something and succeeded
+    left INTEGER NOT NULL,              -- runs that failed
+    recovered INTEGER NOT NULL          -- of the closings those that no webhook brought
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE step_tally (
     automation TEXT NOT NULL,
     step TEXT NOT NULL,
@@ -199,6 +208,7 @@ CREATE TABLE problem (
     login TEXT,                         -- whose pull request it is
     private INTEGER NOT NULL,           -- 1: only members can read its repository
     execution TEXT,                     -- the last attempt that failed
+    basis TEXT NOT NULL,                -- digest of the steps that it is about
     closed_at REAL,
     closed_by TEXT,                     -- an execution, patrol, or reopened
     PRIMARY KEY (automation, key)

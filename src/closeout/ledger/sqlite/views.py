@@ -32,6 +32,7 @@ from closeout.ports import (
     EVERY_RUN,
     Clock,
     Credential,
+    DayTally,
     DeliveryFilter,
     DeliveryId,
     DeliveryView,
@@ -225,9 +226,17 @@ class Views:
         """Return the open problems, and closed ones that a target still believes to be open."""
         return read_problems(self._read)
 
+    def open_problems(self) -> list[Problem]:
+        """Return what needs a person, the oldest first."""
+        return [problem for problem in self.problems() if problem.closed_at is None]
+
     def told(self) -> list[Told]:
         """Return what each target was last told of these problems."""
         return read_told(self._read)
+
+    def days(self, since: float) -> list[DayTally]:
+        """Return the days on which a run of a closing ended, from the day of `since` on."""
+        return [DayTally(*row) for row in self._read("days", (since,))]
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.

@@ -276,6 +276,9 @@ SELECT max(at) FROM (
 -- name: verdicts
 SELECT verdict, count FROM verdict_tally;
 
+-- name: days
+SELECT day, closings, torn_down, left, recovered FROM day_tally WHERE day >= date(?, 'unixepoch') ORDER BY day;
+
 -- name: empty_runs
 SELECT substr(name, 12), CAST(CAST(value AS TEXT) AS INTEGER) FROM setting
 WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> 'found';
@@ -292,11 +295,11 @@ SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential ORDER 
 -- name: problems
 -- The open ones, and those that are over while a target still believes that they are open.
 SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
-    execution, closed_at, closed_by
+    execution, basis, closed_at, closed_by
 FROM problem p WHERE closed_at IS NULL
 UNION ALL
 SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
-    execution, closed_at, closed_by
+    execution, basis, closed_at, closed_by
 FROM problem p WHERE closed_at IS NOT NULL
     AND EXISTS (SELECT 1 FROM told t WHERE t.automation = p.automation AND t.key = p.key AND t.recovered = 0)
 ORDER BY since, automation, key;

@@ -16,6 +16,7 @@ CREATE TABLE problem (
     login TEXT,
     private INTEGER NOT NULL,
     execution TEXT,
+    basis TEXT NOT NULL,
     closed_at REAL,
     closed_by TEXT,
     PRIMARY KEY (automation, key)

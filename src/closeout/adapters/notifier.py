@@ -1,0 +1,120 @@
+"""Send one message to one URL, over apprise, which speaks to some hundred services.
+
+This module is imported only when something is sent or a URL is checked: apprise takes a third of a second and memory. It follows no redirect, stores nothing, and what it logs becomes the error. A URL holds secrets: `secret_parts`
+returns them for the redactor, and no error of this module repeats a URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
+
+from closeout.core.errors import NotifierFailed, NotifierUnknown
+from closeout.core.runs import clip
+
+SECONDS = 30.0
+"""How long a message may take."""
+CONNECT_SECONDS = 5.0
+DATAGRAMS = ("rsyslog",)
+"""Schemes to which nobody connects."""
+SHORTEST = 6
+"""Characters of a part of a URL that may be a secret."""
+LONGEST_ERROR = 300
+LOCAL = frozenset(("blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"))
+"""Schemes that tell somebody who sits at this machine, or call a program of it."""
+_SCHEME = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://")
+
+
+def check(url: str, *, reach: bool = False) -> None:
+    """Raise `NotifierUnknown` for a URL to which no message can be sent.
+
+    With `reach` look for its host too, and connect if the URL names a port; raise `NotifierFailed` if nobody is there.
+    """
+    _service(url)
+    place = address(url)
+    if not reach or place is None:
+        return
+    host, port = place
+    try:
+        if port is None or scheme(url) in DATAGRAMS:
+            socket.getaddrinfo(host, port)
+        else:
+            socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        raise NotifierFailed(f"{scheme(url)}://{host} cannot be reached: {type(error).__name__}") from None
+
+
+def send(url: str, title: str, body: str) -> None:
+    """Send a message. Raises `NotifierUnknown`, or `NotifierFailed` with what the service said."""
+    service = _service(url)
+    sender = Apprise(asset=service.asset)
+    sender.add(service)
+    try:
+        result = sender.notify(
+            body=body,
+            title=title,
+            notify_type=NotifyType.WARNING,
+            body_format=NotifyFormat.TEXT,
+            timeout=SECONDS,
+        )
+        said = "; ".join(entry.message for entry in result.logs())
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises, its text may hold the URL
+        raise NotifierFailed(
+            f"{scheme(url)}: {type(error).__name__} in the library that sends messages"
+        ) from None
+    if not result:
+        raise NotifierFailed(f"{scheme(url)}: {clip(said, LONGEST_ERROR) or 'the message was not taken'}")
+
+
+def scheme(url: str) -> str:
+    """Return the scheme of a URL, which is no secret; `?` if it has none."""
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else "?"
+
+
+def address(url: str) -> tuple[str, int | None] | None:
+    """Return the host and port to which a URL leads; None if it names none, as `slack://` does."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    named = host is not None and ("." in host or ":" in host or host == "localhost")
+    return (str(host), port) if named else None
+
+
+def secret_parts(url: str) -> tuple[str, ...]:
+    """Return every part of a URL that may be a secret: user, password, tokens in place of a host, path and query."""
+    _, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    authority, _, path = place.partition("/")
+    user, _, host = authority.rpartition("@")
+    named = address(url) is not None
+    found = [*user.split(":"), *(() if named else (host,)), *path.split("/")]
+    found += [value for _, value in parse_qsl(query)]
+    both = (part for one in found for part in (one, unquote(one)))
+    return tuple(dict.fromkeys(part for part in both if len(part) >= SHORTEST))
+
+
+def _service(url: str) -> NotifyBase:
+    name = scheme(url)
+    if name == "?":
+        raise NotifierUnknown("the URL of a notifier begins with a scheme, such as slack:// or mailtos://")
+    if name in LOCAL:
+        raise NotifierUnknown(
+            f"{name}:// reaches nobody but this machine; choose a service that people read elsewhere"
+        )
+    # What it logs is captured with each message; elsewhere it would be logged twice.
+    logging.getLogger("apprise").propagate = False
+    asset = AppriseAsset(http_redirects=False, allow_templates=False, secure_logging=True)
+    service: NotifyBase | None = Apprise.instantiate(url, asset=asset)
+    if service is None:
+        raise NotifierUnknown(
+            f"{name}:// is not a URL that messages can be sent to: unknown, or a part of it is missing"
+        )
+    service.redirects = False  # whatever the URL says
+    return service

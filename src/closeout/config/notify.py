@@ -1,0 +1,36 @@
+"""The key `notify`, of the file and of an automation: which problems are told, and to whom.
+
+A target is a secret reference, because its URL holds a token or a password. What the URL says is known only when it is read,
+so its form is checked by `closeout doctor` and `closeout notify test`, and not here.
+"""
+
+from __future__ import annotations
+
+from closeout.config import keys
+from closeout.config.references import hide, read_reference
+from closeout.config.values import At
+from closeout.core.problems import EVENTS, Route
+
+
+def read_notify(at: At | None) -> Route | None:
+    """Read the section; None if there is none. One without `on` is told of everything."""
+    if at is None:
+        return None
+    known = keys.names("notify")
+    section = at.section(known)
+    if section is None:
+        hide(at.node, at)
+        return None
+    if at.lacks("to", known):
+        fix = "say who is told: to: ['env:NOTIFY_URL'], where that variable holds a URL such as slack://…"
+        at.error("missing-key", "`to` is missing", fix)
+    events = (
+        [item.choice(EVENTS) for item in section["on"].items(single=True) or ()]
+        if "on" in section
+        else EVENTS
+    )
+    to = [read_reference(item) for item in section["to"].items(single=True) or ()] if "to" in section else []
+    return Route(
+        frozenset(event for event in events if event is not None),
+        tuple(dict.fromkeys(reference for reference in to if reference is not None)),
+    )

@@ -1,0 +1,145 @@
+"""The words of a message: what is left and why, whose pull request it is, where to look, what to do.
+
+Plain text in short lines, because it is read in a chat, in a mail and on a phone. It says of a public repository no more than
+the page does to which it links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from closeout.core.problems import Message, Problem
+from closeout.core.runs import clip
+from closeout.core.units import HOUR, spoken_duration
+
+SHOWN = 10
+"""Problems of a message that are written out."""
+LONGEST = 300
+"""Characters of one line."""
+
+
+class Text(NamedTuple):
+    """A message as it is sent."""
+
+    title: str
+    body: str
+
+
+class Links(NamedTuple):
+    """Where messages lead: `run` returns the page of an execution, `base` the server's public URL. None: nobody knows."""
+
+    run: Callable[[str], str | None]
+    base: str | None
+
+
+TEST = Text(
+    "closeout: a test message",
+    "Messages from closeout arrive here. You get one when a run fails, when something is left behind, or when closeout"
+    " itself needs you.",
+)
+
+
+def text(message: Message, links: Links, redact: Callable[[str], str], now: float) -> Text:
+    """Return the words of a message. A link keeps its signature: what is redacted is what problems say."""
+    problems = message.problems
+    lines = [_line(one, now) for one in problems[:SHOWN]] if len(problems) > 1 else _alone(problems[0], now)
+    if len(problems) > SHOWN:
+        lines.append(f"and {len(problems) - SHOWN:,} more")
+    return Text(redact(_title(message)), "\n".join([*map(redact, lines), *_where(message, links)]))
+
+
+def _title(message: Message) -> str:
+    first, count = message.problems[0], len(message.problems)
+    if message.event == "many":
+        open_ones = sum(one.closed_at is None for one in message.problems)
+        return f"closeout: {open_ones:,} more problems, and {count - open_ones:,} that are repaired"
+    if message.event == "recovered":
+        return f"closeout: repaired: {_subject(message.problems)}"
+    if message.event == "stale":
+        return f"closeout needs you: {clip(first.says, 100)}"
+    if message.event == "orphans":
+        return f"closeout: left behind by {_subject(message.problems)}"
+    step = f", step {first.step}" if first.step else ""
+    return f"closeout: {first.automation} failed for {_subject(message.problems)}{step}"
+
+
+def _subject(problems: Sequence[Problem]) -> str:
+    """Return what problems are about: one by its name, many by their number."""
+    if len(problems) > 1:
+        return (
+            f"{len(problems):,} pull requests"
+            if all(one.number for one in problems)
+            else f"{len(problems):,} problems"
+        )
+    first = problems[0]
+    return first.about or first.automation or "closeout itself"
+
+
+def _alone(problem: Problem, now: float) -> list[str]:
+    """Return the lines of the only problem of a message: whose, what is left, why."""
+    about = problem.about + (f", a pull request by {problem.login}" if problem.login else "")
+    lines = [about] if about else []
+    if problem.closed_at is not None:
+        return [*lines, clip(_repaired(problem), LONGEST)]
+    if problem.names:
+        lines.append(clip(f"What is left: {', '.join(problem.names)}", LONGEST))
+    return [*lines, clip(f"Why: {problem.says}{_lasts(problem, now)}", LONGEST)]
+
+
+def _line(problem: Problem, now: float) -> str:
+    """Return one problem of many in one line."""
+    whose = f" ({problem.login})" if problem.login else ""
+    about = f"{problem.about}{whose}: " if problem.about else ""
+    if problem.closed_at is not None:
+        return clip(f"{about}{_repaired(problem)}", LONGEST)
+    left = f"{', '.join(problem.names)} {_are(problem)} left. " if problem.names else ""
+    return clip(f"{about}{left}{problem.says}{_lasts(problem, now)}", LONGEST)
+
+
+def _lasts(problem: Problem, now: float) -> str:
+    return f" (for {spoken_duration(now - problem.since)})" if now - problem.since >= HOUR else ""
+
+
+def _are(problem: Problem) -> str:
+    return "are" if len(problem.names) > 1 else "is"
+
+
+def _repaired(problem: Problem) -> str:
+    """Return what of a problem is over."""
+    if problem.closed_by == "reopened":
+        return "the pull request is open again"
+    if problem.kind == "stale":
+        return f"this is over: {problem.says}"
+    if problem.names:
+        return f"{', '.join(problem.names)} {_are(problem)} gone now"
+    return (
+        "nothing is left now" if problem.closed_by == "patrol" else f"{problem.automation} has succeeded now"
+    )
+
+
+def _where(message: Message, links: Links) -> list[str]:
+    """Return where to look, and what to do about it."""
+    first = message.problems[0]
+    one = len(message.problems) == 1
+    repaired_by = first.closed_by if first.closed_by not in (None, "patrol", "reopened") else None
+    execution = repaired_by or first.execution
+    page = links.run(execution) if one and execution else None
+    look = page or (f"{links.base.rstrip('/')}/" if links.base else None)
+    lines = [look] if look else []
+    if message.event == "recovered":
+        return lines
+    if first.kind == "stale":
+        return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
+    if first.kind == "orphans" and message.event != "many":
+        return [*lines, "To do: look with `closeout orphans`, and delete with `closeout orphans --clean`."]
+    if one and first.execution:
+        run = first.execution.rpartition("-")[0]
+        return [
+            *lines,
+            f"To do: mend the cause, then rerun on that page or with `closeout runs rerun {run}`.",
+        ]
+    return [
+        *lines,
+        "To do: see the list with `closeout runs list --verdict failure`, mend the cause, then rerun each.",
+    ]

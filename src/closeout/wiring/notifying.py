@@ -1,0 +1,215 @@
+"""Tell people what needs them: on a server by a thread that looks every few seconds, and for `closeout notify test`.
+
+Each look starts from the ledger, so a restart or an outage loses nothing. What a target was told is stored after the message
+was sent: a process that dies between the two sends that message again, once. A target that does not answer is tried again
+ever later, up to an hour, and holds up no other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from closeout.adapters.clock import SystemClock
+from closeout.config.load import Loaded
+from closeout.core import messages
+from closeout.core.errors import CloseoutError, NotifierUnknown
+from closeout.core.messages import Links, Text
+from closeout.core.problems import Message, Problem, Routes, Told, due
+from closeout.core.redact import Redactor
+from closeout.core.retry import Backoff
+from closeout.ports import ProblemStore, Secrets
+from closeout.wiring.clients import configured_clients
+
+EVERY = 5.0
+"""Seconds between two looks."""
+JOIN_SECONDS = 2.0
+NOTIFIER = "notifier"
+"""The kind of the marks in which a server keeps which notifiers take no message."""
+RETRY = Backoff(first=30.0, factor=2.0, cap=3_600.0)
+
+Send = Callable[[str, Text], None]
+"""Sends a message to a target, by its reference. Raises `CloseoutError`."""
+
+
+class Targets:
+    """Sends to targets by their references. `learned` receives every secret in a URL, for redaction."""
+
+    def __init__(self, secrets: Callable[[], Secrets], learned: Callable[[str], None]) -> None:
+        self._secrets = secrets
+        self._learned = learned
+
+    def send(self, target: str, text: Text) -> None:
+        """Send a message. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
+        from closeout.adapters import notifier
+
+        notifier.send(self.url(target), *text)
+
+    def url(self, target: str) -> str:
+        """Read the URL of a target; its secrets are redacted from then on. Raises `SecretError`, `NotifierUnknown`."""
+        from closeout.adapters import notifier
+
+        urls = self._secrets().read(target)
+        for part in (part for url in urls for part in notifier.secret_parts(url)):
+            self._learned(part)
+        if not urls:
+            raise NotifierUnknown(f"{target} is empty")
+        return urls[0].strip()
+
+
+class NotifierFigures(NamedTuple):
+    """What the metrics say of one target."""
+
+    sent: int
+    """Messages that it took since the start."""
+    failures: int
+    """Times that it took none since it last took one."""
+
+
+class _Failing(NamedTuple):
+    """A target that does not take messages."""
+
+    since: float
+    times: int
+    again_at: float
+    error: str
+
+
+def try_all(loaded: Loaded) -> list[tuple[str, CloseoutError | None]]:
+    """Send a test message to each target of a configuration; return the error of each, None if it took the message."""
+    redactor = Redactor()
+    clients = configured_clients(loaded, SystemClock(), redactor)
+    targets = Targets(lambda: clients.secrets, redactor.add)
+    results: list[tuple[str, CloseoutError | None]] = []
+    for target in loaded.routes.targets():
+        try:
+            targets.send(target, messages.TEST)
+        except CloseoutError as error:
+            error.message = redactor.text(error.message)
+            results.append((target, error))
+        else:
+            results.append((target, None))
+    return results
+
+
+class Notifying:
+    """What one process tells. `stale` returns what is stale by name, with why; None for what could not be asked."""
+
+    def __init__(  # noqa: PLR0913 - a composition root
+        self,
+        problems: ProblemStore,
+        routes: Routes,
+        send: Send,
+        *,
+        links: Callable[[], Links],
+        redact: Callable[[str], str],
+        now: Callable[[], float],
+        keep: Callable[[str, Mapping[str, Any]], None] = lambda _target, _state: None,
+        stale: Callable[[], Mapping[str, str | None]] = dict,
+    ) -> None:
+        self._problems = problems
+        self._routes = routes
+        self._send = send
+        self._links = links
+        self._redact = redact
+        self._now = now
+        self._keep = keep
+        self._stale = stale
+        self._failing: dict[str, _Failing] = {}
+        self._sent: dict[str, int] = dict.fromkeys(routes.targets(), 0)
+        self._unmarked: list[Told] = []
+        """What was told and could not be stored: nothing more is sent before it is."""
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def look(self, report: Callable[[str], None] = lambda _text: None) -> None:
+        """Send what is due now. `report` is told of a target that begins to fail. Raises `StoreUnavailable`."""
+        self._mark([])
+        problems = self._problems.problems()
+        if self._keep_stale(problems):
+            problems = self._problems.problems()
+        if not problems:
+            return
+        for target, found in due(problems, self._problems.told(), self._now(), self._routes).items():
+            failing = self._failing.get(target)
+            if failing is None or failing.again_at <= self._now():
+                self._tell(target, found, report)
+
+    def figures(self) -> dict[str, NotifierFigures]:
+        """Return what the metrics say, by target."""
+        return {
+            target: NotifierFigures(count, self._failing[target].times if target in self._failing else 0)
+            for target, count in self._sent.items()
+        }
+
+    def _tell(self, target: str, found: list[Message], report: Callable[[str], None]) -> None:
+        for message in found:
+            if self._stopping.is_set():
+                return
+            try:
+                self._send(target, messages.text(message, self._links(), self._redact, self._now()))
+            except CloseoutError as error:
+                self._failed(target, self._redact(error.message), report)
+                return
+            failed = self._failing.pop(target, None) is not None
+            if failed or not self._sent[target]:  # an earlier process may have kept that it fails
+                self._keep(target, {})
+            self._sent[target] += 1
+            self._mark(
+                Told(target, one.automation, one.key, self._now(), recovered=one.closed_at is not None)
+                for one in message.problems
+            )
+
+    def _mark(self, told: Iterable[Told]) -> None:
+        self._unmarked += told
+        if self._unmarked:
+            self._problems.mark_told(self._unmarked)
+            self._unmarked = []
+
+    def _failed(self, target: str, error: str, report: Callable[[str], None]) -> None:
+        before = self._failing.get(target)
+        times = before.times + 1 if before else 1
+        since = before.since if before else self._now()
+        self._failing[target] = _Failing(since, times, self._now() + RETRY.delay(times), error)
+        self._keep(target, {"since": since, "error": error})
+        if before is None or before.error != error:
+            report(f"notifier {target} took no message: {error}. It is tried again, and nothing is lost")
+
+    def _keep_stale(self, problems: Sequence[Problem]) -> bool:
+        """Open and close the problems of closeout itself; return whether one has changed."""
+        known = {one.key for one in problems if one.kind == "stale" and one.closed_at is None}
+        found = self._stale()
+        fresh = {key: why for key, why in found.items() if why is not None and key not in known}
+        for key, why in fresh.items():
+            self._problems.open_problem(
+                Problem("", key, "stale", why, why, self._now(), code=key.partition("/")[0])
+            )
+        over = known - found.keys()
+        for key in over:
+            self._problems.close_problems("", key, key, self._now(), "patrol")
+        return bool(fresh or over)
+
+    # --- the thread -----------------------------------------------------------------------------------------
+
+    def start(self, report: Callable[[str], None]) -> None:
+        """Look every few seconds, if anybody is to be told."""
+        if self._routes.targets():
+            self._thread = threading.Thread(target=self._run, args=(report,), name="notify", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no further message; one that is under way may end."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self, report: Callable[[str], None]) -> None:
+        while not self._stopping.wait(EVERY):
+            try:
+                with suppress(CloseoutError):  # the ledger: others report that
+                    self.look(report)
+            except Exception as error:  # noqa: BLE001 - a defect, too, must be told, and must not end the thread
+                report(f"messages could not be made: {type(error).__name__}")
+                self._stopping.wait(RETRY.cap / 60)
