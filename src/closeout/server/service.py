@@ -209,7 +209,6 @@ def _acting(runtime: Runtime) -> Acting:
     planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
     return Acting(
         requests=Requests(runtime.ledger.path, clock=runtime.clock),
-        paused=runtime.ledger.paused,
         plan=planner.plan,
         plan_cleaning=planner.plan_cleaning,
         audit=runtime.audit,
