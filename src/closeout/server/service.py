@@ -23,6 +23,7 @@ from closeout.server import details, serve, startup
 from closeout.server.app import ServerParts, create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
+from closeout.server.metrics import ServerMetrics
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
@@ -69,9 +70,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             late=runtime.rechecks.hurry,
         )
         app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
-        app.metrics.patrol = runtime.patrols.figures
-        app.metrics.drill = runtime.drills.figures
-        app.metrics.notifiers = runtime.notifying.figures
+        _measure(app.metrics, runtime)
 
         def listening(address: str) -> None:
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
@@ -97,6 +96,13 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
         runtime.close(0.0)
+
+
+def _measure(metrics: ServerMetrics, runtime: Runtime) -> None:
+    """Let `/metrics` show what the timers of a server do."""
+    metrics.patrol = runtime.patrols.figures
+    metrics.drill = runtime.drills.figures
+    metrics.notifiers = runtime.notifying.figures
 
 
 def look_for_garbage_less() -> None:
