@@ -16,7 +16,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.problems import of_run
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
-from closeout.ledger.sqlite.problems import Read, settle
+from closeout.ledger.sqlite.problem_rows import Read, settle
 from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
@@ -186,7 +186,9 @@ def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
 
 
 def _settle_problem(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
-    """Open or close the problem of a run that ends, in the transaction of its ending."""
+    """Open or close the problem of a run that ends, in the transaction of its ending. Most ends have nothing to close."""
+    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
+        return
 
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
