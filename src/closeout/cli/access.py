@@ -20,6 +20,7 @@ from closeout.cli.commands import command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import ask
 from closeout.core.errors import LedgerInUse, NotFound, Unavailable
+from closeout.core.json_times import with_iso_times
 
 if TYPE_CHECKING:
     from closeout.ledger.sqlite import Ledger
@@ -207,7 +208,7 @@ def _list(kind: str, path: Path, *, as_json: bool) -> None:
     found = [each for each in views.credentials() if each.kind == kind]
     views.close()
     if as_json:
-        output.print_json([output.with_iso_times(each.to_json()) for each in found])
+        output.print_json([with_iso_times(each.to_json()) for each in found])
         return
     now = time.time()
     rows = []

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from closeout.config.load import Loaded
-from closeout.core.problems import Problem
 from closeout.intake.receiver import Receiver
 from closeout.ports import PageReader, Requests
 from closeout.server.access import Access
@@ -40,7 +39,6 @@ class Acting:
     """What the pages act through. Everything here is called in threads and may raise CloseoutError."""
 
     requests: Requests
-    paused: Callable[[], str | None]
     plan: Planning
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
     """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
@@ -70,8 +68,6 @@ class ServerParts:
     """What visitors who may act do; without it there are no pages to act."""
     loaded: Loaded | None = None
     """The configuration in force, for the pages that show it."""
-    problems: Callable[[], Sequence[Problem]] = tuple
-    """Reads the problems of the ledger."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
     pages_apart: bool = False
