@@ -319,6 +319,13 @@ class FormRefused(CloseoutError):
     status = 403
 
 
+class ChangedMeanwhile(CloseoutError):
+    """What a visitor asks for does not fit any more: a run has finished, a plan is another one, nothing is paused."""
+
+    code = "changed-meanwhile"
+    status = 409
+
+
 class CodeRefused(CloseoutError):
     """A link of `closeout open` has expired, was used before, or was not made for this server."""
 

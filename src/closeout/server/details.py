@@ -21,6 +21,8 @@ LIFETIME = 30 * 24 * 3600
 KEY_BYTES = 32
 KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 """Where the ledger keeps what a link is made of, so that the command line makes the same ones."""
+PAGES_SETTING = "pages-base"
+"""Where the ledger keeps what a link to sign in begins with, which differs if the pages have an address of their own."""
 PATH = "/runs/"
 _SECRET = re.compile(r"((?:signature|code)=)[^&\s]*")
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)

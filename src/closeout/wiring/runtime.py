@@ -23,6 +23,7 @@ from closeout.engine.local import Engine
 from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.audit import Report as Audited
 from closeout.ports import Execution, Request
 from closeout.ports.access import TOKEN
 from closeout.run.deps import RunDeps
@@ -33,7 +34,7 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
 from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
@@ -107,13 +108,7 @@ class Runtime:
             start=self.engine.wake,
             report=report,
         )
-        self._reruns = Reruns(
-            self.views,
-            ledger.attempts,
-            self._automations,
-            matched=self.receiver.runs,
-            start=lambda _executions: self.engine.wake(),
-        )
+        self._reruns = self._make_reruns()
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
         self.patrols = self._patrols()
         self.drills = self._drills()
@@ -134,6 +129,10 @@ class Runtime:
             error.public = "Runs cannot be taken up; the server's log says why."
             raise error
 
+    def audit(self) -> Audited:
+        """Look for orphans now, of every automation. Reads only; raises `ConfigError` if no token is configured."""
+        return audit(self.loaded, self.views, self.clock.now(), lambda _: None, self.clients, self.redactor)
+
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
         self._stop_timers()
@@ -150,6 +149,15 @@ class Runtime:
         self.drills.stop()
         self.patrols.stop()
         self.rechecks.stop()
+
+    def _make_reruns(self) -> Reruns:
+        return Reruns(
+            self.views,
+            self.ledger.attempts,
+            self._automations,
+            matched=self.receiver.runs,
+            start=lambda _executions: self.engine.wake(),
+        )
 
     def _drills(self) -> Drills:
         def world(pause: Callable[[float], object]) -> World:
@@ -204,7 +212,13 @@ class Runtime:
             base=lambda: self.base,
             start=lambda _executions: self.engine.wake(),
             orphans=OrphanRounds(
-                self.loaded, self.clients, self.views, self.ledger, self._cleaning, self.redactor.text
+                self.loaded,
+                self.clients,
+                self.views,
+                self.ledger,
+                self._cleaning,
+                self.redactor.text,
+                problems=self.ledger.problems,
             ),
         )
 
