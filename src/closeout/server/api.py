@@ -21,6 +21,7 @@ from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import DeliveryView, ListPage, RunView
 from closeout.ports.access import READ
 from closeout.ports.lists import LARGEST_PAGE
+from closeout.server.overview_facts import read_facts, to_json
 from closeout.server.parts import ServerParts
 from closeout.server.rendering import Renderer
 from closeout.server.site import API, Asked, Route
@@ -48,6 +49,7 @@ class Api:
         return (
             Route("GET", f"{API}runs", READ, self._answer(self.runs)),
             Route("GET", f"{API}runs/{{run_id}}", READ, self._answer(self.run)),
+            Route("GET", f"{API}overview", READ, self._answer(self.overview)),
             Route("GET", f"{API}deliveries", READ, self._answer(self.deliveries)),
             Route(
                 "GET",
@@ -92,6 +94,14 @@ class Api:
         if found is None:
             raise NotFound("The ledger has no delivery about this pull request.")
         return found.to_json()
+
+    def overview(self, _query: Query, _path: Query) -> dict[str, Any]:
+        """Return what needs somebody, what is running, and how fresh everything is."""
+        parts = self._parts
+        patrol = parts.loaded.settings.patrol if parts.loaded is not None else None
+        patrols = patrol is not None and patrol.state is not None
+        paused = parts.views.paused()
+        return to_json(read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=patrols))
 
     def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[Asked], Any]:
         async def answer(asked: Asked) -> Response:

@@ -71,6 +71,15 @@ def test_a_bad_filter_is_refused_with_a_stable_code(api: Client, query: str) -> 
     assert refused["message"]
 
 
+def test_the_overview_is_told(api: Client) -> None:
+    """What waits, since when nothing was heard, and what became of closings by day."""
+    told = api.ask("/api/overview")
+    assert (told["running_count"], told["paused"], told["needs"]) == (2, None, [])
+    assert {run["state"] for run in told["running"]} == {"queued"}
+    assert told["last_delivery"].endswith("Z")
+    assert (told["last_patrol"], told["days"]) == (None, [])
+
+
 def test_one_run_and_one_pull_request_are_told_whole(api: Client) -> None:
     """A run with its steps; a pull request with everything about it."""
     run = api.ask(f"/api/runs/{RUN}")
