@@ -71,6 +71,8 @@ class ServerParts:
     """The configuration in force, for the pages that show it."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
+    pages_apart: bool = False
+    """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
     guard: Ask | None = None
     """Answers workflows that deploy previews."""
     public_logs: bool = False
