@@ -71,6 +71,14 @@ def test_a_bad_filter_is_refused_with_a_stable_code(api: Client, query: str) -> 
     assert refused["message"]
 
 
+def test_one_delivery_is_told_with_its_reasons(api: Client) -> None:
+    """One for each automation in force: here there is none."""
+    (listed,) = api.ask("/api/deliveries?guid=g1")["deliveries"]
+    assert api.ask(f"/api/deliveries/{listed['id']}") == {**listed, "automations": []}
+    for missing in ("999", "x", "9" * 30):
+        assert api.ask(f"/api/deliveries/{missing}", 404)["error"] == "not-found"
+
+
 def test_the_overview_is_told(api: Client) -> None:
     """What waits, since when nothing was heard, and what became of closings by day."""
     told = api.ask("/api/overview")
