@@ -37,6 +37,7 @@ class Overview:
         return self._renderer.followed(
             asked.request,
             "overview.html",
+            "_overview.html",
             asked.visitor,
             here="/",
             page=overview_page.shown(facts),

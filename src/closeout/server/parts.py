@@ -39,7 +39,6 @@ class Acting:
     """What the pages act through. Everything here is called in threads and may raise CloseoutError."""
 
     requests: Requests
-    paused: Callable[[], str | None]
     plan: Planning
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
     """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""

@@ -110,15 +110,16 @@ class Renderer:
         """Return a page for somebody who is signed in. `here` is the path of `NAVIGATION` that it belongs to."""
         return self.html(200, name, visitor=visitor, here=here, **values)
 
-    def followed(self, request: Request, name: str, visitor: Visitor, **values: Any) -> Response:
-        """Return a page whose block `live` an open page asks for again and again: that block alone, if it has changed.
+    def followed(
+        self, request: Request, name: str, part: str, visitor: Visitor, *, here: str, **values: Any
+    ) -> Response:
+        """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.
 
-        `live.js` asks with `?part=live` and the tag of what it shows.
+        `live.js` asks for it with `?part=live` and the tag of what it shows.
         """
         if request.query_params.get("part") != "live":
-            return self.signed_in(name, visitor, **values)
-        template = self._environment.get_template(name)
-        text = "".join(template.blocks["live"](template.new_context({"visitor": visitor, **values})))
+            return self.signed_in(name, visitor, here=here, **values)
+        text = self.fragment(part, visitor=visitor, **values)
         tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
         headers = self.headers | {"ETag": tag}
         if request.headers.get("if-none-match") == tag:

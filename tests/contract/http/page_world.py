@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from closeout.core import ids
+from closeout.core.problems import Problem
 from closeout.core.runs import SURVIVED
 from closeout.ports import (
+    DayTally,
     DeliveryFilter,
     DeliveryId,
     DeliveryView,
@@ -87,6 +89,9 @@ class World:
         self.lines: dict[str, list[LogLine]] = {}
         self.recorded: dict[str, list[Operation]] = {}
         self.bodies: dict[DeliveryId, bytes] = {}
+        self.problems: list[Problem] = []
+        self.tallies: list[DayTally] = []
+        self.pause: str | None = None
         self.numbers = iter(range(1, 1000))
 
     def add(
@@ -203,8 +208,17 @@ class World:
         return self.bodies[delivery_id]
 
     def paused(self) -> str | None:
-        """Return that nothing is paused."""
-        return None
+        """Return who paused, if a test did."""
+        return self.pause
+
+    def open_problems(self) -> Sequence[Problem]:
+        """Return the problems that a test has put in."""
+        return self.problems
+
+    def days(self, since: float) -> Sequence[DayTally]:
+        """Return the days that a test has put in."""
+        del since
+        return self.tallies
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
         """Return its latest runs, as far as a few fields of the filter tell."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
         ({"unknown": 1}, "1 resource of unknown origin"),
     ],
 )
-def test_each_thing_that_is_wrong_is_said_with_what_to_do(wrong: dict[str, object], title: str) -> None:
+def test_each_thing_that_is_wrong_is_said_with_what_to_do(wrong: dict[str, Any], title: str) -> None:
     """And nothing else is."""
     (need,) = needs(QUIET._replace(**wrong))
     assert need.title == title
@@ -84,24 +85,24 @@ def test_orphans_are_said_once() -> None:
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
 
 
-def waiting(**more: object) -> RunView:
+def waiting(**more: Any) -> RunView:
     """Return a run under way since an hour."""
     world = World()
     page_world.waiting(world)
     (run,) = world.runs.values()
-    return run._replace(**{"started_at": NOW - HOUR, "timeout": 3 * HOUR, **more})
+    values: dict[str, Any] = {"started_at": NOW - HOUR, "timeout": 3 * HOUR, **more}
+    return run._replace(**values)
 
 
 def test_a_run_near_its_limit_needs_somebody() -> None:
     """From three quarters of it on; a sleep that the automation asked for is no waiting."""
-    at_limit = {"open_count": 1}
-    assert needs(QUIET._replace(open_runs=[waiting()], **at_limit)) == ()
+    assert needs(QUIET._replace(open_runs=[waiting()])) == ()
     late = waiting(started_at=NOW - 2.5 * HOUR)
-    (need,) = needs(QUIET._replace(open_runs=[late], **at_limit))
+    (need,) = needs(QUIET._replace(open_runs=[late]))
     assert need.title == "acme/shop#17 is near its time limit"
     assert need.text.startswith("stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
     asleep = late._replace(sleeps_in="grace", until=NOW + HOUR)
-    assert needs(QUIET._replace(open_runs=[asleep], **at_limit)) == ()
+    assert needs(QUIET._replace(open_runs=[asleep])) == ()
 
 
 def test_what_is_running_is_shown_against_its_limit() -> None:

@@ -146,11 +146,12 @@ def test_nothing_comes_after_a_repair() -> None:
 def test_hostile_payloads_change_nothing() -> None:
     """Wrong types everywhere: the page is there and says less."""
     view = WORLD.delivery(1)
-    for payload in (
+    payloads: list[dict[str, Any]] = [
         {},
         {"pull_request": []},
         {"pull_request": {"user": 7, "base": "x"}, "changes": 3, "sender": []},
-    ):
+    ]
+    for payload in payloads:
         page = shown(Heard(view._replace(action="edited"), payload))
         assert page.entries[0].title == "Edited"
         assert page.state == "Unknown"
