@@ -99,20 +99,19 @@ class Deeds:
             *self._both("/resume", self._resume),
         )
 
-    def _both(self, path: str, find: Callable[[str], Deed]) -> Sequence[Route]:
+    def _both(self, path: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
         async def show(asked: Asked) -> Response:
-            deed = await asyncio.to_thread(find, _id(asked))
-            return await self._show(asked, deed)
+            return await self._show(asked, await asyncio.to_thread(find, asked))
 
         async def act(asked: Asked) -> Response:
-            return await self._act(asked, lambda: asyncio.to_thread(find, _id(asked)))
+            return await self._act(asked, lambda: asyncio.to_thread(find, asked))
 
         return Route("GET", path, ACT, show), Route("POST", path, ACT, act)
 
     # --- what the ledger knows: called in threads ------------------------------------------------------------
 
-    def _rerun(self, run_id: str) -> Deed:
-        run = self._run(run_id)
+    def _rerun(self, asked: Asked) -> Deed:
+        run = self._run(asked)
         if run.state != "finished":
             raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
         return Deed(
@@ -130,8 +129,8 @@ class Deeds:
             lambda: self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation),
         )
 
-    def _cancel(self, run_id: str) -> Deed:
-        run = self._run(run_id)
+    def _cancel(self, asked: Asked) -> Deed:
+        run = self._run(asked)
         if run.state == "finished":
             raise ChangedMeanwhile(
                 f"This run has finished ({run.verdict}) meanwhile; there is nothing to cancel."
@@ -151,13 +150,14 @@ class Deeds:
             f"/runs/{run.id}",
         )
 
-    def _run(self, run_id: str) -> RunView:
-        run = self._views.run(run_id)
+    def _run(self, asked: Asked) -> RunView:
+        run = self._views.run(_id(asked))
         if run is None:
             raise NotFound("The ledger has no such run; it may have been pruned.")
         return run
 
-    def _replay(self, number: str) -> Deed:
+    def _replay(self, asked: Asked) -> Deed:
+        number = _id(asked)
         found = self._views.delivery(int(number)) if number.isascii() and number.isdigit() else None
         if found is None:
             raise NotFound("The ledger has no such delivery; it may have been pruned.")
@@ -178,15 +178,15 @@ class Deeds:
             lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
         )
 
-    def _pause(self, _id: str) -> Deed:
-        paused = self._acting.paused()
+    def _pause(self, asked: Asked) -> Deed:
+        paused = visitor_of(asked).paused
         says = ["Runs wait before their next call that changes something. Deliveries are still accepted."]
         if paused:
             says.insert(0, f"closeout was paused {clean(paused)}. Another pause replaces the reason.")
         return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/", "/")
 
-    def _resume(self, _id: str) -> Deed:
-        paused = self._acting.paused()
+    def _resume(self, asked: Asked) -> Deed:
+        paused = visitor_of(asked).paused
         if paused is None:
             raise ChangedMeanwhile("closeout is not paused; there is nothing to resume.")
         says = (
@@ -367,4 +367,4 @@ def as_json(renderer: Renderer, value: Mapping[str, Any], status: int) -> Respon
 
 
 def _id(asked: Asked) -> str:
-    return str(asked.request.path_params.get("id", ""))[:LONGEST_NAME]
+    return str(asked.request.path_params["id"])[:LONGEST_NAME]

@@ -39,7 +39,6 @@ class Acting:
     """What the pages act through. Everything here is called in threads and may raise CloseoutError."""
 
     requests: Requests
-    paused: Callable[[], str | None]
     plan: Planning
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
     """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
@@ -71,6 +70,8 @@ class ServerParts:
     """The configuration in force, for the pages that show it."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
+    pages_apart: bool = False
+    """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
     guard: Ask | None = None
     """Answers workflows that deploy previews."""
     public_logs: bool = False

@@ -56,12 +56,12 @@ class Plan(NamedTuple):
         if self.problem is not None:
             return self.problem
         if self.gone:
-            return f"{self.gone} resource{' is' if self.gone == 1 else 's are'} going to be deleted."
+            return f"{self.gone} resource{'' if self.gone == 1 else 's'} will be deleted."
         changes = any(step.changes for one in self.automations for step in one.steps)
         dry = any(one.dry_run for one in self.automations)
         if dry:
-            return "The automation is in dry-run mode: nothing is going to be changed."
-        return "Nothing is going to be deleted." if changes else "Nothing is going to be changed."
+            return "The automation is in dry-run mode: nothing will be changed."
+        return "Nothing will be deleted." if changes else "Nothing will be changed."
 
     def to_json(self) -> dict[str, Any]:
         """Return what a program gets: `plan` is the digest that it may send back."""

@@ -15,13 +15,17 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.orphans.audit import Report, Row, Target
 from closeout.ports import Ending
 from closeout.ports.access import ACT, READ, SESSION, TOKEN, Credential
-from closeout.server.access import Access, digest
+from closeout.server.access import Access, Presented, digest, new_secret
 from closeout.server.parts import Acting
 from closeout.testing import deliveries
 from tests.contract.http.serving import AUTOMATION, KEY, Answer, FakeStore, Running, serving
 
 NAME = AUTOMATION.name
-SECRETS = {"operator": "o" * 43, "reader": "r" * 43, "program": "p" * 43}
+SECRETS = {
+    "operator": new_secret(KEY, SESSION),
+    "reader": new_secret(KEY, SESSION),
+    "program": new_secret(KEY, TOKEN),
+}
 PLAN: tuple[dict[str, Any], ...] = (
     {
         "name": NAME,
@@ -56,7 +60,7 @@ class Visitors:
         for number, (who, secret) in enumerate(SECRETS.items(), 1):
             if digest(secret) == sought:
                 kind = TOKEN if who == "program" else SESSION
-                return Credential(number, kind, who, READ if who == "reader" else ACT, 0.0, None, None)
+                return Credential(number, kind, who, READ if who == "reader" else ACT, 0.0, 100.0, None)
         return None
 
     def all(self) -> Sequence[Credential]:
@@ -164,7 +168,7 @@ def orphan(number: int, resource: str) -> Row:
 
 
 class Form(HTMLParser):
-    """The form of a page that is not that of the navigation: its address and its fields."""
+    """The form of a page beside the one to sign out: its address and its fields."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -177,9 +181,9 @@ class Form(HTMLParser):
         """Note a form and its fields."""
         named = dict(attrs)
         if tag == "form":
-            self.action = str(named["action"])
-            self.fields = {}
-        elif tag == "input" and named.get("name"):
+            self._inside = named["action"] != "/logout"
+            self.action = str(named["action"]) if self._inside else ""
+        elif tag == "input" and named.get("name") and self._inside:
             self.fields[str(named["name"])] = named.get("value") or ""
 
 
@@ -217,13 +221,18 @@ def headers(who: str, accept: str = "text/html") -> dict[str, str]:
     return {**form, "Cookie": f"closeout_session={SECRETS[who]}"}
 
 
+def form_token(who: str) -> str:
+    """Return what each form of a session carries."""
+    visitor = Access(KEY, Visitors(), lambda: 1.0).visitor(Presented(SESSION, SECRETS[who]))
+    assert visitor is not None
+    return str(visitor.form_token)
+
+
 @contextmanager
 def deeds() -> Iterator[Deeds]:
     """Serve in a thread until the block ends."""
     store, planned = DeedStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
-    acting = Acting(
-        requests=store, paused=store.paused, plan=planned, plan_cleaning=planned.cleaning, audit=planned.audit
-    )
+    acting = Acting(requests=store, plan=planned, plan_cleaning=planned.cleaning, audit=planned.audit)
     with serving(store=store, access=access, acting=acting) as server:
         yield Deeds(server, store, planned)

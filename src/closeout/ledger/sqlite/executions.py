@@ -16,7 +16,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.problems import of_run
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
-from closeout.ledger.sqlite.problems import Read, settle
+from closeout.ledger.sqlite.problem_rows import Read, settle
 from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
@@ -188,8 +188,15 @@ def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
     return execution, [Operation(*row) for row in read("load_operations", (number,))]
 
 
+<<<<<<< HEAD
 def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
     """Count a run that ends among those of its day, and open or close its problem, in the transaction of its ending."""
+=======
+def _settle_problem(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
+    """Open or close the problem of a run that ends, in the transaction of its ending. Most ends have nothing to close."""
+    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
+        return
+>>>>>>> notify
 
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
