@@ -25,13 +25,8 @@ from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY, iso
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.lines import JournalLines
-<<<<<<< HEAD
-from closeout.ledger.problems import of_run
-from closeout.ledger.steps import has_deleted, rehearsed, reopened
-=======
 from closeout.ledger.problems import of_reopened, of_run
-from closeout.ledger.steps import rehearsed, reopened
->>>>>>> notify
+from closeout.ledger.steps import has_deleted, rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     EVERY_DELIVERY,

@@ -26,11 +26,8 @@ from closeout.server.access import Access
 from closeout.server.app import create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
-<<<<<<< HEAD
-from closeout.server.parts import Acting, ServerParts
-=======
 from closeout.server.metrics import ServerMetrics
->>>>>>> notify
+from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
 from closeout.wiring.preview import Planner
@@ -72,25 +69,9 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     )
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
-<<<<<<< HEAD
         parts = parts_of(runtime, key, log, None if pages else base)
         app = create_app(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
-        app.metrics.patrol = runtime.patrols.figures
-        app.metrics.drill = runtime.drills.figures
-        app.metrics.notifiers = runtime.notifying.figures
-=======
-        guard = WorkflowGuard(
-            lambda: loaded.automations,
-            runtime.clients,
-            runtime.views.teardowns,
-            api_url=setting_value(loaded.settings.api_url, "github.api-url"),
-            audience=lambda: runtime.base or "",
-            clock=runtime.clock,
-            late=runtime.rechecks.hurry,
-        )
-        app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
         _measure(app.metrics, runtime)
->>>>>>> notify
 
         def listening(address: str) -> None:
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
@@ -120,7 +101,6 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         runtime.close(0.0)
 
 
-<<<<<<< HEAD
 def _guard(runtime: Runtime) -> WorkflowGuard:
     """Return what answers workflows that deploy previews."""
     return WorkflowGuard(
@@ -141,13 +121,13 @@ def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log
     runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base).encode())
     if own:
         log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
-=======
+
+
 def _measure(metrics: ServerMetrics, runtime: Runtime) -> None:
     """Let `/metrics` show what the timers of a server do."""
     metrics.patrol = runtime.patrols.figures
     metrics.drill = runtime.drills.figures
     metrics.notifiers = runtime.notifying.figures
->>>>>>> notify
 
 
 def look_for_garbage_less() -> None:

@@ -21,11 +21,7 @@ from closeout.orphans.problems import closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import Reader
-<<<<<<< HEAD
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, RunFilter
-=======
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore
->>>>>>> notify
+from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore, RunFilter
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 

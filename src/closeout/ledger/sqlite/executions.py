@@ -188,26 +188,23 @@ def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
     return execution, [Operation(*row) for row in read("load_operations", (number,))]
 
 
-<<<<<<< HEAD
 def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
     """Count a run that ends among those of its day, and open or close its problem, in the transaction of its ending."""
-=======
-def _settle_problem(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
-    """Open or close the problem of a run that ends, in the transaction of its ending. Most ends have nothing to close."""
-    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
-        return
->>>>>>> notify
 
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
 
+    torn_down = ending.verdict == "success" and has_deleted(
+        Operation(*row) for row in read("load_operations", (number,))
+    )
+    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
+    connection.execute(SQL["tally_day"], day)
+    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
+        return  # most ends have nothing to open or to close
     execution, operations = _load(read, number)
     (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
     outcome = of_run(execution, operations, ending, closing, at)
     settle(connection, outcome, at, execution.automation)
-    torn_down = ending.verdict == "success" and has_deleted(operations)
-    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
-    connection.execute(SQL["tally_day"], day)
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:

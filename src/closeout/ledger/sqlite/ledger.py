@@ -20,11 +20,8 @@ from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
-<<<<<<< HEAD
-from closeout.ledger.sqlite import credentials
-=======
 from closeout.ledger.problems import of_reopened
->>>>>>> notify
+from closeout.ledger.sqlite import credentials
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
 from closeout.ledger.sqlite.connection import Readers
