@@ -99,8 +99,6 @@ class Step(NamedTuple):
     link: str = ""
     deed: str | None = None
     """The path of the page that does it."""
-    deed_route: str = ""
-    """That path as a route: a server need not have it."""
 
 
 class PullRequest(NamedTuple):
@@ -220,12 +218,12 @@ def _next(story: PullRequestView, now: float) -> Iterable[Step]:
         name = presentation.clean(run.automation)
         if run.state != "finished":
             says = presentation.banner(run, now).says or "It goes on."
-            deed = (f"/runs/{run.id}/cancel", "/runs/{run_id}/cancel")
-            yield Step("busy", f"{name}: {says}", run_path(run.id), "Open the run", *deed)
+            yield Step(
+                "busy", f"{name}: {says}", run_path(run.id), "Open the run", f"{run_path(run.id)}/cancel"
+            )
         elif run.verdict == "failure" and not _repaired(run, latest.values()):
             text = f"{name} failed. Open the run to see what is left and why, repair that, and rerun it."
-            deed = (f"/runs/{run.id}/rerun", "/runs/{run_id}/rerun")
-            yield Step("bad", text, run_path(run.id), "Open the run", *deed)
+            yield Step("bad", text, run_path(run.id), "Open the run", f"{run_path(run.id)}/rerun")
     for expected in story.next:
         if expected.kind == "recheck" and expected.at is not None:
             says, when = presentation.clean(expected.says), presentation.moment(expected.at)[1]

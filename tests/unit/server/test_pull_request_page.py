@@ -82,7 +82,7 @@ def test_what_happened_is_told_in_order() -> None:
         ("preview-cleanup: Succeeded", "3/3 steps: deleted stack preview-17"),
         ("Closed", ""),
     ]
-    assert page.entries[4].left == ("bucket preview-17-assets",)
+    assert "bucket preview-17-assets" in page.entries[4].left
     assert page.entries[5].aside.startswith("attempt 2, asked for by ada@desk")
     assert page.entries[6].aside == "by octo-dev, found by patrol in GitHub's list of closed pull requests"
     assert page.entries[0].url == "/deliveries/1"
