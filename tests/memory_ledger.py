@@ -25,7 +25,7 @@ from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY, iso
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.lines import JournalLines
-from closeout.ledger.problems import of_run
+from closeout.ledger.problems import of_reopened, of_run
 from closeout.ledger.steps import has_deleted, rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
@@ -119,6 +119,7 @@ class MemoryLedger:
             fresh = [run for run in new_runs if run.automation not in there]
             number = next(self._delivery_ids)
             self._deliveries[number] = delivery
+            self.problems.settle(of_reopened(delivery), None, self._clock.now())
             started = tuple(self._add(run, 1, number, None) for run in fresh)
             duplicate = bool(known) and not fresh
             return Accepted(number, known + tuple(run.run_id for run in fresh), duplicate, started)

@@ -61,8 +61,8 @@ class MemoryProblems:
         with self._lock:
             self._told |= {(one.target, one.automation, one.key): one for one in told}
 
-    def settle(self, outcome: Problem | Closes | None, automation: str, at: float) -> None:
-        """Keep what a run's end means."""
+    def settle(self, outcome: Problem | Closes | None, automation: str | None, at: float) -> None:
+        """Keep what a run's end or a delivery means."""
         if isinstance(outcome, Problem):
             self.open_problem(outcome)
         elif outcome is not None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from closeout.core.automation import steps_digest
 from closeout.core.problems import Problem, Told
+from closeout.core.records import NewDelivery
 from closeout.ports import Ending, ProblemStore
 from tests.contract.ledger_suite import LedgerBench, new_delivery, new_run, operation, run_id
 
@@ -173,6 +174,38 @@ class ProblemSuite:
         assert list(bench.problems.told()) == []
         bench.problems.open_problem(Problem("a", FIRST, "failure", "x", "x", since=1.0))
         assert sorted(bench.problems.told()) == told
+
+
+class ServerProblemSuite(ProblemSuite):
+    """What a server's store does besides: it hears that a pull request is opened again."""
+
+    def test_a_pull_request_that_is_opened_again_closes_its_problems(self, bench: ProblemBench) -> None:
+        """Of every automation, with and without a run of the delivery; one that arrives late closes none of a later closing."""
+        _fail(bench, "r")
+        _fail(bench, "s", closing=LATER)
+        _fail(bench, "t", closing=OTHER)
+        between = "2026-03-14T12:00:00Z"
+        for guid, at in (("g0", "2026-03-13T00:00:00Z"), ("g1", between), ("g1", between)):
+            bench.accept(_reopened(bench, guid, at), [new_run(guid)])
+        assert {one.key for one in bench.problems.problems()} == {LATER, OTHER}
+        bench.accept(_reopened(bench, "g2", "2026-03-16T00:00:00Z"), [])
+        assert [one.key for one in bench.problems.problems()] == [OTHER]
+
+    def test_another_delivery_of_a_pull_request_closes_nothing(self, bench: ProblemBench) -> None:
+        """Nor does one that lacks what a closing consists of."""
+        _fail(bench, "r")
+        late = "2026-03-16T00:00:00Z"
+        bench.accept(_reopened(bench, "g1", late)._replace(action="synchronize"), [])
+        bench.accept(_reopened(bench, "g2", late)._replace(event="issues"), [])
+        bench.accept(_reopened(bench, "g3", late)._replace(body=b'{"repository": {"id": 501001}}'), [])
+        bench.accept(_reopened(bench, "g4", late)._replace(body=b"{"), [])
+        assert [one.key for one in bench.problems.problems()] == [FIRST]
+
+
+def _reopened(bench: LedgerBench, guid: str, at: str) -> NewDelivery:
+    pull_request = {"id": 1700017, "number": 17, "updated_at": at}
+    body = json.dumps({"repository": {"id": 501001}, "pull_request": pull_request}).encode()
+    return new_delivery(bench, guid, body=body)._replace(action="reopened")
 
 
 def _accept(

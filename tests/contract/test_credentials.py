@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from closeout.adapters.clock import SystemClock
+from closeout.core.errors import LedgerError
 from closeout.core.units import DAY
 from closeout.ledger import sqlite
 from closeout.ledger.sqlite.sql import READ as READ_SQL
@@ -16,6 +19,9 @@ from closeout.ports import Credentials
 from closeout.ports.access import ACT, READ, SESSION, TOKEN
 from closeout.testing.durable import FakeClock
 from tests.memory_credentials import MemoryCredentials
+from tests.upgrade import write_ledger
+
+ROWS = Path(__file__).parents[1] / "acceptance" / "ledger_of_schema_2.sql"
 
 
 class Bench(NamedTuple):
@@ -157,6 +163,22 @@ class TestSqlite(CredentialSuite):
         ledger.prune(90 * DAY)
         assert bench.store.find("expired") is None
         assert bench.store.find("holds")
+
+    def test_a_ledger_of_a_release_before_keeps_credentials(self, tmp_path: Path) -> None:
+        """Its key stays, so that Details links that are out go on to open; until it is upgraded, commands say what to do."""
+        path = tmp_path / "old.db"
+        write_ledger(path, ROWS, 2)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("INSERT OR REPLACE INTO setting (name, value) VALUES ('details-key', x'0102')")
+            connection.commit()
+        with pytest.raises(LedgerError, match="start `closeout serve` once"):
+            sqlite.Views(path).credentials()
+        with sqlite.Ledger(path, clock=SystemClock()) as ledger:
+            assert Bench(ledger.credentials, FakeClock(1e12)).session("d1", "c1")
+            assert ledger.setting("details-key", lambda: b"new") == b"\x01\x02"
+            views = sqlite.Views(path)
+            assert [each.kind for each in views.credentials()] == [SESSION]
+            views.close()
 
     def test_a_search_for_a_secret_reads_an_index(self, ledger: sqlite.Ledger) -> None:
         """Each request of somebody who is signed in makes it."""

@@ -13,12 +13,12 @@ from closeout.ledger.sqlite.sql import SQL
 from closeout.ports import Ending
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import DAY, ServerBench, accept, run_id
-from tests.contract.problem_suite import ProblemSuite
+from tests.contract.problem_suite import ServerProblemSuite
 from tests.contract.test_ledgers import LocalLedger, redact
 from tests.memory_ledger import MemoryLedger
 
 
-class TestMemory(ProblemSuite):
+class TestMemory(ServerProblemSuite):
     """Every test of the suite, in memory."""
 
     @pytest.fixture
@@ -29,7 +29,7 @@ class TestMemory(ProblemSuite):
         return LocalLedger(ledger, ledger, ledger, ledger, clock)
 
 
-class TestSqlite(ProblemSuite):
+class TestSqlite(ServerProblemSuite):
     """Every test of the suite, on SQLite."""
 
     @pytest.fixture

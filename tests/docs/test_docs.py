@@ -19,6 +19,7 @@ from closeout.core import errors, protect
 from closeout.patrol.report import PatrolFigures
 from closeout.server.metrics import ServerMetrics
 from closeout.wiring.drills import DrillFigures
+from closeout.wiring.notifying import NotifierFigures
 from tests.docs import configurations
 from tests.docs.pages import ROOT, Block, blocks, column, commands, pages, spans
 
@@ -234,6 +235,7 @@ def metrics() -> dict[str, str]:
     figures = ServerMetrics()
     figures.patrol = lambda: PatrolFigures({"lists": 1.0}, 1, 0, {"rounds": 1})
     figures.drill = lambda: DrillFigures(1.0, {"disk": "fine"})
+    figures.notifiers = lambda: {"env:A": NotifierFigures(1, 0)}
     page = figures.render("0", stats, 0).decode()
     return dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", page))
 

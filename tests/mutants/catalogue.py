@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    access,
     aws_patrol,
     aws_rechecks,
     checks,
@@ -564,6 +565,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return int(expires)",
         (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
+    *access.MUTANTS,
     *aws_rechecks.MUTANTS,
     *network.MUTANTS,
     *patrol.MUTANTS,

@@ -28,6 +28,10 @@ LOCAL = frozenset(("blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "q
 """Schemes that tell somebody who sits at this machine, or call a program of it."""
 _SCHEME = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://")
 
+# Its warnings are captured with each message, and would be logged twice; what it says below them holds whole URLs.
+logging.getLogger("apprise").propagate = False
+logging.getLogger("apprise").setLevel(logging.WARNING)
+
 
 def check(url: str, *, reach: bool = False) -> None:
     """Raise `NotifierUnknown` for a URL to which no message can be sent.
@@ -108,8 +112,6 @@ def _service(url: str) -> NotifyBase:
         raise NotifierUnknown(
             f"{name}:// reaches nobody but this machine; choose a service that people read elsewhere"
         )
-    # What it logs is captured with each message; elsewhere it would be logged twice.
-    logging.getLogger("apprise").propagate = False
     asset = AppriseAsset(http_redirects=False, allow_templates=False, secure_logging=True)
     service: NotifyBase | None = Apprise.instantiate(url, asset=asset)
     if service is None:

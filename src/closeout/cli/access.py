@@ -15,23 +15,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from closeout.cli import options, output
+from closeout.cli import options, output, suggestions
 from closeout.cli.commands import command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import ask
 from closeout.core.errors import LedgerInUse, NotFound, Unavailable
+from closeout.core.json_times import with_iso_times
 
 if TYPE_CHECKING:
     from closeout.ledger.sqlite import Ledger
+    from closeout.ports import Credential
 
 PATIENCE = 30.0
 """Seconds to wait until the server has written."""
 
 
+def _base(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    """Check a base URL."""
+    from closeout.core.errors import InputError
+    from closeout.core.url import parse_base
+
+    try:
+        return None if given is None else str(parse_base(given))
+    except InputError as error:
+        raise click.BadParameter(f"{error.message[:1].upper()}{error.message[1:]}.") from None
+
+
 @command("open", "closeout open", "closeout open --read-only --url https://closeout.example.com")
 @options.config
 @options.db
-@click.option("--url", metavar="BASE", help="Where the server is reached, instead of its public URL.")
+@click.option(
+    "--url",
+    metavar="BASE",
+    callback=_base,
+    help="Where your browser reaches the server, instead of the address that it knows.",
+)
 @click.option("--read-only", is_flag=True, help="Sign in to read, and not to act.")
 @options.as_json
 def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
@@ -40,23 +58,37 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
     It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
     it, so pass it to nobody.
     """
-    from closeout.ledger.sqlite import Views
+    from closeout.ledger.sqlite import Requests, Views
     from closeout.ports.access import ACT, READ
     from closeout.server import access, details
 
     path = options.existing_ledger(db, config)
     views = Views(path)
-    key, base = views.setting(details.KEY_SETTING), views.setting(details.BASE_SETTING)
+    key = views.setting(details.KEY_SETTING)
+    base = (
+        url or (views.setting(details.PAGES_SETTING) or views.setting(details.BASE_SETTING) or b"").decode()
+    )
     views.close()
-    if key is None or not (url or base):
+    if key is None or not base:
         raise Unavailable(f"No server has run on {path} yet. Start `closeout serve`, then repeat this.")
     right = READ if read_only else ACT
-    link = access.login_link(url or (base or b"").decode(), key, who(), time.time(), right=right)
+    link = access.login_link(base, key, who(), time.time(), right=right)
+    running = Requests(path).server_running()
     if as_json:
-        output.print_json({"url": link, "right": right, "expires_in_seconds": int(access.CODE_SECONDS)})
+        seconds = int(access.CODE_SECONDS)
+        output.print_json(
+            {"url": link, "right": right, "expires_in_seconds": seconds, "server_running": running}
+        )
         return
     output.say(link)
     output.note("It works once, within ten minutes. End its session with `closeout session revoke`.")
+    if not running:
+        output.note("No server is running on this ledger: start `closeout serve` before you open the link.")
+    if not access.keeps_sessions(base):
+        output.note(
+            "Browsers keep no session at this address: over HTTP only at 127.0.0.1. Give --url where it is reached over"
+            " HTTPS, or through an SSH tunnel."
+        )
 
 
 @group("token", "closeout token create grafana", "closeout token list", "closeout token revoke 3")
@@ -97,6 +129,7 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         ledger.credentials.add(TOKEN, **values)
         return "done"
 
+    others = [str(each.id) for each in _holding("token", path) if each.name == name]
     _written(path, "token", json.dumps(values), add)
     if as_json:
         output.print_json(
@@ -105,6 +138,10 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         return
     output.say(secret)
     output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
+    if others:
+        output.note(
+            f"Another token of this name holds: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
+        )
 
 
 @token.command("list", examples=("closeout token list",))
@@ -117,7 +154,7 @@ def list_tokens(config: Path, db: Path | None, as_json: bool) -> None:
 
 
 @token.command("revoke", examples=("closeout token revoke 3",))
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.tokens)
 @options.config
 @options.db
 def revoke_token(number: int, config: Path, db: Path | None) -> None:
@@ -140,7 +177,7 @@ def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
 
 
 @session.command("revoke", examples=("closeout session revoke 7",))
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.sessions)
 @options.config
 @options.db
 def revoke_session(number: int, config: Path, db: Path | None) -> None:
@@ -171,7 +208,7 @@ def _list(kind: str, path: Path, *, as_json: bool) -> None:
     found = [each for each in views.credentials() if each.kind == kind]
     views.close()
     if as_json:
-        output.print_json([output.with_iso_times(each.to_json()) for each in found])
+        output.print_json([with_iso_times(each.to_json()) for each in found])
         return
     now = time.time()
     rows = []
@@ -190,15 +227,18 @@ def _list(kind: str, path: Path, *, as_json: bool) -> None:
     output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
 
 
-def _revoke(kind: str, number: int, path: Path) -> None:
+def _holding(kind: str, path: Path) -> list[Credential]:
+    """Return the sessions or the tokens that hold."""
     from closeout.ledger.sqlite import Views
 
     views = Views(path)
-    there = any(
-        each.id == number and each.kind == kind and each.holds(time.time()) for each in views.credentials()
-    )
+    found = [each for each in views.credentials() if each.kind == kind and each.holds(time.time())]
     views.close()
-    if not there:
+    return found
+
+
+def _revoke(kind: str, number: int, path: Path) -> None:
+    if not any(each.id == number for each in _holding(kind, path)):
         raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
     _written(path, "revoke", str(number), lambda ledger: str(ledger.credentials.end(number)))
     output.say(f"The {kind} {number} has ended.")

@@ -15,6 +15,7 @@ from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
+from closeout.core.json_times import with_iso_times
 
 
 @click.group(
@@ -60,7 +61,7 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     wanted = filters.delivery_filter(options.given(given), time.time())
     found = [delivery.to_json() for delivery in where.views.deliveries(limit, wanted)]
     if as_json:
-        output.print_json([output.with_iso_times(row) for row in found])
+        output.print_json([with_iso_times(row) for row in found])
         return
     now = time.time()
     rows = [
@@ -100,7 +101,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     if payload:
         output.print_document(where.views.body(row["id"]))
     elif as_json:
-        output.print_json(output.with_iso_times(row))
+        output.print_json(with_iso_times(row))
     else:
         about = f"{_event(row)}, {row['repository'] or 'no repository'}"
         output.say(output.clean(f"delivery {row['id']}  {about}"))

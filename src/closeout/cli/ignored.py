@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from closeout.cli import output, preview, requests
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where
+from closeout.core.json_times import with_iso_times
 
 if TYPE_CHECKING:
     from closeout.patrol.ignored import Ignored
@@ -23,7 +24,7 @@ def show_list(where: Where, limit: int | None, *, as_json: bool) -> None:
     """Print them, the newest first."""
     found = _left_alone(where)[:limit]
     if as_json:
-        output.print_json([output.with_iso_times(each.to_json()) for each in found])
+        output.print_json([with_iso_times(each.to_json()) for each in found])
         return
     now = time.time()
     rows = [

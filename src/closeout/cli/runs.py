@@ -18,6 +18,7 @@ from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
+from closeout.core.json_times import with_iso_times
 from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
 
     found = where.views.runs(limit, filters.run_filter(options.given(given), time.time()))
     if as_json:
-        output.print_json([output.with_iso_times(run.to_json()) for run in found])
+        output.print_json([with_iso_times(run.to_json()) for run in found])
         return
     now = time.time()
     length = short_length([run.id for run in found])
@@ -108,7 +109,7 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
     """Show one run: its event, each step with its plan and result, what is left after a failure, and its page."""
     run = find(where.views, run_id, attempt)
     if as_json:
-        output.print_json(output.with_iso_times(run.to_json()))
+        output.print_json(with_iso_times(run.to_json()))
         return
     _show(run)
     link = where.page(run)
@@ -293,7 +294,7 @@ def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
 
 def _print_line(line: LogLine, *, as_json: bool) -> None:
     if as_json:
-        output.print_json_line(output.with_iso_times(line.to_json()))
+        output.print_json_line(with_iso_times(line.to_json()))
         return
     at = output.clock_time(line.at)
     step = f" {line.step}:" if line.step else ""

@@ -91,8 +91,7 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
     An event is `name` or `name.action`; several may be given. The keywords are the keys of an automation in the
     file, with the same forms and defaults (`condition` is `if`, durations are texts like "3h"). The function is
     called with one argument, a `Run`. It counts as destructive, so `repositories` is required and each `record` stands behind the live
-    check, unless `destructive=False` says that it deletes nothing. Nothing is checked here: findings appear
-    when the configuration is loaded.
+    check, unless `destructive=False` says that it deletes nothing. Findings appear when the configuration is loaded.
     """
     filters = {
         "branches": branches,

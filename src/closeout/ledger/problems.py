@@ -6,20 +6,21 @@ must be able to end whatever its payload and its operations are.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.actions.registry import builtin
 from closeout.core import problems
 from closeout.core.automation import steps_digest
+from closeout.core.closing import EVENT
 from closeout.core.commit import certainly_private
 from closeout.core.errors import CloseoutError
-from closeout.core.payload import decode
+from closeout.core.payload import decode, from_form
 from closeout.core.problems import Problem
+from closeout.core.records import NewDelivery
 from closeout.core.runs import clip
 from closeout.ledger.steps import public, rehearsed, reopened, step_views
-from closeout.ports import Ending, Execution, Operation, StepView
+from closeout.ports import Ending, Execution, Operation
 from closeout.run import visibility
 
 LONGEST = 400
@@ -53,10 +54,27 @@ def of_run(
     return None
 
 
+def of_reopened(delivery: NewDelivery) -> Closes | None:
+    """Return what a delivery closes that says that a pull request is open again: the problems of its closings until then.
+
+    One that arrives late closes none of a later closing, because GitHub says when the pull request was changed.
+    """
+    if (delivery.event, delivery.action) != (EVENT, "reopened"):
+        return None
+    payload = _payload(from_form(delivery.body) if delivery.form else delivery.body)
+    pull_request = _object(payload, "pull_request")
+    ids = (_object(payload, "repository").get("id"), pull_request.get("id"))
+    at = pull_request.get("updated_at")
+    if not all(type(one) is int for one in ids) or not isinstance(at, str):
+        return None
+    pull = "/".join(map(str, ids))
+    return Closes(f"{pull}/", f"{pull}/{at}", "reopened")
+
+
 def _opened(
     execution: Execution, operations: Sequence[Operation], ending: Ending, key: str, at: float
 ) -> Problem:
-    payload = _payload(execution)
+    payload = _payload(execution.body)
     pull_request = _object(payload, "pull_request")
     steps = step_views(execution.definition, operations, verdict=ending.verdict, full=False)
     failed = next((step for step in steps if step.state == "failure"), None)
@@ -69,7 +87,7 @@ def _opened(
         text=clip(ending.summary, LONGEST),
         public=clip(public(operations) or visibility.WITHHELD, LONGEST),
         since=at,
-        code=_code(failed, operations),
+        code=(failed.code if failed else None) or "",
         step=failed.id if failed else "",
         left=tuple(str(row.get("resource", "")) for row in left)[:MOST_LEFT],
         public_left=tuple(visibility.named(str(row.get("resource", ""))) for row in shown)[:MOST_LEFT],
@@ -82,33 +100,15 @@ def _opened(
     )
 
 
-def _code(step: StepView | None, operations: Sequence[Operation]) -> str:
-    """Return the stable code of the error that a step ended in; `left` if something is left without an error."""
-    if step is None:
-        return ""
-    for operation in reversed(operations):
-        if operation.state == "error" and operation.name.startswith(f"{step.id}/"):
-            return _kind(operation.result or "")
-    return "left" if step.left else ""
-
-
-def _kind(text: str) -> str:
-    """Return the kind of a recorded error; empty if its text is damaged."""
-    try:
-        return str(json.loads(text)["kind"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
 def _shows_plan(uses: str) -> bool:
     """Return whether anybody may read what is left of an action's plan: own code publishes nothing."""
     actions = builtin()
     return uses in actions and not actions[uses].own_code
 
 
-def _payload(execution: Execution) -> Mapping[str, Any]:
+def _payload(body: bytes) -> Mapping[str, Any]:
     try:
-        return decode(execution.body) if execution.body else {}
+        return decode(body) if body else {}
     except CloseoutError:
         return {}
 

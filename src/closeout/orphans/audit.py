@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from closeout.actions.spec import Existing
 from closeout.config.inverses import StepInventory, naming
+from closeout.core.closing import Closing
 from closeout.core.errors import CloseoutError
 from closeout.core.inverse import Naming
 from closeout.core.units import iso
@@ -54,6 +55,12 @@ class Row(NamedTuple):
     """0 if GitHub did not answer."""
     closed: float | None = None
     """When the pull request was closed, in seconds since the epoch."""
+    closing: str | None = None
+    """The text of that closing (`core.closing`)."""
+    login: str | None = None
+    """Whose pull request it is."""
+    private: bool = False
+    """Whether only members can read the repository, as far as GitHub says."""
 
     @property
     def target(self) -> Target:
@@ -80,6 +87,8 @@ class Report(NamedTuple):
     errors: tuple[str, ...]
     spared: frozenset[Target] = frozenset()
     """What owns something besides that is no orphan. A run would delete that too, so none is started."""
+    states: Mapping[tuple[str, int], frozenset[State]] = {}
+    """By repository in lower case and number: the states of all finds that may be of this pull request."""
 
     def targets(self) -> tuple[Target, ...]:
         """Return what runs would clean up, each once, the oldest orphan's first."""
@@ -121,10 +130,14 @@ class Audit:
         pulls = self._pulls(finds, readings)
         judged = self._judged(finds, pulls, readings)
         spared = frozenset(row.target for row in judged if row.state != "orphan")
+        states: dict[tuple[str, int], frozenset[State]] = {}
+        for row in judged:
+            of = (row.repository.lower(), row.pull_request)
+            states[of] = states.get(of, frozenset()) | {row.state}
         rows = _one_each(judged)
         order = {"orphan": 0, "unknown": 1, "open": 2}
         rows.sort(key=lambda row: (order[row.state], row.created or self.now, row.resource))
-        return Report(tuple(rows), tuple(dict.fromkeys(self.errors)), spared)
+        return Report(tuple(rows), tuple(dict.fromkeys(self.errors)), spared, states)
 
     def _readings(self, steps: Sequence[StepInventory]) -> dict[str, Reading | Unread]:
         """Ask GitHub for each repository, by its name in the configuration."""
@@ -213,10 +226,8 @@ class Audit:
             if verdict.state == "orphan":
                 why = self.busy(find.repository, find.number)
                 verdict = Verdict("unknown", why) if why else verdict
-            closed = seconds(pull.answer.get("closed_at")) if isinstance(pull, Pull) else None
-            return _row(find, verdict)._replace(
-                repository_id=known.id if isinstance(known, Reading) else 0, closed=closed
-            )
+            row = _row(find, verdict)
+            return _with_pull(row, known, pull) if isinstance(known, Reading) else row
 
         rows: list[Row] = []
         for first in range(0, len(finds), EVERY):
@@ -248,6 +259,23 @@ def _row(find: Find, verdict: Verdict) -> Row:
         find.automation.name,
         find.existing.created,
         verdict.failed,
+    )
+
+
+def _with_pull(row: Row, repository: Reading, pull: Pull | Unread) -> Row:
+    """Return a row with what GitHub says of its repository and pull request."""
+    row = row._replace(repository_id=repository.id, private=repository.private)
+    if isinstance(pull, Unread):
+        return row
+    answer = pull.answer
+    number, at = answer.get("id"), answer.get("closed_at")
+    whole = type(number) is int and isinstance(at, str)
+    user = answer.get("user")
+    login = user.get("login") if isinstance(user, Mapping) else None
+    return row._replace(
+        closed=seconds(at),
+        closing=str(Closing(repository.id, number, at)) if whole else None,
+        login=login if isinstance(login, str) else None,
     )
 
 

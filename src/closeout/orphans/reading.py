@@ -47,6 +47,7 @@ class Reading:
     github: GitHub
     name: str
     id: int
+    private: bool = False
     failure: str = ""
     """Why nothing more is asked for."""
     found: dict[int, Pull] = field(default_factory=dict)
@@ -154,4 +155,4 @@ def reading(github: GitHub, repository: str) -> Reading:
         raise unusable_answer(f"GET {path}")
     if name.lower() != repository.lower():
         raise unusable_answer(f"GET {path}", f"{repository} is now {name}; write that into `repositories`")
-    return Reading(github, name, number)
+    return Reading(github, name, number, private=answer.get("private") is True)

@@ -221,7 +221,7 @@ class LedgerReader(RunReader, Protocol):
         ...
 
 
-class PageReader(LedgerReader, Switch, Protocol):
+class PageReader(LedgerReader, Protocol):
     """Reads what a server's pages and metrics show."""
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:

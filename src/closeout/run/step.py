@@ -15,6 +15,7 @@ from closeout.actions.spec import Action
 from closeout.config import cel
 from closeout.config.findings import listed
 from closeout.core import reactions
+from closeout.core.advice import STILL_THERE
 from closeout.core.automation import Step
 from closeout.core.errors import (
     ActionFailed,
@@ -36,8 +37,6 @@ PLAN_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0
 VERIFY_POLL = Backoff(first=0.5, factor=2.0, cap=10.0)
 VERIFY_SECONDS = 60.0
 """How long a service may need until a deleted resource is no longer visible."""
-STILL_THERE = "still-there"
-"""The code of a step after which something of its plan still exists, although no call failed."""
 _ING = {"run": "running"}
 """Verbs that need more than `ing`."""
 

@@ -198,6 +198,12 @@ def login_link(base_url: str, key: bytes, name: str, now: float, *, right: str =
     return f"{base_url.rstrip('/')}{LOGIN}?{urlencode({'code': code})}"
 
 
+def keeps_sessions(base_url: str) -> bool:
+    """Return whether browsers keep a session at this address: over HTTPS, or over loopback without it."""
+    base = urlsplit(base_url)
+    return base.scheme == "https" or _LOOPBACK.fullmatch(base.netloc) is not None
+
+
 def digest(secret: str) -> str:
     """Return what the ledger keeps of a secret. All are long and random, so one round of SHA-256 is enough."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

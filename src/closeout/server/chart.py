@@ -7,7 +7,10 @@ forbids.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
+
+from closeout.ports import DayTally
 
 WIDTH, HEIGHT = 720.0, 128.0
 _GAP = 0.28
@@ -16,19 +19,6 @@ _TOP = 14.0
 """Room for the scale's label."""
 _LEAST = 2.0
 """Height of a part that is there at all: one failure beside a thousand successes must be seen."""
-
-
-class Day(NamedTuple):
-    """What was closed on one day, in UTC, and what came of it."""
-
-    name: str
-    """`14 Mar`."""
-    closings: int
-    torn_down: int
-    left: int
-    """Teardowns that failed, or left something behind."""
-    recovered: int
-    """Closings that no webhook brought, and what was left and is gone by now."""
 
 
 class Part(NamedTuple):
@@ -54,7 +44,7 @@ class Chart(NamedTuple):
     says: str
 
 
-def chart(days: Sequence[Day]) -> Chart:
+def chart(days: Sequence[DayTally]) -> Chart:
     """Return the chart of some days, the oldest first."""
     top = scale(max((_total(day) for day in days), default=0))
     room = WIDTH / max(len(days), 1)
@@ -69,8 +59,13 @@ def chart(days: Sequence[Day]) -> Chart:
                 parts.append(
                     Part(kind, round(x, 1), round(bottom, 1), round(room * (1 - _GAP), 1), round(height, 1))
                 )
-    first, last = (days[0].name, days[-1].name) if days else ("", "")
+    first, last = (day_name(days[0].day), day_name(days[-1].day)) if days else ("", "")
     return Chart(WIDTH, HEIGHT, tuple(parts), top, first, last, _says(days))
+
+
+def day_name(day: str) -> str:
+    """Return `2026-03-14` as `14 Mar`."""
+    return date.fromisoformat(day).strftime("%-d %b")
 
 
 def scale(most: int) -> int:
@@ -83,11 +78,11 @@ def scale(most: int) -> int:
         step *= 10
 
 
-def _total(day: Day) -> int:
+def _total(day: DayTally) -> int:
     return max(day.closings, day.torn_down + day.left)
 
 
-def _says(days: Sequence[Day]) -> str:
+def _says(days: Sequence[DayTally]) -> str:
     """Return what the chart shows as a sentence."""
     if not any(map(_total, days)):
         return "Nothing was closed in this time."
@@ -98,4 +93,4 @@ def _says(days: Sequence[Day]) -> str:
         if failed
         else " Nothing was left on any day."
     )
-    return f"The busiest day was {busiest.name}, with {_total(busiest)}.{worst}"
+    return f"The busiest day was {day_name(busiest.day)}, with {_total(busiest)}.{worst}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from closeout.server.api import Api
 from closeout.server.cleanup import Cleanup
 from closeout.server.deeds import Deeds
 from closeout.server.overview import Overview
@@ -24,6 +25,7 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
         parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
     )
     groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
+    groups.append(Api(parts, renderer).routes)
     if parts.acting is not None:
         groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
         groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)

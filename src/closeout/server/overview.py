@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from starlette.responses import Response
 
 from closeout.core.problems import Problem
+from closeout.core.units import DAY
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
 from closeout.ports.access import READ
 from closeout.server import overview_page
@@ -43,6 +44,7 @@ class Overview:
         return self._renderer.followed(
             asked.request,
             "overview.html",
+            "_overview.html",
             asked.visitor,
             here="/",
             page=overview_page.shown(facts),
@@ -52,19 +54,19 @@ class Overview:
     def _facts(self, paused: str | None) -> Facts:
         """Read everything. Called in threads."""
         parts, views = self._parts, self._parts.views
-        stats = views.stats()
+        now, stats = parts.clock(), views.stats()
         newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
         marks, drill = parts.marks(rounds.LAST), parts.marks(drills.KIND).get(drills.LAST, {})
         states = drill.get("states", {})
         patrol = parts.loaded.settings.patrol if parts.loaded is not None else None
         lists, orphans = marks.get("lists", {}), marks.get("orphans", {})
         return Facts(
-            now=parts.clock(),
+            now=now,
             paused=paused,
             open_runs=tuple(_open_runs(views)),
             open_count=sum(stats.get("runs_by_state", {}).values()),
             queue_age=stats.get("queue_age", 0.0),
-            troubles=tuple(_trouble(problem) for problem in parts.problems() if problem.closed_at is None),
+            troubles=tuple(_trouble(problem) for problem in views.open_problems()),
             last_delivery=newest[0].received_at if newest else None,
             patrol_ended=lists.get("ended_at"),
             patrol_watches=patrol is not None and patrol.state is not None,
@@ -72,6 +74,7 @@ class Overview:
             drill_wrong=sorted(name for name, state in states.items() if state == "wrong"),
             orphans=orphans.get("found", 0),
             unknown=orphans.get("unknown", 0),
+            days=views.days(now - (overview_page.SHOWN_DAYS - 1) * DAY),
         )
 
     def _start(self, asked: Asked) -> Start:
@@ -99,7 +102,7 @@ def _trouble(problem: Problem) -> Trouble:
         automation=problem.automation,
         about=problem.about,
         text=problem.text,
-        cause=f"{problem.step} {problem.code}",
+        cause=f"{problem.step} {problem.code}".strip(),
         since=problem.since,
         url=run_path(problem.execution.rpartition("-")[0]) if problem.execution else None,
         left=problem.left,

@@ -5,13 +5,14 @@ Pure: it derives from what the ledger and the server know what a person has to d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from closeout.core.units import DAY, HOUR
-from closeout.ports import RunView
+from closeout.ports import DayTally, RunView
 from closeout.server import presentation
-from closeout.server.chart import Chart, Day, chart
+from closeout.server.chart import Chart, chart
 from closeout.server.wording import ago, counted, pull_request_path, rough, run_path, with_query
 
 QUEUE_SECONDS = HOUR
@@ -22,8 +23,13 @@ NEAR_LIMIT = 0.75
 """Of its time limit, after which a run is said to wait long."""
 MOST_OPEN = 50
 """Runs under way that the overview reads and lists."""
+SHOWN_DAYS = 30
 MOST_NAMED = 5
 """Pull requests that one cause names."""
+
+
+STALE, PATROL, DRILL = "stale", "patrol", "drill"
+"""The kind of a problem of closeout itself, and the causes that it may have."""
 
 
 class Trouble(NamedTuple):
@@ -60,7 +66,8 @@ class Facts(NamedTuple):
     """Resources of closed pull requests that the last audit found."""
     unknown: int = 0
     """Resources of which it could not say whose they are."""
-    days: Sequence[Day] = ()
+    days: Sequence[DayTally] = ()
+    """The days on which something ended, the oldest first."""
 
 
 class Item(NamedTuple):
@@ -136,15 +143,15 @@ class Overview(NamedTuple):
     going_count: int
     figures: tuple[Figure, ...]
     chart: Chart
-    days: tuple[Day, ...]
+    days: tuple[DayTally, ...]
     intake: tuple[tuple[str, str], ...]
     """Words about what comes in: a label, and how it stands."""
 
 
 def shown(facts: Facts) -> Overview:
     """Return the page."""
-    days = tuple(facts.days)
-    is_new = facts.last_delivery is None and not facts.open_runs and not any(day.closings for day in days)
+    days = _last_days(facts.days, facts.now)
+    is_new = facts.last_delivery is None and not facts.open_runs and not facts.days
     return Overview(
         is_new=is_new,
         needs=tuple(_needs(facts)),
@@ -152,7 +159,7 @@ def shown(facts: Facts) -> Overview:
         going_count=facts.open_count,
         figures=_figures(days),
         chart=chart(days),
-        days=days,
+        days=() if is_new else days,
         intake=tuple(_intake(facts)),
     )
 
@@ -201,16 +208,17 @@ def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
         by_cause.setdefault((trouble.kind, trouble.automation, trouble.cause), []).append(trouble)
     for (kind, automation, _), found in sorted(by_cause.items(), key=lambda pair: pair[1][0].since):
         newest = found[-1]
+        url, link = _trouble_link(kind, automation, found)
         items = tuple(
             Item(one.about, one.url, ago(one.since, now)) for one in found[:MOST_NAMED] if one.about
         )
         yield Need(
-            tone="wait" if kind == "stale" else "bad",
+            tone="wait" if kind == STALE else "bad",
             title=_trouble_title(kind, automation, found),
-            text=presentation.clean(newest.text),
+            text="" if kind == STALE else presentation.clean(newest.text),
             fix=_trouble_fix(kind, len(found)),
-            url=newest.url,
-            link="" if newest.url is None else "Open the run" if kind == "failure" else "Open",
+            url=url,
+            link=link,
             items=items if len(found) > 1 else (),
             more=len(found) - len(items) if len(found) > 1 else 0,
             since=found[0].since,
@@ -224,7 +232,17 @@ def _trouble_title(kind: str, automation: str, found: Sequence[Trouble]) -> str:
         return f"{presentation.clean(automation)} failed for {about or 'an event'}"
     if kind == "orphans":
         return f"{presentation.clean(automation) or 'Patrol'} found resources of closed pull requests"
-    return "closeout cannot see everything" if kind == "stale" else presentation.clean(automation)
+    text = presentation.clean(found[-1].text)
+    return text[:1].upper() + text[1:]
+
+
+def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple[str | None, str]:
+    """Return where a person begins: the run, the list of those that failed, or what patrol found."""
+    if kind == "orphans":
+        return "/orphans", "Orphans"
+    if len(found) > 1 and kind == "failure":
+        return with_query("/runs", automation=automation, verdict="failure"), "Failed runs"
+    return (found[0].url, "Open the run") if found[0].url is not None else (None, "")
 
 
 def _trouble_fix(kind: str, count: int) -> str:
@@ -237,7 +255,9 @@ def _trouble_fix(kind: str, count: int) -> str:
 
 
 def _intake_troubles(facts: Facts) -> Iterable[Need]:
+    """Yield what keeps closeout from seeing or from beginning, unless a problem of the ledger says it already."""
     now = facts.now
+    said = {trouble.cause for trouble in facts.troubles if trouble.kind == STALE}
     if facts.queue_age > QUEUE_SECONDS:
         yield Need(
             "bad",
@@ -247,21 +267,21 @@ def _intake_troubles(facts: Facts) -> Iterable[Need]:
             with_query("/runs", state="queued"),
             "Queued runs",
         )
-    if facts.patrol_watches and facts.patrol_ended is not None and now - facts.patrol_ended > PATROL_SECONDS:
+    if PATROL not in said and facts.patrol_watches and _is_over(facts.patrol_ended, PATROL_SECONDS, now):
         yield Need(
             "bad",
-            f"Patrol has not looked for {rough(now - facts.patrol_ended)}",
+            f"Patrol has not looked for {rough(now - (facts.patrol_ended or 0.0))}",
             "Nobody looks for closed pull requests whose delivery was lost.",
             "`closeout patrol --once` looks now, and says what it cannot read.",
         )
-    if facts.drill_ended is not None and now - facts.drill_ended > DRILL_SECONDS:
+    if _is_over(facts.drill_ended, DRILL_SECONDS, now):
         yield Need(
             "wait",
-            f"The last drill was {ago(facts.drill_ended, now)}",
+            f"The last drill was {ago(facts.drill_ended or 0.0, now)}",
             "A fault in the set-up would not be noticed.",
             "`closeout drill` checks now.",
         )
-    if facts.drill_wrong:
+    if DRILL not in said and facts.drill_wrong:
         names = ", ".join(facts.drill_wrong[:MOST_NAMED])
         yield Need(
             "bad",
@@ -269,6 +289,11 @@ def _intake_troubles(facts: Facts) -> Iterable[Need]:
             f"Wrong: {names}.",
             "`closeout drill` says for each what breaks because of it, and how to mend it.",
         )
+
+
+def _is_over(at: float | None, seconds: float, now: float) -> bool:
+    """Return whether something that was done at a time is due since then; what never was has not begun yet."""
+    return at is not None and now - at > seconds
 
 
 def _long_waits(facts: Facts) -> Iterable[Need]:
@@ -328,15 +353,23 @@ def _spent(run: RunView, now: float) -> float:
 # --- the last days and the intake --------------------------------------------------------------------------
 
 
-def _figures(days: Sequence[Day]) -> tuple[Figure, ...]:
+def _last_days(tallies: Sequence[DayTally], now: float) -> tuple[DayTally, ...]:
+    """Return the last days with those on which nothing ended, the oldest first."""
+    by_day = {tally.day: tally for tally in tallies}
+    today = datetime.fromtimestamp(now, UTC).date()
+    names = (str(today - timedelta(days=back)) for back in range(SHOWN_DAYS - 1, -1, -1))
+    return tuple(by_day.get(name, DayTally(name)) for name in names)
+
+
+def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
     closings, torn_down = sum(day.closings for day in days), sum(day.torn_down for day in days)
     left, recovered = sum(day.left for day in days), sum(day.recovered for day in days)
     month = {"since": "30d"}
     return (
-        Figure("Closings", closings, "none", "runs for closed pull requests", with_query("/runs", **month)),
-        Figure("Torn down", torn_down, "good", "everything is gone", with_query("/runs", verdict="success", **month)),
-        Figure("Left", left, "bad" if left else "none", "failed, something may be there", with_query("/runs", verdict="failure", **month)),
-        Figure("Recovered", recovered, "busy" if recovered else "none", "no webhook brought them", None),
+        Figure("Closings", closings, "none", "closed pull requests that an automation acted on", with_query("/runs", **month)),
+        Figure("Torn down", torn_down, "good", "runs after which everything is gone", with_query("/runs", verdict="success", **month)),
+        Figure("Left", left, "bad" if left else "none", "runs that failed: something may be there", with_query("/runs", verdict="failure", **month)),
+        Figure("Recovered", recovered, "busy" if recovered else "none", "closings that no webhook brought, found by patrol", None),
     )  # fmt: skip
 
 
@@ -348,8 +381,3 @@ def _intake(facts: Facts) -> Iterable[tuple[str, str]]:
     yield "Queue", f"oldest {rough(facts.queue_age)}" if facts.queue_age >= 1 else "empty"
     yield "Patrol", when(facts.patrol_ended, "not yet") if facts.patrol_watches else "off"
     yield "Drill", when(facts.drill_ended, "not yet")
-
-
-def recent_days(counts: Mapping[str, Sequence[int]], names: Sequence[tuple[str, str]]) -> tuple[Day, ...]:
-    """Return a day for each (key, name), with (closings, torn down, left, recovered) by key, zeros where there are none."""
-    return tuple(Day(name, *counts.get(key, (0, 0, 0, 0))) for key, name in names)

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from starlette.responses import Response
 
 from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
-from closeout.ports import LogWindow, PageReader
-from closeout.server import details, presentation
+from closeout.core.runs import SURVIVED
+from closeout.ports import LogWindow, Operation, PageReader
+from closeout.server import details, log_folds, presentation, run_page
 from closeout.server.live import LiveRuns
-from closeout.server.rendering import Renderer, Shown
+from closeout.server.rendering import Renderer
+from closeout.server.run_page import Attempt, Shown
 from closeout.server.site import LINK, Asked, Route
+
+MOST_ATTEMPTS = 10
+"""Attempts that a page links to."""
 
 
 class RunPages:
@@ -52,19 +58,22 @@ class RunPages:
         link = await asyncio.to_thread(self._link, asked)
         if link is None:
             return self._renderer.missing()
-        before = details.line_id(asked.request.query_params.get("before", ""))
-        shown = await asyncio.to_thread(self._load, link, None, before)
+        asks = asked.request.query_params
+        before = details.line_id(asks.get("before", ""))
+        search = presentation.clean(asks.get("search", "")).strip()[: log_folds.LONGEST_SEARCH]
+        shown = await asyncio.to_thread(self._load, link, None, before, search)
         if shown is None:
             return self._renderer.missing()
         if link.expired:
-            return self._renderer.expired(shown)
-        return self._renderer.page(shown, link, asked.visitor, self._clock(), newest=before is None)
+            return run_page.expired(self._renderer, shown)
+        view = run_page.View(link, asked.visitor, search, newest=before is None)
+        return run_page.page(self._renderer, shown, view, self._clock())
 
     async def _stream(self, asked: Asked) -> Response:
         link = await asyncio.to_thread(self._link, asked)
         if link is None or link.expired:
             return self._renderer.missing()
-        return await self._live.response(asked.request, link) or self._renderer.missing()
+        return await self._live.response(asked.request, link, asked.visitor) or self._renderer.missing()
 
     def _link(self, asked: Asked) -> details.Link | None:
         """Return what the visitor may see of the run: what the Details link opens, or all of it for who is signed in."""
@@ -78,10 +87,13 @@ class RunPages:
             return None
         return details.Link(run.id, run.attempt, expired=False, query=f"attempt={run.attempt}", whole=True)
 
-    def _load(self, link: details.Link, after: int | None = None, before: int | None = None) -> Shown | None:
+    def _load(
+        self, link: details.Link, after: int | None = None, before: int | None = None, search: str = ""
+    ) -> Shown | None:
         """Read what is shown, None if there is no such run. Called in threads.
 
-        Of the log the first lines after line `after`, or else the last ones before line `before`.
+        Of the log the first lines after line `after`, or else the last ones before line `before`; with `search` only lines
+        that contain it.
         """
         run = self._views.run(link.run_id, link.attempt)
         if run is None:
@@ -93,16 +105,39 @@ class RunPages:
         whole = link.whole or about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
         window = LogWindow((), 0)
+        operations: Sequence[Operation] = ()
         if whole:
-            window = self._views.log_window(
-                link.run_id,
-                link.attempt,
-                after=after,
-                before=before,
-                limit=presentation.LOG_LINES,
-                characters=presentation.LOG_CHARACTERS,
-            )
-        return Shown(shown, about, self._views.delivery(run.delivery), *window, log=whole)
+            window = self._window(link, after=after, before=before, search=search)
+            operations = self._views.operations(link.run_id, link.attempt)
+        found = Shown(
+            shown, about, self._views.delivery(run.delivery), *window, log=whole, operations=operations
+        )
+        if after is not None or link.expired:
+            return found
+        survived = self._window(link, search=SURVIVED).lines if whole else ()
+        return found._replace(attempts=self._attempts(link), survived=survived)
+
+    def _window(self, link: details.Link, **where: Any) -> LogWindow:
+        return self._views.log_window(
+            link.run_id,
+            link.attempt,
+            limit=presentation.LOG_LINES,
+            characters=presentation.LOG_CHARACTERS,
+            **where,
+        )
+
+    def _attempts(self, link: details.Link) -> Sequence[Attempt]:
+        """Return the newest attempts of the run, the oldest of them first."""
+        latest = self._views.run(link.run_id)
+        newest = latest.attempt if latest is not None else 1
+        found: list[Attempt] = []
+        for number in range(max(1, newest - MOST_ATTEMPTS + 1), newest + 1):
+            run = self._views.run(link.run_id, number)
+            if run is not None:
+                tone = run.verdict or run.state
+                query = details.query_of(self._key, link, number)
+                found.append(Attempt(number, tone, presentation.WORDS.get(tone, tone), query))
+        return found
 
 
 def _shows_plan(uses: str) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from closeout.config.load import Loaded
-from closeout.core.problems import Problem
 from closeout.intake.receiver import Receiver
 from closeout.ports import PageReader, Requests
 from closeout.server.access import Access
@@ -69,10 +68,10 @@ class ServerParts:
     """What visitors who may act do; without it there are no pages to act."""
     loaded: Loaded | None = None
     """The configuration in force, for the pages that show it."""
-    problems: Callable[[], Sequence[Problem]] = tuple
-    """Reads the problems of the ledger."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
+    pages_apart: bool = False
+    """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
     guard: Ask | None = None
     """Answers workflows that deploy previews."""
     public_logs: bool = False

@@ -157,10 +157,10 @@ class Connection(asyncio.Protocol):
             self._begin(head)
 
     def _begin(self, head: Head) -> None:
-        app = self._shared.app
-        is_delivery = head.path == _PATH
+        shared = self._shared
+        is_delivery = head.path == _PATH and shared.receives
         self._request = request = (
-            Upload(self, app.webhook, head) if is_delivery else Exchange(self, app, head)
+            Upload(self, shared.app.webhook, head) if is_delivery else Exchange(self, shared.answer, head)
         )
         self._state = BODY
         came, self._buffer = self._buffer, b""

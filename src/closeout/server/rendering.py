@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Container, Mapping, Sequence
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import jinja2
@@ -17,12 +18,10 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from closeout.ports import DeliveryView, LogLine, RunView
-from closeout.server import details, presentation
+from closeout.server import presentation
 from closeout.server.access import Visitor
 
 HERE = Path(__file__).parent
-REFRESH_SECONDS = 4
 NAVIGATION = (
     ("/", "Overview"),
     ("/runs", "Runs"),
@@ -43,19 +42,6 @@ _ICONS = {
 }
 _NEUTRAL = ("57606a", "M4 8.2l2.7 2.7L12 5.4")
 """Colour and drawing of a page's icon by tone."""
-
-
-class Shown(NamedTuple):
-    """A run, read from the ledger for showing."""
-
-    run: RunView
-    about: presentation.Subject
-    delivery: DeliveryView | None
-    lines: Sequence[LogLine]
-    left_out: int
-    """Lines of the log that go on where `lines` end."""
-    log: bool
-    """Whether the log may be shown."""
 
 
 class Renderer:
@@ -90,40 +76,19 @@ class Renderer:
             leads_to=lambda path: path in self.paths,
         )
         self._environment = environment
-        self.paths: Container[str] = ()
-        """The paths that this server answers: the navigation leads to no other."""
+        self.paths: Collection[str] = ()
+        """The routes that this server answers: links lead to no other."""
         self.headers = _headers(style, script, live)
-
-    def page(
-        self, shown: Shown, link: details.Link, visitor: Visitor | None, now: float, *, newest: bool
-    ) -> Response:
-        """Return a run's page; `newest` says that it shows the end of the log, and so follows it."""
-        return self.html(
-            200,
-            "run.html",
-            **self.standing(shown, now, presentation.progress_of(shown.lines) if newest else {}),
-            about=shown.about,
-            delivery=shown.delivery,
-            show_log=shown.log,
-            lines=shown.lines,
-            earlier=shown.left_out,
-            newest=newest,
-            visitor=visitor,
-            last=shown.lines[-1].id if shown.lines else 0,
-            query=link.query,
-            refresh=REFRESH_SECONDS,
-        )
-
-    def expired(self, shown: Shown) -> Response:
-        """Return the page of an expired link: the verdict and nothing else."""
-        word = presentation.banner(shown.run, 0.0).word
-        return self.notice(
-            410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
-        )
 
     def url(self, path: str) -> str:
         """Return the path of a page for a link, below the base path of the public URL."""
         return self._base_path + path
+
+    def link(self, path: str) -> str | None:
+        """Return the link to a path, None if this server does not answer it."""
+        parts = path.split("/")
+        known = any(_fits(route.split("/"), parts) for route in self.paths)
+        return self.url(path) if known else None
 
     def missing(self) -> Response:
         """Return the page of whatever is not there, or of a link that opens nothing."""
@@ -141,27 +106,20 @@ class Renderer:
         """Return one part of the page, for a page that is open already."""
         return self._environment.get_template(name).render(**values)
 
-    def standing(self, shown: Shown, now: float, progress: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
-        return {
-            "run": shown.run,
-            "banner": presentation.banner(shown.run, now),
-            "steps": presentation.steps(shown.run, now, progress),
-        }
-
     def signed_in(self, name: str, visitor: Visitor, *, here: str = "", **values: Any) -> Response:
         """Return a page for somebody who is signed in. `here` is the path of `NAVIGATION` that it belongs to."""
         return self.html(200, name, visitor=visitor, here=here, **values)
 
-    def followed(self, request: Request, name: str, visitor: Visitor, **values: Any) -> Response:
-        """Return a page whose block `live` an open page asks for again and again: that block alone, if it has changed.
+    def followed(
+        self, request: Request, name: str, part: str, visitor: Visitor, *, here: str, **values: Any
+    ) -> Response:
+        """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.
 
-        `live.js` asks with `?part=live` and the tag of what it shows.
+        `live.js` asks for it with `?part=live` and the tag of what it shows.
         """
         if request.query_params.get("part") != "live":
-            return self.signed_in(name, visitor, **values)
-        template = self._environment.get_template(name)
-        text = "".join(template.blocks["live"](template.new_context({"visitor": visitor, **values})))
+            return self.signed_in(name, visitor, here=here, **values)
+        text = self.fragment(part, visitor=visitor, **values)
         tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
         headers = self.headers | {"ETag": tag}
         if request.headers.get("if-none-match") == tag:
@@ -172,10 +130,16 @@ class Renderer:
         self, status: int, name: str, *, visitor: Visitor | None = None, here: str = "", **values: Any
     ) -> Response:
         """Return a page; one without a visitor has no navigation."""
-        nav = [each for each in NAVIGATION if each[0] in self.paths] if visitor is not None else []
+        nav = [(path, label) for path, label in NAVIGATION if visitor is not None and self.link(path)]
         text = self.fragment(name, visitor=visitor, nav=nav, here=here, **values)
         headers = self.headers if visitor is None else self.headers | FORM_HEADERS
         return HTMLResponse(text, status, headers)
+
+
+def _fits(route: Sequence[str], parts: Sequence[str]) -> bool:
+    return len(route) == len(parts) and all(
+        known == given or known.startswith("{") for known, given in zip(route, parts, strict=True)
+    )
 
 
 def favicon(tone: str) -> str:
@@ -191,8 +155,10 @@ def favicon(tone: str) -> str:
 
 def coded(text: str) -> Markup:
     """Return a sentence as HTML, with what stands between backticks as code."""
-    parts = enumerate(text.split("`"))
-    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in parts)
+    parts = re.split("`([^`\n]+)`", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
 
 
 def _assets(*names: str) -> str:

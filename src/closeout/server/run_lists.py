@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from closeout.core import payload as core_payload
 from closeout.core.errors import BadFilter, CloseoutError
@@ -29,7 +29,7 @@ ROWS = 50
 """Runs on one page of the list."""
 MOST_DELIVERIES, MOST_RUNS, MOST_ATTEMPTS = 100, 50, 10
 """What the page of a pull request reads at most: the newest, of each run the last attempts."""
-PULL_REQUEST = "/pull-requests/{owner}/{name}/{number}"
+PULL_REQUEST = "/pull-requests/{owner}/{repo}/{number}"
 
 
 class RunLists:
@@ -50,9 +50,14 @@ class RunLists:
 
     async def _runs(self, asked: Asked) -> Response:
         assert asked.visitor is not None
+        given = asked.request.query_params
+        if any(given.get(name) == "" for name in runs_page.LABELS):
+            # A form sends its empty fields too. One list has one URL, which people send to each other.
+            path = self._renderer.url(runs_page.path({name: given[name] for name in given}))
+            return RedirectResponse(path, 303, self._renderer.headers)
         page = await asyncio.to_thread(self._list, asked.request)
         response = self._renderer.followed(
-            asked.request, "runs.html", asked.visitor, here=runs_page.PATH, page=page
+            asked.request, "runs.html", "_runs_list.html", asked.visitor, here=runs_page.PATH, page=page
         )
         if page.error is not None:
             response.status_code = BadFilter.status
@@ -75,12 +80,13 @@ class RunLists:
         number = details.line_id(path["number"])
         if number is None:
             return self._renderer.missing()
-        repository = f"{path['owner']}/{path['name']}"
+        repository = f"{path['owner']}/{path['repo']}"
         facts = await asyncio.to_thread(self._facts, repository, number)
         page = pull_request_page.shown(facts)
         return self._renderer.followed(
             asked.request,
             "pull_request.html",
+            "_pull_request.html",
             asked.visitor,
             here=runs_page.PATH,
             page=page,

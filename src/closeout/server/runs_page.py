@@ -81,15 +81,15 @@ def shown(
     """Return the page for filters as the query gives them. `newer` and `older` are cursors, `error` what is wrong with one."""
     filters = {name: value for name, value in given.items() if value and name in LABELS}
     chips = tuple(
-        Chip(LABELS[name], _spoken(name, value), _path(filters, name)) for name, value in filters.items()
+        Chip(LABELS[name], _spoken(name, value), path(filters, name)) for name, value in filters.items()
     )
     return Runs(
         rows=tuple(run_line(run, now) for run in runs),
         tabs=tuple(_tabs(filters)),
         fields=tuple(_fields(filters)),
         chips=chips,
-        newer=_path(filters, cursor=newer) if newer else None,
-        older=_path(filters, cursor=older) if older else None,
+        newer=path(filters, cursor=newer) if newer else None,
+        older=path(filters, cursor=older) if older else None,
         error=error,
         advice=_advice(chips),
     )
@@ -143,12 +143,12 @@ def _tabs(filters: Mapping[str, str]) -> list[Tab]:
     """Return the lists that are asked for often, each with the filters that say where and when."""
     rest = {name: value for name, value in filters.items() if name not in ("verdict", "state")}
     now = {name: value for name, value in filters.items() if name in ("verdict", "state")}
-    return [Tab(label, _path({**rest, **wanted}), wanted == now) for label, wanted in _TABS]
+    return [Tab(label, path({**rest, **wanted}), wanted == now) for label, wanted in _TABS]
 
 
-def _path(filters: Mapping[str, str], without: str | None = None, cursor: str | None = None) -> str:
+def path(filters: Mapping[str, str], without: str | None = None, cursor: str | None = None) -> str:
     """Return the path of a list. The order of the filters is fixed, so that one list has one URL."""
-    kept = {name: filters[name] for name in LABELS if name in filters and name != without}
+    kept = {name: filters[name] for name in LABELS if filters.get(name) and name != without}
     return with_query(PATH, **kept, cursor=cursor)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from closeout.server.access import Access
 from closeout.server.app import create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
+from closeout.server.metrics import ServerMetrics
 from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
@@ -49,8 +51,12 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     json_logs: bool,
     on_listening: Callable[[str], None],
     trusted_proxies: Sequence[str] = LOOPBACK,
+    pages: socket.socket | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`."""
+    """Serve until SIGTERM or SIGINT; the pages at a bound socket of their own, if `pages` is one.
+
+    Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`.
+    """
     loaded = load(config, builtin())
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
@@ -63,25 +69,15 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     )
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
-        guard = WorkflowGuard(
-            lambda: loaded.automations,
-            runtime.clients,
-            runtime.views.teardowns,
-            api_url=setting_value(loaded.settings.api_url, "github.api-url"),
-            audience=lambda: runtime.base or "",
-            clock=runtime.clock,
-            late=runtime.rechecks.hurry,
-        )
-        app = create_app(replace(parts_of(runtime, key, log, base), guard=guard.ask))
-        app.metrics.patrol = runtime.patrols.figures
-        app.metrics.drill = runtime.drills.figures
-        app.metrics.notifiers = runtime.notifying.figures
+        parts = parts_of(runtime, key, log, None if pages else base)
+        app = create_app(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
+        _measure(app.metrics, runtime)
 
         def listening(address: str) -> None:
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
             runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
-            runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
+            _remember(runtime, base or address, pages, log)
             for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
             open_runs = runtime.start()
@@ -97,10 +93,41 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
 
         look_for_garbage_less()
         map_large_blocks()
-        patient = serve.run(app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies)
+        patient = serve.run(
+            app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies, pages=pages
+        )
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
         runtime.close(0.0)
+
+
+def _guard(runtime: Runtime) -> WorkflowGuard:
+    """Return what answers workflows that deploy previews."""
+    return WorkflowGuard(
+        lambda: runtime.loaded.automations,
+        runtime.clients,
+        runtime.views.teardowns,
+        api_url=setting_value(runtime.loaded.settings.api_url, "github.api-url"),
+        audience=lambda: runtime.base or "",
+        clock=runtime.clock,
+        late=runtime.rechecks.hurry,
+    )
+
+
+def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log) -> None:
+    """Write for the command line what links begin with: those of runs with `base`, those to sign in with the pages' own."""
+    own = serve.base_address(pages, wildcard=False) if pages else None
+    runtime.ledger.replace_setting(details.BASE_SETTING, base.encode())
+    runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base).encode())
+    if own:
+        log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
+
+
+def _measure(metrics: ServerMetrics, runtime: Runtime) -> None:
+    """Let `/metrics` show what the timers of a server do."""
+    metrics.patrol = runtime.patrols.figures
+    metrics.drill = runtime.drills.figures
+    metrics.notifiers = runtime.notifying.figures
 
 
 def look_for_garbage_less() -> None:
@@ -164,7 +191,7 @@ def metrics_token(secrets: Secrets) -> str | None:
 
 
 def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
-    """Return what the application needs of a runtime. `base` is the public URL, if it is configured."""
+    """Return what the application needs of a runtime. `base` is the public URL of the pages, if it is known."""
     return ServerParts(
         receiver=runtime.receiver,
         accept=runtime.ledger.accept_group,
@@ -177,7 +204,6 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
-        problems=runtime.views.problems,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),

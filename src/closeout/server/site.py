@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
@@ -18,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as StarletteRoute
 
-from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotSignedIn
+from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
 from closeout.ports.access import ACT, READ
 from closeout.server.access import LOGIN, SIGN_IN, Access, Presented, Visitor
-from closeout.server.asgi import Receive, Scope, Send
+from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.rendering import Renderer
 
@@ -29,6 +30,8 @@ NOBODY, LINK = "nobody", "link"
 """What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""
 API = "/api/"
 FORM = "application/x-www-form-urlencoded"
+BAD_HOST = b'{"error": "bad-request", "message": "The header Host is not a host and a port."}'
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _PURPOSES = ("sec-purpose", "purpose", "x-moz")
 """Headers by which browsers say that nobody has asked for a page yet."""
 
@@ -82,6 +85,9 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if any(name == b"host" and not _HOST.fullmatch(value) for name, value in scope["headers"]):
+            await respond(send, 400, BAD_HOST)  # nobody builds a URL from it below
+            return
         await self._app(scope, receive, send)
 
     def _own(self) -> Sequence[Route]:
@@ -155,7 +161,9 @@ class Site:
         headers = self._renderer.headers | {"Set-Cookie": cookie}
         return RedirectResponse(self._renderer.url(LOGIN), 303, headers)
 
-    def _missing(self, *_: Any) -> Response:
+    def _missing(self, request: Request, _: Any) -> Response:
+        if request.scope["path"].startswith(API):
+            return self._refusal(request, NotFound("There is nothing at this path."))
         return self._renderer.missing()
 
 

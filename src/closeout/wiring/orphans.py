@@ -6,7 +6,7 @@ It needs no server. The ledger is only read, for the runs that have not finished
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from closeout.actions.registry import builtin
@@ -14,12 +14,14 @@ from closeout.adapters.clock import SystemClock
 from closeout.config.inverses import inventories
 from closeout.config.load import Loaded
 from closeout.core.errors import ConfigError, ServiceError
+from closeout.core.problems import Problem
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Audit, Busy, Report, Row, Target
+from closeout.orphans.problems import closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import Reader
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, RunFilter
+from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore, RunFilter
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -55,10 +57,11 @@ def audit(
 class OrphanRounds:
     """Patrol's audit: of all automations but those that say `patrol: off`.
 
-    `assumes` says whether it may assume the roles that steps name; without it their steps are left out.
+    `assumes` says whether it may assume the roles that steps name; without it their steps are left out. What is found opens
+    and closes `problems`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root
         self,
         loaded: Loaded,
         clients: SharedClients,
@@ -68,13 +71,15 @@ class OrphanRounds:
         redact: Callable[[str], str],
         *,
         assumes: bool = True,
+        problems: ProblemStore | None = None,
     ) -> None:
         watched = [one for one in loaded.automations if one.patrol != "off"]
+        all_steps = inventories(watched, builtin())
         self._steps = [
-            one
-            for one in inventories(watched, builtin())
-            if one.reason is None and (assumes or one.step.assume_role is None)
+            one for one in all_steps if one.reason is None and (assumes or one.step.assume_role is None)
         ]
+        self._problems = problems
+        self._sees = covered(all_steps, self._steps)
         self._modes = {one.name: one.patrol for one in watched}
         self._limit = loaded.settings.patrol.limit
         self._clients, self._ledger, self._cleaning, self._redact = clients, ledger, cleaning, redact
@@ -94,7 +99,9 @@ class OrphanRounds:
         reader = reader or Reader(cast("GitHubReads", lazy), time.sleep)
         github = cast("GitHub", Budgeted(lazy, reader, stopped))
         audit = Audit(self._clients, github, self._clients.now(), lambda _text: None, _going_on(self._ledger))
+        before = self._problems.problems() if self._problems else ()
         report = audit.run(self._steps)
+        self._settle(report, before)
         marks = repository_marks(self._marks.marks(REPOSITORY))
 
         def begun(row: Row) -> bool:
@@ -111,6 +118,18 @@ class OrphanRounds:
             errors=tuple(map(self._redact, made.errors)),
             kept=tuple({**row, "reason": self._redact(row["reason"])} for row in made.kept),
         )
+
+    def _settle(self, report: Report, before: Sequence[Problem]) -> None:
+        """Open and close problems by what an audit saw. One that has changed meanwhile waits for the next audit."""
+        if self._problems is None:
+            return
+        now = self._clients.now()
+        known = self._problems.problems()
+        for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
+            left = tuple(map(self._redact, problem.left)), tuple(map(self._redact, problem.public_left))
+            self._problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
+        for problem, by in closed(report, [one for one in before if one in known], self._sees):
+            self._problems.close_problems(problem.automation, problem.key, problem.key, now, by)
 
     def _start(self, target: Target) -> tuple[bool, str]:
         return self._cleaning.clean(target, "patrol", once=True)

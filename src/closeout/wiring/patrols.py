@@ -204,6 +204,7 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
                 ledger,
                 Cleaning(receiver, ledger, reader, LazyGitHub(clients), clock),
                 redactor.text,
+                problems=ledger.problems,
             ),
         )
         return patrols.round()

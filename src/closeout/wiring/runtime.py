@@ -108,13 +108,7 @@ class Runtime:
             start=self.engine.wake,
             report=report,
         )
-        self._reruns = Reruns(
-            self.views,
-            ledger.attempts,
-            self._automations,
-            matched=self.receiver.runs,
-            start=lambda _executions: self.engine.wake(),
-        )
+        self._reruns = self._make_reruns()
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
         self.patrols = self._patrols()
         self.drills = self._drills()
@@ -155,6 +149,15 @@ class Runtime:
         self.drills.stop()
         self.patrols.stop()
         self.rechecks.stop()
+
+    def _make_reruns(self) -> Reruns:
+        return Reruns(
+            self.views,
+            self.ledger.attempts,
+            self._automations,
+            matched=self.receiver.runs,
+            start=lambda _executions: self.engine.wake(),
+        )
 
     def _drills(self) -> Drills:
         def world(pause: Callable[[float], object]) -> World:
@@ -209,7 +212,13 @@ class Runtime:
             base=lambda: self.base,
             start=lambda _executions: self.engine.wake(),
             orphans=OrphanRounds(
-                self.loaded, self.clients, self.views, self.ledger, self._cleaning, self.redactor.text
+                self.loaded,
+                self.clients,
+                self.views,
+                self.ledger,
+                self._cleaning,
+                self.redactor.text,
+                problems=self.ledger.problems,
             ),
         )
 

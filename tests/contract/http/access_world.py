@@ -10,10 +10,13 @@ import http.client
 import io
 import re
 import secrets
+import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -24,7 +27,7 @@ from closeout.core.ids import execution_id
 from closeout.core.ids import run_id as id_of
 from closeout.core.redact import Redactor
 from closeout.ports.access import ACT, READ, SESSION, TOKEN
-from closeout.server import access, details
+from closeout.server import access, details, serve
 from closeout.server.app import create_app
 from closeout.server.composition import compose
 from closeout.server.log import Log
@@ -34,6 +37,7 @@ from closeout.testing import deliveries
 from closeout.wiring.runtime import Runtime, open_runtime
 from tests.contract.http.serving import KEY, Answer, Running, listening
 from tests.unit.ledger.sqlite.conftest import delivery, new_run
+from tests.until import until
 
 CONFIG = """\
 version: 1
@@ -44,7 +48,7 @@ AUTOMATION = "canary-cleanup"
 RUN, OTHER = id_of("g1", AUTOMATION), id_of("g2", AUTOMATION)
 SECRETS_OF_THE_LEDGER = ("canary", "acme/shop", RUN)
 """Words that only somebody who may read the ledger sees."""
-PARAMETERS = {"run_id": RUN, "owner": "acme", "repo": "shop", "repository": "shop"}
+PARAMETERS = {"run_id": RUN, "owner": "acme", "repo": "shop", "repository": "shop", "number": "17"}
 """Of paths; any other is 1."""
 LINKS = {
     "": "",
@@ -69,6 +73,12 @@ class Guest(NamedTuple):
     """Whether a form of theirs came from their own page."""
 
 
+def path_of(route: Route) -> str:
+    """Return a path of a route, with something of the ledger in each parameter that can name it."""
+    known = {**PARAMETERS, **({"id": RUN} if route.path.startswith("/runs/") else {})}
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: known.get(found[1], "1"), route.path)
+
+
 class Case(NamedTuple):
     """One answer."""
 
@@ -80,18 +90,32 @@ class Case(NamedTuple):
 class Walk:
     """A server that listens, its runtime, and one kept connection to it."""
 
-    def __init__(self, server: Running, runtime: Runtime, known: access.Access, routes: list[Route]) -> None:
+    def __init__(
+        self,
+        server: Running,
+        runtime: Runtime,
+        known: access.Access,
+        routes: list[Route],
+        log: io.StringIO,
+        pages: socket.socket | None = None,
+    ) -> None:
         self.server = server
         self.runtime = runtime
         self.access = known
         self.routes = routes
-        self._connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+        self.log = log
+        self.port: int = pages.getsockname()[1] if pages else server.port
+        self._connection = http.client.HTTPConnection(server.host, self.port, timeout=30)
         self._watch = sqlite3.connect(runtime.ledger.path)
 
     def version(self) -> int:
         """Return a number that changes with every commit to the ledger."""
         found: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
         return found
+
+    def settle(self) -> None:
+        """Wait until no request is open."""
+        until("the requests' end", lambda: not self.runtime.ledger.take_requests())
 
     def credential(self, kind: str, right: str, *, expires_in: float = 3600.0, ended: bool = False) -> str:
         """Add a session or a token; return its secret."""
@@ -111,7 +135,7 @@ class Walk:
 
     def ask(self, route: Route, guest: Guest, *, html: bool) -> Case:
         """Ask for a route as a guest."""
-        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: PARAMETERS.get(found[1], "1"), route.path)
+        path = path_of(route)
         if guest.link:
             path += "?" + LINKS[guest.link]
         accept = "text/html,application/xhtml+xml,*/*;q=0.8" if html else "application/json"
@@ -141,8 +165,30 @@ class Walk:
 
 
 @contextmanager
-def walking(folder: Path, base: str | None = None) -> Iterator[Walk]:
-    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run."""
+def carrying(runtime: Runtime) -> Iterator[None]:
+    """Finish every request while the block runs, in place of the engine."""
+    ended = threading.Event()
+
+    def carry() -> None:
+        while not ended.wait(0.01):
+            for request in runtime.ledger.take_requests():
+                runtime.ledger.finish_request(request.id, "done")
+
+    thread = threading.Thread(target=carry)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(10)
+
+
+@contextmanager
+def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> Iterator[Walk]:
+    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run: requests are `done` at once.
+
+    With `apart` the pages have an address of their own, which `Walk.send` asks, and `Walk.server` is the webhook's.
+    """
     (folder / "closeout.yaml").write_text(CONFIG, "utf-8")
     (folder / "webhook.secret").write_text("a-secret-for-tests\n", "utf-8")
     (folder / "webhook.secret").chmod(0o600)
@@ -160,12 +206,16 @@ def walking(folder: Path, base: str | None = None) -> Iterator[Walk]:
         ledger.setting(details.KEY_SETTING, lambda: KEY)
         body = deliveries.encode(deliveries.pull_request(title="canary"))
         ledger.accept_wait(delivery(body=body), [new_run(RUN, AUTOMATION)])
-        parts = parts_of(runtime, KEY, Log(stream=io.StringIO()), base)
+        log = io.StringIO()
+        parts = parts_of(runtime, KEY, Log(stream=log, hold_seconds=0.0), base)
         assert parts.access is not None
         routes = compose(parts, asyncio.Event()).routes
+        pages = serve.bind("127.0.0.1", 0) if apart else None
+        app = create_app(replace(parts, pages_apart=apart))
         with (
-            listening(create_app(parts)) as server,
-            closing(Walk(server, runtime, parts.access, routes)) as walk,
+            carrying(runtime),
+            listening(app, pages=pages) as server,
+            closing(Walk(server, runtime, parts.access, routes, log, pages)) as walk,
         ):
             yield walk
     finally:

@@ -93,8 +93,8 @@ def test_a_mangled_secret_opens_nothing(walk: Walk, data: st.DataObject | None) 
             "Authorization": scheme + data.draw(st.one_of(mangled(token), VISIBLE)),
             "Accept": data.draw(st.sampled_from(("text/html", "*/*"))),
         }
-    answer = walk.send("GET", "/", headers={name: value.encode("latin-1") for name, value in headers.items()})  # type: ignore[arg-type]
-    assert answer.status in (303, 401)
+    answer = walk.send("GET", "/", headers=headers)
+    assert answer.status in (303, 400, 401)
 
 
 def test_secrets_that_are_right_open_after_all_that(walk: Walk) -> None:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.ledger.problems import Closes
+from closeout.ledger.sqlite.problem_rows import settle
 from closeout.ledger.sqlite.sql import SQL, Rows
 
 
@@ -25,6 +27,8 @@ class Acceptance(NamedTuple):
     runs: Sequence[NewRun]
     accepted_at: float
     done: Callable[[Any], None]
+    closes: Closes | None = None
+    """The problems that it closes, because it says that a pull request is open again."""
 
     @property
     def hook(self) -> str:
@@ -85,6 +89,8 @@ class DeliveryWriter:
         _insert(connection, self._deliveries_in, deliveries)
         _insert(connection, self._bodies_in, bodies)
         _insert(connection, self._runs_in, runs)
+        for acceptance in group:
+            settle(connection, acceptance.closes, acceptance.accepted_at)
         return outcomes
 
     def alone(self, connection: sqlite3.Connection, acceptance: Acceptance) -> Accepted:
@@ -100,6 +106,7 @@ class DeliveryWriter:
         _insert(connection, self._bodies_in, [self._delivery, acceptance.body])
         for run in fresh:
             _insert(connection, self._runs_in, self._run_row(connection, run, acceptance, self._delivery))
+        settle(connection, acceptance.closes, acceptance.accepted_at)
         ids = tuple(run.run_id for run in fresh)
         duplicate = bool(runs) and not ids
         return Accepted(self._delivery, runs + ids, duplicate, tuple(execution_id(run, 1) for run in ids))

@@ -16,7 +16,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.problems import of_run
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
-from closeout.ledger.sqlite.problems import Read, settle
+from closeout.ledger.sqlite.problem_rows import Read, settle
 from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
@@ -194,13 +194,17 @@ def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float)
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
 
+    torn_down = ending.verdict == "success" and has_deleted(
+        Operation(*row) for row in read("load_operations", (number,))
+    )
+    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
+    connection.execute(SQL["tally_day"], day)
+    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
+        return  # most ends have nothing to open or to close
     execution, operations = _load(read, number)
     (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
     outcome = of_run(execution, operations, ending, closing, at)
     settle(connection, outcome, at, execution.automation)
-    torn_down = ending.verdict == "success" and has_deleted(operations)
-    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
-    connection.execute(SQL["tally_day"], day)
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:

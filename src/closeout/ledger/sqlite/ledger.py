@@ -20,6 +20,7 @@ from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
+from closeout.ledger.problems import of_reopened
 from closeout.ledger.sqlite import credentials
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
@@ -122,7 +123,7 @@ class Ledger(Executions):
         _check_texts(row)
         for run in runs:
             _check_texts(run)
-        return Acceptance(row, pack(delivery.body), runs, self._clock.now(), done)
+        return Acceptance(row, pack(delivery.body), runs, self._clock.now(), done, of_reopened(delivery))
 
     def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
         """Store a delivery and its runs and wait for the commit."""

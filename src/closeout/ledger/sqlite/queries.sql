@@ -218,6 +218,10 @@ ON CONFLICT (automation, key) DO UPDATE SET
 UPDATE problem SET closed_at = :at, closed_by = :by
 WHERE closed_at IS NULL AND (:automation IS NULL OR automation = :automation) AND key BETWEEN :first AND :last;
 
+-- name: has_problem
+-- Whether a run's automation has an open problem that its end may close.
+SELECT 1 FROM run r JOIN problem p ON p.automation = r.automation WHERE r.number = ? AND p.closed_at IS NULL LIMIT 1;
+
 -- name: closing_of_run
 SELECT d.closing FROM run r JOIN delivery d ON d.id = r.delivery WHERE r.number = ?;
 

@@ -213,7 +213,7 @@ CREATE TABLE problem (
     closed_by TEXT,                     -- an execution, patrol, or reopened
     PRIMARY KEY (automation, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX problem_open ON problem (since) WHERE closed_at IS NULL;
+CREATE INDEX problem_open ON problem (automation, key) WHERE closed_at IS NULL;
 
 -- What each target was last told of a problem. It is written after the message was sent.
 CREATE TABLE told (

@@ -22,7 +22,7 @@ from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.credentials import credentials
 from closeout.ledger.sqlite.lists import delivery_rows, run_rows
-from closeout.ledger.sqlite.problems import read_problems, read_told
+from closeout.ledger.sqlite.problem_rows import read_problems, read_told
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted

@@ -21,7 +21,7 @@ CREATE TABLE problem (
     closed_by TEXT,
     PRIMARY KEY (automation, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX problem_open ON problem (since) WHERE closed_at IS NULL;
+CREATE INDEX problem_open ON problem (automation, key) WHERE closed_at IS NULL;
 
 CREATE TABLE told (
     target TEXT NOT NULL,

@@ -1,0 +1,107 @@
+"""What an audit says about problems: it opens one for each pull request that left something, and ends those that it saw end.
+
+An audit that could not ask for everything ends nothing. Neither does one that would not have seen what a problem is about: an
+action without an inventory, a pattern of repositories, a step that has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from closeout.config.inverses import StepInventory
+from closeout.core.automation import steps_digest
+from closeout.core.problems import Problem
+from closeout.orphans.audit import Report, Row
+from closeout.run.visibility import masked, named
+
+MOST_LEFT = 10
+"""Names of what is left that are kept."""
+WHY = "its pull request is closed, and nothing has deleted it"
+
+
+class Covered(NamedTuple):
+    """What an audit sees of an automation."""
+
+    steps: frozenset[str]
+    repositories: frozenset[str]
+    """In lower case."""
+    basis: str
+    """See `core.problems.Problem.basis`."""
+
+
+class Closed(NamedTuple):
+    """A problem that is over, and what ended it."""
+
+    problem: Problem
+    by: str
+
+
+def covered(inventories: Iterable[StepInventory], listed: Sequence[StepInventory]) -> dict[str, Covered]:
+    """Return, by automation, what an audit of `listed` sees of all destructive steps; without those that it sees in part."""
+    of: dict[str, list[StepInventory]] = {}
+    for one in inventories:
+        of.setdefault(one.automation.name, []).append(one)
+    seen = {(one.automation.name, one.step.id) for one in listed}
+    return {
+        name: Covered(
+            frozenset(one.step.id for one in steps),
+            frozenset(repository.lower() for repository in steps[0].automation.repositories),
+            steps_digest(steps[0].automation.canonical()),
+        )
+        for name, steps in of.items()
+        if all((name, one.step.id) in seen for one in steps)
+    }
+
+
+def opened(report: Report, known: Iterable[Problem], basis: Mapping[str, str], now: float) -> list[Problem]:
+    """Return the problems of the orphans in a report. One that a failed run opened stays as it is."""
+    failed = {(one.automation, one.key) for one in known if one.closed_at is None and one.kind == "failure"}
+    of: dict[tuple[str, str], list[Row]] = {}
+    for row in report.of("orphan"):
+        if row.closing is not None and (row.automation, row.closing) not in failed:
+            of.setdefault((row.automation, row.closing), []).append(row)
+    return [
+        Problem(
+            automation=automation,
+            key=closing,
+            kind="orphans",
+            text=WHY,
+            public=WHY,
+            since=now,
+            left=tuple(row.resource for row in rows)[:MOST_LEFT],
+            public_left=tuple(masked(named(row.resource)) for row in rows)[:MOST_LEFT],
+            repository=rows[0].repository,
+            number=rows[0].pull_request,
+            login=rows[0].login,
+            private=rows[0].private,
+            basis=basis.get(automation, ""),
+        )
+        for (automation, closing), rows in of.items()
+    ]
+
+
+def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, Covered]) -> list[Closed]:
+    """Return which of the problems that were open before an audit are over by what it saw."""
+    if report.errors:
+        return []
+    over = []
+    for problem in known:
+        if problem.closed_at is None and _is_seen(problem, sees.get(problem.automation)):
+            states = report.states.get((str(problem.repository).lower(), problem.number or 0), frozenset())
+            if states <= {"open"}:
+                over.append(Closed(problem, "reopened" if states else "patrol"))
+    return over
+
+
+def _is_seen(problem: Problem, automation: Covered | None) -> bool:
+    """Whether an audit would have found what a problem is about."""
+    return (
+        automation is not None
+        and problem.kind in ("failure", "orphans")
+        and "/" in problem.key  # it is about a closing
+        and problem.repository is not None
+        and problem.repository.lower() in automation.repositories
+        and problem.step in ("", *automation.steps)
+        and problem.basis == automation.basis != ""
+    )

@@ -1,0 +1,312 @@
+"""What a server tells: over a real HTTP service and an injected clock, through outages, floods and a ledger that fails."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.adapters import notifier
+from closeout.config.load import load_text
+from closeout.core.errors import NotifierFailed, NotifierUnknown, StoreUnavailable
+from closeout.core.messages import Links
+from closeout.core.problems import AGAIN, EVENTS, WAIT, Problem, Route, Routes, Told
+from closeout.core.redact import Redactor
+from closeout.core.units import DAY, HOUR
+from closeout.testing.durable import FakeClock
+from closeout.wiring.notifying import Notifying, Targets, try_all
+from tests.memory_problems import MemoryProblems
+from tests.notified import Service, service
+
+PROBLEM = Problem(
+    "teardown", "5/7/x", "failure", "stack: still imported by of-private", "stack: still imported", 0.0,
+    code="action-failed", step="stack", left=("stack preview-17",), public_left=("preview-17",),
+    repository="acme/shop", number=17, login="ada", private=True, execution="abc-1",
+)  # fmt: skip
+
+
+class Bench:
+    """A store, a clock, and what tells over them; `urls` are what the targets' references say."""
+
+    def __init__(self, **urls: str) -> None:
+        self.store = MemoryProblems()
+        self.clock = FakeClock(0.0)
+        self.urls = urls
+        self.reported: list[str] = []
+        self.kept: dict[str, Any] = {}
+        self.stale: dict[str, str | None] = {}
+        self.redactor = Redactor()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new process over the same store."""
+        self.notifying = Notifying(
+            self.store,
+            Routes(Route(frozenset(EVENTS), tuple(self.urls))),
+            Targets(lambda: self, self.redactor.add).send,
+            links=lambda: Links(lambda execution: f"https://c.example/runs/{execution}", "https://c.example"),
+            redact=self.redactor.text,
+            now=self.clock.now,
+            keep=self.kept.__setitem__,
+            stale=lambda: self.stale,
+        )
+
+    def read(self, reference: str) -> tuple[str, ...]:
+        """Read a secret, as `Secrets` does."""
+        self.redactor.add(self.urls[reference])
+        return (self.urls[reference],)
+
+    def look(self, seconds: float = 0.0) -> None:
+        """Let time go by and look."""
+        self.clock.advance(seconds)
+        self.notifying.look(self.reported.append)
+
+    def open(self, *problems: Problem) -> None:
+        """Store problems."""
+        for one in problems:
+            self.store.open_problem(one)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Service]:
+    """A service that takes messages."""
+    with service() as running:
+        yield running
+
+
+def test_a_message_says_what_is_left_and_why_whose_it_is_where_and_what_to_do(receiver: Service) -> None:
+    """Then what is gone, with the page of the run that did it."""
+    bench = Bench(A=receiver.url())
+    bench.open(PROBLEM)
+    bench.look(WAIT - 1)
+    assert receiver.taken == []
+    bench.look(1)
+    bench.look(HOUR)
+    (taken,) = receiver.taken
+    assert taken.title == "closeout: teardown failed for acme/shop#17, step stack"
+    assert taken.body.splitlines() == [
+        "acme/shop#17, a pull request by ada",
+        "What is left: stack preview-17",
+        "Why: stack: still imported by of-private",
+        "https://c.example/runs/abc-1",
+        "To do: mend the cause, then rerun it with `closeout runs rerun abc`.",
+    ]
+    bench.store.close_problems("teardown", "5/7/x", "5/7/x", bench.clock.now(), "abc-2")
+    bench.look(WAIT)
+    bench.look(DAY)
+    _, repaired = receiver.taken
+    assert repaired.title == "closeout: repaired: acme/shop#17"
+    assert repaired.body.splitlines()[1:] == ["stack preview-17 is gone now", "https://c.example/runs/abc-2"]
+
+
+def test_of_a_public_repository_a_message_says_what_anybody_may_read(receiver: Service) -> None:
+    """Also in the form of a chat."""
+    bench = Bench(A=receiver.url("mmost", "abcdefghijklmnopqrstuv"))
+    bench.open(PROBLEM._replace(private=False))
+    bench.look(WAIT)
+    (taken,) = receiver.taken
+    assert "What is left: preview-17\nWhy: stack: still imported\n" in taken.body
+    assert "of-private" not in taken.everything
+
+
+def test_a_thousand_failures_of_one_cause_are_one_message(receiver: Service) -> None:
+    """It shows ten, says how many more there are, and where."""
+    bench = Bench(A=receiver.url())
+    bench.open(*(PROBLEM._replace(key=f"5/{one}/x", number=one) for one in range(1, 1_001)))
+    bench.look(WAIT)
+    (taken,) = receiver.taken
+    lines = taken.body.splitlines()
+    assert taken.title == "closeout: teardown failed for 1,000 pull requests, step stack"
+    assert lines[0] == "acme/shop#1 (ada): stack preview-17 is left. stack: still imported by of-private"
+    assert lines[10:12] == ["and 990 more", "https://c.example/"]
+    bench.look(AGAIN - 1)
+    assert len(receiver.taken) == 1
+    bench.look(1)
+    assert len(receiver.taken) == 2
+
+
+def test_a_target_that_is_down_for_a_day_hears_how_things_are_then(receiver: Service) -> None:
+    """What broke and was repaired meanwhile is no message; another target is not held up; tries become rare."""
+    with service() as other:
+        bench = Bench(A=receiver.url(), B=other.url())
+        receiver.status = 503
+        bench.open(PROBLEM)
+        bench.look(WAIT)
+        assert [len(receiver.taken), len(other.taken)] == [1, 1]
+        assert bench.notifying.figures()["A"] == (0, 1)
+        assert bench.kept["A"]["error"]
+        for hour in range(24):
+            key = f"6/{hour}/x"
+            bench.open(PROBLEM._replace(key=key, number=hour, code=str(hour), since=bench.clock.now()))
+            bench.look(HOUR)
+            if hour % 2:
+                bench.store.close_problems("teardown", key, key, bench.clock.now(), "r-1")
+        assert len(receiver.taken) <= 26
+        (line,) = bench.reported
+        assert line.startswith("notifier A took no message: json: ")
+        tries = len(receiver.taken)
+        receiver.status = 200
+        bench.look(HOUR)
+        assert 1 <= len(receiver.taken) - tries <= 5
+        assert bench.notifying.figures()["A"].failures == 0
+        assert bench.kept["A"] == {}
+        told = "\n".join(one.body for one in receiver.taken[tries:])
+        assert "acme/shop#22 " in told
+        assert "acme/shop#23 " not in told
+
+
+def test_a_restart_repeats_nothing(receiver: Service) -> None:
+    """What was told is in the store."""
+    bench = Bench(A=receiver.url())
+    bench.open(PROBLEM)
+    bench.look(WAIT)
+    bench.restart()
+    bench.look(HOUR)
+    assert len(receiver.taken) == 1
+
+
+def test_a_mark_that_cannot_be_stored_holds_up_further_messages(receiver: Service) -> None:
+    """Otherwise a full disk would send the same message every five seconds."""
+    bench = Bench(A=receiver.url())
+    real = bench.store.mark_told
+
+    def fails(_told: Iterable[Told]) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    bench.store.mark_told = fails  # type: ignore[method-assign,assignment]
+    bench.open(PROBLEM)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            bench.look(WAIT)
+    assert len(receiver.taken) == 1
+    bench.store.mark_told = real  # type: ignore[method-assign]
+    bench.look(HOUR)
+    assert len(receiver.taken) == 1
+
+
+def test_closeout_itself_is_told_of_and_so_is_its_repair(receiver: Service) -> None:
+    """What could not be asked ends nothing."""
+    bench = Bench(A=receiver.url())
+    bench.stale = {"patrol/lists": "patrol has not read the lists for 4 h"}
+    bench.look()
+    bench.look(WAIT)
+    assert receiver.taken[0].title == "closeout needs you: patrol has not read the lists for 4 h"
+    assert "closeout doctor" in receiver.taken[0].body
+    bench.stale = {"patrol/lists": None}
+    bench.look(HOUR)
+    assert len(receiver.taken) == 1
+    bench.stale = {}
+    bench.look()
+    bench.look(WAIT)
+    assert receiver.taken[1].title == "closeout: repaired: closeout itself"
+
+
+def test_no_secret_leaves_with_a_message_a_log_or_an_error(
+    receiver: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither one that closeout knows, nor one in the URL of the notifier."""
+    bench = Bench(
+        A=receiver.url("json", "path-token-1?token=query-token-2").replace("//", "//user-3:pass-word-4@")
+    )
+    bench.redactor.add("hunter2-hunter2")
+    bench.open(PROBLEM._replace(text="psql: hunter2-hunter2 refused", left=("stack hunter2-hunter2",)))
+    receiver.status = 500
+    with caplog.at_level(logging.DEBUG):
+        bench.look(WAIT)
+    (taken,) = receiver.taken
+    assert "hunter2" not in taken.title + taken.body
+    assert "psql: *** refused" in taken.body
+    said = json.dumps(
+        [
+            bench.reported,
+            bench.kept,
+            *(record.getMessage() for record in caplog.records if record.name == "apprise"),
+        ]
+    )
+    for secret in ("hunter2", "path-token-1", "query-token-2", "pass-word-4"):
+        assert secret not in said
+    with pytest.raises(NotifierFailed) as raised:
+        notifier.send(bench.urls["A"], "a", "b")
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+    assert "pass-word-4" not in str(raised.value)
+
+
+def test_a_redirect_is_not_followed_whatever_the_url_says(receiver: Service) -> None:
+    """A service that moved, or that somebody took over, must not pass messages on."""
+    with service() as elsewhere:
+        receiver.status, receiver.location = 307, f"http://127.0.0.1:{elsewhere.server_port}/"
+        with pytest.raises(NotifierFailed, match="307"):
+            notifier.send(receiver.url(path="x?redirect=yes"), "a", "b")
+        assert elsewhere.taken == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "hunter2", "nosuch://x", "slack://one", "syslog://", "dbus://", "SYSLOG://x"]
+)
+def test_a_url_of_another_form_is_refused(url: str) -> None:
+    """Unknown, incomplete, or about this machine only; the text repeats nothing of it but the scheme."""
+    with pytest.raises(NotifierUnknown) as raised:
+        notifier.check(url)
+    assert "hunter2" not in raised.value.message
+    assert raised.value.code == "notifier-unknown"
+
+
+def test_every_scheme_that_reaches_this_machine_only_is_refused() -> None:
+    """A plugin whose URL names nobody, no token and no host, acts here."""
+    from apprise.manager_plugins import NotificationManager
+
+    manager: Any = cast("Any", NotificationManager)()
+    manager.load_modules()
+    local = set()
+    for scheme in manager.schemas():
+        plugin = manager[scheme]
+        tokens = {part for one in plugin.templates for part in _fields(one)}
+        if tokens <= {"schema", "facility", "serial"}:
+            local.add(scheme)
+    assert local == notifier.LOCAL
+
+
+def _fields(template: str) -> set[str]:
+    import string
+
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def test_which_parts_of_a_url_may_be_secret() -> None:
+    """A host is none, a token in its place is."""
+    assert notifier.secret_parts("slack://TOKEN-A1/TOKEN-B2/a%2Fb-c3d4") == (
+        "TOKEN-A1",
+        "TOKEN-B2",
+        "a%2Fb-c3d4",
+        "a/b-c3d4",
+    )
+    assert notifier.secret_parts("mailtos://ada:pass%21word@mail.example.com:587?to=x&pass=other1") == (
+        "pass%21word", "pass!word", "other1",
+    )  # fmt: skip
+    assert notifier.address("json://127.0.0.1:80/x") == ("127.0.0.1", 80)
+    assert notifier.address("slack://TOKEN/B/C") is None
+    assert notifier.address("json://[x") is None
+
+
+def test_each_notifier_is_tried(receiver: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each it is said whether the message arrived."""
+    monkeypatch.setitem(os.environ, "GOOD", receiver.url())
+    monkeypatch.setitem(os.environ, "BAD", "nosuch://x")
+    loaded = load_text(
+        "version: 1\nnotify: { to: [env:GOOD, env:BAD, env:NOT_SET] }\nautomations:\n  a:\n    on: { push: {} }\n"
+        "    steps: [{ uses: shell, destructive: false, with: { run: 'true' } }]\n",
+        builtin(),
+    )
+    results = [(target, error and error.code) for target, error in try_all(loaded)]
+    assert results == [
+        ("env:GOOD", None),
+        ("env:BAD", "notifier-unknown"),
+        ("env:NOT_SET", "secret-unavailable"),
+    ]
+    assert receiver.taken[0].title == "closeout: a test message"

@@ -1,0 +1,57 @@
+"""What of closeout itself is stale: patrol after three of its intervals, and what a drill found wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.config.patrol import PatrolSettings
+from closeout.patrol.report import PatrolFigures
+from closeout.wiring.drills import DrillFigures
+from closeout.wiring.staleness import stale
+
+SETTINGS = PatrolSettings(deliveries=300.0, state=3_600.0)
+
+
+def names(
+    ended: dict[str, float], *, started: float = 0.0, settings: PatrolSettings | None = SETTINGS
+) -> set[str]:
+    """Return what is stale at 100,000 s."""
+    figures = PatrolFigures(ended, 0, 0, {})
+    return set(stale(settings, figures, None, started=started, now=100_000.0))
+
+
+@pytest.mark.parametrize(
+    ("ended", "found"),
+    [
+        ({"lists": 99_000.0, "logs": 99_900.0}, set()),
+        ({"lists": 89_200.0, "logs": 99_100.0}, set()),
+        ({"lists": 89_199.0, "logs": 99_100.0}, {"patrol/lists"}),
+        ({"lists": 89_199.0, "logs": 99_099.0}, {"patrol/lists", "patrol/logs"}),
+        ({"lists": 99_900.0, "logs": 1.0}, set()),
+        ({}, {"patrol/lists", "patrol/logs"}),
+    ],
+)
+def test_patrol_is_stale_after_three_intervals(ended: dict[str, float], found: set[str]) -> None:
+    """A round with lists has read the logs, too."""
+    assert names(ended) == found
+
+
+def test_what_was_missed_before_the_start_does_not_count() -> None:
+    """A server that was down for a day begins with a round."""
+    assert names({"lists": 1.0}, started=99_990.0) == set()
+
+
+def test_what_is_switched_off_is_never_stale() -> None:
+    """Neither is patrol without anything to look at."""
+    assert names({}, settings=PatrolSettings(deliveries=None, state=None)) == set()
+    assert names({}, settings=None) == set()
+
+
+def test_a_drill_names_what_is_wrong_and_what_nobody_knows() -> None:
+    """Nobody knows is neither wrong nor fine."""
+    drill = DrillFigures(1.0, {"hook-active": "wrong", "github-api": "unknown", "disk": "fine"})
+    found = stale(None, PatrolFigures({}, 0, 0, {}), drill, started=0.0, now=1.0)
+    assert found == {
+        "drill/hook-active": "the drill found something wrong with `hook-active`",
+        "drill/github-api": None,
+    }
