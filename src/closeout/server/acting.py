@@ -94,7 +94,7 @@ async def once(forms: OneTimeForms, asked: Asked, ask: Callable[[], Awaitable[An
 
 async def request(acting: Acting, log: Log, asked: Asked, kind: str, target: str | None) -> int:
     """Write a request with the visitor's name; return its number."""
-    reason = asked.form.get("reason", "").strip() or None
+    reason = " ".join(asked.form.get("reason", "").split()) or None  # one line in statuses and logs
     if reason is not None and len(reason) > LONGEST_REASON:
         raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
     number = await asyncio.to_thread(acting.requests.add_request, kind, target, by(asked), reason)

@@ -97,9 +97,9 @@ class Deeds:
     def routes(self) -> Sequence[Route]:
         """What this group answers."""
         return (
-            *self._both("/runs/{id}/rerun", "/runs", self._rerun),
-            *self._both("/runs/{id}/cancel", "/runs", self._cancel),
-            *self._both("/deliveries/{id}/replay", "/deliveries", self._replay),
+            *self._both("/runs/{run_id}/rerun", "/runs", self._rerun),
+            *self._both("/runs/{run_id}/cancel", "/runs", self._cancel),
+            *self._both("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
             *self._both("/pause", "/", self._pause),
             *self._both("/resume", "/", self._resume),
         )
@@ -289,4 +289,5 @@ class Deeds:
 
 
 def _id(asked: Asked) -> str:
-    return str(asked.request.path_params["id"])[:LONGEST_NAME]
+    (value,) = asked.request.path_params.values()
+    return str(value)[:LONGEST_NAME]

@@ -48,7 +48,7 @@ def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Dee
     assert "Rerun: delete 2 resources" in said
     assert world.store.asked == [], "a GET asks for nothing"
     form = world.form(f"/runs/{run}/rerun")
-    done = world.post(form.action, form.fields | {"reason": "the policy is repaired"})
+    done = world.post(form.action, form.fields | {"reason": " the policy\r\nis repaired "})
     assert (done.status, done.headers["location"]) == (303, f"/runs/{run}?attempt=2")
     assert world.store.asked == [("rerun", run, "operator (pages)", "the policy is repaired")]
     again = world.store.run(run)
