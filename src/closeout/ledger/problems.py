@@ -114,7 +114,7 @@ def _code(step: StepView | None, operations: Sequence[Operation]) -> str:
 def _kind(text: str) -> str:
     """Return the kind of a recorded error; empty if its text is damaged."""
     try:
-        return str(json.loads(text)["kind"])
+        return clip(str(json.loads(text)["kind"]))
     except (ValueError, KeyError, TypeError):
         return ""
 
