@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import engines, filled, report, tools
+from bench import engines, filled, lists, report, tools
 from bench.load import Requests, example_body, paced, saturate
 from bench.receivers import receivers
 from bench.servers import Peer, Server
 
 Figures = dict[str, float]
-PARTS = ["receivers", "engine", "ledger"]
+PARTS = ["receivers", "engine", "ledger", "lists"]
 
 
 def main() -> int:
@@ -37,6 +37,8 @@ def main() -> int:
         results["ledger"] = filled.measure(
             deliveries=pace.deliveries, rate=pace.rate, seconds=pace.paced, rounds=pace.rounds
         )
+    if "lists" in options.parts:
+        results["lists"] = lists.measure(runs=pace.deliveries, tries=pace.reads)
     results["seconds"] = time.perf_counter() - began
     text = report.markdown(results)
     print("\n" + text)
@@ -64,12 +66,14 @@ class Pace:
     def __init__(self) -> None:
         self.rounds, self.warm, self.saturated, self.paced = 3, 1, 4, 5
         self.rate, self.runs, self.idle, self.deliveries = 200.0, 1000, 5.0, 1_000_000
+        self.reads = 100
 
     @classmethod
     def quick(cls) -> "Pace":
         pace = cls()
         pace.rounds, pace.warm, pace.saturated, pace.paced = 1, 1, 2, 2
         pace.runs, pace.idle, pace.deliveries = 200, 2.0, 50_000
+        pace.reads = 20
         return pace
 
 

@@ -30,7 +30,8 @@ def serve(mode: str, db: Path, profiled: bool) -> None:
     from closeout.core.automation import Automation
     from closeout.intake import Receiver
     from closeout.server import serve
-    from closeout.server.app import ServerParts, create_app
+    from closeout.server.app import create_app
+    from closeout.server.parts import ServerParts
 
     automation = Automation(
         name="bench",

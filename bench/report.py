@@ -55,6 +55,8 @@ def markdown(results: Results) -> str:
         parts.append(_engine(results["engine"]))
     if "ledger" in results:
         parts.append(_ledger(results["ledger"]))
+    if "lists" in results:
+        parts.append(_lists(results["lists"]))
     parts.append("## Budgets\n\n" + budgets(results))
     return "\n".join(parts)
 
@@ -97,6 +99,28 @@ def _ledger(ledger: Results) -> str:
         if key in ledger["figures"]
     ]
     return f"## A full ledger\n\n{ledger['method']}\n\n{table(['what', 'measured'], rows)}"
+
+
+def _lists(lists: Results) -> str:
+    kinds = [[name, f"{one['p50_ms']:.2f}", f"{one['p99_ms']:.2f}"] for name, one in lists["figures"].items()]
+    costs = [
+        [f"{which} the indexes of lists", f"{one['cpu_us_each']:.0f}", f"{one['per_second']:,.0f}", f"{one['paced_p50_ms']:.2f}", f"{one['paced_p99_ms']:.2f}"]
+        for which, one in lists["acceptance"].items()
+    ]  # fmt: skip
+    ends = [
+        [f"{which} the index of words", f"{one['cpu_us_each']:.0f}"] for which, one in lists["ends"].items()
+    ]
+    parts = [
+        f"## Lists of a full ledger\n\n{lists['method']}\n",
+        table(["a page of", "p50 ms", "p99 ms"], kinds),
+        (
+            f"The ledger has {lists['megabytes']:,.0f} MB. Its index of words was built in {lists['words_seconds']:.0f} s, as an "
+            "upgrade builds it. A delivery with a run, accepted by the ledger alone (the last two: at 200/s):\n"
+        ),
+        table(["ledger", "CPU µs", "deliveries/s", "p50 ms", "p99 ms"], costs),
+        table(["the end of a run", "CPU µs"], ends),
+    ]
+    return "\n".join(parts)
 
 
 def median(results: Results, name: str, key: str) -> float | None:
@@ -178,6 +202,7 @@ BUDGETS: tuple[Budget, ...] = (
         lambda x: x < 1.3,
         "{:.2f} ×",
     ),
+    ("full ledger: any list, p99", "< 50 ms", _of("lists", "p99_ms"), lambda x: x < 50, "{:.1f} ms"),
     ("full ledger: run list", "< 50 ms", _of("ledger", "list_ms"), lambda x: x < 50, "{:.1f} ms"),
 )
 

@@ -11,35 +11,46 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from closeout.core import runs
-from closeout.core.closing import KEPT_DAYS
+from closeout.core import runs, words
+from closeout.core.closing import KEPT_DAYS, WEBHOOK, heard_by
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
+from closeout.core.problems import Problem
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
-from closeout.core.units import DAY
+from closeout.core.units import DAY, iso
+from closeout.ledger.cursors import Start, page
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.problems import of_reopened, of_run
-from closeout.ledger.steps import rehearsed, reopened
+from closeout.ledger.steps import has_deleted, rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
+    EVERY_DELIVERY,
+    EVERY_RUN,
     Clock,
+    DayTally,
+    DeliveryFilter,
     DeliveryId,
     DeliveryView,
     Ending,
     Execution,
     Incoming,
+    ListPage,
     LogLine,
     LogWindow,
     Operation,
     Pending,
     Request,
+    RunFilter,
     RunView,
 )
 from tests.memory_problems import MemoryProblems
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -76,6 +87,7 @@ class MemoryLedger:
         self._marks: dict[tuple[str, str], dict[str, Any]] = {}
         self._closing_runs: dict[str, tuple[str, float]] = {}
         self._paused: Request | None = None
+        self._days: dict[str, DayTally] = {}
         self.problems = MemoryProblems()
         self._lines = JournalLines(redact)
         self._delivery_ids, self._run_numbers = itertools.count(1), itertools.count(1)
@@ -212,6 +224,7 @@ class MemoryLedger:
             turn = next((run.number for run in running if run.state.alone in runs.IN_TURN), None)
             for run in running:
                 self._advance(run.number, runs.Crashed(by_another=turn not in (None, run.number)))
+                self.write(run.execution, None, runs.SURVIVED)
             return self.pending(0)
 
     def pending(self, after: int) -> Sequence[Pending]:
@@ -276,6 +289,31 @@ class MemoryLedger:
                 closing = self._deliveries[self._runs[number].delivery].closing
                 outcome = of_run(execution, operations, ending, closing, at)
                 self.problems.settle(outcome, execution.automation, at)
+                self._count_day(self._runs[number], ending, at)
+
+    def _count_day(self, run: _Run, ending: Ending, at: float) -> None:
+        delivery = self._deliveries[run.delivery]
+        if delivery.closing is None or ending.verdict == "skipped":
+            return
+        others = (
+            one
+            for one in self._runs.values()
+            if one is not run and self._deliveries[one.delivery].guid == delivery.guid
+        )
+        first = run.attempt == 1 and all(one.state.verdict in (None, "skipped") for one in others)
+        torn_down = ending.verdict == "success" and has_deleted(_in_order(run))
+        heard = heard_by(delivery.origin) != WEBHOOK
+        before = self._days.get(day := iso(at)[:10], DayTally(day))
+        counted = (first, torn_down, ending.verdict == "failure", first and heard)
+        self._days[day] = DayTally(day, *(old + new for old, new in zip(before[1:], counted, strict=True)))
+
+    def days(self, since: float) -> list[DayTally]:
+        """Return the days on which a run of a closing ended."""
+        return [self._days[day] for day in sorted(self._days) if day >= iso(since)[:10]]
+
+    def open_problems(self) -> list[Problem]:
+        """Return what needs a person."""
+        return [one for one in self.problems.problems() if one.closed_at is None]
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request; False if the execution is unknown or finished."""
@@ -416,6 +454,12 @@ class MemoryLedger:
             run = self._find(run_id, attempt)
             return [line for line in run.lines if line.id > after][:limit] if run else []
 
+    def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
+        """Return what an attempt recorded."""
+        with self._lock:
+            run = self._find(run_id, attempt)
+        return self.load(run.number)[1] if run else ()
+
     def log_window(
         self,
         run_id: str,
@@ -423,11 +467,14 @@ class MemoryLedger:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of a log."""
-        lines = self.logs(run_id, attempt, after or 0)
+        lines = [
+            line for line in self.logs(run_id, attempt, after or 0) if search.lower() in line.text.lower()
+        ]
         if after is None:
             lines = [line for line in lines if before is None or line.id < before][::-1]
         shown: list[LogLine] = []
@@ -439,32 +486,20 @@ class MemoryLedger:
 
     # --- what people see --------------------------------------------------------------------------------------
 
-    def runs(
-        self,
-        limit: int | None = None,
-        *,
-        automation: str | None = None,
-        state: str | None = None,
-        verdict: str | None = None,
-        repository: str | None = None,
-    ) -> list[RunView]:
+    def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first."""
+        return [view for _, view in self._listed_runs(wanted)][:limit]
+
+    def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
+        """Return a page of them."""
+        return page(partial(_part, self._listed_runs(wanted)), cursor, limit)
+
+    def _listed_runs(self, wanted: RunFilter) -> list[tuple[int, RunView]]:
         with self._lock:
             latest = {run.run.run_id: run for run in self._runs.values()}.values()
             newest_first = sorted(latest, key=lambda run: -run.number)
-            views = [self._view(run, full=False) for run in newest_first]
-        wanted = (automation, state, verdict, repository)
-        return [
-            view
-            for view in views
-            if (verdict == "skipped" or not (view.summary or "").startswith(NO_BASE))
-            and all(
-                given in (None, has)
-                for given, has in zip(
-                    wanted, (view.automation, view.state, view.verdict, view.repository), strict=True
-                )
-            )
-        ][:limit]
+            views = [(run.number, self._view(run, full=False)) for run in newest_first]
+        return [(number, view) for number, view in views if _is_wanted_run(view, wanted)]
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
         """Return one run."""
@@ -527,10 +562,20 @@ class MemoryLedger:
             )
         ]
 
-    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
         """Return deliveries, the newest first."""
+        return [view for _, view in self._listed_deliveries(wanted)][:limit]
+
+    def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
+        """Return a page of them."""
+        return page(partial(_part, self._listed_deliveries(wanted)), cursor, limit)
+
+    def _listed_deliveries(self, wanted: DeliveryFilter) -> list[tuple[int, DeliveryView]]:
         with self._lock:
-            return [self._delivery_view(number) for number in reversed(self._deliveries)][:limit]
+            views = [(number, self._delivery_view(number)) for number in reversed(self._deliveries)]
+        return [(number, view) for number, view in views if _is_wanted_delivery(view, wanted)]
 
     def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         """Return one delivery."""
@@ -618,6 +663,37 @@ class MemoryLedger:
             runs=self._runs_of(kept),
             closing=kept.closing,
         )
+
+
+def _part(rows: Sequence[tuple[int, T]], start: Start, count: int) -> Sequence[tuple[int, T]]:
+    """Return the first rows from there on, in that direction."""
+    if start.number is None:
+        return rows[:count]
+    if start.newer:
+        return [row for row in reversed(rows) if row[0] > start.number][:count]
+    return [row for row in rows if row[0] < start.number][:count]
+
+
+def _is_wanted_run(run: RunView, wanted: RunFilter) -> bool:
+    if wanted.verdict != "skipped" and (run.summary or "").startswith(NO_BASE):
+        return False
+    if wanted.phrases and not words.found(run.summary or "", wanted.phrases):
+        return False
+    names = ("automation", "state", "verdict", "repository", "number")
+    return _within(run.accepted_at, wanted) and _same(run, wanted, names)
+
+
+def _is_wanted_delivery(delivery: DeliveryView, wanted: DeliveryFilter) -> bool:
+    names = ("event", "repository", "number", "guid")
+    return _within(delivery.received_at, wanted) and _same(delivery, wanted, names)
+
+
+def _within(at: float, wanted: RunFilter | DeliveryFilter) -> bool:
+    return (wanted.since is None or at >= wanted.since) and (wanted.until is None or at < wanted.until)
+
+
+def _same(row: object, wanted: object, names: Sequence[str]) -> bool:
+    return all(getattr(wanted, name) in (None, getattr(row, name)) for name in names)
 
 
 def _pending(run: _Run) -> Pending:

@@ -105,6 +105,11 @@ def told_again(
     )
 
 
+NEWER = frozenset(("heard", "closing", "reopened", "timeout", "queue_timeout"))
+NEWER_OF_STEPS = frozenset(("code", "timeout", "outcomes"))
+"""Keys of a shown run, delivery or step that the release before did not have."""
+
+
 def same(value: Any) -> Any:
     """Return a value as JSON has it."""
     return json.loads(json.dumps(value))
@@ -112,7 +117,13 @@ def same(value: Any) -> Any:
 
 def known(shown: dict[str, Any]) -> dict[str, Any]:
     """Return a shown run or delivery without what earlier releases did not show."""
-    return {name: value for name, value in shown.items() if name not in ("heard", "closing", "reopened")}
+    older = {name: value for name, value in shown.items() if name not in NEWER}
+    if "steps" in older:
+        older["steps"] = [
+            {name: value for name, value in step.items() if name not in NEWER_OF_STEPS}
+            for step in older["steps"]
+        ]
+    return older
 
 
 def facts(run: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Alarms(Construct):
         *,
         functions: Functions,
         patrol: PatrolSettings,
+        patrol_logs: logs.ILogGroup,
         access_logs: logs.ILogGroup | None,
         email: str | None,
     ) -> None:
@@ -53,6 +54,7 @@ class Alarms(Construct):
         self._topic = self._make_topic(email) if email else None
         self._of_runs(functions)
         self._of_receiver(functions, access_logs)
+        self._of_rechecks(patrol_logs)
         if patrol.minutes is not None:
             self._of_patrol(patrol.minutes, patrol.drill)
 
@@ -154,6 +156,15 @@ class Alarms(Construct):
             bad,
             BAD_SIGNATURES,
             "requests without a valid signature: a hook with another secret, or somebody who tries",
+        )
+
+    def _of_rechecks(self, group: logs.ILogGroup) -> None:
+        given_up = self._counted("RechecksGivenUp", group, '{ $.recheck = "given-up" }', "RechecksGivenUp")
+        self._alarm(
+            "RechecksGivenUp",
+            given_up,
+            1,
+            "nobody looked for what was deployed after a teardown: patrol's log says why; `closeout orphans` finds it",
         )
 
     def _of_patrol(self, minutes: int, drill: float | None) -> None:

@@ -80,6 +80,7 @@ class CloseoutStack(Stack):
             "Alarms",
             functions=self.functions,
             patrol=config.patrol,
+            patrol_logs=self.patrol.logs,
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )

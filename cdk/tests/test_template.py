@@ -270,6 +270,7 @@ ALARMS = {
     "PatrolSilent",
     "ReceiverErrors",
     "ReceiverThrottles",
+    "RechecksGivenUp",
     "SignatureFailures",
     "StuckPending",
     "WorkerThrottles",
@@ -312,11 +313,12 @@ def test_a_sum_of_metrics_counts_one_that_is_missing_as_nothing(standard: Made) 
 
 
 def test_metrics_are_counted_from_the_logs_own_lines(standard: Made) -> None:
-    """The patterns are those of the lines that receiver, worker and API write."""
+    """The patterns are those of the lines that receiver, worker, patrol and API write."""
     filters = [made["Properties"] for made in standard.of("AWS::Logs::MetricFilter").values()]
     assert {(item["MetricTransformations"][0]["MetricName"], item["FilterPattern"]) for item in filters} == {
         ("FailedRuns", '{ $.verdict = "failure" }'),
         ("ReceiverErrors", "{ $.status >= 500 }"),
+        ("RechecksGivenUp", '{ $.recheck = "given-up" }'),
         ("BadSignatures", '{ $.outcome = "unauthorized" }'),
         ("Throttled", '{ $.status = "429" }'),
     }

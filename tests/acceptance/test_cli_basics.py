@@ -174,6 +174,12 @@ def test_check_says_which_steps_can_be_audited(tmp_path: Path) -> None:
         {"automation": "a", "step": "delete-stack-1", "inventory": True, "reason": None},
         {"automation": "a", "step": "shell-2", "inventory": False, "reason": "shell cannot list what exists"},
     ]
+    role = "account: '210987654321', assume-role: 'arn:aws:iam::210987654321:role/previews'"
+    file.write_text(head + automation + steps.replace("number }}'", f"number }}}}', {role}"))
+    (under, script) = closeout("check", "--json", cwd=tmp_path).json["inventory"]
+    assert (under["inventory"], "neither patrol's audit nor rechecks" in under["on_aws"]) == (True, True)
+    assert "on_aws" not in script
+    assert "delete; on AWS neither" in closeout("check", cwd=tmp_path).err.replace("\n    ", " ")
     file.write_text(head + "typo: 1\n" + automation + steps)
     assert "orphans" not in closeout("check", cwd=tmp_path).err
 

@@ -19,7 +19,9 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.records import NewDelivery, NewRun
 from closeout.intake.receiver import Receiver
+from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ledger.dynamodb.table import put
+from closeout.patrol.ignored import IGNORED, Ignored
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.testing import deliveries
@@ -42,7 +44,8 @@ class Lambda:
 
     def __init__(self) -> None:
         self.started: list[tuple[str, str, Any]] = []
-        starts = self.started
+        self.result: dict[str, str] | None = None
+        starts, stand_in = self.started, self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -56,8 +59,9 @@ class Lambda:
                 self.end_headers()
 
             def do_GET(self) -> None:
-                """Tell that an execution has succeeded, with what was started as its outcome."""
-                ended = {"Status": "SUCCEEDED", "Result": json.dumps({"outcome": str(starts[-1][2])})}
+                """Tell that an execution has succeeded, with a test's result, or what was started as its outcome."""
+                result = stand_in.result or {"outcome": str(starts[-1][2])}
+                ended = {"Status": "SUCCEEDED", "Result": json.dumps(result)}
                 body = json.dumps(ended).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -286,6 +290,38 @@ def test_a_replay_starts_what_today_matches(scene: Scene) -> None:
     second = execution.removesuffix("-1") + "-2"
     assert told == f"Replay queued. The stack says: {second}.\n"
     assert [start[1] for start in scene.starts.started] == [second]
+
+
+def test_a_delivery_that_patrol_left_alone_is_listed_and_asked_of_its_function(scene: Scene) -> None:
+    """With the columns of a file's. What it could not read is exit code 4; what is stored by now needs it no more."""
+    moment = int(time.time()) - 60
+    left = Ignored("/repos/acme/shop/hooks/77", 9, "lost-1", "push", None, REPOSITORY, moment, wanted=True)
+    DynamoMarks(scene.bench.table).save_mark(IGNORED, "77", {"deliveries": [list(left)]})
+    (row,) = scene.ask("deliveries", "list", "--ignored")
+    assert (row["guid"], row["hook"], row["reason"]) == ("lost-1", "77", left.reason)
+    headings, shown = scene.say("deliveries", "list", "--ignored").splitlines()[:2]
+    assert headings.split() == ["EVENT", "REPOSITORY", "AGE", "GUID", "WHY"]
+    assert shown.split()[:2] == ["push", REPOSITORY]
+    assert "1 more did not arrive" in scene.world.closeout("deliveries", "list", "--stack", STACK).stderr
+
+    scene.starts.result = {"error": "GitHub: GET /x: 404"}
+    assert "GitHub: GET /x: 404" in scene.ask("deliveries", "replay", "lost-1", "--yes", code=4)
+    assert "left to recover" in scene.ask("deliveries", "replay", "lost-2", "--yes", code=1)
+    (asked,) = scene.starts.started
+    assert (asked[0], asked[2]) == (PATROL, {"recover": {"guid": "lost-1"}})
+
+    body = deliveries.encode(deliveries.pull_request(number=17))
+    stored = NewDelivery(
+        "77", "lost-1", "pull_request", "closed", REPOSITORY, body, False, time.time(), "delivery-log", 17
+    )
+    items = layout.acceptance(stored, [], [], zlib.compress(body), int(time.time()) + 86_400)
+    assert not scene.bench.table.write([put(item, layout.NEW) for item in items])
+    assert scene.ask("deliveries", "list", "--ignored") == []
+    refused = scene.world.closeout("deliveries", "replay", "lost-1", "--stack", STACK, check=False)
+    assert (refused.returncode, "no stack preview-17" in refused.stderr) == (3, True), refused.stderr
+    told = scene.ask("deliveries", "replay", "lost-1", "--yes")
+    assert told["target"] == layout.delivery_id("77", "lost-1")
+    assert [start[:2] for start in scene.starts.started[1:]] == [(WORKER, told["outcome"])]
 
 
 def test_a_log_is_followed_until_the_run_has_ended(scene: Scene) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from closeout.core.runs import MAX_DEATHS
 from closeout.ledger.sqlite import Views
+from closeout.ports import RunFilter
 from tests.acceptance import engine_process
 from tests.acceptance.engine_process import OPERATIONS
 from tests.acceptance.forked import Forked
@@ -113,7 +114,7 @@ class Machine:
     def summaries(self, verdict: str) -> dict[str, str]:
         """Return what runs with this verdict said at their end."""
         views = Views(self.ledger)
-        found = {view.id: view.summary or "" for view in views.runs(verdict=verdict)}
+        found = {view.id: view.summary or "" for view in views.runs(wanted=RunFilter(verdict=verdict))}
         views.close()
         return found
 

@@ -10,6 +10,7 @@ import pytest
 from closeout.core import ids
 from closeout.server import details
 from closeout.testing import deliveries
+from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
@@ -84,18 +85,48 @@ def test_a_run_is_read_at_a_glance(pages: Pages) -> None:
     assert page.get_by_role("heading", level=1).inner_text() == "Failed"
     assert page.title() == "Failed: preview-cleanup"
     headings = [text.split("\n")[0] for text in page.locator("h2").all_inner_texts()]
-    assert headings[1:] == ["Steps", "Log", "Delivery"]
-    assert page.locator("ol.timeline > li").count() == 3
+    assert headings[:3] == ["What went wrong", "Steps", "Log"]
+    assert headings[4:] == ["Time line", "Delivery"]
+    assert page.locator("ol.steps > li").count() == 3
+    assert page.get_by_text("its policy denies s3:DeleteBucket").count() == 1, (
+        "an error stands once on a page"
+    )
     assert page.get_by_role("table").first.locator("caption").count() == 1
 
 
-@pytest.mark.parametrize("kind", ["success", "failure", "waiting", "running"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_never_scrolls_sideways(pages: Pages, kind: str, scheme: Any) -> None:
-    """On 390 pixels everything is within the width, long names included."""
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [
+        ("failure", "light"),
+        ("failure", "dark"),
+        ("success", "light"),
+        ("running", "dark"),
+        ("waiting", "light"),
+        ("again", "dark"),
+    ],
+)
+def test_axe_finds_nothing(pages: Pages, kind: str, scheme: Any) -> None:
+    """On a phone and on a wide window."""
     execution = getattr(page_world, kind)(pages.world)
-    page = pages.open(execution, 390, scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for width in (390, 1600):
+        assert axe.findings(pages.open(execution, width, scheme=scheme)) == []
+
+
+def test_axe_is_heard(pages: Pages) -> None:
+    """A page without a title and a picture without a text are found."""
+    page = pages.open(page_world.success(pages.world))
+    page.evaluate(
+        "document.title = ''; document.querySelector('main').appendChild(document.createElement('img'))"
+    )
+    assert {found.partition(":")[0] for found in axe.findings(page)} >= {"document-title", "image-alt"}
+
+
+@pytest.mark.parametrize("kind", ["success", "failure", "waiting", "running"])
+def test_no_width_scrolls_sideways(pages: Pages, kind: str) -> None:
+    """From a phone to a wide window everything is within the width, long names included."""
+    execution = getattr(page_world, kind)(pages.world)
+    for width in (390, 800, 1600):
+        assert pages.open(execution, width).evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_a_very_long_name_breaks_instead_of_scrolling(pages: Pages) -> None:
@@ -131,8 +162,9 @@ def contrast(page: Page, selector: str) -> float:
 def test_text_stands_out_from_its_ground(pages: Pages, scheme: Any) -> None:
     """At least 4.5 to 1 for every kind of text, in both schemes."""
     failing = pages.open(page_world.failure(pages.world), scheme=scheme)
-    selectors = ["h1", ".verdict p", ".took", "dt", "dd a", ".chip", ".uses", ".says", ".left h4", ".left li span",
-                 "td:nth-child(3)", ".verb-delete", ".verb-keep", ".log time", ".log b", ".log span", "footer"]  # fmt: skip
+    selectors = ["h1", ".verdict p", ".took", "dt", "dd a", ".chip", ".uses", ".says a", ".error", ".left code", ".advice",
+                 "td:nth-child(3)", ".outcome", ".log time", ".log li > span", ".log .bad > span", ".log .warned > span",
+                 ".fold small", ".history time", "footer"]  # fmt: skip
     faint = {selector: contrast(failing, selector) for selector in selectors}
     waiting = pages.open(page_world.waiting(pages.world), scheme=scheme)
     faint |= {
@@ -152,13 +184,100 @@ def test_an_open_page_follows_the_run(pages: Pages) -> None:
     page.locator("details.plan summary").first.click()
     world.log(run_id, "objects", "deleted 300 of 412 <b>versions</b>")
     page.get_by_text("deleted 300 of 412 <b>versions</b>").first.wait_for()
-    assert page.locator("li.tone-running .says").inner_text().startswith("deleted 300 of 412")
+    assert page.locator("li.step.tone-running .says").inner_text().startswith("deleted 300 of 412")
+    assert "0969da" in icon(page)
     world.log(run_id, None, "status success")
     world.change(execution, state="finished", verdict="success", finished_at=NOW + 100, summary="all gone")
     page.locator("h1", has_text="Succeeded").wait_for()
     assert page.title() == "Succeeded: preview-cleanup"
+    assert "1a7f37" in icon(page)
+    assert page.locator("#history").inner_text().rstrip().endswith("Succeeded")
     assert page.evaluate("window.same") is True
     assert not page.locator("details.plan").first.evaluate("element => element.open")
+
+
+def icon(page: Page) -> str:
+    """Return the address of the page's icon."""
+    return page.locator("link[rel=icon]").get_attribute("href") or ""
+
+
+def test_a_failure_says_what_to_do_when_it_comes(pages: Pages) -> None:
+    """A page that was open while the run failed says the same as one that is opened then."""
+    execution = page_world.running(pages.world)
+    page = pages.open(execution)
+    assert page.get_by_role("heading", name="What went wrong").count() == 0
+    failed = page_world.step("stack", "failure", reason="AccessDenied: no", code="service-error")
+    pages.world.change(execution, state="finished", verdict="failure", finished_at=NOW + 100, steps=(failed,))
+    page.get_by_role("heading", name="What went wrong").wait_for()
+    assert "closeout permissions" in page.locator(".advice").inner_text()
+    assert page.locator(".command").inner_text().startswith("closeout runs rerun ")
+
+
+def test_lines_that_arrive_are_folded_with_their_step(pages: Pages) -> None:
+    """A line of the run stays with the step that is under way; another step begins a fold."""
+    execution = page_world.running(pages.world)
+    run_id, _ = ids.parse_execution(execution)
+    page = pages.open(execution)
+    for step, text in (("objects", "one more"), (None, "status pending: 3/3"), ("comment", "plan: comment")):
+        pages.world.log(run_id, step, text)
+    page.get_by_text("plan: comment").wait_for()
+    said = page.locator(".fold summary").all_inner_texts()
+    assert [text.split("\n")[0] for text in said] == [
+        "Run",
+        "Delete the preview's stack",
+        "Delete its uploads",
+        "Say so on the pull request",
+    ]
+    assert "3 lines" in said[2]
+
+
+def test_the_log_is_filtered_while_one_types(pages: Pages) -> None:
+    """Steps without a match go, and come back as they were; Enter searches the whole log on the server."""
+    page = pages.open(page_world.failure(pages.world))
+    page.locator(".fold summary").first.click()
+    field = page.get_by_role("searchbox", name="Search the log")
+    field.fill("delete_failed")
+    assert page.locator(".log li:visible").count() == 1
+    assert page.locator("#found").inner_text().startswith("1 line here contains")
+    field.fill("")
+    assert page.locator(".fold").evaluate_all("folds => folds.map((fold) => fold.open)") == [
+        False,
+        True,
+        True,
+    ]
+    field.fill("delete_failed")
+    field.press("Enter")
+    page.locator("mark").first.wait_for()
+    assert page.locator("mark").all_inner_texts() == ["DELETE_FAILED"]
+    page.get_by_role("link", name="Show the whole log").click()
+    assert page.locator("mark").count() == 0
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_line_has_an_address(pages: Pages, script: bool) -> None:
+    """A link to a line opens its step and marks it."""
+    execution = page_world.failure(pages.world)
+    page = pages.open(execution, script=script)
+    page.locator(".fold summary").nth(1).click()
+    href = page.locator("li.bad a").first.get_attribute("href")
+    page.goto(f"{page.url.partition('#')[0]}{href}")
+    line = page.locator(f"li{href}")
+    assert line.evaluate("(line) => line.matches(':target') && line.closest('details').open") is True
+    assert line.is_visible()
+
+
+def test_the_keyboard_reaches_what_the_mouse_does(pages: Pages) -> None:
+    """The first key leads past the bar; then come the links, the folds and the search."""
+    page = pages.open(page_world.failure(pages.world))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#content"
+    seen = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.tagName"))
+    assert {"A", "SUMMARY", "INPUT", "BUTTON"} <= set(seen)
 
 
 def test_a_page_works_without_script(pages: Pages) -> None:

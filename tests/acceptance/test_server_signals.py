@@ -21,7 +21,8 @@ from tests.contract.http import serving as world
 from closeout.core.errors import StoreUnavailable
 from closeout.intake import Receiver
 from closeout.server import serve
-from closeout.server.app import ServerParts, create_app
+from closeout.server.app import create_app
+from closeout.server.parts import ServerParts
 store = world.FakeStore()
 if "held" in sys.argv:
     store.hold.clear()

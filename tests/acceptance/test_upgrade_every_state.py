@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.cli.output import with_iso_times
 from closeout.config.load import load
+from closeout.core.json_times import with_iso_times
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.connection import open_writer
 from closeout.testing.aws import FakeAws

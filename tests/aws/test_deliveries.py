@@ -7,6 +7,7 @@ import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+from closeout.ports import RunFilter
 from closeout.testing.deliveries import encode, pull_request
 from tests.aws.world import World
 
@@ -18,7 +19,7 @@ def closed(number: int, repository: str = "acme/notes", **changes: object) -> di
 
 def runs_of(world: World, number: int, repository: str = "acme/notes") -> list[str]:
     """Return the runs about a pull request."""
-    return [run.id for run in world.views.runs(repository=repository) if run.number == number]
+    return [run.id for run in world.views.runs(wanted=RunFilter(repository=repository, number=number))]
 
 
 def test_a_delivery_that_comes_ten_times_at_once_starts_one_run(world: World) -> None:

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.patrol.coverage import coverage
-from closeout.ports import RunView
+from closeout.ports import RunFilter, RunView
 from closeout.stack.patrol import BUSY, EVERYTHING
+from closeout.testing import deliveries
 from tests.aws.test_stack_commands import closeout
 from tests.aws.world import World
 
@@ -96,7 +97,7 @@ def without_faults(watched: World) -> Iterator[None]:
 
 def runs_of(world: World, number: int) -> list[RunView]:
     """Return the runs about a pull request."""
-    return [one for one in world.views.runs(repository=REPOSITORY) if one.number == number]
+    return world.views.runs(wanted=RunFilter(repository=REPOSITORY, number=number))
 
 
 def torn_down(world: World, number: int) -> str | None:
@@ -141,6 +142,37 @@ def test_a_patrol_that_could_not_ask_is_made_up_for_by_the_next(watched: World) 
     assert len(runs_of(watched, 72)) == 1
 
 
+def test_a_person_can_have_a_delivery_replayed_that_patrol_left_alone(watched: World) -> None:
+    """Patrol's function reads it from GitHub and stores it; the run starts when the person has confirmed its plan."""
+    repository = watched.github.world.repository(REPOSITORY)
+    (hook,) = repository.hooks.values()
+    url, events = hook.url, hook.events
+    hook.url, hook.events = "http://127.0.0.1:1/webhook", (*events, "push")
+    guid = watched.github.emit(repository, "push", deliveries.push(repository=REPOSITORY))
+    watched.github.sender.settle()
+    hook.url, hook.events = url, events
+    assert patrol(watched, EVERYTHING)["deliveries"]["ignored"] == 1
+    (row,) = json.loads(closeout(watched, "deliveries", "list", "--ignored", "--json"))
+    assert (row["guid"], row["event"], row["repository"], row["hook"]) == (
+        guid, "push", REPOSITORY, str(hook.id)
+    )  # fmt: skip
+    assert guid in closeout(watched, "deliveries", "list", "--ignored")
+    watched.github.faults.add("rate-limit", path=rf".*/hooks/{hook.id}/deliveries/.*", times=0)
+    closeout(watched, "deliveries", "replay", guid, "--yes", code=4)
+    watched.github.faults.clear()
+    closeout(watched, "deliveries", "replay", guid, code=3)
+    assert [
+        one for one in watched.views.runs(wanted=RunFilter(repository=REPOSITORY)) if one.event == "push"
+    ] == []
+    told = json.loads(closeout(watched, "deliveries", "replay", guid, "--yes", "--json"))
+    assert watched.ended(str(told["outcome"]).removesuffix("-1"))["verdict"] == "success"
+    (run,) = (
+        one for one in watched.views.runs(wanted=RunFilter(repository=REPOSITORY)) if one.event == "push"
+    )
+    assert (run.heard, run.automation) == ("delivery-log", "patrolled-push")
+    assert json.loads(closeout(watched, "deliveries", "list", "--ignored", "--json")) == []
+
+
 def test_patrols_that_meet_do_not_work_together(watched: World) -> None:
     """The second one does nothing, and says so; the command waits and asks again."""
     hold = watched.github.faults.add("hold", path=f"/repos/{REPOSITORY}/pulls")
@@ -152,7 +184,10 @@ def test_patrols_that_meet_do_not_work_together(watched: World) -> None:
     assert patrol(watched, scheduled(watched))["errors"] == []
 
 
-@pytest.mark.parametrize("event", [{}, {"clean": {}}, {"patrol": {}, "clean": {}}, {"patrol": "everything"}])
+@pytest.mark.parametrize(
+    "event",
+    [{}, {"clean": {}}, {"recover": {"guid": 1}}, {"patrol": {}, "clean": {}}, {"patrol": "everything"}],
+)
 def test_any_other_event_is_an_error(watched: World, event: dict[str, Any]) -> None:
     """Nothing is done that nobody understood."""
     found = ended(watched, invoke(watched, event))

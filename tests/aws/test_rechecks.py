@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from closeout.ports import RunFilter
 from closeout.run.recheck import BY
 from closeout.stack.table import durable_name
 from closeout.wiring.stack import open_stack
@@ -35,7 +36,7 @@ def torn_down(world: World, number: int) -> str:
     """Open and close a pull request that has no preview yet; return its run once that has ended."""
     world.open(number, repository=REPOSITORY)
     world.close(number, repository=REPOSITORY)
-    (run,) = [one for one in world.views.runs(repository=REPOSITORY) if one.number == number]
+    (run,) = world.views.runs(wanted=RunFilter(repository=REPOSITORY, number=number))
     assert world.ended(run.id)["verdict"] == "success"
     return run.id
 

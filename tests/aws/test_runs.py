@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any
 
+from closeout.ports import RunFilter
 from closeout.testing.deliveries import pull_request
 from closeout.testing.payloads import WHEN
 from tests.aws.world import World
@@ -80,7 +81,7 @@ def lose_the_start(world: World, number: int) -> tuple[str, dict[str, Any], str]
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="lost")
     assert (lost.status, lost.json["error"]) == (503, "store-unavailable")
-    (queued,) = [run for run in world.views.runs(repository="acme/notes") if run.number == number]
+    (queued,) = world.views.runs(wanted=RunFilter(repository="acme/notes", number=number))
     assert queued.state == "queued"
     return guid, payload, queued.id
 

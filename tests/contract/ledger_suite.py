@@ -14,10 +14,11 @@ import pytest
 from closeout.core import ids, runs
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.core.runs import NO_BASE
+from closeout.core.runs import NO_BASE, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
+    DeliveryFilter,
     DeliveryId,
     Ending,
     LedgerReader,
@@ -25,6 +26,7 @@ from closeout.ports import (
     PageReader,
     PatrolStore,
     Requests,
+    RunFilter,
     RunView,
     ServerLedger,
     StepView,
@@ -296,8 +298,8 @@ class LedgerSuite:
             accept(bench, name)
         bench.finish(f"{run_id('c')}-1", Ending("success", "done"))
 
-        def listed(limit: int | None = None, **wanted: str) -> str:
-            return "".join(run.automation for run in bench.reader.runs(limit, **wanted))
+        def listed(limit: int | None = None, **wanted: Any) -> str:
+            return "".join(run.automation for run in bench.reader.runs(limit, RunFilter(**wanted)))
 
         assert listed() == "fedcb"
         assert listed(2) == "fe"
@@ -309,6 +311,33 @@ class LedgerSuite:
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
         assert len(bench.reader.deliveries()) == 5
 
+    def test_lists_are_narrowed_by_number_and_time(self, bench: LedgerBench) -> None:
+        """From the first moment, up to the last one and without it; several filters hold together."""
+        began = bench.clock.now()
+        for name, number, event in (
+            ("b", 17, "pull_request"),
+            ("c", 18, "pull_request"),
+            ("d", 18, "issues"),
+        ):
+            delivery = new_delivery(bench, f"guid-{name}")._replace(number=number, event=event)
+            bench.accept(delivery, [new_run(name)])
+            bench.clock.advance(1)
+
+        def runs_of(**wanted: Any) -> str:
+            return "".join(run.automation for run in bench.reader.runs(wanted=RunFilter(**wanted)))
+
+        def deliveries_of(**wanted: Any) -> str:
+            found = bench.reader.deliveries(wanted=DeliveryFilter(**wanted))
+            return "".join(one.guid.removeprefix("guid-") for one in found)
+
+        for listed in (runs_of, deliveries_of):
+            assert (listed(number=18), listed(number=19)) == ("dc", "")
+            assert (listed(since=began + 1), listed(until=began + 1)) == ("dc", "b")
+            assert listed(since=began + 1, until=began + 2) == "c"
+            assert listed(repository="acme/shop", number=18, until=began + 1.5) == "c"
+        assert (deliveries_of(event="issues"), deliveries_of(guid="guid-c")) == ("d", "c")
+        assert deliveries_of(event="issues", repository="acme/other") == ""
+
     def test_a_run_that_only_asked_for_earlier_bases_is_not_in_lists(self, bench: LedgerBench) -> None:
         """Its delivery and its id lead to it, and the list of skipped runs."""
         for name in "bcd":
@@ -318,7 +347,10 @@ class LedgerSuite:
         )
         bench.finish(f"{run_id('c')}-1", Ending("skipped", "its `if` is false"))
         assert [run.automation for run in bench.reader.runs(2)] == ["c", "b"]
-        assert [run.automation for run in bench.reader.runs(verdict="skipped")] == ["d", "c"]
+        assert [run.automation for run in bench.reader.runs(wanted=RunFilter(verdict="skipped"))] == [
+            "d",
+            "c",
+        ]
         assert bench.reader.run(run_id("d")) is not None
         assert run_id("d") in bench.reader.deliveries(1)[0].runs
 
@@ -339,7 +371,7 @@ class LedgerSuite:
         for view in (bench.reader.runs()[0], shown(bench, "r")):
             value = json.loads(json.dumps(view.to_json()))
             assert value.keys() == set(RunView._fields)
-            assert value["steps"][0].keys() == set(StepView._fields) - {"changes"}
+            assert value["steps"][0].keys() == set(StepView._fields) - {"changes", "outcomes"}
         assert {"id", "guid", "hook", "event", "action", "runs"} <= bench.reader.deliveries()[
             0
         ].to_json().keys()
@@ -368,7 +400,7 @@ class LedgerSuite:
         step = shown(bench, "r").steps[0]
         assert (step.reason, step.left, step.changes) == ("denied", (CHANGE,), (CHANGE,))
         (listed,) = bench.reader.runs()
-        assert listed.steps[0] == step._replace(changes=None)
+        assert listed.steps[0] == step._replace(changes=None, outcomes=())
 
     def test_a_waiting_run_says_what_it_last_heard(self, bench: LedgerBench) -> None:
         """In the step and as the run's reason; polls are not attempts."""
@@ -578,6 +610,29 @@ class LedgerSuite:
 class ServerLedgerSuite(LedgerSuite):
     """The contract of a store behind a server."""
 
+    def test_closings_are_counted_by_day(self, bench: ServerBench) -> None:
+        """Each once with its first run that ends; how its runs ended, as often as they end."""
+        began = bench.clock.now()
+        deleted = (
+            operation("stack/plan", 1, {"changes": [CHANGE]}),
+            operation("stack/delete", 2, {"result": {}}, kind="wait"),
+        )
+        for name, origin in (("b", "github"), ("c", "closed-list"), ("d", "github")):
+            closing = None if name == "d" else f"1/{name}/2026-03-14T09:26:53Z"
+            delivery = new_delivery(bench, f"guid-{name}")._replace(closing=closing, origin=origin)
+            bench.accept(delivery, [new_run(name), new_run(f"{name}x"), new_run(f"{name}y")])
+            for one in deleted:
+                bench.save(f"{run_id(name)}-1", one)
+            bench.finish(f"{run_id(name)}-1", Ending("success", "deleted"))
+            bench.finish(f"{run_id(f'{name}x')}-1", Ending("failure", "it is left"))
+            bench.finish(f"{run_id(f'{name}y')}-1", Ending("skipped", "its `if` is false"))
+            bench.clock.advance(DAY)
+        again(bench, "bx")
+        bench.finish(f"{run_id('bx')}-2", Ending("failure", "it is left"))
+        days = bench.pages.days(began)
+        assert [day[1:] for day in days] == [(1, 1, 1, 0), (1, 1, 1, 1), (0, 0, 1, 0)]
+        assert bench.pages.days(began + DAY) == days[1:]
+
     def test_unfinished_executions_are_pending_in_order(self, bench: ServerBench) -> None:
         """By number of acceptance; the engine asks for those after the last one that it knows."""
         for name in "rst":
@@ -627,6 +682,8 @@ class ServerLedgerSuite(LedgerSuite):
             ("queued", None, 0),
         ]
         assert found[1].wake == 2e9
+        assert [line.text for line in bench.reader.logs(run_id("r"))] == [SURVIVED]
+        assert bench.reader.logs(run_id("s")) == bench.reader.logs(run_id("t")) == []
         bench.engine.begin(numbers[0], "own", bench.clock.now(), wait=True, alone=True)
         bench.engine.join(numbers[0])
         assert bench.engine.recover()[0].deaths == 0
@@ -665,7 +722,7 @@ class ServerLedgerSuite(LedgerSuite):
             bench.write(f"{run_id('s')}-1", None, "another run's")
         whole = bench.reader.logs(run_id("r"))
 
-        def window(**where: int | None) -> Any:
+        def window(**where: Any) -> Any:
             found = bench.pages.log_window(run_id("r"), 1, limit=10, characters=1_000, **where)
             assert len(found.lines) <= 10
             lengths = [len(line.text) for line in found.lines]
@@ -685,6 +742,35 @@ class ServerLedgerSuite(LedgerSuite):
             assert found.left_out == len(whole) - len(forward)
             found = window(after=found.lines[-1].id)
         assert backward == forward == whole
+
+    def test_a_log_is_searched(self, bench: ServerBench) -> None:
+        """A window then has only lines that contain the text, in upper or lower case, and counts only those."""
+        accept(bench, "r")
+        for text in ("AccessDenied: a", "fine", "100% accessdenied_b", "accessXdenied"):
+            bench.write(f"{run_id('r')}-1", "stack", text)
+
+        def found(search: str, **where: Any) -> Any:
+            window = bench.pages.log_window(run_id("r"), 1, search=search, limit=1, characters=1_000, **where)
+            return [line.text for line in window.lines], window.left_out
+
+        assert found("ACCESSdenied") == (["100% accessdenied_b"], 1)
+        assert found("accessdenied", after=0) == (["AccessDenied: a"], 1)
+        assert found("% access") == (["100% accessdenied_b"], 0)
+        assert found("access_denied") == ([], 0)
+        assert found("") == (["accessXdenied"], 3)
+
+    def test_operations_are_read_in_order(self, bench: ServerBench) -> None:
+        """A page makes its time line of them."""
+        accept(bench, "r")
+        name = f"{run_id('r')}-1"
+        bench.begin(name)
+        kept = [operation("begin", 1), operation("stack/delete", 2, tries=3)]
+        for one in reversed(kept):
+            bench.save(name, one)
+        assert (
+            list(bench.pages.operations(run_id("r"))) == list(bench.pages.operations(run_id("r"), 1)) == kept
+        )
+        assert list(bench.pages.operations(run_id("r"), 2)) == list(bench.pages.operations(run_id("s"))) == []
 
     def test_figures_for_metrics(self, bench: ServerBench) -> None:
         """Verdicts and step times of finished runs; the queue is of this moment."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from closeout.core import runs
+from closeout.core.errors import BadFilter
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter
@@ -17,7 +18,7 @@ from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ledger.dynamodb.requests import Requests
-from closeout.ports import Ending, LedgerReader, Operation, PageReader, RunRecord
+from closeout.ports import Ending, LedgerReader, Operation, PageReader, RunFilter, RunRecord
 from closeout.ports import Requests as RequestsPort
 from closeout.stack.table import attempt_key, from_item
 from closeout.testing.aws import FakeAws
@@ -190,6 +191,11 @@ class TestDynamodb(LedgerSuite):
         """An empty table."""
         aws.reset()
         return StackLedger(aws)
+
+    def test_words_are_not_looked_for(self, bench: StackLedger) -> None:
+        """No index has them, so that a search would read every run."""
+        with pytest.raises(BadFilter, match="no index of words"):
+            bench.reader.runs(wanted=RunFilter(search="stack"))
 
     def test_a_closing_outlives_the_retention_of_its_delivery(self, bench: StackLedger) -> None:
         """Its run's row stays for 400 days, so that it starts no second run; lists show it as long as any other run."""

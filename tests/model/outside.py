@@ -165,7 +165,8 @@ class GitHub(GitHubClient):
         """Drop what the logs no longer keep."""
         oldest = stamp(self.clock.now() - older_than)
         for repository in self.world.repositories.values():
-            repository.deliveries[:] = [d for d in repository.deliveries if d["delivered_at"] >= oldest]
+            while repository.deliveries and repository.deliveries[-1]["delivered_at"] < oldest:
+                repository.deliveries.pop()
 
     # --- the API ------------------------------------------------------------------------------------------
 
@@ -194,11 +195,13 @@ class GitHub(GitHubClient):
         status, body, headers = exchange._answer(
             unquote(url.path), json.loads(data) if data else {}, query, token
         )
+        if method == "GET" and status == 200 and "/pulls" in url.path:
+            body = self._behind(body)
+        text = json.dumps(body)
         if method == "GET" and status == 200:
-            body = self._behind(body) if "/pulls" in url.path else body
-            status, body, headers = exchange._conditional(url.path, body, headers)
-        text = b"" if status in (204, 304) else json.dumps(body).encode()
-        return HttpAnswer(status, self._dated({k.lower(): v for k, v in headers.items()}), text)
+            status, body, headers = exchange._conditional(url.path, body, text, headers)
+        data = b"" if status in (204, 304) else text.encode()
+        return HttpAnswer(status, self._dated({k.lower(): v for k, v in headers.items()}), data)
 
     def _behind(self, body: Any) -> Any:
         """Return an answer about pull requests as a replica gives it that is behind.

@@ -74,6 +74,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{READS}::test_only_a_later_closing_of_the_same_pull_request_takes_over",),
     ),
     Mutant(
+        "rechecks on AWS: one that is given up is no alarm",
+        "src/closeout/run/recheck.py",
+        '            self._gave_up(f"the recheck of run {teardown.run_id} is given up',
+        '            self._report(f"the recheck of run {teardown.run_id} is given up',
+        (f"{LOOKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
+    ),
+    Mutant(
         "rechecks: an attempt whose start failed waits for ever",
         "src/closeout/run/recheck.py",
         '            if run.requested_by == BY and run.state == "queued":',

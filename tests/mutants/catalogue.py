@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    access,
     aws_patrol,
     aws_rechecks,
     checks,
     closings,
     connections,
+    deeds,
     deployment,
     engine,
     invocations,
@@ -564,6 +566,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return int(expires)",
         (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
+    *access.MUTANTS,
     *aws_rechecks.MUTANTS,
     *network.MUTANTS,
     *patrol.MUTANTS,
@@ -572,6 +575,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
+    *deeds.MUTANTS,
     *deployment.MUTANTS,
     *ledger.MUTANTS,
     *messages.MUTANTS,

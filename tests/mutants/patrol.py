@@ -47,9 +47,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "patrol: a delivery that arrived after all is offered as one that did not",
-        "src/closeout/patrol/ignored.py",
-        "if not stored(str(each.hook), each.guid)]",
-        "if each.guid]",
+        "src/closeout/wiring/recovery.py",
+        "zip(found, stored, strict=True) if not there]",
+        "zip(found, stored, strict=True)]",
         (f"{LOG}::test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_replayed",),
     ),
     Mutant(

@@ -24,10 +24,12 @@ def check(path: Path, as_json: bool) -> int:
     Below each error, indented, are the line of the file, a caret and the fix. Exit code 0 if `closeout serve`
     accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
     [{"file", "line", "column", "code", "severity", "message", "fix"}], "inventory": [{"automation", "step",
-    "inventory": bool, "reason"}], "bases": [{"automation", "bases": "ever|at-close", "reason"}]}.
+    "inventory": bool, "reason"}], "bases": [{"automation", "bases": "ever|at-close", "reason"}]}; a step that nothing on AWS
+    looks at says why in "on_aws".
 
     Of a file without errors it also says for which destructive steps `closeout orphans` can list what exists, and why
-    for others it cannot; and which bases count for an automation that filters the base of closed pull requests.
+    for others it cannot; which of them have neither audit nor rechecks on AWS; and which bases count for an automation that
+    filters the base of closed pull requests.
     """
     from closeout.actions.registry import builtin
     from closeout.config import bases
@@ -67,6 +69,6 @@ def check(path: Path, as_json: bool) -> int:
 
 def _inventory(one: StepInventory) -> str:
     place = f"{one.automation.name}/{one.step.id}"
-    if one.reason is None:
-        return f"{place}: `closeout orphans` lists what it would delete."
-    return f"{place}: `closeout orphans` lists nothing, because {one.reason}."
+    found = "what it would delete" if one.reason is None else f"nothing, because {one.reason}"
+    limit = "" if one.on_aws is None else f"; {one.on_aws}"
+    return f"{place}: `closeout orphans` lists {found}{limit}."

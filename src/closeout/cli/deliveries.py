@@ -14,7 +14,8 @@ from closeout.cli import ignored, options, output, preview, requests, suggestion
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
-from closeout.core.errors import NotFound
+from closeout.core.errors import NotFound, UsageError
+from closeout.core.json_times import with_iso_times
 
 
 @click.group(
@@ -30,13 +31,19 @@ def deliveries() -> None:
     "list", cls=Command, examples=("closeout deliveries list --json", "closeout deliveries list --ignored")
 )
 @ledger
+@options.filters
+@click.option("--event", metavar="NAME", help="Only deliveries of this event.")
+@click.option("--guid", metavar="GUID", help="Only deliveries of the event with this GUID.")
 @options.limit
 @click.option(
     "--ignored", "left_alone", is_flag=True, help="List what did not arrive and patrol left alone instead."
 )
 @options.as_json
-def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool) -> None:
+def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, **given: str | None) -> None:
     """List deliveries, the newest first. --limit shortens the list.
+
+    Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
+    duration such as 2d: two days ago.
 
     HEARD says how: by a webhook, or recovered from GitHub's API. With --json: [{"id", "guid", "hook", "event", "action",
     "heard", "closing", "runs": [...], …}].
@@ -44,12 +51,17 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool) -
     --ignored lists deliveries of the last three days that did not arrive and that patrol does not take in by itself, with
     the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository", "reason"}].
     """
+    if left_alone and options.given(given):
+        raise UsageError("--ignored lists what did not arrive, and takes no filter.")
     if left_alone:
         ignored.show_list(where, limit, as_json=as_json)
         return
-    found = [delivery.to_json() for delivery in where.views.deliveries(limit=limit)]
+    from closeout.ledger import filters
+
+    wanted = filters.delivery_filter(options.given(given), time.time())
+    found = [delivery.to_json() for delivery in where.views.deliveries(limit, wanted)]
     if as_json:
-        output.print_json([output.with_iso_times(row) for row in found])
+        output.print_json([with_iso_times(row) for row in found])
         return
     now = time.time()
     rows = [
@@ -89,7 +101,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     if payload:
         output.print_document(where.views.body(row["id"]))
     elif as_json:
-        output.print_json(output.with_iso_times(row))
+        output.print_json(with_iso_times(row))
     else:
         about = f"{_event(row)}, {row['repository'] or 'no repository'}"
         output.say(output.clean(f"delivery {row['id']}  {about}"))
@@ -125,11 +137,14 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     configuration is the deployed one; a file that you name with --config must be equal to it.
 
     ID is a delivery's id, or the GUID of one that `deliveries list --ignored` shows: the server then reads that delivery
-    from GitHub and stores it as recovered.
+    from GitHub and stores it as recovered. On a stack, patrol's function reads and stores it before the plan is shown, and
+    starts nothing; without your confirmation it stays in the list of deliveries.
     """
-    if not where.on_stack and "-" in delivery:
+    if "-" in delivery and not where.on_stack:
         ignored.replay(where, delivery, reason, yes=yes, as_json=as_json)
         return
+    if "-" in delivery:
+        delivery = ignored.take_in(where, delivery)
     row = _find(where, delivery)
     today = where.today
     if not yes:

@@ -6,6 +6,7 @@ One table, so that `--help`, the reference page and the program cannot disagree.
 from __future__ import annotations
 
 from closeout.core.errors import (
+    BadFilter,
     CloseoutError,
     GuardRefused,
     LedgerError,
@@ -39,6 +40,7 @@ MEANINGS: tuple[tuple[int, str], ...] = (
 
 _BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
     (UsageError, USAGE),
+    (BadFilter, USAGE),
     (GuardRefused, REFUSED),
     (NotConfirmed, REFUSED),
     (LedgerInUse, UNAVAILABLE),

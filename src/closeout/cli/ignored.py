@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from closeout.cli import output, preview, requests
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where
-from closeout.core.errors import UsageError
+from closeout.core.json_times import with_iso_times
 
 if TYPE_CHECKING:
-    from closeout.ledger.sqlite import Views
     from closeout.patrol.ignored import Ignored
 
 LISTED = "`closeout deliveries list --ignored` shows them."
@@ -25,7 +24,7 @@ def show_list(where: Where, limit: int | None, *, as_json: bool) -> None:
     """Print them, the newest first."""
     found = _left_alone(where)[:limit]
     if as_json:
-        output.print_json([output.with_iso_times(each.to_json()) for each in found])
+        output.print_json([with_iso_times(each.to_json()) for each in found])
         return
     now = time.time()
     rows = [
@@ -37,41 +36,51 @@ def show_list(where: Where, limit: int | None, *, as_json: bool) -> None:
 
 def note_count(where: Where) -> None:
     """Say how many there are, below the list of all others."""
-    count = 0 if where.on_stack else len(_left_alone(where))
+    count = len(_left_alone(where))
     if count:
         output.note(f"{count} more did not arrive, and patrol left them alone. {LISTED}")
 
 
 def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
-    """Show what a delivery would do, ask, and request that it is recovered. Raises `NotFound` or `NotConfirmed`."""
-    from closeout.patrol.delivery_log import read_payload
+    """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
     from closeout.wiring import preview as clients
-    from closeout.wiring.recovery import KIND, find
+    from closeout.wiring.recovery import KIND, find, read
 
-    each = find(_views(where), time.time(), guid)
+    each = find(where.patrol_marks, time.time(), guid)
     if not yes:
         about = f"{_event(each)}, {each.repository or 'no repository'}"
         output.note(
             output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
         )
-        payload = read_payload(clients.github_reads(where.today.load()), each.path, each.id, each.guid)
+        payload = read(clients.github_reads(where.today.load()), each)
         preview.show(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
     requests.send(where, KIND, guid, reason, done="Recovery queued.", as_json=as_json)
 
 
+def take_in(where: Where, guid: str) -> str:
+    """Have a stack's patrol read a delivery from GitHub and store it, without a run; return the delivery's id.
+
+    The command has not the stack's token, and what is stored starts nothing. Raises `NotFound`, or `Unavailable` with what
+    kept it from being stored.
+    """
+    from closeout.stack.table import delivery_id
+    from closeout.wiring.recovery import named
+
+    where.today.load()  # what raises here must do so before anything is stored
+    marks = where.patrol_marks
+    each = named(marks, time.time(), guid)
+    if marks.has_delivery(str(each.hook), guid):
+        return delivery_id(str(each.hook), guid)
+    stored = where.stack.recover(guid)
+    output.note(f"Patrol's function read it from GitHub and stored it as {stored}. Nothing has started.")
+    return stored
+
+
 def _left_alone(where: Where) -> list[Ignored]:
     from closeout.wiring.recovery import left_alone
 
-    return left_alone(_views(where), time.time())
-
-
-def _views(where: Where) -> Views:
-    from closeout.ledger.sqlite import Views as FileViews
-
-    if where.on_stack:
-        raise UsageError("Deliveries that patrol left alone are listed for a ledger on this machine only.")
-    return FileViews(where.path)
+    return left_alone(where.patrol_marks, time.time())
 
 
 def _event(each: Ignored) -> str:

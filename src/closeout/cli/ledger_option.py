@@ -22,6 +22,7 @@ from closeout.core.errors import UsageError
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
     from closeout.ports import DeliveryId, LedgerReader, Requests, RunView
+    from closeout.wiring.recovery import Marks
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
@@ -99,6 +100,17 @@ class Where:
         from closeout.ledger.sqlite import Views as LedgerViews
 
         return LedgerViews(self.path)
+
+    @cached_property
+    def patrol_marks(self) -> Marks:
+        """What patrol keeps in the ledger."""
+        if self._stack:
+            from closeout.ledger.dynamodb.marks import DynamoMarks
+
+            return DynamoMarks(self._remote.table)
+        from closeout.ledger.sqlite import Views as FileViews
+
+        return FileViews(self.path)
 
     @property
     def empty_runs(self) -> Mapping[str, int]:

@@ -37,6 +37,9 @@ SECTIONS = {
     "Operate": {
         "serve": Entry("serve", "Receive deliveries and run automations."),
         "guard": Entry("guard", "Say whether a pull request is open, before or after a deploy."),
+        "open": Entry("access", "Print a link that signs you in to the server's pages."),
+        "token": Entry("access", "Make and revoke tokens for the JSON API."),
+        "session": Entry("access", "List and revoke sessions of the pages."),
         "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "patrol": Entry("patrol", "Find closed pull requests and deliveries that were missed."),

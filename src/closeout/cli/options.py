@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from closeout.core.errors import BadDelivery, Unavailable, UsageError
 from closeout.core.units import parse_duration
 
+F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_CONFIG = "closeout.yaml"
 DEFAULT_DB = "closeout.db"
 
@@ -54,8 +56,30 @@ pull_request = click.option(
     metavar="OWNER/REPO#N",
     help="Read this pull request from GitHub (its URL will do), and assume that it closes.",
 )
+_filters = (
+    click.option("--repository", metavar="OWNER/NAME", help="Only those of this repository."),
+    click.option(
+        "--pull-request",
+        metavar="[OWNER/REPO#]N",
+        help="Only those of the pull request or issue of this number.",
+    ),
+    click.option("--since", metavar="TIME", help="Only those since then."),
+    click.option("--until", metavar="TIME", help="Only those before then."),
+)
 limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 reason = click.option("--reason", metavar="TEXT", help="The reason; the ledger keeps it with your name.")
+
+
+def filters(function: F) -> F:
+    """Add the options that narrow a list, whatever it lists."""
+    for option in reversed(_filters):
+        function = option(function)
+    return function
+
+
+def given(values: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the options of a list that were given, by their names on the command line."""
+    return {name.replace("_", "-"): value for name, value in values.items() if value is not None}
 
 
 def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:
@@ -114,3 +138,8 @@ def age(context: click.Context, parameter: click.Parameter, value: str) -> float
     raise click.BadParameter(
         f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", context, parameter
     )
+
+
+def optional_age(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a duration that may be left out: a click callback."""
+    return None if value is None else age(context, parameter, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +107,7 @@ def _clean(
     if len(chosen) < len(targets):
         output.note(f"{len(targets)} runs would clean up; the limit is {limit}: the oldest are first.")
     if not yes:
-        for target in chosen:
-            _show_plan(loaded, target)
+        _show_plans(loaded, chosen)
     confirm(f"Start {_count(len(chosen), 'run')}?", yes=yes)
     by, asked = who(), where.requests(KIND)
     found: list[dict[str, str | None]] = []
@@ -119,16 +119,16 @@ def _clean(
     return found
 
 
-def _show_plan(loaded: Loaded, target: Target) -> None:
-    """Print the plan of one automation for one pull request, beside the question."""
+def _show_plans(loaded: Loaded, targets: Sequence[Target]) -> None:
+    """Print the plan for each pull request, beside the question."""
     from closeout.cli import plan
-    from closeout.wiring import preview
+    from closeout.wiring.preview import planner
 
-    output.note(output.clean(f"{target.repository}#{target.number} would do:"))
-    closed = preview.closed_event(loaded, target.repository, target.number)
-    rows = preview.plan(loaded, "pull_request", closed.payload)
-    with redirect_stdout(sys.stderr):
-        plan.show([row for row in rows if row["name"] == target.automation])
+    plans = planner(loaded)
+    for target in targets:
+        output.note(output.clean(f"{target.repository}#{target.number} would do:"))
+        with redirect_stdout(sys.stderr):
+            plan.show(plans.plan_cleaning(target))
 
 
 def _show(report: Report, now: float) -> None:

@@ -14,30 +14,17 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 import click
 
 from closeout.core.terminal import escaped, escaped_json
-from closeout.core.units import DAY, HOUR, MINUTE, iso, local_time, spoken_duration
+from closeout.core.units import DAY, HOUR, MINUTE, local_time, spoken_duration
 
 GAP = "  "
 NARROWEST = 8
 """Characters that are left of a column in any case."""
-TIMES = (
-    "accepted_at",
-    "started_at",
-    "finished_at",
-    "ended_at",
-    "received_at",
-    "delivered_at",
-    "accepted_until",
-    "until",
-    "at",
-)
-"""Keys of `--json` whose values are times."""
-
 STYLES = {
     "success": "green",
     "failure": "red",
@@ -153,14 +140,6 @@ def moment(epoch: float | None) -> str:
 def clock_time(epoch: float) -> str:
     """Return the time of day, local, with its zone."""
     return local_time(epoch).partition(" ")[2]
-
-
-def with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object of `--json` with its times, and those of its steps, in ISO 8601."""
-    shown = {
-        name: iso(value) if name in TIMES and value is not None else value for name, value in row.items()
-    }
-    return shown | {"steps": [with_iso_times(step) for step in row["steps"]]} if "steps" in row else shown
 
 
 def ago(epoch: float | None, now: float) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 from closeout.cli import event_source, exits, options, output
 from closeout.cli.commands import command
 from closeout.cli.explain import because
-
-REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
+from closeout.core.plan import REFUSALS, spoken_error, spoken_step
 
 
 @command(
@@ -43,7 +42,7 @@ def plan(
     from closeout.wiring import preview
 
     loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = preview.plan(loaded, name, value)
+    rows = preview.planner(loaded).plan(name, value)
     if as_json:
         output.print_json({"automations": rows} | read)
     elif rows:
@@ -61,7 +60,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         mode = " (dry run)" if row.get("mode") == "dry-run" else ""
         output.say(output.style(row["name"], bold=True) + mode)
         if row.get("error"):
-            output.say(_marked("would fail", row["error"]["message"], "  "))
+            output.say(_marked("would fail", spoken_error(row["error"])[1], "  "))
         for step in row["steps"]:
             output.say(f"  {step['id']}  {step['uses']}")
             for line in _step_lines(step):
@@ -82,18 +81,13 @@ def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _step_lines(step: Mapping[str, Any]) -> list[str]:
-    if step.get("error"):
-        word = "refused" if step["error"]["code"] in REFUSALS else "error"
-        return [_marked(word, step["error"]["message"], "    ")]
-    if step.get("reason"):
-        return [output.wrapped(f"skipped: {output.clean(step['reason'])}", "    ", "    ")]
-    if not step["changes"]:
-        nothing = output.clean(step.get("absent") or "nothing to change")
-        return [output.wrapped(nothing, "    ", "    ")]
-    lines = []
-    for change in step["changes"]:
-        lines.extend(change_lines(change, "    "))
-    return lines
+    said = spoken_step(step)
+    if said is None:
+        return [line for change in step["changes"] for line in change_lines(change, "    ")]
+    word, text = said
+    if word in ("refused", "error"):
+        return [_marked(word, text, "    ")]
+    return [output.wrapped(f"{word}: {output.clean(text)}" if word else output.clean(text), "    ", "    ")]
 
 
 def change_lines(change: Mapping[str, Any], indent: str) -> list[str]:
@@ -109,6 +103,5 @@ def change_lines(change: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _marked(word: str, message: str, indent: str) -> str:
-    """Return an error in red, after `word`. That nothing was done is left out, because a plan never does anything."""
-    text = output.clean(message.replace("; nothing was done", ""))
-    return output.style(output.wrapped(f"{word}: {text}", indent, indent), fg="red")
+    """Return an error in red, after `word`."""
+    return output.style(output.wrapped(f"{word}: {output.clean(message)}", indent, indent), fg="red")

@@ -20,14 +20,14 @@ def show(today: Today, event: str, body: bytes, *, only: str | None = None) -> N
     from closeout.wiring import preview
 
     try:
-        rows = preview.plan(today.load(), event, payload.decode(body), code_here=today.code_here)
+        planner = preview.planner(today.load(), code_here=today.code_here)
+        rows = planner.plan(event, payload.decode(body), only=only)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return
-    wanted = [row for row in rows if only in (None, row["name"])]
-    if wanted:
+    if rows:
         # Part of the question, so it stays apart from what a program reads.
         with redirect_stdout(sys.stderr):
-            plan.show(wanted)
+            plan.show(rows)
     else:
         output.note("Nothing: the current configuration does not match this event.")

@@ -18,6 +18,7 @@ from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
+from closeout.core.json_times import with_iso_times
 from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
 
 if TYPE_CHECKING:
@@ -55,33 +56,30 @@ def runs() -> None:
     help="Only runs of this automation.",
     shell_complete=suggestions.automations,
 )
-@click.option("--repository", metavar="OWNER/NAME", help="Only runs of this repository.")
+@options.filters
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs with this verdict.")
+@click.option(
+    "--search", metavar="WORDS", help="Only runs whose summary has all of these words; not on a stack."
+)
 @options.limit
 @options.as_json
-def list_(
-    *,
-    where: Where,
-    automation: str | None,
-    repository: str | None,
-    state: str | None,
-    verdict: str | None,
-    limit: int | None,
-    as_json: bool,
-) -> None:
-    """List runs, the newest first. --limit shortens the list.
+def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None) -> None:
+    """List runs, the newest first, each by its latest attempt. --limit shortens the list.
+
+    Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
+    duration such as 2d: two days ago. --since and --until compare when a run was accepted.
 
     With --json: [{"id", "automation", "state": "queued|running|waiting|finished", "verdict": null or
     "success|failure|cancelled|skipped", "delivery", "attempt", "heard":
     "webhook|delivery-log|closed-list|inventory|recheck", "closing": "REPOSITORY-ID/PULL-REQUEST-ID/CLOSED-AT" or null,
     "steps": [{"id", "state", "attempts"}], …}].
     """
-    found = where.views.runs(
-        limit, automation=automation, repository=repository, state=state, verdict=verdict
-    )
+    from closeout.ledger import filters
+
+    found = where.views.runs(limit, filters.run_filter(options.given(given), time.time()))
     if as_json:
-        output.print_json([output.with_iso_times(run.to_json()) for run in found])
+        output.print_json([with_iso_times(run.to_json()) for run in found])
         return
     now = time.time()
     length = short_length([run.id for run in found])
@@ -111,7 +109,7 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
     """Show one run: its event, each step with its plan and result, what is left after a failure, and its page."""
     run = find(where.views, run_id, attempt)
     if as_json:
-        output.print_json(output.with_iso_times(run.to_json()))
+        output.print_json(with_iso_times(run.to_json()))
         return
     _show(run)
     link = where.page(run)
@@ -296,7 +294,7 @@ def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
 
 def _print_line(line: LogLine, *, as_json: bool) -> None:
     if as_json:
-        output.print_json_line(output.with_iso_times(line.to_json()))
+        output.print_json_line(with_iso_times(line.to_json()))
         return
     at = output.clock_time(line.at)
     step = f" {line.step}:" if line.step else ""

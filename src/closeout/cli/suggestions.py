@@ -1,4 +1,4 @@
-"""What the Tab key offers: run ids, delivery ids, automations and actions, read from the ledger and the configuration.
+"""What the Tab key offers: ids of runs, deliveries, sessions and tokens, automations and actions, as ledger and file have them.
 
 Each function is a `shell_complete` callback of click. A completion never fails and asks no network: where there is
 nothing to read, it offers nothing.
@@ -7,6 +7,7 @@ nothing to read, it offers nothing.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,30 @@ def deliveries(ctx: click.Context, _parameter: click.Parameter, incomplete: str)
             (str(one.id), f"{one.event} {one.action or ''} {one.repository or ''}")
             for views in _ledger(ctx)
             for one in views.deliveries(NEWEST)
+        ]
+    except CloseoutError:
+        return []
+    return _items(found, incomplete)
+
+
+def sessions(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the sessions that hold, each with its name."""
+    return _credentials("session", ctx, incomplete)
+
+
+def tokens(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the tokens that hold, each with its name."""
+    return _credentials("token", ctx, incomplete)
+
+
+def _credentials(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    now = time.time()
+    try:
+        found = [
+            (str(one.id), f"{one.name}, may {one.right}")
+            for views in _ledger(ctx)
+            for one in views.credentials()
+            if one.kind == kind and one.holds(now)
         ]
     except CloseoutError:
         return []

@@ -29,6 +29,13 @@ class StepInventory(NamedTuple):
     action: Action
     reason: str | None
 
+    @property
+    def on_aws(self) -> str | None:
+        """Say why nothing on AWS looks at what it deletes; None if something does, or if nothing looks anywhere."""
+        if self.step.assume_role is None or (self.reason is not None and self.action.absent is None):
+            return None
+        return "on AWS neither patrol's audit nor rechecks assume its role, because that role may delete"
+
     def to_json(self) -> dict[str, str | bool | None]:
         """Return it as `closeout check --json` shows it."""
         return {
@@ -36,6 +43,7 @@ class StepInventory(NamedTuple):
             "step": self.step.id,
             "inventory": self.reason is None,
             "reason": self.reason,
+            **({} if self.on_aws is None else {"on_aws": self.on_aws}),
         }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from closeout.core.ids import short_digest
@@ -104,8 +104,7 @@ class Automation:
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""
-        value = _without_defaults(asdict(self))
-        value["steps"] = [_without_defaults(step) for step in value["steps"]]
+        value = {**_stored(self), "steps": [_stored(step) for step in self.steps]}
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -126,6 +125,11 @@ class Automation:
         return cls(**value)
 
 
+def _stored(value: Automation | Step) -> dict[str, Any]:
+    parts = {each.name: getattr(value, each.name) for each in fields(value)}
+    return {key: part for key, part in parts.items() if key not in _ADDED or part != _ADDED[key]}
+
+
 def steps_digest(definition: str) -> str:
     """Return a digest of the steps of a canonical automation; empty if it cannot be read."""
     try:
@@ -133,10 +137,6 @@ def steps_digest(definition: str) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     return short_digest(json.dumps(steps, sort_keys=True))
-
-
-def _without_defaults(value: dict[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in value.items() if key not in _ADDED or part != _ADDED[key]}
 
 
 class Current(NamedTuple):

@@ -295,6 +295,44 @@ def unusable_answer(operation: str, problem: str = "the answer is not what was a
     )
 
 
+# --- the pages and the JSON API -----------------------------------------------------------------------
+
+
+class NotSignedIn(CloseoutError):
+    """A page or the API is asked for without a session and without a token, or with one that has ended."""
+
+    code = "not-signed-in"
+    status = 401
+
+
+class NotAllowed(CloseoutError):
+    """A visitor who may only read asks for something that an operator may do."""
+
+    code = "not-allowed"
+    status = 403
+
+
+class FormRefused(CloseoutError):
+    """A form did not come from a page of this server, or not from one of this session."""
+
+    code = "form-refused"
+    status = 403
+
+
+class ChangedMeanwhile(CloseoutError):
+    """What a visitor asks for does not fit any more: a run has finished, a plan is another one, nothing is paused."""
+
+    code = "changed-meanwhile"
+    status = 409
+
+
+class CodeRefused(CloseoutError):
+    """A link of `closeout open` has expired, was used before, or was not made for this server."""
+
+    code = "link-refused"
+    status = 403
+
+
 # --- the ledger and the commands ----------------------------------------------------------------------
 
 
@@ -314,6 +352,13 @@ class UsageError(CloseoutError):
     """A command was called in a way that it cannot carry out; the message says the right way."""
 
     code = "usage"
+    status = 400
+
+
+class BadFilter(CloseoutError):
+    """A list was asked for by a filter or a cursor that it does not take."""
+
+    code = "bad-filter"
     status = 400
 
 

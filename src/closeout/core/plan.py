@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
+"""Codes of errors with which a guard rejects a plan. Any other error means that there is no plan."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -60,3 +63,22 @@ class Leftover:
     def to_json(self) -> dict[str, str]:
         """Return a JSON object that `from_json` takes back."""
         return {"resource": self.resource, "reason": self.reason}
+
+
+def spoken_error(error: Mapping[str, str]) -> tuple[str, str]:
+    """Return a word and a sentence for the error of a plan that is only shown: `refused` by a guard, or `error`."""
+    # That nothing was done is left out, because such a plan never does anything.
+    message = error["message"].replace("; nothing was done", "")
+    return "refused" if error["code"] in REFUSALS else "error", message
+
+
+def spoken_step(step: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what a step of a plan says instead of its changes: a word and a sentence. None if it has changes.
+
+    The word is that of an error, `skipped`, or empty if there is nothing to change.
+    """
+    if step.get("error"):
+        return spoken_error(step["error"])
+    if step.get("reason"):
+        return "skipped", step["reason"]
+    return None if step["changes"] else ("", step.get("absent") or "nothing to change")

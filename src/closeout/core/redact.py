@@ -60,6 +60,8 @@ _SHAPES = tuple(
         ),
         ("gh", r"\b(gh[a-z]_[A-Za-z0-9][A-Za-z0-9_.-]{15,})"),
         ("github_pat_", r"\b(github_pat_[A-Za-z0-9_]{16,})"),
+        ("closeout_", r"\b(closeout_[A-Za-z0-9_-]{40,}\.[A-Za-z0-9_-]{40,})"),
+        ("/login?code=", r"/login\?code=([A-Za-z0-9_.-]+)"),
         ("akia asia abia acca", r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})\b"),
         ("eyj", _JWT),
         ("sha256=", r"\bsha256=([0-9a-fA-F]{64})"),

@@ -23,6 +23,8 @@ MAX_DEATHS = 5
 """Times that the process may end while a run runs alone, without the run getting on, before what it is at counts as failed."""
 CRASHED = "crashed"
 """The kind of that failure."""
+SURVIVED = "closeout's process ended while this run was under way; it continues from what it had recorded"
+"""The log line of a run that goes on after that."""
 NOTHING_THERE = "nothing was there"
 """How the summary begins of a run that found nothing in any of its destructive steps."""
 ALREADY_GONE = "already gone, an earlier attempt deleted it"

@@ -2,8 +2,8 @@
 
 Its event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
 `{"patrol": {"everything": true}}` one of everything. `{"recheck": {…}}` looks again after a teardown (`rechecks`), and `{"clean": {"target": …, "by": …}}`
-starts the run that deletes an orphan. Lambda starts an execution again that was killed; a round may be
-repeated, and its lease lets one patrol work at a time.
+starts the run that deletes an orphan. `{"recover": {"guid": …}}` stores a delivery that a round left alone, and starts nothing.
+Lambda starts an execution again that was killed; a round may be repeated, and its lease lets one patrol work at a time.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def carry_out(made: StackPatrols, execution: str) -> Callable[[Any, Any], Any]:
                 return patrol(asked, context, made, execution)
             case {"clean": {"target": str(target), "by": str(by)}} if len(event) == 1:
                 return {"outcome": context.step(lambda _step: made.clean(target, by), "clean", ONCE)}
+            case {"recover": {"guid": str(guid)}} if len(event) == 1:
+                found: dict[str, str] = context.step(lambda _step: made.recover(guid), "recover", ONCE)
+                return found
             case {"recheck": dict(asked)} if len(event) == 1:
                 return recheck(asked, context, made.looks)
         raise UsageError(f"patrol's event says nothing that can be done; its keys are {sorted(event)}")

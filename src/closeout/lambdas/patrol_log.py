@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from closeout.core.terminal import escaped_json
-from closeout.patrol.report import Report
+from closeout.patrol.report import Report, first
 from closeout.wiring.stack_patrols import Made
 
 SECONDS = ("DrillAge",)
@@ -49,9 +49,7 @@ def shortened(report: Report) -> dict[str, Any]:
     """Return a report for people and scripts, with the first errors and notes."""
     told = report.with_notes()
     for key in ("errors", "notes"):
-        more = len(told[key]) - MOST_TOLD
-        if more > 0:
-            told[key] = [*told[key][:MOST_TOLD], f"and {more} more, which the log of the function names"]
+        told[key] = first(told[key], MOST_TOLD, "the log of the function names")
     return told
 
 

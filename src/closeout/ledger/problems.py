@@ -6,7 +6,6 @@ must be able to end whatever its payload and its operations are.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery
 from closeout.core.runs import clip
 from closeout.ledger.steps import public, rehearsed, reopened, step_views
-from closeout.ports import Ending, Execution, Operation, StepView
+from closeout.ports import Ending, Execution, Operation
 from closeout.run import visibility
 
 LONGEST = 400
@@ -88,7 +87,7 @@ def _opened(
         text=clip(ending.summary, LONGEST),
         public=clip(public(operations) or visibility.WITHHELD, LONGEST),
         since=at,
-        code=_code(failed, operations),
+        code=(failed.code if failed else None) or "",
         step=failed.id if failed else "",
         left=tuple(str(row.get("resource", "")) for row in left)[:MOST_LEFT],
         public_left=tuple(visibility.named(str(row.get("resource", ""))) for row in shown)[:MOST_LEFT],
@@ -99,24 +98,6 @@ def _opened(
         execution=execution.id,
         basis=steps_digest(execution.definition),
     )
-
-
-def _code(step: StepView | None, operations: Sequence[Operation]) -> str:
-    """Return the stable code of the error that a step ended in; `left` if something is left without an error."""
-    if step is None:
-        return ""
-    for operation in reversed(operations):
-        if operation.state == "error" and operation.name.startswith(f"{step.id}/"):
-            return _kind(operation.result or "")
-    return "left" if step.left else ""
-
-
-def _kind(text: str) -> str:
-    """Return the kind of a recorded error; empty if its text is damaged."""
-    try:
-        return clip(str(json.loads(text)["kind"]))
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 def _shows_plan(uses: str) -> bool:

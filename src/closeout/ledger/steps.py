@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core.errors import Reopened
 from closeout.core.runs import MAX_DEATHS
+from closeout.ledger.outcomes import error_code, outcomes
 from closeout.ports import Operation, StepView
 
 
@@ -25,11 +26,14 @@ def step_views(
         step, slash, _ = operation.name.partition("/")
         if slash:
             by_step.setdefault(step, []).append(operation)
-    declared = _declared(definition) or tuple((step, step, "") for step in by_step)
-    return tuple(
-        _step_view(id_, name, uses, by_step.get(id_, []), verdict=verdict, full=full)
-        for id_, name, uses in declared
-    )
+    declared = _declared(definition).steps or tuple(_Declared(step, step, "", None) for step in by_step)
+    return tuple(_step_view(step, by_step.get(step.id, []), verdict=verdict, full=full) for step in declared)
+
+
+def time_limits(definition: str) -> tuple[float | None, float | None]:
+    """Return the seconds that a run may take, and that it may wait for its key; None for what cannot be read."""
+    declared = _declared(definition)
+    return declared.timeout, declared.queue_timeout
 
 
 def waits_for(operations: Sequence[Operation]) -> str | None:
@@ -114,40 +118,64 @@ def _final(operations: Sequence[Operation]) -> Operation | None:
     return next((one for one in reversed(operations) if one.name in {"final", "final-again"}), None)
 
 
+class _Declared(NamedTuple):
+    """A step as its definition has it."""
+
+    id: str
+    name: str
+    uses: str
+    timeout: float | None
+
+
+class _Definition(NamedTuple):
+    """What views need of a definition; one that is unreadable declares nothing."""
+
+    steps: tuple[_Declared, ...] = ()
+    timeout: float | None = None
+    queue_timeout: float | None = None
+
+
 @lru_cache(maxsize=64)
-def _declared(definition: str) -> tuple[tuple[str, str, str], ...]:
-    """Return (id, name, uses) of each declared step; unreadable definitions declare none."""
+def _declared(definition: str) -> _Definition:
     try:
-        steps = json.loads(definition)["steps"]
-        return tuple((step["id"], step.get("name") or step["id"], step.get("uses", "")) for step in steps)
+        value = json.loads(definition)
+        steps = tuple(
+            _Declared(step["id"], step.get("name") or step["id"], step.get("uses", ""), step.get("timeout"))
+            for step in value["steps"]
+        )
+        return _Definition(steps, value.get("timeout"), value.get("queue_timeout"))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return ()
+        return _Definition()
 
 
 def _step_view(
-    id_: str, name: str, uses: str, operations: Sequence[Operation], *, verdict: str | None, full: bool
+    step: _Declared, operations: Sequence[Operation], *, verdict: str | None, full: bool
 ) -> StepView:
     named = {operation.name.partition("/")[2]: operation for operation in operations}
     end = _result(named["end"]) if "end" in named else {}
-    plan = _result(named["plan"]).get("changes") if full and "plan" in named else None
+    plan = _result(named["plan"]) if full and "plan" in named else {}
     calls = [operation.tries for operation in operations if operation.kind == "record"]
     last = operations[-1] if operations else None
     reason = end.get("reason")
     if last is not None and _waits(last) and verdict is None:
         reason = waits_for([last])
+    state = _state(operations, end, verdict)
     return StepView(
-        id_,
-        name,
-        uses,
-        _state(operations, end, verdict),
+        step.id,
+        step.name,
+        step.uses,
+        state,
         max(calls, default=0) or int(bool(operations)),
         end.get("summary"),
         reason,
         tuple(end.get("left") or ()),
-        tuple(plan) if plan is not None else None,
+        tuple(plan["changes"]) if "changes" in plan else None,
         operations[0].started_at if operations else None,
         named["end"].ended_at if "end" in named else None,
         end.get("public"),
+        code=(end.get("code") or error_code(operations)) if state == "failure" else None,
+        timeout=step.timeout,
+        outcomes=outcomes(plan, named, end, state),
     )
 
 

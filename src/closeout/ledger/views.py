@@ -18,6 +18,7 @@ from closeout.ledger.steps import (
     sleep_of,
     step_views,
     suspected,
+    time_limits,
     waits_for,
 )
 from closeout.ports import DeliveryId, Operation, RunView
@@ -66,6 +67,7 @@ def run_view(
         reason = f"{run.cancel} asked to cancel it"
     sleeps_in, until = sleep_of(operations) if waiting and not run.cancel else (None, None)
     steps = step_views(run.definition, operations, verdict=run.verdict, full=full)
+    timeout, queue_timeout = time_limits(run.definition)
     shown = run._asdict()
     for name in ("cancel", "alone", "deaths", "origin", "definition"):
         del shown[name]
@@ -80,6 +82,8 @@ def run_view(
         until=until,
         heard=heard_by(run.origin),
         reopened=run.verdict == "cancelled" and reopened(operations),
+        timeout=timeout,
+        queue_timeout=queue_timeout,
     )
 
 

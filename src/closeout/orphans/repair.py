@@ -7,7 +7,7 @@ number that the limit is compared with would be too low.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from closeout.core.errors import CloseoutError
 from closeout.orphans.audit import Report, Row, Target
@@ -26,6 +26,12 @@ class Repaired(NamedTuple):
     unknown: int
     notes: tuple[str, ...]
     errors: tuple[str, ...]
+    kept: tuple[Mapping[str, Any], ...] = ()
+    """The first `MOST_KEPT` orphans and unknown resources, as the pages show them until the next audit."""
+
+
+MOST_KEPT, MOST_TEXT = 200, 300
+"""Rows of a state, and characters of a reason: what is kept is one item of the table on AWS, of 400 KB at most."""
 
 
 def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun, start: Start) -> Repaired:
@@ -67,4 +73,18 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
                 continue
             started += starts
             notes.append(f"{target}: {told}")
-    return Repaired(len(report.of("orphan")), started, len(report.of("unknown")), tuple(notes), tuple(errors))
+    orphans, unknown = report.of("orphan"), report.of("unknown")
+    kept = tuple(_kept(row) for row in (*orphans[:MOST_KEPT], *unknown[:MOST_KEPT]))
+    return Repaired(len(orphans), started, len(unknown), tuple(notes), tuple(errors), kept)
+
+
+def _kept(row: Row) -> Mapping[str, Any]:
+    return {
+        "resource": row.resource,
+        "state": row.state,
+        "reason": row.reason[:MOST_TEXT],
+        "repository": row.repository,
+        "pull_request": row.pull_request,
+        "automation": row.automation,
+        "created": row.created,
+    }

@@ -6,7 +6,7 @@ hook, and bounded: a webhook of all events may have thousands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from closeout.core.units import DAY
@@ -75,13 +75,10 @@ def keep_ignored(store: PatrolStore, hook: Hook, new: Sequence[Ignored], now: in
     return len(ordered) - len(rows)
 
 
-def ignored(
-    marks: Iterable[Mapping[str, Json]], now: float, stored: Callable[[str, str], bool]
-) -> list[Ignored]:
-    """Return what can still be replayed, the newest first. `stored` says whether the ledger has (hook, GUID)."""
+def ignored(marks: Iterable[Mapping[str, Json]], now: float) -> list[Ignored]:
+    """Return what GitHub can still show, the newest first. The ledger may have some of it by now."""
     found = [each for mark in marks for each in _of(mark) if now - each.delivered_at < KEPT]
-    missing = [each for each in found if not stored(str(each.hook), each.guid)]
-    return sorted(missing, key=lambda each: (each.delivered_at, each.id), reverse=True)
+    return sorted(found, key=lambda each: (each.delivered_at, each.id), reverse=True)
 
 
 def _of(mark: Mapping[str, Json]) -> list[Ignored]:

@@ -5,7 +5,7 @@ The keys are part of the command line's interface.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -63,6 +63,12 @@ class Report:
     def with_notes(self) -> dict[str, Any]:
         """Return `to_json` with the notes for people."""
         return {**self.to_json(), "notes": list(self.notes)}
+
+
+def first(texts: Sequence[str], most: int, whereabouts: str) -> list[str]:
+    """Return the first texts and, if there are more than `most`, a sentence with how many and their whereabouts."""
+    more = len(texts) - most
+    return [*texts[:most], *([f"and {more} more, which {whereabouts}"] if more > 0 else [])]
 
 
 class PatrolFigures(NamedTuple):

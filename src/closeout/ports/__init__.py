@@ -4,6 +4,7 @@
 that one module alone needs stands beside that module.
 """
 
+from closeout.ports.access import Credential, Credentials
 from closeout.ports.clients import (
     AwsTarget,
     ClientFactory,
@@ -49,10 +50,20 @@ from closeout.ports.ledger import (
     ServerLedger,
     StepView,
 )
+from closeout.ports.lists import (
+    EVERY_DELIVERY,
+    EVERY_RUN,
+    DayTally,
+    DeliveryFilter,
+    ListPage,
+    RunFilter,
+)
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 from closeout.ports.problems import ProblemReader, ProblemStore
 
 __all__ = [
+    "EVERY_DELIVERY",
+    "EVERY_RUN",
     "AcceptedRun",
     "Attempts",
     "AwsTarget",
@@ -60,6 +71,10 @@ __all__ = [
     "ClientFactory",
     "Clients",
     "Clock",
+    "Credential",
+    "Credentials",
+    "DayTally",
+    "DeliveryFilter",
     "DeliveryId",
     "DeliveryView",
     "Doubt",
@@ -75,6 +90,7 @@ __all__ = [
     "Journal",
     "Json",
     "LedgerReader",
+    "ListPage",
     "Loaded",
     "LogLine",
     "LogWindow",
@@ -88,6 +104,7 @@ __all__ = [
     "PullRequest",
     "Request",
     "Requests",
+    "RunFilter",
     "RunFunction",
     "RunReader",
     "RunRecord",

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery, NewRun
-from closeout.ports.durable import Journal, Switch
+from closeout.ports.durable import Journal, Operation, Switch
+from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DayTally, DeliveryFilter, ListPage, RunFilter
 from closeout.ports.patrol import PatrolStore
 from closeout.ports.problems import ProblemStore
 
@@ -44,15 +46,21 @@ class StepView(NamedTuple):
     ended_at: float | None
     public: str | None = None
     """The part of its result that anybody may read."""
+    code: str | None = None
+    """The error's stable code (`core.errors`), or the name of its type, of a step that failed."""
+    timeout: float | None = None
+    """Seconds that it may take; None if it has no limit of its own."""
+    outcomes: tuple[str, ...] = ()
+    """What became of each of `changes`: one of `core.outcomes.OUTCOMES`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
         value = self._asdict()
         value["left"] = list(self.left)
         if self.changes is None:
-            del value["changes"]
+            del value["changes"], value["outcomes"]
         else:
-            value["changes"] = list(self.changes)
+            value["changes"], value["outcomes"] = list(self.changes), list(self.outcomes)
         return value
 
 
@@ -94,6 +102,9 @@ class RunView(NamedTuple):
     """The text of the closing that it acts upon, None for any other event."""
     reopened: bool = False
     """It was cancelled because GitHub showed its pull request as open, or its ref as there, again."""
+    timeout: float | None = None
+    queue_timeout: float | None = None
+    """Seconds that it may take, and that it may wait for its key before it begins; None if that cannot be read."""
 
     @property
     def about(self) -> str:
@@ -175,19 +186,11 @@ class RunReader(Protocol):
 class LedgerReader(RunReader, Protocol):
     """Reads what the commands show."""
 
-    def runs(
-        self,
-        limit: int | None = None,
-        *,
-        automation: str | None = None,
-        state: str | None = None,
-        verdict: str | None = None,
-        repository: str | None = None,
-    ) -> list[RunView]:
+    def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
 
-        Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless `verdict` is
-        `skipped`.
+        Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless the wanted
+        verdict is `skipped`. Raises `BadFilter` for a field by which this store cannot look.
         """
         ...
 
@@ -201,8 +204,13 @@ class LedgerReader(RunReader, Protocol):
         """Return a run's log lines with an id over `after`, in order."""
         ...
 
-    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
-        """Return deliveries, the newest first; all of them without `limit`."""
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
+        """Return deliveries, the newest first; all of them without `limit`.
+
+        Raises `BadFilter` for a field by which this store cannot look.
+        """
         ...
 
     def teardowns(self, repository: str, number: int) -> Sequence[str]:
@@ -213,8 +221,16 @@ class LedgerReader(RunReader, Protocol):
         ...
 
 
-class PageReader(RunReader, Protocol):
+class PageReader(LedgerReader, Protocol):
     """Reads what a server's pages and metrics show."""
+
+    def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
+        """Return a page of the list of runs that `LedgerReader.runs` returns. Raises `BadFilter` for a foreign cursor."""
+        ...
+
+    def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
+        """Return a page of the list of deliveries. Raises `BadFilter` for a foreign cursor."""
+        ...
 
     def log_window(
         self,
@@ -223,14 +239,36 @@ class PageReader(RunReader, Protocol):
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, however long the log is.
 
         With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines; the window ends with the line that reaches `characters`.
+        `limit` lines; the window ends with the line that reaches `characters`. With `search` only lines that contain
+        that text; upper and lower case of ASCII letters are the same.
         """
+        ...
+
+    def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
+        """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
+        ...
+
+    def days(self, since: float) -> Sequence[DayTally]:
+        """Return the days on which a run of a closing ended, the oldest first, from the day of `since` on."""
+        ...
+
+    def open_problems(self) -> Sequence[Problem]:
+        """Return what needs a person, the oldest first."""
+        ...
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, None if nobody did."""
+        ...
+
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
         ...
 
     def stats(self) -> Mapping[str, Any]:

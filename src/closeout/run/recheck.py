@@ -68,11 +68,11 @@ class Looks:
     """Looks at single teardowns of one ledger, and adds the attempts that delete what is there.
 
     `current` returns today's form of an automation, None if it is not rechecked. `start` has an attempt begin that may be
-    known already, and `new_attempt` is `ports.Attempts`'. `report` takes sentences for the operator. Unless it `assumes` roles,
-    steps that name one are not looked at.
+    known already, and `new_attempt` is `ports.Attempts`'. `report` takes sentences for the operator, and `gave_up` those about a
+    look that is not made again. Unless it `assumes` roles, steps that name one are not looked at.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reads, and whom it tells
         self,
         reader: Teardowns,
         new_attempt: NewAttempt,
@@ -81,6 +81,7 @@ class Looks:
         *,
         start: Callable[[str], None],
         report: Callable[[str], None],
+        gave_up: Callable[[str], None],
         assumes: bool = True,
     ) -> None:
         self._reader = reader
@@ -89,6 +90,7 @@ class Looks:
         self._deps = deps
         self._start = start
         self._report = report
+        self._gave_up = gave_up
         self._assumes = assumes
 
     def look(self, teardown: Teardown, tries: int) -> Outcome:
@@ -101,9 +103,9 @@ class Looks:
             # Not only transient ones: a token may be renewed, a role repaired.
             if tries + 1 < TRIES:
                 return "unknown"
-            self._report(f"the recheck of run {teardown.run_id} is given up: {error.message}")
+            self._gave_up(f"the recheck of run {teardown.run_id} is given up: {error.message}")
         except Exception as error:  # noqa: BLE001 - a defect that one run meets must not end the others' rechecks
-            self._report(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
+            self._gave_up(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
         return "nothing"
 
     def _look(self, teardown: Teardown) -> Outcome:

@@ -15,6 +15,7 @@ from closeout.actions.spec import Action
 from closeout.config import cel
 from closeout.config.findings import listed
 from closeout.core import reactions
+from closeout.core.advice import STILL_THERE
 from closeout.core.automation import Step
 from closeout.core.errors import (
     ActionFailed,
@@ -59,6 +60,8 @@ class Outcome:
     absent: Message | None = None
     """What was not there, if the plan is empty for that reason."""
     dry_run: bool = False
+    code: str | None = None
+    """Of the error that ended it: its stable code, or the name of its type."""
 
     @property
     def public_text(self) -> str:
@@ -77,6 +80,7 @@ class Outcome:
             "reason": self.reason,
             "left": self.left,
             "public": self.public_text,
+            **({"code": self.code} if self.code else {}),
         }
 
 
@@ -263,7 +267,7 @@ class StepRun:
             if left:
                 names = ", ".join(item["resource"] for item in left)
                 whole, public = (f"still there after {text}: {names}" for text in said)
-                return Outcome("failure", said.full, reason=whole, left=left, public=public)
+                return Outcome("failure", said.full, reason=whole, left=left, public=public, code=STILL_THERE)
         return Outcome("success", said.full, public=said.public)
 
     def _leftovers(self) -> Json:
@@ -279,7 +283,8 @@ class StepRun:
         refused = isinstance(error, GuardRefused)
         left = [] if refused or not self._step.destructive else self.look()
         public = visibility.of_failure(error, own_code=self._own_code)
-        return Outcome("failure", "failed", reason=error.message, left=left, public=public)
+        code = error.kind if isinstance(error, StepFailed) else error.code
+        return Outcome("failure", "failed", reason=error.message, left=left, public=public, code=code)
 
     def _doing(self, change: Change) -> str:
         """Return what a progress status says: the step's name in the file, else what it does; for own code without the resource."""

@@ -9,59 +9,41 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any
+from dataclasses import replace
+from typing import Any
 
 import closeout
 from closeout.core.errors import CloseoutError
 from closeout.intake.answers import FAILED
-from closeout.intake.receiver import Receiver
-from closeout.ports import PageReader
 from closeout.server import details
 from closeout.server.asgi import App, Receive, Scope, Send, respond
-from closeout.server.bodies import Limits
-from closeout.server.guard import Ask, GuardEndpoint
+from closeout.server.guard import GuardEndpoint
 from closeout.server.health import Readiness
-from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
-from closeout.server.spool import unnamed_file
-from closeout.server.webhook import Accept, Webhook
+from closeout.server.parts import ServerParts
+from closeout.server.webhook import Webhook
 
+PAGES = frozenset(
+    (
+        "",
+        "login",
+        "logout",
+        "runs",
+        "pull-requests",
+        "deliveries",
+        "automations",
+        "orphans",
+        "health",
+        "pause",
+        "resume",
+        "api",
+    )
+)
+"""What the paths of the pages begin with. Any other path is 404 without a page, and costs nothing."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
 FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, or send the token."}'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerParts:
-    """What the application needs.
-
-    `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and says
-    whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
-    `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
-    """
-
-    receiver: Receiver
-    accept: Accept
-    started: Callable[[Sequence[str]], None]
-    refresh: Callable[[], bool]
-    ready: Callable[[], None]
-    views: PageReader
-    link_key: bytes
-    metrics_token: str | None = None
-    guard: Ask | None = None
-    """Answers workflows that deploy previews."""
-    public_logs: bool = False
-    """Whether the log of a run on a public repository is shown."""
-    secrets: str = ""
-    """The references of the webhook secrets, for the log line of a signature that matches none."""
-    log: Log = field(default_factory=Log)
-    limits: Limits = field(default_factory=Limits)
-    spool_file: Callable[[], IO[bytes]] = unnamed_file
-    """Opens a file for a body over 1 MB that is not verified yet."""
-    clock: Callable[[], float] = time.time
 
 
 class Application:
@@ -84,8 +66,9 @@ class Application:
             clock=parts.clock,
             spool_file=parts.spool_file,
         )
-        self._pages: Any = None
         self._draining = asyncio.Event()
+        self._pages = Pages(parts, self._draining)
+        self._links = Pages(replace(parts, access=None), self._draining) if parts.pages_apart else self._pages
         self._routes: dict[str, App] = {
             "/healthz": self._health,
             "/readyz": self._ready,
@@ -102,9 +85,14 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer and log a request that is no delivery. An internal error text is never sent."""
         route = self._routes.get(scope["path"])
+        await self._answer(route or self._links, scope, receive, send, logged=route is None)
+
+    async def pages_alone(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer and log a request at the pages' own address."""
+        await self._answer(self._pages, scope, receive, send, logged=True)
+
+    async def _answer(self, app: App, scope: Scope, receive: Receive, send: Send, *, logged: bool) -> None:
         began = time.perf_counter()
-        if route is None and scope["path"].startswith(details.PATH):
-            route = self._page
         sent: list[int] = []
 
         async def counting(message: Any) -> None:
@@ -113,12 +101,12 @@ class Application:
             await send(message)
 
         try:
-            await (route or _nothing)(scope, receive, counting)
+            await app(scope, receive, counting)
         except Exception as error:  # noqa: BLE001 - the edge: it is logged and not sent
             self._parts.log.unforeseen("a request failed", error)
             if not sent:
                 await respond(counting, FAILED.status, FAILED.body)
-        if route is None or route == self._page:
+        if logged:
             query = details.redacted(scope["query_string"].decode("latin-1"))
             # Rate-limited by status, so that a flood of 404s hides no other line; a path may be 64 KB long.
             status = sent[0] if sent else 0
@@ -128,16 +116,6 @@ class Application:
                 path=(scope["path"] + (f"?{query}" if query else ""))[:LOGGED_PATH],
                 ms=round((time.perf_counter() - began) * 1000, 1),
             )
-
-    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._pages is None:
-            from closeout.server.pages import Pages  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
-
-            parts = self._parts
-            self._pages = Pages(
-                parts.views, parts.link_key, parts.clock, self._draining, public_logs=parts.public_logs
-            )
-        await self._pages(scope, receive, send)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
@@ -168,9 +146,47 @@ class Application:
         await respond(send, 200, body, headers)
 
 
+class Pages:
+    """The pages, put together at the first request for one, and 404 for any other path."""
+
+    def __init__(self, parts: ServerParts, draining: asyncio.Event) -> None:
+        self._parts = parts
+        self._draining = draining
+        self._base = parts.access.base_path if parts.access else ""
+        self._site: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = without_base(scope["path"], self._base)
+        if not is_page(path, signed_in=self._parts.access is not None):
+            await _nothing(scope, receive, send)
+            return
+        if self._site is None:
+            from closeout.server.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
+
+            self._site = compose(self._parts, self._draining)
+        await self._site({**scope, "path": path}, receive, send)
+
+
 def create_app(parts: ServerParts) -> Application:
     """Return the application."""
     return Application(parts)
+
+
+def is_page(path: str, *, signed_in: bool) -> bool:
+    """Whether a path belongs to the pages. `signed_in`: whether there are pages for somebody with a session."""
+    first = path[1:].partition("/")[0]
+    return path.startswith(details.PATH) or (signed_in and first in PAGES)
+
+
+def without_base(path: str, base: str) -> str:
+    """Return a path as it is below the base path of the public URL.
+
+    Most proxies take the base path off. Whoever comes past the proxy, through a tunnel, follows the same links with it.
+    """
+    if base[1:].partition("/")[0] in PAGES or not f"{path}/".startswith(f"{base}/"):
+        return path
+    return path[len(base) :] or "/"
 
 
 def may_read_metrics(scope: Scope, token: str | None) -> bool:

@@ -21,8 +21,10 @@ LIFETIME = 30 * 24 * 3600
 KEY_BYTES = 32
 KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 """Where the ledger keeps what a link is made of, so that the command line makes the same ones."""
+PAGES_SETTING = "pages-base"
+"""Where the ledger keeps what a link to sign in begins with, which differs if the pages have an address of their own."""
 PATH = "/runs/"
-_SIGNATURE = re.compile(r"(signature=)[^&\s]*")
+_SECRET = re.compile(r"((?:signature|code)=)[^&\s]*")
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
@@ -35,6 +37,10 @@ class Link(NamedTuple):
     expired: bool
     query: str
     """The link's query, for further requests about the same run."""
+    whole: bool = False
+    """Whether its holder is signed in, and so may see all of the run."""
+    expires: int = 0
+    """Seconds since the epoch; 0 for somebody who is signed in."""
 
 
 def link(base_url: str, key: bytes, execution: str, now: float) -> str:
@@ -43,9 +49,16 @@ def link(base_url: str, key: bytes, execution: str, now: float) -> str:
     Raises UsageError if `execution` is not an execution's name.
     """
     run_id, attempt = ids.parse_execution(execution)
-    expires = int(now) + LIFETIME
-    query = f"attempt={attempt}&expires={expires}&signature={_sign(key, run_id, attempt, expires)}"
+    query = _query(key, run_id, attempt, int(now) + LIFETIME)
     return f"{base_url.rstrip('/')}{PATH}{run_id}?{query}"
+
+
+def query_of(key: bytes, given: Link, attempt: int) -> str:
+    """Return the query that opens another attempt of the run that a link opens, for as long as the link does.
+
+    Attempts at a run are one run: their statuses and links are on the same commit.
+    """
+    return f"attempt={attempt}" if given.whole else _query(key, given.run_id, attempt, given.expires)
 
 
 def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
@@ -69,7 +82,7 @@ def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
     if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
         return None
     own = f"attempt={attempt}&expires={expires}&signature={expected}"
-    return Link(run_id, int(attempt), now >= int(expires), own)
+    return Link(run_id, int(attempt), now >= int(expires), own, expires=int(expires))
 
 
 def line_id(text: str) -> int | None:
@@ -78,8 +91,12 @@ def line_id(text: str) -> int | None:
 
 
 def redacted(query: str) -> str:
-    """Return a query for the log without its signature, which opens the page."""
-    return _SIGNATURE.sub(r"\1[redacted]", query)
+    """Return a query for the log without what opens a page: a link's signature, or the code of a sign-in."""
+    return _SECRET.sub(r"\1[redacted]", query)
+
+
+def _query(key: bytes, run_id: str, attempt: int, expires: int) -> str:
+    return f"attempt={attempt}&expires={expires}&signature={_sign(key, run_id, attempt, expires)}"
 
 
 def _sign(key: bytes, run_id: str, attempt: int, expires: int) -> str:

@@ -1,7 +1,8 @@
 """A request to any path but the webhook's, handled by an ASGI application.
 
-The body of such a request is never read, and the task is cancelled when the sender disconnects. `receive` therefore
-returns one empty body and then blocks; the parts of an answer are written as the application sends them.
+A POST's body of up to `FORM_BYTES` is read before the application starts: a form of the pages. Any other body is never read.
+The task is cancelled when the sender disconnects, so `receive` returns one body and then blocks; the parts of an answer are
+written as the application sends them.
 """
 
 from __future__ import annotations
@@ -12,23 +13,32 @@ from typing import TYPE_CHECKING, Any
 
 from closeout.server.asgi import App, Message, Scope
 from closeout.server.head import Head
+from closeout.server.upload import CONTINUE
 
 if TYPE_CHECKING:
     from closeout.server.protocol import Connection
+
+
+FORM_BYTES = 64 * 1024
+"""The largest form that is read."""
 
 
 class Exchange:
     """A request and its answer on a connection."""
 
     __slots__ = (
-        "_asked", "_chunked", "_connection", "_done", "_drained", "_empty", "_keep", "_start", "_task", "head", "unread",
+        "_app", "_asked", "_body", "_chunked", "_connection", "_done", "_drained", "_empty", "_keep", "_start", "_task", "head", "unread",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, head: Head) -> None:
+    is_verified = False
+
+    def __init__(self, connection: Connection, app: App, head: Head) -> None:
         self._connection = connection
+        self._app = app
         self.head = head
         self.unread = head.has_body
-        """Whether a body may follow; it is not read."""
+        """Whether a part of the body has not been read."""
+        self._body = b""
         self._start: Message | None = None
         self._empty = head.method == b"HEAD"
         self._asked = self._keep = self._chunked = self._done = False
@@ -38,11 +48,41 @@ class Exchange:
     @property
     def held(self) -> int:
         """Bytes in memory of an unverified request."""
-        return self.head.size
+        return self.head.size + len(self._body)
 
-    def start(self, app: App) -> None:
-        """Start the application in a task."""
-        self._task = asyncio.get_running_loop().create_task(self._run(app))
+    @property
+    def reading(self) -> bool:
+        """Whether more of the body is to be read."""
+        return self.unread and self._takes_body
+
+    @property
+    def _takes_body(self) -> bool:
+        return self.head.method == b"POST" and 0 < self.head.length <= FORM_BYTES
+
+    def begin(self, came: bytes) -> bytes:
+        """Take the data that arrived with the head; return what is not a part of this request."""
+        if not self._takes_body:
+            self._start_app()
+            return came
+        if self.head.expects_continue and not came:
+            self._connection.write(CONTINUE)
+        return self.receive(came)
+
+    def receive(self, data: bytes) -> bytes:
+        """Take a piece of the body; return what follows the body."""
+        missing = self.head.length - len(self._body)
+        self._body += data[:missing]
+        self.unread = len(data) < missing
+        if not self.unread:
+            self._start_app()
+        return data[missing:]
+
+    def expire(self) -> None:
+        """Reject a body that did not arrive in time."""
+        self._connection.refuse(408, "read-timeout", "The form did not arrive in time.")
+
+    def _start_app(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     def abandon(self) -> None:
         """Stop: the sender has disconnected."""
@@ -59,10 +99,10 @@ class Exchange:
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
-    async def _run(self, app: App) -> None:
+    async def _run(self) -> None:
         """Run the application; close the connection if it does not finish its answer."""
         try:
-            await app(self._scope(), self._receive, self._send)
+            await self._app(self._scope(), self._receive, self._send)
         finally:
             if not self._done:
                 self._done = True
@@ -90,7 +130,7 @@ class Exchange:
     async def _receive(self) -> Message:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": self._body, "more_body": False}
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
     async def _send(self, message: Message) -> None:

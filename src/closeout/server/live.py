@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from closeout.core.errors import CloseoutError
-from closeout.server import details, presentation
-from closeout.server.rendering import Renderer, Shown
+from closeout.server import details, log_folds, run_page, step_rows
+from closeout.server.access import Visitor
+from closeout.server.rendering import Renderer, favicon
+from closeout.server.run_page import Shown
 
 MAX_STREAMS = 64
 EVERY = 1.0
@@ -40,7 +42,9 @@ class LiveRuns:
         self._draining = draining
         self._open = 0
 
-    async def response(self, request: Request, link: details.Link) -> Response | None:
+    async def response(
+        self, request: Request, link: details.Link, visitor: Visitor | None = None
+    ) -> Response | None:
         """Return a stream that starts after the last log line of the page; None if there is no such run."""
         if self._open >= MAX_STREAMS or self._draining.is_set():
             return Response(status_code=503, headers={"Retry-After": "30", "Cache-Control": "no-store"})
@@ -52,10 +56,12 @@ class LiveRuns:
             return None
         headers = self._renderer.headers | {"X-Accel-Buffering": "no"}
         return StreamingResponse(
-            self._events(link, first, last), media_type="text/event-stream", headers=headers
+            self._events(link, visitor, first, last), media_type="text/event-stream", headers=headers
         )
 
-    async def _events(self, link: details.Link, shown: Shown, last: int) -> AsyncIterator[str]:
+    async def _events(
+        self, link: details.Link, visitor: Visitor | None, shown: Shown, last: int
+    ) -> AsyncIterator[str]:
         self._open += 1
         ends = self._clock() + LONGEST
         progress: dict[str, str] = {}
@@ -68,7 +74,7 @@ class LiveRuns:
                 text, last = ("", last) if skip else self._log(shown, last)
                 if text:
                     yield text
-                standing = self._standing(shown, progress)
+                standing = self._standing(shown, visitor, progress)
                 if standing != before:
                     before = standing
                     yield _event("standing", standing)
@@ -81,7 +87,8 @@ class LiveRuns:
                     loaded = await asyncio.to_thread(self._load, link, last)
                 except CloseoutError:
                     continue
-                shown = loaded or shown
+                # Other attempts and past crashes were read with the page: neither changes while the run goes on.
+                shown = loaded._replace(attempts=shown.attempts, survived=shown.survived) if loaded else shown
                 skip, behind = False, loaded is not None and loaded.left_out > 0
         finally:
             self._open -= 1
@@ -93,17 +100,20 @@ class LiveRuns:
         last = lines[-1].id
         if not shown.log:
             return "", last
-        html = self._renderer.fragment("_lines.html", lines=lines)
+        html = self._renderer.fragment("_log.html", folds=log_folds.folds(shown.run, lines))
         return f"id: {last}\n" + _event("log", json.dumps({"html": html})), last
 
-    def _standing(self, shown: Shown, progress: dict[str, str]) -> str:
-        progress.update(presentation.progress_of(shown.lines) if shown.log else {})
-        values = self._renderer.standing(shown, self._clock(), progress)
+    def _standing(self, shown: Shown, visitor: Visitor | None, progress: dict[str, str]) -> str:
+        progress.update(step_rows.progress_of(shown.lines) if shown.log else {})
+        values = run_page.standing(self._renderer, shown, visitor, self._clock(), progress)
         return json.dumps(
             {
+                "icon": favicon(values["banner"].tone),
                 "title": f"{values['banner'].word}: {shown.run.automation}",
                 "banner": self._renderer.fragment("_banner.html", **values),
+                "trouble": self._renderer.fragment("_troubles.html", **values),
                 "steps": self._renderer.fragment("_steps.html", **values),
+                "history": self._renderer.fragment("_history.html", **values),
             }
         )
 

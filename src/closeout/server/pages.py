@@ -1,32 +1,33 @@
-"""The pages that a Details link opens: one run, live while it goes on. Nothing can be listed.
+"""The page of one run, live while it goes on: for whoever has its Details link, and for whoever is signed in.
 
-Starlette and Jinja2 are imported with the first page. Whoever has no right link gets the same answer whether or not the
-run exists.
+Whoever has no right link gets the same answer whether or not the run exists.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
-from closeout.ports import LogWindow, PageReader
-from closeout.server import details, presentation
-from closeout.server.asgi import Receive, Scope, Send
+from closeout.core.runs import SURVIVED
+from closeout.ports import LogWindow, Operation, PageReader
+from closeout.server import details, log_folds, presentation, run_page
 from closeout.server.live import LiveRuns
-from closeout.server.rendering import Renderer, Shown
+from closeout.server.rendering import Renderer
+from closeout.server.run_page import Attempt, Shown
+from closeout.server.site import LINK, Asked, Route
+
+MOST_ATTEMPTS = 10
+"""Attempts that a page links to."""
 
 
-class Pages:
-    """An ASGI application for `/runs/…`. `views` reads the ledger and is called in threads."""
+class RunPages:
+    """The routes of `/runs/ID`. `views` reads the ledger and is called in threads."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Pages:
         key: bytes,
         clock: Callable[[], float],
         draining: asyncio.Event,
+        renderer: Renderer,
         *,
         public_logs: bool = False,
     ) -> None:
@@ -41,53 +43,57 @@ class Pages:
         self._key = key
         self._clock = clock
         self._public_logs = public_logs
-        self._renderer = Renderer()
-        self._live = LiveRuns(self._load, self._renderer, clock, draining)
-        routes = [
-            Route("/runs/{run_id}", self._page, methods=["GET"]),
-            Route("/runs/{run_id}/live", self._stream, methods=["GET"]),
-        ]
-        missing = {404: self._missing, 405: self._missing}
-        self._app = Starlette(routes=routes, exception_handlers=missing)
-        self._app.router.redirect_slashes = False
+        self._renderer = renderer
+        self._live = LiveRuns(self._load, renderer, clock, draining)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request below `/runs/`."""
-        await self._app(scope, receive, send)
-
-    async def _page(self, request: Request) -> Response:
-        link = self._link(request)
-        if link is None:
-            return self._missing()
-        before = details.line_id(request.query_params.get("before", ""))
-        shown = await asyncio.to_thread(self._load, link, None, before)
-        if shown is None:
-            return self._missing()
-        if link.expired:
-            return self._renderer.expired(shown)
-        return self._renderer.page(shown, link, self._clock(), newest=before is None)
-
-    async def _stream(self, request: Request) -> Response:
-        link = self._link(request)
-        if link is None or link.expired:
-            return self._missing()
-        return await self._live.response(request, link) or self._missing()
-
-    def _link(self, request: Request) -> details.Link | None:
-        run_id = request.path_params["run_id"]
-        return details.check(self._key, run_id, request.url.query, self._clock())
-
-    def _missing(self, *_: Any) -> Response:
-        return self._renderer.notice(
-            404,
-            "There is nothing here",
-            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What this group answers."""
+        return (
+            Route("GET", "/runs/{run_id}", LINK, self._page),
+            Route("GET", "/runs/{run_id}/live", LINK, self._stream),
         )
 
-    def _load(self, link: details.Link, after: int | None = None, before: int | None = None) -> Shown | None:
+    async def _page(self, asked: Asked) -> Response:
+        link = await asyncio.to_thread(self._link, asked)
+        if link is None:
+            return self._renderer.missing()
+        asks = asked.request.query_params
+        before = details.line_id(asks.get("before", ""))
+        search = presentation.clean(asks.get("search", "")).strip()[: log_folds.LONGEST_SEARCH]
+        shown = await asyncio.to_thread(self._load, link, None, before, search)
+        if shown is None:
+            return self._renderer.missing()
+        if link.expired:
+            return run_page.expired(self._renderer, shown)
+        view = run_page.View(link, asked.visitor, search, newest=before is None)
+        return run_page.page(self._renderer, shown, view, self._clock())
+
+    async def _stream(self, asked: Asked) -> Response:
+        link = await asyncio.to_thread(self._link, asked)
+        if link is None or link.expired:
+            return self._renderer.missing()
+        return await self._live.response(asked.request, link, asked.visitor) or self._renderer.missing()
+
+    def _link(self, asked: Asked) -> details.Link | None:
+        """Return what the visitor may see of the run: what the Details link opens, or all of it for who is signed in."""
+        run_id = asked.request.path_params["run_id"]
+        if asked.visitor is None:
+            query = asked.request.scope["query_string"].decode("latin-1")
+            return details.check(self._key, run_id, query, self._clock())
+        given = details.line_id(asked.request.query_params.get("attempt", ""))
+        run = self._views.run(run_id, given)
+        if run is None:
+            return None
+        return details.Link(run.id, run.attempt, expired=False, query=f"attempt={run.attempt}", whole=True)
+
+    def _load(
+        self, link: details.Link, after: int | None = None, before: int | None = None, search: str = ""
+    ) -> Shown | None:
         """Read what is shown, None if there is no such run. Called in threads.
 
-        Of the log the first lines after line `after`, or else the last ones before line `before`.
+        Of the log the first lines after line `after`, or else the last ones before line `before`; with `search` only lines
+        that contain it.
         """
         run = self._views.run(link.run_id, link.attempt)
         if run is None:
@@ -96,19 +102,42 @@ class Pages:
             about = presentation.subject(core_payload.decode(self._views.body(run.delivery)))
         except CloseoutError:
             about = presentation.subject({})
-        whole = about.private or self._public_logs
+        whole = link.whole or about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
         window = LogWindow((), 0)
+        operations: Sequence[Operation] = ()
         if whole:
-            window = self._views.log_window(
-                link.run_id,
-                link.attempt,
-                after=after,
-                before=before,
-                limit=presentation.LOG_LINES,
-                characters=presentation.LOG_CHARACTERS,
-            )
-        return Shown(shown, about, self._views.delivery(run.delivery), *window, log=whole)
+            window = self._window(link, after=after, before=before, search=search)
+            operations = self._views.operations(link.run_id, link.attempt)
+        found = Shown(
+            shown, about, self._views.delivery(run.delivery), *window, log=whole, operations=operations
+        )
+        if after is not None or link.expired:
+            return found
+        survived = self._window(link, search=SURVIVED).lines if whole else ()
+        return found._replace(attempts=self._attempts(link), survived=survived)
+
+    def _window(self, link: details.Link, **where: Any) -> LogWindow:
+        return self._views.log_window(
+            link.run_id,
+            link.attempt,
+            limit=presentation.LOG_LINES,
+            characters=presentation.LOG_CHARACTERS,
+            **where,
+        )
+
+    def _attempts(self, link: details.Link) -> Sequence[Attempt]:
+        """Return the newest attempts of the run, the oldest of them first."""
+        latest = self._views.run(link.run_id)
+        newest = latest.attempt if latest is not None else 1
+        found: list[Attempt] = []
+        for number in range(max(1, newest - MOST_ATTEMPTS + 1), newest + 1):
+            run = self._views.run(link.run_id, number)
+            if run is not None:
+                tone = run.verdict or run.state
+                query = details.query_of(self._key, link, number)
+                found.append(Attempt(number, tone, presentation.WORDS.get(tone, tone), query))
+        return found
 
 
 def _shows_plan(uses: str) -> bool:

@@ -7,14 +7,14 @@ codes go, and the templates escape the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from closeout.core import commit, terminal
-from closeout.core.units import spoken_duration, spoken_size
-from closeout.ports import LogLine, RunView, StepView
+from closeout.core.units import spoken_duration
+from closeout.ports import RunView, StepView
 from closeout.run import visibility
 
 WORDS: Mapping[str, str] = {
@@ -32,8 +32,6 @@ WORDS: Mapping[str, str] = {
 LOG_LINES = 2000
 LOG_CHARACTERS = 500_000
 """Of a log a page shows this much at a time: a ledger may hold more than fits into memory."""
-OPEN_CHANGES = 8
-"""A plan of up to this many changes is shown unfolded."""
 
 
 def clean(text: object) -> str:
@@ -104,48 +102,32 @@ def for_anybody(run: RunView, shows_plan: Callable[[str], bool]) -> RunView:
     said = run.summary if run.verdict == "skipped" else run.public
     steps = tuple(_step_for_anybody(step, shows_plan(step.uses)) for step in run.steps)
     reason = run.reason if run.sleeps_in else None
-    return run._replace(summary=said, reason=reason, requested_by=None, steps=steps)
+    return run._replace(
+        summary=said, reason=reason, requested_by=None, steps=steps, timeout=None, queue_timeout=None
+    )
 
 
 def _step_for_anybody(step: StepView, shows_plan: bool) -> StepView:
-    said = step._replace(summary=step.public, reason=None)
+    said = step._replace(summary=step.public, reason=None, code=None, timeout=None)
     if not shows_plan:
-        return said._replace(changes=None, left=())
+        return said._replace(changes=None, outcomes=(), left=())
     changes = None if step.changes is None else tuple(map(_row_for_anybody, step.changes))
     return said._replace(changes=changes, left=tuple(map(_row_for_anybody, step.left)))
 
 
 def _row_for_anybody(row: Mapping[str, Any]) -> dict[str, Any]:
     resource, reason = str(row.get("resource", "")), str(row.get("reason", ""))
-    return {**row, "resource": visibility.named(resource), "reason": visibility.masked(reason)}
+    shown = {key: row[key] for key in ("verb", "part_of", "objects", "bytes") if key in row}
+    return {**shown, "resource": visibility.named(resource), "reason": visibility.masked(reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRow:
-    """One line of a plan."""
+class Limit:
+    """How much of the time that something may take is over."""
 
-    verb: str
-    resource: str
-    reason: str
-    amount: str
-    part: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRow:
-    """One step on the timeline."""
-
-    id: str
-    name: str
-    uses: str
-    state: str
-    word: str
-    took: str
-    tries: int
+    spent: float
+    most: float
     says: str
-    changes: tuple[ChangeRow, ...] | None
-    unfolded: bool
-    left: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,16 +139,59 @@ class Banner:
     says: str
     took: str
     finished: bool
+    limit: Limit | None
 
 
-def banner(run: RunView, now: float) -> Banner:
-    """Return the banner of a run."""
+def banner(run: RunView, now: float, *, errors_below: bool = False) -> Banner:
+    """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first."""
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
-    says = (run.summary if finished else _sleeps(run, now) or run.reason) or _standing(run)
+    result = _result(run) if errors_below else run.summary
+    says = (result if finished else _sleeps(run, now) or run.reason) or _standing(run)
     end = run.finished_at if finished else now
     took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
-    return Banner(tone=tone, word=WORDS.get(tone, tone), says=clean(says), took=took, finished=finished)
+    return Banner(
+        tone=tone,
+        word=WORDS.get(tone, tone),
+        says=clean(says),
+        took=took,
+        finished=finished,
+        limit=None if finished else _run_limit(run, now),
+    )
+
+
+def limit(since: float | None, most: float | None, now: float, doing: str) -> Limit | None:
+    """Return how much of `most` seconds is over; None for what has no limit or has not begun."""
+    if since is None or most is None or most <= 0:
+        return None
+    spent = max(0.0, now - since)
+    says = f"{doing} {spoken_duration(spent)} of at most {spoken_duration(most)}"
+    return Limit(spent=round(min(spent, most), 1), most=most, says=says)
+
+
+def _run_limit(run: RunView, now: float) -> Limit | None:
+    if run.state == "queued":
+        return limit(run.accepted_at, run.queue_timeout, now, "Has waited")
+    return limit(run.started_at, run.timeout, now, "Has run for")
+
+
+def failure_text(step: StepView) -> str:
+    """Return the error of a step that failed, as its reader may see it."""
+    return step.reason or step.summary or "failed"
+
+
+def _result(run: RunView) -> str | None:
+    """Return a finished run's summary without the error of its first failed step."""
+    summary = run.summary
+    failed = next((step for step in run.steps if step.state == "failure"), None)
+    if summary is None or failed is None or run.verdict != "failure":
+        return summary
+    head, found, tail = summary.partition(failure_text(failed))
+    if not found:
+        return summary
+    for title in (failed.name, failed.id):
+        head = head.removesuffix(f"{title}: ")
+    return (head.rstrip("; ") + tail).strip() or None
 
 
 def _sleeps(run: RunView, now: float) -> str | None:
@@ -184,49 +209,6 @@ def _standing(run: RunView) -> str:
         if step.state in ("running", "waiting"):
             return f"{step.name} is running."
     return "" if run.state == "finished" else "It is running."
-
-
-def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
-    """Return the timeline. `progress` is the last log line of each step, said while the step goes on."""
-    return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
-
-
-def _step(step: StepView, now: float, progress: str) -> StepRow:
-    under_way = step.state in ("running", "waiting")
-    end = now if under_way else step.ended_at
-    took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
-    says = step.reason or step.summary or (progress if under_way else "")
-    rows = None if step.changes is None else tuple(map(_change, step.changes))
-    return StepRow(
-        id=clean(step.id),
-        name=clean(step.name),
-        uses=clean(step.uses),
-        state=step.state,
-        word=WORDS.get(step.state, step.state),
-        took=took if step.state != "skipped" else "",
-        tries=step.attempts,
-        says=clean(says),
-        changes=rows,
-        unfolded=rows is not None and len(rows) <= OPEN_CHANGES,
-        left=tuple((clean(item.get("resource", "")), clean(item.get("reason", ""))) for item in step.left),
-    )
-
-
-def _change(change: Mapping[str, Any]) -> ChangeRow:
-    objects, held = int(change.get("objects") or 0), int(change.get("bytes") or 0)
-    amount = f"{objects:,} object{'' if objects == 1 else 's'}, {spoken_size(held)}" if objects else ""
-    return ChangeRow(
-        verb=clean(change.get("verb", "")),
-        resource=clean(change.get("resource", "")),
-        reason=clean(change.get("reason", "")),
-        amount=amount,
-        part=bool(change.get("part_of")),
-    )
-
-
-def progress_of(lines: Iterable[LogLine]) -> dict[str, str]:
-    """Return the last line of each step."""
-    return {line.step: line.text for line in lines if line.step is not None}
 
 
 def _object(holder: Any, key: str) -> Mapping[str, Any]:

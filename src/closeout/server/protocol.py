@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
             self._buffer = self._buffer + data if known else data
             self._next(max(0, known - 3))
         elif self._state == BODY:
-            assert isinstance(self._request, Upload)
+            assert self._request is not None
             self._took(self._request, self._request.receive(data))
         elif self._state == CLOSING:
             self._dropped += len(data)
@@ -157,30 +157,27 @@ class Connection(asyncio.Protocol):
             self._begin(head)
 
     def _begin(self, head: Head) -> None:
-        app = self._shared.app
-        if head.path != _PATH:
-            self._request = exchange = Exchange(self, head)
-            self._busy()
-            exchange.start(app)
-            self._hold()
-            return
-        self._request = upload = Upload(self, app.webhook, head)
+        shared = self._shared
+        is_delivery = head.path == _PATH and shared.receives
+        self._request = request = (
+            Upload(self, shared.app.webhook, head) if is_delivery else Exchange(self, shared.answer, head)
+        )
         self._state = BODY
         came, self._buffer = self._buffer, b""
-        self._took(upload, upload.begin(came), begun=True)
+        self._took(request, request.begin(came), begun=True)
 
-    def _took(self, upload: Upload, rest: bytes, *, begun: bool = False) -> None:
+    def _took(self, request: Upload | Exchange, rest: bytes, *, begun: bool = False) -> None:
         """Continue after a piece of a body. `rest` follows the body; the answer may have been sent already."""
-        if self._request is upload:
+        if self._request is request:
             self._buffer = rest
-            if not upload.unread:
+            if not request.reading:
                 self._busy()
             elif begun:
                 self._wait_for(self._shared.app.webhook.limits.read_seconds)
                 # A complete head is progress: move the connection to the end of the queue.
                 self._shared.places.busy(self)
                 self._shared.places.wait(self)
-            if self._held or rest or not upload.is_verified:
+            if self._held or rest or not request.is_verified:
                 self._hold()
         elif rest and self._state in (WAITING, FLUSHING):
             self._buffer = rest
@@ -348,7 +345,7 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """End the connection or its request: the deadline has passed."""
-        if self._state == BODY and isinstance(self._request, Upload):
+        if self._state == BODY and self._request is not None:
             self._count("body")
             self._request.expire()
         elif self._state == WAITING and self._began:

@@ -1,4 +1,4 @@
-"""Turn a run into HTML: the templates, their style and script, and the headers of every page.
+"""Turn what a page shows into HTML: the templates, their style and script, and the headers of every page.
 
 The style and the script are part of the page, so the headers name their digests and allow no other.
 """
@@ -7,38 +7,51 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from closeout.ports import DeliveryView, LogLine, RunView
-from closeout.server import details, presentation
+from closeout.server import presentation
+from closeout.server.access import Visitor
 
 HERE = Path(__file__).parent
-REFRESH_SECONDS = 4
-
-
-class Shown(NamedTuple):
-    """A run, read from the ledger for showing."""
-
-    run: RunView
-    about: presentation.Subject
-    delivery: DeliveryView | None
-    lines: Sequence[LogLine]
-    left_out: int
-    """Lines of the log that go on where `lines` end."""
-    log: bool
-    """Whether the log may be shown."""
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/runs", "Runs"),
+    ("/deliveries", "Deliveries"),
+    ("/automations", "Automations"),
+    ("/orphans", "Orphans"),
+    ("/health", "Health"),
+)
+"""What the bar of a page links to, for those who may see more than one run."""
+FORM_HEADERS = {"Referrer-Policy": "same-origin"}
+"""Of a page with forms that act: without it, browsers send a form with the origin `null`."""
+_ICONS = {
+    "success": ("1a7f37", "M4 8.2l2.7 2.7L12 5.4"),
+    "failure": ("cf222e", "M5 5l6 6M11 5l-6 6"),
+    "running": ("0969da", "M4.5 8h0M8 8h0M11.5 8h0"),
+    "waiting": ("9a6700", "M6.2 5v6M9.8 5v6"),
+    "cancelled": ("57606a", "M4.5 8h7"),
+}
+_NEUTRAL = ("57606a", "M4 8.2l2.7 2.7L12 5.4")
+"""Colour and drawing of a page's icon by tone."""
 
 
 class Renderer:
-    """Templates, style and script, and the headers that go with every page."""
+    """Templates, style and script, and the headers that go with every page.
 
-    def __init__(self) -> None:
+    `base_path` is the path of the public URL: every link of a template to another page is `url(path)`.
+    """
+
+    def __init__(self, base_path: str = "") -> None:
+        self._base_path = base_path
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -47,67 +60,120 @@ class Renderer:
             lstrip_blocks=True,
         )
         environment.filters.update(
-            clean=presentation.clean, moment=presentation.moment, clock_time=presentation.clock_time
+            clean=presentation.clean,
+            coded=coded,
+            moment=presentation.moment,
+            clock_time=presentation.clock_time,
         )
-        style = (HERE / "assets" / "page.css").read_text("utf-8")
-        script = (HERE / "assets" / "page.js").read_text("utf-8")
-        environment.globals.update(style=Markup(style), script=Markup(script))  # noqa: S704 - our own files
+        style = _assets("base.css", "run.css", "lists.css")
+        script, live = _assets("run.js"), _assets("live.js")
+        environment.globals.update(
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            live_script=Markup(live),  # noqa: S704
+            favicon=favicon,
+            url=self.url,
+            leads_to=lambda path: path in self.paths,
+        )
         self._environment = environment
-        self.headers = _headers(style, script)
+        self.paths: Collection[str] = ()
+        """The routes that this server answers: links lead to no other."""
+        self.headers = _headers(style, script, live)
 
-    def page(self, shown: Shown, link: details.Link, now: float, *, newest: bool) -> Response:
-        """Return a run's page; `newest` says that it shows the end of the log, and so follows it."""
-        return self._html(
-            200,
-            "run.html",
-            **self.standing(shown, now, presentation.progress_of(shown.lines) if newest else {}),
-            about=shown.about,
-            delivery=shown.delivery,
-            show_log=shown.log,
-            lines=shown.lines,
-            earlier=shown.left_out,
-            newest=newest,
-            last=shown.lines[-1].id if shown.lines else 0,
-            query=link.query,
-            refresh=REFRESH_SECONDS,
-        )
+    def url(self, path: str) -> str:
+        """Return the path of a page for a link, below the base path of the public URL."""
+        return self._base_path + path
 
-    def expired(self, shown: Shown) -> Response:
-        """Return the page of an expired link: the verdict and nothing else."""
-        word = presentation.banner(shown.run, 0.0).word
+    def link(self, path: str) -> str | None:
+        """Return the link to a path, None if this server does not answer it."""
+        parts = path.split("/")
+        known = any(_fits(route.split("/"), parts) for route in self.paths)
+        return self.url(path) if known else None
+
+    def missing(self) -> Response:
+        """Return the page of whatever is not there, or of a link that opens nothing."""
         return self.notice(
-            410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
+            404,
+            "There is nothing here",
+            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
         )
 
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
         """Return a page with one sentence."""
-        return self._html(status, "notice.html", title=title, text=text, verdict=verdict)
+        return self.html(status, "notice.html", title=title, text=text, verdict=verdict)
 
     def fragment(self, name: str, **values: Any) -> str:
         """Return one part of the page, for a page that is open already."""
         return self._environment.get_template(name).render(**values)
 
-    def standing(self, shown: Shown, now: float, progress: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
-        return {
-            "run": shown.run,
-            "banner": presentation.banner(shown.run, now),
-            "steps": presentation.steps(shown.run, now, progress),
-        }
+    def signed_in(self, name: str, visitor: Visitor, *, here: str = "", **values: Any) -> Response:
+        """Return a page for somebody who is signed in. `here` is the path of `NAVIGATION` that it belongs to."""
+        return self.html(200, name, visitor=visitor, here=here, **values)
 
-    def _html(self, status: int, name: str, **values: Any) -> Response:
-        return HTMLResponse(self.fragment(name, **values), status, self.headers)
+    def followed(
+        self, request: Request, name: str, part: str, visitor: Visitor, *, here: str, **values: Any
+    ) -> Response:
+        """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.
+
+        `live.js` asks for it with `?part=live` and the tag of what it shows.
+        """
+        if request.query_params.get("part") != "live":
+            return self.signed_in(name, visitor, here=here, **values)
+        text = self.fragment(part, visitor=visitor, **values)
+        tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+        headers = self.headers | {"ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(text, headers=headers)
+
+    def html(
+        self, status: int, name: str, *, visitor: Visitor | None = None, here: str = "", **values: Any
+    ) -> Response:
+        """Return a page; one without a visitor has no navigation."""
+        nav = [(path, label) for path, label in NAVIGATION if visitor is not None and self.link(path)]
+        text = self.fragment(name, visitor=visitor, nav=nav, here=here, **values)
+        headers = self.headers if visitor is None else self.headers | FORM_HEADERS
+        return HTMLResponse(text, status, headers)
 
 
-def _headers(style: str, script: str) -> dict[str, str]:
+def _fits(route: Sequence[str], parts: Sequence[str]) -> bool:
+    return len(route) == len(parts) and all(
+        known == given or known.startswith("{") for known, given in zip(route, parts, strict=True)
+    )
+
+
+def favicon(tone: str) -> str:
+    """Return the address of a page's icon: its colour and its drawing say the state."""
+    colour, drawing = _ICONS.get(tone, _NEUTRAL)
+    image = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
+        f"<rect width='16' height='16' rx='4' fill='#{colour}'/><path d='{drawing}' fill='none' stroke='white' "
+        "stroke-width='2' stroke-linecap='round' stroke-linejoin='round'/></svg>"
+    )
+    return "data:image/svg+xml," + quote(image, safe=" ='/:")
+
+
+def coded(text: str) -> Markup:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    parts = re.split("`([^`\n]+)`", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
+def _assets(*names: str) -> str:
+    return "".join((HERE / "assets" / name).read_text("utf-8") for name in names)
+
+
+def _headers(style: str, *scripts: str) -> dict[str, str]:
     policy = (
         "default-src 'none'",
         f"style-src '{_hash(style)}'",
-        f"script-src '{_hash(script)}'",
+        "script-src " + " ".join(f"'{_hash(script)}'" for script in scripts),
         "connect-src 'self'",
         "img-src data:",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
         "frame-ancestors 'none'",
     )
     return {

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -42,22 +43,25 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
     timers: Timers | None = None,
     trusted_proxies: Sequence[str] = LOOPBACK,
     most: int | None = None,
+    pages: socket.socket | None = None,
     stop: threading.Event | None = None,
 ) -> bool:
     """Serve until SIGTERM or SIGINT (or `stop`, for a server in a thread). Return False if a second signal ended it.
 
     `on_listening` gets the base address once connections are accepted; port 0 picks a free port. `on_draining` is called
-    when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once.
-    Raises OSError when the address cannot be bound.
+    when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once. `pages` is a
+    bound socket: there the pages of `app` answer, and no webhook. Raises OSError when the address cannot be bound.
     """
     with bind(host, port) as listener, signals() as told:
         places = Places(most or most_connections(), trusted_proxies, _on_full(app))
-        shared = Shared(app, places, timers or Timers())
+        doors = [(listener, Shared(app, places, timers or Timers()))]
+        if pages is not None:
+            doors.append((pages, Shared(app, places, timers or Timers(), pages_alone=True)))
         app.metrics.connections = places.__len__
         app.metrics.most_connections = places.most
         # Spooled bodies are open files too, out of RESERVED_FILES.
         app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
-        server = _Server(shared, listener, told, stop)
+        server = _Server(doors, told, stop)
         address = base_address(listener)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(lambda: on_listening(address), on_draining, drain_seconds))
@@ -78,13 +82,16 @@ def _on_full(app: Application) -> Callable[[str, str], None]:
 
 
 class _Server:
-    """Accepts connections, ends the expired ones, and drains."""
+    """Accepts connections, ends the expired ones, and drains, at each of its addresses."""
 
     def __init__(
-        self, shared: Shared, listener: socket.socket, signals: list[int], stop: threading.Event | None
+        self,
+        doors: Sequence[tuple[socket.socket, Shared]],
+        signals: list[int],
+        stop: threading.Event | None,
     ) -> None:
-        self._shared = shared
-        self._listener = listener
+        self._doors = doors
+        self._shared = [shared for _, shared in doors]
         self._signals = signals
         self._stop = stop
 
@@ -92,22 +99,34 @@ class _Server:
         self, on_listening: Callable[[], None], on_draining: Callable[[], None], drain_seconds: float
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._shared.sweep(loop.time())
-        server = await loop.create_server(
-            lambda: Connection(self._shared), sock=self._listener, backlog=BACKLOG
-        )
+        self._sweep(loop.time())
+        servers = [
+            await loop.create_server(partial(Connection, shared), sock=listener, backlog=BACKLOG)
+            for listener, shared in self._doors
+        ]
         on_listening()
         await self._until(lambda: bool(self._signals) or (self._stop is not None and self._stop.is_set()))
         on_draining()
-        server.close()
-        self._shared.drain()
+        for server in servers:
+            server.close()
+        for shared in self._shared:
+            shared.drain()
         ends = loop.time() + drain_seconds
         await self._until(
-            lambda: len(self._signals) > 1 or not self._shared.connections or loop.time() > ends
+            lambda: (
+                len(self._signals) > 1
+                or not any(shared.connections for shared in self._shared)
+                or loop.time() > ends
+            )
         )
-        for connection in list(self._shared.connections):
-            connection.abort()
-        self._shared.app.webhook.spool.close()
+        for shared in self._shared:
+            for connection in list(shared.connections):
+                connection.abort()
+        self._shared[0].app.webhook.spool.close()
+
+    def _sweep(self, now: float) -> None:
+        for shared in self._shared:
+            shared.sweep(now)
 
     async def _until(self, ended: Callable[[], bool]) -> None:
         """End expired connections until `ended` returns True."""
@@ -117,7 +136,7 @@ class _Server:
             await asyncio.sleep(TICK)
             ticks += 1
             if ticks % SWEEP_TICKS == 0:
-                self._shared.sweep(loop.time())
+                self._sweep(loop.time())
 
 
 @contextmanager
@@ -173,7 +192,9 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def base_address(listener: socket.socket) -> str:
-    """Return `http://HOST:PORT` of a bound socket."""
+def base_address(listener: socket.socket, *, wildcard: bool = True) -> str:
+    """Return `http://HOST:PORT` of a bound socket; without `wildcard` the loopback address for one that listens on all."""
     host, port = listener.getsockname()[:2]
+    if not wildcard:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,15 +18,19 @@ from closeout.config.load import load
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine.recorder import Finished
+from closeout.ledger.sqlite import Requests
 from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
-from closeout.server.app import ServerParts, create_app
+from closeout.server.access import Access
+from closeout.server.app import create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
+from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring.clients import setting_value
+from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 from closeout.wiring.workflow_guard import WorkflowGuard
 
@@ -46,8 +51,12 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     json_logs: bool,
     on_listening: Callable[[str], None],
     trusted_proxies: Sequence[str] = LOOPBACK,
+    pages: socket.socket | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`."""
+    """Serve until SIGTERM or SIGINT; the pages at a bound socket of their own, if `pages` is one.
+
+    Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`.
+    """
     loaded = load(config, builtin())
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
@@ -60,23 +69,15 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     )
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
-        guard = WorkflowGuard(
-            lambda: loaded.automations,
-            runtime.clients,
-            runtime.views.teardowns,
-            api_url=setting_value(loaded.settings.api_url, "github.api-url"),
-            audience=lambda: runtime.base or "",
-            clock=runtime.clock,
-            late=runtime.rechecks.hurry,
-        )
-        app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
+        parts = parts_of(runtime, key, log, None if pages else base)
+        app = create_app(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
         _measure(app.metrics, runtime)
 
         def listening(address: str) -> None:
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
             runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
-            runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
+            _remember(runtime, base or address, pages, log)
             for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
             open_runs = runtime.start()
@@ -92,10 +93,34 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
 
         look_for_garbage_less()
         map_large_blocks()
-        patient = serve.run(app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies)
+        patient = serve.run(
+            app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies, pages=pages
+        )
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
         runtime.close(0.0)
+
+
+def _guard(runtime: Runtime) -> WorkflowGuard:
+    """Return what answers workflows that deploy previews."""
+    return WorkflowGuard(
+        lambda: runtime.loaded.automations,
+        runtime.clients,
+        runtime.views.teardowns,
+        api_url=setting_value(runtime.loaded.settings.api_url, "github.api-url"),
+        audience=lambda: runtime.base or "",
+        clock=runtime.clock,
+        late=runtime.rechecks.hurry,
+    )
+
+
+def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log) -> None:
+    """Write for the command line what links begin with: those of runs with `base`, those to sign in with the pages' own."""
+    own = serve.base_address(pages, wildcard=False) if pages else None
+    runtime.ledger.replace_setting(details.BASE_SETTING, base.encode())
+    runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base).encode())
+    if own:
+        log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
 
 
 def _measure(metrics: ServerMetrics, runtime: Runtime) -> None:
@@ -165,7 +190,8 @@ def metrics_token(secrets: Secrets) -> str | None:
     return secrets.read(f"env:{METRICS_TOKEN}")[0] if os.environ.get(METRICS_TOKEN) else None
 
 
-def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
+def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> ServerParts:
+    """Return what the application needs of a runtime. `base` is the public URL of the pages, if it is known."""
     return ServerParts(
         receiver=runtime.receiver,
         accept=runtime.ledger.accept_group,
@@ -175,7 +201,21 @@ def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
+        acting=_acting(runtime),
+        loaded=runtime.loaded,
+        marks=runtime.ledger.marks,
+        access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
         log=log,
+    )
+
+
+def _acting(runtime: Runtime) -> Acting:
+    planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
+    return Acting(
+        requests=Requests(runtime.ledger.path, clock=runtime.clock),
+        plan=planner.plan,
+        plan_cleaning=planner.plan_cleaning,
+        audit=runtime.audit,
     )

@@ -10,6 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from closeout.server.app import Application
+from closeout.server.asgi import App
 from closeout.server.places import Places
 
 if TYPE_CHECKING:
@@ -35,10 +36,16 @@ class Timers:
 
 
 class Shared:
-    """What all connections of a server share."""
+    """What all connections to one address of a server share."""
 
-    def __init__(self, app: Application, places: Places, timers: Timers) -> None:
+    def __init__(
+        self, app: Application, places: Places, timers: Timers, *, pages_alone: bool = False
+    ) -> None:
         self.app = app
+        self.answer: App = app.pages_alone if pages_alone else app
+        """Answers what is no delivery."""
+        self.receives = not pages_alone
+        """Whether deliveries are received."""
         self.places = places
         self.timers = timers
         self.unverified = app.webhook.unverified

@@ -96,6 +96,11 @@ class Upload:
         return rest
 
     @property
+    def reading(self) -> bool:
+        """Whether more of the body is to be read."""
+        return self.unread
+
+    @property
     def held(self) -> int:
         """Bytes in memory while the request is not verified. The spool limits what it takes itself."""
         return 0 if self.is_verified or self._spooled is not None else self.head.size + self._got

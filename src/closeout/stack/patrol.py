@@ -29,6 +29,11 @@ def cleaning(target: str, by: str) -> Mapping[str, Any]:
     return {"clean": {"target": target, "by": by}}
 
 
+def recovering(guid: str) -> Mapping[str, Any]:
+    """Return the event that asks patrol's function to store a delivery that it left alone, without a run."""
+    return {"recover": {"guid": guid}}
+
+
 def mark_partition(kind: str) -> str:
     """Return the partition of the marks of a kind."""
     return f"{PATROL}mark#{kind}"

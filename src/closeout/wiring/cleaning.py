@@ -54,10 +54,8 @@ class Cleaning:
 
     def start(self, text: str, by: str) -> str:
         """Carry a request out: return the execution that starts, or why there is none. Raises as `clean` does."""
-        found = _TARGET.fullmatch(text)
-        if found is None:
-            return f"{text!r} names no pull request and automation"
-        return self.clean(Target(found["repository"], int(found["number"]), found["automation"]), by)[1]
+        target = read_target(text)
+        return self.clean(target, by)[1] if target else f"{text!r} names no pull request and automation"
 
     def clean(self, target: Target, by: str, *, once: bool = False) -> tuple[bool, str]:
         """Return whether a run starts, with its execution, or with why there is none.
@@ -95,6 +93,12 @@ class Cleaning:
             before.id, _alone(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
         )
         return True, execution
+
+
+def read_target(text: str) -> Target | None:
+    """Read the text of a request to clean; None if it names no pull request and automation."""
+    found = _TARGET.fullmatch(text)
+    return Target(found["repository"], int(found["number"]), found["automation"]) if found else None
 
 
 def _alone(definition: str) -> str:

@@ -21,7 +21,7 @@ from closeout.orphans.problems import closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import Reader
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore
+from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore, RunFilter
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -30,13 +30,21 @@ FILES = 3
 UNFINISHED = ("queued", "running", "waiting")
 
 
-def audit(loaded: Loaded, ledger: LedgerReader | None, now: float, progress: Callable[[str], None]) -> Report:
+def audit(
+    loaded: Loaded,
+    ledger: LedgerReader | None,
+    now: float,
+    progress: Callable[[str], None],
+    clients: SharedClients | None = None,
+    redactor: Redactor | None = None,
+) -> Report:
     """Audit the configuration's steps, beside the runs of a ledger if there is one. Reads only.
 
-    Raises `ConfigError` if no token is configured: then no pull request can be called closed.
+    `clients` and `redactor` are those of a server, or else made for the configuration. Raises `ConfigError` if no token is
+    configured: then no pull request can be called closed.
     """
-    redactor = Redactor()
-    clients = configured_clients(loaded, SystemClock(), redactor)
+    redactor = redactor or Redactor()
+    clients = clients or configured_clients(loaded, SystemClock(), redactor)
     if not clients.has_token:
         raise ConfigError("the audit asks GitHub about each pull request; name its token in `secrets.github`")
     report = Audit(clients, clients.github, now, progress, _going_on(ledger)).run(
@@ -106,7 +114,9 @@ class OrphanRounds:
 
         made = repair(report, self._modes, self._limit, begun=begun, start=self._start)
         return made._replace(
-            notes=tuple(map(self._redact, made.notes)), errors=tuple(map(self._redact, made.errors))
+            notes=tuple(map(self._redact, made.notes)),
+            errors=tuple(map(self._redact, made.errors)),
+            kept=tuple({**row, "reason": self._redact(row["reason"])} for row in made.kept),
         )
 
     def _settle(self, report: Report, before: Sequence[Problem]) -> None:
@@ -166,7 +176,7 @@ def _going_on(ledger: LedgerReader | None) -> Busy:
     runs = {
         (run.repository.lower(), run.number): run.id
         for state in UNFINISHED
-        for run in ledger.runs(state=state)
+        for run in ledger.runs(wanted=RunFilter(state=state))
         if run.repository is not None
     }
 

@@ -67,7 +67,7 @@ class Patrols:
             receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
         )
         github = StoppableReads(clients, self._stopping.is_set)
-        self.recovery = Recovery(github, ledger, intake, reruns)
+        self.recovery = Recovery(github, intake, reruns)
         patrol = Patrol(
             github,
             ledger,

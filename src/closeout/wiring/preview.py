@@ -15,6 +15,7 @@ from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.orphans.audit import Target
 from closeout.ports import Execution, GitHubReads
 from closeout.run import explain as run_explain
 from closeout.run import preview
@@ -36,46 +37,69 @@ def explain(
     return run_explain.explain(loaded.automations, event, payload, github.pull_request_files, bases)
 
 
-def plan(
-    loaded: Loaded, event: str, payload: Mapping[str, Any], *, code_here: bool = True
-) -> list[dict[str, Any]]:
-    """Return the plans of the automations that the event would start: `run.preview.plan`'s rows. Reads only.
+class Planner:
+    """Makes the plans of one configuration, with one set of clients. Reads only."""
 
-    An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
-    earlier bases could say whether it matches, and GitHub does not tell them.
+    def __init__(
+        self, loaded: Loaded, clients: SharedClients, redactor: Redactor, *, code_here: bool = True
+    ) -> None:
+        self._loaded = loaded
+        self._clients = clients
+        self._redactor = redactor
+        self._github = LazyGitHub(clients)
+        self._deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
 
-    With `code_here` false, as for a stack, no Python code of the configuration is imported. Raises GitHub's error, or the
-    token's, if a filter needs a pull request's paths: an unknown match is never shown as no match.
+    def plan(
+        self, event: str, payload: Mapping[str, Any], *, only: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the plans of the automations that the event would start: `run.preview.plan`'s rows; `only` names one.
+
+        An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
+        earlier bases could say whether it matches, and GitHub does not tell them.
+
+        Raises GitHub's error, or the token's, if a filter needs a pull request's paths: an unknown match is never shown as
+        no match.
+        """
+        by_name = {one.name: one for one in self._loaded.automations if only in (None, one.name)}
+        failed: list[CloseoutError] = []
+
+        def paths_of(repository: str, number: int) -> Sequence[str]:
+            try:
+                paths: Sequence[str] = self._github.pull_request_files(repository, number)
+            except CloseoutError as error:
+                failed.append(error)
+                raise
+            return paths
+
+        bases = partial(bases_of, self._github) if self._clients.has_token else None
+        rows = run_explain.explain(tuple(by_name.values()), event, payload, paths_of, bases)
+        if failed:
+            raise failed[0]
+        planned: list[dict[str, Any]] = []
+        for row in rows:
+            automation = by_name[row["name"]]
+            if row["matched"]:
+                planned += preview.plan(self._deps, [automation], event, payload)
+            elif row["outcome"] in (run_explain.FAIL, run_explain.UNKNOWN):
+                error = {"code": row["code"], "message": self._redactor.text(row["reason"])}
+                planned.append(
+                    {"name": automation.name, "mode": automation.mode, "steps": [], "error": error}
+                )
+        return planned
+
+    def plan_cleaning(self, target: Target) -> list[dict[str, Any]]:
+        """Return the plan of what deletes an orphan: one automation, for a pull request as GitHub shows it now."""
+        closed = read_closed_event(self._github, target.repository, target.number, self._clients.now())
+        return self.plan("pull_request", closed.payload, only=target.automation)
+
+
+def planner(loaded: Loaded, *, code_here: bool = True) -> Planner:
+    """Return what plans for a configuration without a server.
+
+    With `code_here` false, as for a stack, no Python code of the configuration is imported.
     """
     redactor = Redactor()
-    clients = configured_clients(loaded, SystemClock(), redactor)
-    by_name = {automation.name: automation for automation in loaded.automations}
-    deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
-    failed: list[CloseoutError] = []
-
-    github = LazyGitHub(clients)
-
-    def paths_of(repository: str, number: int) -> Sequence[str]:
-        try:
-            paths: Sequence[str] = github.pull_request_files(repository, number)
-        except CloseoutError as error:
-            failed.append(error)
-            raise
-        return paths
-
-    bases = partial(bases_of, github) if clients.has_token else None
-    rows = run_explain.explain(loaded.automations, event, payload, paths_of, bases)
-    if failed:
-        raise failed[0]
-    planned: list[dict[str, Any]] = []
-    for row in rows:
-        automation = by_name[row["name"]]
-        if row["matched"]:
-            planned += preview.plan(deps, [automation], event, payload)
-        elif row["outcome"] in (run_explain.FAIL, run_explain.UNKNOWN):
-            error = {"code": row["code"], "message": redactor.text(row["reason"])}
-            planned.append({"name": automation.name, "mode": automation.mode, "steps": [], "error": error})
-    return planned
+    return Planner(loaded, configured_clients(loaded, SystemClock(), redactor), redactor, code_here=code_here)
 
 
 def closed_event(loaded: Loaded, repository: str, number: int) -> ClosedEvent:

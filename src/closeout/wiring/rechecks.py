@@ -75,6 +75,7 @@ class Rechecks:
             deps,
             start=lambda _execution: start(),
             report=report,
+            gave_up=report,
         )
         self._mark = mark
         self._marked = float("-inf")

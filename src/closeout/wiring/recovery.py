@@ -1,22 +1,28 @@
 """Replay a delivery that did not arrive and that patrol left alone: a person has decided that it still counts.
 
-It is read from GitHub's delivery log again, stored as recovered, and then replayed as any stored delivery is.
+It is read from GitHub's delivery log again, stored as recovered without a run, and then replayed as any stored delivery is.
+On a stack, patrol's function does the first part, because only it has the token, and the command does the second with the
+rights of the person: nobody who may only start that function can have an old delivery replayed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
-from closeout.core.errors import NotFound
+from closeout.core.errors import NotFound, ServiceError, Unavailable
+from closeout.core.units import MINUTE
 from closeout.patrol.delivery_log import Entry, read_payload
 from closeout.patrol.ignored import IGNORED, Ignored, ignored
-from closeout.ports import GitHubReads
+from closeout.ports import DeliveryId, GitHubReads
 from closeout.wiring.api_intake import ApiIntake
-from closeout.wiring.reruns import NOTHING, Reruns
+from closeout.wiring.reruns import Reruns
 
 KIND = "recover"
 """The request's kind in the ledger; its target is a GUID."""
+AT_ONCE = 8
+"""Deliveries that are looked up in the ledger at a time: a table is asked for each."""
 
 
 class Marks(Protocol):
@@ -33,12 +39,15 @@ class Marks(Protocol):
 
 def left_alone(store: Marks, now: float) -> list[Ignored]:
     """Return the deliveries that can still be recovered, the newest first."""
-    return ignored(store.marks(IGNORED).values(), now, store.has_delivery)
+    found = ignored(store.marks(IGNORED).values(), now)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        stored = list(pool.map(lambda each: store.has_delivery(str(each.hook), each.guid), found))
+    return [each for each, there in zip(found, stored, strict=True) if not there]
 
 
-def find(store: Marks, now: float, guid: str) -> Ignored:
-    """Return one of them by its GUID. Raises `NotFound`."""
-    found = next((each for each in left_alone(store, now) if each.guid == guid), None)
+def named(store: Marks, now: float, guid: str) -> Ignored:
+    """Return the delivery of a GUID that patrol left alone, stored by now or not. Raises `NotFound`."""
+    found = next((each for each in ignored(store.marks(IGNORED).values(), now) if each.guid == guid), None)
     if found is None:
         raise NotFound(
             f"No delivery {guid} is left to recover; `closeout deliveries list --ignored` shows which are, and GitHub"
@@ -47,21 +56,54 @@ def find(store: Marks, now: float, guid: str) -> Ignored:
     return found
 
 
+def find(store: Marks, now: float, guid: str) -> Ignored:
+    """Return one that can still be recovered by its GUID. Raises `NotFound`."""
+    each = named(store, now, guid)
+    if store.has_delivery(str(each.hook), guid):
+        raise NotFound(f"Delivery {guid} is in the ledger by now: `closeout deliveries list` shows its ID.")
+    return each
+
+
+def read(github: GitHubReads, each: Ignored) -> Mapping[str, Any]:
+    """Return the payload of one of them from GitHub's log. Raises `Unavailable`, which says what to do."""
+    try:
+        return read_payload(github, each.path, each.id, each.guid)
+    except ServiceError as error:
+        raise Unavailable(f"{error.message}. {_advice(error)}") from error
+
+
+def take_in(github: GitHubReads, intake: ApiIntake, each: Ignored) -> DeliveryId:
+    """Store one of them without a run; return its id, also if it is stored already. Raises as `read` does, or `NotFound`."""
+    payload = read(github, each)
+    entry = Entry(each.id, each.guid, each.event, each.action, each.delivered_at, again=False)
+    delivery = intake.store_delivery(each.hook, entry, payload, frozenset())
+    if delivery is None:
+        raise NotFound(f"Delivery {each.guid} is a ping, which starts nothing.")
+    return delivery
+
+
 class Recovery(NamedTuple):
     """Carries requests to recover out, over one ledger."""
 
     github: GitHubReads
-    store: Marks
     intake: ApiIntake
     reruns: Reruns
 
     def replay(self, guid: str, by: str) -> str:
         """Store a delivery that was left alone and start what it matches; return that, or why there is nothing.
 
-        Raises GitHub's error, and then nothing is stored. The runs are stored by the replay, which says who asked.
+        Raises as `find` and `take_in` do, and then nothing is stored. The runs are stored by the replay, which says who asked.
         """
-        each = find(self.store, self.intake.now(), guid)
-        payload = read_payload(self.github, each.path, each.id, each.guid)
-        entry = Entry(each.id, each.guid, each.event, each.action, each.delivered_at, again=False)
-        delivery = self.intake.store_delivery(each.hook, entry, payload, frozenset())
-        return NOTHING if delivery is None else self.reruns.replay(delivery, by)
+        each = find(self.intake.store, self.intake.now(), guid)
+        return self.reruns.replay(take_in(self.github, self.intake, each), by)
+
+
+def _advice(error: ServiceError) -> str:
+    """Say what to do about a delivery that GitHub did not show. A 404 does not tell an expired one from a lacking right."""
+    if error.reason in ("401", "403", "404"):
+        return (
+            "GitHub keeps a delivery for three days and shows it to a token that may read the webhook; `closeout drill`"
+            " says whether yours may."
+        )
+    minutes = round((error.retry_after or 0.0) / MINUTE) or 1
+    return f"Nothing was stored; try again in {minutes} min."

@@ -11,12 +11,14 @@ from typing import Any
 from closeout.config.patrol import PatrolSettings
 from closeout.core.errors import ServiceError
 from closeout.patrol.reader import SPENT
-from closeout.patrol.report import COUNTED, PatrolFigures, Report
+from closeout.patrol.report import COUNTED, PatrolFigures, Report, first
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Page, PatrolStore
 from closeout.wiring.clients import SharedClients
 from closeout.wiring.orphans import OrphanRounds
 
+MOST_ERRORS = 100
+"""Errors of a round that are kept: an item of DynamoDB has 400 KB at most. A round that cannot be kept is due again at once."""
 LAST = "report"
 """The kind of the mark that keeps what the last round saw."""
 
@@ -81,7 +83,10 @@ class Rounds:
             self._start(())
         # An audit that saw only a part says neither that there are none, nor that it is done.
         if not made.errors:
-            self.keep("orphans", {"ended_at": self._now(), "found": made.found})
+            self.keep(
+                "orphans",
+                {"ended_at": self._now(), "found": made.found, "unknown": made.unknown, "rows": made.kept},
+            )
 
     def note(self, report: Report, *, looked: bool) -> None:
         """Count what a round saw, and keep when the lists and the logs were last looked at."""
@@ -99,7 +104,9 @@ class Rounds:
         if not looked:
             return  # it was about orphans alone
         kind = "logs" if report.repositories is None else "lists"
-        self.keep(kind, {"ended_at": self._now(), "repositories": report.repositories, **report.to_json()})
+        errors = first(report.errors, MOST_ERRORS, "patrol's log names")
+        told = {**report.to_json(), "errors": errors}
+        self.keep(kind, {"ended_at": self._now(), "repositories": report.repositories, **told})
 
     def keep(self, what: str, value: Mapping[str, Any]) -> None:
         """Keep something of the last round for the next process. Raises `StoreUnavailable`."""

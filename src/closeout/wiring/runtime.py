@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from closeout.engine.local import Engine
 from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.audit import Report as Audited
 from closeout.ports import Execution, Request
+from closeout.ports.access import TOKEN
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
 from closeout.wiring import cleaning, recovery
@@ -32,7 +34,7 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
 from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
@@ -126,6 +128,10 @@ class Runtime:
             error = StoreUnavailable(troubles[0])
             error.public = "Runs cannot be taken up; the server's log says why."
             raise error
+
+    def audit(self) -> Audited:
+        """Look for orphans now, of every automation. Reads only; raises `ConfigError` if no token is configured."""
+        return audit(self.loaded, self.views, self.clock.now(), lambda _: None, self.clients, self.redactor)
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
@@ -251,27 +257,41 @@ class Runtime:
     # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun, a replay, a recovery, a cleaning, a prune, a patrol or a drill; return its outcome."""
+        """Carry out what is no cancel, pause or resume; return its outcome."""
+        carry_out = self._carriers().get(request.kind)
+        if carry_out is None:
+            return f"unknown request {request.kind!r}"
         try:
-            if request.kind == "patrol":
-                return json.dumps(self.patrols.round().with_notes())
-            if request.kind == "drill":
-                return json.dumps([outcome.to_json() for outcome in self.drills.drill()])
-            if request.kind == "prune":
-                return json.dumps(self.ledger.prune(float(str(request.target))))
-            if request.kind == "rerun":
-                return self._reruns.rerun(str(request.target), request.by, request.id)
-            if request.kind == "replay":
-                return self._reruns.replay(int(str(request.target)), request.by)
-            if request.kind == recovery.KIND:
-                return self.patrols.recovery.replay(str(request.target), request.by)
-            if request.kind == cleaning.KIND:
-                outcome = self._cleaning.start(str(request.target), request.by)
-                self.engine.wake()
-                return outcome
+            return carry_out(request)
         except CloseoutError as error:
             return error.message
-        return f"unknown request {request.kind!r}"
+
+    def _carriers(self) -> Mapping[str, Callable[[Request], str]]:
+        """Return who carries out each kind of request."""
+        return {
+            "patrol": lambda _: json.dumps(self.patrols.round().with_notes()),
+            "drill": lambda _: json.dumps([outcome.to_json() for outcome in self.drills.drill()]),
+            "prune": lambda request: json.dumps(self.ledger.prune(float(str(request.target)))),
+            "rerun": lambda request: self._reruns.rerun(str(request.target), request.by, request.id),
+            "replay": lambda request: self._reruns.replay(int(str(request.target)), request.by),
+            recovery.KIND: lambda request: self.patrols.recovery.replay(str(request.target), request.by),
+            cleaning.KIND: self._clean,
+            "token": self._add_token,
+            "revoke": self._revoke,
+        }
+
+    def _clean(self, request: Request) -> str:
+        outcome = self._cleaning.start(str(request.target), request.by)
+        self.engine.wake()
+        return outcome
+
+    def _add_token(self, request: Request) -> str:
+        self.ledger.credentials.add(TOKEN, **json.loads(str(request.target)))
+        return "done"
+
+    def _revoke(self, request: Request) -> str:
+        self.ledger.credentials.end(int(str(request.target)))
+        return "done"
 
 
 def open_runtime(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from closeout.core.errors import SecretError, ServiceError, Unavailable
 from closeout.ports import AwsTarget
 from closeout.stack.invocation import ALIVE
-from closeout.stack.patrol import cleaning
+from closeout.stack.patrol import cleaning, recovering
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
@@ -27,8 +27,8 @@ NO_REGION = (
 )
 POLL = 0.5
 """Seconds between two looks at an execution."""
-CLEANING = 120.0
-"""Seconds to wait for the start of a run that deletes an orphan."""
+ASKED = 120.0
+"""Seconds to wait for what patrol's function does for a person: it starts the run for an orphan, or stores a delivery."""
 _FOLLOWING = uuid.UUID("6f3c1c1e-7f0e-4c39-9d0b-2f6f0a9c5e21")
 
 
@@ -110,8 +110,20 @@ class Stack:
 
         Raises as `execute` does.
         """
-        deadline = time.monotonic() + CLEANING
-        return str(self.execute(self.output("PatrolAlias"), cleaning(target, by), deadline)["outcome"])
+        return str(self._ask_patrol(cleaning(target, by))["outcome"])
+
+    def recover(self, guid: str) -> str:
+        """Let patrol's function store a delivery that it left alone, without a run; return the delivery's id.
+
+        Raises as `execute` does, and `Unavailable` with the reason why it is not stored.
+        """
+        found = self._ask_patrol(recovering(guid))
+        if "error" in found:
+            raise Unavailable(str(found["error"]))
+        return str(found["delivery"])
+
+    def _ask_patrol(self, event: Mapping[str, Any]) -> Any:
+        return self.execute(self.output("PatrolAlias"), event, time.monotonic() + ASKED)
 
     # --- secrets ----------------------------------------------------------------------------------------
 

@@ -49,16 +49,25 @@ def open_looks(
         directory=Path(),
         has_token=clients.has_token,
     )
-    return StackLooks(ledger, deps, journal.report)
+    return StackLooks(ledger, deps, journal.report, journal.gave_up)
 
 
 class StackLooks:
-    """Carries such an execution on, one invocation at a time. `deps` reach AWS and GitHub under the rights of patrol's function."""
+    """Carries such an execution on, one invocation at a time. `deps` reach AWS and GitHub under the rights of patrol's function.
 
-    def __init__(self, ledger: StackLedger, deps: RunDeps, report: Callable[[str], None]) -> None:
+    `report` and `gave_up` are those of `Looks`.
+    """
+
+    def __init__(
+        self,
+        ledger: StackLedger,
+        deps: RunDeps,
+        report: Callable[[str], None],
+        gave_up: Callable[[str], None],
+    ) -> None:
         self._ledger = ledger
         self._deps = deps
-        self._report = report
+        self._gave_up = gave_up
         self.now = deps.clock.now
         self._teardowns = ledger.teardowns
         self._looks = Looks(
@@ -68,6 +77,7 @@ class StackLooks:
             deps,
             start=self._start,
             report=report,
+            gave_up=gave_up,
             assumes=False,
         )
 
@@ -87,11 +97,11 @@ class StackLooks:
                 outcomes = {self._looks.look(one, tries) for one in self._asked(asked)}
         except CloseoutError as error:
             if tries + 1 >= TRIES:
-                self._report(f"the recheck {json.dumps(asked)} is given up: {error.message}")
+                self._gave_up(f"the recheck {json.dumps(asked)} is given up: {error.message}")
                 return {"times": [], "tries": 0}
             outcomes = {"unknown"}
         except Exception as error:  # noqa: BLE001 - a defect ends these rechecks, and is told
-            self._report(f"the recheck {json.dumps(asked)} failed: {type(error).__name__}: {error}")
+            self._gave_up(f"the recheck {json.dumps(asked)} failed: {type(error).__name__}: {error}")
             return {"times": [], "tries": 0}
         if "unknown" in outcomes:
             return {**state, "tries": tries + 1, "wake": now + retry_in(tries)}

@@ -25,6 +25,7 @@ from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import Settings
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, LedgerError
+from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
@@ -42,6 +43,7 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
@@ -138,7 +140,7 @@ class StackPatrols:
                 rounds.keep("orphans", {"ended_at": self._clock.now()})
             report = rounds.make(deliveries="deliveries" in due, closings="closings" in due, orphans=False)
             if "closings" in due:
-                self._start_left(report)
+                self._start_left(rounds, report)
             rounds.note(report, looked=bool(due - {"orphans"}))
             if "closings" in due:
                 rounds.keep("config", {"digest": digest})
@@ -162,6 +164,16 @@ class StackPatrols:
             return GOING if going else self._redact(cleaning.start(target, by))
         except CloseoutError as error:
             return self._redact(error.message)
+
+    def recover(self, guid: str) -> dict[str, str]:
+        """Store a delivery that patrol left alone, without a run; return its id as `delivery`, or why not as `error`."""
+        try:
+            going, each = self.ledger.deployed.is_removed(), named(self._marks, self._clock.now(), guid)
+            if going:
+                return {"error": GOING}
+            return {"delivery": str(take_in(self._clients.github, self._intake(self._loaded()), each))}
+        except CloseoutError as error:
+            return {"error": self._redact(error.message)}
 
     def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
         return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
@@ -191,11 +203,26 @@ class StackPatrols:
         )
 
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
+        intake, store = self._intake(loaded), self._store()
+        patrol = Patrol(
+            StoppableReads(self._clients, self._stopped),
+            self._marks,
+            intake,
+            loaded.automations,
+            ours=lambda url: same_webhook(url, self._webhook),
+            pause=self._pause,
+        )
+        cleaning = self._cleaning(intake.receiver, store)
+        return patrol, OrphanRounds(
+            loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact, assumes=False
+        )
+
+    def _intake(self, loaded: Loaded) -> ApiIntake:
         automations = {one.name: one for one in loaded.automations}
         receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
         attempts = store.attempts
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
-        intake = ApiIntake(
+        return ApiIntake(
             receiver,
             views,
             self._marks,
@@ -205,34 +232,29 @@ class StackPatrols:
             partial(reruns.closed_again, by=BY),
             self._clock.now,
         )
-        patrol = Patrol(
-            StoppableReads(self._clients, self._stopped),
-            self._marks,
-            intake,
-            loaded.automations,
-            ours=lambda url: same_webhook(url, self._webhook),
-            pause=self._pause,
-        )
-        cleaning = self._cleaning(receiver, store)
-        return patrol, OrphanRounds(
-            loaded, self._clients, views, self._marks, cleaning, self._redact, assumes=False
-        )
 
     def _stopped(self) -> bool:
         return self._remaining() < RESERVED
 
-    def _start_left(self, report: Report) -> None:
-        """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused."""
-        before = self._clock.now() - LEFT
-        for run in self.ledger.views.runs(state="queued"):
-            if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):
-                continue
+    def _start_left(self, rounds: Rounds, report: Report) -> None:
+        """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused.
+
+        All before a mark are known to be started. It stays a day behind, for the clocks of others and for the index.
+        """
+        now = self._clock.now()
+        known_to = now - DAY
+        since = float(rounds.last.get("starts", {}).get("known_to", 0.0))
+        for execution, accepted_at in self.ledger.attempts.unstarted(since, now - LEFT):
             try:
-                self.ledger.starts.start(run.execution)
+                self.ledger.starts.start(execution)
             except CloseoutError as error:
                 report.failed(error)
+                known_to = min(known_to, accepted_at)
             else:
-                report.notes.append(f"run {run.id} was stored and not started; patrol started it")
+                report.notes.append(
+                    f"run {split_execution(execution)[0]} was stored and not started; patrol started it"
+                )
+        rounds.keep("starts", {"known_to": known_to})
 
 
 def due_parts(

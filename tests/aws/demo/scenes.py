@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from closeout.cli.demo.narrator import Narrator
 from closeout.core.errors import Unavailable
+from closeout.ports import RunFilter
 from closeout.testing.deliveries import pull_request
 from tests.aws.demo.preview import OBJECTS, PROJECT, Previews
 from tests.aws.world import Answer, World
@@ -189,7 +190,7 @@ def untold(stage: Stage) -> None:
     )
     world.github.faults.clear()
     told = patrol(stage)
-    runs = [run for run in world.views.runs(repository="acme/shop") if run.number == UNTOLD]
+    runs = world.views.runs(wanted=RunFilter(repository="acme/shop", number=UNTOLD))
     say.check(len(runs) == 1, "the next one finds the closing, and starts one run", str(told))
     if not runs:
         return

@@ -7,11 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from closeout.core import ids
-from closeout.ports import DeliveryId, DeliveryView, LogLine, LogWindow, RunView, StepView
+from closeout.core.problems import Problem
+from closeout.core.runs import SURVIVED
+from closeout.ports import (
+    DayTally,
+    DeliveryFilter,
+    DeliveryId,
+    DeliveryView,
+    ListPage,
+    LogLine,
+    LogWindow,
+    Operation,
+    RunFilter,
+    RunView,
+    StepView,
+)
 from closeout.testing import deliveries
 
 NOW = 1_790_000_000.0
 STACK = "aws/cloudformation-delete-stack"
+ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-17/51af3dc0"
 
 
 def change(verb: str, resource: str, reason: str, **more: Any) -> dict[str, Any]:
@@ -28,11 +43,11 @@ def change(verb: str, resource: str, reason: str, **more: Any) -> dict[str, Any]
 
 
 PLAN = (
-    change("delete", "stack preview-17", "it exists, CREATE_COMPLETE"),
-    change("delete", "bucket preview-17-assets", "part of the stack", part_of="stack preview-17"),
+    change("delete", "stack preview-17", "it exists, CREATE_COMPLETE", identity={"stack_id": ARN}),
+    change("delete", "bucket preview-17-assets", "part of the stack", part_of="stack preview-17", identity={"type": "AWS::S3::Bucket", "physical_id": "preview-17-assets", "stack_id": ARN}),
     change("delete", "function preview-17-api", "part of the stack", part_of="stack preview-17"),
     change("keep", "table preview-17-audit", "its DeletionPolicy is Retain"),
-)
+)  # fmt: skip
 OBJECTS = (
     change(
         "delete",
@@ -56,7 +71,13 @@ def step(id_: str, state: str, **more: Any) -> StepView:
         "changes": None,
         "started_at": NOW,
         "ended_at": None,
+        "timeout": 3_600.0,
     }
+    if more.get("changes") is not None and "outcomes" not in more:
+        word = {"success": "done", "failure": "untouched", "running": "under-way", "waiting": "under-way"}
+        values["outcomes"] = tuple(
+            "kept" if each["verb"] == "keep" else word.get(state, "pending") for each in more["changes"]
+        )
     return StepView(id=id_, state=state, **{**values, **more})
 
 
@@ -66,7 +87,11 @@ class World:
     def __init__(self) -> None:
         self.runs: dict[tuple[str, int], RunView] = {}
         self.lines: dict[str, list[LogLine]] = {}
+        self.recorded: dict[str, list[Operation]] = {}
         self.bodies: dict[DeliveryId, bytes] = {}
+        self.problems: list[Problem] = []
+        self.tallies: list[DayTally] = []
+        self.pause: str | None = None
         self.numbers = iter(range(1, 1000))
 
     def add(
@@ -82,8 +107,8 @@ class World:
     ) -> str:
         """Put a run in; return its execution."""
         number = next(self.numbers)
-        run_id = ids.run_id(f"guid-{number}", name)
         attempt = more.pop("attempt", 1)
+        run_id = more.pop("run_id", None) or ids.run_id(f"guid-{number}", name)
         execution = f"{run_id}-{attempt}"
         values: dict[str, Any] = {
             "event": "pull_request",
@@ -99,6 +124,8 @@ class World:
             "summary": None,
             "reason": None,
             "status": None,
+            "timeout": 10_800.0,
+            "queue_timeout": 86_400.0,
         }
         self.runs[run_id, attempt] = RunView(
             id=run_id,
@@ -117,7 +144,7 @@ class World:
             else deliveries.pull_request(title="Show the basket's total in the header")
         )
         self.bodies[number] = json.dumps(body).encode()
-        self.lines[run_id] = []
+        self.lines.setdefault(run_id, [])
         for where, text in lines:
             self.log(run_id, where, text)
         return execution
@@ -134,7 +161,12 @@ class World:
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
         """Return one run."""
-        return self.runs.get((run_id, attempt or 1))
+        latest = max((number for name, number in self.runs if name == run_id), default=1)
+        return self.runs.get((run_id, attempt or latest))
+
+    def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
+        """Return what a test has put in."""
+        return self.recorded.get(run_id, [])
 
     def log_window(
         self,
@@ -143,14 +175,16 @@ class World:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of its lines."""
+        lines = [line for line in self.lines[run_id] if search.lower() in line.text.lower()]
         if after is not None:
-            later = [line for line in self.lines[run_id] if line.id > after]
+            later = [line for line in lines if line.id > after]
             return LogWindow(later[:limit], len(later[limit:]))
-        earlier = [line for line in self.lines[run_id] if before is None or line.id < before]
+        earlier = [line for line in lines if before is None or line.id < before]
         return LogWindow(earlier[-limit:], len(earlier[:-limit]))
 
     def delivery(self, delivery_id: DeliveryId) -> DeliveryView:
@@ -172,6 +206,38 @@ class World:
     def body(self, delivery_id: DeliveryId) -> bytes:
         """Return its payload."""
         return self.bodies[delivery_id]
+
+    def paused(self) -> str | None:
+        """Return who paused, if a test did."""
+        return self.pause
+
+    def open_problems(self) -> Sequence[Problem]:
+        """Return the problems that a test has put in."""
+        return self.problems
+
+    def days(self, since: float) -> Sequence[DayTally]:
+        """Return the days that a test has put in."""
+        del since
+        return self.tallies
+
+    def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
+        """Return its latest runs, as far as a few fields of the filter tell."""
+        latest = {run.id: run for run in self.runs.values()}
+        fields = ("automation", "state", "verdict", "repository", "number")
+        found = [
+            run
+            for run in reversed(latest.values())
+            if all(getattr(wanted, each) in (None, getattr(run, each)) for each in fields)
+        ]
+        start = int(cursor or 0)
+        older = str(start + limit) if len(found) > start + limit else None
+        return ListPage(found[start : start + limit], str(start - limit) if start else None, older)
+
+    def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
+        """Return a delivery for each run."""
+        del cursor
+        runs = [run for run in self.runs.values() if wanted.number in (None, run.number)]
+        return ListPage([self.delivery(run.delivery) for run in reversed(runs)][:limit], None, None)
 
     def stats(self) -> dict[str, Any]:
         """Return no figures."""
@@ -211,20 +277,59 @@ def success(world: World) -> str:
 
 
 def failure(world: World) -> str:
-    """Put in a run that left something behind."""
-    return world.add(
+    """Put in a run that left something behind, after it had survived a crash."""
+    refused = "bucket preview-17-assets is still there: its policy denies s3:DeleteBucket to the role CloudFormation acts with"
+    left = (
+        {"resource": "stack preview-17", "reason": "it is DELETE_FAILED"},
+        {"resource": "bucket preview-17-assets", "reason": "DELETE_FAILED: Access Denied (s3:DeleteBucket)"},
+    )
+    execution = world.add(
         "preview-cleanup",
         "finished",
         "failure",
-        attempt=1,
-        summary="1 of 3 steps failed; stack: bucket preview-17-assets is still there: its policy denies s3:DeleteBucket",
-        lines=(*LOG[:7], ("stack", "failure: bucket preview-17-assets is still there")),
+        status="delivered",
+        accepted_at=NOW - 64,
+        summary=f"1 of 3 steps failed; Delete the preview's stack: {refused}",
+        lines=(*LOG[:5], (None, SURVIVED), *LOG[5:7], ("stack", "failure: bucket preview-17-assets is still there"), *LOG[11:]),
         steps=(
-            step("stack", "failure", name="Delete the preview's stack", reason="bucket preview-17-assets is still there: its policy denies s3:DeleteBucket to the role CloudFormation acts with", left=({"resource": "bucket preview-17-assets", "reason": "DELETE_FAILED: Access Denied (s3:DeleteBucket)"},), changes=PLAN, ended_at=NOW + 52),
+            step("stack", "failure", name="Delete the preview's stack", reason=refused, code="action-failed", left=left, changes=PLAN, outcomes=("left", "left", "done", "kept"), ended_at=NOW + 52),
             step("objects", "success", name="Delete its uploads", uses="aws/s3-delete-objects", summary="deleted 412 object versions, 38.4 MB", changes=OBJECTS, started_at=NOW + 53, ended_at=NOW + 74),
             step("comment", "skipped", name="Say so on the pull request", uses="github/comment", summary="its `if` is false", started_at=NOW + 74, ended_at=NOW + 74),
         ),
     )  # fmt: skip
+    world.recorded[ids.parse_execution(execution)[0]] = [
+        operation("grace", 1, "sleep", NOW + 1, NOW + 6),
+        operation("stack/delete-1", 2, "wait", NOW + 7, NOW + 8),
+        operation("stack/end-1", 3, "wait", NOW + 8, NOW + 49, tries=12),
+        operation("objects/delete", 4, "wait", NOW + 54, NOW + 73),
+    ]
+    return execution
+
+
+def operation(
+    name: str, position: int, kind: str, began: float, ended: float | None, **more: Any
+) -> Operation:
+    """Return what a run has recorded."""
+    state = "waiting" if ended is None else "ok"
+    values: dict[str, Any] = {"result": None, "tries": 1, "wake": None, **more}
+    return Operation(name, position, kind, state, started_at=began, ended_at=ended, **values)
+
+
+def again(world: World) -> str:
+    """Put in a second attempt, which went well, at a run that had failed; return the first one's execution."""
+    first = failure(world)
+    run_id, _ = ids.parse_execution(first)
+    world.add(
+        "preview-cleanup",
+        "finished",
+        "success",
+        attempt=2,
+        run_id=run_id,
+        requested_by="alex@ops-1",
+        summary="deleted stack preview-17",
+        steps=(step("stack", "success", summary="deleted stack preview-17", changes=PLAN, ended_at=NOW + 9),),
+    )
+    return first
 
 
 def waiting(world: World) -> str:

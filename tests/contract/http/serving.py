@@ -17,9 +17,10 @@ from closeout.core.automation import Automation
 from closeout.intake import Receiver
 from closeout.ports import Incoming
 from closeout.server import serve
-from closeout.server.app import Application, ServerParts, create_app
+from closeout.server.app import Application, create_app
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
+from closeout.server.parts import ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.server.shared import Timers
 from closeout.testing import deliveries
@@ -172,35 +173,56 @@ def serving(
         log=Log(stream=lines, hold_seconds=0.0),  # type: ignore[arg-type]
         **more,
     )
-    app = create_app(parts)
-    listening, stop = threading.Event(), threading.Event()
+    with listening(
+        create_app(parts),
+        store,
+        started=started,
+        log=lines.lines,
+        timers=timers,
+        most=most,
+        trusted_proxies=trusted_proxies,
+    ) as running:
+        yield running
+
+
+@contextmanager
+def listening(
+    app: Application,
+    store: Any = None,
+    *,
+    started: list[str] | None = None,
+    log: list[str] | None = None,
+    **more: Any,
+) -> Iterator[Running]:
+    """Serve an application in a thread until the block ends."""
+    listens, stop = threading.Event(), threading.Event()
     where: list[str] = []
 
     def on_listening(address: str) -> None:
         where.append(address)
-        listening.set()
+        listens.set()
 
-    thread = threading.Thread(
-        target=lambda: serve.run(
-            app,
-            "127.0.0.1",
-            0,
-            on_listening,
-            on_draining=app.drain,
-            drain_seconds=2,
-            timers=timers,
-            most=most,
-            trusted_proxies=trusted_proxies,
-            stop=stop,
-        ),
-        daemon=True,
-    )
+    def run() -> None:
+        serve.run(
+            app, "127.0.0.1", 0, on_listening, on_draining=app.drain, drain_seconds=2, stop=stop, **more
+        )
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert listening.wait(10), "the server did not start"
+    assert listens.wait(10), "the server did not start"
     host, port = where[0].removeprefix("http://").split(":")
     try:
-        yield Running(where[0], host, int(port), app, store, started, lines.lines)
+        yield Running(
+            where[0],
+            host,
+            int(port),
+            app,
+            store,
+            started if started is not None else [],
+            log if log is not None else [],
+        )
     finally:
-        store.hold.set()
+        if store is not None:
+            store.hold.set()
         stop.set()
         thread.join(10)

@@ -17,10 +17,11 @@ from typing import IO, Any
 import pytest
 
 from closeout.intake.receiver import Receiver
-from closeout.server.app import ServerParts, create_app
+from closeout.server.app import create_app
 from closeout.server.bodies import Limits
 from closeout.server.head import Head
 from closeout.server.log import Log
+from closeout.server.parts import ServerParts
 from closeout.server.places import Places
 from closeout.server.protocol import CLOSING, Connection
 from closeout.server.shared import Shared, Timers

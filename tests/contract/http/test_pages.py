@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_a_link_opens_its_run(site: Site) -> None:
     answer = site.page(page_world.failure(site.world))
     text = answer.body.decode()
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    for part in ("Failed", "acme/shop", "#17", "feature/basket", "6dcb09b5b5", "Still there", "preview-17-assets", "octo-dev", "400001", "its `if` is false", "DELETE_FAILED"):  # fmt: skip
+    for part in ("Failed", "acme/shop", "#17", "feature/basket", "6dcb09b5b5", "Still there", "preview-17-assets", "octo-dev", "400001", "its <code>if</code> is false", "DELETE_FAILED", "What to do", "closeout runs rerun "):  # fmt: skip
         assert part in text, part
     assert "<caption>" in text
     assert "http-equiv" not in text
@@ -137,7 +137,7 @@ def test_an_expired_link_shows_the_verdict_only(site: Site) -> None:
     assert answer.status == 410
     assert "Failed" in text
     for part in ("preview", "acme", "stack", "octo"):
-        assert part not in text
+        assert part not in text.partition("<body>")[2]
     assert site.server.send("GET", site.link(execution).replace("?", "/live?")).status == 404
 
 
@@ -181,7 +181,8 @@ def test_a_public_repositorys_scripts_are_kept_back(site: Site) -> None:
         assert "db-7.corp" not in text
         assert "exit code 3" in text
         assert "stack preview-17" in text
-    assert "one: exit code 3" in pages[1]
+    assert pages[1].count("exit code 3") == 1
+    assert "What to do" not in pages[1]
 
 
 def test_public_logs_shows_them() -> None:
@@ -276,9 +277,81 @@ def test_a_stream_catches_up_a_window_at_a_time(site: Site) -> None:
     path = site.link(execution).replace("?", "/live?") + "&after=100"
     stream = site.server.send("GET", path).body.decode()
     logs = [json.loads(data)["html"] for data in re.findall(r"event: log\ndata: (.*)\n", stream)]
-    assert [part.count("<li>") for part in logs] == [2000, 2000, 400]
+    assert [part.count("<li id=") for part in logs] == [2000, 2000, 400]
     assert re.findall(r"line-\d+\.", "".join(logs)) == [f"line-{n}." for n in range(100, 4500)]
     assert stream.rstrip().endswith("event: end\ndata: {}")
+
+
+def test_a_search_shows_the_lines_that_contain_it(site: Site) -> None:
+    """Of the whole log, in upper or lower case, without script; what is searched for stays a text."""
+    lines = tuple(("stack", f"line-{n} <b>" + ("Denied" if n % 1000 == 7 else "")) for n in range(4500))
+    execution = site.world.add("a", "running", lines=lines)
+    text = site.server.send("GET", f"{site.link(execution)}&search=%20DENIED").body.decode()
+    assert re.findall(r"line-(\d+) &lt;b&gt;<mark>Denied</mark>", text) == [
+        "7",
+        "1007",
+        "2007",
+        "3007",
+        "4007",
+    ]
+    assert "5 lines contain “DENIED”" in text
+    assert "data-after" not in text, "a search does not follow the run"
+    assert all(f'name="{name}"' in text for name in ("attempt", "expires", "signature", "search"))
+    none = site.server.send("GET", f"{site.link(execution)}&search={quote(HOSTILE)}").body.decode()
+    assert "0 lines contain" in none
+    assert "<img" not in none
+
+
+def test_a_search_of_a_long_log_is_paged_as_the_log_is(site: Site) -> None:
+    """The link to earlier lines keeps the search."""
+    lines = tuple((None, f"line-{n}. x") for n in range(2500))
+    execution = site.world.add("a", "finished", "success", lines=lines)
+    text = site.server.send("GET", f"{site.link(execution)}&search=x").body.decode()
+    link = re.search(r'href="(\?[^"]*before=[^"]*)"', text)
+    assert link
+    assert link[1].endswith("&amp;search=x")
+    earlier = site.server.send(
+        "GET", site.link(execution).partition("?")[0] + html.unescape(link[1])
+    ).body.decode()
+    assert re.findall(r"line-\d+\.", earlier) == [f"line-{n}." for n in range(500)]
+
+
+def test_nobody_searches_the_log_of_a_public_repository(site: Site) -> None:
+    """What a search finds would tell what the log says."""
+    payload = deliveries.pull_request(private=False)
+    execution = site.world.add("a", "finished", "success", payload=payload, lines=((None, "db-7"),))
+    plain = site.page(execution).body
+    assert b'name="search"' not in plain
+    assert site.server.send("GET", f"{site.link(execution)}&search=db-7").body.count(b"<mark>") == 0
+
+
+def test_attempts_link_to_each_other(site: Site) -> None:
+    """A link of a run opens its other attempts for as long as itself, and says which came later."""
+    first = page_world.again(site.world)
+    text = site.page(first).body.decode()
+    assert "A later attempt has this result" in text
+    assert "closeout runs rerun" not in text, "the later attempt was the rerun"
+    link = re.search(r'<a href="(\?attempt=2[^"]*)">Attempt 2</a>', text)
+    assert link
+    assert (
+        parse_qs(link[1].lstrip("?").replace("&amp;", "&"))["expires"]
+        == parse_qs(site.link(first))["expires"]
+    )
+    second = site.server.send("GET", site.link(first).partition("?")[0] + html.unescape(link[1]))
+    assert second.status == 200
+    assert '<strong aria-current="page">Attempt 2</strong>' in second.body.decode()
+    assert "A later attempt" not in second.body.decode()
+
+
+def test_a_run_of_a_public_repository_has_no_history_of_its_calls(site: Site) -> None:
+    """Its time line has what the page shows elsewhere: when steps began and ended."""
+    execution = page_world.failure(site.world)
+    (number,) = [run.delivery for run in site.world.runs.values() if run.execution == execution]
+    site.world.bodies[number] = deliveries.encode(deliveries.pull_request(private=False), form=False)
+    text = site.page(execution).body.decode().partition("<body>")[2]
+    assert "Time line" in text
+    for part in ("looked 12 times", "Survived a crash", "Grace", "at most", "console.aws"):
+        assert part not in text, part
 
 
 @pytest.mark.parametrize("before", ["0", "-1", "x", "9" * 16, "1e3", "%20", "٣"])

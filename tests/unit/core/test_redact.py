@@ -105,6 +105,11 @@ SHAPES = [
     ("x ghs_" + "a" * 36, "x ***"),
     ("ghs_1234_eyJhbGciOi.JSUzI1NiJ9.abc-d", "***"),
     ("github_pat_11ABCDEFG0aaaaaaaaaaaa_bbbb", "***"),
+    (f"TOKEN=closeout_{'a' * 43}.{'b' * 43} curl", "TOKEN=*** curl"),
+    (
+        "open http://127.0.0.1:8080/login?code=1790000000.act.YWRh.x.y now",
+        "open http://127.0.0.1:8080/login?code=*** now",
+    ),
     ("id AKIAIOSFODNN7EXAMPLE.", "id ***."),
     ("ASIAIOSFODNN7EXAMPLE", "***"),
     ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = ***"),
@@ -140,6 +145,7 @@ PLAIN_TEXTS = [
     "arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-17/0a1b2c3d-0a1b",
     "run pymponzrdmw4hmxsnhoxqollan-1 took 3.2 s",
     "ghost_town and ghp_short",
+    "closeout_deliveries_total and closeout_session, at /login?next=1",
     "http://127.0.0.1:8080/runs/x?attempt=1",
     "",
 ]

@@ -130,6 +130,7 @@ class MemoryMarks:
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.delivered: set[tuple[str, str]] = set()
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return all marks of a kind."""
@@ -139,9 +140,9 @@ class MemoryMarks:
         """Keep a mark."""
         self.kept[kind, key] = dict(value)
 
-    def has_delivery(self, _hook: str, _guid: str) -> bool:
-        """No delivery is stored here."""
-        return False
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Whether a test says that it was delivered."""
+        return (hook, guid) in self.delivered
 
 
 class Taken:

@@ -16,6 +16,7 @@ from closeout.patrol.marks import RepositoryMark
 from closeout.patrol.moments import shown
 from closeout.patrol.report import Report
 from closeout.ports.patrol import Page
+from closeout.wiring.recovery import left_alone
 from tests.unit.patrol.lists import START, MemoryMarks, failure
 
 DAY = 86_400
@@ -198,9 +199,8 @@ def test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_
     now = world.github.now
 
     def listed(at: float, stored: str = "") -> list[tuple[str, str | None, bool]]:
-        marks = world.store.marks(IGNORED).values()
-        found = ignored(marks, at, lambda hook, guid: (hook, guid) == ("77", stored))
-        return [(each.guid, each.repository, each.wanted) for each in found]
+        world.store.delivered = {("77", stored)}
+        return [(each.guid, each.repository, each.wanted) for each in left_alone(world.store, at)]
 
     everything = [(later, "acme/shop", True), (comment, "acme/shop", False), (push, "acme/shop", True)]
     assert listed(now) == everything
@@ -216,7 +216,7 @@ def test_what_there_is_no_room_for_is_told(world: Round) -> None:
         for number in range(MOST + 2)
     ]
     assert keep_ignored(world.store, hook, many, START + MOST) == 2
-    kept = ignored(world.store.marks(IGNORED).values(), START + MOST, lambda _hook, _guid: False)
+    kept = ignored(world.store.marks(IGNORED).values(), START + MOST)
     assert [each.id for each in kept][-2:] == [3, 0]
     world.github.deliver("push", None)
     assert "no room" in world.patrol().notes[0]

@@ -12,6 +12,7 @@ from closeout.server.asgi import Receive, Scope, Send
 from tests.unit.server.wire import App, Wire, play, turns
 
 Answer = Callable[[Send], Awaitable[None]]
+FORM = b"form_token=abc"
 
 
 def request(line: bytes = b"GET /a%20b?x=1 HTTP/1.1", *headers: bytes) -> bytes:
@@ -116,10 +117,49 @@ def test_a_connection_closes_after_a_body_that_nobody_reads() -> None:
 
     async def scene() -> None:
         wire = Wire(page(streamed(b"x")))
-        wire.send(request(b"POST / HTTP/1.1", b"Content-Length: 5"))
+        wire.send(request(b"POST / HTTP/1.1", b"Content-Length: 70000"))
         await turns()
         assert b"connection: close" in wire.written
         assert wire.done == ["eof", "resume"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("cut", range(len(FORM) + 1))
+def test_a_form_is_read_before_the_application_starts(cut: int) -> None:
+    """However it is cut into pieces, and the request after it is a request."""
+    read: list[bytes] = []
+
+    async def form(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        read.append((await receive())["body"])
+        await streamed(b"x", headers=[(b"Content-Length", b"1")])(send)
+
+    async def scene() -> None:
+        wire = Wire(App(form))
+        sent = request(b"POST / HTTP/1.1", b"Content-Length: %d" % len(FORM)) + FORM + request()
+        head = len(sent) - len(FORM) - len(request())
+        for piece in (sent[: head + cut], sent[head + cut :]):
+            wire.send(piece)
+            await turns()
+        await turns()
+        assert read == [FORM, b""]
+        assert "close" not in wire.done
+
+    play(scene)
+
+
+def test_a_form_that_does_not_arrive_is_refused_in_time() -> None:
+    """A sender that stops in the middle keeps neither the connection nor its memory."""
+
+    async def scene() -> None:
+        wire = Wire(page(streamed(b"x")))
+        wire.send(request(b"POST / HTTP/1.1", b"Content-Length: 9") + b"form")
+        await turns()
+        assert wire.waits_for == "body"
+        wire.connection.expire()
+        assert b"408" in wire.written
+        assert b"read-timeout" in wire.written
 
     play(scene)
 

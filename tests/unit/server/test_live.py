@@ -16,7 +16,8 @@ from closeout.ports import LogLine
 from closeout.server import details, live
 from closeout.server.live import LiveRuns
 from closeout.server.presentation import subject
-from closeout.server.rendering import Renderer, Shown
+from closeout.server.rendering import Renderer
+from closeout.server.run_page import Shown
 from tests.contract.http.page_world import NOW, World, step
 
 RENDERER = Renderer()

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.core import ids
-from closeout.ports import LogLine
 from closeout.server import presentation
 from closeout.testing import deliveries
 from tests.contract.http.page_world import NOW, World, failure, step, waiting
@@ -108,71 +107,6 @@ def test_a_sleeping_run_says_until_when() -> None:
     )
 
 
-def test_a_running_step_says_its_last_log_line() -> None:
-    """Progress needs no field of its own."""
-    world = World()
-    execution = world.add("a", "running", steps=(step("one", "running"), step("two", "pending")))
-    run = world.run(*ids.parse_execution(execution))
-    assert run is not None
-    first, second = presentation.steps(run, NOW + 3, {"one": "3 of 9 deleted", "two": "x"})
-    assert (first.says, first.took, second.says) == ("3 of 9 deleted", "3.0 s", "")
-
-
-def test_what_is_left_names_no_account_to_everybody() -> None:
-    """AWS's refusals quote whole ARNs; and what a script has left are its own words."""
-    refused = "AccessDenied: arn:aws:sts::111122223333:assumed-role/ops/me may not"
-    left = ({"resource": "stack preview-17", "reason": refused},)
-    world = World()
-    run = world.run(
-        *ids.parse_execution(world.add("a", "finished", steps=(step("one", "failure", left=left),)))
-    )
-    assert run is not None
-    seen = presentation.for_anybody(run, lambda _uses: True)
-    (row,) = presentation.steps(seen, NOW, {})
-    assert row.left == (("stack preview-17", "AccessDenied: … may not"),)
-    (row,) = presentation.steps(presentation.for_anybody(run, lambda _uses: False), NOW, {})
-    assert row.left == ()
-
-
-def test_a_plan_names_no_account_to_everybody() -> None:
-    """CloudFormation knows a topic or a load balancer by its ARN: the name is shown, and what stands before it is not."""
-    topic = "AWS::SNS::Topic arn:aws:sns:eu-central-1:111122223333:preview-17-topic"
-    balancer = (
-        "arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:111122223333:loadbalancer/app/preview-17/50dc6c49"
-    )
-    changes = ({"verb": "delete", "resource": topic, "reason": "owned by 111122223333"},)
-    left = ({"resource": balancer, "reason": "still there"},)
-    world = World()
-    run = world.run(
-        *ids.parse_execution(
-            world.add("a", "finished", steps=(step("one", "failure", changes=changes, left=left),))
-        )
-    )
-    assert run is not None
-    (row,) = presentation.steps(presentation.for_anybody(run, lambda _uses: True), NOW, {})
-    assert row.changes is not None
-    assert [(change.resource, change.reason) for change in row.changes] == [
-        ("AWS::SNS::Topic preview-17-topic", "owned by …")
-    ]
-    assert row.left == (("loadbalancer/app/preview-17/50dc6c49", "still there"),)
-    (whole,) = presentation.steps(run, NOW, {})
-    assert whole.changes is not None
-    assert whole.changes[0].resource == topic
-
-
-def test_a_long_plan_is_folded() -> None:
-    """Sixty lines would push everything else away."""
-    changes = tuple({"verb": "delete", "resource": f"r{n}", "reason": ""} for n in range(60))
-    world = World()
-    run = world.run(
-        *ids.parse_execution(world.add("a", "running", steps=(step("one", "running", changes=changes),)))
-    )
-    assert run is not None
-    (row,) = presentation.steps(run, NOW, {})
-    assert row.changes is not None
-    assert (len(row.changes), row.unfolded) == (60, False)
-
-
 def shown(state: str, verdict: str | None = None, **more: Any) -> presentation.Banner:
     """Return the banner of a run, a minute after it began."""
     world = World()
@@ -206,41 +140,57 @@ def test_a_run_that_never_began_took_no_time() -> None:
     assert presentation.moment(None) == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("change", "amount", "part"),
-    [
-        ({}, "", False),
-        ({"objects": 1, "bytes": 1}, "1 object, 1 B", False),
-        ({"objects": 2, "bytes": 0}, "2 objects, 0 B", False),
-        ({"objects": 4_120, "bytes": 38_400_000, "part_of": "x"}, "4,120 objects, 38.4 MB", True),
-        ({"objects": None, "bytes": None, "part_of": None}, "", False),
-    ],
-)
-def test_a_change_says_how_much_it_is(change: dict[str, Any], amount: str, part: bool) -> None:
-    """One object is not "objects"."""
-    row = presentation._change({"verb": "delete", "resource": "r", "reason": "w", **change})
-    assert (row.verb, row.resource, row.reason, row.amount, row.part) == ("delete", "r", "w", amount, part)
+def test_an_error_stands_once_on_a_page() -> None:
+    """The banner leaves out what the first failed step says of itself, and nothing else."""
+    reason = "bucket b is still there"
+    one = step("one", "failure", name="The stack", reason=reason)
+    for summary, says in (
+        (f"2 of 3 steps failed; The stack: {reason}", "2 of 3 steps failed"),
+        (f"2 of 3 steps failed; one: {reason}", "2 of 3 steps failed"),
+        (f"one: {reason}", ""),
+        (f"one: {reason} (status not delivered: 401)", "(status not delivered: 401)"),
+        ("internal error: KeyError", "internal error: KeyError"),
+    ):
+        assert below("failure", steps=(one,), summary=summary) == says
+        assert shown("finished", "failure", steps=(one,), summary=summary).says == summary, (
+            "a list shows no error below"
+        )
+    assert below("failure", summary="waited 24 h for its turn") == "waited 24 h for its turn"
+    assert below("success", steps=(one,), summary=f"one: {reason}") == f"one: {reason}"
 
 
-@pytest.mark.parametrize(
-    ("state", "ended", "word", "took"),
-    [
-        ("success", NOW + 5, "Succeeded", "5.0 s"),
-        ("running", None, "Running", "60.0 s"),
-        ("skipped", NOW + 5, "Skipped", ""),
-        ("pending", None, "Not started", ""),
-        ("odd", NOW + 5, "odd", "5.0 s"),
-    ],
-)
-def test_a_step_has_a_word_and_a_time(state: str, ended: float | None, word: str, took: str) -> None:
-    """A skipped one took none."""
-    row = presentation._step(step("one", state, ended_at=ended, attempts=2), NOW + 60, "last line")
-    assert (row.word, row.tries, row.left, row.changes) == (word, 2, (), None)
-    assert row.took in (took, "1 min" if took == "60.0 s" else took)
-    assert row.says == ("last line" if state == "running" else "")
+def below(verdict: str, **more: Any) -> str:
+    """Return what the banner of a page says that shows errors below it."""
+    world = World()
+    run = world.run(*ids.parse_execution(world.add("a", "finished", verdict, **more)))
+    assert run is not None
+    return presentation.banner(run, NOW + 60, errors_below=True).says
 
 
-def test_the_last_line_of_each_step_is_its_progress() -> None:
-    """A line of the run itself is of no step."""
-    lines = [LogLine(1, "a", NOW, "first"), LogLine(2, None, NOW, "x"), LogLine(3, "a", NOW, "last")]
-    assert presentation.progress_of(lines) == {"a": "last"}
+def test_time_is_told_against_its_limit() -> None:
+    """In the queue against the queue's, then against the run's; a run that has ended has none."""
+    queued, running, ended = shown("queued").limit, shown("running").limit, shown("finished", "success").limit
+    assert queued is not None
+    assert running is not None
+    assert (queued.spent, queued.most, queued.says) == (
+        62.0,
+        86_400.0,
+        "Has waited 1 min 2 s of at most 24 h",
+    )
+    assert (running.spent, running.most, running.says) == (60.0, 10_800.0, "Has run for 1 min of at most 3 h")
+    assert ended is None
+    assert shown("running", timeout=None).limit is None
+    late = shown("running", timeout=30.0).limit
+    assert late is not None
+    assert (late.spent, late.says) == (30.0, "Has run for 1 min of at most 30 s")
+
+
+def test_limits_and_codes_are_the_operators() -> None:
+    """They are configuration, which a page of a public repository does not show."""
+    world = World()
+    run = world.run(*ids.parse_execution(failure(world)))
+    assert run is not None
+    seen = presentation.for_anybody(run, lambda _uses: True)
+    assert (seen.timeout, seen.queue_timeout) == (None, None)
+    assert {(each.code, each.timeout) for each in seen.steps} == {(None, None)}
+    assert all("identity" not in change for each in seen.steps for change in each.changes or ())

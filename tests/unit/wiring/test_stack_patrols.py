@@ -12,10 +12,10 @@ from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import Settings
 from closeout.core.errors import LedgerError
 from closeout.core.units import DAY, HOUR
-from closeout.ledger.dynamodb.marks import Lease
+from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.stack.table import REMOVAL_KEY
-from closeout.wiring.rounds import Rounds
+from closeout.wiring.rounds import LAST, MOST_ERRORS, Rounds
 from closeout.wiring.stack_patrols import (
     LEFT,
     StartingAttempts,
@@ -102,6 +102,21 @@ def test_a_run_that_could_not_be_started_is_started_by_the_next_patrol(scene: Sc
     assert any("was stored and not started" in note for note in report.notes)
     scene.patrol()
     assert len(scene.starts.started) == 1
+
+
+def test_a_run_that_lambda_refuses_for_days_is_not_forgotten(scene: Scene) -> None:
+    """Each patrol reads a day of the list of runs, or back to what it could not start; a killed one repeats the same."""
+    scene.closes(17)
+    scene.starts.down = True
+    assert scene.patrol().errors
+    for _ in range(3):
+        scene.clock.advance(2 * DAY)
+        assert any("Rate exceeded" in error for error in scene.patrol().errors)
+    scene.starts.down = False
+    report = scene.patrol()
+    assert (report.errors, len(scene.starts.started)) == ([], 1)
+    kept = DynamoMarks(scene.patrols.ledger.table).marks(LAST)["starts"]
+    assert kept == {"known_to": scene.clock.now() - DAY}
 
 
 def test_a_run_that_was_stored_this_moment_is_left_to_whoever_stores_it(scene: Scene) -> None:
@@ -242,6 +257,16 @@ def test_a_definition_that_was_not_deployed_gets_no_attempt(scene: Scene) -> Non
     (automation,) = scene.world.automations()
     again = attempts.new_attempt(run.id, automation.canonical(), "patrol", key=None, queue_timeout=60.0)
     assert scene.starts.started[-1].endswith(again)
+
+
+def test_a_round_of_many_errors_is_kept_all_the_same(scene: Scene) -> None:
+    """An item has 400 KB at most. All errors are in the function's log."""
+    rounds = scene.patrols._rounds(scene.patrols._loaded(), "many")
+    errors = [f"acme/{number}: {'x' * 300}" for number in range(2_000)]
+    rounds.note(Report(errors=errors), looked=True)
+    kept = DynamoMarks(scene.patrols.ledger.table).marks(LAST)["logs"]["errors"]
+    assert kept == [*errors[:MOST_ERRORS], "and 1900 more, which patrol's log names"]
+    assert rounds.totals["errors"] == 2_000
 
 
 def test_the_token_is_in_no_report(scene: Scene) -> None:

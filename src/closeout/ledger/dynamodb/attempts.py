@@ -76,6 +76,20 @@ class Attempts:
         found = self._store.look(execution)
         return found is not None and found.started
 
+    def unstarted(self, since: float, before: float) -> list[tuple[str, float]]:
+        """Return the executions accepted from `since` to `before` that wait and were never started, with these times.
+
+        The list of runs is read from its newest down to `since`, and not as a whole: it holds a month of runs.
+        """
+        found = []
+        for row in map(from_item, self._table.listed(layout.LISTING, layout.RUNS)):
+            execution, at = str(row["execution"]), float(row["accepted_at"])
+            if at < since:
+                break
+            if row["state"] == "queued" and at <= before and not self.is_started(execution):
+                found.append((execution, at))
+        return found
+
     def mark_started(self, execution: str, arn: str | None, number: int = 0) -> None:
         """Store an execution's start and its ARN in Lambda. Do nothing if a later number continues it."""
         self._table.change({"Update": layout.marked_started(execution, arn, number)})

@@ -43,6 +43,10 @@ class LogJournal:
         """Write a sentence for the operator."""
         self._say("warning", text=self._redact(text))
 
+    def gave_up(self, text: str) -> None:
+        """Write a sentence about a recheck that is not made again; an alarm counts these lines."""
+        self._say("error", text=self._redact(text), recheck="given-up")
+
     def about(self, execution: str, text: str) -> None:
         """Write a sentence for the operator about an execution."""
         self._say("warning", text=self._redact(text), execution=execution)

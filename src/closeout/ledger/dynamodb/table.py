@@ -102,14 +102,15 @@ class Table:
         index: str,
         name: str,
         *,
-        equal: Mapping[str, str] | None = None,
+        equal: Mapping[str, str | int] | None = None,
         begins: Mapping[str, str] | None = None,
+        between: tuple[str, str] | None = None,
         limit: int | None = None,
         hidden: Callable[[Item], bool] | None = None,
     ) -> Iterator[Item]:
         """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
 
-        Items that are `hidden` are left out and do not count.
+        With `between`, only those whose sort key is from the first of these up to the second. Items that are `hidden` are left out and do not count.
 
         The index follows the table within moments, so decide nothing by it.
         """
@@ -122,9 +123,13 @@ class Table:
             "ExpressionAttributeValues": {":list": {"S": name}},
             "ScanIndexForward": False,
         }
+        if between is not None:
+            arguments["KeyConditionExpression"] += " AND #at BETWEEN :from AND :upto"
+            arguments["ExpressionAttributeNames"]["#at"] = "at"
+            arguments["ExpressionAttributeValues"] |= to_item({":from": between[0], ":upto": between[1]})
         for number, (_, attribute, value) in enumerate(wanted):
             arguments["ExpressionAttributeNames"][f"#f{number}"] = attribute
-            arguments["ExpressionAttributeValues"][f":f{number}"] = {"S": value}
+            arguments["ExpressionAttributeValues"] |= to_item({f":f{number}": value})
         if wanted:
             tests = (test.format(number) for number, (test, _, _) in enumerate(wanted))
             arguments["FilterExpression"] = " AND ".join(tests)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from closeout.core.errors import BadFilter
 from closeout.core.ids import split_execution
 from closeout.core.runs import NO_BASE
 from closeout.ledger.dynamodb.bodies import Bodies
@@ -16,13 +17,26 @@ from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.dynamodb.teardowns import teardowns
 from closeout.ledger.views import RunFacts, run_view
-from closeout.ports import DeliveryId, DeliveryView, LogLine, Operation, RunView
+from closeout.ports import (
+    EVERY_DELIVERY,
+    EVERY_RUN,
+    DeliveryFilter,
+    DeliveryId,
+    DeliveryView,
+    LogLine,
+    Operation,
+    RunFilter,
+    RunView,
+)
 from closeout.stack import table as layout
-from closeout.stack.table import Item, from_item
+from closeout.stack.table import Attribute, Item, from_item
 
 AT_ONCE = 8
 """Runs of a list whose operations are read at a time."""
 _FACTS = RunFacts._fields
+_RANGE_AND_WORDS = ("since", "until", "search")
+END_OF_TIME = 1e11
+"""Seconds: more than any time, in as many digits as a listing has."""
 _TIMES = ("accepted_at", "started_at", "finished_at")
 
 
@@ -41,20 +55,28 @@ class Views:
         self._bodies = bodies
         self._logs = logs
 
-    def runs(
-        self,
-        limit: int | None = None,
-        *,
-        automation: str | None = None,
-        state: str | None = None,
-        verdict: str | None = None,
-        repository: str | None = None,
-    ) -> list[RunView]:
-        """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
-        wanted = {"automation": automation, "state": state, "verdict": verdict, "repository": repository}
-        equal = {name: value for name, value in wanted.items() if value is not None}
-        hidden = None if verdict == "skipped" else _only_asked
-        listed = self._table.listed(layout.LISTING, layout.RUNS, equal=equal, limit=limit, hidden=hidden)
+    def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
+        """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
+
+        Raises `BadFilter` for words: no index has them.
+        """
+        if wanted.phrases:
+            raise BadFilter(
+                "the ledger of a stack has no index of words; filter by repository, automation or verdict"
+            )
+
+        def hidden(item: Item) -> bool:
+            asked = wanted.verdict != "skipped" and _only_asked(item)
+            return asked or _outside(item["accepted_at"], wanted)
+
+        listed = self._table.listed(
+            layout.LISTING,
+            layout.RUNS,
+            equal=_equal(wanted),
+            between=_between(wanted),
+            limit=limit,
+            hidden=hidden,
+        )
         now = self._table.now()
         found = [row for row in map(from_item, listed) if row.get("shown_until", now) >= now]
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -82,9 +104,18 @@ class Views:
         lines = self._logs.lines(split_execution(row["execution"])[0], row["execution"], since)
         return [line for line in lines if line.id > after][:limit]
 
-    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
         """Return deliveries, the newest first; all of them without `limit`."""
-        found = self._table.listed(layout.LISTING, layout.DELIVERIES, limit=limit)
+        found = self._table.listed(
+            layout.LISTING,
+            layout.DELIVERIES,
+            equal=_equal(wanted),
+            between=_between(wanted),
+            limit=limit,
+            hidden=lambda item: _outside(item["received_at"], wanted),
+        )
         return [_delivery_view(from_item(item)) for item in found]
 
     def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
@@ -130,6 +161,29 @@ class Views:
             last = self._table.query(layout.run_partition(name), "attempt#", newest_first=True, limit=1)
             row = next(map(from_item, last), None)
         return None if row and "owner" in row else row  # such a run never began
+
+
+def _equal(wanted: RunFilter | DeliveryFilter) -> dict[str, str | int]:
+    """Return the attributes that wanted items have."""
+    given = wanted._asdict().items()
+    return {name: value for name, value in given if value is not None and name not in _RANGE_AND_WORDS}
+
+
+def _between(wanted: RunFilter | DeliveryFilter) -> tuple[str, str] | None:
+    """Return the part of a listing in which wanted items are: to the millisecond, or a little more."""
+    if wanted.since is None and wanted.until is None:
+        return None
+    first = layout.listed_at(max(wanted.since or 0.0, 0.001) - 0.001, "")
+    last = layout.listed_at(END_OF_TIME if wanted.until is None else wanted.until + 0.001, "")
+    return first, last
+
+
+def _outside(at: Attribute, wanted: RunFilter | DeliveryFilter) -> bool:
+    """Return whether a time is not in the wanted range."""
+    time = float(at["N"])
+    return (wanted.since is not None and time < wanted.since) or (
+        wanted.until is not None and time >= wanted.until
+    )
 
 
 def _only_asked(item: Item) -> bool:

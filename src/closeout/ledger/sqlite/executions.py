@@ -20,6 +20,7 @@ from closeout.ledger.sqlite.problem_rows import Read, settle
 from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
+from closeout.ledger.steps import has_deleted
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
 
 
@@ -40,12 +41,14 @@ class Executions:
 
     def recover(self) -> Sequence[Pending]:
         """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""
+        now = self._clock.now()
 
         def work(connection: sqlite3.Connection) -> None:
             running = connection.execute(SQL["running_runs"]).fetchall()
             turn = next((number for number, alone in running if alone in runs.IN_TURN), None)
             for number, _ in running:
                 _advance(connection, number, runs.Crashed(by_another=turn not in (None, number)))
+                connection.execute(SQL["log_crash"], (number, now, runs.SURVIVED))
 
         self._writer().run(work)
         return self.pending(0)
@@ -107,7 +110,7 @@ class Executions:
                 if ending.verdict == "success":
                     name = "tally_empty" if runs.found_nothing(ending.summary) else "tally_found"
                     connection.execute(SQL[name], (number,))
-                _settle_problem(connection, number, ending, at)
+                _end(connection, number, ending, at)
 
         self._writer().run(work)
 
@@ -185,14 +188,19 @@ def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
     return execution, [Operation(*row) for row in read("load_operations", (number,))]
 
 
-def _settle_problem(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
-    """Open or close the problem of a run that ends, in the transaction of its ending. Most ends have nothing to close."""
-    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
-        return
+def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
+    """Count a run that ends among those of its day, and open or close its problem, in the transaction of its ending."""
 
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
 
+    torn_down = ending.verdict == "success" and has_deleted(
+        [Operation(*row) for row in read("load_operations", (number,))]
+    )
+    day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
+    connection.execute(SQL["tally_day"], day)
+    if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
+        return  # most ends have nothing to open or to close
     execution, operations = _load(read, number)
     (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
     outcome = of_run(execution, operations, ending, closing, at)

@@ -21,6 +21,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.problems import of_reopened
+from closeout.ledger.sqlite import credentials
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
 from closeout.ledger.sqlite.connection import Readers
@@ -48,6 +49,7 @@ class Ledger(Executions):
         super().__init__(Readers(Path(path)), clock)
         self.path = Path(path)
         self.attempts = Attempts(self._writer, clock)
+        self.credentials = credentials.Credentials(self._read, self._writer, clock)
         self.problems = Problems(self._writer, self._read)
         self._lock = FileLock(self.path)
         self._lines = JournalLines(redact)
@@ -198,7 +200,8 @@ class Ledger(Executions):
         delivery that GitHub sends again after it was pruned is new, but a closing is not: see `core.closing.KEPT_DAYS`.
         """
         now = self._clock.now()
-        return prune(self._writer(), now - older_than, now - max(older_than, KEPT_DAYS * DAY))
+        closings = now - max(older_than, KEPT_DAYS * DAY)
+        return prune(self._writer(), now - older_than, closings, now - credentials.KEPT)
 
 
 def _check_texts(values: Sequence[Any]) -> None:

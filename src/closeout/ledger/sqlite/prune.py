@@ -22,18 +22,18 @@ class Pruned(NamedTuple):
     log_lines: int = 0
 
 
-def prune(writer: Writer, cutoff: float, closings: float) -> dict[str, int]:
+def prune(writer: Writer, cutoff: float, closings: float, credentials: float) -> dict[str, int]:
     """Remove deliveries received before `cutoff` (seconds since the epoch) that no run needs; return how many rows were removed.
 
     That a run had a closing is remembered until `closings`: GitHub's lists tell of old closings too, and a closing that was
-    forgotten would be acted upon again.
+    forgotten would be acted upon again. Sessions and tokens that ended before `credentials` are forgotten too.
     """
     total = Pruned()
     after: int | None = 0
     while after is not None:
         batch, after = writer.run_with_deliveries(partial(_batch, after=after, cutoff=cutoff))
         total = Pruned(*(sum(pair) for pair in zip(total, batch, strict=True)))
-    writer.run_with_deliveries(partial(_rest, cutoff=cutoff, closings=closings))
+    writer.run_with_deliveries(partial(_rest, cutoff=cutoff, closings=closings, credentials=credentials))
     return {"deliveries": total.deliveries, "runs": total.runs, "log lines": total.log_lines}
 
 
@@ -57,10 +57,17 @@ def _batch(
     return Pruned(len(rows), runs, log_lines), rows[-1][0]
 
 
-def _rest(connection: sqlite3.Connection, deliveries: DeliveryWriter, cutoff: float, closings: float) -> None:
+def _rest(
+    connection: sqlite3.Connection,
+    deliveries: DeliveryWriter,
+    cutoff: float,
+    closings: float,
+    credentials: float,
+) -> None:
     connection.execute(SQL["prune_definitions"])
     deliveries.restore(deliveries.position())  # drops the ids of definitions that are gone
     connection.execute(SQL["prune_requests"], (cutoff,))
     connection.execute(SQL["prune_closings"], (closings,))
+    connection.execute(SQL["forget_credentials"], {"before": credentials})
     connection.execute(SQL["prune_problems"], (cutoff,))
     connection.execute(SQL["prune_told"])

@@ -79,6 +79,19 @@ VALUES (?,?,?,?,?,?,?,?,?,?);
 -- name: tally_verdict
 INSERT INTO verdict_tally (verdict, count) VALUES (?, 1) ON CONFLICT (verdict) DO UPDATE SET count = count + 1;
 
+-- name: tally_day
+-- A closing counts with the first of its runs that ends.
+INSERT INTO day_tally (day, closings, torn_down, left, recovered)
+SELECT date(:at, 'unixepoch'), first, :torn_down, :verdict = 'failure', first AND heard
+FROM (SELECT d.origin IN ('delivery-log', 'closed-list', 'inventory', 'recheck') AS heard,
+             r.attempt = 1 AND NOT EXISTS (SELECT 1 FROM run o WHERE o.guid = r.guid AND o.number <> r.number
+                                           AND o.state = 'finished' AND o.verdict <> 'skipped') AS first
+      FROM run r JOIN delivery d ON d.id = r.delivery
+      WHERE r.number = :number AND d.closing IS NOT NULL AND :verdict <> 'skipped')
+WHERE true
+ON CONFLICT (day) DO UPDATE SET closings = closings + excluded.closings, torn_down = torn_down + excluded.torn_down,
+    left = left + excluded.left, recovered = recovered + excluded.recovered;
+
 -- name: tally_steps
 -- One more for each step that ended and was not skipped: from its first operation to its last.
 INSERT INTO step_tally (automation, step, count, seconds)
@@ -104,6 +117,9 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.
 -- name: insert_log
 INSERT INTO log (run, step, at, text)
 SELECT number, ?, ?, ? FROM run WHERE run_id = ? AND attempt = ?;
+
+-- name: log_crash
+INSERT INTO log (run, step, at, text) VALUES (?, NULL, ?, ?);
 
 -- name: insert_request
 INSERT INTO request (kind, target, requested_by, reason, at) VALUES (?,?,?,?,?) RETURNING id;
@@ -173,6 +189,18 @@ DELETE FROM definition WHERE id NOT IN (SELECT definition FROM run);
 
 -- name: prune_requests
 DELETE FROM request WHERE done_at < ?;
+
+-- name: add_credential
+-- A one-time code, or a token that is asked for twice, adds nothing the second time.
+INSERT INTO credential (kind, name, may, digest, code, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
+
+-- name: end_credential
+-- Also one that has expired by this clock: the clock of a server can be ahead of the one that checks it.
+UPDATE credential SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
+
+-- name: forget_credentials
+DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
 
 -- name: open_problem
 -- One that is open keeps its beginning; one that was closed begins anew.

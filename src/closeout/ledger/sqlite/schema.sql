@@ -20,6 +20,9 @@ CREATE TABLE delivery (
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
 CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
 CREATE INDEX delivery_number ON delivery (number) WHERE number IS NOT NULL;
+-- For lists. Pull requests are most of all deliveries, found without an index, and arrive where each index counts.
+CREATE INDEX delivery_event ON delivery (event) WHERE event <> 'pull_request';
+CREATE INDEX delivery_repository ON delivery (repository, event) WHERE repository IS NOT NULL;
 
 -- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
 CREATE TABLE body (
@@ -63,6 +66,27 @@ CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
 CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- for rechecks
+
+-- By what finished runs are found in lists: the words of their summaries; and automation (n), repository (r) and verdict (v)
+-- in hex, as a word for each of them and for each combination, so that any combination is one list of this index. It keeps no
+-- text, and is filled when a run ends, so that it costs nothing at acceptance. Its rowid is `run.number`.
+CREATE VIEW run_facts AS
+SELECT number, summary, n || ' ' || r || ' ' || v || ' ' || n || r || ' ' || n || v || ' ' || r || v || ' ' || n || r || v AS facts
+FROM (SELECT run.number, run.summary, 'n' || hex(run.automation) AS n, 'r' || hex(delivery.repository) AS r,
+             'v' || hex(run.verdict) AS v
+      FROM run JOIN delivery ON delivery.id = run.delivery WHERE run.state = 'finished');
+CREATE VIRTUAL TABLE run_words USING fts5 (
+    facts, summary, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 0'
+);
+CREATE TRIGGER run_finished AFTER UPDATE OF state ON run WHEN NEW.state = 'finished' AND OLD.state <> 'finished'
+BEGIN
+    INSERT INTO run_words (rowid, facts, summary) SELECT number, facts, summary FROM run_facts WHERE number = NEW.number;
+END;
+CREATE TRIGGER run_removed BEFORE DELETE ON run WHEN OLD.state = 'finished'
+BEGIN
+    INSERT INTO run_words (run_words, rowid, facts, summary)
+    SELECT 'delete', number, facts, summary FROM run_facts WHERE number = OLD.number;
+END;
 
 -- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
 -- pruned, and its owner is itself. The trigger makes a group of deliveries fail as a duplicate does, without a read.
@@ -137,6 +161,15 @@ CREATE TABLE verdict_tally (
     count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The same by day, in UTC, of closings alone: those that were acted upon, and how their runs ended.
+CREATE TABLE day_tally (
+    day TEXT PRIMARY KEY,               -- 2026-03-14
+    closings INTEGER NOT NULL,          -- whose first run ended, and was not skipped
+    torn_down INTEGER NOT NULL,         -- runs that deleted something and succeeded
+    left INTEGER NOT NULL,              -- runs that failed
+    recovered INTEGER NOT NULL          -- of the closings those that no webhook brought
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE step_tally (
     automation TEXT NOT NULL,
     step TEXT NOT NULL,
@@ -144,6 +177,19 @@ CREATE TABLE step_tally (
     seconds REAL NOT NULL,
     PRIMARY KEY (automation, step)
 ) STRICT, WITHOUT ROWID;
+
+-- Sessions of browsers and tokens of programs. Of their secrets, and of the codes of links that work once, digests only.
+CREATE TABLE credential (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,                 -- session token
+    name TEXT NOT NULL,                 -- who has it
+    may TEXT NOT NULL,                  -- read act
+    digest TEXT NOT NULL UNIQUE,
+    code TEXT UNIQUE,                   -- of the link that made this session
+    made_at REAL NOT NULL,
+    expires_at REAL,
+    ended_at REAL
+) STRICT;
 
 -- What needs a person: one row for each automation and closing. A run's end writes it in the transaction of the ending.
 CREATE TABLE problem (

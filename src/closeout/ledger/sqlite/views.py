@@ -10,20 +10,39 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
 from closeout.core.problems import Problem, Told
+from closeout.ledger.cursors import Start, page
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
+from closeout.ledger.sqlite.credentials import credentials
+from closeout.ledger.sqlite.lists import delivery_rows, run_rows
 from closeout.ledger.sqlite.problem_rows import read_problems, read_told
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
-from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
+from closeout.ports import (
+    EVERY_DELIVERY,
+    EVERY_RUN,
+    Clock,
+    Credential,
+    DayTally,
+    DeliveryFilter,
+    DeliveryId,
+    DeliveryView,
+    ListPage,
+    LogLine,
+    LogWindow,
+    Operation,
+    RunFilter,
+    RunView,
+)
 
 AT_A_TIME = 500
 """Runs whose operations are read with one statement."""
@@ -41,35 +60,20 @@ class Views:
         """Close its connections."""
         self._readers.close()
 
-    def runs(
-        self,
-        limit: int | None = None,
-        *,
-        automation: str | None = None,
-        state: str | None = None,
-        verdict: str | None = None,
-        repository: str | None = None,
-    ) -> list[RunView]:
+    def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
-        rows = self._read(
-            "runs",
-            {
-                "automation": automation,
-                "state": state,
-                "verdict": verdict,
-                "repository": repository,
-                "limit": -1 if limit is None else limit,
-            },
-        )
-        views: list[RunView] = []
-        texts: dict[int, str] = {}
-        for at in range(0, len(rows), AT_A_TIME):
-            part = rows[at : at + AT_A_TIME]
-            operations: dict[int, list[Operation]] = {}
-            for number, *row in self._read("operations_of_runs", (json.dumps([row[0] for row in part]),)):
-                operations.setdefault(number, []).append(Operation(*row))
-            views += [self._run_view(row, operations.get(row[0], []), texts, full=False) for row in part]
-        return views
+        with closing(run_rows(self._rows, wanted, Start())) as rows:
+            return self._run_views(list(islice(rows, limit)))
+
+    def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
+        """Return a page of the list of runs. Raises `BadFilter` for a foreign cursor."""
+
+        def read(start: Start, count: int) -> list[tuple[int, Any]]:
+            with closing(run_rows(self._rows, wanted, start)) as rows:
+                return [(row[0], row) for row in islice(rows, count)]
+
+        found = page(read, cursor, limit)
+        return ListPage(self._run_views(found.rows), found.newer, found.older)
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
         """Return one run with its plans: the latest attempt unless told otherwise. Takes an execution name too."""
@@ -89,7 +93,13 @@ class Views:
     ) -> list[LogLine]:
         """Return a run's log lines with an id over `after`, in order."""
         name, named_attempt = split_execution(run_id)
-        values = {"run_id": name, "attempt": attempt or named_attempt, "after": after, "limit": limit or -1}
+        values = {
+            "run_id": name,
+            "attempt": attempt or named_attempt,
+            "after": after,
+            "search": "",
+            "limit": limit or -1,
+        }
         return [LogLine(*row) for row in self._read("logs", values)]
 
     def log_window(
@@ -99,19 +109,21 @@ class Views:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, whatever the log's size.
 
         With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines and `characters`, but always one line.
+        `limit` lines and `characters`, but always one line. With `search` only lines that contain it.
         """
         values = {
             "run_id": run_id,
             "attempt": attempt,
             "after": after or 0,
             "before": 2**62 if before is None else before,
+            "search": search,
         }
         name = "logs_before" if after is None else "logs"
         lines: list[LogLine] = []
@@ -160,10 +172,22 @@ class Views:
         rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
         return [Operation(*row) for row in self._read("load_operations", (rows[0][0],))] if rows else []
 
-    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
         """Return deliveries, the newest first; all of them without `limit`."""
-        rows = self._read("deliveries", (-1 if limit is None else limit,))
-        return self._delivery_views(rows)
+        with closing(delivery_rows(self._rows, wanted, Start())) as rows:
+            return self._delivery_views(list(islice(rows, limit)))
+
+    def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
+        """Return a page of the list of deliveries. Raises `BadFilter` for a foreign cursor."""
+
+        def read(start: Start, count: int) -> list[tuple[int, Any]]:
+            with closing(delivery_rows(self._rows, wanted, start)) as rows:
+                return [(row[0], row) for row in islice(rows, count)]
+
+        found = page(read, cursor, limit)
+        return ListPage(self._delivery_views(found.rows), found.newer, found.older)
 
     def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         """Return one delivery."""
@@ -190,6 +214,10 @@ class Views:
         rows = self._read("setting", (name,))
         return bytes(rows[0][0]) if rows else None
 
+    def credentials(self) -> list[Credential]:
+        """Return sessions and tokens, the newest first."""
+        return credentials(self._read)
+
     def paused(self) -> str | None:
         """Return who paused and why, or None."""
         return paused(self._read)
@@ -198,9 +226,17 @@ class Views:
         """Return the open problems, and closed ones that a target still believes to be open."""
         return read_problems(self._read)
 
+    def open_problems(self) -> list[Problem]:
+        """Return what needs a person, the oldest first."""
+        return [problem for problem in self.problems() if problem.closed_at is None]
+
     def told(self) -> list[Told]:
         """Return what each target was last told of these problems."""
         return read_told(self._read)
+
+    def days(self, since: float) -> list[DayTally]:
+        """Return the days on which a run of a closing ended, from the day of `since` on."""
+        return [DayTally(*row) for row in self._read("days", (since,))]
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
@@ -229,6 +265,18 @@ class Views:
             },
             "empty_runs": dict(self._read("empty_runs", ())),
         }
+
+    def _run_views(self, rows: Sequence[Sequence[Any]]) -> list[RunView]:
+        """Return runs without their plans."""
+        views: list[RunView] = []
+        texts: dict[int, str] = {}
+        for at in range(0, len(rows), AT_A_TIME):
+            part = rows[at : at + AT_A_TIME]
+            operations: dict[int, list[Operation]] = {}
+            for number, *row in self._read("operations_of_runs", (json.dumps([row[0] for row in part]),)):
+                operations.setdefault(number, []).append(Operation(*row))
+            views += [self._run_view(row, operations.get(row[0], []), texts, full=False) for row in part]
+        return views
 
     def _run_view(
         self, row: Sequence[Any], operations: list[Operation], texts: dict[int, str], *, full: bool

@@ -40,19 +40,56 @@ SELECT value FROM setting WHERE name = ?;
 SELECT outcome FROM request WHERE id = ?;
 
 -- name: runs
--- The latest attempt of each run. One that only asked for a pull request's earlier bases (`core.runs.NO_BASE`) is left
--- out unless skipped runs are asked for: there is one for most closings into other branches.
+-- Of these numbers (a JSON array) the runs that meet every condition, each as its latest attempt. One that only asked for a
+-- pull request's earlier bases (`core.runs.NO_BASE`) is left out unless skipped runs are asked for: there is one for most
+-- closings into other branches. `lists.py` says which of the statements below finds the numbers.
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
     r.alone, r.deaths, d.origin, d.closing, r.definition
-FROM run r JOIN delivery d ON d.id = r.delivery
+FROM json_each(:numbers) j JOIN run r ON r.number = j.value JOIN delivery d ON d.id = r.delivery
 WHERE (:automation IS NULL OR r.automation = :automation)
   AND (:state IS NULL OR r.state = :state)
   AND (:verdict IS NULL OR r.verdict = :verdict)
   AND (:repository IS NULL OR d.repository = :repository)
+  AND (:number IS NULL OR d.number = :number)
+  AND (:since IS NULL OR r.accepted_at >= :since)
+  AND (:until IS NULL OR r.accepted_at < :until)
   AND (:verdict IS 'skipped' OR r.verdict IS NOT 'skipped' OR r.summary NOT LIKE 'no base matched%')
-  AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
-ORDER BY r.number DESC LIMIT :limit;
+  AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt);
+
+-- name: every_run_older
+SELECT number FROM run WHERE number > :low AND number < :high ORDER BY number DESC;
+
+-- name: every_run_newer
+SELECT number FROM run WHERE number > :low AND number < :high ORDER BY number;
+
+-- name: open_runs_older
+SELECT number FROM run WHERE state <> 'finished' AND number > :low AND number < :high ORDER BY number DESC;
+
+-- name: open_runs_newer
+SELECT number FROM run WHERE state <> 'finished' AND number > :low AND number < :high ORDER BY number;
+
+-- name: finished_runs_older
+-- By the index of words, which has a finished run's automation, repository and verdict too.
+SELECT rowid FROM run_words WHERE run_words MATCH :match AND rowid > :low AND rowid < :high ORDER BY rowid DESC;
+
+-- name: finished_runs_newer
+SELECT rowid FROM run_words WHERE run_words MATCH :match AND rowid > :low AND rowid < :high ORDER BY rowid;
+
+-- name: numbered_runs_older
+SELECT DISTINCT r.number FROM delivery d CROSS JOIN run r ON r.guid = d.guid
+WHERE d.number = :number AND r.number > :low AND r.number < :high ORDER BY r.number DESC;
+
+-- name: numbered_runs_newer
+SELECT DISTINCT r.number FROM delivery d CROSS JOIN run r ON r.guid = d.guid
+WHERE d.number = :number AND r.number > :low AND r.number < :high ORDER BY r.number;
+
+-- name: run_from
+-- When the first run from this number on was accepted.
+SELECT number, accepted_at FROM run WHERE number >= ? ORDER BY number LIMIT 1;
+
+-- name: last_run
+SELECT max(number) FROM run;
 
 -- name: run
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
@@ -132,22 +169,79 @@ WHERE concurrency = ? AND state <> 'finished' AND turn = 'own' AND number < ? OR
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND (:attempt IS NULL OR attempt = :attempt)
                           ORDER BY attempt DESC LIMIT 1)
-  AND l.id > :after ORDER BY l.id LIMIT :limit;
+  AND l.id > :after
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0)
+ORDER BY l.id LIMIT :limit;
 
 -- name: logs_before
 -- The last ones first: the index over runs holds ids in order, so no other line is read.
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
-  AND l.id < :before ORDER BY l.id DESC LIMIT :limit;
+  AND l.id < :before
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0)
+ORDER BY l.id DESC LIMIT :limit;
 
 -- name: count_logs
 SELECT count(*)
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
-  AND l.id > :after AND l.id < :before;
+  AND l.id > :after AND l.id < :before
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0);
 
 -- name: deliveries
-SELECT id, guid, hook, event, action, repository, number, size, origin, received_at, closing
-FROM delivery ORDER BY id DESC LIMIT ?;
+-- Of these ids (a JSON array) the deliveries that meet every condition.
+SELECT d.id, d.guid, d.hook, d.event, d.action, d.repository, d.number, d.size, d.origin, d.received_at, d.closing
+FROM json_each(:numbers) j JOIN delivery d ON d.id = j.value
+WHERE (:event IS NULL OR event = :event)
+  AND (:repository IS NULL OR repository = :repository)
+  AND (:number IS NULL OR number = :number)
+  AND (:guid IS NULL OR guid = :guid)
+  AND (:since IS NULL OR received_at >= :since)
+  AND (:until IS NULL OR received_at < :until);
+
+-- name: every_delivery_older
+SELECT id FROM delivery WHERE id > :low AND id < :high ORDER BY id DESC;
+
+-- name: every_delivery_newer
+SELECT id FROM delivery WHERE id > :low AND id < :high ORDER BY id;
+
+-- name: deliveries_of_guid_older
+SELECT id FROM delivery WHERE guid = :guid AND id > :low AND id < :high ORDER BY id DESC;
+
+-- name: deliveries_of_guid_newer
+SELECT id FROM delivery WHERE guid = :guid AND id > :low AND id < :high ORDER BY id;
+
+-- name: numbered_deliveries_older
+SELECT id FROM delivery WHERE number = :number AND id > :low AND id < :high ORDER BY id DESC;
+
+-- name: numbered_deliveries_newer
+SELECT id FROM delivery WHERE number = :number AND id > :low AND id < :high ORDER BY id;
+
+-- name: deliveries_of_event_older
+SELECT id FROM delivery WHERE event = :event AND event <> 'pull_request' AND id > :low AND id < :high ORDER BY id DESC;
+
+-- name: deliveries_of_event_newer
+SELECT id FROM delivery WHERE event = :event AND event <> 'pull_request' AND id > :low AND id < :high ORDER BY id;
+
+-- name: deliveries_of_repository_older
+SELECT id FROM delivery WHERE repository = :repository AND event = :event AND id > :low AND id < :high ORDER BY id DESC;
+
+-- name: deliveries_of_repository_newer
+SELECT id FROM delivery WHERE repository = :repository AND event = :event AND id > :low AND id < :high ORDER BY id;
+
+-- name: events_of_repository
+-- Each kind of event once, by a leap in the index from one to the next.
+WITH RECURSIVE kind (event) AS (
+    SELECT min(event) FROM delivery WHERE repository = :repository
+    UNION ALL SELECT (SELECT min(event) FROM delivery WHERE repository = :repository AND event > kind.event)
+        FROM kind WHERE kind.event IS NOT NULL
+) SELECT event FROM kind WHERE event IS NOT NULL;
+
+-- name: delivery_from
+-- When the first delivery from this id on was received.
+SELECT id, received_at FROM delivery WHERE id >= ? ORDER BY id LIMIT 1;
+
+-- name: last_delivery
+SELECT max(id) FROM delivery;
 
 -- name: delivery
 SELECT id, guid, hook, event, action, repository, number, size, origin, received_at, closing FROM delivery WHERE id = ?;
@@ -182,12 +276,21 @@ SELECT max(at) FROM (
 -- name: verdicts
 SELECT verdict, count FROM verdict_tally;
 
+-- name: days
+SELECT day, closings, torn_down, left, recovered FROM day_tally WHERE day >= date(?, 'unixepoch') ORDER BY day;
+
 -- name: empty_runs
 SELECT substr(name, 12), CAST(CAST(value AS TEXT) AS INTEGER) FROM setting
 WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> 'found';
 
 -- name: step_seconds
 SELECT automation, step, count, seconds FROM step_tally;
+
+-- name: credential
+SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential WHERE digest = ?;
+
+-- name: credentials
+SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential ORDER BY id DESC;
 
 -- name: problems
 -- The open ones, and those that are over while a target still believes that they are open.

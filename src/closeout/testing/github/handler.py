@@ -101,15 +101,18 @@ class Handler(BaseHTTPRequestHandler):
             return
         half = fault is not None and fault.kind in ("half", "trickle")
         if self.command == "GET" and status == 200:
-            status, answer, headers = self._conditional(path, answer, headers)
+            status, answer, headers = self._conditional(path, answer, json.dumps(answer), headers)
             entry["status"] = status
         self._send(status, answer, headers | self._rate(), cut=fault if half else None)
 
     def _conditional(
-        self, path: str, answer: Any, headers: dict[str, str]
+        self, path: str, answer: Any, text: str, headers: dict[str, str]
     ) -> tuple[int, Any, dict[str, str]]:
-        """Add a page's tag and the address of the next one; 304, which does not count, if the client has this page."""
-        tag = f'W/"{hashlib.sha256(json.dumps(answer).encode()).hexdigest()}"'
+        """Add a page's tag and the address of the next one; 304, which does not count, if the client has this page.
+
+        `text` is the answer as JSON.
+        """
+        tag = f'W/"{hashlib.sha256(text.encode()).hexdigest()}"'
         if self.headers.get("If-None-Match") == tag:
             self.fake.remaining += 1
             return 304, None, {"ETag": tag}

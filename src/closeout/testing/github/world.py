@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from closeout.testing import deliveries, payloads
@@ -376,7 +376,7 @@ class World:
 
 def stamp(now: float) -> str:
     """Return a time as GitHub writes it."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
 def _naming(repository: Repository) -> dict[str, Any]:

@@ -94,8 +94,9 @@ def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     journal.write(run_name("a") + "-1", "x", 'quote " \n \ud800 ☃ hunter2')
     journal.write(run_name("a") + "-1", None, "x" * 20_000)
     journal.report("hunter2 again")
+    journal.gave_up("no recheck, hunter2")
     assert all("\n" not in line and "hunter2" not in line for line in printed)
-    first, second, third = map(json.loads, printed)
+    first, second, third, fourth = map(json.loads, printed)
     assert first == {
         "level": "info",
         "run": run_name("a"),
@@ -106,3 +107,4 @@ def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     }
     assert len(second["text"]) < 9_000
     assert (third["level"], "run" in third) == ("warning", False)
+    assert (fourth["level"], fourth["recheck"]) == ("error", "given-up"), "which an alarm counts"

@@ -152,7 +152,7 @@ def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> N
     """The plan of both statements is a range of the index over runs."""
     from closeout.ledger.sqlite.sql import READ
 
-    values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "limit": 2}
+    values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "search": "", "limit": 2}
     for name in ("logs", "logs_before", "count_logs"):
         plan = views._readers().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
         assert any("SEARCH l USING" in row[3] and "log_run (run=? AND" in row[3] for row in plan), (

@@ -1,0 +1,260 @@
+"""`closeout open`, `closeout token`, `closeout session`: who may see a server's pages and act on them.
+
+A link is signed with the ledger's own key, so it needs no write and works as soon as the server runs. A token and the end of
+a credential are written by the ledger's one writer: the server if one runs, or else the command itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from closeout.cli import options, output, suggestions
+from closeout.cli.commands import command, group
+from closeout.cli.confirm import who
+from closeout.cli.requests import ask
+from closeout.core.errors import LedgerInUse, NotFound, Unavailable
+from closeout.core.json_times import with_iso_times
+
+if TYPE_CHECKING:
+    from closeout.ledger.sqlite import Ledger
+    from closeout.ports import Credential
+
+PATIENCE = 30.0
+"""Seconds to wait until the server has written."""
+
+
+def _base(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    """Check a base URL."""
+    from closeout.core.errors import InputError
+    from closeout.core.url import parse_base
+
+    try:
+        return None if given is None else str(parse_base(given))
+    except InputError as error:
+        raise click.BadParameter(f"{error.message[:1].upper()}{error.message[1:]}.") from None
+
+
+@command("open", "closeout open", "closeout open --read-only --url https://closeout.example.com")
+@options.config
+@options.db
+@click.option(
+    "--url",
+    metavar="BASE",
+    callback=_base,
+    help="Where your browser reaches the server, instead of the address that it knows.",
+)
+@click.option("--read-only", is_flag=True, help="Sign in to read, and not to act.")
+@options.as_json
+def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
+    """Print a link that signs you in to the server's pages.
+
+    It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
+    it, so pass it to nobody.
+    """
+    from closeout.ledger.sqlite import Requests, Views
+    from closeout.ports.access import ACT, READ
+    from closeout.server import access, details
+
+    path = options.existing_ledger(db, config)
+    views = Views(path)
+    key = views.setting(details.KEY_SETTING)
+    base = (
+        url or (views.setting(details.PAGES_SETTING) or views.setting(details.BASE_SETTING) or b"").decode()
+    )
+    views.close()
+    if key is None or not base:
+        raise Unavailable(f"No server has run on {path} yet. Start `closeout serve`, then repeat this.")
+    right = READ if read_only else ACT
+    link = access.login_link(base, key, who(), time.time(), right=right)
+    running = Requests(path).server_running()
+    if as_json:
+        seconds = int(access.CODE_SECONDS)
+        output.print_json(
+            {"url": link, "right": right, "expires_in_seconds": seconds, "server_running": running}
+        )
+        return
+    output.say(link)
+    output.note("It works once, within ten minutes. End its session with `closeout session revoke`.")
+    if not running:
+        output.note("No server is running on this ledger: start `closeout serve` before you open the link.")
+    if not access.keeps_sessions(base):
+        output.note(
+            "Browsers keep no session at this address: over HTTP only at 127.0.0.1. Give --url where it is reached over"
+            " HTTPS, or through an SSH tunnel."
+        )
+
+
+@group("token", "closeout token create grafana", "closeout token list", "closeout token revoke 3")
+def token() -> None:
+    """Make, list and revoke tokens for programs that use the server's JSON API."""
+
+
+@token.command(
+    "create", examples=("closeout token create grafana", "closeout token create bot --act --expires 90d")
+)
+@click.argument("name")
+@click.option("--act", is_flag=True, help="Let it rerun, cancel, replay, clean and pause too.")
+@click.option(
+    "--expires", callback=options.optional_age, metavar="AGE", help="90d, 12h, 30m or 45s; never without it."
+)
+@options.config
+@options.db
+@options.as_json
+def create(name: str, act: bool, expires: float | None, config: Path, db: Path | None, as_json: bool) -> None:
+    """Print a new token. The ledger keeps only its digest, so it is not shown again.
+
+    Send it as `Authorization: Bearer TOKEN`. It may read everything that the ledger has; with --act it may delete by
+    rerunning.
+    """
+    from closeout.ports.access import ACT, READ, TOKEN
+    from closeout.server.access import digest, new_secret
+
+    path = options.existing_ledger(db, config)
+    secret = new_secret(_key(path), TOKEN)
+    values: dict[str, Any] = {
+        "name": name,
+        "right": ACT if act else READ,
+        "digest": digest(secret),
+        "expires_at": None if expires is None else time.time() + expires,
+    }
+
+    def add(ledger: Ledger) -> str:
+        ledger.credentials.add(TOKEN, **values)
+        return "done"
+
+    others = [str(each.id) for each in _holding("token", path) if each.name == name]
+    _written(path, "token", json.dumps(values), add)
+    if as_json:
+        output.print_json(
+            {"token": secret, "name": name, "right": values["right"], "expires_at": values["expires_at"]}
+        )
+        return
+    output.say(secret)
+    output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
+    if others:
+        output.note(
+            f"Another token of this name holds: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
+        )
+
+
+@token.command("list", examples=("closeout token list",))
+@options.config
+@options.db
+@options.as_json
+def list_tokens(config: Path, db: Path | None, as_json: bool) -> None:
+    """List tokens, the newest first."""
+    _list("token", options.existing_ledger(db, config), as_json=as_json)
+
+
+@token.command("revoke", examples=("closeout token revoke 3",))
+@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.tokens)
+@options.config
+@options.db
+def revoke_token(number: int, config: Path, db: Path | None) -> None:
+    """End a token now. NUMBER is that of `closeout token list`."""
+    _revoke("token", number, options.existing_ledger(db, config))
+
+
+@group("session", "closeout session list", "closeout session revoke 7")
+def session() -> None:
+    """List and revoke the sessions that links of `closeout open` made."""
+
+
+@session.command("list", examples=("closeout session list",))
+@options.config
+@options.db
+@options.as_json
+def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
+    """List sessions, the newest first."""
+    _list("session", options.existing_ledger(db, config), as_json=as_json)
+
+
+@session.command("revoke", examples=("closeout session revoke 7",))
+@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.sessions)
+@options.config
+@options.db
+def revoke_session(number: int, config: Path, db: Path | None) -> None:
+    """End a session now. NUMBER is that of `closeout session list`."""
+    _revoke("session", number, options.existing_ledger(db, config))
+
+
+def _key(path: Path) -> bytes:
+    """Return the ledger's own key, made now if no server has run on it."""
+    from closeout.adapters.clock import SystemClock
+    from closeout.ledger.sqlite import Ledger as LedgerFile
+    from closeout.ledger.sqlite import Views
+    from closeout.server import details
+
+    views = Views(path)
+    key = views.setting(details.KEY_SETTING)
+    views.close()
+    if key is not None:
+        return key
+    with LedgerFile(path, clock=SystemClock()) as ledger:
+        return ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
+
+
+def _list(kind: str, path: Path, *, as_json: bool) -> None:
+    from closeout.ledger.sqlite import Views
+
+    views = Views(path)
+    found = [each for each in views.credentials() if each.kind == kind]
+    views.close()
+    if as_json:
+        output.print_json([with_iso_times(each.to_json()) for each in found])
+        return
+    now = time.time()
+    rows = []
+    for each in found:
+        held = "yes" if each.holds(now) else "revoked" if each.ended_at else "expired"
+        rows.append(
+            (
+                str(each.id),
+                each.name,
+                each.right,
+                output.ago(each.made_at, now),
+                output.moment(each.expires_at),
+                held,
+            )
+        )
+    output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
+
+
+def _holding(kind: str, path: Path) -> list[Credential]:
+    """Return the sessions or the tokens that hold."""
+    from closeout.ledger.sqlite import Views
+
+    views = Views(path)
+    found = [each for each in views.credentials() if each.kind == kind and each.holds(time.time())]
+    views.close()
+    return found
+
+
+def _revoke(kind: str, number: int, path: Path) -> None:
+    if not any(each.id == number for each in _holding(kind, path)):
+        raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
+    _written(path, "revoke", str(number), lambda ledger: str(ledger.credentials.end(number)))
+    output.say(f"The {kind} {number} has ended.")
+
+
+def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any]) -> None:
+    """Let the server write, or do it `alone` when none runs. Raises `Unavailable` when the server does not come to it."""
+    from closeout.adapters.clock import SystemClock
+    from closeout.ledger.sqlite import Ledger as LedgerFile
+    from closeout.ledger.sqlite import Requests
+
+    try:
+        with LedgerFile(path, clock=SystemClock()) as ledger:
+            alone(ledger)
+    except LedgerInUse:
+        _, outcome = ask(Requests(path), kind, target, who(), None, PATIENCE)
+        if outcome != "done":
+            said = f"the server says: {outcome}" if outcome else "the server is still working"
+            raise Unavailable(f"The {kind} was asked for; {said}.") from None

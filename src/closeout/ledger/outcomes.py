@@ -1,0 +1,139 @@
+"""What became of each resource that a step had planned to change.
+
+A plan says `delete` for ever; people want to know whether it is gone. That follows from what the step recorded: which
+calls were made, what was still there afterwards, and how the step ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core.errors import BranchInUse, GuardRefused, NameRefused, NotSame, WrongAccount
+from closeout.ports import Operation
+
+OUTCOMES = (
+    "done", "kept", "left", "gone", "failed", "unknown", "untouched", "pending", "under-way", "planned",
+)  # fmt: skip
+"""`done`: as planned. `left`: still there. `gone`: not there any more, and not because of this step. `failed`: a script or
+call that failed. `unknown`: begun, and nobody could look afterwards. `untouched`: the step ended before it. `pending` and
+`under-way`: the step goes on. `planned`: a dry run."""
+UNKNOWN_REST = "what is left"
+"""The resource of a leftover that says that nobody could look."""
+_OF_THE_STEP = frozenset(("if", "expect", "plan", "status", "verify", "left", "end"))
+"""Operations that belong to a step as a whole."""
+_GUARDS = frozenset(error.code for error in (GuardRefused, NameRefused, WrongAccount, NotSame, BranchInUse))
+
+
+class _Calls(NamedTuple):
+    """What was recorded for one change of a plan."""
+
+    begun: bool
+    """Whether anything was recorded for it."""
+    made: bool
+    """Whether a guarded call was made."""
+    failed: bool
+
+
+def outcomes(
+    plan: Mapping[str, Any], named: Mapping[str, Operation], end: Mapping[str, Any], state: str
+) -> tuple[str, ...]:
+    """Return the outcome of each change of a plan. `named` are the step's operations by their names within it."""
+    changes: Sequence[Mapping[str, Any]] = plan.get("changes", ())
+    if state in ("success", "skipped"):
+        whole = "untouched" if state == "skipped" else "planned" if plan.get("dry_run") else "done"
+        return tuple("kept" if change["verb"] == "keep" else whole for change in changes)
+    own = [change for change in changes if change.get("part_of") is None and change["verb"] != "keep"]
+    calls = [_calls(named, f"{number}." if len(own) > 1 else "") for number, _ in enumerate(own, start=1)]
+    judge = _Ended(named, end) if state in ("failure", "cancelled") else _Running("verify" in named)
+    judged: dict[str, tuple[str, bool]] = {}
+    for number, change in enumerate(own):
+        later = any(call.begun for call in calls[number + 1 :])
+        judged[change["resource"]] = judge.own(change, calls[number], later), calls[number].made
+
+    def outcome(change: Mapping[str, Any]) -> str:
+        if change["verb"] == "keep":
+            return "kept"
+        if change.get("part_of") is None:
+            return judged[change["resource"]][0]
+        return judge.part(change, *judged.get(change["part_of"], ("unknown", False)))
+
+    return tuple(map(outcome, changes))
+
+
+class _Running:
+    """Judges the changes of a step that goes on."""
+
+    def __init__(self, verifying: bool) -> None:
+        self._verifying = verifying
+
+    def own(self, _change: Mapping[str, Any], calls: _Calls, later: bool) -> str:
+        """Return the outcome of a change that is applied by itself."""
+        if not calls.begun:
+            return "pending"
+        return "done" if later and not self._verifying else "under-way"
+
+    def part(self, _change: Mapping[str, Any], whole: str, _made: bool) -> str:
+        """Return the outcome of a change that another one brings about."""
+        return whole
+
+
+class _Ended:
+    """Judges the changes of a step that failed or was cancelled."""
+
+    def __init__(self, named: Mapping[str, Operation], end: Mapping[str, Any]) -> None:
+        self._left = {str(item.get("resource")) for item in end.get("left") or ()}
+        looked = named.get("left")
+        self._looked = looked is not None and looked.state == "ok" and UNKNOWN_REST not in self._left
+
+    def own(self, change: Mapping[str, Any], calls: _Calls, later: bool) -> str:
+        """Return the outcome of a change that is applied by itself."""
+        if change["resource"] in self._left:
+            return "left"
+        if self._looked and change["verb"] == "delete":
+            return "done" if calls.made else "gone"
+        if later:
+            return "done"
+        if calls.failed and change["verb"] != "delete":
+            return "failed"
+        return "unknown" if calls.made else "untouched"
+
+    def part(self, change: Mapping[str, Any], whole: str, made: bool) -> str:
+        """Return the outcome of a change that another one brings about."""
+        if change["resource"] in self._left:
+            return "left"
+        if self._looked:
+            return "done" if made else "gone"
+        return whole
+
+
+def _calls(named: Mapping[str, Operation], prefix: str) -> _Calls:
+    found = [one for name, one in named.items() if name not in _OF_THE_STEP and name.startswith(prefix)]
+    return _Calls(bool(found), any(map(_made, found)), any(map(_failed, found)))
+
+
+def _made(operation: Operation) -> bool:
+    """Return whether an operation is a guarded call that was made, or may have been: only those record `{"result"}`."""
+    value = _object(operation.result)
+    if operation.state == "waiting":
+        return "marked" in value
+    return operation.kind == "wait" and operation.state == "ok" and value.keys() == {"result"}
+
+
+def _failed(operation: Operation) -> bool:
+    return operation.state == "error" and _object(operation.result).get("kind") not in _GUARDS
+
+
+def error_code(operations: Iterable[Operation]) -> str | None:
+    """Return the kind of the last error that was recorded; None if there is none."""
+    kinds = [_object(one.result).get("kind") for one in operations if one.state == "error"]
+    return str(kinds[-1]) if kinds and kinds[-1] else None
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if text else None
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,73 @@
+"""Keep sessions and tokens: `ports.access.Credentials` over SQLite.
+
+The server writes them. The command line reads them, and asks the server to add or end one by a request.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from closeout.core.units import DAY
+from closeout.ledger.sqlite.sql import SQL
+from closeout.ledger.sqlite.writer import Writer
+from closeout.ports import Clock
+from closeout.ports.access import Credential
+
+KEPT = 30 * DAY
+"""Seconds for which a credential is listed after it ended."""
+
+
+class Credentials:
+    """See the module. `read` executes a named statement; `writer` raises `StoreUnavailable` while the ledger is closed."""
+
+    def __init__(
+        self,
+        read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]],
+        writer: Callable[[], Writer],
+        clock: Clock,
+    ) -> None:
+        self._read = read
+        self._writer = writer
+        self._clock = clock
+
+    def find(self, digest: str) -> Credential | None:
+        """Return the credential with this digest, whether or not it still holds."""
+        rows = self._read("credential", (digest,))
+        return Credential(*rows[0]) if rows else None
+
+    def all(self) -> Sequence[Credential]:
+        """Return all credentials, the newest first."""
+        return credentials(self._read)
+
+    def add(
+        self,
+        kind: str,
+        name: str,
+        right: str,
+        digest: str,
+        *,
+        expires_at: float | None,
+        code: str | None = None,
+    ) -> bool:
+        """Store a credential, and forget old ones. Return False if its code was used before."""
+        now = self._clock.now()
+
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(SQL["forget_credentials"], {"before": now - KEPT})
+            row = (kind, name, right, digest, code, now, expires_at)
+            return connection.execute(SQL["add_credential"], row).rowcount == 1
+
+        return bool(self._writer().run(work))
+
+    def end(self, number: int) -> bool:
+        """End a credential now. Return False if there is none with this number, or if it was ended before."""
+        row = {"now": self._clock.now(), "id": number}
+        ended = self._writer().run(lambda connection: connection.execute(SQL["end_credential"], row).rowcount)
+        return bool(ended)
+
+
+def credentials(read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]) -> list[Credential]:
+    """Return all credentials of a ledger, the newest first."""
+    return [Credential(*row) for row in read("credentials", ())]

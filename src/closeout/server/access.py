@@ -1,0 +1,231 @@
+"""Who asks a page or the JSON API, and what they may do: the one place that decides it.
+
+A visitor has a session (a cookie, made by a link of `closeout open` that works once) or a token of `closeout token create`
+(a bearer token). The ledger keeps digests of both, and an end holds from the next request on. Both are signed with the
+ledger's own key, so a made-up one is refused without a read of the ledger. A Details link is no credential: it opens its
+run and nothing else (`details`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from closeout.core.errors import CodeRefused, FormRefused
+from closeout.ports import Credential, Credentials
+from closeout.ports.access import ACT, SESSION, TOKEN
+
+COOKIE = "closeout_session"
+"""The cookie's name over loopback HTTP. Over HTTPS it has a prefix, which stops other hosts of a domain from setting it."""
+LOGIN = "/login"
+CODE_SECONDS = 600.0
+"""How long a link of `closeout open` works."""
+SESSION_SECONDS = 8 * 3600.0
+CLOCK_SLACK = 60.0
+"""Seconds by which two reads of this machine's clock may differ before it was set back."""
+SIGN_IN = (
+    "Sign in: run `closeout open` on the machine of this server, and open the link that it prints."
+    " A program sends a token of `closeout token create` as `Authorization: Bearer TOKEN`."
+)
+_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?", re.ASCII | re.IGNORECASE)
+_PROXIED = ("x-forwarded-proto", "x-forwarded-for", "forwarded", "x-real-ip", "via")
+
+
+class Presented(NamedTuple):
+    """A secret that this ledger's key signed, and what it is for: `session` or `token`."""
+
+    kind: str
+    secret: str
+
+
+class Visitor(NamedTuple):
+    """Somebody whose session or token holds."""
+
+    name: str
+    right: str
+    number: int
+    """Of the credential."""
+    form_token: str | None
+    """What each form of this session carries. None for a bearer token, which no foreign page can make a browser send."""
+    paused: str | None = None
+    """Who paused destructive calls, and why: every page of a visitor says it."""
+
+    @property
+    def may_act(self) -> bool:
+        """Whether they may rerun, cancel, replay, clean, pause and resume."""
+        return self.right == ACT
+
+
+class Access:
+    """Checks credentials and makes sessions. What reads the ledger is called in threads.
+
+    `key` is the ledger's own, that of Details links; `base_url` the public URL of this server, if it is known. `clock` is
+    the system's, by which `closeout open` makes links.
+    """
+
+    def __init__(
+        self, key: bytes, store: Credentials, clock: Callable[[], float], base_url: str | None = None
+    ) -> None:
+        self._key = key
+        self._store = store
+        self._clock = clock
+        self._base = urlsplit(base_url or "")
+        self.base_url = self._base.geturl()
+        self.base_path = self._base.path.rstrip("/")
+
+    def presented(self, headers: Mapping[str, str]) -> Presented | None:
+        """Return the secret that a request brings, None without one that this ledger's key signed. Reads no ledger."""
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        bearer = scheme.lower() == "bearer"
+        found = Presented(TOKEN if bearer else SESSION, given.strip() if bearer else self._cookie(headers))
+        random, _, signature = found.secret.rpartition(".")
+        return found if _matches(_signature(self._key, found.kind, random), signature) else None
+
+    def visitor(self, presented: Presented) -> Visitor | None:
+        """Return who has a secret, None if it opens nothing any more. Raises `StoreUnavailable` or `LedgerError`."""
+        found = self._store.find(digest(presented.secret))
+        if found is None or found.kind != presented.kind or not self._holds(found):
+            return None
+        token = self._form_token(presented.secret) if found.kind == SESSION else None
+        return Visitor(found.name, found.right, found.id, token)
+
+    def sign_in(self, code: str, headers: Mapping[str, str]) -> str:
+        """Use a link's code up; return the `Set-Cookie` header of the session. Raises `CodeRefused`."""
+        name, right = self._open_code(code)
+        if not self._encrypted(headers):
+            raise CodeRefused(
+                "Browsers keep this session only over HTTPS or on the server's own machine. Open the link there: over"
+                " HTTPS, or at 127.0.0.1 through an SSH tunnel."
+            )
+        secret = new_secret(self._key, SESSION)
+        added = self._store.add(
+            SESSION,
+            name,
+            right,
+            digest(secret),
+            expires_at=self._clock() + SESSION_SECONDS,
+            code=digest(code),
+        )
+        if not added:
+            raise CodeRefused(f"This link was used already: it works once. {_ANOTHER}")
+        return self._set_cookie(secret, int(SESSION_SECONDS), headers)
+
+    def sign_out(self, visitor: Visitor, headers: Mapping[str, str]) -> str:
+        """End the session; return the `Set-Cookie` header that removes its cookie."""
+        self._store.end(visitor.number)
+        return self._set_cookie("", 0, headers)
+
+    def check_form(self, visitor: Visitor, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
+        """Raise `FormRefused` unless a page of this server made the visitor's browser send the form."""
+        if visitor.form_token is None:
+            return
+        if self._from_elsewhere(headers):
+            raise FormRefused(
+                "This form came from another address than this server's. Behind a proxy that changes Host, set"
+                " `public-url`."
+            )
+        if not _matches(visitor.form_token, form.get("form_token", "")):
+            raise FormRefused("This form does not belong to your session. Open its page again and repeat.")
+
+    def _open_code(self, code: str) -> tuple[str, str]:
+        text, _, signature = code.rpartition(".")
+        parts = text.split(".")
+        if not _matches(_signature(self._key, "sign in", text), signature) or len(parts) != 4:
+            raise CodeRefused(f"This server did not make this link. {_ANOTHER}")
+        expires, right, name, _ = parts
+        if not 0 < int(expires) - self._clock() <= CODE_SECONDS + CLOCK_SLACK:
+            raise CodeRefused(f"This link has expired: it works for ten minutes. {_ANOTHER}")
+        return base64.urlsafe_b64decode(name + "==").decode(), right
+
+    def _holds(self, found: Credential) -> bool:
+        """Whether a credential holds. A clock that is set back ends sessions, and makes none longer."""
+        now = self._clock()
+        longest = now + SESSION_SECONDS + CLOCK_SLACK
+        return found.holds(now) and (found.kind != SESSION or (found.expires_at or 0.0) <= longest)
+
+    def _form_token(self, secret: str) -> str:
+        return _signature(self._key, "form", digest(secret))
+
+    def _from_elsewhere(self, headers: Mapping[str, str]) -> bool:
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return True
+        origin = headers.get("origin")
+        if origin is None:
+            return False
+        # A proxy may put its own name for this server into Host.
+        own = {headers.get("host", "").lower(), self._base.netloc.lower()} - {""}
+        return origin.lower().partition("://")[2] not in own
+
+    def _encrypted(self, headers: Mapping[str, str]) -> bool:
+        """Whether the browser will send a session back: over HTTPS, or over loopback without it."""
+        return (
+            _is_loopback(headers)
+            or self._base.scheme == "https"
+            or headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"
+        )
+
+    def _cookie_name(self, headers: Mapping[str, str]) -> str:
+        if _is_loopback(headers):
+            return COOKIE
+        return f"__Secure-{COOKIE}" if self.base_path else f"__Host-{COOKIE}"
+
+    def _cookie(self, headers: Mapping[str, str]) -> str:
+        """Return the session's cookie. Two different ones count as none: somebody else set one of them."""
+        pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";")]
+        found = {value for name, _, value in pairs if name == self._cookie_name(headers)}
+        return found.pop() if len(found) == 1 else ""
+
+    def _set_cookie(self, secret: str, seconds: int, headers: Mapping[str, str]) -> str:
+        secure = "" if _is_loopback(headers) else "; Secure"
+        path = self.base_path or "/"
+        return f"{self._cookie_name(headers)}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+
+
+_ANOTHER = "Make another one with `closeout open` on the machine of this server."
+
+
+def login_link(base_url: str, key: bytes, name: str, now: float, *, right: str = ACT) -> str:
+    """Return a URL that signs `name` in once, within ten minutes. `now` is in seconds since the epoch."""
+    who = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+    text = f"{int(now + CODE_SECONDS)}.{right}.{who}.{secrets.token_urlsafe(16)}"
+    code = f"{text}.{_signature(key, 'sign in', text)}"
+    return f"{base_url.rstrip('/')}{LOGIN}?{urlencode({'code': code})}"
+
+
+def keeps_sessions(base_url: str) -> bool:
+    """Return whether browsers keep a session at this address: over HTTPS, or over loopback without it."""
+    base = urlsplit(base_url)
+    return base.scheme == "https" or _LOOPBACK.fullmatch(base.netloc) is not None
+
+
+def digest(secret: str) -> str:
+    """Return what the ledger keeps of a secret. All are long and random, so one round of SHA-256 is enough."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def new_secret(key: bytes, kind: str) -> str:
+    """Return the secret of a new session or token. It opens nothing until its digest is in the ledger."""
+    random = f"closeout_{secrets.token_urlsafe(32)}"
+    return f"{random}.{_signature(key, kind, random)}"
+
+
+def _is_loopback(headers: Mapping[str, str]) -> bool:
+    """Whether the browser talks to this machine itself, without a proxy. A proxy's HTTPS ends elsewhere."""
+    return _LOOPBACK.fullmatch(headers.get("host", "")) is not None and not any(
+        name in headers for name in _PROXIED
+    )
+
+
+def _matches(expected: str, given: str) -> bool:
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
+
+
+def _signature(key: bytes, purpose: str, text: str) -> str:
+    signed = hmac.digest(key, f"closeout {purpose}\n{text}".encode("utf-8", "replace"), "sha256")
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()

@@ -1,0 +1,132 @@
+"""The JSON API for programs with a token: runs, deliveries, pull requests. It reads what the pages read.
+
+A query string means the same as on a page and on the command line (`ledger.filters`); times are ISO 8601 in UTC; a list comes
+in pages, and `next` is the `cursor` of the page of older rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from closeout.actions.registry import builtin
+from closeout.core.errors import BadFilter, NotFound
+from closeout.core.json_times import with_iso_times
+from closeout.ledger.filters import delivery_filter, run_filter
+from closeout.ports import DeliveryView, ListPage, RunView
+from closeout.ports.access import READ
+from closeout.ports.lists import LARGEST_PAGE
+from closeout.server.parts import ServerParts
+from closeout.server.rendering import Renderer
+from closeout.server.site import API, Asked, Route
+from closeout.wiring.pull_requests import read_pull_request, recheck_times
+
+ROWS = 50
+"""Rows of a page, unless `limit` says otherwise."""
+LONGEST_NUMBER = 18
+"""Digits of a number in a path."""
+Query: TypeAlias = Mapping[str, str]
+
+
+class Api:
+    """The routes below `/api/`."""
+
+    def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
+        self._parts = parts
+        self._renderer = renderer
+        automations = parts.loaded.automations if parts.loaded is not None else ()
+        self._rechecks = recheck_times(automations, builtin())
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What this group answers."""
+        return (
+            Route("GET", f"{API}runs", READ, self._answer(self.runs)),
+            Route("GET", f"{API}runs/{{run_id}}", READ, self._answer(self.run)),
+            Route("GET", f"{API}deliveries", READ, self._answer(self.deliveries)),
+            Route(
+                "GET",
+                f"{API}pull-requests/{{owner}}/{{name}}/{{number}}",
+                READ,
+                self._answer(self.pull_request),
+            ),
+        )
+
+    def runs(self, query: Query, _path: Query) -> dict[str, Any]:
+        """Return a page of the list of runs. Raises `BadFilter`."""
+        given, cursor, limit = _paging(query)
+        page = self._parts.views.run_page(run_filter(given, self._parts.clock()), cursor, limit)
+        return _listed("runs", page)
+
+    def run(self, query: Query, path: Query) -> dict[str, Any]:
+        """Return one run with its plans: its latest attempt, or `attempt`. Raises `NotFound` or `BadFilter`."""
+        attempt = _whole(query, "attempt", None)
+        found = self._parts.views.run(path["run_id"], attempt)
+        if found is None:
+            raise NotFound("The ledger has no such run.")
+        return found.to_json()
+
+    def deliveries(self, query: Query, _path: Query) -> dict[str, Any]:
+        """Return a page of the list of deliveries. Raises `BadFilter`."""
+        given, cursor, limit = _paging(query)
+        page = self._parts.views.delivery_page(delivery_filter(given, self._parts.clock()), cursor, limit)
+        return _listed("deliveries", page)
+
+    def pull_request(self, _query: Query, path: Query) -> dict[str, Any]:
+        """Return the story of one pull request. Raises `NotFound`."""
+        views, repository = self._parts.views, f"{path['owner']}/{path['name']}"
+        number = path["number"]
+        known = number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER
+        found = (
+            read_pull_request(
+                views, repository, int(number), self._parts.clock(), self._rechecks, views.paused()
+            )
+            if known
+            else None
+        )
+        if found is None:
+            raise NotFound("The ledger has no delivery about this pull request.")
+        return found.to_json()
+
+    def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[Asked], Any]:
+        async def answer(asked: Asked) -> Response:
+            query = _query(asked.request)
+            value = await asyncio.to_thread(read, query, asked.request.path_params)
+            body = json.dumps(with_iso_times(value), ensure_ascii=False)
+            return Response(body, 200, self._renderer.headers, media_type="application/json")
+
+        return answer
+
+
+def _listed(name: str, page: ListPage[RunView] | ListPage[DeliveryView]) -> dict[str, Any]:
+    return {name: [row.to_json() for row in page.rows], "next": page.older, "previous": page.newer}
+
+
+def _query(request: Request) -> dict[str, str]:
+    """Return the fields of a query string. Raises `BadFilter` for one that is given twice: nothing is chosen silently."""
+    pairs = request.query_params.multi_items()
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise BadFilter("a field is given twice")
+    return query
+
+
+def _paging(query: Query) -> tuple[dict[str, str], str | None, int]:
+    """Return the filter's fields, the cursor and the rows of a page. Raises `BadFilter`."""
+    given = {name: value for name, value in query.items() if name not in ("cursor", "limit")}
+    limit = _whole(query, "limit", ROWS)
+    return given, query.get("cursor") or None, min(limit or ROWS, LARGEST_PAGE)
+
+
+def _whole(query: Query, name: str, default: int | None) -> int | None:
+    text = query.get(name) or ""
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > LONGEST_NUMBER or int(text) == 0:
+        raise BadFilter(f"{name} is a number from 1, not {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,370 @@
+"""Rerun, cancel, replay, pause and resume from the pages: the plan, a confirmation, and a request like the command line's.
+
+A page never acts itself. It shows what would happen, and its form writes a row of the table `request` with the visitor's
+name; the engine carries it out, plans anew and applies every guard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from starlette.responses import RedirectResponse, Response
+
+from closeout.core.errors import (
+    ChangedMeanwhile,
+    CloseoutError,
+    FormRefused,
+    NotFound,
+    UsageError,
+)
+from closeout.core.ids import parse_execution
+from closeout.core.payload import decode
+from closeout.ports import RunReader, RunView
+from closeout.ports.access import ACT
+from closeout.server.access import Visitor
+from closeout.server.confirmations import OneTimeForms, SlowReads
+from closeout.server.log import Log
+from closeout.server.parts import Acting
+from closeout.server.plans import Plan, Rows, digest_of, no_plan, plan_of
+from closeout.server.presentation import clean
+from closeout.server.rendering import Renderer
+from closeout.server.site import Asked, Route, is_program
+
+PLAN_SECONDS = 60.0
+"""The limit of a plan."""
+GLANCE = 3.0
+"""Seconds to wait for a plan before the page says that it is being made."""
+LOOK = 20.0
+"""Seconds to wait for it then, and before a request is written. Connections wait 60 seconds for an answer."""
+OUTCOME_SECONDS = 5.0
+POLL = 0.05
+LONGEST_REASON = 500
+LONGEST_NAME = 40
+"""Digits of a delivery's number, characters of a run's id."""
+
+
+class Deed(NamedTuple):
+    """What a visitor asks for, as far as the ledger knows it."""
+
+    kind: str
+    """Of the request."""
+    target: str | None
+    title: str
+    says: Sequence[str]
+    button: str
+    state: str
+    """What the confirmation is about besides the plan: if it changes, the confirmation no longer counts."""
+    here: str
+    """The part of the navigation that it belongs to."""
+    back: str
+    """The page that it came from."""
+    rows: Callable[[], Rows] | None = None
+    """Makes the plan. None: nothing is planned."""
+
+
+class PlanChanged(ChangedMeanwhile):
+    """The plan, or what it is about, is no longer what the visitor confirmed."""
+
+    def __init__(self, deed: Deed, plan: Plan) -> None:
+        super().__init__(
+            "This is no longer what you confirmed, so nothing was requested. Look at it again, and then confirm."
+        )
+        self.deed, self.plan = deed, plan
+
+
+class Deeds:
+    """The routes of what visitors may do. `views` and `acting` read and write the ledger and are called in threads."""
+
+    def __init__(
+        self, views: RunReader, acting: Acting, clock: Callable[[], float], renderer: Renderer, log: Log
+    ) -> None:
+        self._views = views
+        self._acting = acting
+        self._renderer = renderer
+        self._log = log
+        self.forms = OneTimeForms(clock)
+        self.reads = SlowReads(PLAN_SECONDS)
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What this group answers."""
+        return (
+            *self._both("/runs/{id}/rerun", self._rerun),
+            *self._both("/runs/{id}/cancel", self._cancel),
+            *self._both("/deliveries/{id}/replay", self._replay),
+            *self._both("/pause", self._pause),
+            *self._both("/resume", self._resume),
+        )
+
+    def _both(self, path: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
+        async def show(asked: Asked) -> Response:
+            return await self._show(asked, await asyncio.to_thread(find, asked))
+
+        async def act(asked: Asked) -> Response:
+            return await self._act(asked, lambda: asyncio.to_thread(find, asked))
+
+        return Route("GET", path, ACT, show), Route("POST", path, ACT, act)
+
+    # --- what the ledger knows: called in threads ------------------------------------------------------------
+
+    def _rerun(self, asked: Asked) -> Deed:
+        run = self._run(asked)
+        if run.state != "finished":
+            raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
+        return Deed(
+            "rerun",
+            run.id,
+            f"Rerun {clean(run.automation)} on {clean(run.about)}?",
+            (
+                f"Attempt {run.attempt + 1}, on the same event, with the configuration that this server runs.",
+                "The run makes its plan anew, and every guard and the live check apply.",
+            ),
+            "Rerun",
+            run.execution,
+            "/runs",
+            f"/runs/{run.id}",
+            lambda: self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation),
+        )
+
+    def _cancel(self, asked: Asked) -> Deed:
+        run = self._run(asked)
+        if run.state == "finished":
+            raise ChangedMeanwhile(
+                f"This run has finished ({run.verdict}) meanwhile; there is nothing to cancel."
+            )
+        return Deed(
+            "cancel",
+            run.execution,
+            f"Cancel {clean(run.automation)} on {clean(run.about)}?",
+            (
+                "The run stops at its next operation, or in its wait.",
+                "What it has deleted until then is not undone, and what it has not deleted stays.",
+                "The commit's status becomes error.",
+            ),
+            "Cancel the run",
+            run.execution,
+            "/runs",
+            f"/runs/{run.id}",
+        )
+
+    def _run(self, asked: Asked) -> RunView:
+        run = self._views.run(_id(asked))
+        if run is None:
+            raise NotFound("The ledger has no such run; it may have been pruned.")
+        return run
+
+    def _replay(self, asked: Asked) -> Deed:
+        number = _id(asked)
+        found = self._views.delivery(int(number)) if number.isascii() and number.isdigit() else None
+        if found is None:
+            raise NotFound("The ledger has no such delivery; it may have been pruned.")
+        event = f"{found.event} {found.action}" if found.action else found.event
+        return Deed(
+            "replay",
+            str(found.id),
+            f"Replay delivery {found.id}?",
+            (
+                f"It is {clean(event)}, {clean(found.repository or 'no repository')}.",
+                "What matches in the configuration that this server runs is run, as the next attempt.",
+                "Each run makes its plan anew, and every guard and the live check apply.",
+            ),
+            "Replay",
+            str(found.id),
+            "/deliveries",
+            f"/deliveries/{found.id}",
+            lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
+        )
+
+    def _pause(self, asked: Asked) -> Deed:
+        paused = visitor_of(asked).paused
+        says = ["Runs wait before their next call that changes something. Deliveries are still accepted."]
+        if paused:
+            says.insert(0, f"closeout was paused {clean(paused)}. Another pause replaces the reason.")
+        return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/", "/")
+
+    def _resume(self, asked: Asked) -> Deed:
+        paused = visitor_of(asked).paused
+        if paused is None:
+            raise ChangedMeanwhile("closeout is not paused; there is nothing to resume.")
+        says = (
+            f"closeout was paused {clean(paused)}.",
+            "Waiting runs continue where they stopped and may delete what their plans name; every guard still applies.",
+        )
+        return Deed("resume", None, "Resume closeout?", says, "Resume", paused, "/", "/")
+
+    # --- the confirmation ------------------------------------------------------------------------------------
+
+    async def _show(self, asked: Asked, deed: Deed) -> Response:
+        visitor = visitor_of(asked)
+        patience = LOOK if "wait" in asked.request.query_params else GLANCE
+        plan = await self._planned(visitor, deed, patience)
+        if plan is None:
+            return working(self._renderer, asked, deed.title, deed.here)
+        return self._confirmation(asked, deed, plan, 200)
+
+    async def _planned(self, visitor: Visitor, deed: Deed, patience: float) -> Plan | None:
+        """Return the plan, or what stands in for it if it cannot be made; None if it needs more time."""
+        rows = deed.rows
+        if rows is None:
+            return Plan((), None, 0, digest_of(deed.kind, deed.state))
+        try:
+            made = await self.reads.result((visitor.number, deed.kind, deed.state), rows, patience)
+        except CloseoutError as error:
+            return no_plan(error.message)
+        return None if made is None else plan_of(made, f"{deed.kind} {deed.state}")
+
+    def _confirmation(self, asked: Asked, deed: Deed, plan: Plan, status: int, notice: str = "") -> Response:
+        visitor = visitor_of(asked)
+        if is_program(asked.request):
+            told = {"kind": deed.kind, "target": deed.target, "title": deed.title} | plan.to_json()
+            if status != 200:
+                told |= {"error": ChangedMeanwhile.code, "message": notice}
+            return as_json(self._renderer, told, status)
+        page = self._renderer.signed_in(
+            "confirm.html",
+            visitor,
+            here=deed.here,
+            deed=deed,
+            plan=plan,
+            notice=notice,
+            once=self.forms.value(form_name(asked)),
+            path=asked.request.url.path,
+            longest=LONGEST_REASON,
+        )
+        page.status_code = status
+        return page
+
+    # --- the request -----------------------------------------------------------------------------------------
+
+    async def _act(self, asked: Asked, find: Callable[[], Awaitable[Deed]]) -> Response:
+        async def ask() -> tuple[Deed, int]:
+            deed = await find()
+            await self._check(asked, deed)
+            return deed, await request(self._acting, self._log, asked, deed.kind, deed.target)
+
+        try:
+            deed, number = await once(self.forms, asked, ask)
+        except PlanChanged as changed:
+            return self._confirmation(asked, changed.deed, changed.plan, changed.status, changed.message)
+        outcome = await outcome_of(self._acting, number)
+        return self._answer(asked, deed, number, outcome)
+
+    async def _check(self, asked: Asked, deed: Deed) -> None:
+        """Raise `PlanChanged` unless the visitor confirmed what is still so. A program need not have looked at the plan."""
+        visitor = visitor_of(asked)
+        confirmed = asked.form.get("plan")
+        if confirmed is None and visitor.form_token is None:
+            return
+        plan = await self._planned(visitor, deed, LOOK)
+        if plan is None:
+            plan = no_plan("AWS and GitHub did not answer in time.")
+        if plan.problem is not None or plan.digest != confirmed:
+            raise PlanChanged(deed, plan)
+
+    def _answer(self, asked: Asked, deed: Deed, number: int, outcome: str | None) -> Response:
+        """Say what became of a request: its page, or a sentence."""
+        runs = started(outcome)
+        done = bool(runs) or outcome == "done"
+        status = 202 if outcome is None else 200 if done else ChangedMeanwhile.status
+        if is_program(asked.request):
+            told: dict[str, Any] = {"request": number, "kind": deed.kind, "target": deed.target}
+            told |= {"by": by(asked), "outcome": outcome, "runs": runs}
+            if status == ChangedMeanwhile.status:
+                told |= {"error": ChangedMeanwhile.code, "message": outcome}
+            return as_json(self._renderer, told, status)
+        if done:
+            page = run_page(runs[0]) if len(runs) == 1 else deed.back
+            return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)
+        if outcome is None:
+            says = f"Request {number} is stored, and closeout has not carried it out yet."
+            return self._renderer.notice(status, "Requested", says)
+        return self._renderer.notice(status, "This did not work", f"closeout says: {clean(outcome)}.")
+
+
+def visitor_of(asked: Asked) -> Visitor:
+    """Return who asks: the site admits nobody else to these routes."""
+    assert asked.visitor is not None
+    return asked.visitor
+
+
+def by(asked: Asked) -> str:
+    """Return who asks, as the ledger records it."""
+    visitor = visitor_of(asked)
+    return f"{visitor.name} ({'token' if visitor.form_token is None else 'pages'})"
+
+
+def form_name(asked: Asked) -> str:
+    """Return what a one-time value belongs to: one path and one session."""
+    return f"{asked.request.url.path} {visitor_of(asked).number}"
+
+
+async def once(forms: OneTimeForms, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Return what `ask` returns, and call it once for each form. A token sends no form: each of its requests counts."""
+    if visitor_of(asked).form_token is None:
+        return await ask()
+    if "once" not in asked.form:
+        raise FormRefused("This form is not complete. Open its page again.")
+    return await forms.once(form_name(asked), asked.form["once"], ask)
+
+
+async def request(acting: Acting, log: Log, asked: Asked, kind: str, target: str | None) -> int:
+    """Write a request with the visitor's name; return its number."""
+    reason = asked.form.get("reason", "").strip() or None
+    if reason is not None and len(reason) > LONGEST_REASON:
+        raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
+    number = await asyncio.to_thread(acting.requests.add_request, kind, target, by(asked), reason)
+    log.line(f"a visitor asked for {kind}", request=number, by=by(asked), target=target or "-")
+    return number
+
+
+async def outcome_of(acting: Acting, number: int) -> str | None:
+    """Return what became of a request, None if nothing has after a few seconds."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + OUTCOME_SECONDS
+    while (outcome := await asyncio.to_thread(acting.requests.outcome, number)) is None:
+        if loop.time() > ends:
+            return None
+        await asyncio.sleep(POLL)
+    return outcome
+
+
+def started(outcome: str | None) -> list[str]:
+    """Return the executions that an outcome names; none if it is a sentence."""
+    names = (outcome or "").split(", ")
+    try:
+        for name in names:
+            parse_execution(name)
+    except UsageError:
+        return []
+    return names
+
+
+def run_page(execution: str) -> str:
+    """Return the path of an attempt's page."""
+    run_id, attempt = parse_execution(execution)
+    return f"/runs/{run_id}?attempt={attempt}"
+
+
+def working(renderer: Renderer, asked: Asked, title: str, here: str) -> Response:
+    """Return the answer while a plan is being made: it asks again by itself, without script too."""
+    again = f"{asked.request.url.path}?wait"
+    if is_program(asked.request):
+        return as_json(renderer, {"state": "planning", "again": renderer.url(again)}, 202)
+    query = "".join(
+        f"&{name}={value}" for name, value in asked.request.query_params.items() if name == "limit"
+    )
+    page = renderer.signed_in("planning.html", visitor_of(asked), here=here, title=title)
+    page.headers["Refresh"] = f"1; url={renderer.url(again + query)}"
+    return page
+
+
+def as_json(renderer: Renderer, value: Mapping[str, Any], status: int) -> Response:
+    """Return an answer to a program."""
+    return Response(json.dumps(value), status, renderer.headers, media_type="application/json")
+
+
+def _id(asked: Asked) -> str:
+    return str(asked.request.path_params["id"])[:LONGEST_NAME]

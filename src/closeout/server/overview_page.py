@@ -1,0 +1,383 @@
+"""What the overview shows: what needs somebody, what is running, and the last 30 days.
+
+Pure: it derives from what the ledger and the server know what a person has to do, and says nothing else first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from closeout.core.units import DAY, HOUR
+from closeout.ports import DayTally, RunView
+from closeout.server import presentation
+from closeout.server.chart import Chart, chart
+from closeout.server.wording import ago, counted, pull_request_path, rough, run_path, with_query
+
+QUEUE_SECONDS = HOUR
+"""A run that has not begun after this long needs somebody. This and the next two are the alerts of docs/how-to/monitor.md."""
+PATROL_SECONDS = 2 * HOUR
+DRILL_SECONDS = 2 * DAY
+NEAR_LIMIT = 0.75
+"""Of its time limit, after which a run is said to wait long."""
+MOST_OPEN = 50
+"""Runs under way that the overview reads and lists."""
+SHOWN_DAYS = 30
+MOST_NAMED = 5
+"""Pull requests that one cause names."""
+
+
+STALE, PATROL, DRILL = "stale", "patrol", "drill"
+"""The kind of a problem of closeout itself, and the causes that it may have."""
+
+
+class Trouble(NamedTuple):
+    """A problem of the ledger: a cause and one thing that it befell. `url` is a path."""
+
+    kind: str
+    automation: str
+    about: str
+    text: str
+    cause: str
+    """What problems of one cause have in common."""
+    since: float
+    url: str | None
+    left: tuple[str, ...] = ()
+
+
+class Facts(NamedTuple):
+    """What the overview is made of, read in a thread. None where this server cannot know it."""
+
+    now: float
+    paused: str | None
+    open_runs: Sequence[RunView]
+    """Of those under way the newest, at most `MOST_OPEN`."""
+    open_count: int
+    queue_age: float
+    """Seconds that the oldest queued run has waited."""
+    troubles: Sequence[Trouble] = ()
+    last_delivery: float | None = None
+    patrol_ended: float | None = None
+    patrol_watches: bool = False
+    drill_ended: float | None = None
+    drill_wrong: Sequence[str] = ()
+    orphans: int = 0
+    """Resources of closed pull requests that the last audit found."""
+    unknown: int = 0
+    """Resources of which it could not say whose they are."""
+    days: Sequence[DayTally] = ()
+    """The days on which something ended, the oldest first."""
+
+
+class Item(NamedTuple):
+    """A thing that an entry names, with its path."""
+
+    label: str
+    url: str | None
+    ago: str
+
+
+class Need(NamedTuple):
+    """One thing that needs somebody: what it is, and what to do. `url` is a path."""
+
+    tone: str
+    title: str
+    text: str
+    fix: str
+    url: str | None = None
+    link: str = ""
+    items: tuple[Item, ...] = ()
+    more: int = 0
+    since: float | None = None
+    ago: str = ""
+
+
+class Going(NamedTuple):
+    """A run under way. `percent` is of its limit, None if it has none."""
+
+    url: str
+    about: str
+    about_url: str | None
+    automation: str
+    tone: str
+    word: str
+    says: str
+    took: str
+    limit: str
+    percent: int | None
+
+
+class Figure(NamedTuple):
+    """A number of the last 30 days."""
+
+    label: str
+    value: int
+    tone: str
+    hint: str
+    url: str | None
+
+
+class Start(NamedTuple):
+    """What the webhook of a new server must be."""
+
+    webhook: str
+    secret: str
+    """The reference of its secret."""
+    events: tuple[str, ...]
+
+    @property
+    def deliver(self) -> str:
+        """The command that sends a first delivery without GitHub."""
+        secret = self.secret or "env:CLOSEOUT_WEBHOOK_SECRET"
+        return f"closeout deliver --url {self.webhook} --secret {secret} --sample pull_request.closed"
+
+
+class Overview(NamedTuple):
+    """Everything that the page shows."""
+
+    is_new: bool
+    """Nothing was ever delivered."""
+    needs: tuple[Need, ...]
+    going: tuple[Going, ...]
+    going_count: int
+    figures: tuple[Figure, ...]
+    chart: Chart
+    days: tuple[DayTally, ...]
+    intake: tuple[tuple[str, str], ...]
+    """Words about what comes in: a label, and how it stands."""
+
+
+def shown(facts: Facts) -> Overview:
+    """Return the page."""
+    days = _last_days(facts.days, facts.now)
+    is_new = facts.last_delivery is None and not facts.open_runs and not facts.days
+    return Overview(
+        is_new=is_new,
+        needs=tuple(_needs(facts)),
+        going=tuple(_going(run, facts.now) for run in _by_urgency(facts.open_runs, facts.now)),
+        going_count=facts.open_count,
+        figures=_figures(days),
+        chart=chart(days),
+        days=() if is_new else days,
+        intake=tuple(_intake(facts)),
+    )
+
+
+# --- what needs somebody -----------------------------------------------------------------------------------
+
+
+def _needs(facts: Facts) -> Iterable[Need]:
+    """Yield what needs somebody, what is broken before what waits."""
+    if facts.paused:
+        yield Need(
+            "wait",
+            "Destructive calls are paused",
+            f"Paused {presentation.clean(facts.paused)}. Runs wait before they delete anything.",
+            "When it is safe again: `closeout resume`.",
+            "/resume",
+            "Resume",
+        )
+    yield from _troubles(facts.troubles, facts.now)
+    yield from _intake_troubles(facts)
+    if facts.orphans and not any(trouble.kind == "orphans" for trouble in facts.troubles):
+        yield Need(
+            "wait",
+            f"{counted(facts.orphans, 'resource')} of closed pull requests still there",
+            "Patrol's last audit found them, and no run has deleted them.",
+            "Look at them, then clean up: `closeout orphans --clean` shows the plan first.",
+            "/orphans",
+            "Orphans",
+        )
+    if facts.unknown:
+        yield Need(
+            "wait",
+            f"{counted(facts.unknown, 'resource')} of unknown origin",
+            "They have names that an automation gives, and the last audit could not say whose they are. No run deletes them.",
+            "`closeout orphans` gives the reason for each.",
+            "/orphans",
+            "Orphans",
+        )
+    yield from _long_waits(facts)
+
+
+def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
+    """Yield one entry for each cause: a thousand failures of one cause need one repair."""
+    by_cause: dict[tuple[str, str, str], list[Trouble]] = {}
+    for trouble in sorted(troubles, key=lambda one: one.since):
+        by_cause.setdefault((trouble.kind, trouble.automation, trouble.cause), []).append(trouble)
+    for (kind, automation, _), found in sorted(by_cause.items(), key=lambda pair: pair[1][0].since):
+        newest = found[-1]
+        url, link = _trouble_link(kind, automation, found)
+        items = tuple(
+            Item(one.about, one.url, ago(one.since, now)) for one in found[:MOST_NAMED] if one.about
+        )
+        yield Need(
+            tone="wait" if kind == STALE else "bad",
+            title=_trouble_title(kind, automation, found),
+            text="" if kind == STALE else presentation.clean(newest.text),
+            fix=_trouble_fix(kind, len(found)),
+            url=url,
+            link=link,
+            items=items if len(found) > 1 else (),
+            more=len(found) - len(items) if len(found) > 1 else 0,
+            since=found[0].since,
+            ago=ago(found[0].since, now),
+        )
+
+
+def _trouble_title(kind: str, automation: str, found: Sequence[Trouble]) -> str:
+    if kind == "failure":
+        about = presentation.clean(found[0].about) if len(found) == 1 else counted(len(found), "pull request")
+        return f"{presentation.clean(automation)} failed for {about or 'an event'}"
+    if kind == "orphans":
+        return f"{presentation.clean(automation) or 'Patrol'} found resources of closed pull requests"
+    text = presentation.clean(found[-1].text)
+    return text[:1].upper() + text[1:]
+
+
+def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple[str | None, str]:
+    """Return where a person begins: the run, the list of those that failed, or what patrol found."""
+    if kind == "orphans":
+        return "/orphans", "Orphans"
+    if len(found) > 1 and kind == "failure":
+        return with_query("/runs", automation=automation, verdict="failure"), "Failed runs"
+    return (found[0].url, "Open the run") if found[0].url is not None else (None, "")
+
+
+def _trouble_fix(kind: str, count: int) -> str:
+    if kind == "failure":
+        again = "rerun it" if count == 1 else "rerun them"
+        return f"Open the run to see what is left and why, repair that, and {again}."
+    if kind == "orphans":
+        return "Look at the orphans, then clean up."
+    return "`closeout doctor` says what is wrong and how to mend it."
+
+
+def _intake_troubles(facts: Facts) -> Iterable[Need]:
+    """Yield what keeps closeout from seeing or from beginning, unless a problem of the ledger says it already."""
+    now = facts.now
+    said = {trouble.cause for trouble in facts.troubles if trouble.kind == STALE}
+    if facts.queue_age > QUEUE_SECONDS:
+        yield Need(
+            "bad",
+            f"The oldest queued run has waited {rough(facts.queue_age)}",
+            "Runs are accepted and do not begin.",
+            "Open the queue: a run says what it waits for. If it is another run that hangs, cancel that one.",
+            with_query("/runs", state="queued"),
+            "Queued runs",
+        )
+    if PATROL not in said and facts.patrol_watches and _is_over(facts.patrol_ended, PATROL_SECONDS, now):
+        yield Need(
+            "bad",
+            f"Patrol has not looked for {rough(now - (facts.patrol_ended or 0.0))}",
+            "Nobody looks for closed pull requests whose delivery was lost.",
+            "`closeout patrol --once` looks now, and says what it cannot read.",
+        )
+    if _is_over(facts.drill_ended, DRILL_SECONDS, now):
+        yield Need(
+            "wait",
+            f"The last drill was {ago(facts.drill_ended or 0.0, now)}",
+            "A fault in the set-up would not be noticed.",
+            "`closeout drill` checks now.",
+        )
+    if DRILL not in said and facts.drill_wrong:
+        names = ", ".join(facts.drill_wrong[:MOST_NAMED])
+        yield Need(
+            "bad",
+            f"The last drill found {counted(len(facts.drill_wrong), 'fault')}",
+            f"Wrong: {names}.",
+            "`closeout drill` says for each what breaks because of it, and how to mend it.",
+        )
+
+
+def _is_over(at: float | None, seconds: float, now: float) -> bool:
+    """Return whether something that was done at a time is due since then; what never was has not begun yet."""
+    return at is not None and now - at > seconds
+
+
+def _long_waits(facts: Facts) -> Iterable[Need]:
+    for run in facts.open_runs:
+        spent = _spent(run, facts.now)
+        limit = run.timeout
+        if run.started_at is None or not limit or run.sleeps_in or spent < NEAR_LIMIT * limit:
+            continue
+        yield Need(
+            "wait",
+            f"{presentation.clean(run.about)} is near its time limit",
+            presentation.clean(run.reason or presentation.banner(run, facts.now).says),
+            f"It fails after {rough(limit)}. Open it to see what it waits for.",
+            run_path(run.id),
+            "Open the run",
+            since=run.started_at,
+            ago=ago(run.started_at, facts.now),
+        )
+
+
+# --- what is running ---------------------------------------------------------------------------------------
+
+
+def _by_urgency(runs: Sequence[RunView], now: float) -> Sequence[RunView]:
+    """Return runs with those nearest to their limit first, and the queued ones last."""
+    return sorted(runs, key=lambda run: (run.started_at is None, -(_share(run, now) or 0.0), run.accepted_at))
+
+
+def _going(run: RunView, now: float) -> Going:
+    shown = presentation.banner(run, now)
+    share = _share(run, now)
+    limit = run.queue_timeout if run.started_at is None else run.timeout
+    return Going(
+        url=run_path(run.id),
+        about=presentation.clean(run.about),
+        about_url=pull_request_path(run.repository, run.number) if run.event == "pull_request" else None,
+        automation=presentation.clean(run.automation),
+        tone="failure" if share is not None and share >= NEAR_LIMIT else shown.tone,
+        word=shown.word,
+        says=shown.says,
+        took=rough(_spent(run, now)),
+        limit=rough(limit) if limit else "",
+        percent=None if share is None else min(round(100 * share), 100),
+    )
+
+
+def _share(run: RunView, now: float) -> float | None:
+    """Return how much of its limit a run has used. A sleep is no use of it: the automation asked for that."""
+    limit = run.queue_timeout if run.started_at is None else run.timeout
+    return None if not limit or run.sleeps_in else _spent(run, now) / limit
+
+
+def _spent(run: RunView, now: float) -> float:
+    return max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
+
+
+# --- the last days and the intake --------------------------------------------------------------------------
+
+
+def _last_days(tallies: Sequence[DayTally], now: float) -> tuple[DayTally, ...]:
+    """Return the last days with those on which nothing ended, the oldest first."""
+    by_day = {tally.day: tally for tally in tallies}
+    today = datetime.fromtimestamp(now, UTC).date()
+    names = (str(today - timedelta(days=back)) for back in range(SHOWN_DAYS - 1, -1, -1))
+    return tuple(by_day.get(name, DayTally(name)) for name in names)
+
+
+def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
+    closings, torn_down = sum(day.closings for day in days), sum(day.torn_down for day in days)
+    left, recovered = sum(day.left for day in days), sum(day.recovered for day in days)
+    month = {"since": "30d"}
+    return (
+        Figure("Closings", closings, "none", "closed pull requests that an automation acted on", with_query("/runs", **month)),
+        Figure("Torn down", torn_down, "good", "runs after which everything is gone", with_query("/runs", verdict="success", **month)),
+        Figure("Left", left, "bad" if left else "none", "runs that failed: something may be there", with_query("/runs", verdict="failure", **month)),
+        Figure("Recovered", recovered, "busy" if recovered else "none", "closings that no webhook brought, found by patrol", None),
+    )  # fmt: skip
+
+
+def _intake(facts: Facts) -> Iterable[tuple[str, str]]:
+    def when(at: float | None, never: str) -> str:
+        return never if at is None else ago(at, facts.now)
+
+    yield "Last delivery", when(facts.last_delivery, "none yet")
+    yield "Queue", f"oldest {rough(facts.queue_age)}" if facts.queue_age >= 1 else "empty"
+    yield "Patrol", when(facts.patrol_ended, "not yet") if facts.patrol_watches else "off"
+    yield "Drill", when(facts.drill_ended, "not yet")

@@ -1,0 +1,85 @@
+"""What a server's application needs, as one value: it opens no file and reads no environment variable.
+
+So tests run the same application over fakes and over a real ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from closeout.config.load import Loaded
+from closeout.intake.receiver import Receiver
+from closeout.ports import PageReader, Requests
+from closeout.server.access import Access
+from closeout.server.bodies import Limits
+from closeout.server.guard import Ask
+from closeout.server.log import Log
+from closeout.server.spool import unnamed_file
+from closeout.server.webhook import Accept
+
+if TYPE_CHECKING:
+    from closeout.orphans.audit import Report, Target
+
+
+class Planning(Protocol):
+    """Makes a plan: `wiring.preview.Planner.plan`."""
+
+    def __call__(
+        self, event: str, payload: Mapping[str, Any], *, only: str | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of the automations that the event would start, of `only` that one. Raises CloseoutError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """What the pages act through. Everything here is called in threads and may raise CloseoutError."""
+
+    requests: Requests
+    plan: Planning
+    plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
+    """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
+    audit: Callable[[], Report]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerParts:
+    """What the application needs.
+
+    `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and says
+    whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
+    `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
+    """
+
+    receiver: Receiver
+    accept: Accept
+    started: Callable[[Sequence[str]], None]
+    refresh: Callable[[], bool]
+    ready: Callable[[], None]
+    views: PageReader
+    link_key: bytes
+    metrics_token: str | None = None
+    access: Access | None = None
+    """Knows sessions and tokens; without it there are no pages but those of Details links."""
+    acting: Acting | None = None
+    """What visitors who may act do; without it there are no pages to act."""
+    loaded: Loaded | None = None
+    """The configuration in force, for the pages that show it."""
+    marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
+    """Reads what patrol and the drill kept of their last rounds, by kind."""
+    pages_apart: bool = False
+    """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
+    guard: Ask | None = None
+    """Answers workflows that deploy previews."""
+    public_logs: bool = False
+    """Whether the log of a run on a public repository is shown."""
+    secrets: str = ""
+    """The references of the webhook secrets, for the log line of a signature that matches none."""
+    log: Log = field(default_factory=Log)
+    limits: Limits = field(default_factory=Limits)
+    spool_file: Callable[[], IO[bytes]] = unnamed_file
+    """Opens a file for a body over 1 MB that is not verified yet."""
+    clock: Callable[[], float] = time.time

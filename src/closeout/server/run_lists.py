@@ -1,0 +1,126 @@
+"""The list of runs, and the page of one pull request: reads the ledger for `runs_page` and `pull_request_page`.
+
+One query string means the same here, in the JSON API and on the command line (`ledger.filters`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from closeout.core import payload as core_payload
+from closeout.core.errors import BadFilter, CloseoutError
+from closeout.ledger.filters import run_filter
+from closeout.ports import DeliveryFilter, DeliveryId, RunFilter, RunView
+from closeout.ports.access import READ
+from closeout.server import details, pull_request_page, runs_page
+from closeout.server.parts import ServerParts
+from closeout.server.pull_request_page import Heard
+from closeout.server.rendering import Renderer
+from closeout.server.runs_page import Runs
+from closeout.server.site import Asked, Route
+from closeout.server.wording import with_query
+
+ROWS = 50
+"""Runs on one page of the list."""
+MOST_DELIVERIES, MOST_RUNS, MOST_ATTEMPTS = 100, 50, 10
+"""What the page of a pull request reads at most: the newest, of each run the last attempts."""
+PULL_REQUEST = "/pull-requests/{owner}/{repo}/{number}"
+
+
+class RunLists:
+    """The routes of `/runs` and `/pull-requests/OWNER/REPO/N`."""
+
+    def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
+        self._views = parts.views
+        self._clock = parts.clock
+        self._renderer = renderer
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What this group answers."""
+        return (
+            Route("GET", runs_page.PATH, READ, self._runs),
+            Route("GET", PULL_REQUEST, READ, self._pull_request),
+        )
+
+    async def _runs(self, asked: Asked) -> Response:
+        assert asked.visitor is not None
+        given = asked.request.query_params
+        if any(given.get(name) == "" for name in runs_page.LABELS):
+            # A form sends its empty fields too. One list has one URL, which people send to each other.
+            path = self._renderer.url(runs_page.path({name: given[name] for name in given}))
+            return RedirectResponse(path, 303, self._renderer.headers)
+        page = await asyncio.to_thread(self._list, asked.request)
+        response = self._renderer.followed(
+            asked.request, "runs.html", "_runs_list.html", asked.visitor, here=runs_page.PATH, page=page
+        )
+        if page.error is not None:
+            response.status_code = BadFilter.status
+        return response
+
+    def _list(self, request: Request) -> Runs:
+        """Read a page of the list. Called in threads."""
+        given, now = dict(request.query_params), self._clock()
+        filters = {name: value for name, value in given.items() if name in runs_page.LABELS}
+        try:
+            wanted = run_filter(filters, now)
+            rows, newer, older = self._views.run_page(wanted, given.get("cursor") or None, ROWS)
+        except BadFilter as error:
+            return runs_page.shown((), filters, now, error=error.message)
+        return runs_page.shown(rows, filters, now, newer=newer, older=older)
+
+    async def _pull_request(self, asked: Asked) -> Response:
+        assert asked.visitor is not None
+        path = asked.request.path_params
+        number = details.line_id(path["number"])
+        if number is None:
+            return self._renderer.missing()
+        repository = f"{path['owner']}/{path['repo']}"
+        facts = await asyncio.to_thread(self._facts, repository, number)
+        page = pull_request_page.shown(facts)
+        return self._renderer.followed(
+            asked.request,
+            "pull_request.html",
+            "_pull_request.html",
+            asked.visitor,
+            here=runs_page.PATH,
+            page=page,
+            summary=pull_request_page.summary(page),
+            runs_of_repository=with_query(runs_page.PATH, repository=repository),
+            runs_of_pull_request=with_query(
+                runs_page.PATH, repository=repository, **{"pull-request": str(number)}
+            ),
+        )
+
+    def _facts(self, repository: str, number: int) -> pull_request_page.Facts:
+        """Read everything about a pull request. Called in threads."""
+        wanted = DeliveryFilter(repository=repository, number=number)
+        deliveries = self._views.delivery_page(wanted, None, MOST_DELIVERIES)
+        runs = self._views.run_page(RunFilter(repository=repository, number=number), None, MOST_RUNS)
+        return pull_request_page.Facts(
+            repository=repository,
+            number=number,
+            now=self._clock(),
+            deliveries=[Heard(each, self._payload(each.id)) for each in reversed(deliveries.rows)],
+            attempts=tuple(self._attempts(runs.rows)),
+            is_cut=deliveries.older is not None or runs.older is not None,
+        )
+
+    def _attempts(self, runs: Sequence[RunView]) -> Iterable[RunView]:
+        """Yield the attempts of each run with their plans, which lists leave out."""
+        for run in runs:
+            for attempt in range(max(1, run.attempt - MOST_ATTEMPTS + 1), run.attempt + 1):
+                found = self._views.run(run.id, attempt)
+                if found is not None:
+                    yield found
+
+    def _payload(self, delivery: DeliveryId) -> Mapping[str, Any] | None:
+        try:
+            return core_payload.decode(self._views.body(delivery))
+        except CloseoutError:
+            return None

@@ -1,0 +1,133 @@
+"""What the page of one run shows, gathered from what was read.
+
+The page and its stream of events take the same values, so a page that was open says what one says that is opened now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+
+from closeout.ports import DeliveryView, LogLine, Operation, RunView
+from closeout.server import details, history, log_folds, presentation, step_rows, wording
+from closeout.server.access import Visitor
+from closeout.server.rendering import Renderer
+
+REFRESH_SECONDS = 4
+
+
+class Attempt(NamedTuple):
+    """One attempt of the run."""
+
+    number: int
+    tone: str
+    word: str
+    query: str
+    """What opens it."""
+
+
+class Shown(NamedTuple):
+    """A run, read from the ledger for showing."""
+
+    run: RunView
+    about: presentation.Subject
+    delivery: DeliveryView | None
+    lines: Sequence[LogLine]
+    left_out: int
+    """Lines of the log that go on where `lines` end."""
+    log: bool
+    """Whether the log may be shown, and with it everything else."""
+    operations: Sequence[Operation] = ()
+    attempts: Sequence[Attempt] = ()
+    survived: Sequence[LogLine] = ()
+    """The log lines of crashes after which the run went on."""
+
+
+class View(NamedTuple):
+    """What part of a run a visitor asked for."""
+
+    link: details.Link
+    visitor: Visitor | None
+    search: str = ""
+    newest: bool = True
+    """Whether the page shows the end of the log, and so follows it."""
+
+
+def page(renderer: Renderer, shown: Shown, view: View, now: float) -> Response:
+    """Return a run's page."""
+    live = view.newest and not view.search
+    values = standing(renderer, shown, view.visitor, now, step_rows.progress_of(shown.lines) if live else {})
+    links = _links(renderer, shown) if view.visitor is not None else {}
+    return renderer.html(
+        200,
+        "run.html",
+        **values,
+        visitor=view.visitor,
+        here="/runs",
+        links=links,
+        about=shown.about,
+        delivery=shown.delivery,
+        whole=shown.log,
+        attempts=shown.attempts,
+        later=_later(shown)[-1:],
+        folds=log_folds.folds(shown.run, shown.lines, view.search),
+        count=len(shown.lines),
+        first=shown.lines[0].id if shown.lines else 0,
+        last=shown.lines[-1].id if shown.lines else 0,
+        earlier=shown.left_out,
+        search=view.search,
+        newest=view.newest,
+        follows=live and not values["banner"].finished,
+        query=view.link.query,
+        fields=parse_qsl(view.link.query),
+        refresh=REFRESH_SECONDS,
+    )
+
+
+def expired(renderer: Renderer, shown: Shown) -> Response:
+    """Return the page of an expired link: the verdict and nothing else."""
+    word = presentation.banner(shown.run, 0.0).word
+    return renderer.notice(
+        410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
+    )
+
+
+def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
+    """Return the links to other pages, for somebody who is signed in."""
+    pull_request = wording.pull_request_path(shown.about.repository, shown.about.number)
+    return {
+        "pull_request": renderer.link(pull_request) if pull_request else None,
+        "delivery": renderer.link(f"/deliveries/{shown.run.delivery}"),
+    }
+
+
+def standing(
+    renderer: Renderer, shown: Shown, visitor: Visitor | None, now: float, progress: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
+    return {
+        "run": shown.run,
+        "banner": presentation.banner(shown.run, now, errors_below=True),
+        "troubles": step_rows.troubles(shown.run, whole=shown.log),
+        "rerun": _rerun(shown, visitor),
+        "rerun_page": renderer.link(f"/runs/{shown.run.id}/rerun"),
+        "steps": step_rows.steps(shown.run, now, progress),
+        "entries": history.entries(shown.run, shown.operations, shown.survived, now),
+    }
+
+
+def _rerun(shown: Shown, visitor: Visitor | None) -> str:
+    """Return who is told of a rerun: who may `act` or `read`, or `anybody`; empty if there is nothing to run again."""
+    run = shown.run
+    if run.state != "finished" or run.verdict in ("success", "skipped") or run.reopened or _later(shown):
+        return ""
+    if visitor is None:
+        return "anybody"
+    return "act" if visitor.may_act else "read"
+
+
+def _later(shown: Shown) -> list[Attempt]:
+    return [attempt for attempt in shown.attempts if attempt.number > shown.run.attempt]

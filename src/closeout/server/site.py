@@ -1,0 +1,185 @@
+"""The pages and the JSON API as one Starlette application: who may ask for what, and the answer to everybody else.
+
+Each group of pages gives its routes with what they need (`NOBODY`, `LINK`, `READ`, `ACT`), and only this module compares
+that with the visitor. A test walks every route as every kind of visitor. Starlette and Jinja2 are imported with the first
+request for a page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route as StarletteRoute
+
+from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
+from closeout.ports.access import ACT, READ
+from closeout.server.access import LOGIN, SIGN_IN, Access, Presented, Visitor
+from closeout.server.asgi import Receive, Scope, Send, respond
+from closeout.server.exchange import FORM_BYTES
+from closeout.server.rendering import Renderer
+
+NOBODY, LINK = "nobody", "link"
+"""What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""
+API = "/api/"
+FORM = "application/x-www-form-urlencoded"
+BAD_HOST = b'{"error": "bad-request", "message": "The header Host is not a host and a port."}'
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_PURPOSES = ("sec-purpose", "purpose", "x-moz")
+"""Headers by which browsers say that nobody has asked for a page yet."""
+
+
+class Asked(NamedTuple):
+    """One request, after its visitor was found. `form` has the fields of a POST; a page that needs `READ` has a visitor."""
+
+    request: Request
+    visitor: Visitor | None
+    form: Mapping[str, str]
+
+
+Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
+
+
+class Route(NamedTuple):
+    """One path. A `POST` of a session must carry the session's form token."""
+
+    method: str
+    path: str
+    needs: str
+    answer: Handler
+
+
+class Site:
+    """An ASGI application over groups of routes."""
+
+    def __init__(
+        self,
+        access: Access | None,
+        renderer: Renderer,
+        groups: Sequence[Sequence[Route]],
+        paused: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._access = access
+        self._paused = paused
+        self._renderer = renderer
+        self.routes: list[Route] = [
+            *(self._own() if access else ()),
+            *(each for group in groups for each in group),
+        ]
+        if access is None:
+            self.routes = [route for route in self.routes if route.needs in (NOBODY, LINK)]
+        renderer.paths = {route.path for route in self.routes}
+        routes = [
+            StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
+        ]
+        missing = {404: self._missing, 405: self._missing}
+        self._app = Starlette(routes=routes, exception_handlers=missing)
+        self._app.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if any(name == b"host" and not _HOST.fullmatch(value) for name, value in scope["headers"]):
+            await respond(send, 400, BAD_HOST)  # nobody builds a URL from it below
+            return
+        await self._app(scope, receive, send)
+
+    def _own(self) -> Sequence[Route]:
+        return (Route("GET", LOGIN, NOBODY, self._login), Route("POST", "/logout", READ, self._logout))
+
+    def _guarded(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                return await route.answer(await self._admit(request, route))
+            except CloseoutError as error:
+                if error.status >= 500:
+                    raise  # the server logs it, and its answer says nothing of it
+                return self._refusal(request, error)
+
+        return answer
+
+    async def _admit(self, request: Request, route: Route) -> Asked:
+        """Find the visitor and read the form. Raises `NotSignedIn`, `NotAllowed` or `FormRefused`."""
+        if self._access is None:
+            return Asked(request, None, {})
+        presented = self._access.presented(request.headers)
+        visitor = await asyncio.to_thread(self._visitor, self._access, presented) if presented else None
+        if route.needs in (READ, ACT) and visitor is None:
+            raise NotSignedIn(SIGN_IN)
+        if route.needs == ACT and visitor is not None and not visitor.may_act:
+            raise NotAllowed(
+                "You may read here, and not act. `closeout open` makes a session that may do both."
+            )
+        form = await _form(request) if request.method == "POST" else {}
+        if request.method == "POST" and visitor is not None:
+            self._access.check_form(visitor, form, request.headers)
+        return Asked(request, visitor, form)
+
+    def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
+        """Find who asks, and what the bar of their page says. Called in threads."""
+        visitor = access.visitor(presented)
+        return visitor._replace(paused=self._paused()) if visitor is not None else None
+
+    def _refusal(self, request: Request, error: CloseoutError) -> Response:
+        """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
+        if is_program(request):
+            body = json.dumps({"error": error.code, "message": error.message})
+            headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
+            return Response(body, error.status, headers, media_type="application/json")
+        if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
+            return RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
+        return self._renderer.notice(error.status, "This did not work", error.message)
+
+    async def _login(self, asked: Asked) -> Response:
+        assert self._access is not None
+        request = asked.request
+        code = request.query_params.get("code")
+        if code is None:
+            return self._renderer.notice(200, "Sign in", SIGN_IN)
+        if request.method == "HEAD" or any("prefetch" in request.headers.get(name, "") for name in _PURPOSES):
+            # A preview must not use the link up.
+            return Response(status_code=204, headers=self._renderer.headers)
+        try:
+            cookie = await asyncio.to_thread(self._access.sign_in, code, request.headers)
+        except CodeRefused as error:
+            return self._renderer.notice(error.status, "This link does not work", error.message)
+        headers = self._renderer.headers | {"Set-Cookie": cookie}
+        return RedirectResponse(self._renderer.url("/"), 303, headers)
+
+    async def _logout(self, asked: Asked) -> Response:
+        assert self._access is not None
+        assert asked.visitor is not None
+        if asked.visitor.form_token is None:
+            raise NotAllowed("A token has no session to end; `closeout token revoke` ends the token.")
+        cookie = await asyncio.to_thread(self._access.sign_out, asked.visitor, asked.request.headers)
+        headers = self._renderer.headers | {"Set-Cookie": cookie}
+        return RedirectResponse(self._renderer.url(LOGIN), 303, headers)
+
+    def _missing(self, request: Request, _: Any) -> Response:
+        if request.scope["path"].startswith(API):
+            return self._refusal(request, NotFound("There is nothing at this path."))
+        return self._renderer.missing()
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form. Raises `FormRefused` for a body that was not read, which would pass for an empty form."""
+    kind = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or int(length) > FORM_BYTES:
+        raise FormRefused(f"A form has at most {FORM_BYTES // 1024} KB and a Content-Length.")
+    body = await request.body()
+    if body and kind != FORM:
+        raise FormRefused(f"Send the fields as {FORM}.")
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def is_program(request: Request) -> bool:
+    """Whether the answer is JSON: under `/api/`, and for whoever does not ask for HTML."""
+    path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
+    return path.startswith(API) or "text/html" not in request.headers.get("accept", "")

@@ -1,0 +1,192 @@
+"""The steps of a run as its page shows them: each resource of a plan with what became of it, and what went wrong.
+
+An error stands once on a page, at its top, with what to do about it; a step's own card only says that it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from closeout.core.advice import advice
+from closeout.core.units import spoken_duration, spoken_size
+from closeout.ports import LogLine, RunView, StepView
+from closeout.server import console
+from closeout.server.presentation import WORDS, Limit, clean, failure_text, limit
+
+OPEN_RESOURCES = 8
+"""A plan of up to this many resources is shown unfolded."""
+_PAST = {
+    "delete": "deleted",
+    "run": "ran",
+    "call": "called",
+    "start": "started",
+    "dispatch": "dispatched",
+    "comment": "commented",
+    "post": "posted",
+    "patch": "patched",
+    "put": "put",
+    "send": "sent",
+}
+_ING = {"delete": "deleting", "run": "running"}
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "kept": ("kept", "none"),
+    "left": ("still there", "bad"),
+    "gone": ("already gone", "none"),
+    "failed": ("failed", "bad"),
+    "unknown": ("not known", "wait"),
+    "untouched": ("not reached", "none"),
+    "pending": ("next", "none"),
+}
+"""Word and tone of an outcome (`ledger.outcomes`) that does not depend on the verb."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRow:
+    """One resource of a plan, or one that is left and was not in it."""
+
+    outcome: str
+    tone: str
+    resource: str
+    reason: str
+    amount: str
+    part: bool
+    console: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """One step."""
+
+    id: str
+    name: str
+    uses: str
+    state: str
+    word: str
+    took: str
+    tries: int
+    says: str
+    rows: tuple[ResourceRow, ...] | None
+    """None if there is no plan that may be shown."""
+    counts: str
+    """What became of the rows, in a few words."""
+    unfolded: bool
+    limit: Limit | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """The error of one step that failed, and what to do about it."""
+
+    step: str
+    name: str
+    text: str
+    advice: str
+    left: tuple[ResourceRow, ...]
+
+
+def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
+    """Return the steps. `progress` is the last log line of each step, said while the step goes on."""
+    return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
+
+
+def troubles(run: RunView, *, whole: bool) -> tuple[Trouble, ...]:
+    """Return the errors of a run's steps. Advice and addresses are only for who may see the whole run."""
+    return tuple(
+        Trouble(
+            step=clean(step.id),
+            name=clean(step.name),
+            text=clean(failure_text(step)),
+            advice=advice(step.code, failure_text(step)) if whole else "",
+            left=tuple(row for row in _rows(step) or () if row.tone == "bad"),
+        )
+        for step in run.steps
+        if step.state == "failure"
+    )
+
+
+def progress_of(lines: Iterable[LogLine]) -> dict[str, str]:
+    """Return the last line of each step."""
+    return {line.step: line.text for line in lines if line.step is not None}
+
+
+def _step(step: StepView, now: float, progress: str) -> StepRow:
+    under_way = step.state in ("running", "waiting")
+    end = now if under_way else step.ended_at
+    took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
+    says = (
+        (step.reason if step.state != "failure" else None) or step.summary or (progress if under_way else "")
+    )
+    rows = _rows(step)
+    return StepRow(
+        id=clean(step.id),
+        name=clean(step.name),
+        uses=clean(step.uses),
+        state=step.state,
+        word=WORDS.get(step.state, step.state),
+        took=took if step.state != "skipped" else "",
+        tries=step.attempts,
+        says=clean(says) if step.state != "failure" else "",
+        rows=rows,
+        counts=_counts(rows or ()),
+        unfolded=len(rows or ()) <= OPEN_RESOURCES or any(row.tone == "bad" for row in rows or ()),
+        limit=limit(step.started_at, step.timeout, now, "Has run for") if under_way else None,
+    )
+
+
+def _rows(step: StepView) -> tuple[ResourceRow, ...] | None:
+    """Return a row for each planned change, and for what is left besides; None for a step without either."""
+    if step.changes is None and not step.left:
+        return None
+    reasons = {str(item.get("resource", "")): str(item.get("reason", "")) for item in step.left}
+    addresses = console.links(step)
+    rows = [
+        _row(change, outcome, reasons, addresses)
+        for change, outcome in zip_longest(step.changes or (), step.outcomes, fillvalue="")
+        if isinstance(change, Mapping)
+    ]
+    planned = {str(change.get("resource", "")) for change in step.changes or ()}
+    besides = [
+        _row({"resource": name}, "left", reasons, addresses) for name in reasons if name not in planned
+    ]
+    return (*rows, *besides)
+
+
+def _row(
+    change: Mapping[str, Any], outcome: Any, reasons: Mapping[str, str], addresses: Mapping[str, str]
+) -> ResourceRow:
+    resource, verb = str(change.get("resource", "")), str(change.get("verb", ""))
+    outcome = "left" if resource in reasons else outcome
+    word, tone = _outcome(outcome, verb)
+    objects, held = int(change.get("objects") or 0), int(change.get("bytes") or 0)
+    amount = f"{objects:,} object{'' if objects == 1 else 's'}, {spoken_size(held)}" if objects else ""
+    return ResourceRow(
+        outcome=word,
+        tone=tone,
+        resource=clean(resource),
+        reason=clean(reasons.get(resource) or change.get("reason", "")),
+        amount=amount,
+        part=bool(change.get("part_of")),
+        console=addresses.get(resource) if outcome in ("left", "unknown") else None,
+    )
+
+
+def _outcome(outcome: str, verb: str) -> tuple[str, str]:
+    """Return word and tone of what became of a change."""
+    if outcome == "done":
+        return _PAST.get(verb, "done"), "good"
+    if outcome == "under-way":
+        return _ING.get(verb, "under way"), "busy"
+    if outcome == "planned":
+        return f"would {clean(verb)}", "none"
+    return _WORDS.get(outcome, (clean(verb), "none"))
+
+
+def _counts(rows: Iterable[ResourceRow]) -> str:
+    """Return `3 deleted, 1 kept`."""
+    counted: dict[str, int] = {}
+    for row in rows:
+        counted[row.outcome] = counted.get(row.outcome, 0) + 1
+    return ", ".join(f"{count:,} {word}" for word, count in counted.items())

@@ -1,0 +1,79 @@
+"""Confirmations in a real Chromium: by keyboard, on a phone, without script, and nothing that axe-core finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from closeout.orphans.audit import Report
+from tests import axe
+from tests.chromium import IN_CHROMIUM, chromium
+from tests.contract.http.deed_world import SECRETS, Deeds, deeds, orphan
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = list(IN_CHROMIUM)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests here."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Deeds]:
+    """A server with three orphans."""
+    with deeds() as it:
+        it.planned.report = Report(
+            (orphan(17, "preview-17"), orphan(18, "preview-18")), ("AWS: AccessDenied",)
+        )
+        yield it
+
+
+def signed_in(browser: Browser, world: Deeds, width: int, **options: Any) -> Page:
+    """Return a page of the operator's session."""
+    context = browser.new_context(viewport={"width": width, "height": 844}, **options)
+    context.add_cookies([{"name": "closeout_session", "value": SECRETS["operator"], "url": world.server.url}])
+    return context.new_page()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1600)])
+def test_a_confirmation_is_readable_for_everybody(
+    browser: Browser, world: Deeds, scheme: Any, width: int
+) -> None:
+    """axe-core finds nothing, on a phone and on a desk, and nothing scrolls sideways."""
+    run = world.store.finished(scheme)
+    complaints: list[str] = []
+    page = signed_in(browser, world, width, color_scheme=scheme)
+    page.on("console", lambda message: complaints.append(message.text))
+    for path in (f"/runs/{run}/rerun", "/pause", "/orphans/clean"):
+        page.goto(world.server.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert axe.findings(page) == []
+    page.context.close()
+    assert complaints == []
+
+
+def test_a_rerun_is_confirmed_by_keyboard_and_without_script(browser: Browser, world: Deeds) -> None:
+    """The reason comes first, then the button, then the way back; the answer is the new attempt's page."""
+    run = world.store.finished("by keyboard")
+    page = signed_in(browser, world, 390, java_script_enabled=False)
+    page.goto(f"{world.server.url}/runs/{run}/rerun")
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("repaired")
+    page.keyboard.press("Tab")
+    button = page.get_by_role("button", name="Rerun: delete 2 resources")
+    assert page.locator("button:focus").inner_text() == button.inner_text()
+    page.keyboard.press("Tab")
+    assert page.locator("a:focus").inner_text() == "Back, change nothing"
+    button.click()
+    page.wait_for_url(f"{world.server.url}/runs/{run}?attempt=2")
+    assert world.store.asked[-1] == ("rerun", run, "operator (pages)", "repaired")
+    page.go_back()
+    assert "it can be run again when it has finished" in page.inner_text("main")
+    page.context.close()

@@ -1,0 +1,131 @@
+"""Cleaning orphans from the pages, over a real server: the audit proposes, the visitor chooses, each choice is one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.orphans.audit import Report, Target
+from closeout.server import cleanup
+from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, orphan, step
+from tests.contract.http.test_deeds import text
+
+PATH = "/orphans/clean"
+ORPHANS = (orphan(17, "preview-17"), orphan(18, "preview-18"), orphan(19, "preview-19"))
+FIRST, SECOND, THIRD = (f"acme/shop#{number} {NAME}" for number in (17, 18, 19))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Deeds]:
+    """One server for all tests."""
+    with deeds() as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: Deeds) -> Deeds:
+    """The server with an empty ledger and three orphans."""
+    shared.store.reset()
+    shared.planned.__init__()  # type: ignore[misc]
+    shared.planned.report = Report(ORPHANS, ())
+    return shared
+
+
+def test_the_chosen_orphans_are_cleaned_once(world: Deeds) -> None:
+    """What each run would delete is named; only what stays chosen is requested, and a reload requests nothing more."""
+    page = text(world.get(PATH))
+    assert FIRST in page
+    assert "stack preview-17" in page
+    form = world.form(PATH)
+    assert {FIRST, SECOND, THIRD} <= set(form.fields)
+    run = world.store.finished()
+    world.store.replays = [f"{run}-2", "acme/shop#19 is open, so nothing was started"]
+    fields = {name: value for name, value in form.fields.items() if name != SECOND}
+    for _ in range(2):
+        done = world.post(PATH, fields | {"reason": "monthly"})
+        assert done.status == 200
+        assert f"/runs/{run}?attempt=2" in text(done)
+        assert "acme/shop#19 is open, so nothing was started" in text(done)
+    assert world.store.asked == [
+        ("clean", target, "operator (pages)", "monthly") for target in (FIRST, THIRD)
+    ]
+
+
+def test_the_limit_takes_the_oldest(world: Deeds) -> None:
+    """As the command's `--limit`; the page says how many there are."""
+    page = text(world.get(f"{PATH}?limit=1"))
+    assert FIRST in page
+    assert SECOND not in page
+    assert "3 runs would clean up" in page
+    assert world.get(f"{PATH}?limit=0").status == 400
+    assert world.get(f"{PATH}?limit=51").status == 400
+
+
+def test_what_is_left_out_is_named(world: Deeds) -> None:
+    """A run that would delete something besides is not proposed, and what could not be asked is no silence."""
+    spared = frozenset({Target("acme/shop", 17, NAME)})
+    world.planned.report = Report(ORPHANS, ("AWS: AccessDenied in eu-west-1",), spared)
+    page = text(world.get(PATH))
+    assert f"{FIRST} is left out: its run would also delete what is no orphan." in page
+    assert "Not asked: AWS: AccessDenied in eu-west-1" in page
+    assert f'name="{FIRST}"' not in page
+    assert f'name="{SECOND}"' in page
+
+
+def test_another_plan_than_the_one_shown_requests_nothing(world: Deeds) -> None:
+    """One of them is enough."""
+    form = world.form(PATH)
+    world.planned.rows = step(changes=[{"verb": "delete", "resource": "stack production", "reason": ""}])
+    refused = world.post(PATH, form.fields)
+    assert refused.status == 409
+    assert "is no longer what you confirmed" in text(refused)
+    assert world.store.asked == []
+
+
+def test_what_cannot_be_planned_or_audited_has_no_button(world: Deeds) -> None:
+    """A guard's word for each, and the error of the audit."""
+    world.planned.rows = step(error={"code": "guard-refused", "message": "61 changes planned, 50 allowed"})
+    page = text(world.get(PATH))
+    assert "61 changes planned, 50 allowed" in page
+    assert "Start the chosen runs" not in page
+    world.planned.error = ServiceError("GitHub: cannot connect", service="github", operation="x", reason="y")
+    page = text(world.get(PATH))
+    assert "The audit could not be made: GitHub: cannot connect" in page
+    assert "Start the chosen runs" not in page
+
+
+def test_a_long_audit_is_awaited(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page asks again by itself, with the same limit."""
+    monkeypatch.setattr(cleanup, "GLANCE", 0.0)
+    world.planned.ready.clear()
+    page = world.get(f"{PATH}?limit=2")
+    assert page.headers["refresh"] == f"1; url={PATH}?wait&limit=2"
+    world.planned.ready.set()
+    assert f'name="{SECOND}"' in text(world.get(f"{PATH}?wait&limit=2"))
+
+
+def test_nothing_chosen_and_no_right_change_nothing(world: Deeds) -> None:
+    """A sentence for the one, 403 for the other."""
+    form = world.form(PATH)
+    none = {name: form.fields[name] for name in ("form_token", "once")}
+    assert world.post(PATH, none).status == 400
+    reader = world.post(PATH, form.fields | {"form_token": form_token("reader")}, "reader")
+    assert (reader.status, "You may read here" in text(reader)) == (403, True)
+    assert world.post(PATH, form.fields | {"form_token": "x"}).status == 403
+    assert world.store.asked == []
+
+
+def test_a_program_cleans_what_it_names(world: Deeds) -> None:
+    """With the plan that it read, or without one."""
+    told = world.get(PATH, "program").json
+    plans = {each["target"]: each["plan"] for each in told["proposals"]}
+    assert set(plans) == {FIRST, SECOND, THIRD}
+    world.store.replays = ["run x has not finished"]
+    done = world.post(PATH, {FIRST: ""}, "program")
+    assert (done.status, done.json["by"]) == (200, "program (token)")
+    (one,) = done.json["requests"]
+    assert (one["target"], one["outcome"], one["runs"]) == (FIRST, "run x has not finished", [])
+    assert world.post(PATH, {SECOND: "another"}, "program").status == 409
+    assert len(world.store.asked) == 1

@@ -1,0 +1,326 @@
+"""What visitors do from the pages, over a real server: the plan, the confirmation, and the one request that it makes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.server import deeds as module
+from tests.contract.http.deed_world import NAME, PLAN, Deeds, Form, deeds, form_token, step
+from tests.contract.http.serving import Answer
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Deeds]:
+    """One server for all tests."""
+    with deeds() as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: Deeds) -> Deeds:
+    """The server with an empty ledger and the plan of `PLAN`."""
+    shared.store.reset()
+    shared.planned.__init__()  # type: ignore[misc]
+    del shared.server.log[:]
+    return shared
+
+
+def text(answer: Answer) -> str:
+    """The page without its line breaks."""
+    return " ".join(answer.body.decode().split())
+
+
+# --- a rerun --------------------------------------------------------------------------------------------------
+
+
+def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Deeds) -> None:
+    """The ledger's run and the log name who confirmed it, and the answer leads to the new attempt."""
+    run = world.store.finished()
+    page = world.get(f"/runs/{run}/rerun")
+    said = text(page)
+    for name in ("stack preview-17", "bucket preview-17-assets", "table preview-17-audit"):
+        assert name in said
+    assert "2 resources will be deleted." in said
+    assert "Rerun: delete 2 resources" in said
+    assert world.store.asked == [], "a GET asks for nothing"
+    form = world.form(f"/runs/{run}/rerun")
+    done = world.post(form.action, form.fields | {"reason": "the policy is repaired"})
+    assert (done.status, done.headers["location"]) == (303, f"/runs/{run}?attempt=2")
+    assert world.store.asked == [("rerun", run, "operator (pages)", "the policy is repaired")]
+    again = world.store.run(run)
+    assert again is not None
+    assert (again.attempt, again.requested_by) == (2, "operator (pages)")
+    assert "operator (pages)" in text(world.get(done.headers["location"]))
+    (line,) = [line for line in world.server.log if "a visitor asked for rerun" in line]
+    assert "by=operator (pages)" in line
+
+
+def test_a_form_that_is_sent_again_makes_one_request(world: Deeds) -> None:
+    """At the same time, and once more after its answer: every sender is led to the one new attempt."""
+    run = world.store.finished()
+    form = world.form(f"/runs/{run}/rerun")
+    answers: list[Answer] = []
+    world.planned.ready.clear()
+    clicks = [
+        threading.Thread(target=lambda: answers.append(world.post(form.action, form.fields)))
+        for _ in range(3)
+    ]
+    for click in clicks:
+        click.start()
+    world.planned.ready.set()
+    for click in clicks:
+        click.join(10)
+    answers.append(world.post(form.action, form.fields))
+    assert {(one.status, one.headers["location"]) for one in answers} == {(303, f"/runs/{run}?attempt=2")}
+    assert len(answers) == 4
+    assert len(world.store.asked) == 1
+
+
+def test_another_form_finds_that_the_run_is_under_way(world: Deeds) -> None:
+    """A second tab, or a page that was open before the first confirmation."""
+    run = world.store.finished()
+    first, second = world.form(f"/runs/{run}/rerun"), world.form(f"/runs/{run}/rerun")
+    assert world.post(first.action, first.fields).status == 303
+    late = world.post(second.action, second.fields)
+    assert late.status == 409
+    assert "it can be run again when it has finished" in text(late)
+    world.store.end(run)
+    later = world.post(second.action, second.fields)
+    assert later.status == 409, "what it confirmed was attempt 2"
+    assert len(world.store.asked) == 1
+
+
+def test_what_was_shown_is_what_is_confirmed(world: Deeds) -> None:
+    """Another plan meanwhile: it is shown, nothing is requested, and its own form works."""
+    run = world.store.finished()
+    form = world.form(f"/runs/{run}/rerun")
+    changes = [{"verb": "delete", "resource": "stack production", "reason": "it exists"}]
+    world.planned.rows = step(changes=changes)
+    refused = world.post(form.action, form.fields)
+    assert refused.status == 409
+    assert "no longer what you confirmed" in text(refused)
+    assert "stack production" in text(refused)
+    assert world.store.asked == []
+    new = Form(refused.body.decode())
+    assert world.post(new.action, new.fields).status == 303
+
+
+def test_a_reason_with_a_time_in_it_is_no_other_plan(world: Deeds) -> None:
+    """Only what changes is compared."""
+    run = world.store.finished()
+    form = world.form(f"/runs/{run}/rerun")
+    world.planned.rows = [
+        {**PLAN[0], "steps": [{**PLAN[0]["steps"][0], "changes": [
+            {**change, "reason": "created 3 minutes ago"} for change in PLAN[0]["steps"][0]["changes"]]}]}
+    ]  # fmt: skip
+    assert world.post(form.action, form.fields).status == 303
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (step(error={"code": "guard-refused", "message": "61 changes planned, 50 allowed; nothing was done"}),
+         "A guard rejects the plan of stack, so the run would fail: 61 changes planned, 50 allowed"),
+        (step(error={"code": "service-error", "message": "AWS: AccessDenied"}), "nothing can be confirmed: AWS: AccessDenied"),
+        ([], "does not match this event"),
+        ([{"name": NAME, "mode": "apply", "steps": [], "error": {"code": "bad-input", "message": "no name"}}], "no name"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_is_none_has_no_button(world: Deeds, rows: list[dict[str, object]], says: str) -> None:
+    """What a guard rejects, what cannot be read and what does not match: the page says so, and a form of before is refused."""
+    run = world.store.finished()
+    form = world.form(f"/runs/{run}/rerun")
+    world.planned.rows = rows
+    page = world.get(f"/runs/{run}/rerun")
+    assert page.status == 200
+    assert says in text(page)
+    assert Form(page.body.decode()).fields == {}
+    assert world.post(form.action, form.fields).status == 409
+    assert world.store.asked == []
+
+
+def test_a_plan_that_fails_says_why(world: Deeds) -> None:
+    """GitHub cannot be reached: no internal error, and nothing that pretends."""
+    run = world.store.finished()
+    world.planned.error = ServiceError(
+        "GitHub: cannot connect", service="github", operation="x", reason="ConnectTimeout"
+    )
+    page = world.get(f"/runs/{run}/rerun")
+    assert page.status == 200
+    assert "nothing can be confirmed: GitHub: cannot connect" in text(page)
+    assert Form(page.body.decode()).fields == {}
+
+
+def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
+    world: Deeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without script: the header reloads, and the plan is made once."""
+    monkeypatch.setattr(module, "GLANCE", 0.0)
+    run = world.store.finished()
+    world.planned.ready.clear()
+    page = world.get(f"/runs/{run}/rerun")
+    assert page.status == 200
+    assert page.headers["refresh"] == f"1; url=/runs/{run}/rerun?wait"
+    assert Form(page.body.decode()).fields == {}
+    world.planned.ready.set()
+    assert "Rerun: delete 2 resources" in text(world.get(f"/runs/{run}/rerun?wait"))
+    assert world.planned.made == 1
+
+
+# --- who may ---------------------------------------------------------------------------------------------------
+
+PATHS = ("/runs/{run}/rerun", "/runs/{run}/cancel", "/deliveries/1/replay", "/pause", "/resume")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_reader_and_nobody_change_nothing(world: Deeds, path: str) -> None:
+    """Not by a page and not by a form with the token of their session."""
+    path = path.format(run=world.store.finished())
+    assert world.get(path, "reader").status == 403
+    assert "You may read here" in text(world.post(path, {"form_token": form_token("reader")}, "reader"))
+    assert world.get(path, "nobody").status == 303
+    assert world.post(path, {}, "nobody").status == 401
+    assert world.store.asked == []
+
+
+@pytest.mark.parametrize("missing", ["form_token", "once", "plan"])
+@pytest.mark.parametrize("forged", ["", "forged"])
+def test_each_field_of_the_form_is_needed(world: Deeds, missing: str, forged: str) -> None:
+    """Without the session's token, the one-time value or the plan, nothing is requested."""
+    run = world.store.finished()
+    form = world.form(f"/runs/{run}/rerun")
+    fields = {name: value for name, value in form.fields.items() if name != missing}
+    if forged:
+        fields[missing] = forged
+    assert world.post(form.action, fields).status in (403, 409)
+    assert world.store.asked == []
+
+
+def test_a_one_time_value_belongs_to_its_form(world: Deeds) -> None:
+    """That of a pause does not cancel a run."""
+    pause, run = world.form("/pause"), world.store.queued()
+    cancel = world.form(f"/runs/{run}/cancel")
+    assert world.post(cancel.action, cancel.fields | {"once": pause.fields["once"]}).status == 403
+    assert world.store.asked == []
+
+
+# --- cancel, replay, pause -------------------------------------------------------------------------------------
+
+
+def test_a_run_is_cancelled(world: Deeds) -> None:
+    """And the answer leads to its page."""
+    run = world.store.queued()
+    form = world.form(f"/runs/{run}/cancel")
+    done = world.post(form.action, form.fields | {"reason": "wrong stack"})
+    assert (done.status, done.headers["location"]) == (303, f"/runs/{run}")
+    assert world.store.asked == [("cancel", f"{run}-1", "operator (pages)", "wrong stack")]
+
+
+def test_a_run_that_finished_meanwhile_is_not_cancelled(world: Deeds) -> None:
+    """Before the page or after it: a sentence."""
+    run = world.store.queued()
+    form = world.form(f"/runs/{run}/cancel")
+    world.store.end(run, "success")
+    for answer in (world.post(form.action, form.fields), world.get(f"/runs/{run}/cancel")):
+        assert answer.status == 409
+        assert "has finished (success) meanwhile" in text(answer)
+    assert world.store.asked == []
+
+
+def test_a_delivery_is_replayed(world: Deeds) -> None:
+    """One run leads to its page, several to the delivery's, none to a sentence."""
+    run = world.store.finished()
+    for outcome, status, location in (
+        (f"{run}-2", 303, f"/runs/{run}?attempt=2"),
+        (f"{run}-2, {run}-3", 303, "/deliveries/1"),
+        ("nothing to start: no automation matches, or its run has not finished", 409, None),
+    ):
+        world.store.replays = [outcome]
+        form = world.form("/deliveries/1/replay")
+        done = world.post(form.action, form.fields)
+        assert (done.status, done.headers.get("location")) == (status, location)
+    assert "nothing to start" in text(done)
+    assert {kind for kind, *_ in world.store.asked} == {"replay"}
+
+
+@pytest.mark.parametrize("path", ["/deliveries/7/replay", "/deliveries/x/replay", "/runs/none/rerun"])
+def test_what_was_pruned_is_said(world: Deeds, path: str) -> None:
+    """It is not there, and may have been pruned."""
+    for answer in (world.get(path), world.post(path, {}, "program")):
+        assert answer.status == 404
+        assert "may have been pruned" in text(answer)
+
+
+def test_pause_and_resume(world: Deeds) -> None:
+    """The pages say who paused and why, and a resume of another pause than the one that was shown is refused."""
+    assert world.get("/resume").status == 409
+    pause = world.form("/pause")
+    done = world.post("/pause", pause.fields | {"reason": "incident 42"})
+    assert (done.status, done.headers["location"]) == (303, "/")
+    assert world.store.paused() == "by operator (pages): incident 42"
+    assert "incident 42" in text(world.get("/pause"))
+    resume = world.form("/resume")
+    world.store.add_request("pause", None, "grace@laptop", "another incident")
+    assert world.post("/resume", resume.fields).status == 409
+    assert "another incident" in str(world.store.paused())
+    resume = world.form("/resume")
+    assert world.post("/resume", resume.fields).status == 303
+    assert world.store.paused() is None
+
+
+def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine does not take it at once: it is stored."""
+    monkeypatch.setattr(module, "OUTCOME_SECONDS", 0.0)
+    world.store.held = True
+    pause = world.form("/pause")
+    done = world.post("/pause", pause.fields)
+    assert done.status == 202
+    assert "Request 1 is stored" in text(done)
+
+
+# --- programs --------------------------------------------------------------------------------------------------
+
+
+def test_a_program_acts_with_a_token_and_no_form(world: Deeds) -> None:
+    """It gets the plan as JSON, and the number and the outcome of its request."""
+    run = world.store.finished()
+    plan = world.get(f"/runs/{run}/rerun", "program").json
+    assert (plan["deletes"], plan["problem"], plan["automations"][0]["name"]) == (2, None, NAME)
+    made = world.planned.made
+    done = world.post(f"/runs/{run}/rerun", {"reason": "nightly"}, "program")
+    assert (done.status, done.json) == (
+        200,
+        {
+            "request": 1,
+            "kind": "rerun",
+            "target": run,
+            "by": "program (token)",
+            "outcome": f"{run}-2",
+            "runs": [f"{run}-2"],
+        },
+    )
+    assert world.planned.made == made, "as with --yes, no plan is needed"
+    late = world.post(f"/runs/{run}/rerun", {}, "program")
+    assert (late.status, late.json["error"]) == (409, "changed-meanwhile")
+
+
+def test_a_program_may_hold_to_the_plan_that_it_read(world: Deeds) -> None:
+    """Another plan is refused, with the new one."""
+    run = world.store.finished()
+    plan = world.get(f"/runs/{run}/rerun", "program").json["plan"]
+    world.planned.rows = step(changes=[{"verb": "delete", "resource": "stack production", "reason": ""}])
+    refused = world.post(f"/runs/{run}/rerun", {"plan": plan}, "program")
+    assert (refused.status, refused.json["error"]) == (409, "changed-meanwhile")
+    assert refused.json["plan"] != plan
+    assert world.post(f"/runs/{run}/rerun", {"plan": refused.json["plan"]}, "program").status == 200
+    assert len(world.store.asked) == 1
+
+
+def test_a_long_reason_is_refused(world: Deeds) -> None:
+    """The ledger shows it in every list."""
+    refused = world.post("/pause", {"reason": "x" * 501}, "program")
+    assert (refused.status, refused.json["error"]) == (400, "usage")

@@ -1,0 +1,188 @@
+"""Overview, list of runs and page of a pull request over HTTP: filters, live parts, base path, and what they never say."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from closeout.core.problems import Problem
+from closeout.ports import DayTally
+from closeout.ports.access import READ
+from tests.contract.http import page_world
+from tests.contract.http.page_world import NOW
+from tests.contract.http.signed_in import SignedIn, signed_in
+
+PAGES = ("/", "/runs", "/pull-requests/acme/shop/17")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[SignedIn]:
+    """One server for all tests here, with a run in each state."""
+    with signed_in() as site:
+        for kind in ("success", "failure", "waiting", "running"):
+            getattr(page_world, kind)(site.world)
+        yield site
+
+
+@pytest.fixture
+def site(shared: SignedIn) -> SignedIn:
+    """The shared server, with nothing wrong."""
+    shared.world.problems.clear()
+    shared.world.pause = None
+    return shared
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_the_frame(site: SignedIn, path: str) -> None:
+    """A skip link, the navigation with the part that the page belongs to, who is signed in, and a way out."""
+    text = site.text(path)
+    assert text.index('class="skip" href="#content"') < text.index("<nav")
+    assert text.count('aria-current="page"') >= 1
+    assert "ada@desk" in text
+    assert re.search(r'<form method="post" action="/logout">\s*<input type="hidden" name="form_token"', text)
+    assert text.count("<h1") == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_lead_only_to_what_is_there(site: SignedIn, path: str) -> None:
+    """Every path of a page that begins at the root is answered; those of other groups of pages are not linked without them."""
+    paths = {html.unescape(found) for found in re.findall(r'(?:href|action)="(/[^"]*)"', site.text(path))}
+    paths -= {"/logout"}
+    assert len(paths) > 3
+    deliveries = {found for found in paths if found.startswith("/deliveries/")}
+    assert {found: site.get(found).status for found in paths - deliveries} == dict.fromkeys(
+        paths - deliveries, 200
+    )
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_live_part_is_sent_only_when_it_has_changed(site: SignedIn, path: str) -> None:
+    """An open page sends the tag of what it shows: the same is 304 without a body, a change is the part alone."""
+    first = site.get(path + "?part=live")
+    assert first.status == 200
+    assert b"<html" not in first.body
+    assert b"acme/shop#17" in first.body or b"Everything in order" in first.body
+    again = site.get(path + "?part=live", If_None_Match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    page_world.running(site.world)
+    changed = site.get(path + "?part=live", If_None_Match=first.headers["etag"])
+    assert changed.status == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
+def test_runs_are_filtered_by_the_url(site: SignedIn) -> None:
+    """The form shows what the URL says, and the list has those runs only."""
+    text = site.text("/runs?verdict=failure&repository=acme/shop")
+    assert text.count('<span class="chip tone-failure">') == 1
+    assert 'chip tone-success"' not in text
+    assert '<option value="failure" selected>' in text
+    assert 'value="acme/shop"' in text
+    assert 'href="/runs?verdict=failure"' in text
+
+
+def test_a_list_has_one_url(site: SignedIn) -> None:
+    """The form sends its empty fields too: the answer is a redirect to the URL without them, in the order of the form."""
+    answer = site.get("/runs?verdict=failure&search=&repository=acme%2Fshop&since=")
+    assert (answer.status, answer.headers["location"]) == (
+        303,
+        "/runs?repository=acme%2Fshop&verdict=failure",
+    )
+
+
+def test_a_filter_that_cannot_be_read_is_an_error_of_the_page(site: SignedIn) -> None:
+    """Status 400, the sentence, and the form as it was sent; a cursor that nobody gave is one too."""
+    answer = site.get("/runs?since=yesterdayish&repository=acme/shop")
+    text = html.unescape(answer.body.decode())
+    assert answer.status == 400
+    assert "since is a time such as 2026-03-14" in text
+    assert 'value="acme/shop"' in text
+    assert "Nothing here" not in text
+
+
+def test_an_empty_list_offers_to_drop_each_filter(site: SignedIn) -> None:
+    """And all of them."""
+    text = site.text("/runs?verdict=cancelled&repository=acme/none")
+    assert "No run meets all of these filters together." in text
+    assert 'href="/runs?repository=acme%2Fnone">Drop Verdict: Cancelled' in text
+    assert 'href="/runs">Drop all' in text
+
+
+def test_the_overview_says_what_needs_somebody(site: SignedIn) -> None:
+    """A problem with its run, and a pause; of a closed ledger's problem nothing else is wanted."""
+    assert "Nothing needs you." in site.text("/")
+    run = next(iter(site.world.runs.values()))
+    site.world.problems.append(
+        Problem("preview-cleanup", "1/2/x", "failure", "a <b>bucket</b> is left", "x", NOW, "left", "stack",
+                repository="acme/shop", number=17, execution=run.execution)
+    )  # fmt: skip
+    site.world.pause = "by ada@desk: incident"
+    text = site.text("/")
+    assert "preview-cleanup failed for acme/shop#17" in text
+    assert "a &lt;b&gt;bucket&lt;/b&gt; is left" in text
+    assert f'href="/runs/{run.id}">Open the run' in text
+    assert "Paused by ada@desk: incident." in text
+
+
+def test_a_pause_is_said_on_every_page(site: SignedIn) -> None:
+    """Once, and on the overview among what needs somebody."""
+    site.world.pause = "by ada@desk: incident 4711"
+    assert [site.text(path).count("Destructive calls are paused") for path in PAGES] == [1, 1, 1]
+    run = next(iter(site.world.runs.values()))
+    assert "incident 4711" in site.text(f"/runs/{run.id}")
+
+
+def test_the_chart_has_words_and_a_table(site: SignedIn) -> None:
+    """Whoever does not see it reads the same."""
+    site.world.tallies[:] = [DayTally("2026-09-20", 5, 3, 1, 1)]
+    text = site.text("/")
+    assert re.search(r'<svg [^>]*role="img" aria-labelledby="chart-title chart-text"', text)
+    assert "The busiest day was 20 Sep, with 5." in text
+    assert '<th scope="row">2026-09-20</th><td class="end">5</td>' in text
+    assert "style=" not in text.split("</style>")[1]
+
+
+def test_a_pull_request_that_nobody_knows(site: SignedIn) -> None:
+    """There is a page that says so; what is no number is nothing."""
+    text = site.text("/pull-requests/acme/shop/4711")
+    assert "closeout knows nothing of this pull request" in text
+    assert site.get("/pull-requests/acme/shop/x").status == 404
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_without_a_session_there_is_nothing(site: SignedIn, path: str) -> None:
+    """A browser is sent to sign in, a program is told how; a live part is no way around."""
+    for asked in (path, path + "?part=live"):
+        browser = site.server.send("GET", asked, headers={"Accept": "text/html"})
+        assert (browser.status, browser.headers["location"]) == (303, "/login")
+        program = site.server.send("GET", asked)
+        assert program.status == 401
+        assert b"acme" not in program.body
+
+
+def test_links_honour_a_base_path_and_the_first_page_shows_the_next_step() -> None:
+    """Behind a proxy that serves closeout below a path; an empty ledger shows what to do and no zeros."""
+    with signed_in(base="https://x.example/close/out", secrets_named="env:HOOK, env:OLD", right=READ) as site:
+        text = site.text("/")
+        assert "https://x.example/close/out/webhook" in text
+        assert "--secret env:HOOK --sample" in text
+        assert "The last 30 days" not in text
+        assert "(read only)" in text
+        page_world.failure(site.world)
+        for path in PAGES:
+            links = re.findall(r'(?:href|action)="(/[^"]*)"', site.text(path))
+            assert links
+            assert all(link.startswith("/close/out/") for link in links)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_policy_allows_the_scripts_by_hash_alone(site: SignedIn, path: str) -> None:
+    """Nothing inline beside them, and nothing from elsewhere."""
+    answer = site.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    text = answer.body.decode()
+    assert not re.search(r"\son\w+=", text.split("</style>")[1].split("<script>")[0])

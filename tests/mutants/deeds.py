@@ -1,0 +1,113 @@
+"""Sabotages of what visitors do from the pages."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+_DEEDS = "src/closeout/server/deeds.py"
+_CLEANUP = "src/closeout/server/cleanup.py"
+_CONFIRMATIONS = "src/closeout/server/confirmations.py"
+_PLANS = "src/closeout/server/plans.py"
+_TESTS = "tests/contract/http/test_deeds.py::"
+_CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a reader reruns from the pages",
+        _DEEDS,
+        '        return Route("GET", path, ACT, show), Route("POST", path, ACT, act)',
+        '        return Route("GET", path, "read", show), Route("POST", path, "read", act)',
+        (_TESTS + "test_a_reader_and_nobody_change_nothing",),
+    ),
+    Mutant(
+        "a reader cleans orphans from the pages",
+        _CLEANUP,
+        'Route("POST", PATH, ACT, self._clean)',
+        'Route("POST", PATH, "read", self._clean)',
+        (_CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",),
+    ),
+    Mutant(
+        "each click on a form is a request",
+        _DEEDS,
+        '    return await forms.once(form_name(asked), asked.form["once"], ask)',
+        "    return await ask()",
+        (_TESTS + "test_a_form_that_is_sent_again_makes_one_request",),
+    ),
+    Mutant(
+        "a one-time value serves any form",
+        _CONFIRMATIONS,
+        '        return hmac.new(self._key, f"{form}\\n{text}".encode("utf-8", "replace"), "sha256").hexdigest()',
+        '        return hmac.new(self._key, text.encode("utf-8", "replace"), "sha256").hexdigest()',
+        (_TESTS + "test_a_one_time_value_belongs_to_its_form",),
+    ),
+    Mutant(
+        "a form without a plan is confirmed",
+        _DEEDS,
+        "        if confirmed is None and visitor.form_token is None:",
+        "        if confirmed is None:",
+        (_TESTS + "test_each_field_of_the_form_is_needed",),
+    ),
+    Mutant(
+        "another plan than the one that was shown is confirmed",
+        _DEEDS,
+        "        if plan.problem is not None or plan.digest != confirmed:",
+        "        if plan.problem is not None:",
+        (_TESTS + "test_what_was_shown_is_what_is_confirmed",),
+    ),
+    Mutant(
+        "a confirmation does not cover the names of what will be gone",
+        _PLANS,
+        '[[c["verb"], c["resource"]] for c in step["changes"]]',
+        '[c["verb"] for c in step["changes"]]',
+        ("tests/unit/server/test_plans.py::test_the_digest_covers_what_changes",),
+    ),
+    Mutant(
+        "a plan that could not be made is confirmed",
+        _PLANS,
+        '            if step.word == "error":',
+        "            if False:",
+        (_TESTS + "test_a_plan_that_is_none_has_no_button",),
+    ),
+    Mutant(
+        "a plan that a guard rejects is confirmed",
+        _PLANS,
+        '            if step.word == "refused":',
+        "            if False:",
+        (_TESTS + "test_a_plan_that_is_none_has_no_button",),
+    ),
+    Mutant(
+        "a rerun that somebody else made meanwhile is confirmed again",
+        _DEEDS,
+        '            "Rerun",\n            run.execution,',
+        '            "Rerun",\n            run.id,',
+        (_TESTS + "test_another_form_finds_that_the_run_is_under_way",),
+    ),
+    Mutant(
+        "a resume ends a pause that the visitor never saw",
+        _DEEDS,
+        '"Resume closeout?", says, "Resume", paused, "/", "/")',
+        '"Resume closeout?", says, "Resume", "", "/", "/")',
+        (_TESTS + "test_pause_and_resume",),
+    ),
+    Mutant(
+        "a clean-up goes by another plan than the one that was shown",
+        _CLEANUP,
+        "            if plan.problem is not None or plan.digest != confirmed:",
+        "            if plan.problem is not None:",
+        (_CLEANUP_TESTS + "test_another_plan_than_the_one_shown_requests_nothing",),
+    ),
+    Mutant(
+        "the pages clean up what is no orphan besides",
+        _CLEANUP,
+        'orphans, targets = report.of("orphan"), report.targets()',
+        'orphans = report.of("orphan"); targets = [row.target for row in orphans]',
+        (_CLEANUP_TESTS + "test_what_is_left_out_is_named",),
+    ),
+    Mutant(
+        "a request does not say who asked",
+        _DEEDS,
+        '    return f"{visitor.name} ({',
+        '    return f"pages ({',
+        (_TESTS + "test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt",),
+    ),
+)

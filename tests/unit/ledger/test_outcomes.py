@@ -1,0 +1,113 @@
+"""What became of each planned change, from what a step recorded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from closeout.ledger.outcomes import OUTCOMES, error_code, outcomes
+from closeout.ports import Operation
+
+STACK: dict[str, Any] = {"verb": "delete", "resource": "stack s", "part_of": None}
+BUCKET: dict[str, Any] = {"verb": "delete", "resource": "bucket b", "part_of": "stack s"}
+ROLE: dict[str, Any] = {"verb": "delete", "resource": "role r", "part_of": "stack s"}
+TABLE: dict[str, Any] = {"verb": "keep", "resource": "table t", "part_of": "stack s"}
+PREFIX: dict[str, Any] = {"verb": "delete", "resource": "s3://b/p/", "part_of": None}
+SCRIPT: dict[str, Any] = {"verb": "run", "resource": "./drop", "part_of": None}
+MADE: Any = ("ok", {"result": {"at": 1}})
+READ: Any = ("ok", {"gone": False})
+REFUSED: Any = ("error", {"kind": "guard-refused", "message": "no"})
+DENIED: Any = ("error", {"kind": "service-error", "message": "AccessDenied"})
+BEGUN: Any = ("waiting", {"marked": True})
+POLLS: Any = ("waiting", None)
+LOOKED: Any = ("ok", {"left": []})
+
+
+def became(changes: list[dict[str, Any]], state: str, *left: str, dry_run: bool = False, **named: Any) -> Any:
+    """Return the outcomes; of `named` a call's name has `_` for `-` and `.`, and `left` names what is still there."""
+    operations = {
+        name.replace("__", ".").replace("_", "-"): Operation(
+            name,
+            number,
+            "record" if name == "left" else "wait",
+            found,
+            json.dumps(result),
+            1,
+            None,
+            0.0,
+            None,
+        )
+        for number, (name, (found, result)) in enumerate(named.items())
+    }
+    end = {"left": [{"resource": resource, "reason": "r"} for resource in left]}
+    found = outcomes({"changes": changes, "dry_run": dry_run}, operations, end, state)
+    assert set(found) <= set(OUTCOMES)
+    return " ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("success", "done done kept"), ("skipped", "untouched untouched kept")],
+)
+def test_a_step_that_ended_well_did_what_it_planned(state: str, expected: str) -> None:
+    """Nothing is `delete` any more after a success."""
+    assert became([STACK, BUCKET, TABLE], state) == expected
+
+
+def test_a_dry_run_only_planned() -> None:
+    """It says so of each resource."""
+    assert became([STACK, BUCKET, TABLE], "success", dry_run=True) == "planned planned kept"
+
+
+def test_what_is_left_is_told_from_what_is_gone() -> None:
+    """After a look each resource is left or gone: by this step if its call was made."""
+    plan = [STACK, BUCKET, ROLE, TABLE]
+    made = {"ready_1": READ, "delete_1": MADE, "left": LOOKED}
+    assert became(plan, "failure", "stack s", "bucket b", **made) == "left left done kept"
+    assert (
+        became(plan, "failure", "bucket b", ready_1=READ, delete_1=DENIED, left=LOOKED)
+        == "gone left gone kept"
+    )
+
+
+def test_what_nobody_could_look_for_is_unknown() -> None:
+    """An answer that cannot be read is no deletion; what was never begun is untouched."""
+    assert became([STACK, BUCKET], "failure", "what is left", delete_1=MADE, left=LOOKED) == "unknown unknown"
+    assert became([STACK, BUCKET], "failure", delete_1=MADE, end_1=DENIED) == "unknown unknown"
+    assert became([STACK, BUCKET], "cancelled", delete_1=BEGUN) == "unknown unknown"
+
+
+def test_a_guard_leaves_everything_untouched() -> None:
+    """It refuses before the call; reading before it changes nothing."""
+    assert became([STACK, BUCKET], "failure", ready_1=READ, delete_1=REFUSED) == "untouched untouched"
+    assert became([SCRIPT], "failure", run=REFUSED) == "untouched"
+    assert became([STACK, BUCKET], "failure") == "untouched untouched"
+
+
+def test_changes_are_applied_one_after_another() -> None:
+    """Their calls are numbered when there are several."""
+    plan = [STACK, PREFIX, SCRIPT]
+    assert became(plan, "failure", **{"1__delete_1": MADE, "2__delete": DENIED}) == "done untouched untouched"
+    assert (
+        became(plan, "failure", **{"1__delete_1": MADE, "2__d": MADE, "3__run": DENIED}) == "done done failed"
+    )
+    assert became(plan, "running", **{"1__delete_1": MADE, "2__d": POLLS}) == "done under-way pending"
+    assert became([*plan, BUCKET], "waiting", plan=READ) == "pending pending pending pending"
+    verifying = {"1__delete_1": MADE, "2__d": MADE, "3__run": MADE, "verify": POLLS}
+    assert became([*plan, BUCKET], "waiting", **verifying) == "under-way under-way under-way under-way"
+
+
+def test_the_last_error_is_the_steps() -> None:
+    """Earlier ones were survived; damaged text is none."""
+
+    def operation(state: str, result: str | None) -> Operation:
+        return Operation("s/x", 1, "record", state, result, 1, None, 0.0, None)
+
+    first, last = (json.dumps({"kind": kind, "message": "m"}) for kind in ("service-error", "timeout"))
+    assert (
+        error_code([operation("error", first), operation("ok", "{}"), operation("error", last)]) == "timeout"
+    )
+    assert error_code([operation("ok", "{}")]) is None
+    assert error_code([operation("error", "{")]) is None

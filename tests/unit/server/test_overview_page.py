@@ -1,0 +1,190 @@
+"""The overview as values: what needs somebody and what to do, what is running, and the last days."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from closeout.core.units import DAY, HOUR
+from closeout.ports import DayTally, RunView
+from closeout.server import chart, overview_page
+from closeout.server.overview_page import Facts, Need, Trouble
+from tests.contract.http import page_world
+from tests.contract.http.page_world import NOW, World
+
+QUIET = Facts(now=NOW, paused=None, open_runs=(), open_count=0, queue_age=0.0, last_delivery=NOW - 60)
+
+
+def needs(facts: Facts) -> tuple[Need, ...]:
+    """Return what needs somebody."""
+    return overview_page.shown(facts).needs
+
+
+def failed(number: int, *, automation: str = "preview-cleanup", cause: str = "stack left") -> Trouble:
+    """Return the problem of a run that failed an hour ago."""
+    return Trouble(
+        "failure",
+        automation,
+        f"acme/shop#{number}",
+        "bucket is still there",
+        cause,
+        NOW - 3600,
+        f"/runs/r{number}",
+    )
+
+
+def test_nothing_needs_anybody_when_all_is_well() -> None:
+    """A server that has received something, patrols and drills in time."""
+    fine = QUIET._replace(patrol_watches=True, patrol_ended=NOW - HOUR, drill_ended=NOW - DAY)
+    assert needs(fine) == ()
+    assert dict(overview_page.shown(fine).intake)["Patrol"] == "1 h ago"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "title"),
+    [
+        ({"paused": "by ada: incident"}, "Destructive calls are paused"),
+        ({"queue_age": HOUR + 60}, "The oldest queued run has waited 1 h 1 min"),
+        ({"patrol_watches": True, "patrol_ended": NOW - 3 * HOUR}, "Patrol has not looked for 3 h"),
+        ({"drill_ended": NOW - 3 * DAY}, "The last drill was 3 d ago"),
+        ({"drill_ended": NOW, "drill_wrong": ["hook"]}, "The last drill found 1 fault"),
+        ({"orphans": 2}, "2 resources of closed pull requests still there"),
+        ({"unknown": 1}, "1 resource of unknown origin"),
+    ],
+)
+def test_each_thing_that_is_wrong_is_said_with_what_to_do(wrong: dict[str, Any], title: str) -> None:
+    """And nothing else is."""
+    (need,) = needs(QUIET._replace(**wrong))
+    assert need.title == title
+    assert need.fix.endswith(".")
+
+
+def test_problems_of_one_cause_are_one_entry() -> None:
+    """A thousand failures of one cause need one repair; another cause or automation is another entry."""
+    many = [failed(number) for number in range(1, 1001)]
+    found = needs(
+        QUIET._replace(troubles=[*many, failed(7, cause="stack denied"), failed(8, automation="docs")])
+    )
+    assert [need.title for need in found] == [
+        "preview-cleanup failed for 1000 pull requests".replace("1000", "1,000"),
+        "preview-cleanup failed for acme/shop#7",
+        "docs failed for acme/shop#8",
+    ]
+    assert (len(found[0].items), found[0].more) == (5, 995)
+    assert found[0].url == "/runs?automation=preview-cleanup&verdict=failure"
+    assert (found[1].items, found[1].url, found[1].link) == ((), "/runs/r7", "Open the run")
+
+
+def test_orphans_are_said_once() -> None:
+    """As a problem of patrol or as a figure of its audit, not as both."""
+    trouble = Trouble("orphans", "preview-cleanup", "acme/shop#3", "stack preview-3", "", NOW - 60, None)
+    (need,) = needs(QUIET._replace(troubles=[trouble], orphans=1))
+    assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
+
+
+def waiting(**more: Any) -> RunView:
+    """Return a run under way since an hour."""
+    world = World()
+    page_world.waiting(world)
+    (run,) = world.runs.values()
+    values: dict[str, Any] = {"started_at": NOW - HOUR, "timeout": 3 * HOUR, **more}
+    return run._replace(**values)
+
+
+def test_a_run_near_its_limit_needs_somebody() -> None:
+    """From three quarters of it on; a sleep that the automation asked for is no waiting."""
+    assert needs(QUIET._replace(open_runs=[waiting()])) == ()
+    late = waiting(started_at=NOW - 2.5 * HOUR)
+    (need,) = needs(QUIET._replace(open_runs=[late]))
+    assert need.title == "acme/shop#17 is near its time limit"
+    assert need.text.startswith("stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
+    asleep = late._replace(sleeps_in="grace", until=NOW + HOUR)
+    assert needs(QUIET._replace(open_runs=[asleep])) == ()
+
+
+def test_what_is_running_is_shown_against_its_limit() -> None:
+    """Those nearest to it first, and queued ones, which have a limit of their own, last."""
+    queued = waiting(state="queued", started_at=None, accepted_at=NOW - 6 * HOUR, queue_timeout=DAY)
+    late = waiting(started_at=NOW - 2.5 * HOUR)
+    unlimited = waiting(timeout=None)
+    going = overview_page.shown(QUIET._replace(open_runs=[queued, unlimited, waiting(), late])).going
+    assert [(run.word, run.took, run.limit, run.percent) for run in going] == [
+        ("Waiting", "2 h 30 min", "3 h", 83),
+        ("Waiting", "1 h", "3 h", 33),
+        ("Waiting", "1 h", "", None),
+        ("Queued", "6 h", "1 d", 25),
+    ]
+    assert [run.tone for run in going] == ["failure", "waiting", "waiting", "queued"]
+
+
+def test_an_empty_ledger_shows_the_next_step() -> None:
+    """No zeros: there is nothing to count before the first delivery."""
+    page = overview_page.shown(QUIET._replace(last_delivery=None))
+    assert page.is_new
+    assert page.days == ()
+    assert not overview_page.shown(QUIET).is_new
+    start = overview_page.Start("https://x.example/webhook", "file:secret", ("pull_request",))
+    assert start.deliver == (
+        "closeout deliver --url https://x.example/webhook --secret file:secret --sample pull_request.closed"
+    )
+
+
+def test_the_last_thirty_days_have_no_gaps() -> None:
+    """A day on which nothing ended is drawn as nothing, and sums leave none out."""
+    tallies = [DayTally("2026-09-01", 5, 3, 1, 1), DayTally("2026-09-20", 2, 2, 0, 0)]
+    page = overview_page.shown(QUIET._replace(days=tallies))
+    assert (len(page.days), page.days[0].day, page.days[-1].day) == (30, "2026-08-23", "2026-09-21")
+    assert [(figure.label, figure.value) for figure in page.figures] == [
+        ("Closings", 7),
+        ("Torn down", 5),
+        ("Left", 1),
+        ("Recovered", 1),
+    ]
+
+
+def test_a_bar_is_made_of_what_came_of_a_day() -> None:
+    """Parts stand on each other inside the chart; one failure beside a thousand successes is seen."""
+    drawn = chart.chart([DayTally("2026-03-01", 1001, 1000, 1, 0), DayTally("2026-03-02")])
+    assert [part.kind for part in drawn.parts] == ["left", "good"]
+    left, good = drawn.parts
+    assert left.height >= 2
+    assert left.y + left.height == chart.HEIGHT
+    assert good.y + good.height == pytest.approx(left.y)
+    assert (drawn.first, drawn.last) == ("1 Mar", "2 Mar")
+    assert drawn.says == "The busiest day was 1 Mar, with 1001. Something was left on 1 of 2 days."
+
+
+def test_a_chart_ends_its_scale_at_a_round_number() -> None:
+    """That is not below the tallest bar and wastes less than half of the height."""
+    for most in (*range(1, 200), 999, 12_345):
+        top = chart.scale(most)
+        assert most <= top < 2 * most or most == top
+        assert len(str(top).rstrip("0")) == 1
+    assert chart.chart([]).parts == ()
+
+
+def test_no_number_of_the_chart_leaves_it() -> None:
+    """Whatever the days are."""
+    for counts in itertools.product((0, 1, 40), repeat=3):
+        drawn = chart.chart([DayTally("2026-03-01", *counts), DayTally("2026-03-02", 3, 1, 1)])
+        for part in drawn.parts:
+            assert 0 <= part.x <= part.x + part.width <= chart.WIDTH
+            assert 0 <= part.y <= part.y + part.height <= chart.HEIGHT + 0.1
+        assert json.dumps(drawn)
+
+
+def test_a_problem_of_closeout_itself_is_said_once() -> None:
+    """A message tells of it as a problem; what the overview sees for itself is then left out."""
+    late = QUIET._replace(
+        patrol_watches=True, patrol_ended=NOW - 3 * HOUR, drill_ended=NOW, drill_wrong=["hook"]
+    )
+    assert len(needs(late)) == 2
+    text = "patrol has not read the delivery logs for 3 h"
+    stale = Trouble("stale", "", "", text, "patrol", NOW - 60, None)
+    assert [need.title for need in needs(late._replace(troubles=[stale]))] == [
+        "Patrol has not read the delivery logs for 3 h",
+        "The last drill found 1 fault",
+    ]
