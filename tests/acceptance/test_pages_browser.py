@@ -270,8 +270,7 @@ def test_the_address_of_a_line_finds_the_part_of_the_log_that_has_it(pages: Page
         "a", "finished", "success", lines=tuple((None, f"line-{n}.") for n in range(2100))
     )
     page = pages.open(execution)
-    page.goto(f"{page.url}#L50")
-    page.reload()
+    page.evaluate("location.hash = '#L50'")
     page.get_by_text("line-49.", exact=True).wait_for()
     assert page.locator("li#L50").evaluate("(line) => line.matches(':target')") is True
 
