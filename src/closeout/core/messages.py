@@ -53,7 +53,7 @@ def _title(message: Message) -> str:
     first, count = message.problems[0], len(message.problems)
     if message.event == "many":
         open_ones = sum(one.closed_at is None for one in message.problems)
-        return f"closeout: {open_ones:,} more problems, and {count - open_ones:,} that are repaired"
+        return f"closeout: {open_ones:,} more problems, {count - open_ones:,} repaired"
     if message.event == "recovered":
         return f"closeout: repaired: {_subject(message.problems)}"
     if message.event == "stale":

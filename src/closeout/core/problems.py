@@ -65,14 +65,19 @@ class Problem(NamedTuple):
         return f"{self.repository}#{self.number}" if self.number else self.repository
 
     @property
+    def _whole(self) -> bool:
+        """Whether a message may say all. A run whose payload is lost may be of a public repository."""
+        return self.private or not self.automation
+
+    @property
     def says(self) -> str:
         """Why, as a message may say it."""
-        return self.text if self.private or self.repository is None else self.public
+        return self.text if self._whole else self.public
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is left, as a message may say it."""
-        return self.left if self.private or self.repository is None else self.public_left
+        return self.left if self._whole else self.public_left
 
 
 class Told(NamedTuple):
@@ -160,6 +165,21 @@ def due(
                 causes.setdefault(target, {}).setdefault(cause, []).append(need)
     messages = {target: _messages(target, needs, now) for target, needs in causes.items()}
     return {target: found for target, found in messages.items() if found}
+
+
+def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes) -> list[Told]:
+    """Return what nobody has to be told: that problems are over, where a target does not hear of repairs, or no longer of these.
+
+    Otherwise a ledger would keep them in mind for ever.
+    """
+    over = {(one.automation, one.key) for one in problems if one.closed_at is not None}
+    known = [one for one in told if not one.recovered and (one.automation, one.key) in over]
+    return [
+        one._replace(recovered=True)
+        for one in known
+        for route in (routes.of(one.automation),)
+        if one.target not in route.to or "recovered" not in route.on
+    ]
 
 
 def _need(problem: Problem, told: Told | None, on: frozenset[str]) -> _Need | None:

@@ -17,7 +17,7 @@ from closeout.config.load import Loaded
 from closeout.core import messages
 from closeout.core.errors import CloseoutError, NotifierUnknown
 from closeout.core.messages import Links, Text
-from closeout.core.problems import Message, Problem, Routes, Told, due
+from closeout.core.problems import Message, Problem, Routes, Told, due, forgotten
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.ports import ProblemStore, Secrets
@@ -132,7 +132,9 @@ class Notifying:
             problems = self._problems.problems()
         if not problems:
             return
-        for target, found in due(problems, self._problems.told(), self._now(), self._routes).items():
+        told = self._problems.told()
+        self._mark(forgotten(problems, told, self._routes))
+        for target, found in due(problems, told, self._now(), self._routes).items():
             failing = self._failing.get(target)
             if failing is None or failing.again_at <= self._now():
                 self._tell(target, found, report)

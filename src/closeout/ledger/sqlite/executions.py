@@ -195,7 +195,7 @@ def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float)
         return connection.execute(READ[name], values).fetchall()
 
     torn_down = ending.verdict == "success" and has_deleted(
-        Operation(*row) for row in read("load_operations", (number,))
+        [Operation(*row) for row in read("load_operations", (number,))]
     )
     day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
     connection.execute(SQL["tally_day"], day)
