@@ -286,6 +286,16 @@ def test_pause_and_resume(world: Deeds) -> None:
     assert world.store.paused() is None
 
 
+def test_every_page_leads_whoever_may_act_to_a_pause(world: Deeds) -> None:
+    """As long as nothing is paused, and not whoever may only read."""
+    link = 'href="/pause"'
+    run = world.store.finished()
+    assert link in text(world.get(f"/runs/{run}"))
+    assert link not in text(world.get(f"/runs/{run}", "reader"))
+    world.post("/pause", {}, "program")
+    assert link not in text(world.get(f"/runs/{run}"))
+
+
 def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine does not take it at once: it is stored."""
     monkeypatch.setattr(acting, "OUTCOME_SECONDS", 0.0)
