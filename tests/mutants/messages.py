@@ -87,14 +87,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/problems.py",
         '    repaired = ending.verdict == "success" and not rehearsed(operations)',
         '    repaired = ending.verdict == "success"',
-        (f"{CONTRACT}::TestSqlite::test_what_neither_closes_nor_opens",),
+        (CONTRACT,),
     ),
     Mutant(
         "problems: a run of an earlier closing ends those of a later one",
         PROBLEMS,
         '    return f"{pull_request}{slash}" if slash else key, key',
         '    return f"{pull_request}{slash}" if slash else key, f"{pull_request}0" if slash else key',
-        (f"{CONTRACT}::TestSqlite::test_what_neither_closes_nor_opens",),
+        (CONTRACT,),
     ),
     Mutant(
         "problems: an audit with errors ends problems",

@@ -135,7 +135,8 @@ def _where(message: Message, links: Links) -> list[str]:
         return [*lines, "To do: look with `closeout orphans`, and delete with `closeout orphans --clean`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
-        return [*lines, f"To do: mend the cause, then rerun it with `closeout runs rerun {run}`."]
+        there = "on that page (sign in with `closeout open`) or " if page else ""
+        return [*lines, f"To do: mend the cause, then rerun it {there}with `closeout runs rerun {run}`."]
     return [
         *lines,
         "To do: mend the cause, then rerun each; `closeout runs list --verdict failure` lists them.",
