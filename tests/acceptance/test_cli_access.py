@@ -158,6 +158,14 @@ def test_what_is_no_url_is_said(desk: Desk, url: str) -> None:
     assert "--url" in printed.err
 
 
+@pytest.mark.parametrize("name", ["", " ", "a\tb", "\x1b[31m", "a" * 81])
+def test_a_name_that_nobody_could_read_is_refused(desk: Desk, name: str) -> None:
+    """Lists and pages show it."""
+    told = desk.cli("token", "create", name)
+    assert (told.code, told.out) == (exits.USAGE, "")
+    assert "1 to 80 printable characters" in told.err
+
+
 def test_an_address_at_which_browsers_keep_no_session_is_said(desk: Desk) -> None:
     """Plain HTTP over a network: the link would not sign anybody in."""
     printed = desk.cli("open", "--url", "http://10.0.0.5:8080")

@@ -281,7 +281,7 @@ class ClosingsOnDynamodb(Closings):
         assert isinstance(self.store, StackStore)
         return StackProcess(self.github, self.cloud, self.store, self.automations)
 
-    def ask_guard(self, repository: Repository, pull: Pull) -> None:
+    def ask_guard(self, repository: Repository, pull: Pull, name: str | None = None) -> None:
         """Do nothing: the guard is another function."""
 
     def check_late_deploy(self, name: str, ends: list[Ended]) -> None:

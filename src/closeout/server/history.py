@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from closeout.core.units import spoken_duration
-from closeout.ports import LogLine, Operation, RunView
-from closeout.server.presentation import WORDS, clean
+from closeout.ports import LogLine, Operation, RunView, StepView
+from closeout.server.presentation import WORDS, clean, step_name
 
 LONG_WAIT = 1.0
 """Seconds from which a wait is told."""
+LONGEST_NAME = 32
+"""Characters of a step's name; for a longer one its id stands on the time line."""
 NARROWEST = 0.8
 """Percent of the width that a bar has at least."""
 
@@ -67,7 +69,7 @@ def entries(
             Entry(
                 at=step.started_at,
                 tone=step.state,
-                title=clean(step.name),
+                title=_title(step),
                 says=_waits(waits, end),
                 took=spoken_duration(max(0.0, until - step.started_at)),
                 bar=scale.bar(step.started_at, until),
@@ -100,6 +102,11 @@ class _Scale:
         left = min(max((since - self._begin) / self._length * 100, 0.0), 100.0 - NARROWEST)
         width = min(max((until - since) / self._length * 100, NARROWEST), 100.0 - left)
         return Bar(left=round(left, 2), width=round(width, 2))
+
+
+def _title(step: StepView) -> str:
+    name = step_name(step)
+    return name if len(name) <= LONGEST_NAME else clean(step.id)
 
 
 def _accepted(run: RunView) -> Entry:

@@ -26,6 +26,7 @@ MOST_OPEN = 50
 SHOWN_DAYS = 30
 MOST_NAMED = 5
 """Pull requests that one cause names."""
+_RUN = "Open the run"
 
 
 STALE, PATROL, DRILL = "stale", "patrol", "drill"
@@ -87,6 +88,9 @@ class Need(NamedTuple):
     fix: str
     url: str | None = None
     link: str = ""
+    deed: str | None = None
+    """The path of the page that does it, for those who may act."""
+    deed_link: str = ""
     items: tuple[Item, ...] = ()
     more: int = 0
     since: float | None = None
@@ -174,9 +178,9 @@ def _needs(facts: Facts) -> Iterable[Need]:
             "wait",
             "Destructive calls are paused",
             f"Paused {presentation.clean(facts.paused)}. Runs wait before they delete anything.",
-            "When it is safe again: `closeout resume`.",
-            "/resume",
-            "Resume",
+            "When it is safe again, resume: here, or by `closeout resume`.",
+            deed="/resume",
+            deed_link="Resume",
         )
     yield from _troubles(facts.troubles, facts.now)
     yield from _intake_troubles(facts)
@@ -219,6 +223,8 @@ def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
             fix=_trouble_fix(kind, len(found)),
             url=url,
             link=link,
+            deed=f"{url}/rerun" if link == _RUN else None,
+            deed_link="Rerun",
             items=items if len(found) > 1 else (),
             more=len(found) - len(items) if len(found) > 1 else 0,
             since=found[0].since,
@@ -242,7 +248,7 @@ def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple
         return "/orphans", "Orphans"
     if len(found) > 1 and kind == "failure":
         return with_query("/runs", automation=automation, verdict="failure"), "Failed runs"
-    return (found[0].url, "Open the run") if found[0].url is not None else (None, "")
+    return (found[0].url, _RUN) if found[0].url is not None else (None, "")
 
 
 def _trouble_fix(kind: str, count: int) -> str:
@@ -308,7 +314,7 @@ def _long_waits(facts: Facts) -> Iterable[Need]:
             presentation.clean(run.reason or presentation.banner(run, facts.now).says),
             f"It fails after {rough(limit)}. Open it to see what it waits for.",
             run_path(run.id),
-            "Open the run",
+            _RUN,
             since=run.started_at,
             ago=ago(run.started_at, facts.now),
         )

@@ -84,6 +84,7 @@ class DeedStore(FakeStore):
         """Forget everything."""
         super().reset()
         self.held = False
+        self.broken: CloseoutError | None = None
         self.asked: list[tuple[str, str | None, str, str | None]] = []
         self.replays: list[str] = []
 
@@ -111,6 +112,8 @@ class DeedStore(FakeStore):
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Store a request, and carry it out as a server's engine would."""
+        if self.broken is not None:
+            raise self.broken
         number = super().add_request(kind, target, by, reason)
         self.asked.append((kind, target, by, reason))
         if not self.held:
