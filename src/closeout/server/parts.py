@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from closeout.config.load import Loaded
@@ -70,6 +71,10 @@ class ServerParts:
     """The configuration in force, for the pages that show it."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a payload before it is shown."""
+    place: Path | None = None
+    """The ledger's file, for the page of health."""
     pages_apart: bool = False
     """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
     guard: Ask | None = None

@@ -204,6 +204,8 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
+        redact=runtime.redactor.text,
+        place=runtime.ledger.path,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
