@@ -19,6 +19,7 @@ from closeout.core.errors import (
 )
 from closeout.core.payload import decode
 from closeout.ports import RunReader, RunView
+from closeout.server import details
 from closeout.server.access import Visitor
 from closeout.server.acting import (
     LONGEST_REASON,
@@ -162,8 +163,8 @@ class Deeds:
         return run
 
     def _replay(self, asked: Asked) -> Deed:
-        number = _id(asked)
-        found = self._views.delivery(int(number)) if number.isascii() and number.isdigit() else None
+        number = details.line_id(_id(asked))
+        found = self._views.delivery(number) if number is not None else None
         if found is None:
             raise NotFound("The ledger has no such delivery; it may have been pruned.")
         event = f"{found.event} {found.action}" if found.action else found.event
