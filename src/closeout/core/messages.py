@@ -133,14 +133,16 @@ def _where(message: Message, links: Links) -> list[str]:
     repaired_by = first.closed_by if first.closed_by not in (None, "patrol", "reopened") else None
     execution = repaired_by or first.execution
     page = links.run(execution) if one and execution else None
-    look = page or (f"{links.base.rstrip('/')}/" if links.base else None)
+    place = {"orphans": "orphans", "stale": "health"}.get(message.event, "")
+    look = page or (f"{links.base.rstrip('/')}/{place}" if links.base else None)
     lines = [look] if look else []
     if message.event == "recovered":
         return lines
     if first.kind == "stale":
         return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
     if first.kind == "orphans" and message.event != "many":
-        return [*lines, "To do: look with `closeout orphans`, and delete with `closeout orphans --clean`."]
+        there = "there (sign in with `closeout open`) or " if look else ""
+        return [*lines, f"To do: clean it up {there}with `closeout orphans --clean`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
         there = "on that page (sign in with `closeout open`) or " if page else ""

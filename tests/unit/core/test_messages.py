@@ -25,7 +25,7 @@ def test_orphans() -> None:
     assert words("orphans", ORPHANS, now=2 * DAY) == Text(
         "closeout: left behind by acme/shop#17",
         "acme/shop#17, a pull request by ada\nWhat is left: a, b\nWhy: nothing has deleted it (for 48 h)\n"
-        "https://c.example/b/\nTo do: look with `closeout orphans`, and delete with `closeout orphans --clean`.",
+        "https://c.example/b/orphans\nTo do: clean it up there (sign in with `closeout open`) or with `closeout orphans --clean`.",
     )
 
 
