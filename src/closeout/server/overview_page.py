@@ -253,8 +253,8 @@ def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple
 
 def _trouble_fix(kind: str, count: int) -> str:
     if kind == "failure":
-        again = "rerun it" if count == 1 else "rerun them"
-        return f"Open the run to see what is left and why, repair that, and {again}."
+        which, again = ("the run", "rerun it") if count == 1 else ("one of the runs", "rerun them all")
+        return f"Open {which} to see what is left and why, repair that, and {again}."
     if kind == "orphans":
         return "Look at the orphans, then clean up."
     return "`closeout doctor` says what is wrong and how to mend it."
@@ -279,6 +279,16 @@ def _intake_troubles(facts: Facts) -> Iterable[Need]:
             f"Patrol has not looked for {rough(now - (facts.patrol_ended or 0.0))}",
             "Nobody looks for closed pull requests whose delivery was lost.",
             "`closeout patrol --once` looks now, and says what it cannot read.",
+        )
+    unheard = sum(day.recovered for day in _last_days(facts.days, now)[-2:])
+    if unheard:
+        yield Need(
+            "wait",
+            f"{counted(unheard, 'closing')} since yesterday came without a webhook",
+            "Patrol found what GitHub did not deliver: a delivery failed, or the webhook is missing or inactive.",
+            "`closeout doctor` says what is wrong with the webhook.",
+            "/deliveries",
+            "Deliveries",
         )
     if _is_over(facts.drill_ended, DRILL_SECONDS, now):
         yield Need(

@@ -23,6 +23,7 @@ from closeout.server.webhook import Accept
 
 if TYPE_CHECKING:
     from closeout.orphans.audit import Report, Target
+    from closeout.patrol.ignored import Ignored
 
 
 class Planning(Protocol):
@@ -44,6 +45,10 @@ class Acting:
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
     """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
     audit: Callable[[], Report]
+    left_alone: Callable[[str], Ignored]
+    """Finds a delivery that did not arrive, and that patrol left alone, by its GUID. Raises `NotFound`."""
+    read: Callable[[Ignored], Mapping[str, Any]]
+    """Reads its payload from GitHub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

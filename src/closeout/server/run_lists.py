@@ -28,6 +28,8 @@ from closeout.wiring.pull_requests import read_pull_request, recheck_times
 
 ROWS = 50
 """Runs on one page of the list."""
+MOST_PAYLOADS = 100
+"""Deliveries of a pull request whose payload is read, for who sent them and for what they changed: the newest."""
 PULL_REQUEST = "/pull-requests/{owner}/{repo}/{number}"
 
 
@@ -103,10 +105,9 @@ class RunLists:
         """Read everything about a pull request. Called in threads."""
         now = self._clock()
         story = read_pull_request(self._views, repository, number, now, self._rechecks)
-        deliveries = (
-            [entry.delivery for entry in story.entries if entry.delivery] if story is not None else []
-        )
-        payloads = {each.id: self._payload(each.id) for each in deliveries}
+        entries = story.entries if story is not None else ()
+        deliveries = [entry.delivery for entry in entries if entry.kind == "delivery" and entry.delivery]
+        payloads = {each.id: self._payload(each.id) for each in deliveries[-MOST_PAYLOADS:]}
         return pull_request_page.Facts(repository, number, now, story, payloads)
 
     def _payload(self, delivery: DeliveryId) -> Mapping[str, Any]:

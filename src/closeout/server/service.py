@@ -29,6 +29,7 @@ from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
 from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
+from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
 from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
@@ -220,4 +221,6 @@ def _acting(runtime: Runtime) -> Acting:
         plan=planner.plan,
         plan_cleaning=planner.plan_cleaning,
         audit=runtime.audit,
+        left_alone=lambda guid: recovery.find(runtime.ledger, runtime.clock.now(), guid),
+        read=lambda each: recovery.read(runtime.clients.github, each),
     )

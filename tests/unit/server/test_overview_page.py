@@ -53,6 +53,10 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
         ({"drill_ended": NOW, "drill_wrong": ["hook"]}, "The last drill found 1 fault"),
         ({"orphans": 2}, "2 resources of closed pull requests still there"),
         ({"unknown": 1}, "1 resource of unknown origin"),
+        (
+            {"days": [DayTally("2026-09-18", 1, 1, 0, 9), DayTally("2026-09-20", 2, 2, 0, 1)]},
+            "1 closing since yesterday came without a webhook",
+        ),
     ],
 )
 def test_each_thing_that_is_wrong_is_said_with_what_to_do(wrong: dict[str, Any], title: str) -> None:
