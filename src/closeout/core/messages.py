@@ -6,6 +6,7 @@ the page does to which it links.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ SHOWN = 10
 """Problems of a message that are written out."""
 LONGEST = 300
 """Characters of one line."""
+_MENTION = re.compile(r"<(?=[@!#&])|[@!](?=(?:everyone|here|channel|all|team)\b)", re.IGNORECASE)
 
 
 class Text(NamedTuple):
@@ -46,7 +48,13 @@ def text(message: Message, links: Links, redact: Callable[[str], str], now: floa
     lines = [_line(one, now) for one in problems[:SHOWN]] if len(problems) > 1 else _alone(problems[0], now)
     if len(problems) > SHOWN:
         lines.append(f"and {len(problems) - SHOWN:,} more")
-    return Text(redact(_title(message)), "\n".join([*map(redact, lines), *_where(message, links)]))
+    lines = [_without_mentions(redact(line)) for line in lines]
+    return Text(_without_mentions(redact(_title(message))), "\n".join([*lines, *_where(message, links)]))
+
+
+def _without_mentions(line: str) -> str:
+    """Return a line that calls nobody in a chat: an outsider may name a branch `@everyone`."""
+    return _MENTION.sub("\\g<0>\u200b", line)
 
 
 def _title(message: Message) -> str:
@@ -135,7 +143,8 @@ def _where(message: Message, links: Links) -> list[str]:
         return [*lines, "To do: look with `closeout orphans`, and delete with `closeout orphans --clean`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
-        return [*lines, f"To do: mend the cause, then rerun it with `closeout runs rerun {run}`."]
+        there = "on that page (sign in with `closeout open`) or " if page else ""
+        return [*lines, f"To do: mend the cause, then rerun it {there}with `closeout runs rerun {run}`."]
     return [
         *lines,
         "To do: mend the cause, then rerun each; `closeout runs list --verdict failure` lists them.",

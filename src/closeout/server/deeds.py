@@ -44,11 +44,12 @@ from closeout.server.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.presentation import clean
 from closeout.server.rendering import Renderer
 from closeout.server.site import Asked, Route, is_program
+from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0
 """The limit of a plan."""
-LONGEST_NAME = 40
-"""Digits of a delivery's number, characters of a run's id."""
+LONGEST_NAME, LONGEST_NUMBER = 40, 18
+"""Characters of a run's id or a GUID, and digits of a delivery's number."""
 
 
 class Deed(NamedTuple):
@@ -162,8 +163,11 @@ class Deeds:
         return run
 
     def _replay(self, asked: Asked) -> Deed:
-        number = _id(asked)
-        found = self._views.delivery(int(number)) if number.isascii() and number.isdigit() else None
+        name = _id(asked)
+        if "-" in name:
+            return self._recover(name)
+        number = int(name) if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER else 0
+        found = self._views.delivery(number)
         if found is None:
             raise NotFound("The ledger has no such delivery; it may have been pruned.")
         event = f"{found.event} {found.action}" if found.action else found.event
@@ -181,6 +185,25 @@ class Deeds:
             "/deliveries",
             f"/deliveries/{found.id}",
             lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
+        )
+
+    def _recover(self, guid: str) -> Deed:
+        each = self._acting.left_alone(guid)
+        event = f"{each.event} {each.action}" if each.action else each.event
+        return Deed(
+            recovery.KIND,
+            guid,
+            f"Recover and replay delivery {clean(guid)}?",
+            (
+                f"It is {clean(event)}, {clean(each.repository or 'no repository')}, and did not arrive.",
+                "closeout reads it from GitHub, stores it, and runs what matches.",
+                "Each run makes its plan anew, and every guard and the live check apply.",
+            ),
+            "Recover and replay",
+            guid,
+            "/deliveries",
+            "/deliveries",
+            lambda: self._acting.plan(each.event, self._acting.read(each)),
         )
 
     def _pause(self, asked: Asked) -> Deed:

@@ -307,6 +307,7 @@ def open_runtime(
     _ = clients.token  # a token that cannot be read must fail the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
     clients.step_secrets.learn()
+    _check_notifiers(loaded, clients, report)
     # Open the ledger last, so that an earlier error leaves no file behind.
     ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:
@@ -325,6 +326,16 @@ def open_runtime(
     except BaseException:
         ledger.close()
         raise
+
+
+def _check_notifiers(loaded: Loaded, clients: SharedClients, report: Report) -> None:
+    """Report a notifier whose variable or file cannot be read: the first failed run would be too late to learn it."""
+    for target in loaded.routes.targets():
+        if target.startswith(("env:", "file:")):
+            try:
+                clients.secrets.read(target)
+            except SecretError as error:
+                report(f"notifier {target} cannot be read, so nobody is told there: {error.message}")
 
 
 def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:

@@ -247,7 +247,21 @@ def test_a_delivery_is_replayed(world: Deeds) -> None:
     assert {kind for kind, *_ in world.store.asked} == {"replay"}
 
 
-@pytest.mark.parametrize("path", ["/deliveries/7/replay", "/deliveries/x/replay", "/runs/none/rerun"])
+def test_a_delivery_that_did_not_arrive_is_recovered(world: Deeds) -> None:
+    """By its GUID, as the command line does; one that is not left alone any more is said."""
+    run = world.store.finished()
+    world.store.replays = [f"{run}-2"]
+    form = world.form("/deliveries/5f3a-11f0/replay")
+    assert world.post(form.action, form.fields).headers["location"] == f"/runs/{run}?attempt=2"
+    assert world.store.asked == [("recover", "5f3a-11f0", "operator (pages)", None)]
+    gone = world.get("/deliveries/5f3a-11f1/replay")
+    assert (gone.status, "No delivery 5f3a-11f1 is left to recover" in text(gone)) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/deliveries/7/replay", "/deliveries/x/replay", f"/deliveries/{'9' * 40}/replay", "/runs/none/rerun"],
+)
 def test_what_was_pruned_is_said(world: Deeds, path: str) -> None:
     """It is not there, and may have been pruned."""
     for answer in (world.get(path), world.post(path, {}, "program")):
@@ -270,6 +284,16 @@ def test_pause_and_resume(world: Deeds) -> None:
     resume = world.form("/resume")
     assert world.post("/resume", resume.fields).status == 303
     assert world.store.paused() is None
+
+
+def test_every_page_leads_whoever_may_act_to_a_pause(world: Deeds) -> None:
+    """As long as nothing is paused, and not whoever may only read."""
+    link = 'href="/pause"'
+    run = world.store.finished()
+    assert link in text(world.get(f"/runs/{run}"))
+    assert link not in text(world.get(f"/runs/{run}", "reader"))
+    world.post("/pause", {}, "program")
+    assert link not in text(world.get(f"/runs/{run}"))
 
 
 def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:

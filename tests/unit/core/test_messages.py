@@ -72,3 +72,13 @@ def test_a_line_is_never_long_and_never_two() -> None:
     said = words("orphans", ORPHANS._replace(public_left=("a\nb" * 500,)))
     assert all(len(line) <= LONGEST for line in said.body.splitlines())
     assert len(said.body.splitlines()) == 5
+
+
+def test_a_message_calls_nobody() -> None:
+    """Names may be an outsider's, and a chat would wake everybody up."""
+    said = words(
+        "orphans", ORPHANS._replace(public_left=("pr-@everyone", "<!channel>", "<@U1>", "ada@example.com"))
+    )
+    assert said.body.splitlines()[1] == (
+        "What is left: pr-@\u200beveryone, <\u200b!\u200bchannel>, <\u200b@U1>, ada@example.com"
+    )

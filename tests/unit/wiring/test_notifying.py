@@ -29,6 +29,7 @@ PROBLEM = Problem(
     code="action-failed", step="stack", left=("stack preview-17",), public_left=("preview-17",),
     repository="acme/shop", number=17, login="ada", private=True, execution="abc-1",
 )  # fmt: skip
+ON_PAGE = "on that page (sign in with `closeout open`)"
 
 
 class Bench:
@@ -95,7 +96,7 @@ def test_a_message_says_what_is_left_and_why_whose_it_is_where_and_what_to_do(re
         "What is left: stack preview-17",
         "Why: stack: still imported by of-private",
         "https://c.example/runs/abc-1",
-        "To do: mend the cause, then rerun it with `closeout runs rerun abc`.",
+        f"To do: mend the cause, then rerun it {ON_PAGE} or with `closeout runs rerun abc`.",
     ]
     bench.store.close_problems("teardown", "5/7/x", "5/7/x", bench.clock.now(), "abc-2")
     bench.look(WAIT)

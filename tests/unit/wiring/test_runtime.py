@@ -177,3 +177,17 @@ def test_the_token_of_the_metrics_is_known_from_the_start(
     assert metrics_token(runtime.clients.secrets) == "scrape-me-gently"
     assert runtime.redactor.text("x scrape-me-gently") == "x ***"
     runtime.close(1.0)
+
+
+def test_a_notifier_that_cannot_be_read_is_reported_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not end the start, because deliveries matter more."""
+    monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
+    monkeypatch.setenv("GOOD", "json://localhost/x")
+    file = tmp_path / "closeout.yaml"
+    file.write_text(FILE.replace("automations:", "notify: { to: [env:GOOD, env:NOT_SET] }\nautomations:"))
+    said: list[str] = []
+    opened(load(file, builtin()), file, report=said.append).close(1.0)
+    (line,) = said
+    assert line.startswith("notifier env:NOT_SET cannot be read, so nobody is told there: ")

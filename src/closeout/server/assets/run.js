@@ -71,7 +71,16 @@
     else found.innerHTML = says;
   }
 
+  // A log is shown in parts: a line before this part is on an earlier one.
+  function seek() {
+    var wanted = /^#L(\d{1,15})$/.exec(location.hash);
+    var first = log && log.querySelector("li");
+    if (!wanted || !first || Number(wanted[1]) >= Number(first.id.slice(1))) return;
+    location.replace("?" + live.dataset.query + "&before=" + (Number(wanted[1]) + 1) + location.hash);
+  }
+
   function reveal() {
+    seek();
     var line = location.hash.length > 2 && document.getElementById(location.hash.slice(1));
     var fold = line && line.closest && line.closest("details");
     if (fold && !fold.open) {
