@@ -118,6 +118,10 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.
 INSERT INTO log (run, step, at, text)
 SELECT number, ?, ?, ? FROM run WHERE run_id = ? AND attempt = ?;
 
+-- name: log_restart
+INSERT INTO log (run, step, at, text)
+SELECT number, NULL, ?, ? FROM run WHERE state <> 'finished' AND state = 'waiting';
+
 -- name: log_crash
 INSERT INTO log (run, step, at, text) VALUES (?, NULL, ?, ?);
 
