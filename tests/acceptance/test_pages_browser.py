@@ -199,6 +199,20 @@ def icon(page: Page) -> str:
     return page.locator("link[rel=icon]").get_attribute("href") or ""
 
 
+def test_an_update_leaves_the_reader_where_they_are(pages: Pages) -> None:
+    """Focus stays while times go on, and a screen reader hears only of where the run stands."""
+    execution = page_world.running(pages.world)
+    page = pages.open(execution)
+    summary = page.locator("details.plan summary").first
+    summary.focus()
+    page.evaluate("document.activeElement.mark = 'kept'")
+    pages.world.change(execution, timeout=5_000.0)
+    page.get_by_text("of at most 1 h 23 min").wait_for()
+    assert page.evaluate("document.activeElement.mark") == "kept"
+    assert page.locator("#aloud").inner_text() == "Running Delete its uploads is running."
+    assert page.locator("[aria-live]").count() == 0
+
+
 def test_a_failure_says_what_to_do_when_it_comes(pages: Pages) -> None:
     """A page that was open while the run failed says the same as one that is opened then."""
     execution = page_world.running(pages.world)

@@ -60,8 +60,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a public page has a time line of calls",
         "src/closeout/server/pages.py",
-        "        survived = self._window(link, search=SURVIVED).lines if whole else ()",
-        "        survived = self._window(link, search=SURVIVED).lines",
+        "        survived = self._window(link, search=CONTINUES).lines if whole else ()",
+        "        survived = self._window(link, search=CONTINUES).lines",
         (f"{PAGES}::test_a_run_of_a_public_repository_has_no_history_of_its_calls",),
     ),
     Mutant(
