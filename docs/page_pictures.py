@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 WIDTH = 1100
 SCENES = (main_job, reopened, stuck, untold)
 PICTURES: tuple[tuple[str, str, Literal["light", "dark"], int], ...] = (
-    ("overview-light", "/", "light", 900),
-    ("overview-dark", "/", "dark", 900),
+    ("overview-light", "/", "light", 1080),
+    ("overview-dark", "/", "dark", 1080),
     ("runs", "/runs", "light", 560),
     ("pull-request", f"/pull-requests/acme/shop/{STUCK}", "light", 740),
 )

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from closeout.core.problems import Message, Problem
+from closeout.core.ids import is_execution
+from closeout.core.problems import AGAIN, Message, Problem
 from closeout.core.runs import clip
 from closeout.core.units import HOUR, spoken_duration
 
@@ -49,7 +50,7 @@ def text(message: Message, links: Links, redact: Callable[[str], str], now: floa
     if len(problems) > SHOWN:
         lines.append(f"and {len(problems) - SHOWN:,} more")
     lines = [_without_mentions(redact(line)) for line in lines]
-    return Text(_without_mentions(redact(_title(message))), "\n".join([*lines, *_where(message, links)]))
+    return Text(_without_mentions(redact(_title(message))), "\n".join([*lines, *_where(message, links, now)]))
 
 
 def _without_mentions(line: str) -> str:
@@ -63,7 +64,8 @@ def _title(message: Message) -> str:
         open_ones = sum(one.closed_at is None for one in message.problems)
         return f"closeout: {open_ones:,} more problems, {count - open_ones:,} repaired"
     if message.event == "recovered":
-        return f"closeout: repaired: {_subject(message.problems)}"
+        word = "dismissed" if first.dismissed else "repaired"
+        return f"closeout: {word}: {_subject(message.problems)}"
     if message.event == "stale":
         return f"closeout needs you: {clip(first.says, 100)}"
     if message.event == "orphans":
@@ -117,6 +119,8 @@ def _repaired(problem: Problem) -> str:
     """Return what of a problem is over."""
     if problem.closed_by == "reopened":
         return "the pull request is open again"
+    if problem.dismissed:
+        return str(problem.closed_by)
     if problem.kind == "stale":
         return f"this is over: {problem.says}"
     if problem.names:
@@ -126,25 +130,29 @@ def _repaired(problem: Problem) -> str:
     )
 
 
-def _where(message: Message, links: Links) -> list[str]:
+def _where(message: Message, links: Links, now: float) -> list[str]:
     """Return where to look, and what to do about it."""
     first = message.problems[0]
     one = len(message.problems) == 1
-    repaired_by = first.closed_by if first.closed_by not in (None, "patrol", "reopened") else None
-    execution = repaired_by or first.execution
+    execution = first.closed_by if is_execution(first.closed_by or "") else first.execution
     page = links.run(execution) if one and execution else None
-    look = page or (f"{links.base.rstrip('/')}/" if links.base else None)
+    place = {"orphans": "orphans", "stale": "health"}.get(message.event, "")
+    look = page or (f"{links.base.rstrip('/')}/{place}" if links.base else None)
     lines = [look] if look else []
     if message.event == "recovered":
         return lines
     if first.kind == "stale":
         return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
     if first.kind == "orphans" and message.event != "many":
-        return [*lines, "To do: look with `closeout orphans`, and delete with `closeout orphans --clean`."]
+        there = "there (sign in with `closeout open`) or " if look else ""
+        return [*lines, f"To do: clean it up {there}with `closeout orphans --clean`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
         there = "on that page (sign in with `closeout open`) or " if page else ""
-        return [*lines, f"To do: mend the cause, then rerun it {there}with `closeout runs rerun {run}`."]
+        lines.append(f"To do: mend the cause, then rerun it {there}with `closeout runs rerun {run}`.")
+        if now - first.since >= AGAIN:
+            lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}`.")
+        return lines
     return [
         *lines,
         "To do: mend the cause, then rerun each; `closeout runs list --verdict failure` lists them.",

@@ -16,6 +16,8 @@ Event: TypeAlias = Literal["failure", "orphans", "stale", "recovered"]
 
 EVENTS: tuple[Event, ...] = ("failure", "orphans", "stale", "recovered")
 """What a configuration can ask to be told of."""
+DISMISSED = "dismissed"
+"""How `Problem.closed_by` begins where a person said that it needs nobody."""
 WAIT = 100.0
 """Seconds that a problem waits for others of the same cause: a message is there within two minutes, with time to be sent."""
 AGAIN = DAY
@@ -55,7 +57,7 @@ class Problem(NamedTuple):
     """A digest of the steps that it is about: a look for what other steps would make says nothing of it."""
     closed_at: float | None = None
     closed_by: str | None = None
-    """What closed it: an execution, `patrol`, or `reopened`."""
+    """What closed it: an execution, `patrol`, `reopened`, or `dismissed by …`."""
 
     @property
     def about(self) -> str:
@@ -63,6 +65,11 @@ class Problem(NamedTuple):
         if self.repository is None:
             return ""
         return f"{self.repository}#{self.number}" if self.number else self.repository
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether a person said that it needs nobody."""
+        return self.closed_by is not None and self.closed_by.startswith(DISMISSED)
 
     @property
     def _whole(self) -> bool:

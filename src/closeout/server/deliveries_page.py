@@ -12,18 +12,12 @@ from urllib.parse import quote
 from closeout.core.closing import heard_by
 from closeout.ports import DeliveryView
 from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN
-from closeout.server.filter_form import Chip, Field, FilterForm, Option, advice
+from closeout.server.filter_form import PERIODS, Chip, Field, FilterForm, advice
 from closeout.server.presentation import clean
 from closeout.server.wording import ago, counted, pull_request_path, run_path
 from closeout.wiring.delivery_reasons import DeliveryDetail
 
 PATH = "/deliveries"
-PERIODS = (
-    Option("1h", "The last hour"),
-    Option("1d", "The last day"),
-    Option("7d", "The last 7 days"),
-    Option("30d", "The last 30 days"),
-)
 FORM = FilterForm(
     PATH,
     {

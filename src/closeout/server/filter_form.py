@@ -18,6 +18,15 @@ class Option(NamedTuple):
     label: str
 
 
+PERIODS = (
+    Option("1h", "The last hour"),
+    Option("1d", "The last day"),
+    Option("7d", "The last 7 days"),
+    Option("30d", "The last 30 days"),
+)
+"""What a form offers as `since`; the URL takes any time."""
+
+
 class Field(NamedTuple):
     """One filter in the form. A field with options is a choice, else a line of text."""
 

@@ -13,14 +13,13 @@ from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
 from closeout.server import presentation
 from closeout.server.chart import Chart, chart
-from closeout.server.wording import ago, counted, pull_request_path, rough, run_path, with_query
+from closeout.server.under_way import NEAR_LIMIT, Going, going, spent_time
+from closeout.server.wording import ago, counted, rough, run_path, with_query
 
 QUEUE_SECONDS = HOUR
 """A run that has not begun after this long needs somebody. This and the next two are the alerts of docs/how-to/monitor.md."""
 PATROL_SECONDS = 2 * HOUR
 DRILL_SECONDS = 2 * DAY
-NEAR_LIMIT = 0.75
-"""Of its time limit, after which a run is said to wait long."""
 MOST_OPEN = 50
 """Runs under way that the overview reads and lists."""
 SHOWN_DAYS = 30
@@ -97,21 +96,6 @@ class Need(NamedTuple):
     ago: str = ""
 
 
-class Going(NamedTuple):
-    """A run under way. `percent` is of its limit, None if it has none."""
-
-    url: str
-    about: str
-    about_url: str | None
-    automation: str
-    tone: str
-    word: str
-    says: str
-    took: str
-    limit: str
-    percent: int | None
-
-
 class Figure(NamedTuple):
     """A number of the last 30 days."""
 
@@ -158,8 +142,8 @@ def shown(facts: Facts) -> Overview:
     is_new = facts.last_delivery is None and not facts.open_runs and not facts.days
     return Overview(
         is_new=is_new,
-        needs=tuple(_needs(facts)),
-        going=tuple(_going(run, facts.now) for run in _by_urgency(facts.open_runs, facts.now)),
+        needs=(*_pause(facts), *sorted(_needs(facts), key=lambda need: need.tone != "bad")),
+        going=going(facts.open_runs, facts.now),
         going_count=facts.open_count,
         figures=_figures(days),
         chart=chart(days),
@@ -171,8 +155,7 @@ def shown(facts: Facts) -> Overview:
 # --- what needs somebody -----------------------------------------------------------------------------------
 
 
-def _needs(facts: Facts) -> Iterable[Need]:
-    """Yield what needs somebody, what is broken before what waits."""
+def _pause(facts: Facts) -> Iterable[Need]:
     if facts.paused:
         yield Need(
             "wait",
@@ -182,6 +165,9 @@ def _needs(facts: Facts) -> Iterable[Need]:
             deed="/resume",
             deed_link="Resume",
         )
+
+
+def _needs(facts: Facts) -> Iterable[Need]:
     yield from _troubles(facts.troubles, facts.now)
     yield from _intake_troubles(facts)
     if facts.orphans and not any(trouble.kind == "orphans" for trouble in facts.troubles):
@@ -314,7 +300,7 @@ def _is_over(at: float | None, seconds: float, now: float) -> bool:
 
 def _long_waits(facts: Facts) -> Iterable[Need]:
     for run in facts.open_runs:
-        spent = _spent(run, facts.now)
+        spent = spent_time(run, facts.now)
         limit = run.timeout
         if run.started_at is None or not limit or run.sleeps_in or spent < NEAR_LIMIT * limit:
             continue
@@ -328,42 +314,6 @@ def _long_waits(facts: Facts) -> Iterable[Need]:
             since=run.started_at,
             ago=ago(run.started_at, facts.now),
         )
-
-
-# --- what is running ---------------------------------------------------------------------------------------
-
-
-def _by_urgency(runs: Sequence[RunView], now: float) -> Sequence[RunView]:
-    """Return runs with those nearest to their limit first, and the queued ones last."""
-    return sorted(runs, key=lambda run: (run.started_at is None, -(_share(run, now) or 0.0), run.accepted_at))
-
-
-def _going(run: RunView, now: float) -> Going:
-    shown = presentation.banner(run, now)
-    share = _share(run, now)
-    limit = run.queue_timeout if run.started_at is None else run.timeout
-    return Going(
-        url=run_path(run.id),
-        about=presentation.clean(run.about),
-        about_url=pull_request_path(run.repository, run.number) if run.event == "pull_request" else None,
-        automation=presentation.clean(run.automation),
-        tone="failure" if share is not None and share >= NEAR_LIMIT else shown.tone,
-        word=shown.word,
-        says=shown.says,
-        took=rough(_spent(run, now)),
-        limit=rough(limit) if limit else "",
-        percent=None if share is None else min(round(100 * share), 100),
-    )
-
-
-def _share(run: RunView, now: float) -> float | None:
-    """Return how much of its limit a run has used. A sleep is no use of it: the automation asked for that."""
-    limit = run.queue_timeout if run.started_at is None else run.timeout
-    return None if not limit or run.sleeps_in else _spent(run, now) / limit
-
-
-def _spent(run: RunView, now: float) -> float:
-    return max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
 
 
 # --- the last days and the intake --------------------------------------------------------------------------

@@ -47,20 +47,20 @@ class RunLists:
     def routes(self) -> Sequence[Route]:
         """What this group answers."""
         return (
-            Route("GET", runs_page.PATH, READ, self._runs),
+            Route("GET", runs_page.FORM.path, READ, self._runs),
             Route("GET", PULL_REQUEST, READ, self._pull_request),
         )
 
     async def _runs(self, asked: Asked) -> Response:
         assert asked.visitor is not None
         given = asked.request.query_params
-        if any(given.get(name) == "" for name in runs_page.LABELS):
+        if any(given.get(name) == "" for name in runs_page.FORM.labels):
             # A form sends its empty fields too. One list has one URL, which people send to each other.
-            path = self._renderer.url(runs_page.path({name: given[name] for name in given}))
+            path = self._renderer.url(runs_page.FORM.url({name: given[name] for name in given}))
             return RedirectResponse(path, 303, self._renderer.headers)
         page = await asyncio.to_thread(self._list, asked.request)
         response = self._renderer.followed(
-            asked.request, "runs.html", "_runs_list.html", asked.visitor, here=runs_page.PATH, page=page
+            asked.request, "runs.html", "_runs_list.html", asked.visitor, here=runs_page.FORM.path, page=page
         )
         if page.error is not None:
             response.status_code = BadFilter.status
@@ -69,7 +69,7 @@ class RunLists:
     def _list(self, request: Request) -> Runs:
         """Read a page of the list. Called in threads."""
         given, now = dict(request.query_params), self._clock()
-        filters = {name: value for name, value in given.items() if name in runs_page.LABELS}
+        filters = {name: value for name, value in given.items() if name in runs_page.FORM.labels}
         try:
             wanted = run_filter(filters, now)
             rows, newer, older = self._views.run_page(wanted, given.get("cursor") or None, ROWS)
@@ -91,13 +91,13 @@ class RunLists:
             "pull_request.html",
             "_pull_request.html",
             asked.visitor,
-            here=runs_page.PATH,
+            here=runs_page.FORM.path,
             page=page,
             tone=pull_request_page.icon(page),
             summary=pull_request_page.summary(page),
-            runs_of_repository=with_query(runs_page.PATH, repository=repository),
+            runs_of_repository=with_query(runs_page.FORM.path, repository=repository),
             runs_of_pull_request=with_query(
-                runs_page.PATH, repository=repository, **{"pull-request": str(number)}
+                runs_page.FORM.path, repository=repository, **{"pull-request": str(number)}
             ),
         )
 

@@ -16,7 +16,9 @@ from closeout.checks.world import World
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
+from closeout.core.ids import split_execution
 from closeout.core.messages import Links
+from closeout.core.problems import DISMISSED
 from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
 from closeout.engine.local import Engine
@@ -276,6 +278,7 @@ class Runtime:
             "replay": lambda request: self._reruns.replay(int(str(request.target)), request.by),
             recovery.KIND: lambda request: self.patrols.recovery.replay(str(request.target), request.by),
             cleaning.KIND: self._clean,
+            "dismiss": self._dismiss,
             "token": self._add_token,
             "revoke": self._revoke,
         }
@@ -284,6 +287,21 @@ class Runtime:
         outcome = self._cleaning.start(str(request.target), request.by)
         self.engine.wake()
         return outcome
+
+    def _dismiss(self, request: Request) -> str:
+        """Close the problem of a run, because a person says that it is none."""
+        problems, by = self.ledger.problems, f"{DISMISSED} by {request.by}"
+        found = [
+            one
+            for one in problems.problems()
+            if one.closed_at is None and one.execution and split_execution(one.execution)[0] == request.target
+        ]
+        for one in found:
+            text = f"{by}: {request.reason}" if request.reason else by
+            problems.close_problems(
+                one.automation, one.key, one.key, self.clients.now(), self.redactor.text(text)
+            )
+        return "done" if found else "the run has no open problem"
 
     def _add_token(self, request: Request) -> str:
         self.ledger.credentials.add(TOKEN, **json.loads(str(request.target)))

@@ -148,7 +148,7 @@ class Planned:
     ) -> Sequence[Mapping[str, Any]]:
         """Return the plan."""
         del event, payload, only
-        self.ready.wait(10)
+        self.ready.wait(60)
         self.made += 1
         if self.error is not None:
             raise self.error
@@ -160,7 +160,7 @@ class Planned:
 
     def audit(self) -> Report:
         """Return what the audit says."""
-        self.ready.wait(10)
+        self.ready.wait(60)
         if self.error is not None:
             raise self.error
         return self.report

@@ -25,7 +25,7 @@ def test_orphans() -> None:
     assert words("orphans", ORPHANS, now=2 * DAY) == Text(
         "closeout: left behind by acme/shop#17",
         "acme/shop#17, a pull request by ada\nWhat is left: a, b\nWhy: nothing has deleted it (for 48 h)\n"
-        "https://c.example/b/\nTo do: look with `closeout orphans`, and delete with `closeout orphans --clean`.",
+        "https://c.example/b/orphans\nTo do: clean it up there (sign in with `closeout open`) or with `closeout orphans --clean`.",
     )
 
 
@@ -82,3 +82,17 @@ def test_a_message_calls_nobody() -> None:
     assert said.body.splitlines()[1] == (
         "What is left: pr-@\u200beveryone, <\u200b!\u200bchannel>, <\u200b@U1>, ada@example.com"
     )
+
+
+def test_what_lasts_can_be_dismissed_and_who_did_that_is_said() -> None:
+    """A problem that needs nobody must not be told for ever."""
+    run = "abcdefghijklmnopqrstuvwxyz"
+    lasting = FAILED._replace(execution=f"{run}-1")
+    assert words("failure", lasting, now=DAY - 1).body.count("dismiss") == 0
+    assert words("failure", lasting, now=DAY).body.endswith(f"`closeout runs dismiss {run}`.")
+    over = lasting._replace(closed_at=1.0, closed_by="dismissed by ada: by hand")
+    assert words("recovered", over).title == "closeout: dismissed: acme/shop#17"
+    assert words("recovered", over).body.splitlines()[1:] == [
+        "dismissed by ada: by hand",
+        f"https://c.example/b/runs/{run}-1",
+    ]

@@ -82,6 +82,15 @@ def test_problems_of_one_cause_are_one_entry() -> None:
     assert (found[1].items, found[1].url, found[1].link) == ((), "/runs/r7", "Open the run")
 
 
+def test_what_is_broken_comes_before_what_waits() -> None:
+    """Whatever it is; a pause is first, since it explains the others."""
+    wrong = QUIET._replace(
+        paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], troubles=[failed(1)]
+    )
+    assert [need.tone for need in needs(wrong)] == ["wait", "bad", "bad", "wait"]
+    assert needs(wrong)[0].deed == "/resume"
+
+
 def test_orphans_are_said_once() -> None:
     """As a problem of patrol or as a figure of its audit, not as both."""
     trouble = Trouble("orphans", "preview-cleanup", "acme/shop#3", "stack preview-3", "", NOW - 60, None)
@@ -189,6 +198,6 @@ def test_a_problem_of_closeout_itself_is_said_once() -> None:
     text = "patrol has not read the delivery logs for 3 h"
     stale = Trouble("stale", "", "", text, "patrol", NOW - 60, None)
     assert [need.title for need in needs(late._replace(troubles=[stale]))] == [
-        "Patrol has not read the delivery logs for 3 h",
         "The last drill found 1 fault",
+        "Patrol has not read the delivery logs for 3 h",
     ]
