@@ -15,7 +15,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: a message about a public repository says all",
         PROBLEMS,
-        "        return self.text if self._whole else self.public",
+        "        return self.text if self.whole else self.public",
         "        return self.text",
         (f"{TELLS}::test_of_a_public_repository_a_message_says_what_anybody_may_read",),
     ),
@@ -116,5 +116,12 @@ MUTANTS: tuple[Mutant, ...] = (
         '            if states <= {"open"}:',
         '            if states <= {"open", "unknown"}:',
         (f"{AUDIT}::test_what_ends_no_problem",),
+    ),
+    Mutant(
+        "a message about a public repository says what the code of an error means",
+        "src/closeout/core/messages.py",
+        'if first.whole else "Mend the cause."',
+        'if True else "Mend the cause."',
+        ("tests/unit/core/test_messages.py::test_a_run_of_another_event_and_a_server_without_a_url",),
     ),
 )

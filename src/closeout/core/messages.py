@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from closeout.core.advice import advice
 from closeout.core.ids import is_execution
 from closeout.core.problems import AGAIN, Message, Problem
 from closeout.core.runs import clip
@@ -149,7 +150,9 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
         there = "on that page (sign in with `closeout open`) or " if page else ""
-        lines.append(f"To do: mend the cause, then rerun it {there}with `closeout runs rerun {run}`.")
+        # What the code of an error means is for those who may read the error itself.
+        repair = advice(first.code or None, first.text) if first.whole else "Mend the cause."
+        lines.append(f"To do: {repair} Then rerun it {there}with `closeout runs rerun {run}`.")
         if now - first.since >= AGAIN:
             lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}`.")
         return lines

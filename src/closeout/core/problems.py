@@ -72,19 +72,19 @@ class Problem(NamedTuple):
         return self.closed_by is not None and self.closed_by.startswith(DISMISSED)
 
     @property
-    def _whole(self) -> bool:
+    def whole(self) -> bool:
         """Whether a message may say all. A run whose payload is lost may be of a public repository."""
         return self.private or not self.automation
 
     @property
     def says(self) -> str:
         """Why, as a message may say it."""
-        return self.text if self._whole else self.public
+        return self.text if self.whole else self.public
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is left, as a message may say it."""
-        return self.left if self._whole else self.public_left
+        return self.left if self.whole else self.public_left
 
 
 class Told(NamedTuple):

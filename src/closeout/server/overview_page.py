@@ -135,6 +135,18 @@ class Overview(NamedTuple):
     intake: tuple[tuple[str, str], ...]
     """Words about what comes in: a label, and how it stands."""
 
+    @property
+    def title(self) -> str:
+        """Of the page and of its tab: a tab in the background must say how much needs somebody."""
+        return f"({len(self.needs)}) Overview" if self.needs else "Overview"
+
+    @property
+    def icon(self) -> str:
+        """The tone of the tab's icon."""
+        if any(need.tone == "bad" for need in self.needs):
+            return "failure"
+        return "waiting" if self.needs else "success"
+
 
 def shown(facts: Facts) -> Overview:
     """Return the page."""

@@ -91,6 +91,17 @@ def test_what_is_broken_comes_before_what_waits() -> None:
     assert needs(wrong)[0].deed == "/resume"
 
 
+def test_the_tab_says_whether_something_needs_somebody() -> None:
+    """Its title how much, its icon how bad it is."""
+    for wrong, title, icon in (
+        ({}, "Overview", "success"),
+        ({"orphans": 1}, "(1) Overview", "waiting"),
+        ({"orphans": 1, "troubles": [failed(1)]}, "(2) Overview", "failure"),
+    ):
+        page = overview_page.shown(QUIET._replace(**wrong))
+        assert (page.title, page.icon) == (title, icon)
+
+
 def test_orphans_are_said_once() -> None:
     """As a problem of patrol or as a figure of its audit, not as both."""
     trouble = Trouble("orphans", "preview-cleanup", "acme/shop#3", "stack preview-3", "", NOW - 60, None)

@@ -97,7 +97,10 @@ def test_a_message_says_what_is_left_and_why_whose_it_is_where_and_what_to_do(re
         "What is left: stack preview-17",
         "Why: stack: still imported by of-private",
         f"https://c.example/runs/{RUN}-1",
-        f"To do: mend the cause, then rerun it {ON_PAGE} or with `closeout runs rerun {RUN}`.",
+        (
+            f"To do: Something else uses the resource. Remove that first, then this one can go. Then rerun it {ON_PAGE} or"
+            f" with `closeout runs rerun {RUN}`."
+        ),
     ]
     bench.store.close_problems("teardown", "5/7/x", "5/7/x", bench.clock.now(), f"{RUN}-2")
     bench.look(WAIT)
