@@ -94,7 +94,7 @@ class Renderer:
         """Return the page of whatever is not there, or of a link that opens nothing."""
         text = "The link is incomplete, or nothing has this address. Open the link from GitHub or from the message again."
         title = "There is nothing here"
-        return self.html(404, "notice.html", title=title, text=text, home=self.link("/"))
+        return self.html(404, "notice.html", title=title, text=text, verdict=None, home=self.link("/"))
 
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
         """Return a page with one sentence."""
