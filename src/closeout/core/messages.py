@@ -158,5 +158,5 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
         return lines
     return [
         *lines,
-        "To do: mend the cause, then rerun each; `closeout runs list --verdict failure` lists them.",
+        "To do: remove the cause, then rerun each. `closeout runs list --verdict failure` lists them.",
     ]

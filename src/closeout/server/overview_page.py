@@ -173,7 +173,7 @@ def _pause(facts: Facts) -> Iterable[Need]:
             "wait",
             "Destructive calls are paused",
             f"Paused {presentation.clean(facts.paused)}. Runs wait before they delete anything.",
-            "When it is safe again, resume: here, or by `closeout resume`.",
+            "When it is safe again, resume. On the server: `closeout resume`.",
             deed="/resume",
             deed_link="Resume",
         )
@@ -346,7 +346,7 @@ def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
     return (
         Figure("Closings", closings, "none", "closed pull requests that an automation acted on", with_query("/runs", **month)),
         Figure("Torn down", torn_down, "good", "runs after which everything is gone", with_query("/runs", verdict="success", **month)),
-        Figure("Left", left, "bad" if left else "none", "runs that failed: something may be there", with_query("/runs", verdict="failure", **month)),
+        Figure("Left", left, "bad" if left else "none", "runs that failed, also those that a later run repaired", with_query("/runs", verdict="failure", **month)),
         Figure("Recovered", recovered, "busy" if recovered else "none", "closings that no webhook brought, found by patrol", None),
     )  # fmt: skip
 
