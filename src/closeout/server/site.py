@@ -136,7 +136,9 @@ class Site:
         if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
             return RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
         if isinstance(error, NotSignedIn):
-            return self._renderer.notice(error.status, "You are not signed in", f"Nothing was done. {SIGN_IN_PAGE}")
+            return self._renderer.notice(
+                error.status, "You are not signed in", f"Nothing was done. {SIGN_IN_PAGE}"
+            )
         return self._renderer.notice(error.status, "This did not work", error.message)
 
     async def _login(self, asked: Asked) -> Response:
