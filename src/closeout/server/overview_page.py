@@ -44,6 +44,8 @@ class Trouble(NamedTuple):
     since: float
     url: str | None
     left: tuple[str, ...] = ()
+    cure: str = ""
+    """What to do before a rerun."""
 
 
 class Facts(NamedTuple):
@@ -218,7 +220,7 @@ def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
             tone="wait" if kind == STALE else "bad",
             title=_trouble_title(kind, automation, found),
             text="" if kind == STALE else presentation.clean(newest.text),
-            fix=_trouble_fix(kind, len(found)),
+            fix=_trouble_fix(kind, newest.cure, len(found)),
             url=url,
             link=link,
             deed=f"{url}/rerun" if link == _RUN else None,
@@ -249,10 +251,9 @@ def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple
     return (found[0].url, _RUN) if found[0].url is not None else (None, "")
 
 
-def _trouble_fix(kind: str, count: int) -> str:
+def _trouble_fix(kind: str, cure: str, count: int) -> str:
     if kind == "failure":
-        which, again = ("the run", "rerun it") if count == 1 else ("one of the runs", "rerun them all")
-        return f"Open {which} to see what is left and why, repair that, and {again}."
+        return f"{cure} Then rerun {'it' if count == 1 else 'each'}.".lstrip()
     if kind == "orphans":
         return "Look at the orphans, then clean up."
     return "`closeout doctor` says what is wrong and how to mend it."
