@@ -27,10 +27,14 @@ class Text(NamedTuple):
 
 
 class Links(NamedTuple):
-    """Where messages lead: `run` returns the page of an execution, `base` the server's public URL. None: nobody knows."""
+    """Where messages lead: `run` returns the page of an execution, `base` the server's public URL. None: nobody knows.
+
+    `options` are what commands need to find the ledger, such as ` --stack NAME`.
+    """
 
     run: Callable[[str], str | None]
     base: str | None
+    options: str = ""
 
 
 TEST = Text(
@@ -132,11 +136,15 @@ def _where(message: Message, links: Links) -> list[str]:
     if first.kind == "stale":
         return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
     if first.kind == "orphans" and message.event != "many":
-        return [*lines, "To do: look with `closeout orphans`, and delete with `closeout orphans --clean`."]
+        command = f"closeout orphans{links.options}"
+        return [*lines, f"To do: look with `{command}`, and delete with `{command} --clean`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
-        return [*lines, f"To do: mend the cause, then rerun it with `closeout runs rerun {run}`."]
+        return [
+            *lines,
+            f"To do: mend the cause, then rerun it with `closeout runs rerun {run}{links.options}`.",
+        ]
     return [
         *lines,
-        "To do: mend the cause, then rerun each; `closeout runs list --verdict failure` lists them.",
+        f"To do: mend the cause, then rerun each; `closeout runs list --verdict failure{links.options}` lists them.",
     ]

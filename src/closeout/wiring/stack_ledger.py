@@ -15,6 +15,7 @@ from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.empty_runs import EmptyRuns
 from closeout.ledger.dynamodb.executions import Executions
+from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ports import Clock
@@ -56,6 +57,7 @@ class StackLedger:
         self.switch = DynamoSwitch(self.table, clock)
         self.deployed = DynamoDeployed(self.table)
         self.empty_runs = EmptyRuns(self.table)
+        self.problems = Problems(self.table)
 
     @cached_property
     def starts(self) -> LambdaStarts:
