@@ -247,6 +247,7 @@ RUN_BY = {
     "closeout runs rerun": ("tests/aws/test_stack_commands.py", '"runs", "rerun"'),
     "closeout deliveries list": ("tests/acceptance/test_cli_stack.py", '"deliveries", "list"'),
     "closeout secret set": ("tests/aws/test_stack_commands.py", '"secret", "set"'),
+    "closeout notify test": ("tests/aws/test_notify.py", '"notify", "test"'),
     "closeout webhook create": ("tests/aws/test_stack_commands.py", '"webhook", "create"'),
     "closeout webhook list": ("tests/acceptance/test_cli_webhook.py", '"list"'),
     "closeout webhook delete": ("tests/aws/test_stack_commands.py", '"webhook", "delete"'),

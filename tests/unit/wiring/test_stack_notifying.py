@@ -88,6 +88,7 @@ def bench(emulator: FakeAws) -> Bench:
 
 def test_a_failure_is_told_to_the_topic_within_two_minutes_and_so_is_its_end(bench: Bench) -> None:
     """Each once, with what to do on a stack, and nothing of it that only members may read."""
+    assert WAIT + 60 <= 120, "the schedule looks once a minute"
     bench.problems.open_problem(PROBLEM)
     assert bench.look(WAIT - 1) == []
     (message,) = bench.look(60)
