@@ -81,8 +81,9 @@ $(VENV_DOCS)/.installed: requirements/docs.txt
 	@$(VENV_DOCS)/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt
 	@touch $@
 
-pictures: setup  ## take the pictures of a run page in docs/ anew (needs Chromium: make browser)
+pictures: setup  ## take the pictures of the pages in docs/ anew (needs Chromium: make browser)
 	@$(BIN)/python docs/pictures.py
+	@$(BIN)/python docs/page_pictures.py
 
 fix: setup  ## format the code and make the generated files anew
 	@$(BIN)/ruff format .

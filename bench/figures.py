@@ -59,7 +59,8 @@ def newest(*, starts: bool) -> tuple[Path, Any]:
 def line() -> str:
     """Return README's line."""
     _, results = newest(starts=False)
-    figure = {name: form.format(read(results)) for name, _, read, _, form in report.BUDGETS}
+    values = {name: (read(results), form) for name, _, read, _, form in report.BUDGETS}
+    figure = {name: form.format(value) for name, (value, form) in values.items() if value is not None}
     return (
         f"It acknowledges within {figure['ack p99 at 200 deliveries/s']} (p99 at 200 a second, stored first), starts in"
         f" {figure['startup to the first 2xx']}, and takes {figure['memory after load']}:"

@@ -1,4 +1,4 @@
-"""A ledger of a million runs: how long each kind of list takes, and what its indexes cost when deliveries arrive.
+"""A ledger of a million runs: how long lists, a story and the overview take, and what their indexes cost at acceptance.
 
     python -m bench --parts lists
 
@@ -21,6 +21,8 @@ from bench.ledger import Clock, accepts, paced, payload, percentiles
 from bench.tools import WORK
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import DeliveryFilter, Ending, RunFilter
+from closeout.server.overview_facts import read_facts
+from closeout.wiring.pull_requests import read_pull_request
 
 PAGE = 50
 AUTOMATIONS = ("preview-cleanup", "comment", "image-cleanup")
@@ -148,6 +150,8 @@ def _kinds(views: Views, runs: int, began: float) -> dict[str, Callable[[], obje
             automation=AUTOMATIONS[0], verdict="failure", state="finished", repository=common,
             since=began, until=middle, search="stack left",
         ),
+        "the whole story of a pull request": lambda: read_pull_request(views, common, 17, time.time()),
+        "the overview": lambda: read_facts(views, views.marks, time.time(), paused=None, patrols=True),
         "deliveries": of_deliveries(),
         "deliveries, from the middle": of_deliveries(half),
         "deliveries of an event": of_deliveries(event="push"),

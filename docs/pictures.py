@@ -20,7 +20,7 @@ from closeout.cli.demo.scenes import main_job
 from closeout.cli.demo.stage import build
 from tests.chromium import chromium
 
-WIDTH, HEIGHT = 880, 590
+WIDTH, HEIGHT = 1100, 640
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -37,7 +37,7 @@ def main() -> int:
         with chromium() as browser:
             for scheme in SCHEMES:
                 context = browser.new_context(
-                    viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, device_scale_factor=1.5
+                    viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, device_scale_factor=1.25
                 )
                 page = context.new_page()
                 page.goto(url)

@@ -220,6 +220,9 @@ class MemoryLedger:
     def recover(self) -> Sequence[Pending]:
         """Count a crash of each running execution; return all unfinished ones."""
         with self._lock:
+            for run in self._runs.values():
+                if run.state.state == "waiting":
+                    self.write(run.execution, None, runs.RESTARTED)
             running = [run for run in self._runs.values() if run.state.state == "running"]
             turn = next((run.number for run in running if run.state.alone in runs.IN_TURN), None)
             for run in running:

@@ -148,14 +148,20 @@ def test_a_link_begins_with_the_url_that_is_given(desk: Desk, url: str, begins: 
     assert (printed.json["right"], printed.json["server_running"]) == ("act", True)
 
 
-@pytest.mark.parametrize(
-    "url", ["127.0.0.1:8080", "ftp://x", "https://a:b@x", "https://x/?q=1", "http://x/ y", ""]
-)
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "https://a:b@x", "https://x/?q=1"])
 def test_what_is_no_url_is_said(desk: Desk, url: str) -> None:
     """Before a link that nobody can open is printed."""
     printed = desk.cli("open", "--url", url)
     assert (printed.code, printed.out) == (exits.USAGE, "")
     assert "--url" in printed.err
+
+
+@pytest.mark.parametrize("name", ["", "\x1b[31m", "a" * 81])
+def test_a_name_that_nobody_could_read_is_refused(desk: Desk, name: str) -> None:
+    """Lists and pages show it."""
+    told = desk.cli("token", "create", name)
+    assert (told.code, told.out) == (exits.USAGE, "")
+    assert "1 to 80 printable characters" in told.err
 
 
 def test_an_address_at_which_browsers_keep_no_session_is_said(desk: Desk) -> None:
@@ -184,9 +190,7 @@ def test_links_and_tokens_are_made_while_no_server_runs(tmp_path: Path) -> None:
     assert desk.cli("token", "revoke", "1").code != exits.OK
 
 
-@pytest.mark.parametrize(
-    "address", ["8081", "127.0.0.1", ":8081", "::1:8081", "127.0.0.1:x", "127.0.0.1:65536"]
-)
+@pytest.mark.parametrize("address", ["8081", "::1:8081", "127.0.0.1:65536"])
 def test_an_address_of_the_pages_that_is_none_is_a_usage_error(tmp_path: Path, address: str) -> None:
     """With an example of one."""
     told = closeout("serve", "--pages", address, cwd=tmp_path, env=SECRET)

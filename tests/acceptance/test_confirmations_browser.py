@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from closeout.orphans.audit import Report
+from closeout.server import acting
 from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
 from tests.contract.http.deed_world import SECRETS, Deeds, deeds, orphan
@@ -76,4 +77,24 @@ def test_a_rerun_is_confirmed_by_keyboard_and_without_script(browser: Browser, w
     assert world.store.asked[-1] == ("rerun", run, "operator (pages)", "repaired")
     page.go_back()
     assert "it can be run again when it has finished" in page.inner_text("main")
+    page.context.close()
+
+
+def test_a_slow_plan_appears_without_script(
+    browser: Browser, world: Deeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says that it waits, which a screen reader hears, and goes on by itself."""
+    monkeypatch.setattr(acting, "GLANCE", 0.0)
+    run = world.store.finished("slowly")
+    world.planned.ready.clear()
+    page = signed_in(browser, world, 390)
+    page.goto(f"{world.server.url}/runs/{run}/rerun")
+    assert "closeout is asking AWS and GitHub" in page.get_by_role("status").inner_text()
+    waiting = world.get(f"/runs/{run}/rerun")
+    world.planned.ready.set()
+    page.get_by_role("button", name="Rerun: delete 2 resources").wait_for()
+    page.context.close()
+    page = signed_in(browser, world, 390)
+    page.set_content(waiting.body.decode())
+    assert axe.findings(page) == []
     page.context.close()

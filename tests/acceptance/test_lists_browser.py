@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from closeout.actions.registry import builtin
+from closeout.config.load import load
 from closeout.core.problems import Problem
 from closeout.ports import DayTally
 from closeout.server import access
@@ -27,7 +30,30 @@ PAGES = (
     "/runs?verdict=cancelled",
     "/pull-requests/acme/shop/17",
 )
+OTHERS = ("/deliveries", "/deliveries/1", "/automations", "/orphans", "/health")
 LONG = "a-name-without-any-blank-in-it-" * 6
+
+_ORPHAN = {
+    "resource": f"stack {LONG}",
+    "state": "orphan",
+    "reason": "acme/shop#3 is closed",
+    "repository": "acme/shop",
+    "pull_request": 3,
+    "automation": "preview-cleanup",
+    "created": NOW - 900_000,
+}
+MARKS: dict[str, Any] = {
+    "report": {
+        "lists": {"ended_at": NOW, "repositories": 3, "errors": [f"GitHub answered 500 for {LONG}"]},
+        "orphans": {
+            "ended_at": NOW,
+            "found": 1,
+            "unknown": 1,
+            "rows": [_ORPHAN, {**_ORPHAN, "state": "unknown"}],
+        },
+    },
+    "drill": {"last": {"ended_at": NOW, "states": {"aws-permissions": "wrong", "clock": "unknown"}}},
+}
 
 
 def fill(world: World) -> None:
@@ -73,9 +99,12 @@ class Pages:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Pages]:
-    """One Chromium and one server for all tests here."""
-    with chromium() as browser, signed_in() as site:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """One Chromium and one server for all tests here, with the configuration of the demo."""
+    file = tmp_path_factory.mktemp("pages") / "closeout.yaml"
+    file.write_text(files("closeout.cli.demo").joinpath("closeout.yaml").read_text("utf-8"), "utf-8")
+    loaded = load(file, builtin())
+    with chromium() as browser, signed_in(loaded=loaded, marks=lambda kind: MARKS.get(kind, {})) as site:
         fill(site.world)
         yield Pages(browser, site)
 
@@ -97,6 +126,14 @@ def test_every_width_is_read_without_help(
     for width in widths:
         page = pages.open(path, width, scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert axe.findings(page) == []
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_every_other_page_is_read_on_a_phone(pages: Pages, path: str) -> None:
+    """Deliveries, automations, orphans and health: nothing scrolls sideways, and axe-core finds nothing."""
+    page = pages.open(path, 390)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert axe.findings(page) == []
 
 
@@ -143,15 +180,21 @@ def test_everything_is_there_without_script(pages: Pages) -> None:
 def test_an_open_overview_follows_what_happens(pages: Pages) -> None:
     """Its live part is asked for again; what was unfolded and what had the focus stay so."""
     page = pages.open("/")
+    count = page.locator(".need").count()
+    assert page.title() == f"({count}) Overview · closeout"
     page.get_by_text("As a table").click()
     page.get_by_role("link", name="acme/shop#17").first.focus()
     before = page.evaluate("document.activeElement.getAttribute('href')")
     page.evaluate("document.querySelector('[data-live]').dataset.mark = 'same'")
     pages.site.world.add("docs-cleanup", "running")
+    pages.site.world.problems.append(
+        Problem("docs-cleanup", "1/3/x", "failure", "it is left", "x", NOW, "left", "stack")
+    )
     # As when somebody comes back to the tab, so that no test waits for the timer.
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.get_by_role("cell", name="docs-cleanup").wait_for()
     assert page.evaluate("document.querySelector('[data-live]').dataset.mark") == "same"
+    assert page.title() == f"({count + 1}) Overview · closeout"
     assert page.evaluate("document.querySelector('details[data-key=days]').open") is True
     assert page.evaluate("document.activeElement.getAttribute('href')") == before
 

@@ -92,4 +92,6 @@ def test_a_failed_run_is_told_once_also_after_a_kill_and_so_is_its_repair(tmp_pa
             assert closeout("runs", "rerun", run[1], "--yes", cwd=tmp_path, env=variables).code == 0
             *_, third = told.wait(3)
             assert third.title == "closeout: repaired: acme/shop#17"
+            done = closeout("runs", "dismiss", run[1], cwd=tmp_path, env=variables)
+            assert "The server says: the run has no open problem." in " ".join(done.out.split())
         assert len(told.taken) == 3

@@ -95,21 +95,19 @@ def test_a_run_is_read_at_a_glance(pages: Pages) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "scheme"),
+    ("kind", "scheme", "width"),
     [
-        ("failure", "light"),
-        ("failure", "dark"),
-        ("success", "light"),
-        ("running", "dark"),
-        ("waiting", "light"),
-        ("again", "dark"),
+        ("failure", "light", 390),
+        ("failure", "dark", 1600),
+        ("running", "dark", 390),
+        ("waiting", "light", 1600),
+        ("again", "light", 800),
     ],
 )
-def test_axe_finds_nothing(pages: Pages, kind: str, scheme: Any) -> None:
-    """On a phone and on a wide window."""
+def test_axe_finds_nothing(pages: Pages, kind: str, scheme: Any, width: int) -> None:
+    """On a phone, a tablet and a wide window, in both schemes."""
     execution = getattr(page_world, kind)(pages.world)
-    for width in (390, 1600):
-        assert axe.findings(pages.open(execution, width, scheme=scheme)) == []
+    assert axe.findings(pages.open(execution, width, scheme=scheme)) == []
 
 
 def test_axe_is_heard(pages: Pages) -> None:
@@ -201,6 +199,20 @@ def icon(page: Page) -> str:
     return page.locator("link[rel=icon]").get_attribute("href") or ""
 
 
+def test_an_update_leaves_the_reader_where_they_are(pages: Pages) -> None:
+    """Focus stays while times go on, and a screen reader hears only of where the run stands."""
+    execution = page_world.running(pages.world)
+    page = pages.open(execution)
+    summary = page.locator("details.plan summary").first
+    summary.focus()
+    page.evaluate("document.activeElement.mark = 'kept'")
+    pages.world.change(execution, timeout=5_000.0)
+    page.get_by_text("of at most 1 h 23 min").wait_for()
+    assert page.evaluate("document.activeElement.mark") == "kept"
+    assert page.locator("#aloud").inner_text() == "Running Delete its uploads is running."
+    assert page.locator("[aria-live]").count() == 0
+
+
 def test_a_failure_says_what_to_do_when_it_comes(pages: Pages) -> None:
     """A page that was open while the run failed says the same as one that is opened then."""
     execution = page_world.running(pages.world)
@@ -264,6 +276,17 @@ def test_a_line_has_an_address(pages: Pages, script: bool) -> None:
     line = page.locator(f"li{href}")
     assert line.evaluate("(line) => line.matches(':target') && line.closest('details').open") is True
     assert line.is_visible()
+
+
+def test_the_address_of_a_line_finds_the_part_of_the_log_that_has_it(pages: Pages) -> None:
+    """A log is shown 2,000 lines at a time, and a link to a line was perhaps made when it was among the newest."""
+    execution = pages.world.add(
+        "a", "finished", "success", lines=tuple((None, f"line-{n}.") for n in range(2100))
+    )
+    page = pages.open(execution)
+    page.evaluate("location.hash = '#L50'")
+    page.get_by_text("line-49.", exact=True).wait_for()
+    assert page.locator("li#L50").evaluate("(line) => line.matches(':target')") is True
 
 
 def test_the_keyboard_reaches_what_the_mouse_does(pages: Pages) -> None:

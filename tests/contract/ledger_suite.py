@@ -14,7 +14,7 @@ import pytest
 from closeout.core import ids, runs
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.core.runs import NO_BASE, SURVIVED
+from closeout.core.runs import NO_BASE, RESTARTED, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
@@ -683,7 +683,8 @@ class ServerLedgerSuite(LedgerSuite):
         ]
         assert found[1].wake == 2e9
         assert [line.text for line in bench.reader.logs(run_id("r"))] == [SURVIVED]
-        assert bench.reader.logs(run_id("s")) == bench.reader.logs(run_id("t")) == []
+        assert [line.text for line in bench.reader.logs(run_id("s"))] == [RESTARTED]
+        assert bench.reader.logs(run_id("t")) == []
         bench.engine.begin(numbers[0], "own", bench.clock.now(), wait=True, alone=True)
         bench.engine.join(numbers[0])
         assert bench.engine.recover()[0].deaths == 0

@@ -10,6 +10,8 @@ import pytest
 
 from closeout.core.problems import Problem, Told
 from closeout.ledger import sqlite
+from closeout.ledger.dynamodb.requests import Requests
+from closeout.ledger.problems import dismiss
 from closeout.ledger.sqlite.sql import SQL
 from closeout.ports import Ending
 from closeout.testing.aws import FakeAws
@@ -56,6 +58,23 @@ class TestDynamodb(ProblemSuite):
         (problem,) = bench.problems.problems()
         assert (problem.kind, problem.says) == ("failure", "the run cannot be read")
         assert problem.execution == f"{run_id('r')}-1"
+
+    def test_a_person_may_dismiss_it(self, bench: StackLedger) -> None:
+        """A command carries that out itself; it says who did, and why."""
+        accepted: Any = bench
+        accept(accepted, "r")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "x"))
+        (problem,) = bench.problems.problems()
+        bench.problems.mark_told([Told("env:A", problem.automation, problem.key, 5.0, recovered=False)])
+        store: Any = bench.problems
+        requests = Requests(
+            bench.attempts, None, bench.switch,  # type: ignore[arg-type]
+            dismiss=lambda target, by: dismiss(store, target, by, 9.0),
+        )  # fmt: skip
+        asked = [requests.add_request("dismiss", run_id(name), "ada", "by hand") for name in ("r", "s")]
+        assert [requests.outcome(one) for one in asked] == ["done", "the run has no open problem"]
+        (problem,) = bench.problems.problems()
+        assert (problem.closed_at, problem.closed_by) == (9.0, "dismissed by ada: by hand")
 
     def test_what_a_later_version_writes_besides_is_left_out(self, bench: StackLedger) -> None:
         """A waiting run keeps its version of the worker, which reads what a newer one wrote."""

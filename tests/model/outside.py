@@ -7,6 +7,7 @@ the wire. Each call from inside goes through `Fate`, which decides whether the p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
@@ -17,6 +18,7 @@ from closeout.adapters.github import GitHubClient
 from closeout.core.errors import ServiceError
 from closeout.core.url import Url
 from closeout.engine.durable import Abandoned
+from closeout.patrol.moments import seconds
 from closeout.ports import HttpAnswer
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
@@ -113,6 +115,8 @@ class GitHub(GitHubClient):
         """Calls that the token has left, as each answer says."""
         self.lag = 0
         """Seconds for which the API shows a pull request as it was before: its replicas are behind."""
+        self.logs_read: dict[int, tuple[int, list[tuple[int, int]]]] = {}
+        """By hook whose log was asked for: when, and what the log had then: moments and ids."""
         self.in_flight: list[Delivery] = []
         self.sent: list[Delivery] = []
         self._numbers = 0
@@ -190,6 +194,7 @@ class GitHub(GitHubClient):
         query = dict(parse_qsl(url.query.removeprefix("?")))
         if "per_page" in query and not url.path.endswith("/hooks"):
             query["per_page"] = str(self.per_page)
+        self._note_log(url.path)
         exchange = _Exchange(self, method, {"If-None-Match": etag or ""})
         token = self.world.tokens["a-token"]
         status, body, headers = exchange._answer(
@@ -202,6 +207,13 @@ class GitHub(GitHubClient):
             status, body, headers = exchange._conditional(url.path, body, text, headers)
         data = b"" if status in (204, 304) else text.encode()
         return HttpAnswer(status, self._dated({k.lower(): v for k, v in headers.items()}), data)
+
+    def _note_log(self, path: str) -> None:
+        asked = re.search(r"/hooks/(\d+)/deliveries$", path)
+        for repository in self.world.repositories.values() if asked else ():
+            if asked and int(asked[1]) in repository.hooks:
+                entries = [(seconds(entry["delivered_at"]), entry["id"]) for entry in repository.deliveries]
+                self.logs_read.setdefault(int(asked[1]), (int(self.clock.now()), entries))
 
     def _behind(self, body: Any) -> Any:
         """Return an answer about pull requests as a replica gives it that is behind.

@@ -7,7 +7,7 @@ threads. What the process knows, the store has; a new process over the same stor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -209,6 +209,16 @@ class Process:
         clients: Any = _Clients(self._github, self._cloud)
         found = inventories(self._automations.values(), ACTIONS)
         return orphans.Audit(clients, self._github, self._clock.now(), lambda _text: None).run(found)
+
+    def teardowns(self, names: Collection[str], number: int) -> list[str]:
+        """Return the executions of closings that have not finished, of a pull request of a repository with these names."""
+        ledger = self._store.ledger
+        found = []
+        for pending in ledger.pending(0):
+            payload = json.loads(ledger.load(pending.number)[0].body)
+            if payload["repository"]["full_name"] in names and payload["pull_request"]["number"] == number:
+                found.append(pending.execution)
+        return found
 
     # --- runs ---------------------------------------------------------------------------------------------
 

@@ -75,13 +75,36 @@ def test_a_repository_that_is_renamed_with_the_file() -> None:
     machine.teardown()
 
 
-def test_a_repository_is_renamed_after_an_answer_that_lagged() -> None:
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_repository_is_renamed_after_an_answer_that_lagged(edited: bool) -> None:
     """Found by the model: the further attempt read the delivery with the old name, which nothing matched any more."""
-    machine = Closings()
-    machine.begin()
-    machine.trouble(nth=0, kind="502", lag=5, left=5_000)
-    machine.deploy_too_late(index=0, ends_after=1, asks=False, dies_in=None)
-    machine.rename(0, edit=False)
+    machine = begun()
+    machine.close_and_rename(0, edited, dies_in=None)
+    machine.teardown()
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_deploy_may_not_begin_while_a_teardown_is_on_its_way(renamed: bool) -> None:
+    """The pull request is open again, and its repository may have another name by now."""
+    machine = begun()
+    machine.reopen_and_ask(0, renamed)
+    machine.teardown()
+
+
+def test_a_log_that_is_empty_after_a_fortnight_is_told_as_a_gap() -> None:
+    """Once: the model counts the gaps of each round."""
+    machine = begun()
+    machine.be_away([0, 1], 14 * DAY, logs=False, fault=(0, "502"))
+    machine.teardown()
+    assert machine.happened["gap in a log"] == 2
+
+
+def test_a_closing_that_is_heard_of_without_its_moment_runs_once() -> None:
+    """Its run is named after the delivery, and that of patrol after the closing."""
+    machine = begun()
+    machine.close_pull(0, merged=False)
+    machine.arrive(0, after=0, as_sent=False, dies_in=None)
+    machine.work(dies_in=None)
     machine.teardown()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _DEEDS = "src/closeout/server/deeds.py"
+_ACTING = "src/closeout/server/acting.py"
 _CLEANUP = "src/closeout/server/cleanup.py"
 _CONFIRMATIONS = "src/closeout/server/confirmations.py"
 _PLANS = "src/closeout/server/plans.py"
@@ -13,22 +14,18 @@ _CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
-        "a reader reruns from the pages",
-        _DEEDS,
-        '        return Route("GET", path, ACT, show), Route("POST", path, ACT, act)',
-        '        return Route("GET", path, "read", show), Route("POST", path, "read", act)',
-        (_TESTS + "test_a_reader_and_nobody_change_nothing",),
-    ),
-    Mutant(
-        "a reader cleans orphans from the pages",
-        _CLEANUP,
-        'Route("POST", PATH, ACT, self._clean)',
-        'Route("POST", PATH, "read", self._clean)',
-        (_CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",),
+        "a reader acts from the pages",
+        _ACTING,
+        '        Route("POST", path, ACT, explained(act, renderer, log, here)),',
+        '        Route("POST", path, "read", explained(act, renderer, log, here)),',
+        (
+            _TESTS + "test_a_reader_and_nobody_change_nothing",
+            _CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",
+        ),
     ),
     Mutant(
         "each click on a form is a request",
-        _DEEDS,
+        _ACTING,
         '    return await forms.once(form_name(asked), asked.form["once"], ask)',
         "    return await ask()",
         (_TESTS + "test_a_form_that_is_sent_again_makes_one_request",),
@@ -105,7 +102,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a request does not say who asked",
-        _DEEDS,
+        _ACTING,
         '    return f"{visitor.name} ({',
         '    return f"pages ({',
         (_TESTS + "test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt",),

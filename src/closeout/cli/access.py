@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from closeout.ledger.sqlite import Ledger
     from closeout.ports import Credential
 
+LONGEST_NAME = 80
 PATIENCE = 30.0
 """Seconds to wait until the server has written."""
 
@@ -91,6 +92,13 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
         )
 
 
+def _name(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """Check a token's name, which lists and pages show."""
+    if not given.isprintable() or not 0 < len(given.strip()) <= LONGEST_NAME:
+        raise click.BadParameter(f"Write a name of 1 to {LONGEST_NAME} printable characters.")
+    return given.strip()
+
+
 @group("token", "closeout token create grafana", "closeout token list", "closeout token revoke 3")
 def token() -> None:
     """Make, list and revoke tokens for programs that use the server's JSON API."""
@@ -99,7 +107,7 @@ def token() -> None:
 @token.command(
     "create", examples=("closeout token create grafana", "closeout token create bot --act --expires 90d")
 )
-@click.argument("name")
+@click.argument("name", callback=_name)
 @click.option("--act", is_flag=True, help="Let it rerun, cancel, replay, clean and pause too.")
 @click.option(
     "--expires", callback=options.optional_age, metavar="AGE", help="90d, 12h, 30m or 45s; never without it."

@@ -40,6 +40,7 @@ SECTIONS = {
         "open": Entry("access", "Print a link that signs you in to the server's pages."),
         "token": Entry("access", "Make and revoke tokens for the JSON API."),
         "session": Entry("access", "List and revoke sessions of the pages."),
+        "status": Entry("status", "Say what needs you, and what is running."),
         "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "patrol": Entry("patrol", "Find closed pull requests and deliveries that were missed."),

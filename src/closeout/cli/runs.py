@@ -197,6 +197,22 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
     requests.send(where, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json)
 
 
+@runs.command("dismiss", examples=('closeout runs dismiss RUN --reason "deleted by hand"',))
+@_run
+@ledger
+@options.reason
+@options.as_json
+def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
+    """Say that a failed run needs nobody any more, so that its problem is told no longer.
+
+    Nothing is deleted and the run stays failed. A further attempt that fails opens the problem anew.
+    """
+    run = find(where.views, run_id)
+    requests.send(
+        where, "dismiss", run.id, reason, done=f"Run {run.id} needs nobody any more.", as_json=as_json
+    )
+
+
 def short_length(ids: Sequence[str]) -> int:
     """Return how many characters of these ids tell each from the others."""
     different = len(set(ids))

@@ -49,6 +49,10 @@ _BY_MESSAGE = (
         "Read the step's log, and correct the script or function.",
     ),
     (
+        r"DeleteConflict|DependencyViolation|must detach|has dependencies|dependent object|in use|imported by",
+        "Something else uses the resource. Remove that first, then this one can go.",
+    ),
+    (
         r"not empty",
         "Set `empty-buckets: true` on the step, or empty the bucket by hand.",
     ),

@@ -46,6 +46,11 @@ def parse_execution(text: str) -> tuple[str, int]:
     return found.group(1), int(found.group(2))
 
 
+def is_execution(text: str) -> bool:
+    """Return whether a text is an execution's name."""
+    return re.fullmatch(_EXECUTION, text) is not None
+
+
 def split_execution(target: str) -> tuple[str, int | None]:
     """Return (run id, attempt) of what people type: an execution's name, or a run id, whose attempt is None."""
     run_id, dash, attempt = target.rpartition("-")

@@ -19,6 +19,10 @@ TIMES = (
     "delivered_at",
     "accepted_until",
     "until",
+    "since",
+    "last_delivery",
+    "last_patrol",
+    "last_drill",
     "at",
 )
 """Keys whose values are times."""

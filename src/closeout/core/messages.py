@@ -6,10 +6,13 @@ the page does to which it links.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from closeout.core.problems import Message, Problem
+from closeout.core.advice import advice
+from closeout.core.ids import is_execution
+from closeout.core.problems import AGAIN, Message, Problem
 from closeout.core.runs import clip
 from closeout.core.units import HOUR, spoken_duration
 
@@ -17,6 +20,7 @@ SHOWN = 10
 """Problems of a message that are written out."""
 LONGEST = 300
 """Characters of one line."""
+_MENTION = re.compile(r"<(?=[@!#&])|[@!](?=(?:everyone|here|channel|all|team)\b)", re.IGNORECASE)
 
 
 class Text(NamedTuple):
@@ -50,16 +54,23 @@ def text(message: Message, links: Links, redact: Callable[[str], str], now: floa
     lines = [_line(one, now) for one in problems[:SHOWN]] if len(problems) > 1 else _alone(problems[0], now)
     if len(problems) > SHOWN:
         lines.append(f"and {len(problems) - SHOWN:,} more")
-    return Text(redact(_title(message)), "\n".join([*map(redact, lines), *_where(message, links)]))
+    lines = [_without_mentions(redact(line)) for line in lines]
+    return Text(_without_mentions(redact(_title(message))), "\n".join([*lines, *_where(message, links, now)]))
+
+
+def _without_mentions(line: str) -> str:
+    """Return a line that calls nobody in a chat: an outsider may name a branch `@everyone`."""
+    return _MENTION.sub("\\g<0>\u200b", line)
 
 
 def _title(message: Message) -> str:
     first, count = message.problems[0], len(message.problems)
     if message.event == "many":
         open_ones = sum(one.closed_at is None for one in message.problems)
-        return f"closeout: {open_ones:,} more problems, and {count - open_ones:,} that are repaired"
+        return f"closeout: {open_ones:,} more problems, {count - open_ones:,} repaired"
     if message.event == "recovered":
-        return f"closeout: repaired: {_subject(message.problems)}"
+        word = "dismissed" if first.dismissed else "repaired"
+        return f"closeout: {word}: {_subject(message.problems)}"
     if message.event == "stale":
         return f"closeout needs you: {clip(first.says, 100)}"
     if message.event == "orphans":
@@ -113,6 +124,8 @@ def _repaired(problem: Problem) -> str:
     """Return what of a problem is over."""
     if problem.closed_by == "reopened":
         return "the pull request is open again"
+    if problem.dismissed:
+        return str(problem.closed_by)
     if problem.kind == "stale":
         return f"this is over: {problem.says}"
     if problem.names:
@@ -122,28 +135,31 @@ def _repaired(problem: Problem) -> str:
     )
 
 
-def _where(message: Message, links: Links) -> list[str]:
+def _where(message: Message, links: Links, now: float) -> list[str]:
     """Return where to look, and what to do about it."""
     first = message.problems[0]
     one = len(message.problems) == 1
-    repaired_by = first.closed_by if first.closed_by not in (None, "patrol", "reopened") else None
-    execution = repaired_by or first.execution
+    execution = first.closed_by if is_execution(first.closed_by or "") else first.execution
     page = links.run(execution) if one and execution else None
-    look = page or (f"{links.base.rstrip('/')}/" if links.base else None)
+    place = {"orphans": "orphans", "stale": "health"}.get(message.event, "")
+    look = page or (f"{links.base.rstrip('/')}/{place}" if links.base else None)
     lines = [look] if look else []
     if message.event == "recovered":
         return lines
     if first.kind == "stale":
         return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
     if first.kind == "orphans" and message.event != "many":
-        command = f"closeout orphans{links.options}"
-        return [*lines, f"To do: look with `{command}`, and delete with `{command} --clean`."]
+        there = "there (sign in with `closeout open`) or " if links.base else ""
+        return [*lines, f"To do: clean it up {there}with `closeout orphans --clean{links.options}`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
-        return [
-            *lines,
-            f"To do: mend the cause, then rerun it with `closeout runs rerun {run}{links.options}`.",
-        ]
+        there = "on that page (sign in with `closeout open`) or " if page and links.base else ""
+        # What the code of an error means is for those who may read the error itself.
+        repair = advice(first.code or None, first.text) if first.whole else "Mend the cause."
+        lines.append(f"To do: {repair} Then rerun it {there}with `closeout runs rerun {run}{links.options}`.")
+        if now - first.since >= AGAIN:
+            lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}{links.options}`.")
+        return lines
     return [
         *lines,
         f"To do: mend the cause, then rerun each; `closeout runs list --verdict failure{links.options}` lists them.",

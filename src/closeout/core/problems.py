@@ -17,6 +17,8 @@ Event: TypeAlias = Literal["failure", "orphans", "stale", "recovered"]
 
 EVENTS: tuple[Event, ...] = ("failure", "orphans", "stale", "recovered")
 """What a configuration can ask to be told of."""
+DISMISSED = "dismissed"
+"""How `Problem.closed_by` begins where a person said that it needs nobody."""
 WAIT = 100.0
 """Seconds that a server lets a problem wait for others of the same cause: a message is there within two minutes, with time to be sent."""
 AGAIN = DAY
@@ -56,7 +58,7 @@ class Problem(NamedTuple):
     """A digest of the steps that it is about: a look for what other steps would make says nothing of it."""
     closed_at: float | None = None
     closed_by: str | None = None
-    """What closed it: an execution, `patrol`, or `reopened`."""
+    """What closed it: an execution, `patrol`, `reopened`, or `dismissed by …`."""
 
     @property
     def about(self) -> str:
@@ -66,14 +68,24 @@ class Problem(NamedTuple):
         return f"{self.repository}#{self.number}" if self.number else self.repository
 
     @property
+    def dismissed(self) -> bool:
+        """Whether a person said that it needs nobody."""
+        return self.closed_by is not None and self.closed_by.startswith(DISMISSED)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a message may say all. A run whose payload is lost may be of a public repository."""
+        return self.private or not self.automation
+
+    @property
     def says(self) -> str:
         """Why, as a message may say it."""
-        return self.text if self.private or self.repository is None else self.public
+        return self.text if self.whole else self.public
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is left, as a message may say it."""
-        return self.left if self.private or self.repository is None else self.public_left
+        return self.left if self.whole else self.public_left
 
 
 class Told(NamedTuple):
@@ -172,6 +184,21 @@ def due(
                 causes.setdefault(target, {}).setdefault(cause, []).append(need)
     messages = {target: _messages(target, needs, now) for target, needs in causes.items()}
     return {target: found for target, found in messages.items() if found}
+
+
+def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes) -> list[Told]:
+    """Return what nobody has to be told: that problems are over, where a target does not hear of repairs, or no longer of these.
+
+    Otherwise a ledger would keep them in mind for ever.
+    """
+    over = {(one.automation, one.key) for one in problems if one.closed_at is not None}
+    known = [one for one in told if not one.recovered and (one.automation, one.key) in over]
+    return [
+        one._replace(recovered=True)
+        for one in known
+        for route in (routes.of(one.automation),)
+        if one.target not in route.to or "recovered" not in route.on
+    ]
 
 
 def _need(problem: Problem, told: Told | None, on: frozenset[str], wait: float) -> _Need | None:

@@ -33,6 +33,8 @@ SIGN_IN = (
     "Sign in: run `closeout open` on the machine of this server, and open the link that it prints."
     " A program sends a token of `closeout token create` as `Authorization: Bearer TOKEN`."
 )
+_BEGIN = "closeout_"
+"""What each secret begins with, so that people and scanners know whose it is."""
 _LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?", re.ASCII | re.IGNORECASE)
 _PROXIED = ("x-forwarded-proto", "x-forwarded-for", "forwarded", "x-real-ip", "via")
 
@@ -82,8 +84,10 @@ class Access:
     def presented(self, headers: Mapping[str, str]) -> Presented | None:
         """Return the secret that a request brings, None without one that this ledger's key signed. Reads no ledger."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        bearer = scheme.lower() == "bearer"
-        found = Presented(TOKEN if bearer else SESSION, given.strip() if bearer else self._cookie(headers))
+        given = given.strip()
+        # A proxy that asks people who they are may pass on a token of its own.
+        bearer = scheme.lower() == "bearer" and given.startswith(_BEGIN)
+        found = Presented(TOKEN if bearer else SESSION, given if bearer else self._cookie(headers))
         random, _, signature = found.secret.rpartition(".")
         return found if _matches(_signature(self._key, found.kind, random), signature) else None
 
@@ -211,7 +215,7 @@ def digest(secret: str) -> str:
 
 def new_secret(key: bytes, kind: str) -> str:
     """Return the secret of a new session or token. It opens nothing until its digest is in the ledger."""
-    random = f"closeout_{secrets.token_urlsafe(32)}"
+    random = f"{_BEGIN}{secrets.token_urlsafe(32)}"
     return f"{random}.{_signature(key, kind, random)}"
 
 

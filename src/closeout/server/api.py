@@ -21,9 +21,11 @@ from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import DeliveryView, ListPage, RunView
 from closeout.ports.access import READ
 from closeout.ports.lists import LARGEST_PAGE
+from closeout.server.overview_facts import read_facts, to_json
 from closeout.server.parts import ServerParts
 from closeout.server.rendering import Renderer
 from closeout.server.site import API, Asked, Route
+from closeout.wiring.delivery_reasons import read_delivery
 from closeout.wiring.pull_requests import read_pull_request, recheck_times
 
 ROWS = 50
@@ -39,8 +41,8 @@ class Api:
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
         self._renderer = renderer
-        automations = parts.loaded.automations if parts.loaded is not None else ()
-        self._rechecks = recheck_times(automations, builtin())
+        self._automations = parts.loaded.automations if parts.loaded is not None else ()
+        self._rechecks = recheck_times(self._automations, builtin())
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -48,7 +50,9 @@ class Api:
         return (
             Route("GET", f"{API}runs", READ, self._answer(self.runs)),
             Route("GET", f"{API}runs/{{run_id}}", READ, self._answer(self.run)),
+            Route("GET", f"{API}overview", READ, self._answer(self.overview)),
             Route("GET", f"{API}deliveries", READ, self._answer(self.deliveries)),
+            Route("GET", f"{API}deliveries/{{delivery}}", READ, self._answer(self.delivery)),
             Route(
                 "GET",
                 f"{API}pull-requests/{{owner}}/{{name}}/{{number}}",
@@ -77,21 +81,34 @@ class Api:
         page = self._parts.views.delivery_page(delivery_filter(given, self._parts.clock()), cursor, limit)
         return _listed("deliveries", page)
 
+    def delivery(self, _query: Query, path: Query) -> dict[str, Any]:
+        """Return one delivery, and why each automation would start a run or not. Raises `NotFound`."""
+        number = _number(path["delivery"])
+        found = read_delivery(self._parts.views, number, self._automations) if number is not None else None
+        if found is None:
+            raise NotFound("The ledger has no such delivery.")
+        return found.to_json()
+
     def pull_request(self, _query: Query, path: Query) -> dict[str, Any]:
         """Return the story of one pull request. Raises `NotFound`."""
         views, repository = self._parts.views, f"{path['owner']}/{path['name']}"
-        number = path["number"]
-        known = number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER
+        number = _number(path["number"])
         found = (
-            read_pull_request(
-                views, repository, int(number), self._parts.clock(), self._rechecks, views.paused()
-            )
-            if known
+            read_pull_request(views, repository, number, self._parts.clock(), self._rechecks, views.paused())
+            if number is not None
             else None
         )
         if found is None:
             raise NotFound("The ledger has no delivery about this pull request.")
         return found.to_json()
+
+    def overview(self, _query: Query, _path: Query) -> dict[str, Any]:
+        """Return what needs somebody, what is running, and how fresh everything is."""
+        parts = self._parts
+        patrol = parts.loaded.settings.patrol if parts.loaded is not None else None
+        patrols = patrol is not None and patrol.state is not None
+        paused = parts.views.paused()
+        return to_json(read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=patrols))
 
     def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[Asked], Any]:
         async def answer(asked: Asked) -> Response:
@@ -127,6 +144,11 @@ def _whole(query: Query, name: str, default: int | None) -> int | None:
     text = query.get(name) or ""
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > LONGEST_NUMBER or int(text) == 0:
+    number = _number(text)
+    if not number:
         raise BadFilter(f"{name} is a number from 1, not {text[:40]!r}")
-    return int(text)
+    return number
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else None

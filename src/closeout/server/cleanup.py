@@ -13,22 +13,22 @@ from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
 from closeout.orphans.audit import Row, Target
-from closeout.ports.access import ACT
-from closeout.server.confirmations import OneTimeForms, SlowReads
-from closeout.server.deeds import (
-    GLANCE,
+from closeout.server.acting import (
     LOOK,
+    acting_routes,
     as_json,
     by,
     form_name,
     once,
     outcome_of,
+    patience,
     request,
     run_page,
     started,
     visitor_of,
     working,
 )
+from closeout.server.confirmations import OneTimeForms, SlowReads
 from closeout.server.log import Log
 from closeout.server.parts import Acting
 from closeout.server.plans import Plan, no_plan, plan_of
@@ -73,14 +73,13 @@ class Cleanup:
     @property
     def routes(self) -> Sequence[Route]:
         """What this group answers."""
-        return Route("GET", PATH, ACT, self._show), Route("POST", PATH, ACT, self._clean)
+        return acting_routes(PATH, self._show, self._clean, self._renderer, self._log, HERE)
 
     async def _show(self, asked: Asked) -> Response:
         limit = _limit(asked.request.query_params.get("limit", str(LIMIT)))
-        patience = LOOK if "wait" in asked.request.query_params else GLANCE
         try:
             key = (visitor_of(asked).number, limit)
-            audited = await self._reads.result(key, lambda: self._audit(limit), patience)
+            audited = await self._reads.result(key, lambda: self._audit(limit), patience(asked))
         except CloseoutError as error:
             audited = Audited((), (f"The audit could not be made: {clean(error.message)}",))
         if audited is None:

@@ -10,11 +10,13 @@ import asyncio
 from closeout.server.api import Api
 from closeout.server.cleanup import Cleanup
 from closeout.server.deeds import Deeds
+from closeout.server.delivery_pages import DeliveryPages
 from closeout.server.overview import Overview
 from closeout.server.pages import RunPages
 from closeout.server.parts import ServerParts
 from closeout.server.rendering import Renderer
 from closeout.server.run_lists import RunLists
+from closeout.server.setup_pages import SetupPages
 from closeout.server.site import Site
 
 
@@ -26,6 +28,8 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     )
     groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
     groups.append(Api(parts, renderer).routes)
+    groups.append(DeliveryPages(parts, renderer).routes)
+    groups.append(SetupPages(parts, renderer).routes)
     if parts.acting is not None:
         groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
         groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)

@@ -7,8 +7,7 @@ name; the engine carries it out, plans anew and applies every guard.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from starlette.responses import RedirectResponse, Response
@@ -16,15 +15,28 @@ from starlette.responses import RedirectResponse, Response
 from closeout.core.errors import (
     ChangedMeanwhile,
     CloseoutError,
-    FormRefused,
     NotFound,
-    UsageError,
 )
-from closeout.core.ids import parse_execution
 from closeout.core.payload import decode
 from closeout.ports import RunReader, RunView
-from closeout.ports.access import ACT
 from closeout.server.access import Visitor
+from closeout.server.acting import (
+    LONGEST_REASON,
+    LOOK,
+    acting_routes,
+    as_json,
+    by,
+    form_name,
+    notice,
+    once,
+    outcome_of,
+    patience,
+    request,
+    run_page,
+    started,
+    visitor_of,
+    working,
+)
 from closeout.server.confirmations import OneTimeForms, SlowReads
 from closeout.server.log import Log
 from closeout.server.parts import Acting
@@ -32,18 +44,12 @@ from closeout.server.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.presentation import clean
 from closeout.server.rendering import Renderer
 from closeout.server.site import Asked, Route, is_program
+from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0
 """The limit of a plan."""
-GLANCE = 3.0
-"""Seconds to wait for a plan before the page says that it is being made."""
-LOOK = 20.0
-"""Seconds to wait for it then, and before a request is written. Connections wait 60 seconds for an answer."""
-OUTCOME_SECONDS = 5.0
-POLL = 0.05
-LONGEST_REASON = 500
-LONGEST_NAME = 40
-"""Digits of a delivery's number, characters of a run's id."""
+LONGEST_NAME, LONGEST_NUMBER = 40, 18
+"""Characters of a run's id or a GUID, and digits of a delivery's number."""
 
 
 class Deed(NamedTuple):
@@ -92,21 +98,21 @@ class Deeds:
     def routes(self) -> Sequence[Route]:
         """What this group answers."""
         return (
-            *self._both("/runs/{id}/rerun", self._rerun),
-            *self._both("/runs/{id}/cancel", self._cancel),
-            *self._both("/deliveries/{id}/replay", self._replay),
-            *self._both("/pause", self._pause),
-            *self._both("/resume", self._resume),
+            *self._both("/runs/{run_id}/rerun", "/runs", self._rerun),
+            *self._both("/runs/{run_id}/cancel", "/runs", self._cancel),
+            *self._both("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
+            *self._both("/pause", "/", self._pause),
+            *self._both("/resume", "/", self._resume),
         )
 
-    def _both(self, path: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
+    def _both(self, path: str, here: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
         async def show(asked: Asked) -> Response:
             return await self._show(asked, await asyncio.to_thread(find, asked))
 
         async def act(asked: Asked) -> Response:
             return await self._act(asked, lambda: asyncio.to_thread(find, asked))
 
-        return Route("GET", path, ACT, show), Route("POST", path, ACT, act)
+        return acting_routes(path, show, act, self._renderer, self._log, here)
 
     # --- what the ledger knows: called in threads ------------------------------------------------------------
 
@@ -157,8 +163,11 @@ class Deeds:
         return run
 
     def _replay(self, asked: Asked) -> Deed:
-        number = _id(asked)
-        found = self._views.delivery(int(number)) if number.isascii() and number.isdigit() else None
+        name = _id(asked)
+        if "-" in name:
+            return self._recover(name)
+        number = int(name) if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER else 0
+        found = self._views.delivery(number)
         if found is None:
             raise NotFound("The ledger has no such delivery; it may have been pruned.")
         event = f"{found.event} {found.action}" if found.action else found.event
@@ -176,6 +185,25 @@ class Deeds:
             "/deliveries",
             f"/deliveries/{found.id}",
             lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
+        )
+
+    def _recover(self, guid: str) -> Deed:
+        each = self._acting.left_alone(guid)
+        event = f"{each.event} {each.action}" if each.action else each.event
+        return Deed(
+            recovery.KIND,
+            guid,
+            f"Recover and replay delivery {clean(guid)}?",
+            (
+                f"It is {clean(event)}, {clean(each.repository or 'no repository')}, and did not arrive.",
+                "closeout reads it from GitHub, stores it, and runs what matches.",
+                "Each run makes its plan anew, and every guard and the live check apply.",
+            ),
+            "Recover and replay",
+            guid,
+            "/deliveries",
+            "/deliveries",
+            lambda: self._acting.plan(each.event, self._acting.read(each)),
         )
 
     def _pause(self, asked: Asked) -> Deed:
@@ -199,8 +227,7 @@ class Deeds:
 
     async def _show(self, asked: Asked, deed: Deed) -> Response:
         visitor = visitor_of(asked)
-        patience = LOOK if "wait" in asked.request.query_params else GLANCE
-        plan = await self._planned(visitor, deed, patience)
+        plan = await self._planned(visitor, deed, patience(asked))
         if plan is None:
             return working(self._renderer, asked, deed.title, deed.here)
         return self._confirmation(asked, deed, plan, 200)
@@ -280,91 +307,10 @@ class Deeds:
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)
         if outcome is None:
             says = f"Request {number} is stored, and closeout has not carried it out yet."
-            return self._renderer.notice(status, "Requested", says)
-        return self._renderer.notice(status, "This did not work", f"closeout says: {clean(outcome)}.")
-
-
-def visitor_of(asked: Asked) -> Visitor:
-    """Return who asks: the site admits nobody else to these routes."""
-    assert asked.visitor is not None
-    return asked.visitor
-
-
-def by(asked: Asked) -> str:
-    """Return who asks, as the ledger records it."""
-    visitor = visitor_of(asked)
-    return f"{visitor.name} ({'token' if visitor.form_token is None else 'pages'})"
-
-
-def form_name(asked: Asked) -> str:
-    """Return what a one-time value belongs to: one path and one session."""
-    return f"{asked.request.url.path} {visitor_of(asked).number}"
-
-
-async def once(forms: OneTimeForms, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
-    """Return what `ask` returns, and call it once for each form. A token sends no form: each of its requests counts."""
-    if visitor_of(asked).form_token is None:
-        return await ask()
-    if "once" not in asked.form:
-        raise FormRefused("This form is not complete. Open its page again.")
-    return await forms.once(form_name(asked), asked.form["once"], ask)
-
-
-async def request(acting: Acting, log: Log, asked: Asked, kind: str, target: str | None) -> int:
-    """Write a request with the visitor's name; return its number."""
-    reason = asked.form.get("reason", "").strip() or None
-    if reason is not None and len(reason) > LONGEST_REASON:
-        raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
-    number = await asyncio.to_thread(acting.requests.add_request, kind, target, by(asked), reason)
-    log.line(f"a visitor asked for {kind}", request=number, by=by(asked), target=target or "-")
-    return number
-
-
-async def outcome_of(acting: Acting, number: int) -> str | None:
-    """Return what became of a request, None if nothing has after a few seconds."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + OUTCOME_SECONDS
-    while (outcome := await asyncio.to_thread(acting.requests.outcome, number)) is None:
-        if loop.time() > ends:
-            return None
-        await asyncio.sleep(POLL)
-    return outcome
-
-
-def started(outcome: str | None) -> list[str]:
-    """Return the executions that an outcome names; none if it is a sentence."""
-    names = (outcome or "").split(", ")
-    try:
-        for name in names:
-            parse_execution(name)
-    except UsageError:
-        return []
-    return names
-
-
-def run_page(execution: str) -> str:
-    """Return the path of an attempt's page."""
-    run_id, attempt = parse_execution(execution)
-    return f"/runs/{run_id}?attempt={attempt}"
-
-
-def working(renderer: Renderer, asked: Asked, title: str, here: str) -> Response:
-    """Return the answer while a plan is being made: it asks again by itself, without script too."""
-    again = f"{asked.request.url.path}?wait"
-    if is_program(asked.request):
-        return as_json(renderer, {"state": "planning", "again": renderer.url(again)}, 202)
-    query = "".join(
-        f"&{name}={value}" for name, value in asked.request.query_params.items() if name == "limit"
-    )
-    page = renderer.signed_in("planning.html", visitor_of(asked), here=here, title=title)
-    page.headers["Refresh"] = f"1; url={renderer.url(again + query)}"
-    return page
-
-
-def as_json(renderer: Renderer, value: Mapping[str, Any], status: int) -> Response:
-    """Return an answer to a program."""
-    return Response(json.dumps(value), status, renderer.headers, media_type="application/json")
+            return notice(self._renderer, asked, status, says, deed.here)
+        return notice(self._renderer, asked, status, f"closeout says: {outcome}.", deed.here)
 
 
 def _id(asked: Asked) -> str:
-    return str(asked.request.path_params["id"])[:LONGEST_NAME]
+    (value,) = asked.request.path_params.values()
+    return str(value)[:LONGEST_NAME]

@@ -1,7 +1,7 @@
 """Sign and check Details links. A link opens one run for 30 days, and nothing else.
 
-The signature covers run, attempt and expiry, so a link cannot be changed into another. A wrong link gets the same answer
-whether or not the run exists, so it reveals nothing.
+The signature covers run, attempt and expiry, so a link cannot be changed into another; the page itself links to the other
+attempts at its run. A wrong link gets the same answer whether or not the run exists, so it reveals nothing.
 """
 
 from __future__ import annotations

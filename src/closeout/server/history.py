@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from closeout.core.runs import SURVIVED
 from closeout.core.units import spoken_duration
-from closeout.ports import LogLine, Operation, RunView
-from closeout.server.presentation import WORDS, clean
+from closeout.ports import LogLine, Operation, RunView, StepView
+from closeout.server.presentation import WORDS, clean, step_name
 
 LONG_WAIT = 1.0
 """Seconds from which a wait is told."""
+LONGEST_NAME = 32
+"""Characters of a step's name; for a longer one its id stands on the time line."""
 NARROWEST = 0.8
 """Percent of the width that a bar has at least."""
 
@@ -67,7 +70,7 @@ def entries(
             Entry(
                 at=step.started_at,
                 tone=step.state,
-                title=clean(step.name),
+                title=_title(step),
                 says=_waits(waits, end),
                 took=spoken_duration(max(0.0, until - step.started_at)),
                 bar=scale.bar(step.started_at, until),
@@ -75,15 +78,7 @@ def entries(
                 step=clean(step.id),
             )
         )
-    found += [
-        Entry(
-            at=line.at,
-            tone="wait",
-            title="Survived a crash",
-            says="closeout's process ended; the run went on",
-        )
-        for line in survived
-    ]
+    found += map(_survived, survived)
     if run.finished_at is not None:
         found.append(_finished(run, run.finished_at))
     return tuple(sorted(found, key=lambda entry: entry.at))
@@ -102,10 +97,23 @@ class _Scale:
         return Bar(left=round(left, 2), width=round(width, 2))
 
 
+def _title(step: StepView) -> str:
+    name = step_name(step)
+    return name if len(name) <= LONGEST_NAME else clean(step.id)
+
+
 def _accepted(run: RunView) -> Entry:
     who = f"attempt {run.attempt}" if run.attempt > 1 else f"heard by {run.heard}"
     asked = f", asked for by {clean(run.requested_by)}" if run.requested_by else ""
     return Entry(at=run.accepted_at, tone="none", title="Accepted", says=who + asked)
+
+
+def _survived(line: LogLine) -> Entry:
+    if line.text == SURVIVED:
+        title, says = "Survived a crash", "closeout's process ended while the run was under way"
+    else:
+        title, says = "Waited through a restart", "closeout was started again"
+    return Entry(at=line.at, tone="wait", title=title, says=says)
 
 
 def _finished(run: RunView, at: float) -> Entry:

@@ -24,6 +24,8 @@ EVERY = 1.0
 """Seconds between two reads of the ledger."""
 LONGEST = 900.0
 """Seconds after which a stream ends; the page then opens another."""
+CHECKED = 60.0
+"""The same for somebody who is signed in: they get another only if their session still holds."""
 
 
 class LiveRuns:
@@ -63,7 +65,7 @@ class LiveRuns:
         self, link: details.Link, visitor: Visitor | None, shown: Shown, last: int
     ) -> AsyncIterator[str]:
         self._open += 1
-        ends = self._clock() + LONGEST
+        ends = self._clock() + (CHECKED if visitor else LONGEST)
         progress: dict[str, str] = {}
         before = ""
         # A page that was disconnected for long catches up from its last line, one window at a time.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from closeout.ports import LogLine, RunView
-from closeout.server.presentation import clean
+from closeout.server.presentation import clean, step_name
 
 OPEN_LINES = 40
 """A log of up to this many lines is shown unfolded."""
@@ -49,13 +49,13 @@ class Fold:
 def folds(run: RunView, lines: Sequence[LogLine], search: str = "") -> tuple[Fold, ...]:
     """Return a log, folded. Unfolded is what failed, what goes on, a short log, and what a search has found."""
     states = {step.id: step.state for step in run.steps}
-    names = {step.id: step.name for step in run.steps}
+    names = {step.id: step_name(step) for step in run.steps}
     groups = list(_groups(run, lines))
     every = bool(search) or len(lines) <= OPEN_LINES
     return tuple(
         Fold(
             step=clean(step),
-            title=clean(names.get(step, step) or "Run"),
+            title=clean(names.get(step, step)) or "Run",
             tone=states.get(step, "none"),
             open=every
             or number == len(groups)

@@ -13,19 +13,19 @@ from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
 from closeout.server import presentation
 from closeout.server.chart import Chart, chart
-from closeout.server.wording import ago, counted, pull_request_path, rough, run_path, with_query
+from closeout.server.under_way import NEAR_LIMIT, Going, going, spent_time
+from closeout.server.wording import ago, counted, rough, run_path, with_query
 
 QUEUE_SECONDS = HOUR
 """A run that has not begun after this long needs somebody. This and the next two are the alerts of docs/how-to/monitor.md."""
 PATROL_SECONDS = 2 * HOUR
 DRILL_SECONDS = 2 * DAY
-NEAR_LIMIT = 0.75
-"""Of its time limit, after which a run is said to wait long."""
 MOST_OPEN = 50
 """Runs under way that the overview reads and lists."""
 SHOWN_DAYS = 30
 MOST_NAMED = 5
 """Pull requests that one cause names."""
+_RUN = "Open the run"
 
 
 STALE, PATROL, DRILL = "stale", "patrol", "drill"
@@ -87,25 +87,13 @@ class Need(NamedTuple):
     fix: str
     url: str | None = None
     link: str = ""
+    deed: str | None = None
+    """The path of the page that does it, for those who may act."""
+    deed_link: str = ""
     items: tuple[Item, ...] = ()
     more: int = 0
     since: float | None = None
     ago: str = ""
-
-
-class Going(NamedTuple):
-    """A run under way. `percent` is of its limit, None if it has none."""
-
-    url: str
-    about: str
-    about_url: str | None
-    automation: str
-    tone: str
-    word: str
-    says: str
-    took: str
-    limit: str
-    percent: int | None
 
 
 class Figure(NamedTuple):
@@ -147,6 +135,18 @@ class Overview(NamedTuple):
     intake: tuple[tuple[str, str], ...]
     """Words about what comes in: a label, and how it stands."""
 
+    @property
+    def title(self) -> str:
+        """Of the page and of its tab: a tab in the background must say how much needs somebody."""
+        return f"({len(self.needs)}) Overview" if self.needs else "Overview"
+
+    @property
+    def icon(self) -> str:
+        """The tone of the tab's icon."""
+        if any(need.tone == "bad" for need in self.needs):
+            return "failure"
+        return "waiting" if self.needs else "success"
+
 
 def shown(facts: Facts) -> Overview:
     """Return the page."""
@@ -154,8 +154,8 @@ def shown(facts: Facts) -> Overview:
     is_new = facts.last_delivery is None and not facts.open_runs and not facts.days
     return Overview(
         is_new=is_new,
-        needs=tuple(_needs(facts)),
-        going=tuple(_going(run, facts.now) for run in _by_urgency(facts.open_runs, facts.now)),
+        needs=(*_pause(facts), *sorted(_needs(facts), key=lambda need: need.tone != "bad")),
+        going=going(facts.open_runs, facts.now),
         going_count=facts.open_count,
         figures=_figures(days),
         chart=chart(days),
@@ -167,17 +167,19 @@ def shown(facts: Facts) -> Overview:
 # --- what needs somebody -----------------------------------------------------------------------------------
 
 
-def _needs(facts: Facts) -> Iterable[Need]:
-    """Yield what needs somebody, what is broken before what waits."""
+def _pause(facts: Facts) -> Iterable[Need]:
     if facts.paused:
         yield Need(
             "wait",
             "Destructive calls are paused",
             f"Paused {presentation.clean(facts.paused)}. Runs wait before they delete anything.",
-            "When it is safe again: `closeout resume`.",
-            "/resume",
-            "Resume",
+            "When it is safe again, resume: here, or by `closeout resume`.",
+            deed="/resume",
+            deed_link="Resume",
         )
+
+
+def _needs(facts: Facts) -> Iterable[Need]:
     yield from _troubles(facts.troubles, facts.now)
     yield from _intake_troubles(facts)
     if facts.orphans and not any(trouble.kind == "orphans" for trouble in facts.troubles):
@@ -219,6 +221,8 @@ def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
             fix=_trouble_fix(kind, len(found)),
             url=url,
             link=link,
+            deed=f"{url}/rerun" if link == _RUN else None,
+            deed_link="Rerun",
             items=items if len(found) > 1 else (),
             more=len(found) - len(items) if len(found) > 1 else 0,
             since=found[0].since,
@@ -242,13 +246,13 @@ def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple
         return "/orphans", "Orphans"
     if len(found) > 1 and kind == "failure":
         return with_query("/runs", automation=automation, verdict="failure"), "Failed runs"
-    return (found[0].url, "Open the run") if found[0].url is not None else (None, "")
+    return (found[0].url, _RUN) if found[0].url is not None else (None, "")
 
 
 def _trouble_fix(kind: str, count: int) -> str:
     if kind == "failure":
-        again = "rerun it" if count == 1 else "rerun them"
-        return f"Open the run to see what is left and why, repair that, and {again}."
+        which, again = ("the run", "rerun it") if count == 1 else ("one of the runs", "rerun them all")
+        return f"Open {which} to see what is left and why, repair that, and {again}."
     if kind == "orphans":
         return "Look at the orphans, then clean up."
     return "`closeout doctor` says what is wrong and how to mend it."
@@ -274,6 +278,16 @@ def _intake_troubles(facts: Facts) -> Iterable[Need]:
             "Nobody looks for closed pull requests whose delivery was lost.",
             "`closeout patrol --once` looks now, and says what it cannot read.",
         )
+    unheard = sum(day.recovered for day in _last_days(facts.days, now)[-2:])
+    if unheard:
+        yield Need(
+            "wait",
+            f"{counted(unheard, 'closing')} since yesterday came without a webhook",
+            "Patrol found what GitHub did not deliver: a delivery failed, or the webhook is missing or inactive.",
+            "`closeout doctor` says what is wrong with the webhook.",
+            "/deliveries",
+            "Deliveries",
+        )
     if _is_over(facts.drill_ended, DRILL_SECONDS, now):
         yield Need(
             "wait",
@@ -298,7 +312,7 @@ def _is_over(at: float | None, seconds: float, now: float) -> bool:
 
 def _long_waits(facts: Facts) -> Iterable[Need]:
     for run in facts.open_runs:
-        spent = _spent(run, facts.now)
+        spent = spent_time(run, facts.now)
         limit = run.timeout
         if run.started_at is None or not limit or run.sleeps_in or spent < NEAR_LIMIT * limit:
             continue
@@ -308,46 +322,10 @@ def _long_waits(facts: Facts) -> Iterable[Need]:
             presentation.clean(run.reason or presentation.banner(run, facts.now).says),
             f"It fails after {rough(limit)}. Open it to see what it waits for.",
             run_path(run.id),
-            "Open the run",
+            _RUN,
             since=run.started_at,
             ago=ago(run.started_at, facts.now),
         )
-
-
-# --- what is running ---------------------------------------------------------------------------------------
-
-
-def _by_urgency(runs: Sequence[RunView], now: float) -> Sequence[RunView]:
-    """Return runs with those nearest to their limit first, and the queued ones last."""
-    return sorted(runs, key=lambda run: (run.started_at is None, -(_share(run, now) or 0.0), run.accepted_at))
-
-
-def _going(run: RunView, now: float) -> Going:
-    shown = presentation.banner(run, now)
-    share = _share(run, now)
-    limit = run.queue_timeout if run.started_at is None else run.timeout
-    return Going(
-        url=run_path(run.id),
-        about=presentation.clean(run.about),
-        about_url=pull_request_path(run.repository, run.number) if run.event == "pull_request" else None,
-        automation=presentation.clean(run.automation),
-        tone="failure" if share is not None and share >= NEAR_LIMIT else shown.tone,
-        word=shown.word,
-        says=shown.says,
-        took=rough(_spent(run, now)),
-        limit=rough(limit) if limit else "",
-        percent=None if share is None else min(round(100 * share), 100),
-    )
-
-
-def _share(run: RunView, now: float) -> float | None:
-    """Return how much of its limit a run has used. A sleep is no use of it: the automation asked for that."""
-    limit = run.queue_timeout if run.started_at is None else run.timeout
-    return None if not limit or run.sleeps_in else _spent(run, now) / limit
-
-
-def _spent(run: RunView, now: float) -> float:
-    return max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
 
 
 # --- the last days and the intake --------------------------------------------------------------------------

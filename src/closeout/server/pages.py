@@ -14,7 +14,7 @@ from starlette.responses import Response
 from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
-from closeout.core.runs import SURVIVED
+from closeout.core.runs import CONTINUES
 from closeout.ports import LogWindow, Operation, PageReader
 from closeout.server import details, log_folds, presentation, run_page
 from closeout.server.live import LiveRuns
@@ -114,7 +114,7 @@ class RunPages:
         )
         if after is not None or link.expired:
             return found
-        survived = self._window(link, search=SURVIVED).lines if whole else ()
+        survived = self._window(link, search=CONTINUES).lines if whole else ()
         return found._replace(attempts=self._attempts(link), survived=survived)
 
     def _window(self, link: details.Link, **where: Any) -> LogWindow:

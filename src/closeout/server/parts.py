@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from closeout.config.load import Loaded
@@ -22,6 +23,7 @@ from closeout.server.webhook import Accept
 
 if TYPE_CHECKING:
     from closeout.orphans.audit import Report, Target
+    from closeout.patrol.ignored import Ignored
 
 
 class Planning(Protocol):
@@ -43,6 +45,10 @@ class Acting:
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
     """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
     audit: Callable[[], Report]
+    left_alone: Callable[[str], Ignored]
+    """Finds a delivery that did not arrive, and that patrol left alone, by its GUID. Raises `NotFound`."""
+    read: Callable[[Ignored], Mapping[str, Any]]
+    """Reads its payload from GitHub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,10 @@ class ServerParts:
     """The configuration in force, for the pages that show it."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
     """Reads what patrol and the drill kept of their last rounds, by kind."""
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a payload before it is shown."""
+    place: Path | None = None
+    """The ledger's file, for the page of health."""
     pages_apart: bool = False
     """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
     guard: Ask | None = None

@@ -175,6 +175,11 @@ def _run_limit(run: RunView, now: float) -> Limit | None:
     return limit(run.started_at, run.timeout, now, "Has run for")
 
 
+def step_name(step: StepView) -> str:
+    """Return a step's name; one without a name has its action's summary, which is a sentence."""
+    return clean(step.name).removesuffix(".")
+
+
 def failure_text(step: StepView) -> str:
     """Return the error of a step that failed, as its reader may see it."""
     return step.reason or step.summary or "failed"

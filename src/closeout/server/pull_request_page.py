@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.ports import DeliveryId, DeliveryView, RunView
 from closeout.server import presentation
-from closeout.server.wording import ago, counted, run_path
+from closeout.server.wording import ago, counted, execution_path, run_path
+from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "done": (GONE, "deleted"),
-    "gone": (GONE, "was gone already"),
-    "absent": (GONE, "not there in a later attempt"),
+    "gone": (GONE, "not there any more"),
     "kept": (KEPT, "kept"),
     "left": (LEFT, "still there"),
     "failed": (LEFT, "failed"),
@@ -29,7 +29,6 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     "planned": (AHEAD, "planned only: dry run"),
 }
 """In which group a resource is, and in which words, by what became of it (`core.outcomes`)."""
-_VERDICT_TONES = {"success": "good", "failure": "bad"}
 _HEARD = {
     "delivery-log": "found by patrol in GitHub's delivery log",
     "closed-list": "found by patrol in GitHub's list of closed pull requests",
@@ -40,25 +39,21 @@ MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
 
-class Heard(NamedTuple):
-    """A delivery, with what its payload says of the pull request; None if there is no payload any more."""
-
-    view: DeliveryView
-    payload: Mapping[str, Any] | None
-
-
 class Facts(NamedTuple):
-    """What is known of a pull request. Deliveries are the oldest first; attempts are all of all runs, with their plans."""
+    """What is known of a pull request: its story, None if nothing is, and the payloads that are still there."""
 
     repository: str
     number: int
     now: float
-    deliveries: Sequence[Heard]
-    attempts: Sequence[RunView]
-    rechecks: Sequence[tuple[str, float]] = ()
-    """Automations that look again, and when."""
-    is_cut: bool = False
-    """There is more than what was read."""
+    story: PullRequestView | None
+    payloads: Mapping[DeliveryId, Mapping[str, Any]]
+
+
+class Heard(NamedTuple):
+    """A delivery, with what its payload says; nothing if there is no payload any more."""
+
+    view: DeliveryView
+    payload: Mapping[str, Any]
 
 
 class Entry(NamedTuple):
@@ -81,8 +76,8 @@ class Resource(NamedTuple):
     name: str
     says: str
     reason: str
+    """Why it is left."""
     url: str
-    automation: str
 
 
 class Group(NamedTuple):
@@ -104,8 +99,6 @@ class Step(NamedTuple):
     link: str = ""
     deed: str | None = None
     """The path of the page that does it."""
-    deed_route: str = ""
-    """That path as a route: a server need not have it."""
 
 
 class PullRequest(NamedTuple):
@@ -121,27 +114,38 @@ class PullRequest(NamedTuple):
     groups: tuple[Group, ...]
     next: tuple[Step, ...]
     entries: tuple[Entry, ...]
-    is_cut: bool
+    left_out: int
+    """Older deliveries that are not shown."""
 
 
 def shown(facts: Facts) -> PullRequest:
     """Return the page."""
-    newest = _newest(facts.deliveries)
+    story, now = facts.story, facts.now
+    heard = tuple(_heard(facts))
+    newest = _newest(heard)
     about = presentation.subject(newest)
     state, tone = _state(newest)
+    runs = story.runs if story is not None else ()
     return PullRequest(
-        repository=presentation.clean(facts.repository),
+        repository=presentation.clean(story.repository if story is not None else facts.repository),
         number=facts.number,
         title=about.title,
         url=about.url,
         state=state,
         tone=tone,
-        facts=tuple(_facts(newest, about)),
-        groups=tuple(_groups(facts.attempts)),
-        next=tuple(_next(facts)),
-        entries=tuple(_entries(facts)),
-        is_cut=facts.is_cut,
+        facts=tuple(_facts(newest, about, story)),
+        groups=tuple(_groups(story)) if story is not None else (),
+        next=tuple(_next(story, now)) if story is not None else (),
+        entries=tuple(_entries(heard, runs, now)),
+        left_out=story.left_out if story is not None else 0,
     )
+
+
+def _heard(facts: Facts) -> Iterable[Heard]:
+    """Yield the deliveries, the oldest first."""
+    for entry in facts.story.entries if facts.story is not None else ():
+        if entry.kind == "delivery" and entry.delivery is not None:
+            yield Heard(entry.delivery, facts.payloads.get(entry.delivery.id, {}))
 
 
 # --- the pull request itself -------------------------------------------------------------------------------
@@ -149,7 +153,7 @@ def shown(facts: Facts) -> PullRequest:
 
 def _newest(deliveries: Sequence[Heard]) -> Mapping[str, Any]:
     """Return the newest payload that has a pull request, or else the newest one."""
-    payloads = [heard.payload for heard in reversed(deliveries) if heard.payload is not None]
+    payloads = [heard.payload for heard in reversed(deliveries) if heard.payload]
     with_pull = (payload for payload in payloads if isinstance(payload.get("pull_request"), dict))
     return next(with_pull, payloads[0] if payloads else {})
 
@@ -162,7 +166,9 @@ def _state(payload: Mapping[str, Any]) -> tuple[str, str]:
     return words.get(str(pull.get("state")), ("Unknown", "none"))
 
 
-def _facts(payload: Mapping[str, Any], about: presentation.Subject) -> Iterable[tuple[str, str]]:
+def _facts(
+    payload: Mapping[str, Any], about: presentation.Subject, story: PullRequestView | None
+) -> Iterable[tuple[str, str]]:
     author = _object(_object(payload, "pull_request") or _object(payload, "issue"), "user").get("login")
     if isinstance(author, str):
         yield "Author", presentation.clean(author)
@@ -170,19 +176,26 @@ def _facts(payload: Mapping[str, Any], about: presentation.Subject) -> Iterable[
         yield "Branches", f"{about.head} → {about.base}"
     if about.sha:
         yield "Commit", about.sha[:10]
+    if story is not None and story.former_names:
+        yield "Earlier", f"earlier in {', '.join(map(presentation.clean, story.former_names))}"
 
 
 # --- what was there ----------------------------------------------------------------------------------------
 
 
-def _groups(attempts: Sequence[RunView]) -> Iterable[Group]:
+def _groups(story: PullRequestView) -> Iterable[Group]:
     """Yield what is left, what is ahead, what is gone and what was kept, of every resource that any attempt planned for."""
     found: dict[str, list[Resource]] = {LEFT: [], AHEAD: [], GONE: [], KEPT: []}
-    several = len({run.automation for run in attempts}) > 1
-    for fate, resource in _fates(attempts).values():
-        group, says = _GROUPS.get(fate, (LEFT, fate))
-        whose = f" by {presentation.clean(resource.automation)}" if several else ""
-        found[group].append(resource._replace(says=says + whose))
+    automations = {run.execution: run.automation for run in story.runs}
+    several = len(set(automations.values())) > 1
+    for one in story.resources:
+        group, says = _GROUPS.get(one.outcome, (LEFT, one.outcome))
+        by = f" by {automations.get(one.execution, '')}" if several else ""
+        reason = presentation.clean(one.reason) if group == LEFT else ""
+        url = execution_path(one.execution)
+        found[group].append(
+            Resource(presentation.clean(one.resource), presentation.clean(says + by), reason, url)
+        )
     titles = {
         LEFT: ("Left", "bad"),
         AHEAD: ("To be deleted", "busy"),
@@ -192,62 +205,29 @@ def _groups(attempts: Sequence[RunView]) -> Iterable[Group]:
     for kind, resources in found.items():
         title, tone = titles[kind]
         listed = tuple(resources[:MOST_LISTED])
-        yield Group(kind, title, tone if resources else "none", listed, len(resources) - len(listed))
-
-
-def _fates(attempts: Sequence[RunView]) -> dict[tuple[str, str], tuple[str, Resource]]:
-    """Return what became of each resource last, by automation and name."""
-    fates: dict[tuple[str, str], tuple[str, Resource]] = {}
-    for run in sorted(attempts, key=lambda one: one.accepted_at):
-        url = run_path(run.id, run.attempt)
-        here: dict[tuple[str, str], tuple[str, Resource]] = {}
-        for step in run.steps:
-            reasons = {str(row.get("resource")): str(row.get("reason", "")) for row in step.left}
-            fates_of_step = step.outcomes or ("unknown",) * len(step.changes or ())
-            for change, fate in zip(step.changes or (), fates_of_step, strict=False):
-                name = str(change.get("resource", ""))
-                reason = reasons.get(name, str(change.get("reason", "")))
-                resource = Resource(
-                    presentation.clean(name), "", presentation.clean(reason), url, run.automation
-                )
-                here[run.automation, name] = (fate, resource)
-        if run.verdict == "success":
-            # The plan lists what exists. What an earlier attempt left, and this one did not meet, was not there any more.
-            for key, (fate, resource) in fates.items():
-                if (
-                    key[0] == run.automation
-                    and key not in here
-                    and _GROUPS.get(fate, (LEFT,))[0] in (LEFT, AHEAD)
-                ):
-                    here[key] = ("absent", resource._replace(url=url))
-        fates.update(here)
-    return fates
+        yield Group(kind, title, tone, listed, len(resources) - len(listed))
 
 
 # --- what comes next ---------------------------------------------------------------------------------------
 
 
-def _next(facts: Facts) -> Iterable[Step]:
-    latest = {run.id: run for run in sorted(facts.attempts, key=lambda one: one.attempt)}
+def _next(story: PullRequestView, now: float) -> Iterable[Step]:
+    """Yield what is expected, and what a person has to do: a failed run whose work no later one has done."""
+    latest = {run.id: run for run in sorted(story.runs, key=lambda one: one.attempt)}
     for run in sorted(latest.values(), key=lambda one: one.accepted_at):
         name = presentation.clean(run.automation)
         if run.state != "finished":
-            says = presentation.banner(run, facts.now).says
+            says = presentation.banner(run, now).says or "It goes on."
             yield Step(
-                "busy",
-                f"{name}: {says or 'It goes on.'}",
-                run_path(run.id),
-                "Open the run",
-                f"/runs/{run.id}/cancel",
-                "/runs/{run_id}/cancel",
+                "busy", f"{name}: {says}", run_path(run.id), "Open the run", f"{run_path(run.id)}/cancel"
             )
         elif run.verdict == "failure" and not _repaired(run, latest.values()):
             text = f"{name} failed. Open the run to see what is left and why, repair that, and rerun it."
-            yield Step(
-                "bad", text, run_path(run.id), "Open the run", f"/runs/{run.id}/rerun", "/runs/{run_id}/rerun"
-            )
-    for automation, at in facts.rechecks:
-        yield Step("none", f"{presentation.clean(automation)} looks again on {presentation.moment(at)[1]}.")
+            yield Step("bad", text, run_path(run.id), "Open the run", f"{run_path(run.id)}/rerun")
+    for expected in story.next:
+        if expected.kind == "recheck" and expected.at is not None:
+            says, when = presentation.clean(expected.says), presentation.moment(expected.at)[1]
+            yield Step("none", f"{says[:1].upper()}{says[1:]}, on {when}.")
 
 
 def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
@@ -263,17 +243,17 @@ def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
 # --- what happened -----------------------------------------------------------------------------------------
 
 
-def _entries(facts: Facts) -> Iterable[Entry]:
-    """Return everything that happened, the oldest first."""
-    entries = [*_delivery_entries(facts), *(_attempt_entry(run, facts.now) for run in facts.attempts)]
+def _entries(heard: Sequence[Heard], runs: Sequence[RunView], now: float) -> Iterable[Entry]:
+    """Return everything that happened, the oldest first: a run where it was accepted, with what it came to."""
+    entries = [*_delivery_entries(heard, now), *(_attempt_entry(run, now) for run in runs)]
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _delivery_entries(facts: Facts) -> Iterable[Entry]:
+def _delivery_entries(deliveries: Sequence[Heard], now: float) -> Iterable[Entry]:
     """Yield an entry for each delivery; one for those in a row that say the same, since a push is not a story."""
     found: list[tuple[Entry, int]] = []
-    for heard in facts.deliveries:
-        entry = _delivery_entry(heard, facts.now)
+    for heard in deliveries:
+        entry = _delivery_entry(heard, now)
         if found and found[-1][0].title == entry.title and not entry.text and not found[-1][0].text:
             found[-1] = (entry, found[-1][1] + 1)
         else:
@@ -284,10 +264,10 @@ def _delivery_entries(facts: Facts) -> Iterable[Entry]:
 
 def _delivery_entry(heard: Heard, now: float) -> Entry:
     view, payload = heard
-    title, text, icon = _told(view, payload or {})
+    title, text, icon = _told(view, payload)
     way = heard_by(view.origin)
     aside = [] if way == WEBHOOK else [_HEARD.get(way, way)]
-    sender = _object(payload or {}, "sender").get("login")
+    sender = _object(payload, "sender").get("login")
     if isinstance(sender, str):
         aside.insert(0, f"by {presentation.clean(sender)}")
     return Entry(
@@ -357,14 +337,26 @@ def _delivery_path(delivery: DeliveryId) -> str:
     return f"/deliveries/{delivery}"
 
 
+def icon(page: PullRequest) -> str:
+    """Return the tone of the page's icon: what a tab in the background must tell."""
+    if any(step.tone == "bad" for step in page.next) or _count(page, LEFT):
+        return "failure"
+    if any(step.tone == "busy" for step in page.next):
+        return "running"
+    return "success" if _count(page, GONE) else "none"
+
+
 def summary(page: PullRequest) -> str:
     """Return what all of it comes to in one sentence."""
-    counts = {group.kind: len(group.resources) + group.more for group in page.groups}
-    if counts.get(LEFT):
-        return f"{counted(counts[LEFT], 'resource')} left."
-    if counts.get(AHEAD):
-        return f"{counted(counts[AHEAD], 'resource')} to be deleted."
-    return "Everything that closeout planned to delete is gone." if counts.get(GONE) else ""
+    if left := _count(page, LEFT):
+        return f"{counted(left, 'resource')} left."
+    if ahead := _count(page, AHEAD):
+        return f"{counted(ahead, 'resource')} to be deleted."
+    return "Everything that closeout planned to delete is gone." if _count(page, GONE) else ""
+
+
+def _count(page: PullRequest, kind: str) -> int:
+    return sum(len(group.resources) + group.more for group in page.groups if group.kind == kind)
 
 
 def _object(holder: Any, key: str) -> Mapping[str, Any]:

@@ -73,7 +73,7 @@ class Renderer:
             live_script=Markup(live),  # noqa: S704
             favicon=favicon,
             url=self.url,
-            leads_to=lambda path: path in self.paths,
+            link=self.link,
         )
         self._environment = environment
         self.paths: Collection[str] = ()
@@ -86,7 +86,7 @@ class Renderer:
 
     def link(self, path: str) -> str | None:
         """Return the link to a path, None if this server does not answer it."""
-        parts = path.split("/")
+        parts = path.partition("?")[0].split("/")
         known = any(_fits(route.split("/"), parts) for route in self.paths)
         return self.url(path) if known else None
 

@@ -6,29 +6,30 @@ One query string means the same here, in the JSON API and on the command line (`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import BadFilter, CloseoutError
 from closeout.ledger.filters import run_filter
-from closeout.ports import DeliveryFilter, DeliveryId, RunFilter, RunView
+from closeout.ports import DeliveryId
 from closeout.ports.access import READ
 from closeout.server import details, pull_request_page, runs_page
 from closeout.server.parts import ServerParts
-from closeout.server.pull_request_page import Heard
 from closeout.server.rendering import Renderer
 from closeout.server.runs_page import Runs
 from closeout.server.site import Asked, Route
 from closeout.server.wording import with_query
+from closeout.wiring.pull_requests import read_pull_request, recheck_times
 
 ROWS = 50
 """Runs on one page of the list."""
-MOST_DELIVERIES, MOST_RUNS, MOST_ATTEMPTS = 100, 50, 10
-"""What the page of a pull request reads at most: the newest, of each run the last attempts."""
+MOST_PAYLOADS = 100
+"""Deliveries of a pull request whose payload is read, for who sent them and for what they changed: the newest."""
 PULL_REQUEST = "/pull-requests/{owner}/{repo}/{number}"
 
 
@@ -39,25 +40,27 @@ class RunLists:
         self._views = parts.views
         self._clock = parts.clock
         self._renderer = renderer
+        automations = parts.loaded.automations if parts.loaded is not None else ()
+        self._rechecks = recheck_times(automations, builtin())
 
     @property
     def routes(self) -> Sequence[Route]:
         """What this group answers."""
         return (
-            Route("GET", runs_page.PATH, READ, self._runs),
+            Route("GET", runs_page.FORM.path, READ, self._runs),
             Route("GET", PULL_REQUEST, READ, self._pull_request),
         )
 
     async def _runs(self, asked: Asked) -> Response:
         assert asked.visitor is not None
         given = asked.request.query_params
-        if any(given.get(name) == "" for name in runs_page.LABELS):
+        if any(given.get(name) == "" for name in runs_page.FORM.labels):
             # A form sends its empty fields too. One list has one URL, which people send to each other.
-            path = self._renderer.url(runs_page.path({name: given[name] for name in given}))
+            path = self._renderer.url(runs_page.FORM.url({name: given[name] for name in given}))
             return RedirectResponse(path, 303, self._renderer.headers)
         page = await asyncio.to_thread(self._list, asked.request)
         response = self._renderer.followed(
-            asked.request, "runs.html", "_runs_list.html", asked.visitor, here=runs_page.PATH, page=page
+            asked.request, "runs.html", "_runs_list.html", asked.visitor, here=runs_page.FORM.path, page=page
         )
         if page.error is not None:
             response.status_code = BadFilter.status
@@ -66,7 +69,7 @@ class RunLists:
     def _list(self, request: Request) -> Runs:
         """Read a page of the list. Called in threads."""
         given, now = dict(request.query_params), self._clock()
-        filters = {name: value for name, value in given.items() if name in runs_page.LABELS}
+        filters = {name: value for name, value in given.items() if name in runs_page.FORM.labels}
         try:
             wanted = run_filter(filters, now)
             rows, newer, older = self._views.run_page(wanted, given.get("cursor") or None, ROWS)
@@ -88,39 +91,27 @@ class RunLists:
             "pull_request.html",
             "_pull_request.html",
             asked.visitor,
-            here=runs_page.PATH,
+            here=runs_page.FORM.path,
             page=page,
+            tone=pull_request_page.icon(page),
             summary=pull_request_page.summary(page),
-            runs_of_repository=with_query(runs_page.PATH, repository=repository),
+            runs_of_repository=with_query(runs_page.FORM.path, repository=repository),
             runs_of_pull_request=with_query(
-                runs_page.PATH, repository=repository, **{"pull-request": str(number)}
+                runs_page.FORM.path, repository=repository, **{"pull-request": str(number)}
             ),
         )
 
     def _facts(self, repository: str, number: int) -> pull_request_page.Facts:
         """Read everything about a pull request. Called in threads."""
-        wanted = DeliveryFilter(repository=repository, number=number)
-        deliveries = self._views.delivery_page(wanted, None, MOST_DELIVERIES)
-        runs = self._views.run_page(RunFilter(repository=repository, number=number), None, MOST_RUNS)
-        return pull_request_page.Facts(
-            repository=repository,
-            number=number,
-            now=self._clock(),
-            deliveries=[Heard(each, self._payload(each.id)) for each in reversed(deliveries.rows)],
-            attempts=tuple(self._attempts(runs.rows)),
-            is_cut=deliveries.older is not None or runs.older is not None,
-        )
+        now = self._clock()
+        story = read_pull_request(self._views, repository, number, now, self._rechecks)
+        entries = story.entries if story is not None else ()
+        deliveries = [entry.delivery for entry in entries if entry.kind == "delivery" and entry.delivery]
+        payloads = {each.id: self._payload(each.id) for each in deliveries[-MOST_PAYLOADS:]}
+        return pull_request_page.Facts(repository, number, now, story, payloads)
 
-    def _attempts(self, runs: Sequence[RunView]) -> Iterable[RunView]:
-        """Yield the attempts of each run with their plans, which lists leave out."""
-        for run in runs:
-            for attempt in range(max(1, run.attempt - MOST_ATTEMPTS + 1), run.attempt + 1):
-                found = self._views.run(run.id, attempt)
-                if found is not None:
-                    yield found
-
-    def _payload(self, delivery: DeliveryId) -> Mapping[str, Any] | None:
+    def _payload(self, delivery: DeliveryId) -> Mapping[str, Any]:
         try:
             return core_payload.decode(self._views.body(delivery))
         except CloseoutError:
-            return None
+            return {}  # the rest of the story is worth telling

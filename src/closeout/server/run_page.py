@@ -114,6 +114,9 @@ def standing(
         "troubles": step_rows.troubles(shown.run, whole=shown.log),
         "rerun": _rerun(shown, visitor),
         "rerun_page": renderer.link(f"/runs/{shown.run.id}/rerun"),
+        "cancel_page": renderer.link(f"/runs/{shown.run.id}/cancel")
+        if visitor is not None and visitor.may_act and shown.run.state != "finished"
+        else None,
         "steps": step_rows.steps(shown.run, now, progress),
         "entries": history.entries(shown.run, shown.operations, shown.survived, now),
     }

@@ -29,6 +29,7 @@ from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
 from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
+from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
 from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
@@ -204,6 +205,8 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         acting=_acting(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
+        redact=runtime.redactor.text,
+        place=runtime.ledger.path,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
@@ -218,4 +221,6 @@ def _acting(runtime: Runtime) -> Acting:
         plan=planner.plan,
         plan_cleaning=planner.plan_cleaning,
         audit=runtime.audit,
+        left_alone=lambda guid: recovery.find(runtime.ledger, runtime.clock.now(), guid),
+        read=lambda each: recovery.read(runtime.clients.github, each),
     )

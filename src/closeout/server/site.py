@@ -30,6 +30,7 @@ NOBODY, LINK = "nobody", "link"
 """What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""
 API = "/api/"
 FORM = "application/x-www-form-urlencoded"
+FAILED = "closeout could not answer; its log says why. Try again."
 BAD_HOST = b'{"error": "bad-request", "message": "The header Host is not a host and a port."}'
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _PURPOSES = ("sec-purpose", "purpose", "x-moz")
@@ -79,8 +80,8 @@ class Site:
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
         ]
-        missing = {404: self._missing, 405: self._missing}
-        self._app = Starlette(routes=routes, exception_handlers=missing)
+        handlers = {404: self._missing, 405: self._missing, 500: self._failed}
+        self._app = Starlette(routes=routes, exception_handlers=handlers)
         self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,6 +161,14 @@ class Site:
         cookie = await asyncio.to_thread(self._access.sign_out, asked.visitor, asked.request.headers)
         headers = self._renderer.headers | {"Set-Cookie": cookie}
         return RedirectResponse(self._renderer.url(LOGIN), 303, headers)
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        """Answer an error of the server, which the application then logs: its own text may quote a path or a secret."""
+        known = error if isinstance(error, CloseoutError) else CloseoutError("")
+        if not is_program(request):
+            return self._renderer.notice(known.status, "This did not work", FAILED)
+        body = json.dumps({"error": known.code, "message": FAILED})
+        return Response(body, known.status, self._renderer.headers, media_type="application/json")
 
     def _missing(self, request: Request, _: Any) -> Response:
         if request.scope["path"].startswith(API):

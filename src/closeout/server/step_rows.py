@@ -14,7 +14,7 @@ from closeout.core.advice import advice
 from closeout.core.units import spoken_duration, spoken_size
 from closeout.ports import LogLine, RunView, StepView
 from closeout.server import console
-from closeout.server.presentation import WORDS, Limit, clean, failure_text, limit
+from closeout.server.presentation import WORDS, Limit, clean, failure_text, limit, step_name
 
 OPEN_RESOURCES = 8
 """A plan of up to this many resources is shown unfolded."""
@@ -97,7 +97,7 @@ def troubles(run: RunView, *, whole: bool) -> tuple[Trouble, ...]:
     return tuple(
         Trouble(
             step=clean(step.id),
-            name=clean(step.name),
+            name=step_name(step),
             text=clean(failure_text(step)),
             advice=advice(step.code, failure_text(step)) if whole else "",
             left=tuple(row for row in _rows(step) or () if row.tone == "bad"),
@@ -122,7 +122,7 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
     rows = _rows(step)
     return StepRow(
         id=clean(step.id),
-        name=clean(step.name),
+        name=step_name(step),
         uses=clean(step.uses),
         state=step.state,
         word=WORDS.get(step.state, step.state),

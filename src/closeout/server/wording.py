@@ -53,6 +53,12 @@ def run_path(run_id: str, attempt: int | None = None) -> str:
     return f"/runs/{quote(run_id, safe='')}{query}"
 
 
+def execution_path(execution: str) -> str:
+    """Return the path of the page of one attempt."""
+    run_id, _, attempt = execution.rpartition("-")
+    return run_path(run_id, int(attempt))
+
+
 def pull_request_path(repository: str | None, number: int | None) -> str | None:
     """Return the path of a pull request's page, None if it is not known which one."""
     owner, slash, name = (repository or "").partition("/")

@@ -17,7 +17,7 @@ from closeout.config.load import Loaded
 from closeout.core import messages
 from closeout.core.errors import CloseoutError, NotifierUnknown
 from closeout.core.messages import Links, Text
-from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, is_topic
+from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.ports import ProblemStore, Secrets
@@ -147,6 +147,7 @@ class Notifying:
         if not problems:
             return
         told, now = self._problems.told(), self._now()
+        self._mark(forgotten(problems, told, self._routes))
         for target, found in due(problems, told, now, self._routes, self._wait).items():
             failing = self._failing.get(target)
             if failing is None or failing.again_at <= self._now():

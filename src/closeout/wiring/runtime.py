@@ -22,6 +22,7 @@ from closeout.core.secrets import CachedSecret
 from closeout.engine.local import Engine
 from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
+from closeout.ledger.problems import dismiss
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.orphans.audit import Report as Audited
 from closeout.ports import Execution, Request
@@ -276,6 +277,7 @@ class Runtime:
             "replay": lambda request: self._reruns.replay(int(str(request.target)), request.by),
             recovery.KIND: lambda request: self.patrols.recovery.replay(str(request.target), request.by),
             cleaning.KIND: self._clean,
+            "dismiss": self._dismiss,
             "token": self._add_token,
             "revoke": self._revoke,
         }
@@ -284,6 +286,10 @@ class Runtime:
         outcome = self._cleaning.start(str(request.target), request.by)
         self.engine.wake()
         return outcome
+
+    def _dismiss(self, request: Request) -> str:
+        who = f"{request.by}: {request.reason}" if request.reason else request.by
+        return dismiss(self.ledger.problems, str(request.target), self.redactor.text(who), self.clients.now())
 
     def _add_token(self, request: Request) -> str:
         self.ledger.credentials.add(TOKEN, **json.loads(str(request.target)))
@@ -307,6 +313,7 @@ def open_runtime(
     _ = clients.token  # a token that cannot be read must fail the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
     clients.step_secrets.learn()
+    _check_notifiers(loaded, clients, report)
     # Open the ledger last, so that an earlier error leaves no file behind.
     ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:
@@ -325,6 +332,16 @@ def open_runtime(
     except BaseException:
         ledger.close()
         raise
+
+
+def _check_notifiers(loaded: Loaded, clients: SharedClients, report: Report) -> None:
+    """Report a notifier whose variable or file cannot be read: the first failed run would be too late to learn it."""
+    for target in loaded.routes.targets():
+        if target.startswith(("env:", "file:")):
+            try:
+                clients.secrets.read(target)
+            except SecretError as error:
+                report(f"notifier {target} cannot be read, so nobody is told there: {error.message}")
 
 
 def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:

@@ -90,6 +90,7 @@ class StackLedger:
         `more` carries out other kinds, as `Requests` says.
         """
         from closeout.ledger.dynamodb.requests import Requests
+        from closeout.ledger.problems import dismiss
 
         def rerun(target: str, by: str) -> str:
             return self._reruns(loaded).rerun(target, by)
@@ -97,7 +98,11 @@ class StackLedger:
         def replay(delivery: str, by: str) -> str:
             return self._reruns(loaded).replay(delivery, by)
 
-        return Requests(self.attempts, self.starts, self.switch, rerun=rerun, replay=replay, **more)
+        def dismissed(run_id: str, by: str) -> str:
+            return dismiss(self.problems, run_id, by, self._clock.now())
+
+        own = {"rerun": rerun, "replay": replay, "dismiss": dismissed}
+        return Requests(self.attempts, self.starts, self.switch, **own, **more)
 
     def _reruns(self, loaded: Loaded | None) -> Reruns:
         from closeout.intake.receiver import Receiver

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from closeout.core import ids
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, NotFound
 from closeout.core.records import NewDelivery, NewRun
 from closeout.orphans.audit import Report, Row, Target
+from closeout.patrol.ignored import Ignored
 from closeout.ports import Ending
 from closeout.ports.access import ACT, READ, SESSION, TOKEN, Credential
 from closeout.server.access import Access, Presented, digest, new_secret
@@ -84,6 +85,7 @@ class DeedStore(FakeStore):
         """Forget everything."""
         super().reset()
         self.held = False
+        self.broken: CloseoutError | None = None
         self.asked: list[tuple[str, str | None, str, str | None]] = []
         self.replays: list[str] = []
 
@@ -111,6 +113,8 @@ class DeedStore(FakeStore):
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Store a request, and carry it out as a server's engine would."""
+        if self.broken is not None:
+            raise self.broken
         number = super().add_request(kind, target, by, reason)
         self.asked.append((kind, target, by, reason))
         if not self.held:
@@ -122,7 +126,7 @@ class DeedStore(FakeStore):
             self.new_attempt(target, AUTOMATION.canonical(), by, key=None, queue_timeout=60.0, request=number)
         elif kind == "cancel":
             self.finish_request(number, "done" if self.ask_cancel(target, by) else "unknown or finished")
-        elif kind in ("replay", "clean"):
+        elif kind in ("replay", "recover", "clean"):
             self.finish_request(number, self.replays.pop(0))
         else:
             self.take_requests()
@@ -144,7 +148,7 @@ class Planned:
     ) -> Sequence[Mapping[str, Any]]:
         """Return the plan."""
         del event, payload, only
-        self.ready.wait(10)
+        self.ready.wait(60)
         self.made += 1
         if self.error is not None:
             raise self.error
@@ -156,10 +160,19 @@ class Planned:
 
     def audit(self) -> Report:
         """Return what the audit says."""
-        self.ready.wait(10)
+        self.ready.wait(60)
         if self.error is not None:
             raise self.error
         return self.report
+
+    def left_alone(self, guid: str) -> Ignored:
+        """Find the one delivery that patrol left alone."""
+        if guid != LEFT_ALONE.guid:
+            raise NotFound(f"No delivery {guid} is left to recover.")
+        return LEFT_ALONE
+
+
+LEFT_ALONE = Ignored("/repos/acme/shop/hooks/1", 7, "5f3a-11f0", "push", None, "acme/shop", 1, wanted=True)
 
 
 def orphan(number: int, resource: str) -> Row:
@@ -233,6 +246,13 @@ def deeds() -> Iterator[Deeds]:
     """Serve in a thread until the block ends."""
     store, planned = DeedStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
-    acting = Acting(requests=store, plan=planned, plan_cleaning=planned.cleaning, audit=planned.audit)
+    acting = Acting(
+        requests=store,
+        plan=planned,
+        plan_cleaning=planned.cleaning,
+        audit=planned.audit,
+        left_alone=planned.left_alone,
+        read=lambda each: {"ref": "refs/heads/main", "guid": each.guid},
+    )
     with serving(store=store, access=access, acting=acting) as server:
         yield Deeds(server, store, planned)

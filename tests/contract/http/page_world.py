@@ -10,6 +10,7 @@ from closeout.core import ids
 from closeout.core.problems import Problem
 from closeout.core.runs import SURVIVED
 from closeout.ports import (
+    EVERY_DELIVERY,
     DayTally,
     DeliveryFilter,
     DeliveryId,
@@ -233,11 +234,17 @@ class World:
         older = str(start + limit) if len(found) > start + limit else None
         return ListPage(found[start : start + limit], str(start - limit) if start else None, older)
 
+    def deliveries(
+        self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
+    ) -> list[DeliveryView]:
+        """Return a delivery for each run, the newest first."""
+        runs = [run for run in self.runs.values() if wanted.number in (None, run.number)]
+        return [self.delivery(run.delivery)._replace(runs=(run.id,)) for run in reversed(runs)][:limit]
+
     def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
         """Return a delivery for each run."""
         del cursor
-        runs = [run for run in self.runs.values() if wanted.number in (None, run.number)]
-        return ListPage([self.delivery(run.delivery) for run in reversed(runs)][:limit], None, None)
+        return ListPage(self.deliveries(limit, wanted), None, None)
 
     def stats(self) -> dict[str, Any]:
         """Return no figures."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from closeout.ports.access import ACT, SESSION, TOKEN
 from closeout.server import access
-from tests.contract.http.access_world import Walk, walking
+from tests.contract.http.access_world import Walk, path_of, walking
 from tests.contract.http.serving import KEY
 
 VISIBLE = st.text(
@@ -105,3 +109,45 @@ def test_secrets_that_are_right_open_after_all_that(walk: Walk) -> None:
     token = walk.credential(TOKEN, ACT)
     assert walk.send("GET", "/", headers={"Authorization": f"bearer  {token} "}).status == 200
     assert walk.send("GET", f"/login?code={quote(code())}").status == 303
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 40, "x" * 500, "-1", "0", "..", "%00", "a%2fb", "'", "%ff", "1" * 20 + "-1"]
+)
+def test_no_path_or_query_is_an_error_of_the_server(walk: Walk, value: str) -> None:
+    """Whatever stands in a parameter, for somebody who may see everything: an answer, or a sentence."""
+    headers = {"Authorization": f"Bearer {walk.credential(TOKEN, ACT)}"}
+    names = (
+        "attempt",
+        "after",
+        "before",
+        "limit",
+        "cursor",
+        "since",
+        "until",
+        "search",
+        "pull-request",
+        "code",
+    )
+    for route in walk.routes:
+        if route.method == "GET" and route.path != "/orphans/clean":
+            path = re.sub(r"\{\w+(?::\w+)?\}", value.replace("\\", "/"), route.path)
+            queries = [f"{path_of(route)}?{name}={value}" for name in names]
+            for asked in (path, *(queries[:2] if route.path.endswith("/live") else queries)):
+                assert walk.send("GET", asked, headers=headers).status < 500, asked
+
+
+def test_an_error_of_the_server_says_nothing(tmp_path: Path) -> None:
+    """Neither what failed nor where, to whoever may see everything: JSON to a program, a page to a browser; the log has it."""
+    with walking(tmp_path) as walk:
+        headers = {"Authorization": f"Bearer {walk.credential(TOKEN, ACT)}"}
+        with closing(sqlite3.connect(walk.runtime.ledger.path)) as connection:
+            connection.execute("DROP TABLE credential")
+        for accept, kind in (
+            ("application/json", "application/json"),
+            ("text/html", "text/html; charset=utf-8"),
+        ):
+            answer = walk.send("GET", "/", headers={**headers, "Accept": accept})
+            assert (answer.status, answer.headers["content-type"]) == (503, kind)
+            assert (answer.headers["cache-control"], b"credential" in answer.body) == ("no-store", False)
+        assert "credential" in walk.log.getvalue()

@@ -71,6 +71,23 @@ def test_a_bad_filter_is_refused_with_a_stable_code(api: Client, query: str) -> 
     assert refused["message"]
 
 
+def test_one_delivery_is_told_with_its_reasons(api: Client) -> None:
+    """One for each automation in force: here there is none."""
+    (listed,) = api.ask("/api/deliveries?guid=g1")["deliveries"]
+    assert api.ask(f"/api/deliveries/{listed['id']}") == {**listed, "automations": []}
+    for missing in ("999", "x", "9" * 30):
+        assert api.ask(f"/api/deliveries/{missing}", 404)["error"] == "not-found"
+
+
+def test_the_overview_is_told(api: Client) -> None:
+    """What waits, since when nothing was heard, and what became of closings by day."""
+    told = api.ask("/api/overview")
+    assert (told["running_count"], told["paused"], told["needs"]) == (2, None, [])
+    assert {run["state"] for run in told["running"]} == {"queued"}
+    assert told["last_delivery"].endswith("Z")
+    assert (told["last_patrol"], told["days"]) == (None, [])
+
+
 def test_one_run_and_one_pull_request_are_told_whole(api: Client) -> None:
     """A run with its steps; a pull request with everything about it."""
     run = api.ask(f"/api/runs/{RUN}")

@@ -8,7 +8,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.orphans.audit import Report, Target
-from closeout.server import cleanup
+from closeout.server import acting
 from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, orphan, step
 from tests.contract.http.test_deeds import text
 
@@ -94,11 +94,12 @@ def test_what_cannot_be_planned_or_audited_has_no_button(world: Deeds) -> None:
     page = text(world.get(PATH))
     assert "The audit could not be made: GitHub: cannot connect" in page
     assert "Start the chosen runs" not in page
+    assert "no orphan" not in page, "an audit that failed is no audit that found nothing"
 
 
 def test_a_long_audit_is_awaited(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page asks again by itself, with the same limit."""
-    monkeypatch.setattr(cleanup, "GLANCE", 0.0)
+    monkeypatch.setattr(acting, "GLANCE", 0.0)
     world.planned.ready.clear()
     page = world.get(f"{PATH}?limit=2")
     assert page.headers["refresh"] == f"1; url={PATH}?wait&limit=2"

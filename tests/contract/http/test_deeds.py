@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from closeout.core.errors import ServiceError
-from closeout.server import deeds as module
+from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.server import acting
 from tests.contract.http.deed_world import NAME, PLAN, Deeds, Form, deeds, form_token, step
 from tests.contract.http.serving import Answer
 
@@ -48,7 +48,7 @@ def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Dee
     assert "Rerun: delete 2 resources" in said
     assert world.store.asked == [], "a GET asks for nothing"
     form = world.form(f"/runs/{run}/rerun")
-    done = world.post(form.action, form.fields | {"reason": "the policy is repaired"})
+    done = world.post(form.action, form.fields | {"reason": " the policy\r\nis repaired "})
     assert (done.status, done.headers["location"]) == (303, f"/runs/{run}?attempt=2")
     assert world.store.asked == [("rerun", run, "operator (pages)", "the policy is repaired")]
     again = world.store.run(run)
@@ -159,7 +159,7 @@ def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
     world: Deeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without script: the header reloads, and the plan is made once."""
-    monkeypatch.setattr(module, "GLANCE", 0.0)
+    monkeypatch.setattr(acting, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
     page = world.get(f"/runs/{run}/rerun")
@@ -247,7 +247,21 @@ def test_a_delivery_is_replayed(world: Deeds) -> None:
     assert {kind for kind, *_ in world.store.asked} == {"replay"}
 
 
-@pytest.mark.parametrize("path", ["/deliveries/7/replay", "/deliveries/x/replay", "/runs/none/rerun"])
+def test_a_delivery_that_did_not_arrive_is_recovered(world: Deeds) -> None:
+    """By its GUID, as the command line does; one that is not left alone any more is said."""
+    run = world.store.finished()
+    world.store.replays = [f"{run}-2"]
+    form = world.form("/deliveries/5f3a-11f0/replay")
+    assert world.post(form.action, form.fields).headers["location"] == f"/runs/{run}?attempt=2"
+    assert world.store.asked == [("recover", "5f3a-11f0", "operator (pages)", None)]
+    gone = world.get("/deliveries/5f3a-11f1/replay")
+    assert (gone.status, "No delivery 5f3a-11f1 is left to recover" in text(gone)) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/deliveries/7/replay", "/deliveries/x/replay", f"/deliveries/{'9' * 40}/replay", "/runs/none/rerun"],
+)
 def test_what_was_pruned_is_said(world: Deeds, path: str) -> None:
     """It is not there, and may have been pruned."""
     for answer in (world.get(path), world.post(path, {}, "program")):
@@ -272,14 +286,39 @@ def test_pause_and_resume(world: Deeds) -> None:
     assert world.store.paused() is None
 
 
+def test_every_page_leads_whoever_may_act_to_a_pause(world: Deeds) -> None:
+    """As long as nothing is paused, and not whoever may only read."""
+    link = 'href="/pause"'
+    run = world.store.finished()
+    assert link in text(world.get(f"/runs/{run}"))
+    assert link not in text(world.get(f"/runs/{run}", "reader"))
+    world.post("/pause", {}, "program")
+    assert link not in text(world.get(f"/runs/{run}"))
+
+
 def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine does not take it at once: it is stored."""
-    monkeypatch.setattr(module, "OUTCOME_SECONDS", 0.0)
+    monkeypatch.setattr(acting, "OUTCOME_SECONDS", 0.0)
     world.store.held = True
     pause = world.form("/pause")
     done = world.post("/pause", pause.fields)
     assert done.status == 202
     assert "Request 1 is stored" in text(done)
+
+
+def test_a_ledger_that_cannot_be_written_is_said(world: Deeds) -> None:
+    """With its sentence, to a person and to a program, and in the log; the same form works once it can."""
+    world.store.broken = StoreUnavailable("the disk is full")
+    pause = world.form("/pause")
+    refused = world.post("/pause", pause.fields)
+    assert (refused.status, "the disk is full" in text(refused)) == (503, True)
+    assert world.post("/pause", {}, "program").json == {
+        "error": "store-unavailable",
+        "message": "the disk is full",
+    }
+    assert any("what a visitor asked for failed" in line for line in world.server.log)
+    world.store.broken = None
+    assert world.post("/pause", pause.fields).status == 303
 
 
 # --- programs --------------------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ from closeout.core import ids
 from closeout.server import details
 from closeout.testing import deliveries
 from tests.contract.http import page_world
+from tests.contract.http.deed_world import deeds
 from tests.contract.http.page_world import NOW, World, step
 from tests.contract.http.serving import KEY, Answer, Running, serving
+from tests.contract.http.signed_in import signed_in
 from tests.until import until
 
 DAY = 86_400
@@ -412,3 +414,48 @@ def test_open_streams_end_with_the_server() -> None:
     for connection, answer in streams:
         answer.close()
         connection.close()
+
+
+def test_who_may_act_is_led_to_the_confirmations() -> None:
+    """Rerun after a failure, cancel while it goes on; a reader is told who can, and nobody is led to what they may not do."""
+    with deeds() as site:
+        ended, going = site.store.finished("ended"), site.store.queued("going")
+        operator = {run: site.get(f"/runs/{run}").body.decode() for run in (ended, going)}
+        assert f'href="/runs/{ended}/rerun"' in operator[ended]
+        assert f'href="/runs/{going}/cancel"' in operator[going]
+        assert "/cancel" not in operator[ended]
+        assert "/rerun" not in operator[going]
+        for run in (ended, going):
+            text = site.get(f"/runs/{run}", "reader").body.decode()
+            assert not re.search(r'href="[^"]*/(rerun|cancel)"', text)
+        assert (
+            "You may read here; somebody who may act can"
+            in site.get(f"/runs/{ended}", "reader").body.decode()
+        )
+        link = urlsplit(details.link("http://x", KEY, f"{ended}-1", time.time()))
+        anybody = site.server.send("GET", f"{link.path}?{link.query}").body.decode()
+        assert "Whoever runs closeout can" in anybody
+        assert not re.search(r'href="[^"]*/(rerun|cancel)"', anybody)
+
+
+def test_a_session_sees_all_of_a_public_repositorys_run() -> None:
+    """Its log, its time line and its advice; links to other pages lead below the base path."""
+    with signed_in(base="https://ops.example/closeout") as site:
+        execution = page_world.failure(site.world)
+        run_id, _ = ids.parse_execution(execution)
+        (number,) = [run.delivery for run in site.world.runs.values() if run.execution == execution]
+        site.world.bodies[number] = deliveries.encode(deliveries.pull_request(private=False), form=False)
+        text = site.text(f"/runs/{run_id}")
+        for part in (
+            "DELETE_FAILED: bucket",
+            "looked 12 times",
+            "What to do",
+            "console.aws.amazon.com",
+            "closeout permissions",
+        ):
+            assert part in text, part
+        assert '<a href="/closeout/runs">Runs</a>' in text
+        assert 'href="/closeout/pull-requests/acme/shop/17"' in text
+        assert "This link opens this run only" not in text
+        assert "<mark>DELETE_FAILED</mark>" in site.text(f"/runs/{run_id}?attempt=1&search=delete_failed")
+        assert '<a href="?attempt=1">Show the whole log</a>' in site.text(f"/runs/{run_id}?search=x")

@@ -13,8 +13,10 @@ import pytest
 
 from closeout.ports.access import ACT, SESSION, TOKEN
 from closeout.server import access
+from closeout.server.site import FORM
 from closeout.testing import deliveries
 from tests.contract.http.access_world import LINKS, RUN, Walk, path_of, walking
+from tests.contract.http.serving import KEY
 
 SECRET = b"a-secret-for-tests"
 
@@ -46,8 +48,7 @@ def test_the_webhook_s_address_has_no_pages_but_those_of_details_links(walk: Wal
 
 def test_a_link_to_sign_in_works_at_the_pages_address_alone(walk: Walk) -> None:
     """At the webhook's it is not used up."""
-    key = walk.runtime.ledger.setting("details-key", lambda: b"")
-    link = urlsplit(access.login_link("http://x", key, "ada@desk", time.time()))
+    link = urlsplit(access.login_link("http://x", KEY, "ada@desk", time.time()))
     target = f"{link.path}?{link.query}"
     assert walk.server.send("GET", target).status == 404
     signed_in = walk.send("GET", target)
@@ -111,3 +112,30 @@ def test_pages_answer_with_and_without_the_base_path(tmp_path: Path, prefix: str
             "not-signed-in",
             "not-found",
         )
+
+
+@pytest.mark.parametrize("strips", [True, False])
+def test_a_session_works_behind_a_proxy_with_a_base_path(tmp_path: Path, strips: bool) -> None:
+    """From the link to signing out, as a browser does it at the public URL."""
+    with walking(tmp_path, "https://tools.example.com/closeout") as walk:
+        below = "" if strips else "/closeout"
+        headers = {"Host": "tools.example.com", "X-Forwarded-Proto": "https", "Accept": "text/html"}
+        link = urlsplit(access.login_link("https://tools.example.com/closeout", KEY, "ada@desk", time.time()))
+        there = f"{below}{link.path.removeprefix('/closeout')}?{link.query}"
+        signed_in = walk.send("GET", there, headers=headers)
+        assert (signed_in.status, signed_in.headers["location"]) == (303, "/closeout/")
+        pair, _, attributes = signed_in.headers["set-cookie"].partition("; ")
+        assert pair.startswith("__Secure-")
+        assert attributes.startswith("Path=/closeout; ")
+        assert attributes.endswith("; Secure")
+        headers |= {"Cookie": pair}
+        assert b'href="/closeout/runs"' in walk.send("GET", f"{below}/", headers=headers).body
+        form = {"Content-Type": FORM, "Origin": "https://tools.example.com", "Sec-Fetch-Site": "same-origin"}
+        body = f"form_token={walk.form_token(pair.partition('=')[2])}"
+        foreign = walk.send(
+            "POST", f"{below}/logout", body, headers | form | {"Origin": "http://127.0.0.1:8080"}
+        )
+        assert foreign.status == 403
+        ended = walk.send("POST", f"{below}/logout", body, headers | form)
+        assert (ended.status, ended.headers["location"]) == (303, "/closeout/login")
+        assert walk.send("GET", f"{below}/", headers=headers).status == 303

@@ -55,7 +55,12 @@ class Folder(NamedTuple):
         """The ledger's file."""
         return self.path / "closeout.db"
 
-    def serve(self, visit: Callable[[str], None], base_url: str | None = None) -> list[str]:
+    def serve(
+        self,
+        visit: Callable[[str], None],
+        base_url: str | None = None,
+        pages: socket.socket | None = None,
+    ) -> list[str]:
         """Serve while `visit` runs in a thread with the address, then send SIGTERM; return the lines of the log."""
         failed: list[BaseException] = []
 
@@ -74,6 +79,7 @@ class Folder(NamedTuple):
             0,
             base_url=base_url,
             json_logs=False,
+            pages=pages,
             on_listening=lambda address: threading.Thread(target=visitor, args=(address,)).start(),
         )
         assert not failed, failed
@@ -131,6 +137,21 @@ def test_a_server_says_what_it_does_from_its_start_to_its_end(folder: Folder) ->
     assert lines[-2:] == ["stopping", "stopped"]
     with contextlib.closing(Ledger(folder.db, clock=SystemClock()).open()) as ledger:
         assert ledger.setting(details.BASE_SETTING, lambda: b"") == b"https://closeout.example.com"
+
+
+def test_links_to_sign_in_begin_where_the_pages_are(folder: Folder) -> None:
+    """At their own address if they have one, else at the public URL: `closeout open` reads what the last start wrote."""
+    public = "https://closeout.example.com"
+
+    def written() -> bytes | None:
+        return Views(folder.db, clock=SystemClock()).setting(details.PAGES_SETTING)
+
+    listener = serve.bind("0.0.0.0", 0)
+    own = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    lines = folder.serve(lambda _: until("it is written", lambda: written() is not None), public, listener)
+    assert f"pages: {own}/, and nowhere else; `closeout open` signs you in" in lines
+    assert written() == own.encode()
+    folder.serve(lambda _: until("it is written", lambda: written() == public.encode()), public)
 
 
 def test_what_is_open_goes_on_at_the_next_start(folder: Folder) -> None:

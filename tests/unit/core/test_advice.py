@@ -32,6 +32,12 @@ def test_every_code_that_ends_a_step_has_advice_of_its_own(code: str) -> None:
         ("service-error", "GitHub: 401 Bad credentials", "closeout doctor"),
         ("action-failed", "exit code 3", "script"),
         ("action-failed", "bucket b: The bucket you tried to delete is not empty", "empty-buckets"),
+        (
+            "action-failed",
+            "role r: Cannot delete entity, must detach all policies first",
+            "Remove that first",
+        ),
+        ("action-failed", "sg-1: DependencyViolation", "Remove that first"),
         ("still-there", "still there after deleted stack s: Access Denied", "closeout permissions"),
         ("KeyError", "KeyError: 'number'", "function"),
         ("guard-refused", "AccessDenied", "guard"),

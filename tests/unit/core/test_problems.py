@@ -13,6 +13,7 @@ from closeout.core.problems import (
     Told,
     closes,
     due,
+    forgotten,
 )
 
 ALL = frozenset({"failure", "orphans", "stale", "recovered"})
@@ -102,11 +103,21 @@ def test_a_repeated_message_takes_new_ones_along_and_repeats_none_early() -> Non
     assert message.problems == (early, new)
 
 
+def test_a_repair_that_nobody_hears_of_is_forgotten() -> None:
+    """By a target without `recovered`, and by one that is gone; the others still have to be told."""
+    over, still = problem(closed_at=1.0), problem("1/2/a")
+    known = [told(over, 0.0), told(over, 0.0)._replace(target="env:GONE"), told(still, 0.0)]
+    assert forgotten([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
+    quiet = Routes(Route(frozenset({"failure"}), ("env:A",)))
+    assert forgotten([over, still], known[:1], quiet) == [known[0]._replace(recovered=True)]
+
+
 def test_what_a_message_may_say() -> None:
-    """Of a public repository what anybody may read; of a private one, and of closeout itself, all."""
-    public = problem(repository="acme/shop", text="all", public="some", left=("a", "b"), public_left=("a",))
-    assert (public.says, public.names) == ("some", ("a",))
-    for one in (public._replace(private=True), public._replace(repository=None)):
+    """Of a public repository what anybody may read, and of one that nobody knows; of closeout itself all."""
+    public = problem(text="all", public="some", left=("a", "b"), public_left=("a",))
+    for one in (public, public._replace(repository="acme/shop")):
+        assert (one.says, one.names) == ("some", ("a",))
+    for one in (public._replace(repository="acme/shop", private=True), public._replace(automation="")):
         assert (one.says, one.names) == ("all", ("a", "b"))
 
 

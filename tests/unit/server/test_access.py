@@ -172,6 +172,16 @@ def test_a_cookie_without_its_prefix_opens_nothing_over_https() -> None:
     assert desk.visitor({**PROXIED, "cookie": f"{COOKIE}=x; __Host-{COOKIE}={secret}"}) is not None
 
 
+def test_a_token_of_a_proxy_does_not_hide_a_session() -> None:
+    """One that is closeout's counts before the cookie, also when it has ended."""
+    desk = Desk()
+    headers = {**LOCAL, "cookie": cookie(desk.sign_in())}
+    for given in ("Bearer eyJhbGciOiJSUzI1NiJ9.e30.x", "Basic YWRhOng=", "Bearer", ""):
+        assert desk.visitor({**headers, "authorization": given}) is not None
+    for given in ("Bearer closeout_x", f"Bearer {access.new_secret(KEY, TOKEN)}"):
+        assert desk.visitor({**headers, "authorization": given}) is None
+
+
 @pytest.mark.parametrize(
     ("base", "headers", "refused"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from closeout.core import ids
-from closeout.core.runs import SURVIVED
+from closeout.core.runs import RESTARTED, SURVIVED
 from closeout.ports import LogLine, Operation, RunView
 from closeout.server.history import Bar, entries
 from tests.contract.http.page_world import NOW, World, failure, operation, running, step
@@ -21,14 +21,15 @@ def failed() -> tuple[RunView, list[Operation]]:
 def test_a_run_is_told_from_its_acceptance_to_its_end() -> None:
     """The queue, each step with its waits, a crash that it survived, and its verdict; in order."""
     run, recorded = failed()
-    crash = LogLine(6, None, NOW + 30, SURVIVED)
-    told = entries(run, recorded, [crash], NOW + 200)
+    survived = [LogLine(6, None, NOW + 30, SURVIVED), LogLine(9, None, NOW + 40, RESTARTED)]
+    told = entries(run, recorded, survived, NOW + 200)
     assert [(entry.title, entry.says) for entry in told] == [
         ("Accepted", "heard by webhook"),
         ("Began", "after 1 min 4 s in the queue"),
         ("Delete the preview's stack", "waited 41 s, looked 12 times"),
         ("Grace", ""),
-        ("Survived a crash", "closeout's process ended; the run went on"),
+        ("Survived a crash", "closeout's process ended while the run was under way"),
+        ("Waited through a restart", "closeout was started again"),
         ("Delete its uploads", ""),
         ("Failed", "GitHub has the status"),
     ]

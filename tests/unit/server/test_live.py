@@ -13,7 +13,9 @@ from starlette.responses import StreamingResponse
 from closeout.core import ids
 from closeout.core.errors import StoreUnavailable
 from closeout.ports import LogLine
+from closeout.ports.access import READ
 from closeout.server import details, live
+from closeout.server.access import Visitor
 from closeout.server.live import LiveRuns
 from closeout.server.presentation import subject
 from closeout.server.rendering import Renderer
@@ -44,6 +46,7 @@ class Stage:
         self.asked: list[int | None] = []
         self.draining = asyncio.Event()
         self.live = LiveRuns(self._load, RENDERER, clock, self.draining)
+        self.visitor: Visitor | None = None
 
     def _load(self, link: details.Link, after: int | None) -> Any:
         assert link == LINK
@@ -61,7 +64,7 @@ class Stage:
             "query_string": f"after={after}".encode() if after else b"",
             "headers": headers,
         }
-        return await self.live.response(Request(scope), LINK)
+        return await self.live.response(Request(scope), LINK, self.visitor)
 
     async def events(self, **asked: Any) -> list[str]:
         """Return the whole stream, shortened to what each event is."""
@@ -174,6 +177,18 @@ def test_a_stream_ends_after_a_while_and_when_the_server_drains(monkeypatch: pyt
         answer = await drained.response()
         drained.draining.set()
         assert len([piece async for piece in answer.body_iterator]) == 2
+
+    asyncio.run(scene())
+
+
+def test_a_stream_of_a_session_ends_sooner() -> None:
+    """The page asks for another, which is refused once the session has ended."""
+
+    async def scene() -> None:
+        times = iter([NOW, NOW, NOW + live.CHECKED + 1])
+        stage = Stage(shown("running"), clock=lambda: next(times))
+        stage.visitor = Visitor("ada@desk", READ, 1, "token")
+        assert await stage.events() == ["retry: 3000", "standing"]
 
     asyncio.run(scene())
 

@@ -53,6 +53,10 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
         ({"drill_ended": NOW, "drill_wrong": ["hook"]}, "The last drill found 1 fault"),
         ({"orphans": 2}, "2 resources of closed pull requests still there"),
         ({"unknown": 1}, "1 resource of unknown origin"),
+        (
+            {"days": [DayTally("2026-09-18", 1, 1, 0, 9), DayTally("2026-09-20", 2, 2, 0, 1)]},
+            "1 closing since yesterday came without a webhook",
+        ),
     ],
 )
 def test_each_thing_that_is_wrong_is_said_with_what_to_do(wrong: dict[str, Any], title: str) -> None:
@@ -76,6 +80,26 @@ def test_problems_of_one_cause_are_one_entry() -> None:
     assert (len(found[0].items), found[0].more) == (5, 995)
     assert found[0].url == "/runs?automation=preview-cleanup&verdict=failure"
     assert (found[1].items, found[1].url, found[1].link) == ((), "/runs/r7", "Open the run")
+
+
+def test_what_is_broken_comes_before_what_waits() -> None:
+    """Whatever it is; a pause is first, since it explains the others."""
+    wrong = QUIET._replace(
+        paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], troubles=[failed(1)]
+    )
+    assert [need.tone for need in needs(wrong)] == ["wait", "bad", "bad", "wait"]
+    assert needs(wrong)[0].deed == "/resume"
+
+
+def test_the_tab_says_whether_something_needs_somebody() -> None:
+    """Its title how much, its icon how bad it is."""
+    for wrong, title, icon in (
+        ({}, "Overview", "success"),
+        ({"orphans": 1}, "(1) Overview", "waiting"),
+        ({"orphans": 1, "troubles": [failed(1)]}, "(2) Overview", "failure"),
+    ):
+        page = overview_page.shown(QUIET._replace(**wrong))
+        assert (page.title, page.icon) == (title, icon)
 
 
 def test_orphans_are_said_once() -> None:
@@ -185,6 +209,6 @@ def test_a_problem_of_closeout_itself_is_said_once() -> None:
     text = "patrol has not read the delivery logs for 3 h"
     stale = Trouble("stale", "", "", text, "patrol", NOW - 60, None)
     assert [need.title for need in needs(late._replace(troubles=[stale]))] == [
-        "Patrol has not read the delivery logs for 3 h",
         "The last drill found 1 fault",
+        "Patrol has not read the delivery logs for 3 h",
     ]

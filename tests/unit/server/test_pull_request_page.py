@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from closeout.ports import DeliveryView, RunView
+from closeout.ports import DeliveryId, RunView
 from closeout.server import pull_request_page
 from closeout.server.pull_request_page import Facts, Heard, PullRequest
 from closeout.testing import deliveries
+from closeout.wiring.pull_requests import Entry, Next, PullRequestView, Resource
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 
 WORLD = World()
-WHOLE = ("done", "done", "done", "kept"), ("done",), ()
 
 
 def shown(*heard: Heard, attempts: tuple[RunView, ...] = (), **more: Any) -> PullRequest:
     """Return the page of acme/shop#17."""
-    return pull_request_page.shown(Facts("acme/shop", 17, NOW + 3600, heard, attempts, **more))
+    views = [one.view._replace(id=number) for number, one in enumerate(heard, start=1)]
+    story = PullRequestView(
+        repository="acme/shop",
+        number=17,
+        former_names=more.pop("former_names", ()),
+        title=None,
+        url=None,
+        entries=tuple(Entry(view.received_at, "delivery", "", delivery=view) for view in views),
+        runs=attempts,
+        resources=more.pop("resources", ()),
+        next=more.pop("next", ()),
+        left_out=0,
+    )
+    payloads: dict[DeliveryId, Mapping[str, Any]] = {
+        number: one.payload for number, one in enumerate(heard, start=1)
+    }
+    return pull_request_page.shown(Facts("acme/shop", 17, NOW + 3600, story, payloads, **more))
 
 
 def heard(action: str, at: float, *, origin: str = "github", **pull: Any) -> Heard:
     """Return a delivery at so many seconds, with its payload."""
     payload = deliveries.pull_request(action, **pull)
-    view: DeliveryView = WORLD.delivery(1)
+    view = WORLD.delivery(1)
     return Heard(view._replace(action=action, received_at=NOW + at, origin=origin), payload)
 
 
-def attempt(kind: str, *outcomes: tuple[str, ...], **more: Any) -> RunView:
-    """Return a run of the world, with what became of its plans."""
+def attempt(kind: str, **more: Any) -> RunView:
+    """Return a run of the world."""
     world = World()
     getattr(page_world, kind)(world)
     (run,) = world.runs.values()
-    steps = tuple(
-        step._replace(outcomes=fates) for step, fates in zip(run.steps, outcomes or WHOLE, strict=True)
-    )
-    return run._replace(steps=steps, **more)
+    return run._replace(**more)
 
 
-def groups(page: PullRequest) -> dict[str, list[tuple[str, str]]]:
-    """Return the names and fates of the resources by group."""
-    return {
-        group.kind: [(one.name, one.says) for one in group.resources]
-        for group in page.groups
-        if group.resources
-    }
+def resource(name: str, outcome: str, execution: str = "r1-2", reason: str = "") -> Resource:
+    """Return something that was planned to be deleted."""
+    return Resource(name, "delete", outcome, reason, "stack", execution)
 
 
 def test_what_happened_is_told_in_order() -> None:
@@ -72,7 +82,7 @@ def test_what_happened_is_told_in_order() -> None:
         ("preview-cleanup: Succeeded", "3/3 steps: deleted stack preview-17"),
         ("Closed", ""),
     ]
-    assert page.entries[4].left == ("bucket preview-17-assets",)
+    assert "bucket preview-17-assets" in page.entries[4].left
     assert page.entries[5].aside.startswith("attempt 2, asked for by ada@desk")
     assert page.entries[6].aside == "by octo-dev, found by patrol in GitHub's list of closed pull requests"
     assert page.entries[0].url == "/deliveries/1"
@@ -86,51 +96,86 @@ def test_the_header_says_what_the_newest_delivery_says() -> None:
     assert shown(heard("closed", 1)).state == "Closed"
     assert shown(heard("reopened", 1)).state == "Open"
     assert (shown().state, shown().title, shown().entries) == ("Unknown", None, ())
+    renamed = shown(heard("closed", 1), former_names=("acme/old",))
+    assert ("Earlier", "earlier in acme/old") in renamed.facts
+
+
+def test_nothing_is_known_of_a_pull_request_that_nobody_told_of() -> None:
+    """Not even that it exists."""
+    page = pull_request_page.shown(Facts("acme/shop", 4711, NOW, None, {}))
+    assert (page.entries, page.groups, page.next, page.state) == ((), (), (), "Unknown")
 
 
 def test_what_became_of_each_resource_last_counts() -> None:
-    """What a first attempt left and a second one deleted is gone."""
-    left = attempt("failure", ("left", "left", "gone", "kept"), ("done",), ())
-    page = shown(attempts=(left,))
-    assert groups(page)["left"] == [
-        ("stack preview-17", "still there"),
-        ("bucket preview-17-assets", "still there"),
-    ]
+    """In four groups, each with a link to the attempt that says so, and why something is left."""
+    page = shown(
+        resources=(
+            resource("stack preview-17", "left", reason="DELETE_FAILED"),
+            resource("table audit", "kept"),
+            resource("bucket a", "done"),
+            resource("bucket b", "gone"),
+            resource("bucket c", "under-way", "r9-1"),
+            resource("bucket d", "a word of a later version"),
+        )
+    )
+    found = {
+        group.kind: [(one.name, one.says, one.reason) for one in group.resources] for group in page.groups
+    }
+    assert found == {
+        "left": [
+            ("stack preview-17", "still there", "DELETE_FAILED"),
+            ("bucket d", "a word of a later version", ""),
+        ],
+        "ahead": [("bucket c", "under way", "")],
+        "gone": [("bucket a", "deleted", ""), ("bucket b", "not there any more", "")],
+        "kept": [("table audit", "kept", "")],
+    }
+    assert page.groups[1].resources[0].url == "/runs/r9?attempt=1"
     assert pull_request_page.summary(page) == "2 resources left."
-    page = shown(attempts=(left, attempt("success", id=left.id, attempt=2, accepted_at=NOW + 500)))
-    assert "left" not in groups(page)
-    assert groups(page)["kept"] == [("table preview-17-audit", "kept")]
-    assert pull_request_page.summary(page) == "Everything that closeout planned to delete is gone."
+    gone = shown(resources=(resource("bucket a", "done"),))
+    assert pull_request_page.summary(gone) == "Everything that closeout planned to delete is gone."
+    assert pull_request_page.summary(shown()) == ""
 
 
-def test_what_a_later_attempt_did_not_meet_was_not_there() -> None:
-    """A plan lists what exists: a person deleted it. A later attempt that fails too proves nothing."""
-    left = attempt("failure", ("left", "left", "gone", "kept"), ("done",), ())
-    later = attempt("success", (), (), (), id=left.id, attempt=2, accepted_at=NOW + 500)
-    later = later._replace(steps=tuple(step._replace(changes=()) for step in later.steps))
-    assert ("stack preview-17", "not there in a later attempt") in groups(shown(attempts=(left, later)))[
-        "gone"
-    ]
-    still = groups(shown(attempts=(left, later._replace(verdict="failure"))))
-    assert ("stack preview-17", "still there") in still["left"]
+def test_resources_of_several_automations_say_whose_they_are() -> None:
+    """The same name may be planned by two."""
+    runs = (attempt("success", execution="r1-2"), attempt("success", execution="r9-1", automation="docs"))
+    page = shown(attempts=runs, resources=(resource("a", "done"), resource("a", "done", "r9-1")))
+    assert [one.says for one in page.groups[2].resources] == ["deleted by preview-cleanup", "deleted by docs"]
 
 
-def test_without_known_fates_nothing_is_called_gone() -> None:
-    """A plan of which nobody recorded what became of it."""
-    unknown = attempt("failure", (), (), ())
-    assert set(groups(shown(attempts=(unknown,)))) == {"left"}
+def test_a_long_list_of_resources_is_cut_and_counted() -> None:
+    """What is not listed is still told."""
+    page = shown(resources=tuple(resource(f"bucket {number}", "left") for number in range(250)))
+    assert (len(page.groups[0].resources), page.groups[0].more) == (200, 50)
+    assert pull_request_page.summary(page) == "250 resources left."
 
 
 def test_what_comes_next() -> None:
     """A failed run is to be repaired and rerun, one under way says what it waits for, a recheck says when."""
     failed, going = attempt("failure"), attempt("waiting", id="going", accepted_at=NOW + 9, automation="docs")
-    page = shown(attempts=(failed, going), rechecks=[("docs", NOW + 7200)])
+    page = shown(
+        attempts=(failed, going),
+        next=(Next("recheck", NOW + 7200, "docs looks again"), Next("waiting", None, "x")),
+    )
     assert [(step.tone, step.text.partition(" ")[0], step.deed) for step in page.next] == [
         ("bad", "preview-cleanup", f"/runs/{failed.id}/rerun"),
         ("busy", "docs:", f"/runs/{going.id}/cancel"),
-        ("none", "docs", None),
+        ("none", "Docs", None),
     ]
     assert page.next[1].text.startswith("docs: stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
+
+
+def test_the_icon_tells_a_tab_in_the_background() -> None:
+    """What is left or has to be repaired before what goes on, and that before what is gone."""
+    left, gone = resource("a", "left"), resource("b", "done")
+    going = attempt("waiting")
+    icon = pull_request_page.icon
+    assert icon(shown(attempts=(going,), resources=(left, gone))) == "failure"
+    assert icon(shown(attempts=(attempt("failure"),))) == "failure"
+    assert icon(shown(attempts=(going,), resources=(gone,))) == "running"
+    assert icon(shown(resources=(gone,))) == "success"
+    assert icon(shown()) == "none"
 
 
 def test_nothing_comes_after_a_repair() -> None:

@@ -24,11 +24,13 @@ from closeout.wiring.notifying import Notifying, Targets, try_all
 from tests.memory_problems import MemoryProblems
 from tests.notified import Service, service
 
+RUN = "abcdefghijklmnopqrstuvwxyz"
 PROBLEM = Problem(
     "teardown", "5/7/x", "failure", "stack: still imported by of-private", "stack: still imported", 0.0,
     code="action-failed", step="stack", left=("stack preview-17",), public_left=("preview-17",),
-    repository="acme/shop", number=17, login="ada", private=True, execution="abc-1",
+    repository="acme/shop", number=17, login="ada", private=True, execution=f"{RUN}-1",
 )  # fmt: skip
+ON_PAGE = "on that page (sign in with `closeout open`)"
 
 
 class Bench:
@@ -94,15 +96,21 @@ def test_a_message_says_what_is_left_and_why_whose_it_is_where_and_what_to_do(re
         "acme/shop#17, a pull request by ada",
         "What is left: stack preview-17",
         "Why: stack: still imported by of-private",
-        "https://c.example/runs/abc-1",
-        "To do: mend the cause, then rerun it with `closeout runs rerun abc`.",
+        f"https://c.example/runs/{RUN}-1",
+        (
+            f"To do: Something else uses the resource. Remove that first, then this one can go. Then rerun it {ON_PAGE} or"
+            f" with `closeout runs rerun {RUN}`."
+        ),
     ]
-    bench.store.close_problems("teardown", "5/7/x", "5/7/x", bench.clock.now(), "abc-2")
+    bench.store.close_problems("teardown", "5/7/x", "5/7/x", bench.clock.now(), f"{RUN}-2")
     bench.look(WAIT)
     bench.look(DAY)
     _, repaired = receiver.taken
     assert repaired.title == "closeout: repaired: acme/shop#17"
-    assert repaired.body.splitlines()[1:] == ["stack preview-17 is gone now", "https://c.example/runs/abc-2"]
+    assert repaired.body.splitlines()[1:] == [
+        "stack preview-17 is gone now",
+        f"https://c.example/runs/{RUN}-2",
+    ]
 
 
 def test_of_a_public_repository_a_message_says_what_anybody_may_read(receiver: Service) -> None:

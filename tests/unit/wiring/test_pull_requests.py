@@ -114,6 +114,20 @@ def test_what_is_gone_and_what_is_left_is_as_the_last_attempt_saw_it() -> None:
     assert ([one.resource for one in told.gone], told.left) == (["stack preview-17", "image preview-17"], ())
 
 
+def test_what_a_later_success_did_not_meet_is_gone() -> None:
+    """Its plan lists what it met: what an earlier attempt left was not there any more."""
+    world = World()
+    world.hear("g3", "closed", "clean", closing=CLOSED)
+    end = operation(
+        "stack/end", 4, {"state": "failure", "left": [{"resource": "image preview-17", "reason": "in use"}]}
+    )
+    world.end("failure", "the image is left", planned(IMAGE), end)
+    world.ledger.new_attempt(run_id("clean"), DEFINITION, "ada", key=None, queue_timeout=60.0)
+    world.end("success", "nothing was there", planned(), operation("stack/end", 3, {"state": "success"}))
+    told = world.story()
+    assert ([one.resource for one in told.gone], told.left) == (["image preview-17"], ())
+
+
 def test_what_comes_next() -> None:
     """An open run with why it waits; the next recheck of a teardown, counted from the attempt that deleted something."""
     world = World()

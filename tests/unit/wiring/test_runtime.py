@@ -12,6 +12,7 @@ from closeout.actions.registry import builtin
 from closeout.config.load import Loaded, load
 from closeout.core import ids
 from closeout.core.errors import ConfigError, StoreUnavailable
+from closeout.core.problems import Told
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Requests
@@ -176,4 +177,34 @@ def test_the_token_of_the_metrics_is_known_from_the_start(
     monkeypatch.setenv(METRICS_TOKEN, "scrape-me-gently")
     assert metrics_token(runtime.clients.secrets) == "scrape-me-gently"
     assert runtime.redactor.text("x scrape-me-gently") == "x ***"
+    runtime.close(1.0)
+
+
+def test_a_notifier_that_cannot_be_read_is_reported_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not end the start, because deliveries matter more."""
+    monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
+    monkeypatch.setenv("GOOD", "json://localhost/x")
+    file = tmp_path / "closeout.yaml"
+    file.write_text(FILE.replace("automations:", "notify: { to: [env:GOOD, env:NOT_SET] }\nautomations:"))
+    said: list[str] = []
+    opened(load(file, builtin()), file, report=said.append).close(1.0)
+    (line,) = said
+    assert line.startswith("notifier env:NOT_SET cannot be read, so nobody is told there: ")
+
+
+def test_a_person_dismisses_the_problem_of_a_run(runtime: Runtime) -> None:
+    """It is told no longer; who did it and why is kept, and without a problem there is nothing to dismiss."""
+    run_id = ids.run_id("g1", "tidy")
+    delivery = NewDelivery("1", "g1", "push", None, "acme/shop", BODY, False, time.time(), "github")
+    runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])
+    (pending,) = runtime.ledger.pending(0)
+    runtime.ledger.finish(pending.number, Ending("failure", "no"), time.time())
+    runtime.ledger.problems.mark_told([Told("env:A", "tidy", run_id, 1.0, recovered=False)])
+    request = Request(1, "dismiss", run_id, "ada", "deleted by hand")
+    assert runtime._on_request(request) == "done"
+    (problem,) = runtime.ledger.problems.problems()
+    assert (problem.closed_at is None, problem.closed_by) == (False, "dismissed by ada: deleted by hand")
+    assert runtime._on_request(request) == "the run has no open problem"
     runtime.close(1.0)

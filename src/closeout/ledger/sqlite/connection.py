@@ -49,6 +49,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         )
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
+        _check_full_text(connection)
         version = _version(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
@@ -145,6 +146,14 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             f" {newest_version()}); install that version again, or name another ledger with --db"
         )
     return version
+
+
+def _check_full_text(connection: sqlite3.Connection) -> None:
+    """Raise `LedgerError` without FTS5, which a build of SQLite may lack."""
+    if not connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone():
+        raise LedgerError(
+            "closeout needs SQLite with FTS5, and this Python's has none; use a Python that was built with it"
+        )
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:

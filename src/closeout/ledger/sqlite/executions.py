@@ -44,6 +44,7 @@ class Executions:
         now = self._clock.now()
 
         def work(connection: sqlite3.Connection) -> None:
+            connection.execute(SQL["log_restart"], (now, runs.RESTARTED))
             running = connection.execute(SQL["running_runs"]).fetchall()
             turn = next((number for number, alone in running if alone in runs.IN_TURN), None)
             for number, _ in running:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from closeout.core import words
-from closeout.core.units import HOUR
+from closeout.core.units import MINUTE
 from closeout.ledger.cursors import Start
 from closeout.ports.lists import DeliveryFilter, RunFilter
 
@@ -21,7 +21,7 @@ Read: TypeAlias = Callable[[str, Any], Iterator[tuple[Any, ...]]]
 """Executes a named statement and yields its rows."""
 Row: TypeAlias = tuple[Any, ...]
 
-SLACK = HOUR
+SLACK = 10 * MINUTE
 """Seconds by which the machine's clock may have gone back: times grow with numbers, but for that."""
 FEWEST, MOST = 32, 1024
 """Numbers that are tried at a time: few at first, since mostly all of them are what is wanted."""

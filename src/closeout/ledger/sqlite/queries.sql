@@ -118,6 +118,10 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.
 INSERT INTO log (run, step, at, text)
 SELECT number, ?, ?, ? FROM run WHERE run_id = ? AND attempt = ?;
 
+-- name: log_restart
+INSERT INTO log (run, step, at, text)
+SELECT number, NULL, ?, ? FROM run WHERE state <> 'finished' AND state = 'waiting';
+
 -- name: log_crash
 INSERT INTO log (run, step, at, text) VALUES (?, NULL, ?, ?);
 
@@ -149,7 +153,7 @@ SELECT d.id, d.guid FROM delivery d
 WHERE d.id > ? AND d.received_at < ?
   AND NOT EXISTS (SELECT 1 FROM run r WHERE r.guid = d.guid
                   AND (r.state <> 'finished' OR r.finished_at >= ? OR r.accepted_at >= ?))
-ORDER BY d.id LIMIT 200;
+ORDER BY d.id LIMIT 100;
 
 -- name: prune_logs
 DELETE FROM log WHERE run IN (SELECT number FROM run WHERE guid = ?);

@@ -130,7 +130,7 @@ CREATE INDEX log_run ON log (run);
 -- What another process asks of the engine: the only table that it may write.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- cancel rerun replay recover clean pause resume prune patrol
+    kind TEXT NOT NULL,                 -- cancel rerun replay recover clean dismiss pause resume prune patrol
     target TEXT,
     requested_by TEXT NOT NULL,
     reason TEXT,

@@ -7,7 +7,34 @@
   var field = document.getElementById("search-text");
   var found = document.getElementById("found");
   var says = found && found.innerHTML;
+  var aloud = document.getElementById("aloud");
   var folded = {};
+
+  // Changes only what differs, so that focus, selection and what was unfolded stay.
+  function morph(old, fresh) {
+    if (old.isEqualNode(fresh)) return;
+    if (old.nodeType !== 1 || old.tagName !== fresh.tagName || old.childNodes.length !== fresh.childNodes.length) {
+      old.replaceWith(fresh);
+      return;
+    }
+    var kept = old.tagName === "DETAILS" ? "open" : "";
+    Array.from(old.attributes).forEach(function (one) {
+      if (one.name !== kept && !fresh.hasAttribute(one.name)) old.removeAttribute(one.name);
+    });
+    Array.from(fresh.attributes).forEach(function (one) {
+      if (one.name !== kept) old.setAttribute(one.name, one.value);
+    });
+    var parts = Array.from(fresh.childNodes);
+    Array.from(old.childNodes).forEach(function (part, at) { morph(part, parts[at]); });
+  }
+
+  function show(id, html) {
+    var old = document.getElementById(id);
+    var fresh = old.cloneNode(false);
+    fresh.innerHTML = html;
+    if (old.childNodes.length === fresh.childNodes.length) morph(old, fresh);
+    else old.innerHTML = html;
+  }
 
   function place(standing) {
     document.querySelectorAll("details[data-step]").forEach(function (plan) {
@@ -16,15 +43,18 @@
     document.title = standing.title;
     document.getElementById("icon").href = standing.icon;
     var banner = document.getElementById("banner");
-    banner.innerHTML = standing.banner;
+    show("banner", standing.banner);
     var tone = banner.querySelector("h1");
     banner.className = "banner card " + (tone ? tone.className : "");
-    document.getElementById("trouble").innerHTML = standing.trouble;
-    document.getElementById("steps").innerHTML = standing.steps;
-    document.getElementById("history").innerHTML = standing.history;
+    show("trouble", standing.trouble);
+    show("steps", standing.steps);
+    show("history", standing.history);
     document.querySelectorAll("details[data-step]").forEach(function (plan) {
       if (plan.dataset.step in folded) plan.open = folded[plan.dataset.step];
     });
+    // Durations change every second; only where the run stands is worth saying aloud.
+    var says = document.querySelector(".verdict").textContent.trim().replace(/\s+/g, " ");
+    if (aloud.textContent !== says) aloud.textContent = says;
   }
 
   function append(html) {
@@ -71,7 +101,16 @@
     else found.innerHTML = says;
   }
 
+  // A log is shown in parts: a line before this part is on an earlier one.
+  function seek() {
+    var wanted = /^#L(\d{1,15})$/.exec(location.hash);
+    var first = log && log.querySelector("li");
+    if (!wanted || !first || Number(wanted[1]) >= Number(first.id.slice(1))) return;
+    location.replace("?" + live.dataset.query + "&before=" + (Number(wanted[1]) + 1) + location.hash);
+  }
+
   function reveal() {
+    seek();
     var line = location.hash.length > 2 && document.getElementById(location.hash.slice(1));
     var fold = line && line.closest && line.closest("details");
     if (fold && !fold.open) {

@@ -1,13 +1,18 @@
-"""A failed teardown is repaired and run again from the pages of a real `closeout serve`, by whoever `closeout open` signed in."""
+"""From the pages of a real `closeout serve`: a failed teardown is repaired and run again, and an orphan is cleaned up."""
 
 from __future__ import annotations
 
 import http.client
+import json
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tests.acceptance.machine import REPOSITORY, Machine
+from tests.acceptance.test_cli_orphans import DAY, HOUR, machine, pull, stack
 from tests.contract.http.deed_world import Form
 from tests.until import until
+
+__all__ = ["machine"]
 
 
 class Browser:
@@ -63,3 +68,39 @@ def test_a_failed_teardown_is_repaired_and_rerun_from_the_page(scene: Machine) -
     # The same form once more, as a reload would send it: it leads there and starts nothing.
     assert browser.ask("POST", form.action, form.fields)[:2] == (303, where)
     assert len(scene.runs()) == 1
+
+
+def test_a_program_cleans_an_orphan_with_a_token(machine: Machine) -> None:
+    """It reads what the audit proposes, with the plan, and asks for one of two; the other stays."""
+    for number in (17, 18):
+        pull(machine, number, opened=5 * DAY, closed=HOUR)
+        stack(machine, f"preview-{number}")
+    machine.start()
+    token = machine.closeout("token", "create", "bot", "--act", "--db", str(machine.db)).stdout.strip()
+
+    def ask(method: str, form: dict[str, str] | None = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", machine.port, timeout=60)
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        connection.request(method, "/orphans/clean", urlencode(form).encode() if form else None, headers)
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+    try:
+        told = until("the audit", lambda: answer if "proposals" in (answer := ask("GET")) else None)
+        first, second = told["proposals"]
+        assert (first["target"], first["resources"]) == ("acme/shop#17 preview-cleanup", ["preview-17"])
+        assert first["automations"][0]["steps"][0]["changes"][0]["resource"] == "stack preview-17"
+        assert second["target"] == "acme/shop#18 preview-cleanup"
+        done = ask("POST", {first["target"]: first["plan"], "reason": "monthly"})
+        assert done["by"] == "bot (token)"
+        (run,) = machine.finished()
+        assert done["requests"][0]["runs"] == [run["execution"]]
+    finally:
+        machine.kill()
+    assert (run["verdict"], run["automation"], run["number"]) == ("success", "preview-cleanup", 17)
+    left = machine.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])
+    assert [row["StackName"] for row in left["StackSummaries"]] == ["preview-18"]

@@ -1,0 +1,97 @@
+"""`closeout status`: what needs you, what is running, and how fresh everything is, from the ledger alone.
+
+It says what the overview of the server's pages says, with or without a running server.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from closeout.cli import exits, options, output
+from closeout.cli.commands import command
+from closeout.core.errors import CloseoutError
+from closeout.core.json_times import with_iso_times
+
+if TYPE_CHECKING:
+    from closeout.ledger.sqlite import Views
+    from closeout.ports import RunView
+    from closeout.server.overview_page import Facts, Need
+
+SHOWN = 10
+"""Runs that are listed."""
+
+
+@command("status", "closeout status", "closeout status --db /var/lib/closeout/closeout.db --json")
+@options.config
+@options.db
+@options.as_json
+def status(*, config: Path, db: Path | None, as_json: bool) -> int:
+    """Say what needs you first, then what is running, and when something was last heard, patrolled and drilled.
+
+    Needs you: failed runs that nobody repaired, a pause, a queue that does not move, a patrol or drill that is late, orphans,
+    and runs near their time limit. Exit code 0 if nothing needs you, 1 if something does. With --json: {"server": true or false, "needs": [{"title",
+    "text", "fix", "path", "since"}], "running": [...], "running_count", "paused", "queue_age", "last_delivery", "last_patrol",
+    "last_drill", "orphans", "unknown", "days": [{"day", "closings", "torn_down", "left", "recovered"}]}.
+    """
+    from closeout.ledger.sqlite import Requests, Views
+    from closeout.server import overview_facts, overview_page
+
+    path = options.existing_ledger(db, config)
+    serves = Requests(path).server_running()
+    views = Views(path)
+    try:
+        now, paused = time.time(), views.paused()
+        facts = overview_facts.read_facts(
+            views, views.marks, now, paused=paused, patrols=_patrols(config, views)
+        )
+    finally:
+        views.close()
+    needs = overview_page.shown(facts).needs
+    if as_json:
+        output.print_json({"server": serves, **with_iso_times(overview_facts.to_json(facts))})
+    else:
+        _show(facts, needs, serves=serves)
+    return exits.FAILED if needs else exits.OK
+
+
+def _patrols(config: Path, views: Views) -> bool:
+    """Return whether patrol looks for closed pull requests: as the configuration says, or, where it cannot be read, as it has."""
+    from closeout.actions.registry import builtin
+    from closeout.config.load import load
+    from closeout.wiring.rounds import LAST
+
+    try:
+        return load(config, builtin(), modules=False).settings.patrol.state is not None
+    except CloseoutError:
+        return "lists" in views.marks(LAST)
+
+
+def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
+    if not needs:
+        output.say(output.style("Nothing needs you.", fg="green"))
+    for need in needs:
+        colour = "red" if need.tone == "bad" else "yellow"
+        output.say(output.style(output.clean(need.title), fg=colour))
+        output.say(output.wrapped(output.clean(need.text), "  ", "  "))
+        output.say(output.wrapped(output.clean(need.fix), "  ", "  "))
+    output.say("")
+    output.say(f"server         {'runs' if serves else 'does not run'}")
+    output.say(f"open runs      {facts.open_count}")
+    rows = [_row(run, facts.now) for run in facts.open_runs[:SHOWN]]
+    if rows:
+        output.table(("STATE", "RUN", "AUTOMATION", "ABOUT", "FOR", "LIMIT"), rows, shrink=(2, 3))
+    for label, at in (
+        ("last delivery", facts.last_delivery),
+        ("last patrol", facts.patrol_ended),
+        ("last drill", facts.drill_ended),
+    ):
+        output.say(f"{label:14} {output.ago(at, facts.now)}{'' if at is None else ' ago'}")
+
+
+def _row(run: RunView, now: float) -> tuple[str, ...]:
+    since = run.accepted_at if run.started_at is None else run.started_at
+    limit = run.queue_timeout if run.started_at is None else run.timeout
+    told = "-" if limit is None else output.ago(now - limit, now)
+    return (run.state, run.id[:8], run.automation, run.about, output.ago(since, now), told)

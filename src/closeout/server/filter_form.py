@@ -1,0 +1,92 @@
+"""The form of a list's filters: its fields with what is set, and the links that drop one filter or all of them.
+
+A list has one URL for one set of filters, whatever the order in which somebody wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from closeout.server.wording import with_query
+
+
+class Option(NamedTuple):
+    """One choice of a field."""
+
+    value: str
+    label: str
+
+
+PERIODS = (
+    Option("1h", "The last hour"),
+    Option("1d", "The last day"),
+    Option("7d", "The last 7 days"),
+    Option("30d", "The last 30 days"),
+)
+"""What a form offers as `since`; the URL takes any time."""
+
+
+class Field(NamedTuple):
+    """One filter in the form. A field with options is a choice, else a line of text."""
+
+    name: str
+    label: str
+    value: str
+    options: tuple[Option, ...] = ()
+    hint: str = ""
+
+
+class Chip(NamedTuple):
+    """A filter that is set, with the path of the same list without it."""
+
+    label: str
+    value: str
+    without: str
+
+
+class FilterForm(NamedTuple):
+    """The filters of one list. `labels` has their names in the URL, in the order of the form."""
+
+    path: str
+    labels: Mapping[str, str]
+    hints: Mapping[str, str]
+    choices: Mapping[str, tuple[Option, ...]]
+
+    def set(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the filters of a query that are set."""
+        return {name: value for name, value in given.items() if value and name in self.labels}
+
+    def fields(self, filters: Mapping[str, str]) -> tuple[Field, ...]:
+        """Return the form."""
+        return tuple(self._field(name, label, filters.get(name, "")) for name, label in self.labels.items())
+
+    def _field(self, name: str, label: str, value: str) -> Field:
+        options = self.choices.get(name, ())
+        if options and value and value not in {option.value for option in options}:
+            options = (*options, Option(value, value))  # a URL may say more than the form offers
+        return Field(name, label, value, options, self.hints.get(name, ""))
+
+    def chips(self, filters: Mapping[str, str]) -> tuple[Chip, ...]:
+        """Return what is set, each with the way to drop it."""
+        return tuple(
+            Chip(self.labels[name], self._spoken(name, value), self.url(filters, without=name))
+            for name, value in filters.items()
+        )
+
+    def _spoken(self, name: str, value: str) -> str:
+        return next((each.label for each in self.choices.get(name, ()) if each.value == value), value)
+
+    def url(
+        self, filters: Mapping[str, str], *, without: str | None = None, cursor: str | None = None
+    ) -> str:
+        """Return the path of the list with these filters."""
+        kept = {name: filters[name] for name in self.labels if filters.get(name) and name != without}
+        return with_query(self.path, **kept, cursor=cursor)
+
+
+def advice(what: str, chips: Sequence[Chip]) -> str:
+    """Return what to do about a list that filters left empty; `what` is one row of it, as in `run`."""
+    if len(chips) == 1:
+        return f"No {what} meets the filter {chips[0].label}: {chips[0].value}."
+    return f"No {what} meets all of these filters together. Drop one of them:"

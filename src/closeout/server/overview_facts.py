@@ -1,0 +1,100 @@
+"""Read what needs somebody, what is running and how fresh everything is: for the overview, the JSON API and `closeout status`.
+
+A failed read fails all of it: an overview that leaves a part out would say that nothing is wrong there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from closeout.core.problems import Problem
+from closeout.core.units import DAY
+from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
+from closeout.server import overview_page
+from closeout.server.overview_page import MOST_OPEN, Facts, Trouble
+from closeout.server.wording import run_path
+from closeout.wiring import drills, rounds
+
+_OPEN = ("running", "waiting", "queued")
+
+
+def read_facts(
+    views: PageReader,
+    marks: Callable[[str], Mapping[str, Mapping[str, Any]]],
+    now: float,
+    *,
+    paused: str | None,
+    patrols: bool,
+) -> Facts:
+    """Read everything. `marks` reads what patrol and the drill kept; `patrols` says whether patrol looks for closed pull requests.
+
+    Raises `StoreUnavailable` or `LedgerError`.
+    """
+    stats = views.stats()
+    newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
+    patrol, drill = marks(rounds.LAST), marks(drills.KIND).get(drills.LAST, {})
+    states, orphans = drill.get("states", {}), patrol.get("orphans", {})
+    return Facts(
+        now=now,
+        paused=paused,
+        open_runs=tuple(_open_runs(views)),
+        open_count=sum(stats.get("runs_by_state", {}).values()),
+        queue_age=stats.get("queue_age", 0.0),
+        troubles=tuple(_trouble(problem) for problem in views.open_problems()),
+        last_delivery=newest[0].received_at if newest else None,
+        patrol_ended=patrol.get("lists", {}).get("ended_at"),
+        patrol_watches=patrols,
+        drill_ended=drill.get("ended_at") if states else None,
+        drill_wrong=sorted(name for name, state in states.items() if state == "wrong"),
+        orphans=orphans.get("found", 0),
+        unknown=orphans.get("unknown", 0),
+        days=views.days(now - (overview_page.SHOWN_DAYS - 1) * DAY),
+    )
+
+
+def to_json(facts: Facts) -> dict[str, Any]:
+    """Return the object of the JSON API and of `closeout status --json`, with times in seconds."""
+    return {
+        "needs": [
+            {"title": need.title, "text": need.text, "fix": need.fix, "path": need.url, "since": need.since}
+            for need in overview_page.shown(facts).needs
+        ],
+        "running": [_run(run) for run in facts.open_runs],
+        "running_count": facts.open_count,
+        "paused": facts.paused,
+        "queue_age": facts.queue_age,
+        "last_delivery": facts.last_delivery,
+        "last_patrol": facts.patrol_ended,
+        "last_drill": facts.drill_ended,
+        "orphans": facts.orphans,
+        "unknown": facts.unknown,
+        "days": [day._asdict() for day in facts.days],
+    }
+
+
+def _run(run: RunView) -> dict[str, Any]:
+    names = (
+        *("id", "execution", "automation", "repository", "number", "state", "reason"),
+        *("accepted_at", "started_at", "until", "timeout", "queue_timeout"),
+    )
+    return {name: getattr(run, name) for name in names}
+
+
+def _open_runs(views: PageReader) -> Iterable[RunView]:
+    for state in _OPEN:
+        yield from views.run_page(RunFilter(state=state), None, MOST_OPEN).rows
+
+
+def _trouble(problem: Problem) -> Trouble:
+    """Return a problem as the overview shows it: to somebody who may see everything, so in full."""
+    return Trouble(
+        kind=problem.kind,
+        automation=problem.automation,
+        about=problem.about,
+        text=problem.text,
+        cause=f"{problem.step} {problem.code}".strip(),
+        since=problem.since,
+        url=run_path(problem.execution.rpartition("-")[0]) if problem.execution else None,
+        left=problem.left,
+    )

@@ -1,0 +1,68 @@
+"""Runs under way, with their time against its limit, those first that are nearest to it.
+
+Apart from what needs somebody: a list of what goes on is looked at when all is well, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from closeout.ports import RunView
+from closeout.server import presentation
+from closeout.server.wording import pull_request_path, rough, run_path
+
+NEAR_LIMIT = 0.75
+"""Of its time limit, after which a run is said to wait long."""
+
+
+class Going(NamedTuple):
+    """A run under way. `percent` is of its limit, None if it has none."""
+
+    url: str
+    about: str
+    about_url: str | None
+    automation: str
+    tone: str
+    word: str
+    says: str
+    took: str
+    limit: str
+    percent: int | None
+
+
+def going(runs: Sequence[RunView], now: float) -> tuple[Going, ...]:
+    """Return runs with those nearest to their limit first, and the queued ones last."""
+    by_urgency = sorted(
+        runs, key=lambda run: (run.started_at is None, -(_share(run, now) or 0.0), run.accepted_at)
+    )
+    return tuple(_going(run, now) for run in by_urgency)
+
+
+def spent_time(run: RunView, now: float) -> float:
+    """Return for how many seconds a run has been at it; a queued one: has waited."""
+    return max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
+
+
+def _going(run: RunView, now: float) -> Going:
+    shown = presentation.banner(run, now)
+    share = _share(run, now)
+    limit = run.queue_timeout if run.started_at is None else run.timeout
+    return Going(
+        url=run_path(run.id),
+        about=presentation.clean(run.about),
+        about_url=pull_request_path(run.repository, run.number) if run.event == "pull_request" else None,
+        automation=presentation.clean(run.automation),
+        tone="failure" if share is not None and share >= NEAR_LIMIT else shown.tone,
+        word=shown.word,
+        says=shown.says,
+        took=rough(spent_time(run, now)),
+        limit=rough(limit) if limit else "",
+        percent=None if share is None else min(round(100 * share), 100),
+    )
+
+
+def _share(run: RunView, now: float) -> float | None:
+    """Return how much of its limit a run has used. A sleep is no use of it: the automation asked for that."""
+    limit = run.queue_timeout if run.started_at is None else run.timeout
+    return None if not limit or run.sleeps_in else spent_time(run, now) / limit

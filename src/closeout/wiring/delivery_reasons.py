@@ -1,0 +1,85 @@
+"""One delivery with the reason, for each automation in force, why it would start a run or not.
+
+It asks the functions that `closeout explain` asks, without GitHub: what only GitHub knows is named as undecided.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core.automation import Automation
+from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.errors import CloseoutError
+from closeout.core.payload import decode
+from closeout.ports import DeliveryId, DeliveryView, RunReader
+from closeout.run.explain import FAIL, explain
+
+MOST_TEXT = 1_000_000
+"""Characters of a payload that are shown."""
+
+
+class Reason(NamedTuple):
+    """What the delivery would cause in one automation today."""
+
+    automation: str
+    matched: bool
+    outcome: str
+    """One of `run.explain`: `run skip fail nothing unknown`."""
+    reason: str
+    code: str | None = None
+    """Of an error."""
+
+
+class DeliveryDetail(NamedTuple):
+    """A delivery, as people see it."""
+
+    delivery: DeliveryView
+    headers: tuple[tuple[str, str], ...]
+    """Those that are stored; none of a delivery that no webhook brought."""
+    payload: str
+    """Indented JSON, without secrets; as it came if it is no JSON. Empty if it is gone."""
+    is_cut: bool
+    """The payload is longer than what is shown."""
+    reasons: tuple[Reason, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object of the JSON API, without the payload."""
+        return {**self.delivery.to_json(), "automations": [reason._asdict() for reason in self.reasons]}
+
+
+def read_delivery(
+    reader: RunReader,
+    delivery_id: DeliveryId,
+    automations: Sequence[Automation],
+    redact: Callable[[str], str] = str,
+) -> DeliveryDetail | None:
+    """Return a delivery with its reasons, None if there is none. Raises `StoreUnavailable`, or `LedgerError` for a damaged one."""
+    delivery = reader.delivery(delivery_id)
+    if delivery is None:
+        return None
+    body = reader.body(delivery_id)
+    try:
+        payload = decode(body)
+        text = json.dumps(payload, indent=2, ensure_ascii=False)
+        rows = explain(automations, delivery.event, payload)
+        reasons = tuple(
+            Reason(row["name"], row["matched"], row["outcome"], redact(row["reason"]), row.get("code"))
+            for row in rows
+        )
+    except CloseoutError as error:
+        text = body.decode("utf-8", "replace")
+        reasons = tuple(Reason(one.name, False, FAIL, error.message, error.code) for one in automations)
+    shown = redact(text)
+    return DeliveryDetail(delivery, _headers(delivery), shown[:MOST_TEXT], len(shown) > MOST_TEXT, reasons)
+
+
+def _headers(delivery: DeliveryView) -> tuple[tuple[str, str], ...]:
+    if heard_by(delivery.origin) != WEBHOOK:
+        return ()
+    return (
+        ("X-GitHub-Event", delivery.event),
+        ("X-GitHub-Delivery", delivery.guid),
+        ("X-GitHub-Hook-ID", delivery.hook),
+    )

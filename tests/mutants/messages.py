@@ -1,0 +1,127 @@
+"""Sabotages of problems and messages: who would not hear, hear twice, or hear what is not for them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+CORE = "tests/unit/core/test_problems.py"
+PROPERTY = "tests/properties/test_problems.py::test_each_problem_is_told_in_time_and_its_repair_once"
+CONTRACT = "tests/contract/test_problems.py"
+TELLS = "tests/unit/wiring/test_notifying.py"
+AUDIT = "tests/unit/orphans/test_problems.py"
+PROBLEMS = "src/closeout/core/problems.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "messages: a message about a public repository says all",
+        PROBLEMS,
+        "        return self.text if self.whole else self.public",
+        "        return self.text",
+        (f"{TELLS}::test_of_a_public_repository_a_message_says_what_anybody_may_read",),
+    ),
+    Mutant(
+        "messages: each problem is a message of its own",
+        PROBLEMS,
+        "                cause = _Cause(event, problem.automation, problem.step, problem.code)",
+        "                cause = _Cause(event, problem.key, problem.step, problem.code)",
+        (f"{TELLS}::test_a_thousand_failures_of_one_cause_are_one_message",),
+    ),
+    Mutant(
+        "messages: what was told is told again at every look",
+        PROBLEMS,
+        "        return _Need(problem, told.at + AGAIN, True)",
+        "        return _Need(problem, told.at, True)",
+        (PROPERTY, f"{TELLS}::test_a_restart_repeats_nothing"),
+    ),
+    Mutant(
+        "messages: a target that was down is flooded",
+        PROBLEMS,
+        "    if len(messages) <= MOST_MESSAGES:",
+        "    if messages:",
+        (f"{TELLS}::test_a_target_that_is_down_for_a_day_hears_how_things_are_then",),
+    ),
+    Mutant(
+        "messages: a failed message counts as told",
+        "src/closeout/wiring/notifying.py",
+        "                self._failed(target, self._redact(error.message), report)\n                return",
+        "                self._failed(target, self._redact(error.message), report)",
+        (f"{TELLS}::test_a_target_that_is_down_for_a_day_hears_how_things_are_then",),
+    ),
+    Mutant(
+        "messages: more is sent while nothing can be marked",
+        "src/closeout/wiring/notifying.py",
+        "        self._mark([])\n        problems",
+        "        problems",
+        (f"{TELLS}::test_a_mark_that_cannot_be_stored_holds_up_further_messages",),
+    ),
+    Mutant(
+        "messages: what problems say is not redacted",
+        "src/closeout/core/messages.py",
+        "    lines = [_without_mentions(redact(line)) for line in lines]",
+        "    lines = [_without_mentions(line) for line in lines]",
+        (f"{TELLS}::test_no_secret_leaves_with_a_message_a_log_or_an_error",),
+    ),
+    Mutant(
+        "messages: a redirect is followed if the URL says so",
+        "src/closeout/adapters/notifier.py",
+        "    service.redirects = False  # whatever the URL says",
+        "    pass",
+        (f"{TELLS}::test_a_redirect_is_not_followed_whatever_the_url_says",),
+    ),
+    Mutant(
+        "messages: a notifier may act on this machine",
+        "src/closeout/adapters/notifier.py",
+        "    if name in LOCAL:",
+        "    if False:",
+        (f"{TELLS}::test_a_url_of_another_form_is_refused",),
+    ),
+    Mutant(
+        "messages: shell steps see the URL of a notifier",
+        "src/closeout/config/load.py",
+        "    hidden = (*secrets, *routes.targets())",
+        "    hidden = secrets",
+        ("tests/unit/config/test_load.py::test_every_key_has_its_value",),
+    ),
+    Mutant(
+        "problems: a rehearsal repairs",
+        "src/closeout/ledger/problems.py",
+        '    repaired = ending.verdict == "success" and not rehearsed(operations)',
+        '    repaired = ending.verdict == "success"',
+        (CONTRACT,),
+    ),
+    Mutant(
+        "problems: a run of an earlier closing ends those of a later one",
+        PROBLEMS,
+        '    return f"{pull_request}{slash}" if slash else key, key',
+        '    return f"{pull_request}{slash}" if slash else key, f"{pull_request}0" if slash else key',
+        (CONTRACT,),
+    ),
+    Mutant(
+        "problems: an audit with errors ends problems",
+        "src/closeout/orphans/problems.py",
+        "    if report.errors:\n        return []",
+        "    if False:\n        return []",
+        (f"{AUDIT}::test_what_ends_no_problem",),
+    ),
+    Mutant(
+        "problems: an audit of other steps ends problems",
+        "src/closeout/orphans/problems.py",
+        '        and problem.basis == automation.basis != ""',
+        "",
+        (f"{AUDIT}::test_what_ends_no_problem",),
+    ),
+    Mutant(
+        "problems: what is unknown counts as gone",
+        "src/closeout/orphans/problems.py",
+        '            if states <= {"open"}:',
+        '            if states <= {"open", "unknown"}:',
+        (f"{AUDIT}::test_what_ends_no_problem",),
+    ),
+    Mutant(
+        "a message about a public repository says what the code of an error means",
+        "src/closeout/core/messages.py",
+        'if first.whole else "Mend the cause."',
+        'if True else "Mend the cause."',
+        ("tests/unit/core/test_messages.py::test_a_run_of_another_event_and_a_server_without_a_url",),
+    ),
+)

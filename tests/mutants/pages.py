@@ -1,0 +1,54 @@
+"""Sabotages of the pages that operators read: what they call gone, and what they leave unsaid."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+OVERVIEW = "tests/unit/server/test_overview_page.py"
+STORY = "tests/unit/server/test_pull_request_page.py"
+HTTP = "tests/contract/http/test_lists.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "pages: what nobody knows the fate of is called gone",
+        "src/closeout/server/pull_request_page.py",
+        "_GROUPS.get(one.outcome, (LEFT, one.outcome))",
+        "_GROUPS.get(one.outcome, (GONE, one.outcome))",
+        (f"{STORY}::test_what_became_of_each_resource_last_counts",),
+    ),
+    Mutant(
+        "pages: an earlier success repairs a later failure",
+        "src/closeout/server/pull_request_page.py",
+        "        and other.accepted_at > run.accepted_at\n",
+        "",
+        (f"{STORY}::test_nothing_comes_after_a_repair",),
+    ),
+    Mutant(
+        "pages: a patrol that does not look is not said",
+        "src/closeout/server/overview_page.py",
+        "    return at is not None and now - at > seconds",
+        "    return False",
+        (f"{OVERVIEW}::test_each_thing_that_is_wrong_is_said_with_what_to_do",),
+    ),
+    Mutant(
+        "pages: a run that hangs until its limit is not said",
+        "src/closeout/server/overview_page.py",
+        "or run.sleeps_in or spent < NEAR_LIMIT * limit:",
+        "or run.sleeps_in or spent < limit:",
+        (f"{OVERVIEW}::test_a_run_near_its_limit_needs_somebody",),
+    ),
+    Mutant(
+        "pages: an open page is told that nothing has changed",
+        "src/closeout/server/rendering.py",
+        '        if request.headers.get("if-none-match") == tag:',
+        '        if "if-none-match" in request.headers:',
+        (f"{HTTP}::test_a_live_part_is_sent_only_when_it_has_changed",),
+    ),
+    Mutant(
+        "pages: a pause is not said",
+        "src/closeout/server/site.py",
+        "        return visitor._replace(paused=self._paused()) if visitor is not None else None",
+        "        return visitor",
+        (f"{HTTP}::test_a_pause_is_said_on_every_page",),
+    ),
+)

@@ -1,0 +1,104 @@
+"""The words of messages: each kind, one problem and many, and where they lead."""
+
+from __future__ import annotations
+
+from closeout.core.messages import LONGEST, Links, Text, text
+from closeout.core.problems import Message, Problem
+from closeout.core.units import DAY
+
+LINKS = Links(lambda execution: f"https://c.example/b/runs/{execution}", "https://c.example/b")
+ORPHANS = Problem(
+    "teardown", "5/7/x", "orphans", "nothing has deleted it", "nothing has deleted it", 0.0,
+    left=("a", "b"), public_left=("a", "b"), repository="acme/shop", number=17, login="ada",
+)  # fmt: skip
+FAILED = ORPHANS._replace(kind="failure", execution="abc-1", step="stack", left=(), public_left=())
+STALE = Problem("", "patrol/lists", "stale", "patrol has not ended", "", 0.0)
+
+
+def words(event: str, *problems: Problem, links: Links = LINKS, now: float = 0.0) -> Text:
+    """Return the words about problems."""
+    return text(Message("env:A", event, problems), links, str, now)  # type: ignore[arg-type]
+
+
+def test_orphans() -> None:
+    """Whose they are, that they were left, and the command that deletes them."""
+    assert words("orphans", ORPHANS, now=2 * DAY) == Text(
+        "closeout: left behind by acme/shop#17",
+        "acme/shop#17, a pull request by ada\nWhat is left: a, b\nWhy: nothing has deleted it (for 48 h)\n"
+        "https://c.example/b/orphans\nTo do: clean it up there (sign in with `closeout open`) or with `closeout orphans --clean`.",
+    )
+
+
+def test_repairs() -> None:
+    """What is gone, or why it no longer matters."""
+    bodies = [
+        words("recovered", one._replace(closed_at=1.0, closed_by=by)).body.splitlines()[1]
+        for one, by in ((ORPHANS, "patrol"), (FAILED, "patrol"), (FAILED, "abc-2"), (FAILED, "reopened"))
+    ]
+    assert bodies == [
+        "a, b are gone now",
+        "nothing is left now",
+        "teardown has succeeded now",
+        "the pull request is open again",
+    ]
+    assert words("recovered", STALE._replace(closed_at=1.0, closed_by="patrol")).body.startswith(
+        "this is over: patrol has not ended"
+    )
+
+
+def test_many_causes_together() -> None:
+    """How many are open, how many are repaired, and where the list is."""
+    over = FAILED._replace(closed_at=1.0, closed_by="abc-2")
+    said = words("many", *[FAILED] * 11, over, STALE)
+    assert said.title == "closeout: 12 more problems, 1 repaired"
+    assert said.body.splitlines()[10:12] == ["and 3 more", "https://c.example/b/"]
+
+
+def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
+    """No pull request, no link; the command stays."""
+    other = FAILED._replace(number=None, login=None, repository="acme/shop")
+    said = words("failure", other, links=Links(lambda _execution: None, None))
+    assert said.title == "closeout: teardown failed for acme/shop, step stack"
+    assert said.body.splitlines() == [
+        "acme/shop",
+        "Why: nothing has deleted it",
+        "To do: Mend the cause. Then rerun it with `closeout runs rerun abc`.",
+    ]
+    own = words(
+        "failure",
+        other._replace(private=True, code="wrong-account"),
+        links=Links(lambda _execution: None, None),
+    )
+    assert own.body.splitlines()[2].startswith("To do: Give closeout the credentials of the account")
+    assert words("failure", other, other).title == "closeout: teardown failed for 2 problems, step stack"
+
+
+def test_a_line_is_never_long_and_never_two() -> None:
+    """Whatever somebody calls a stack."""
+    said = words("orphans", ORPHANS._replace(public_left=("a\nb" * 500,)))
+    assert all(len(line) <= LONGEST for line in said.body.splitlines())
+    assert len(said.body.splitlines()) == 5
+
+
+def test_a_message_calls_nobody() -> None:
+    """Names may be an outsider's, and a chat would wake everybody up."""
+    said = words(
+        "orphans", ORPHANS._replace(public_left=("pr-@everyone", "<!channel>", "<@U1>", "ada@example.com"))
+    )
+    assert said.body.splitlines()[1] == (
+        "What is left: pr-@\u200beveryone, <\u200b!\u200bchannel>, <\u200b@U1>, ada@example.com"
+    )
+
+
+def test_what_lasts_can_be_dismissed_and_who_did_that_is_said() -> None:
+    """A problem that needs nobody must not be told for ever."""
+    run = "abcdefghijklmnopqrstuvwxyz"
+    lasting = FAILED._replace(execution=f"{run}-1")
+    assert words("failure", lasting, now=DAY - 1).body.count("dismiss") == 0
+    assert words("failure", lasting, now=DAY).body.endswith(f"`closeout runs dismiss {run}`.")
+    over = lasting._replace(closed_at=1.0, closed_by="dismissed by ada: by hand")
+    assert words("recovered", over).title == "closeout: dismissed: acme/shop#17"
+    assert words("recovered", over).body.splitlines()[1:] == [
+        "dismissed by ada: by hand",
+        f"https://c.example/b/runs/{run}-1",
+    ]

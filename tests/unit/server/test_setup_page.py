@@ -1,0 +1,117 @@
+"""What the pages of automations, orphans and health say, from values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.config.inverses import inventories
+from closeout.config.load import load_text
+from closeout.server import setup_page
+
+NOW = 1_790_000_000.0
+CONFIG = """\
+version: 1
+aws: { account: '111122223333', region: eu-central-1 }
+automations:
+  preview-cleanup:
+    on: { pull_request: { types: [closed], branches: [develop] } }
+    repositories: [acme/shop]
+    grace: 1h
+    steps:
+      - uses: aws/cloudformation-delete-stack
+        with: { stack-name: 'preview-${{ event.pull_request.number }}' }
+      - uses: shell
+        destructive: false
+        with: { argv: ['true'] }
+  tryout:
+    on: push
+    mode: dry-run
+    unguarded: true
+    repositories: [acme/shop, 'acme/*']
+    steps: [{ uses: shell, with: { argv: ['true'] } }]
+"""
+ROW = {
+    "resource": "stack preview-17",
+    "state": "orphan",
+    "reason": "closed two days ago",
+    "repository": "acme/shop",
+    "pull_request": 17,
+    "automation": "preview-cleanup",
+    "created": NOW - 90_000,
+}
+
+
+def test_an_automation_says_what_it_deletes_and_what_can_be_listed() -> None:
+    """What starts it, what it does, and the list of its runs."""
+    automations = load_text(CONFIG, builtin()).automations
+    first, second = setup_page.automation_cards(automations, inventories(automations, builtin()), {}, NOW)
+    assert (first.mode, first.tone, first.where) == ("applies its changes", "good", "acme/shop")
+    assert first.starts == ("pull_request: types closed; branches develop",)
+    assert [(step.uses, step.deletes, step.inventory) for step in first.steps] == [
+        ("aws/cloudformation-delete-stack", True, "leftovers are listed"),
+        ("shell", False, ""),
+    ]
+    assert dict(first.facts)["Grace"] == "1 h"
+    assert first.runs == "/runs?automation=preview-cleanup"
+    assert first.last is None
+    assert (second.mode, second.tone, second.where) == (
+        "dry run: it changes nothing", "wait", "acme/shop, acme/*",
+    )  # fmt: skip
+    assert "cannot be listed: shell cannot list" in second.steps[0].inventory
+
+
+def test_orphans_are_those_of_the_last_audit() -> None:
+    """With their pull request; what is unknown stands apart."""
+    unknown = {**ROW, "state": "unknown", "reason": "GitHub did not answer", "created": None}
+    mark = {"ended_at": NOW - 7_200, "found": 3, "unknown": 1, "rows": [ROW, unknown]}
+    page = setup_page.orphans(mark, NOW, listed=1)
+    assert (page.ago, page.found, page.unknown, page.none) == ("2 h ago", 3, 1, "")
+    (orphan,), (other,) = page.orphans, page.unknowns
+    assert (orphan.about, orphan.about_url, orphan.age) == (
+        "acme/shop#17",
+        "/pull-requests/acme/shop/17",
+        "1 d ago",
+    )
+    assert (other.age, other.reason) == ("unknown", "GitHub did not answer")
+
+
+@pytest.mark.parametrize(
+    ("mark", "listed", "says"),
+    [
+        ({}, 0, "No step has an inventory"),
+        ({}, 1, "no audit yet"),
+        ({"ended_at": NOW}, 1, "no audit yet"),
+        ({"ended_at": NOW, "found": 4}, 1, "no audit yet"),
+        ({"ended_at": NOW, "found": 0, "unknown": 0, "rows": []}, 1, "found nothing"),
+    ],
+)
+def test_what_nobody_has_looked_at_is_no_zero(mark: dict[str, Any], listed: int, says: str) -> None:
+    """A mark of an earlier release has no rows."""
+    assert says in setup_page.orphans(mark, NOW, listed=listed).none
+
+
+def test_health_says_since_when() -> None:
+    """Never is a word, and not a time."""
+    patrol = {"lists": {"ended_at": NOW - 300, "repositories": 3, "errors": ["no right", "no right"]}}
+    stats = {"runs_by_state": {"queued": 2, "running": 1}, "queue_age": 4_000.0}
+    facts = {fact.label: fact for fact in setup_page.health(stats, patrol, None, None, NOW)}
+    assert facts["Patrol read the lists"][1:3] == ("5 min ago", "3 repositories")
+    assert facts["Patrol read the logs"].value == facts["Last drill"].value == "never"
+    assert facts["Last delivery"].value == "none yet"
+    assert facts["Runs under way"].value == "3"
+    assert facts["Oldest queued run"].tone == "wait"
+    assert setup_page.patrol_errors(patrol) == ("no right",)
+
+
+def test_what_is_wrong_comes_first() -> None:
+    """With what to do; a check that this version does not know is still shown."""
+    from closeout.checks import registry
+
+    known = {check.id: check for check in registry.CHECKS}
+    wrong = registry.CHECKS[0]
+    lines = setup_page.drill_lines({"a-new-check": "fine", wrong.id: "wrong"}, known)
+    assert [(line.name, line.word) for line in lines] == [(wrong.id, "Wrong"), ("a-new-check", "Fine")]
+    assert lines[0].fix == wrong.fix

@@ -1,0 +1,78 @@
+"""Why a delivery starts what it starts, over a ledger in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from closeout.actions.registry import builtin
+from closeout.config.load import load_text
+from closeout.core.errors import PayloadRefused
+from closeout.core.records import NewDelivery
+from closeout.testing.deliveries import pull_request
+from closeout.testing.durable import FakeClock
+from closeout.wiring.delivery_reasons import DeliveryDetail, read_delivery
+from tests.memory_ledger import MemoryLedger
+
+CONFIG = """\
+version: 1
+secrets: { webhook: env:W }
+automations:
+  develop:
+    repositories: [acme/shop]
+    "on": { pull_request: { types: [closed], branches: [develop] } }
+    steps: [{ uses: shell, with: { run: "true" } }]
+  release:
+    repositories: [acme/shop]
+    "on": { pull_request: { types: [closed], branches: [release] } }
+    steps: [{ uses: shell, with: { run: "true" } }]
+"""
+
+
+def read(body: bytes, origin: str = "github") -> DeliveryDetail:
+    """Return a delivery of this body."""
+    ledger = MemoryLedger(FakeClock())
+    delivery = NewDelivery("77", "g1", "pull_request", "closed", "acme/shop", body, False, 1.0, origin, 17)
+    accepted = ledger.accept_wait(delivery, [])
+    automations = load_text(CONFIG, builtin()).automations
+    found = read_delivery(ledger, accepted.delivery, automations, lambda text: text.replace("hunter2", "***"))
+    assert found is not None
+    return found
+
+
+def payload(**changes: Any) -> bytes:
+    """Return the payload of a closed pull request into develop."""
+    return json.dumps({**pull_request(base="develop"), **changes}).encode()
+
+
+def test_each_automation_says_why_it_matches_or_not() -> None:
+    """In the words of `closeout explain`."""
+    found = read(payload())
+    assert [(one.automation, one.matched, one.outcome) for one in found.reasons] == [
+        ("develop", True, "run"),
+        ("release", False, "nothing"),
+    ]
+    assert "release" in found.reasons[1].reason
+    assert found.to_json()["automations"][0]["automation"] == "develop"
+
+
+def test_the_payload_is_shown_without_secrets() -> None:
+    """Indented, with the headers that are stored; a delivery that was recovered came with none."""
+    found = read(payload(note="hunter2"))
+    assert json.loads(found.payload)["note"] == "***"
+    assert "\n" in found.payload
+    assert not found.is_cut
+    assert dict(found.headers)["X-GitHub-Hook-ID"] == "77"
+    assert read(payload(), "closed-list").headers == ()
+
+
+def test_a_payload_that_cannot_be_read_fails_every_automation() -> None:
+    """It is shown as it came."""
+    found = read(b'{"a": NaN, "b": "hunter2"}')
+    assert found.payload == '{"a": NaN, "b": "***"}'
+    assert {(one.outcome, one.code) for one in found.reasons} == {("fail", PayloadRefused.code)}
+
+
+def test_a_delivery_that_is_not_there_is_not_shown() -> None:
+    """Its number may be anybody's guess."""
+    assert read_delivery(MemoryLedger(FakeClock()), 7, ()) is None

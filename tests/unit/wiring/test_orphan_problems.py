@@ -1,0 +1,88 @@
+"""The daily audit and the ledger's problems: what it finds is told, what it saw end is over, what changed meanwhile waits."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from closeout.actions.registry import builtin
+from closeout.config.load import load_text
+from closeout.core.automation import steps_digest
+from closeout.core.problems import Problem
+from closeout.orphans.audit import Report, Row
+from closeout.wiring.orphans import OrphanRounds
+from tests.memory_problems import MemoryProblems
+
+CONFIG = """\
+version: 1
+secrets: { webhook: env:W, github: env:T }
+aws: { account: '123456789012', region: eu-central-1 }
+automations:
+  clean:
+    on: { pull_request: { types: [closed] } }
+    repositories: [acme/shop]
+    steps:
+      - uses: aws/cloudformation-delete-stack
+        with: { stack-name: 'preview-${{ event.pull_request.number }}' }
+"""
+LOADED = load_text(CONFIG, builtin())
+KEY = "501001/1700017/2026-03-14T09:26:53Z"
+ORPHAN = Row(None, "preview-17 hunter2", "orphan", "", "acme/shop", 17, "clean", 1.0, False, closing=KEY)
+
+
+class Clients:
+    """The time, which is all that is asked of the clients here."""
+
+    def now(self) -> float:
+        return 50.0
+
+
+def rounds(problems: MemoryProblems) -> OrphanRounds:
+    """Return the audits of a server over these problems."""
+    nothing = cast("Any", None)
+    return OrphanRounds(
+        LOADED,
+        cast("Any", Clients()),
+        nothing,
+        nothing,
+        nothing,
+        lambda text: text.replace("hunter2", "***"),
+        problems=problems,
+    )
+
+
+def test_an_orphan_is_a_problem_until_an_audit_no_longer_finds_it() -> None:
+    """Its name is redacted before it is stored."""
+    store = MemoryProblems()
+    audits = rounds(store)
+    audits._settle(Report((ORPHAN,), (), states={("acme/shop", 17): frozenset({"orphan"})}), store.problems())
+    (problem,) = store.problems()
+    assert (problem.key, problem.kind, problem.left) == (KEY, "orphans", ("preview-17 ***",))
+    audits._settle(Report((), ("GitHub: 502",)), store.problems())
+    assert len(store.problems()) == 1
+    audits._settle(Report((), ()), store.problems())
+    assert store.problems() == []
+
+
+def test_a_problem_that_changed_during_the_audit_waits_for_the_next_one() -> None:
+    """What was listed before the last attempt failed says nothing of what that one left."""
+    store = MemoryProblems()
+    basis = steps_digest(LOADED.automations[0].canonical())
+    failed = Problem(
+        "clean",
+        KEY,
+        "failure",
+        "x",
+        "x",
+        1.0,
+        repository="acme/shop",
+        number=17,
+        execution="r-1",
+        basis=basis,
+    )
+    store.open_problem(failed)
+    before = store.problems()
+    store.open_problem(failed._replace(execution="r-2"))
+    rounds(store)._settle(Report((), ()), before)
+    assert len(store.problems()) == 1
+    rounds(store)._settle(Report((), ()), store.problems())
+    assert store.problems() == []
