@@ -15,7 +15,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STORE,
         '"SET ", "SET since = if_not_exists(since, :since), "',
         '"SET ", "SET since = :since, "',
-        (f"{SUITE}::test_a_further_attempt_that_fails_keeps_its_beginning",),
+        (SUITE,),
     ),
     Mutant(
         "problems on AWS: one is written apart from the ending",
@@ -30,7 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STORE,
         "        outcome = of_run(execution, operations, ending, record.closing, at)",
         "        outcome = of_run(execution, (), ending, record.closing, at)",
-        (f"{SUITE}::test_what_neither_closes_nor_opens",),
+        (SUITE,),
     ),
     Mutant(
         "problems on AWS: what a target believes in is deleted",
