@@ -120,8 +120,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a message about a public repository says what the code of an error means",
         "src/closeout/core/messages.py",
-        'if first.whole else "Mend the cause."',
-        'if True else "Mend the cause."',
+        'if message.event != "failure" or not first.whole:',
+        'if message.event != "failure":',
         ("tests/unit/core/test_messages.py::test_a_run_of_another_event_and_a_server_without_a_url",),
     ),
 )

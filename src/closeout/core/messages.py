@@ -135,6 +135,15 @@ def _repaired(problem: Problem) -> str:
     )
 
 
+def _repair(message: Message) -> str:
+    """Return what to do before a rerun, as the run's page says it: problems of a message with an event have one cause."""
+    first = message.problems[0]
+    # What the code of an error means is for those who may read the error itself.
+    if message.event != "failure" or not first.whole:
+        return "Remove the cause."
+    return advice(first.code or None, first.text)
+
+
 def _where(message: Message, links: Links, now: float) -> list[str]:
     """Return where to look, and what to do about it."""
     first = message.problems[0]
@@ -154,13 +163,13 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
         there = "on that page (sign in with `closeout open`) or " if page and links.base else ""
-        # What the code of an error means is for those who may read the error itself.
-        repair = advice(first.code or None, first.text) if first.whole else "Mend the cause."
-        lines.append(f"To do: {repair} Then rerun it {there}with `closeout runs rerun {run}{links.options}`.")
+        lines.append(
+            f"To do: {_repair(message)} Then rerun it {there}with `closeout runs rerun {run}{links.options}`."
+        )
         if now - first.since >= AGAIN:
             lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}{links.options}`.")
         return lines
     return [
         *lines,
-        f"To do: remove the cause, then rerun each. `closeout runs list --verdict failure{links.options}` lists them.",
+        f"To do: {_repair(message)} Then rerun each. `closeout runs list --verdict failure{links.options}` lists them.",
     ]

@@ -62,7 +62,7 @@ def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
     assert said.body.splitlines() == [
         "acme/shop",
         "Why: nothing has deleted it",
-        "To do: Mend the cause. Then rerun it with `closeout runs rerun abc`.",
+        "To do: Remove the cause. Then rerun it with `closeout runs rerun abc`.",
     ]
     own = words(
         "failure",
@@ -70,6 +70,9 @@ def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
         links=Links(lambda _execution: None, None),
     )
     assert own.body.splitlines()[2].startswith("To do: Give closeout the credentials of the account")
+    denied = FAILED._replace(private=True, text="stack: AccessDenied")
+    assert "To do: Allow what the message names" in words("failure", denied, denied).body
+    assert "To do: Remove the cause. Then rerun each." in words("many", denied, other).body
     assert words("failure", other, other).title == "closeout: teardown failed for 2 problems, step stack"
 
 

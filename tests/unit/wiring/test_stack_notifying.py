@@ -99,7 +99,7 @@ def test_a_failure_is_told_to_the_topic_within_two_minutes_and_so_is_its_end(ben
         "acme/shop#17, a pull request by ada",
         "What is left: preview-17",
         "Why: stack: still imported",
-        "To do: Mend the cause. Then rerun it with `closeout runs rerun abc --stack previews`.",
+        "To do: Remove the cause. Then rerun it with `closeout runs rerun abc --stack previews`.",
     ]
     bench.restart()
     assert bench.look(60) == []
