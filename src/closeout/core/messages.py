@@ -162,5 +162,5 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
         return lines
     return [
         *lines,
-        f"To do: mend the cause, then rerun each; `closeout runs list --verdict failure{links.options}` lists them.",
+        f"To do: remove the cause, then rerun each. `closeout runs list --verdict failure{links.options}` lists them.",
     ]

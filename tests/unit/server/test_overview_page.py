@@ -43,6 +43,14 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
     assert dict(overview_page.shown(fine).intake)["Patrol"] == "1 h ago"
 
 
+def test_a_failure_says_what_to_do_before_the_rerun() -> None:
+    """For one and for many, in the words of the run's own page."""
+    one, two = (failed(number)._replace(cure="Allow what the message names.") for number in (17, 18))
+    for found, fix in (((one,), "Then rerun it."), ((one, two), "Then rerun each.")):
+        (need,) = needs(QUIET._replace(troubles=found))
+        assert need.fix == f"Allow what the message names. {fix}"
+
+
 @pytest.mark.parametrize(
     ("wrong", "title"),
     [
