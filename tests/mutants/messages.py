@@ -117,4 +117,25 @@ MUTANTS: tuple[Mutant, ...] = (
         '            if states <= {"open", "unknown"}:',
         (f"{AUDIT}::test_what_ends_no_problem",),
     ),
+    Mutant(
+        "messages: a clock that was ahead silences problems",
+        PROBLEMS,
+        "    return not 0 < need.at - now <= (AGAIN if need.repeated else WAIT)",
+        "    return need.at <= now",
+        (f"{CORE}::test_a_clock_that_is_set_back_silences_nothing",),
+    ),
+    Mutant(
+        "messages: a restart says that patrol works again",
+        "src/closeout/wiring/staleness.py",
+        "        elif interval is not None and ended < started:",
+        "        elif False:",
+        ("tests/unit/wiring/test_staleness.py::test_a_restart_repairs_nothing",),
+    ),
+    Mutant(
+        "messages: a service that trickles holds up the end of the process",
+        "src/closeout/adapters/notifier.py",
+        "        service_timeout=0,  # it would",
+        "        service_timeout=60,  # it would",
+        (f"{TELLS}::test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process",),
+    ),
 )

@@ -136,7 +136,8 @@ class Notifying:
         self._mark(forgotten(problems, told, self._routes))
         for target, found in due(problems, told, self._now(), self._routes).items():
             failing = self._failing.get(target)
-            if failing is None or failing.again_at <= self._now():
+            # A clock that is set back must not silence a target.
+            if failing is None or not 0 < failing.again_at - self._now() <= RETRY.cap:
                 self._tell(target, found, report)
 
     def figures(self) -> dict[str, NotifierFigures]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -249,6 +250,31 @@ def test_a_redirect_is_not_followed_whatever_the_url_says(receiver: Service) -> 
         with pytest.raises(NotifierFailed, match="307"):
             notifier.send(receiver.url(path="x?redirect=yes"), "a", "b")
         assert elsewhere.taken == []
+
+
+def test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process(
+    receiver: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte now and then is no silence that a socket would notice."""
+    monkeypatch.setattr(notifier, "SECONDS", 0.2)
+    gate = threading.Event()
+    receiver.before = lambda: gate.wait(10)
+    with pytest.raises(NotifierFailed, match=r"json: no answer within 0\.2 seconds"):
+        notifier.send(receiver.url(), "a", "b")
+    waited_for = [one for one in threading.enumerate() if not one.daemon]
+    gate.set()
+    assert waited_for == [threading.main_thread()]
+
+
+def test_a_clock_that_is_set_back_silences_no_target(receiver: Service) -> None:
+    """It failed by a clock that was a month ahead."""
+    bench = Bench(A=receiver.url())
+    bench.open(PROBLEM)
+    receiver.status = 500
+    bench.look(30 * DAY)
+    receiver.status = 200
+    bench.look(-29 * DAY)
+    assert len(receiver.taken) == 2
 
 
 @pytest.mark.parametrize(
