@@ -101,6 +101,12 @@ PATROL_SECONDS, PATROL_OPERATIONS, PATROL_WRITES = 2.0, 2, 20
 """Assumed: what a round over a few quiet repositories takes."""
 PATROL_METRICS = 10
 """Counted in src/closeout/lambdas/patrol_log.py, which a test holds to it."""
+LOOKS = 30 * 24 * 60
+"""Looks for what needs a person in a month, each minute, if the file has `notify`."""
+LOOK_SECONDS, LOOK_GB, LOOK_READS = 0.1, 0.5, 1
+"""Assumed: what a look takes that finds nothing. Memory: `memory_size` in cdk/closeout_cdk/notify.py."""
+NOTIFY_METRICS = 2
+"""Counted in the alarm `MessagesUndelivered`."""
 LOOK_OPERATIONS = 3
 """Durable operations of a look at the queue: `wait_for_condition` with its one poll, and a callback."""
 
@@ -203,6 +209,17 @@ def standing() -> list[Line]:
     ]
 
 
+def telling() -> list[Line]:
+    """Return what a month costs, more, in which somebody is to be told and nothing happens."""
+    return [
+        Line("Alarms", NOTIFY_METRICS),
+        Line("Lambda requests", LOOKS),
+        Line("Lambda time", LOOKS * LOOK_SECONDS * LOOK_GB),
+        Line("DynamoDB reads", LOOKS * LOOK_READS),
+        Line("CloudWatch Logs", LOOKS * PLATFORM_LOG_BYTES),
+    ]
+
+
 # --- the page ---------------------------------------------------------------------------------------------------
 
 
@@ -228,11 +245,19 @@ def _fixed() -> Iterator[str]:
     yield "## A month in which nothing happens\n"
     yield "| what | how many | US dollars |"
     yield "| --- | --- | --- |"
-    for line in standing():
-        price = PRICES[line.price]
-        unit = f"a {price.unit}" if price.per == 1 else price.unit
-        yield f"| {line.price}: {unit} | {line.amount:,.0f} | {line.usd:.2f} |"
+    yield from map(_fixed_line, standing())
     yield f"| together | | {sum(line.usd for line in standing()):.2f} |"
+    yield "\nWith `notify` in the file, more:\n"
+    yield "| what | how many | US dollars |"
+    yield "| --- | --- | --- |"
+    yield from map(_fixed_line, telling())
+    yield f"| together | | {sum(line.usd for line in telling()):.2f} |"
+
+
+def _fixed_line(line: Line) -> str:
+    price = PRICES[line.price]
+    unit = f"a {price.unit}" if price.per == 1 else price.unit
+    return f"| {line.price}: {unit} | {_amount(line)} | {line.usd:.2f} |"
 
 
 def _amounts(usage: dict[str, Any]) -> Iterator[str]:

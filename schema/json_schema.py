@@ -27,6 +27,7 @@ _REFERENCE: Schema = {
     "pattern": "^(env:|file:|aws-secretsmanager:).+$",
     "examples": ["env:NAME", "file:/run/secrets/NAME", "aws-secretsmanager:NAME#json-key"],
 }
+_TARGET: Schema = {"anyOf": [_REFERENCE, {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:.+$"}]}
 _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _URL: Schema = {"type": "string", "pattern": "^(https?://|env:).+$"}
 _ACCOUNT: Schema = {"type": "string", "pattern": "^[0-9]{12}$"}
@@ -64,7 +65,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("notify", "on"): {
         "anyOf": [{"enum": list(EVENTS)}, {"type": "array", "minItems": 1, "items": {"enum": list(EVENTS)}}]
     },
-    ("notify", "to"): {"anyOf": [_REFERENCE, {"type": "array", "items": _REFERENCE, "minItems": 1}]},
+    ("notify", "to"): {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "minItems": 1}]},
     ("automation", "notify"): {"$ref": "#/$defs/notify"},
     ("automation", "on"): {
         "anyOf": [

@@ -17,11 +17,13 @@ from constructs import Construct
 
 from closeout.config.patrol import PatrolSettings
 from closeout_cdk.functions import Functions
+from closeout_cdk.notify import Notify
 from closeout_cdk.parameters import STACK
 
 NAMESPACE = "closeout"
 """Namespace of the metrics of the stack with the default name; another stack's is `closeout/NAME`."""
 FIVE, HOUR = Duration.minutes(5), Duration.hours(1)
+FIVES_OF_AN_HOUR = 12
 MANY_OPERATIONS = 2_500
 """An execution may have 3,000 durable operations."""
 MISSED = 3
@@ -165,6 +167,25 @@ class Alarms(Construct):
             given_up,
             1,
             "nobody looked for what was deployed after a teardown: patrol's log says why; `closeout orphans` finds it",
+        )
+
+    def watch_messages(self, notify: Notify) -> None:
+        """Add the alarm on messages that cannot be delivered."""
+        refused = self._counted("Undelivered", notify.logs, "{ $.notifier = * }", "UndeliveredMessages")
+        self._alarm(
+            "MessagesUndelivered",
+            cloudwatch.MathExpression(
+                expression="FILL(crashed, 0) + FILL(refused, 0)",
+                using_metrics={
+                    "crashed": notify.function.metric_errors(period=FIVE, statistic="Sum"),
+                    "refused": refused,
+                },
+                period=FIVE,
+                label="looks that failed, and targets that took no message",
+            ),
+            1,
+            "for an hour messages could not be delivered: the log of the function names the topic and why; nothing is lost",
+            periods=FIVES_OF_AN_HOUR,
         )
 
     def _of_patrol(self, minutes: int, drill: float | None) -> None:

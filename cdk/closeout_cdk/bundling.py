@@ -43,8 +43,8 @@ RECEIVER_ENTRY = ("closeout.lambdas.receive",)
 RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
 GUARD_ENTRY = ("closeout.lambdas.guard",)
-GUARD_WITHOUT = ("closeout.wiring.stack_runtime",)
-"""The worker's clients of boto3, of which the guard makes none."""
+GUARD_WITHOUT = ("closeout.wiring.stack_runtime", "closeout.ledger.problems")
+"""The worker's clients of boto3, of which the guard makes none; and what the end of a run means, because the guard ends none."""
 GUARD_LIBRARIES = ("boto3", "botocore", "jwt")
 """What the guard's modules import besides: PyJWT is in its bundle, and Lambda itself has boto3."""
 WORKER_LEFT_OUT = ("cli", "server", "testing")

@@ -19,6 +19,7 @@ from closeout.config.load import Loaded
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.patterns import compile_patterns
+from closeout.core.problems import Routes, is_topic
 from closeout.core.units import DAY, duration_text
 from closeout.core.url import parse_base
 from closeout.stack import table
@@ -128,6 +129,7 @@ def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...], file:
             if step.uses == "python":
                 yield from _function(step, at, places)
     yield from _wide_names(loaded.automations)
+    yield from _notify(loaded.routes)
 
 
 def _modules(loaded: Loaded, places: tuple[Path, ...]) -> Iterator[Problem]:
@@ -190,6 +192,19 @@ def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
     message = f"no automation is about pull requests into `{given.branch}`, which pPrToBranch names"
     fix = f"write on: {{ pull_request: {{ types: [closed], branches: [{given.branch}] }} }}"
     yield Problem(("automations",), "bad-value", message, fix)
+
+
+def _notify(routes: Routes) -> Iterator[Problem]:
+    """Yield a warning for each target that a stack cannot send to."""
+    named = {("notify", "to"): routes.default}
+    named |= {("automations", name, "notify", "to"): one for name, one in routes.automations.items()}
+    for at, route in named.items():
+        if route.on and route.to and not any(map(is_topic, route.to)):
+            yield Problem(at, "bad-value", _UNTOLD, _TOPIC, "warning")
+
+
+_UNTOLD = "a stack sends messages to SNS topics only, so nobody is told of these problems"
+_TOPIC = "add the ARN of a topic: arn:aws:sns:REGION:ACCOUNT:TOPIC"
 
 
 def _about(automation: Automation, branch: str) -> bool:

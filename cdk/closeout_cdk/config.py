@@ -18,6 +18,7 @@ from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
 from closeout.config.typed_deletes import further
 from closeout.core.automation import Automation, status_contexts
+from closeout.core.problems import Routes
 from closeout.core.rules import compile_rules
 from closeout.core.units import DAY, HOUR
 from closeout.stack.deployed import definition_digest, digest_of, pack
@@ -49,6 +50,8 @@ class Config:
     last_recheck: int
     """Seconds from a teardown to its last recheck."""
     patrol: PatrolSettings
+    routes: Routes
+    """Who is told of problems."""
     api_url: str
     """Of GitHub, for the worker."""
     execution_timeout: int
@@ -80,6 +83,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         rechecks=reading_rights.recheck_statements(automations, builtin()),
         last_recheck=int(max((after for one in automations for after in one.recheck), default=0)),
         patrol=settings.patrol,
+        routes=loaded.routes,
         api_url=api_url,
         execution_timeout=int(longest(automations)),
         unknown=permissions.unknown(automations, builtin()),

@@ -18,6 +18,7 @@ from constructs import Construct, IConstruct
 from closeout.config.permissions import Statement
 from closeout.stack import table as layout
 from closeout.stack.patrol import PATROL
+from closeout.stack.problems import PROBLEMS
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
 from closeout_cdk.parameters import ParameterError
@@ -136,7 +137,7 @@ def keep_runs(ledger: Ledger) -> list[Grant]:
     table = ledger.table.table_arn
     return [
         allow(_READS, table),
-        allow(_WRITES, table, only=partitions(layout.RUN, layout.KEY, layout.RECORD)),
+        allow(_WRITES, table, only=partitions(layout.RUN, layout.KEY, layout.RECORD, PROBLEMS)),
         allow(("s3:GetObject",), bodies, wildcard="each body is an object of its own"),
         # Without it S3 answers "denied" instead of "no such key" for a body that has expired.
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
@@ -144,18 +145,19 @@ def keep_runs(ledger: Ledger) -> list[Grant]:
 
 
 def find_runs(ledger: Ledger) -> list[Grant]:
-    """Allow what patrol does with the ledger: it reads all of it, and writes what the receiver writes, and its marks.
+    """Allow what patrol does with the ledger: it reads all of it, and writes what the receiver writes, its marks, and problems.
 
     As the receiver, it writes nothing that decides what a run does: docs/adr/0018.
     """
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     table = ledger.table.table_arn
     put = partitions(layout.DELIVERY, layout.RUN, layout.KEY, PATROL)
+    updated = partitions(layout.DELIVERY, layout.RUN, PATROL, PROBLEMS)
     return [
         allow(_READS, table),
         allow(("dynamodb:Query",), f"{table}/index/{layout.LISTING}"),
         allow(("dynamodb:PutItem",), table, only=put),
-        allow(("dynamodb:UpdateItem",), table, only=partitions(layout.DELIVERY, layout.RUN, PATROL)),
+        allow(("dynamodb:UpdateItem",), table, only=updated),
         allow(("dynamodb:ConditionCheckItem",), table, only=partitions(PATROL)),
         allow(("s3:GetObject", "s3:PutObject"), bodies, wildcard="each body is an object of its own"),
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
@@ -168,7 +170,7 @@ def partitions(*beginnings: str) -> Mapping[str, Mapping[str, object]]:
     `Null`, since a request without keys would fit `ForAllValues` as well. In a transaction each item is a request of
     its own: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
-    names = [one if one == layout.SETTINGS else f"{one}*" for one in beginnings]
+    names = [one if one in (layout.SETTINGS, PROBLEMS) else f"{one}*" for one in beginnings]
     return {
         "ForAllValues:StringLike": {_KEYS: names},
         "Null": {_KEYS: "false"},

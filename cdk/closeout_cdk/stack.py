@@ -11,6 +11,7 @@ from constructs import Construct, IConstruct
 
 from closeout.config.findings import listed
 from closeout.core.protect import TAG
+from closeout.stack.problems import topics
 from closeout_cdk import permissions
 from closeout_cdk.alarms import Alarms
 from closeout_cdk.api import Api
@@ -21,6 +22,7 @@ from closeout_cdk.failures import Failures
 from closeout_cdk.functions import Functions
 from closeout_cdk.guard import Guard
 from closeout_cdk.ledger import Ledger
+from closeout_cdk.notify import Notify
 from closeout_cdk.parameters import Parameters
 from closeout_cdk.patrol import Patrol
 from closeout_cdk.protect import Own, protect
@@ -71,6 +73,7 @@ class CloseoutStack(Stack):
             webhook=self.api.rest.url_for_path("/webhook"),
         )
         self.guard = self._guard(parameters, config, bundles)
+        self.notify = self._notify(config)
         guards = [guard.role for guard in self.guard]
         readers = (made.worker_role, made.ended_role, self.patrol.role, *guards)
         self.secrets.protect((made.receiver_role,), readers, parameters.secret_readers)
@@ -84,12 +87,14 @@ class CloseoutStack(Stack):
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )
+        for one in self.notify:
+            self.alarms.watch_messages(one)
         chores = Chores(self, "Chores", parameters)
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
         self.functions.permit_worker(config, protect(self, self._own(chores)), published)
         parts = (self.ledger, self.secrets, self.api, self.patrol, self.failures, self.alarms, chores)
-        made.start_last(*parts, *self.guard)
+        made.start_last(*parts, *self.guard, *self.notify)
         self._tell(parameters)
 
     def _guard(self, given: Parameters, config: Config, bundles: Mapping[str, Bundle]) -> tuple[Guard, ...]:
@@ -109,13 +114,21 @@ class CloseoutStack(Stack):
         )
         return (guard,)
 
+    def _notify(self, config: Config) -> tuple[Notify, ...]:
+        """Return what tells people, or nothing."""
+        if not topics(config.routes):
+            return ()
+        made = self.functions
+        return (Notify(self, "Notify", routes=config.routes, functions=made, ledger=self.ledger),)
+
     def _own(self, chores: Chores) -> Own:
         """Return the resources that the worker must not touch."""
         made = self.functions
+        others = (part.function for part in (*self.guard, *self.notify))
         groups = (
             *(made.worker_logs, made.receiver_logs, made.ended_logs, self.patrol.logs, chores.logs),
             self.api.access_logs,
-            *(guard.logs for guard in self.guard),
+            *(part.logs for part in (*self.guard, *self.notify)),
         )
         return Own(
             self.ledger,
@@ -124,7 +137,7 @@ class CloseoutStack(Stack):
             [group for group in groups if group is not None],
             self.api.rest,
             # Not patrol's: the worker starts rechecks, and what an event asks of patrol GitHub and the ledger decide.
-            (made.receiver, made.ended, chores.function, *(guard.function for guard in self.guard)),
+            (made.receiver, made.ended, chores.function, *others),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
@@ -168,6 +181,10 @@ class CloseoutStack(Stack):
             "BucketName": (self.ledger.bucket.bucket_name, "bodies that are too large for the table"),
             "WorkerAlias": (self.functions.alias_arn, "the function that carries out runs"),
             "PatrolAlias": (self.patrol.alias_arn, "the function that finds what GitHub did not tell"),
+            "NotifyFunction": (
+                self.notify[0].function.function_name if self.notify else None,
+                "the function that tells people what needs them",
+            ),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
             "PublicUrl": (

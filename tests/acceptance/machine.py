@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ import boto3
 
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
-from tests.acceptance.forked import Forked, closeout_main, run
+from tests.acceptance.forked import Forked, Main, closeout_main, run
 from tests.until import until
 
 REGION = "eu-central-1"
@@ -72,7 +72,9 @@ def template(bucket: str) -> str:
 class Machine:
     """The whole scene. `aws`, `github` are the fakes; `start`, `kill`, `stop` are about the server."""
 
-    def __init__(self, folder: Path, aws: FakeAws, github: FakeGitHub, config: str = CONFIG) -> None:
+    def __init__(
+        self, folder: Path, aws: FakeAws, github: FakeGitHub, config: str = CONFIG, main: Main = closeout_main
+    ) -> None:
         self.folder = folder
         self.aws = aws
         self.github = github
@@ -81,7 +83,7 @@ class Machine:
         self.db = folder / "closeout.db"
         self.port = 0
         self.server: Forked | None = None
-        self.main = closeout_main
+        self.main = main
         """What the server and a command run."""
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CLOSEOUT_"))},
@@ -217,11 +219,20 @@ class Machine:
 
 
 @contextmanager
-def machine(folder: Path, aws: FakeAws, config: str = CONFIG, *, private: bool = True) -> Iterator[Machine]:
+def machine(
+    folder: Path,
+    aws: FakeAws,
+    config: str = CONFIG,
+    *,
+    private: bool = True,
+    main: Main = closeout_main,
+    variables: Mapping[str, str] = {},
+) -> Iterator[Machine]:
     """A machine whose server is up and whose repository has a hook that points to it."""
     with FakeGitHub() as github:
         github.world.add_repository(REPOSITORY, private=private)
-        scene = Machine(folder, aws, github, config)
+        scene = Machine(folder, aws, github, config, main)
+        scene.environment |= variables
         scene.start()
         github.add_hook(REPOSITORY, url=scene.hook_url, secret=SECRET, events=("pull_request",))
         try:

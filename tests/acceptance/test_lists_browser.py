@@ -180,15 +180,21 @@ def test_everything_is_there_without_script(pages: Pages) -> None:
 def test_an_open_overview_follows_what_happens(pages: Pages) -> None:
     """Its live part is asked for again; what was unfolded and what had the focus stay so."""
     page = pages.open("/")
+    count = page.locator(".need").count()
+    assert page.title() == f"({count}) Overview · closeout"
     page.get_by_text("As a table").click()
     page.get_by_role("link", name="acme/shop#17").first.focus()
     before = page.evaluate("document.activeElement.getAttribute('href')")
     page.evaluate("document.querySelector('[data-live]').dataset.mark = 'same'")
     pages.site.world.add("docs-cleanup", "running")
+    pages.site.world.problems.append(
+        Problem("docs-cleanup", "1/3/x", "failure", "it is left", "x", NOW, "left", "stack")
+    )
     # As when somebody comes back to the tab, so that no test waits for the timer.
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.get_by_role("cell", name="docs-cleanup").wait_for()
     assert page.evaluate("document.querySelector('[data-live]').dataset.mark") == "same"
+    assert page.title() == f"({count + 1}) Overview · closeout"
     assert page.evaluate("document.querySelector('details[data-key=days]').open") is True
     assert page.evaluate("document.activeElement.getAttribute('href')") == before
 

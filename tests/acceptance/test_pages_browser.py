@@ -209,7 +209,7 @@ def test_an_update_leaves_the_reader_where_they_are(pages: Pages) -> None:
     pages.world.change(execution, timeout=5_000.0)
     page.get_by_text("of at most 1 h 23 min").wait_for()
     assert page.evaluate("document.activeElement.mark") == "kept"
-    assert page.locator("#aloud").inner_text() == "Running Delete its uploads is running."
+    assert page.locator("#aloud").inner_text() == "Running Current step: Delete its uploads."
     assert page.locator("[aria-live]").count() == 0
 
 

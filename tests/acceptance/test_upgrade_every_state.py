@@ -230,7 +230,7 @@ def _left(path: Path) -> dict[str, Any]:
                 name
                 for (name,) in connection.execute(
                     # New are where Details links begin, how many runs found nothing, and until when rechecks were made.
-                    "SELECT name FROM setting WHERE name NOT IN ('details-base', 'rechecked-until')"
+                    "SELECT name FROM setting WHERE name NOT IN ('details-base', 'pages-base', 'rechecked-until')"
                     " AND name NOT LIKE 'empty-runs/%' ORDER BY name"
                 )
             ],

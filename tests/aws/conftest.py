@@ -27,6 +27,7 @@ DEPLOYED = [
     "test_deliveries.py",
     "test_emulator.py",
     "test_guard.py",
+    "test_notify.py",
     "test_parity.py",
     "test_patrol.py",
     "test_receiver_runtime.py",

@@ -43,7 +43,8 @@ def watched(world: World) -> Iterator[World]:
 def scheduled(world: World) -> dict[str, Any]:
     """Return the event with which the schedule invokes patrol, as it is deployed."""
     events = world.cloud.client("events")
-    (rule,) = (one for one in events.list_rules()["Rules"] if one.get("ScheduleExpression"))
+    rules = events.list_rules()["Rules"]
+    (rule,) = (one for one in rules if one.get("ScheduleExpression") and "Patrol" in one["Name"])
     assert rule["ScheduleExpression"] == "rate(1 day)"
     (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     assert target["Arn"] == world.outputs["PatrolAlias"]

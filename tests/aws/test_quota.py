@@ -132,7 +132,7 @@ class Memory:
         self.operations |= {operation.name: operation for operation in operations}
         return True
 
-    def finish(self, record: RunRecord, after: RunState) -> bool:
+    def finish(self, record: RunRecord, after: RunState, *_end: object) -> bool:
         """Write."""
         return self.save(record, after)
 

@@ -101,9 +101,9 @@ class Mortal:
                 moment(f"{operation.name}:stored")
         return saved
 
-    def finish(self, record: Any, after: Any) -> bool:
+    def finish(self, *end: Any) -> bool:
         """Finish, and perhaps die before Lambda hears of it."""
-        finished = bool(self._inner.finish(record, after))
+        finished = bool(self._inner.finish(*end))
         moment("run:finished")
         return finished
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +19,12 @@ from closeout.lambdas.delivery_writer import Destination as Tables
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.requests import Requests
-from closeout.ports import Ending, LedgerReader, Operation, PageReader, RunFilter, RunRecord
+from closeout.ledger.dynamodb.table import put
+from closeout.ports import Ending, Execution, LedgerReader, Operation, PageReader, RunFilter, RunRecord
 from closeout.ports import Requests as RequestsPort
+from closeout.stack.problems import PROBLEM, PROBLEMS, problem_key
 from closeout.stack.table import attempt_key, from_item
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
@@ -124,6 +129,7 @@ class StackLedger:
         self.attempts = self._remote.attempts
         self.switch = self._remote.switch
         self.patrol = DynamoMarks(self._remote.table)
+        self.problems = Problems(self._remote.table)
         self.requests = Requests(
             self.attempts, self._remote.starts, self.switch, rerun=self._none, replay=self._none
         )
@@ -153,11 +159,32 @@ class StackLedger:
             after = runs.advance(after, outcome)
         assert self._remote.store.save(found, after, (operation,), seal)
 
-    def finish(self, execution: str, ending: Ending) -> None:
-        """Store its end."""
+    def finish(self, execution: str, ending: Ending, *, read: bool = True) -> None:
+        """Store its end; unless `read`, as the end of a run that could not be read."""
         found = self._found(execution)
-        ended = runs.Ended(ending.verdict, ending.summary, self.clock.now())
-        assert self._remote.store.finish(found, runs.advance(found.run, ended))
+        assert self._remote.store.finish(
+            found, self._ended(found, ending), *(self._loaded(found) if read else ())
+        )
+
+    def finish_as_another(self, execution: str, ending: Ending) -> bool:
+        """Store its end as an invocation that has lost it."""
+        found = self._found(execution)
+        lost = found._replace(fencing_token="another")
+        return self._remote.store.finish(lost, self._ended(found, ending), *self._loaded(found))
+
+    def _ended(self, found: RunRecord, ending: Ending) -> runs.RunState:
+        return runs.advance(found.run, runs.Ended(ending.verdict, ending.summary, self.clock.now()))
+
+    def _loaded(self, found: RunRecord) -> tuple[Execution, Sequence[Operation]]:
+        loaded = self._remote.store.load(found)
+        return loaded.execution, loaded.operations
+
+    def add_to_problem(self, automation: str, key: str, more: Mapping[str, Any]) -> None:
+        """Write more into a problem's item, as a later version may."""
+        item = self._remote.table.get(problem_key(automation, key))
+        assert item is not None
+        item["problem"] = {"S": json.dumps(json.loads(item["problem"]["S"]) | more)}
+        self._remote.table.change(put(item))
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Print a log line, which Lambda takes to CloudWatch Logs."""
@@ -179,6 +206,10 @@ class StackLedger:
         """Return the days for which the rows of runs are kept."""
         found = [self._remote.table.get(attempt_key(run_id(name), 1)) for name in names]
         return [(from_item(item)["expires"] - self.clock.now()) / DAY for item in found if item]
+
+    def problem_items(self) -> list[str]:
+        """Return the sort keys of the items of problems."""
+        return [item["sk"]["S"] for item in self._remote.table.query(PROBLEMS, PROBLEM)]
 
     _none: Callable[[str, str], str] = staticmethod(lambda target, by: f"nobody reruns {target} for {by}")
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from closeout.core.problems import Problem, Told
 from closeout.ledger import sqlite
+from closeout.ledger.dynamodb.requests import Requests
+from closeout.ledger.problems import dismiss
 from closeout.ledger.sqlite.sql import SQL
 from closeout.ports import Ending
+from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import DAY, ServerBench, accept, run_id
-from tests.contract.problem_suite import ServerProblemSuite
-from tests.contract.test_ledgers import LocalLedger, redact
+from tests.contract.problem_suite import ProblemSuite, ServerProblemSuite
+from tests.contract.test_ledgers import LocalLedger, StackLedger, redact
 from tests.memory_ledger import MemoryLedger
 
 
@@ -27,6 +31,70 @@ class TestMemory(ServerProblemSuite):
         clock = FakeClock()
         ledger = MemoryLedger(clock, redact)
         return LocalLedger(ledger, ledger, ledger, ledger, clock)
+
+
+class TestDynamodb(ProblemSuite):
+    """Every test of the suite, on DynamoDB."""
+
+    @pytest.fixture
+    def bench(self, aws: FakeAws) -> StackLedger:
+        """An empty table."""
+        aws.reset()
+        return StackLedger(aws)
+
+    def test_an_ending_and_its_problem_are_one_transaction(self, bench: Any) -> None:
+        """An invocation that has lost its run opens no problem, and closes none."""
+        accept(bench, "r")
+        assert bench.finish_as_another(f"{run_id('r')}-1", Ending("failure", "x")) is False
+        assert list(bench.problems.problems()) == []
+        bench.problems.open_problem(Problem("auto", run_id("r"), "failure", "x", "x", since=1.0))
+        assert bench.finish_as_another(f"{run_id('r')}-1", Ending("success", "x")) is False
+        assert len(bench.problems.problems()) == 1
+
+    def test_a_run_that_cannot_be_read_is_a_problem(self, bench: Any) -> None:
+        """It can never run, so a person has to look."""
+        accept(bench, "r")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "the run cannot be read"), read=False)
+        (problem,) = bench.problems.problems()
+        assert (problem.kind, problem.says) == ("failure", "the run cannot be read")
+        assert problem.execution == f"{run_id('r')}-1"
+
+    def test_a_person_may_dismiss_it(self, bench: StackLedger) -> None:
+        """A command carries that out itself; it says who did, and why."""
+        accepted: Any = bench
+        accept(accepted, "r")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "x"))
+        (problem,) = bench.problems.problems()
+        bench.problems.mark_told([Told("env:A", problem.automation, problem.key, 5.0, recovered=False)])
+        store: Any = bench.problems
+        requests = Requests(
+            bench.attempts, None, bench.switch,  # type: ignore[arg-type]
+            dismiss=lambda target, by: dismiss(store, target, by, 9.0),
+        )  # fmt: skip
+        asked = [requests.add_request("dismiss", run_id(name), "ada", "by hand") for name in ("r", "s")]
+        assert [requests.outcome(one) for one in asked] == ["done", "the run has no open problem"]
+        (problem,) = bench.problems.problems()
+        assert (problem.closed_at, problem.closed_by) == (9.0, "dismissed by ada: by hand")
+
+    def test_what_a_later_version_writes_besides_is_left_out(self, bench: StackLedger) -> None:
+        """A waiting run keeps its version of the worker, which reads what a newer one wrote."""
+        bench.problems.open_problem(Problem("a", "k", "failure", "x", "x", since=1.0))
+        bench.add_to_problem("a", "k", {"new": [1]})
+        assert [one.text for one in bench.problems.problems()] == ["x"]
+
+    def test_what_everybody_knows_to_be_over_is_deleted(self, bench: StackLedger) -> None:
+        """Once no message about it can be under way. What a target still believes in stays."""
+        for key in ("told", "untold", "believed", "open"):
+            bench.problems.open_problem(Problem("a", key, "failure", "x", "x", since=1.0))
+        bench.problems.mark_told([Told("env:A", "a", "believed", 1.0, recovered=False)])
+        bench.problems.mark_told([Told("env:A", "a", "told", 1.0, recovered=True)])
+        for key in ("told", "untold", "believed"):
+            assert bench.problems.close_problems("a", key, key, bench.clock.now(), "patrol") == 1
+        bench.problems.prune()
+        assert len(bench.problem_items()) == 4
+        bench.clock.advance(700)
+        bench.problems.prune()
+        assert bench.problem_items() == ["problem#a#believed", "problem#a#open"]
 
 
 class TestSqlite(ServerProblemSuite):

@@ -19,7 +19,7 @@ import pytest
 from botocore import xform_name
 
 from closeout.lambdas import aws_client
-from closeout.stack import invocation, patrol, table
+from closeout.stack import invocation, patrol, problems, table
 from tests.docs.pages import ROOT, Block, blocks, column
 
 CDK = ROOT / "cdk"
@@ -106,7 +106,7 @@ def test_what_api_gateway_answers_is_documented() -> None:
 
 def allowed() -> set[str]:
     """Every action that the stack's source allows one of its roles, closeout's own needs only."""
-    text = "\n".join(source(name) for name in ("functions.py", "permissions.py", "chores.py"))
+    text = "\n".join(source(name) for name in ("functions.py", "permissions.py", "chores.py", "notify.py"))
     found = set(re.findall(r'"((?:[a-z0-9]+):[A-Z]\w+)"', text))
     taking = re.search(r"taking = \((.*?)\)", text, re.DOTALL)
     assert taking is not None
@@ -121,8 +121,8 @@ def test_what_each_role_may_do_is_documented() -> None:
 
 
 def test_the_layout_of_the_table_is_that_of_the_code() -> None:
-    """Items and keys are those of the descriptions in `stack.table` and `stack.patrol`."""
-    text = f"{table.__doc__}{patrol.__doc__}"
+    """Items and keys are those of the descriptions in `stack.table`, `stack.patrol` and `stack.problems`."""
+    text = f"{table.__doc__}{patrol.__doc__}{problems.__doc__}"
     described = re.findall(r"(?m)^    (\S.*?)  +(\S+#?\S*)  +(\S+)", text.replace("run id", "run_id").replace("accepted at", "accepted_at").replace("received at", "received_at"))  # fmt: skip
     wanted = [[part.replace("_", " ") for part in line] for line in described]
     shown = [[cell.strip("`") for cell in row] for row in rows(section("The table"))]
@@ -247,6 +247,7 @@ RUN_BY = {
     "closeout runs rerun": ("tests/aws/test_stack_commands.py", '"runs", "rerun"'),
     "closeout deliveries list": ("tests/acceptance/test_cli_stack.py", '"deliveries", "list"'),
     "closeout secret set": ("tests/aws/test_stack_commands.py", '"secret", "set"'),
+    "closeout notify test": ("tests/aws/test_notify.py", '"notify", "test"'),
     "closeout webhook create": ("tests/aws/test_stack_commands.py", '"webhook", "create"'),
     "closeout webhook list": ("tests/acceptance/test_cli_webhook.py", '"list"'),
     "closeout webhook delete": ("tests/aws/test_stack_commands.py", '"webhook", "delete"'),

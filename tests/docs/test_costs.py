@@ -54,8 +54,10 @@ def test_alarms_metrics_and_memory_are_those_of_the_stack() -> None:
     alarms = (CDK / "alarms.py").read_text("utf-8")
     calls = re.findall(r"self\._alarm\(", alarms)
     over_several = re.findall(r'expression="(FILL.*?)"', alarms)
-    assert len(calls) + sum(one.count(" + ") for one in over_several) == costs.ALARM_METRICS
+    counted = len(calls) + sum(one.count(" + ") for one in over_several)
+    assert counted == costs.ALARM_METRICS + costs.NOTIFY_METRICS
     memory = [
         int(size) for size in re.findall(r"memory_size=(\d+)", (CDK / "functions.py").read_text("utf-8"))
     ]
     assert {costs.RECEIVER_GB * 1024, costs.WORKER_GB * 1024} <= set(memory)
+    assert f"memory_size={costs.LOOK_GB * 1024:.0f}," in (CDK / "notify.py").read_text("utf-8")

@@ -97,18 +97,24 @@ def make(share: Share) -> tuple[list[Counter[str]], str]:
     return HAPPENED[before:], ""
 
 
-def make_all(all_shares: Sequence[Share]) -> tuple[list[Counter[str]], dict[Share, str]]:
-    """Make each share in one of as many processes as there are processors; return what happened, and what did not hold."""
+def make_all(all_shares: Sequence[Share]) -> tuple[list[Counter[str]], int]:
+    """Make each share in one of as many processes as there are processors; return what happened, and how many did not hold."""
     happened: list[Counter[str]] = []
-    failed: dict[Share, str] = {}
+    failed = 0
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(all_shares))) as pool:
         made = {pool.submit(make, share): share for share in all_shares}
         for done in as_completed(made):
             histories, failure = done.result()
             happened += histories
-            if failure:
-                failed[made[done]] = failure
+            failed += tell(made[done], failure)
     return happened, failed
+
+
+def tell(share: Share, failure: str) -> bool:
+    """Print what did not hold, at once, and how to see it again; return whether there is anything."""
+    if failure:
+        print(f"{failure}\nThis did not hold. The same histories again: {share}", flush=True)
+    return bool(failure)
 
 
 def main() -> int:
@@ -127,15 +133,13 @@ def main() -> int:
         share = Share(given.store, given.histories or FIGURES["memory"], given.seed, given.steps)
         print(share, flush=True)
         happened, failure = make(share)
-        failed = {share: failure} if failure else {}
+        failed = int(tell(share, failure))
     else:
         figures = {**FIGURES, "memory": given.histories or FIGURES["memory"]}
         parts = shares(figures, given.seed, given.steps)
         told = ", ".join(f"{count} histories over {store}" for store, count in figures.items())
         print(f"{told}: make soak ARGS='--seed {given.seed}'", flush=True)
         happened, failed = make_all(parts)
-    for share, failure in failed.items():
-        print(f"{failure}\nThis did not hold. The same histories again: {share}")
     print(f"{len(happened)} histories held, in {time.monotonic() - began:.0f} s")
     print(statistics(happened))
     return 1 if failed else 0

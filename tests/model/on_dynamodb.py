@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from email.message import Message
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from closeout.core.automation import Automation
 from closeout.core.ids import parse_execution
 from closeout.core.redact import Redactor
 from closeout.engine.lambda_ import DONE, LambdaEngine
-from closeout.lambdas.aws_client import AwsClient, Call, Response
+from closeout.lambdas.aws_client import Call, Response
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.patrol.report import Report
@@ -33,7 +32,7 @@ from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github.world import Pull, Repository
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_patrols import StackPatrols, StartingAttempts
-from tests.direct import pass_over_sockets, post
+from tests.direct import DirectClient, pass_over_sockets
 from tests.model.machine import Closings
 from tests.model.outside import HOOK_URL, Died, Fate, GitHub
 from tests.model.process import Ended, Process, Store
@@ -88,12 +87,13 @@ class _Mortal:
         return write
 
 
-class _Sender(AwsClient):
+class _Sender(DirectClient):
     """The receiver's client of AWS, without a socket. It sends to the table and to Lambda alone."""
 
     def __init__(self, aws: FakeAws, fate: Fate, service: Lambda, clock: FakeClock) -> None:
-        super().__init__({**aws.environment(), "AWS_REGION": "us-east-1"}, now=clock.now, pause=clock.advance)
-        self._aws, self._fate, self._service = aws, fate, service
+        environment = {**aws.environment(), "AWS_REGION": "us-east-1"}
+        super().__init__(aws, environment, now=clock.now, pause=clock.advance)
+        self._fate, self._service = fate, service
 
     def invoke(self, function: str, payload: bytes, execution: str) -> str | None:
         """Start an execution."""
@@ -105,13 +105,10 @@ class _Sender(AwsClient):
         writes = not call.headers["x-amz-target"].endswith("GetItem")
         if writes:
             self._fate.step()
-        status, found, body = post(self._aws, f"http://{call.host}/", headers, call.body)
+        response = super()._exchange(call, headers, deadline)
         if writes:
             self._fate.step()
-        told = Message()
-        for name, value in found.items():
-            told[name] = value
-        return Response(status, body, told)
+        return response
 
 
 class TableLedger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tests.mutants import aws_patrol, aws_rechecks, deployment, stack_guard
+from tests.mutants import aws_patrol, aws_problems, aws_rechecks, deployment, stack_guard
 from tests.mutants.mutant import Mutant
 from tests.mutants.run import run_all
 
@@ -17,6 +17,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *deployment.STACK,
     *aws_rechecks.STACK,
     *aws_patrol.STACK,
+    *aws_problems.STACK,
     *stack_guard.STACK,
     Mutant(
         "a retry of a step is no operation",

@@ -23,15 +23,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: two work at a time",
         MARKS,
-        "        return self._table.change(put(patrol.LEASE_KEY | to_item(names), free, values))",
-        "        return self._table.change(put(patrol.LEASE_KEY | to_item(names))) or bool(free and values)",
+        "        return self._table.change(put(self._key | to_item(names), free, values))",
+        "        return self._table.change(put(self._key | to_item(names))) or bool(free and values)",
         (f"{LEASE}::test_one_patrol_at_a_time",),
     ),
     Mutant(
         "patrol on AWS: whoever ends frees another's lease",
         MARKS,
-        '        self._table.change(update(patrol.LEASE_KEY, {"free_at": 0.0}, MINE, {":me": self.token}))',
-        '        self._table.change(update(patrol.LEASE_KEY, {"free_at": 0.0}, "attribute_exists(pk)"))',
+        '        self._table.change(update(self._key, {"free_at": 0.0}, MINE, {":me": self.token}))',
+        '        self._table.change(update(self._key, {"free_at": 0.0}, "attribute_exists(pk)"))',
         (f"{LEASE}::test_an_execution_that_was_killed_goes_on_at_once",),
     ),
     Mutant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import (
     access,
     aws_patrol,
+    aws_problems,
     aws_rechecks,
     checks,
     closings,
@@ -577,6 +578,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *patrol.MUTANTS,
     *reactions.MUTANTS,
     *aws_patrol.MUTANTS,
+    *aws_problems.MUTANTS,
     *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,

@@ -15,7 +15,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: a message about a public repository says all",
         PROBLEMS,
-        "        return self.text if self._whole else self.public",
+        "        return self.text if self.whole else self.public",
         "        return self.text",
         (f"{TELLS}::test_of_a_public_repository_a_message_says_what_anybody_may_read",),
     ),
@@ -137,5 +137,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "        service_timeout=0,  # it would",
         "        service_timeout=60,  # it would",
         (f"{TELLS}::test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process",),
+    ),
+    Mutant(
+        "a message about a public repository says what the code of an error means",
+        "src/closeout/core/messages.py",
+        'if first.whole else "Mend the cause."',
+        'if True else "Mend the cause."',
+        ("tests/unit/core/test_messages.py::test_a_run_of_another_event_and_a_server_without_a_url",),
     ),
 )

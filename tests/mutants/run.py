@@ -7,6 +7,7 @@ moves with the code.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.mutants import forked
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.temporary import use_memory
@@ -29,6 +31,8 @@ SECONDS = 120
 """For the tests of one mutant."""
 ALL_SECONDS = 900
 """For the tests of all mutants, before anything is sabotaged."""
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(list(forked.PRELOADED))
 
 
 def copy_tree(target: Path) -> None:
@@ -70,19 +74,33 @@ def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = S
     return done.returncode, done.stdout[-1500:] + done.stderr[-500:]
 
 
+def run_forked(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+    """Run tests in a tree, in a process that has imported pytest and its plugins already. Raises `TimeoutError`."""
+    output = tree.parent / "output"
+    process = FORKS.Process(target=forked.run, args=(str(tree), tests, str(output)))
+    process.start()
+    process.join(SECONDS)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise TimeoutError
+    return process.exitcode, output.read_text("utf-8", "replace")[-2000:] if output.exists() else ""
+
+
 def sabotage(mutant: Mutant, untouched: Path) -> str | None:
     """Return None when the named test caught the mutant in a copy of the tree, else what went wrong."""
     with tempfile.TemporaryDirectory(prefix="closeout-mutant-") as folder:
         tree = Path(folder) / "tree"
-        shutil.copytree(untouched, tree, symlinks=True)
+        shutil.copytree(untouched, tree, symlinks=True, copy_function=os.link)
         path = tree / mutant.path
         text = path.read_text(encoding="utf-8")
         if text.count(mutant.old) != 1:
             return f"its line stands {text.count(mutant.old)} times in {mutant.path}, expected once"
+        path.unlink()  # of the untouched tree, too, it is one file
         path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
         try:
-            code, output = run_test(tree, mutant.tests)
-        except subprocess.TimeoutExpired:
+            code, output = run_forked(tree, mutant.tests)
+        except TimeoutError:
             return None  # a sabotaged program that hangs its test has been noticed as well
     if code == 0:
         return f"survived: {' '.join(mutant.tests)} still passes"

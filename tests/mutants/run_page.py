@@ -71,4 +71,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "_query(key, given.run_id, attempt, given.expires + LIFETIME)",
         (f"{PAGES}::test_attempts_link_to_each_other",),
     ),
+    Mutant(
+        "a run tells of no crash that it survived",
+        "src/closeout/ledger/sqlite/executions.py",
+        '                connection.execute(SQL["log_crash"], (number, now, runs.SURVIVED))',
+        "                pass",
+        ("tests/contract/test_ledgers.py::TestSqlite",),
+    ),
 )

@@ -1,12 +1,14 @@
 """`closeout notify test`: send one message to each notifier, and say for each whether it arrived.
 
-It reads the URLs as this shell may, and needs neither a server nor a ledger.
+It reads the URLs as this shell may, and needs neither a server nor a ledger. With `--stack` the stack's function sends them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+import click
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import group
@@ -18,32 +20,58 @@ def notify() -> None:
 
 
 @notify.command(
-    "test", examples=("closeout notify test", "closeout notify test --config closeout.yaml --json")
+    "test",
+    examples=(
+        "closeout notify test",
+        "closeout notify test --config closeout.yaml --json",
+        "closeout notify test --stack closed-pr-event-stack",
+    ),
 )
 @options.config
+@click.option("--stack", "stack_name", metavar="NAME", help="Let a deployed stack send them.")
 @options.as_json
-def test(*, config: Path, as_json: bool) -> int:
+def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
     """Send one message to each notifier of the configuration, and say whether it arrived.
 
-    Run it with the variables of the server. Exit code 0 if each took its message, 1 if a URL cannot be used or the
-    configuration names no notifier, 4 if one cannot be read or reached. With --json: [{"notifier", "ok", "code", "error"}].
+    Run it with the variables of the server. With --stack the stack's function sends them to the topics that were deployed.
+    Exit code 0 if each took its message, 1 if a URL cannot be used or the configuration names no notifier, 4 if one cannot
+    be read or reached. With --json: [{"notifier", "ok", "code", "error"}].
     """
+    if stack_name is not None:
+        rows, code = _by_the_stack(stack_name)
+        add = f"the stack {stack_name} tells no topic; add `notify: {{ to: ['arn:aws:sns:…'] }}` and deploy it again"
+    else:
+        rows, code = _by_this_shell(config)
+        add = f"{config} names no notifier; add `notify: {{ to: ['env:NAME'] }}`"
+    if as_json:
+        output.print_json(rows)
+    else:
+        for row in rows:
+            said = output.style("✓", fg="green") if row["ok"] else output.style("✗", fg="red")
+            told = "took the message" if row["ok"] else output.clean(row["error"])
+            output.say(f"{said} {row['notifier']}: {told}")
+    if not rows:
+        output.note(add)
+    return code if rows else exits.FAILED
+
+
+def _by_this_shell(config: Path) -> tuple[list[dict[str, Any]], int]:
+    """Send the messages; return a row for each, and the exit code."""
     from closeout.actions.registry import builtin
     from closeout.config.load import load
     from closeout.wiring.notifying import try_all
 
     results = try_all(load(config, builtin()))
-    if as_json:
-        output.print_json([_row(target, error) for target, error in results])
-    else:
-        for target, error in results:
-            said = output.style("✓", fg="green") if error is None else output.style("✗", fg="red")
-            told = "took the message" if error is None else output.clean(error.message)
-            output.say(f"{said} {target}: {told}")
-    if not results:
-        output.note(f"{config} names no notifier; add `notify: {{ to: ['env:NAME'] }}`")
-        return exits.FAILED
-    return max((exits.code_for(error) for _, error in results if error is not None), default=exits.OK)
+    codes = (exits.code_for(error) for _, error in results if error is not None)
+    return [_row(target, error) for target, error in results], max(codes, default=exits.OK)
+
+
+def _by_the_stack(name: str) -> tuple[list[dict[str, Any]], int]:
+    """Let the stack's function send the messages."""
+    from closeout.wiring.stack import open_stack
+
+    rows = open_stack(name).test_messages()
+    return rows, exits.OK if all(row["ok"] for row in rows) else exits.UNAVAILABLE
 
 
 def _row(target: str, error: Any) -> dict[str, Any]:

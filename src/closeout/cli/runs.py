@@ -205,12 +205,8 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
     """Say that a failed run needs nobody any more, so that its problem is told no longer.
 
-    Nothing is deleted and the run stays failed. A further attempt that fails opens the problem anew. Not on a stack.
+    Nothing is deleted and the run stays failed. A further attempt that fails opens the problem anew.
     """
-    if where.on_stack:
-        raise UsageError(
-            "A stack keeps no problems; `closeout runs dismiss` is for a ledger on this machine."
-        )
     run = find(where.views, run_id)
     requests.send(
         where, "dismiss", run.id, reason, done=f"Run {run.id} needs nobody any more.", as_json=as_json

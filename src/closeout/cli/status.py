@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Runs that are listed."""
+SHORT = 8
+"""Characters of a run's id that name it in a list."""
+RUNS = "/runs/"
 
 
 @command("status", "closeout status", "closeout status --db /var/lib/closeout/closeout.db --json")
@@ -76,6 +79,10 @@ def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
         output.say(output.style(output.clean(need.title), fg=colour))
         output.say(output.wrapped(output.clean(need.text), "  ", "  "))
         output.say(output.wrapped(output.clean(need.fix), "  ", "  "))
+        for about, path in _runs_of(need):
+            output.say(output.clean(f"  {about}closeout runs show {path.removeprefix(RUNS)[:SHORT]}"))
+        if need.more:
+            output.say(f"  and {need.more:,} more")
     output.say("")
     output.say(f"server         {'runs' if serves else 'does not run'}")
     output.say(f"open runs      {facts.open_count}")
@@ -90,8 +97,17 @@ def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
         output.say(f"{label:14} {output.ago(at, facts.now)}{'' if at is None else ' ago'}")
 
 
+def _runs_of(need: Need) -> list[tuple[str, str]]:
+    """Return what one thing that needs somebody is about, each with the path of its run: a page links to it."""
+    if need.items:
+        pairs = [(f"{item.label}: ", item.url or "") for item in need.items]
+    else:
+        pairs = [("", need.url or "")]
+    return [(about, path) for about, path in pairs if path.startswith(RUNS)]
+
+
 def _row(run: RunView, now: float) -> tuple[str, ...]:
     since = run.accepted_at if run.started_at is None else run.started_at
     limit = run.queue_timeout if run.started_at is None else run.timeout
     told = "-" if limit is None else output.ago(now - limit, now)
-    return (run.state, run.id[:8], run.automation, run.about, output.ago(since, now), told)
+    return (run.state, run.id[:SHORT], run.automation, run.about, output.ago(since, now), told)

@@ -44,7 +44,7 @@ KEYS: tuple[Key, ...] = (
     Key("patrol", "drill", "duration or `off`", "`1d`", "How often `serve`, or patrol's function on AWS, makes the checks of `closeout drill`, the first time one interval after its first start."),
     Key("patrol", "limit", "integer or `off`", "10", "Runs that one patrol may start for orphans. Closings are not limited."),
     Key("notify", "on", "event or list of events", "all", "What is told: `failure` (a run failed), `orphans` (something was left behind), `stale` (closeout itself needs you), `recovered` (what was told is over)."),
-    Key("notify", "to", "reference or list of references", "", "Where each target's URL is, such as `slack://…`, `mailtos://…` or `json://HOST:PORT/PATH`. Required."),
+    Key("notify", "to", "reference or topic, or a list", "", "Where each target's URL is, such as `slack://…`, `mailtos://…` or `json://HOST:PORT/PATH`; or the ARN of an SNS topic. Required."),
     Key("automation", "on", "event, list of events, or map of event to filters", "", "What starts it, as a workflow's `on` in GitHub Actions. Required. `pull_request` needs explicit `types`."),
     Key("automation", "bases", "`ever` or `at-close`", "`ever` if every destructive step deletes by itself exactly what it names and no input contains the base, else `at-close`", "Whether `branches` of a closed pull request are compared with each base that it ever had, or with the one at its close."),
     Key("automation", "repositories", "pattern or list of patterns", "any", "The repositories (`owner/name`) that it runs for. Required when a step is destructive; a pattern that matches any owner is then rejected."),

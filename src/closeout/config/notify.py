@@ -1,15 +1,16 @@
 """The key `notify`, of the file and of an automation: which problems are told, and to whom.
 
-A target is a secret reference, because its URL holds a token or a password. What the URL says is known only when it is read,
-so its form is checked by `closeout doctor` and `closeout notify test`, and not here.
+A target is a secret reference, because its URL holds a token or a password, or the ARN of an SNS topic, which holds neither.
+What a URL says is known only when it is read, so its form is checked by `closeout doctor` and `closeout notify test`, and not here.
 """
 
 from __future__ import annotations
 
 from closeout.config import keys
+from closeout.config.document import Scalar
 from closeout.config.references import hide, read_reference
 from closeout.config.values import At
-from closeout.core.problems import EVENTS, Route
+from closeout.core.problems import EVENTS, Route, is_topic
 
 
 def read_notify(at: At | None) -> Route | None:
@@ -29,8 +30,20 @@ def read_notify(at: At | None) -> Route | None:
         if "on" in section
         else EVENTS
     )
-    to = [read_reference(item) for item in section["to"].items(single=True) or ()] if "to" in section else []
+    to = [_target(item) for item in section["to"].items(single=True) or ()] if "to" in section else []
     return Route(
         frozenset(event for event in events if event is not None),
         tuple(dict.fromkeys(reference for reference in to if reference is not None)),
     )
+
+
+def _target(at: At) -> str | None:
+    """Read one target."""
+    text = at.node.value if isinstance(at.node, Scalar) else None
+    if not isinstance(text, str) or not text.startswith("arn:"):
+        return read_reference(at)
+    if is_topic(text):
+        return text
+    fix = "write the ARN of a standard topic: arn:aws:sns:REGION:ACCOUNT:TOPIC"
+    at.error("bad-reference", "this is not the ARN of an SNS topic to which messages can be sent", fix)
+    return None

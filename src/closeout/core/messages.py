@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from closeout.core.advice import advice
 from closeout.core.ids import is_execution
 from closeout.core.problems import AGAIN, Message, Problem
 from closeout.core.runs import clip
@@ -30,10 +31,14 @@ class Text(NamedTuple):
 
 
 class Links(NamedTuple):
-    """Where messages lead: `run` returns the page of an execution, `base` the server's public URL. None: nobody knows."""
+    """Where messages lead: `run` returns the page of an execution, `base` the server's public URL. None: nobody knows.
+
+    `options` are what commands need to find the ledger, such as ` --stack NAME`.
+    """
 
     run: Callable[[str], str | None]
     base: str | None
+    options: str = ""
 
 
 TEST = Text(
@@ -144,16 +149,18 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
     if first.kind == "stale":
         return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
     if first.kind == "orphans" and message.event != "many":
-        there = "there (sign in with `closeout open`) or " if look else ""
-        return [*lines, f"To do: clean it up {there}with `closeout orphans --clean`."]
+        there = "there (sign in with `closeout open`) or " if links.base else ""
+        return [*lines, f"To do: clean it up {there}with `closeout orphans --clean{links.options}`."]
     if one and first.execution:
         run = first.execution.rpartition("-")[0]
-        there = "on that page (sign in with `closeout open`) or " if page else ""
-        lines.append(f"To do: mend the cause, then rerun it {there}with `closeout runs rerun {run}`.")
+        there = "on that page (sign in with `closeout open`) or " if page and links.base else ""
+        # What the code of an error means is for those who may read the error itself.
+        repair = advice(first.code or None, first.text) if first.whole else "Mend the cause."
+        lines.append(f"To do: {repair} Then rerun it {there}with `closeout runs rerun {run}{links.options}`.")
         if now - first.since >= AGAIN:
-            lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}`.")
+            lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}{links.options}`.")
         return lines
     return [
         *lines,
-        "To do: mend the cause, then rerun each; `closeout runs list --verdict failure` lists them.",
+        f"To do: remove the cause, then rerun each. `closeout runs list --verdict failure{links.options}` lists them.",
     ]

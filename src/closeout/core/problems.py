@@ -6,6 +6,7 @@ hears what is wrong today, and not everything that went wrong meanwhile.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -19,7 +20,7 @@ EVENTS: tuple[Event, ...] = ("failure", "orphans", "stale", "recovered")
 DISMISSED = "dismissed"
 """How `Problem.closed_by` begins where a person said that it needs nobody."""
 WAIT = 100.0
-"""Seconds that a problem waits for others of the same cause: a message is there within two minutes, with time to be sent."""
+"""Seconds that a server lets a problem wait for others of the same cause: a message is there within two minutes, with time to be sent."""
 AGAIN = DAY
 """Seconds after which a problem that lasts is told again."""
 MOST_MESSAGES = 5
@@ -72,19 +73,19 @@ class Problem(NamedTuple):
         return self.closed_by is not None and self.closed_by.startswith(DISMISSED)
 
     @property
-    def _whole(self) -> bool:
+    def whole(self) -> bool:
         """Whether a message may say all. A run whose payload is lost may be of a public repository."""
         return self.private or not self.automation
 
     @property
     def says(self) -> str:
         """Why, as a message may say it."""
-        return self.text if self._whole else self.public
+        return self.text if self.whole else self.public
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is left, as a message may say it."""
-        return self.left if self._whole else self.public_left
+        return self.left if self.whole else self.public_left
 
 
 class Told(NamedTuple):
@@ -125,6 +126,14 @@ NOBODY = Routes(Route(frozenset(), ()))
 """Nobody is told of anything."""
 
 
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_-]{1,256}\Z")
+
+
+def is_topic(target: str) -> bool:
+    """Return whether a target is the ARN of an SNS topic, and not a secret reference. FIFO topics are none of these."""
+    return _TOPIC.match(target) is not None
+
+
 class Message(NamedTuple):
     """What one target must hear now: problems of one cause, or (`many`) what is beyond the most messages."""
 
@@ -157,15 +166,18 @@ def closes(key: str) -> tuple[str, str]:
 
 
 def due(
-    problems: Iterable[Problem], told: Iterable[Told], now: float, routes: Routes
+    problems: Iterable[Problem], told: Iterable[Told], now: float, routes: Routes, wait: float = WAIT
 ) -> dict[str, list[Message]]:
-    """Return the messages that each target must hear now, the oldest problem's first."""
+    """Return the messages that each target must hear now, the oldest problem's first.
+
+    A problem waits for `wait` seconds for others of the same cause.
+    """
     known = {(one.target, one.automation, one.key): one for one in told}
     causes: dict[str, dict[_Cause, list[_Need]]] = {}
     for problem in problems:
         route = routes.of(problem.automation)
         for target in route.to:
-            need = _need(problem, known.get((target, problem.automation, problem.key)), route.on)
+            need = _need(problem, known.get((target, problem.automation, problem.key)), route.on, wait)
             if need is not None:
                 event: Event = "recovered" if problem.closed_at is not None else problem.kind
                 cause = _Cause(event, problem.automation, problem.step, problem.code)
@@ -189,16 +201,16 @@ def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes)
     ]
 
 
-def _need(problem: Problem, told: Told | None, on: frozenset[str]) -> _Need | None:
+def _need(problem: Problem, told: Told | None, on: frozenset[str], wait: float) -> _Need | None:
     """Return when a target must hear of a problem again; None if it has nothing to hear."""
     knows = told is not None and not told.recovered
     if problem.closed_at is not None:
-        return _Need(problem, problem.closed_at + WAIT, False) if knows and "recovered" in on else None
+        return _Need(problem, problem.closed_at + wait, False) if knows and "recovered" in on else None
     if problem.kind not in on:
         return None
     if told is not None and knows:
         return _Need(problem, told.at + AGAIN, True)
-    return _Need(problem, problem.since + WAIT, False)
+    return _Need(problem, problem.since + wait, False)
 
 
 def _is_due(need: _Need, now: float) -> bool:

@@ -203,7 +203,8 @@ class Invocation(StoreRecorder):
     ) -> None:
         at = self.now()
         after = self._after(runs.Ended(ending.verdict, ending.summary, at))
-        if not persist(lambda: self._engine.store.finish(self.record, after), self._stop):
+        store = self._engine.store
+        if not persist(lambda: store.finish(self.record, after, execution, operations), self._stop):
             raise Abandoned
         self.record = self.record._replace(run=after)
         if execution is not None:

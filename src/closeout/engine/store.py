@@ -148,8 +148,17 @@ class RemoteStore(Protocol):
         """
         ...
 
-    def finish(self, record: RunRecord, after: RunState) -> bool:
-        """Store a run's end, leave its queue and release its lock, in one transaction."""
+    def finish(
+        self,
+        record: RunRecord,
+        after: RunState,
+        execution: Execution | None = None,
+        operations: Sequence[Operation] = (),
+    ) -> bool:
+        """Store a run's end, leave its queue and release its lock, in one transaction.
+
+        `operations` are what the run has recorded; without `execution` it could not be read.
+        """
         ...
 
 

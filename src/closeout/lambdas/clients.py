@@ -18,11 +18,13 @@ from closeout.lambdas.aws_client import AwsClient
 Call = Callable[..., dict[str, Any]]
 
 
-def late_clients(region: str) -> Callable[[str], Any]:
+def late_clients(
+    region: str, connect: Callable[[Mapping[str, str]], AwsClient] = AwsClient
+) -> Callable[[str], Any]:
     """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others of boto3."""
     from closeout.wiring.stack_runtime import boto_clients  # noqa: PLC0415 - only a worker has it in its bundle
 
-    aws = AwsClient(ChainMap({"AWS_REGION": region}, os.environ))
+    aws = connect(ChainMap({"AWS_REGION": region}, os.environ))
     aws.connect_ahead("dynamodb", "secretsmanager")
     signed = {"dynamodb": DynamoDb(aws), "secretsmanager": SecretsManager(aws)}
     boto = cache(lambda: boto_clients(region))

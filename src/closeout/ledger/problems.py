@@ -15,12 +15,13 @@ from closeout.core.automation import steps_digest
 from closeout.core.closing import EVENT
 from closeout.core.commit import certainly_private
 from closeout.core.errors import CloseoutError
+from closeout.core.ids import split_execution
 from closeout.core.payload import decode, from_form
 from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery
 from closeout.core.runs import clip
 from closeout.ledger.steps import public, rehearsed, reopened, step_views
-from closeout.ports import Ending, Execution, Operation
+from closeout.ports import Ending, Execution, Operation, ProblemStore
 from closeout.run import visibility
 
 LONGEST = 400
@@ -52,6 +53,18 @@ def of_run(
         by = execution.id if repaired else "reopened"
         return Closes(*problems.closes(key), by)
     return None
+
+
+def dismiss(store: ProblemStore, run_id: str, by: str, at: float) -> str:
+    """Close the problem of a run, because a person says that it is none; return how that ended."""
+    found = [
+        one
+        for one in store.problems()
+        if one.closed_at is None and one.execution and split_execution(one.execution)[0] == run_id
+    ]
+    for one in found:
+        store.close_problems(one.automation, one.key, one.key, at, f"{problems.DISMISSED} by {by}")
+    return "done" if found else "the run has no open problem"
 
 
 def of_reopened(delivery: NewDelivery) -> Closes | None:

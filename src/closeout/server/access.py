@@ -33,6 +33,10 @@ SIGN_IN = (
     "Sign in: run `closeout open` on the machine of this server, and open the link that it prints."
     " A program sends a token of `closeout token create` as `Authorization: Bearer TOKEN`."
 )
+SIGN_IN_PAGE = (
+    "Run `closeout open` on the machine of this server, and open the link that it prints. It works once, and signs you in"
+    " for eight hours."
+)
 _BEGIN = "closeout_"
 """What each secret begins with, so that people and scanners know whose it is."""
 _LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?", re.ASCII | re.IGNORECASE)

@@ -86,7 +86,9 @@ def _line(line: LogLine, search: str) -> LineRow:
 
 
 def tone(text: str) -> str:
-    """Return the tone of a line: `bad`, `warned`, `good` or none."""
+    """Return the tone of a line: `bad`, `warned`, `good` or none. A plan quotes states of the past, so it has none."""
+    if text.startswith("plan: "):
+        return ""
     for name, pattern in (("bad", _BAD), ("warned", _WARNED), ("good", _GOOD)):
         if pattern.search(text):
             return name

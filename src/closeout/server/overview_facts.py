@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from closeout.core.advice import advice
 from closeout.core.problems import Problem
 from closeout.core.units import DAY
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
@@ -97,4 +98,5 @@ def _trouble(problem: Problem) -> Trouble:
         since=problem.since,
         url=run_path(problem.execution.rpartition("-")[0]) if problem.execution else None,
         left=problem.left,
+        cure=advice(problem.code or None, problem.text) if problem.kind == "failure" else "",
     )

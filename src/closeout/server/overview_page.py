@@ -44,6 +44,8 @@ class Trouble(NamedTuple):
     since: float
     url: str | None
     left: tuple[str, ...] = ()
+    cure: str = ""
+    """What to do before a rerun."""
 
 
 class Facts(NamedTuple):
@@ -135,6 +137,18 @@ class Overview(NamedTuple):
     intake: tuple[tuple[str, str], ...]
     """Words about what comes in: a label, and how it stands."""
 
+    @property
+    def title(self) -> str:
+        """Of the page and of its tab: a tab in the background must say how much needs somebody."""
+        return f"({len(self.needs)}) Overview" if self.needs else "Overview"
+
+    @property
+    def icon(self) -> str:
+        """The tone of the tab's icon."""
+        if any(need.tone == "bad" for need in self.needs):
+            return "failure"
+        return "waiting" if self.needs else "success"
+
 
 def shown(facts: Facts) -> Overview:
     """Return the page."""
@@ -161,7 +175,7 @@ def _pause(facts: Facts) -> Iterable[Need]:
             "wait",
             "Destructive calls are paused",
             f"Paused {presentation.clean(facts.paused)}. Runs wait before they delete anything.",
-            "When it is safe again, resume: here, or by `closeout resume`.",
+            "When it is safe again, resume. On the server: `closeout resume`.",
             deed="/resume",
             deed_link="Resume",
         )
@@ -206,7 +220,7 @@ def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
             tone="wait" if kind == STALE else "bad",
             title=_trouble_title(kind, automation, found),
             text="" if kind == STALE else presentation.clean(newest.text),
-            fix=_trouble_fix(kind, len(found)),
+            fix=_trouble_fix(kind, newest.cure, len(found)),
             url=url,
             link=link,
             deed=f"{url}/rerun" if link == _RUN else None,
@@ -237,10 +251,9 @@ def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple
     return (found[0].url, _RUN) if found[0].url is not None else (None, "")
 
 
-def _trouble_fix(kind: str, count: int) -> str:
+def _trouble_fix(kind: str, cure: str, count: int) -> str:
     if kind == "failure":
-        which, again = ("the run", "rerun it") if count == 1 else ("one of the runs", "rerun them all")
-        return f"Open {which} to see what is left and why, repair that, and {again}."
+        return f"{cure} Then rerun {'it' if count == 1 else 'each'}.".lstrip()
     if kind == "orphans":
         return "Look at the orphans, then clean up."
     return "`closeout doctor` says what is wrong and how to mend it."
@@ -334,7 +347,7 @@ def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
     return (
         Figure("Closings", closings, "none", "closed pull requests that an automation acted on", with_query("/runs", **month)),
         Figure("Torn down", torn_down, "good", "runs after which everything is gone", with_query("/runs", verdict="success", **month)),
-        Figure("Left", left, "bad" if left else "none", "runs that failed: something may be there", with_query("/runs", verdict="failure", **month)),
+        Figure("Left", left, "bad" if left else "none", "runs that failed, also those that a later run repaired", with_query("/runs", verdict="failure", **month)),
         Figure("Recovered", recovered, "busy" if recovered else "none", "closings that no webhook brought, found by patrol", None),
     )  # fmt: skip
 

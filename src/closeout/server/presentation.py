@@ -212,7 +212,7 @@ def _standing(run: RunView) -> str:
         return "It starts when the runs before it have ended."
     for step in run.steps:
         if step.state in ("running", "waiting"):
-            return f"{step.name} is running."
+            return f"Current step: {step_name(step)}."
     return "" if run.state == "finished" else "It is running."
 
 

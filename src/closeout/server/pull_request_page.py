@@ -227,7 +227,7 @@ def _next(story: PullRequestView, now: float) -> Iterable[Step]:
     for expected in story.next:
         if expected.kind == "recheck" and expected.at is not None:
             says, when = presentation.clean(expected.says), presentation.moment(expected.at)[1]
-            yield Step("none", f"{says[:1].upper()}{says[1:]}, on {when}.")
+            yield Step("none", f"{says}, on {when}.")
 
 
 def _repaired(run: RunView, others: Iterable[RunView]) -> bool:

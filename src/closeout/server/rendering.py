@@ -92,11 +92,9 @@ class Renderer:
 
     def missing(self) -> Response:
         """Return the page of whatever is not there, or of a link that opens nothing."""
-        return self.notice(
-            404,
-            "There is nothing here",
-            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
-        )
+        text = "The link is incomplete, or nothing has this address. Open the link from GitHub or from the message again."
+        title = "There is nothing here"
+        return self.html(404, "notice.html", title=title, text=text, verdict=None, home=self.link("/"))
 
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
         """Return a page with one sentence."""

@@ -123,12 +123,15 @@ def standing(
 
 
 def _rerun(shown: Shown, visitor: Visitor | None) -> str:
-    """Return who is told of a rerun: who may `act` or `read`, or `anybody`; empty if there is nothing to run again."""
+    """Return who is told of a rerun, empty if there is nothing to run again: who may `act` or `read`, `holder` of a link or `anybody`.
+
+    The `holder` of a link to a private repository's run may well be who can sign in.
+    """
     run = shown.run
     if run.state != "finished" or run.verdict in ("success", "skipped") or run.reopened or _later(shown):
         return ""
     if visitor is None:
-        return "anybody"
+        return "holder" if shown.log else "anybody"
     return "act" if visitor.may_act else "read"
 
 

@@ -165,7 +165,7 @@ def orphans(mark: Mapping[str, Any], now: float, *, listed: int) -> Orphans:
             "No step has an inventory, so there is nothing to list. `closeout check` says for each step why."
         )
     elif audited is None:
-        none = "Patrol has made no audit yet: it makes the first one a day after the first start. `closeout orphans` makes one now."
+        none = "Patrol has made no audit yet: it makes the first one a day after the first start. `closeout orphans` lists now what it would find."
     else:
         none = "" if kept else "The last audit found nothing that a closed pull request left behind."
     return Orphans(

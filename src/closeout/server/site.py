@@ -21,7 +21,7 @@ from starlette.routing import Route as StarletteRoute
 
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
 from closeout.ports.access import ACT, READ
-from closeout.server.access import LOGIN, SIGN_IN, Access, Presented, Visitor
+from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.rendering import Renderer
@@ -135,6 +135,10 @@ class Site:
             return Response(body, error.status, headers, media_type="application/json")
         if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
             return RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
+        if isinstance(error, NotSignedIn):
+            return self._renderer.notice(
+                error.status, "You are not signed in", f"Nothing was done. {SIGN_IN_PAGE}"
+            )
         return self._renderer.notice(error.status, "This did not work", error.message)
 
     async def _login(self, asked: Asked) -> Response:
@@ -142,7 +146,7 @@ class Site:
         request = asked.request
         code = request.query_params.get("code")
         if code is None:
-            return self._renderer.notice(200, "Sign in", SIGN_IN)
+            return self._renderer.notice(200, "Sign in", SIGN_IN_PAGE)
         if request.method == "HEAD" or any("prefetch" in request.headers.get(name, "") for name in _PURPOSES):
             # A preview must not use the link up.
             return Response(status_code=204, headers=self._renderer.headers)

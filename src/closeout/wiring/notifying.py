@@ -17,7 +17,7 @@ from closeout.config.load import Loaded
 from closeout.core import messages
 from closeout.core.errors import CloseoutError, NotifierUnknown
 from closeout.core.messages import Links, Text
-from closeout.core.problems import Message, Problem, Routes, Told, due, forgotten
+from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.ports import ProblemStore, Secrets
@@ -43,6 +43,11 @@ class Targets:
 
     def send(self, target: str, text: Text) -> None:
         """Send a message. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
+        if is_topic(target):
+            from closeout.adapters import sns
+
+            sns.publish(target, *text)
+            return
         from closeout.adapters import notifier
 
         notifier.send(self.url(target), *text)
@@ -81,11 +86,15 @@ def try_all(loaded: Loaded) -> list[tuple[str, CloseoutError | None]]:
     """Send a test message to each target of a configuration; return the error of each, None if it took the message."""
     redactor = Redactor()
     clients = configured_clients(loaded, SystemClock(), redactor)
-    targets = Targets(lambda: clients.secrets, redactor.add)
+    return try_each(loaded.routes, Targets(lambda: clients.secrets, redactor.add).send, redactor)
+
+
+def try_each(routes: Routes, send: Send, redactor: Redactor) -> list[tuple[str, CloseoutError | None]]:
+    """Send a test message to each target; return the error of each, None if it took the message."""
     results: list[tuple[str, CloseoutError | None]] = []
-    for target in loaded.routes.targets():
+    for target in routes.targets():
         try:
-            targets.send(target, messages.TEST)
+            send(target, messages.TEST)
         except CloseoutError as error:
             error.message = redactor.text(error.message)
             results.append((target, error))
@@ -95,7 +104,10 @@ def try_all(loaded: Loaded) -> list[tuple[str, CloseoutError | None]]:
 
 
 class Notifying:
-    """What one process tells. `stale` returns what is stale by name, with why; None for what could not be asked."""
+    """What one process tells. `stale` returns what is stale by name, with why; None for what could not be asked.
+
+    `wait` is how long a problem waits for others of its cause.
+    """
 
     def __init__(  # noqa: PLR0913 - a composition root
         self,
@@ -108,6 +120,7 @@ class Notifying:
         now: Callable[[], float],
         keep: Callable[[str, Mapping[str, Any]], None] = lambda _target, _state: None,
         stale: Callable[[], Mapping[str, str | None]] = dict,
+        wait: float = WAIT,
     ) -> None:
         self._problems = problems
         self._routes = routes
@@ -117,6 +130,7 @@ class Notifying:
         self._now = now
         self._keep = keep
         self._stale = stale
+        self._wait = wait
         self._failing: dict[str, _Failing] = {}
         self._sent: dict[str, int] = dict.fromkeys(routes.targets(), 0)
         self._unmarked: list[Told] = []
@@ -132,9 +146,9 @@ class Notifying:
             problems = self._problems.problems()
         if not problems:
             return
-        told = self._problems.told()
+        told, now = self._problems.told(), self._now()
         self._mark(forgotten(problems, told, self._routes))
-        for target, found in due(problems, told, self._now(), self._routes).items():
+        for target, found in due(problems, told, now, self._routes, self._wait).items():
             failing = self._failing.get(target)
             # A clock that is set back must not silence a target.
             if failing is None or not 0 < failing.again_at - self._now() <= RETRY.cap:

@@ -6,6 +6,7 @@ Apart from `checking`, which reads a SQLite file: the functions of a stack do no
 from __future__ import annotations
 
 from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.core.problems import is_topic
 from closeout.ports import Http, Secrets
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
 
@@ -36,7 +37,9 @@ class Outside:
         return same_webhook(one, other)
 
     def check_notifier(self, target: str) -> None:
-        """Check the URL of a notifier without sending."""
+        """Check the URL of a notifier without sending. A topic's ARN was checked when the file was read."""
+        if is_topic(target):
+            return
         from closeout.adapters import notifier
         from closeout.wiring.notifying import Targets
 

@@ -16,14 +16,13 @@ from closeout.checks.world import World
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
-from closeout.core.ids import split_execution
 from closeout.core.messages import Links
-from closeout.core.problems import DISMISSED
 from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
 from closeout.engine.local import Engine
 from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
+from closeout.ledger.problems import dismiss
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.orphans.audit import Report as Audited
 from closeout.ports import Execution, Request
@@ -289,19 +288,8 @@ class Runtime:
         return outcome
 
     def _dismiss(self, request: Request) -> str:
-        """Close the problem of a run, because a person says that it is none."""
-        problems, by = self.ledger.problems, f"{DISMISSED} by {request.by}"
-        found = [
-            one
-            for one in problems.problems()
-            if one.closed_at is None and one.execution and split_execution(one.execution)[0] == request.target
-        ]
-        for one in found:
-            text = f"{by}: {request.reason}" if request.reason else by
-            problems.close_problems(
-                one.automation, one.key, one.key, self.clients.now(), self.redactor.text(text)
-            )
-        return "done" if found else "the run has no open problem"
+        who = f"{request.by}: {request.reason}" if request.reason else request.by
+        return dismiss(self.ledger.problems, str(request.target), self.redactor.text(who), self.clients.now())
 
     def _add_token(self, request: Request) -> str:
         self.ledger.credentials.add(TOKEN, **json.loads(str(request.target)))

@@ -17,6 +17,7 @@ from closeout.core.errors import SecretError, ServiceError, Unavailable
 from closeout.ports import AwsTarget
 from closeout.stack.invocation import ALIVE
 from closeout.stack.patrol import cleaning, recovering
+from closeout.stack.problems import TEST
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
@@ -121,6 +122,20 @@ class Stack:
         if "error" in found:
             raise Unavailable(str(found["error"]))
         return str(found["delivery"])
+
+    def test_messages(self) -> list[dict[str, Any]]:
+        """Let the stack's function send a test message to each topic; return its results, none if the stack has no function.
+
+        Raises `Unavailable` and `ServiceError`.
+        """
+        function = self._outputs.get("NotifyFunction")
+        if not function:
+            return []
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(TEST).encode())
+        said = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise Unavailable(f"The function {function} could not do it: {said.get('errorMessage')}.")
+        return list(said["results"])
 
     def _ask_patrol(self, event: Mapping[str, Any]) -> Any:
         return self.execute(self.output("PatrolAlias"), event, time.monotonic() + ASKED)

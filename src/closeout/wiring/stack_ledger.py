@@ -15,6 +15,7 @@ from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.empty_runs import EmptyRuns
 from closeout.ledger.dynamodb.executions import Executions
+from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ports import Clock
@@ -56,6 +57,7 @@ class StackLedger:
         self.switch = DynamoSwitch(self.table, clock)
         self.deployed = DynamoDeployed(self.table)
         self.empty_runs = EmptyRuns(self.table)
+        self.problems = Problems(self.table)
 
     @cached_property
     def starts(self) -> LambdaStarts:
@@ -88,6 +90,7 @@ class StackLedger:
         `more` carries out other kinds, as `Requests` says.
         """
         from closeout.ledger.dynamodb.requests import Requests
+        from closeout.ledger.problems import dismiss
 
         def rerun(target: str, by: str) -> str:
             return self._reruns(loaded).rerun(target, by)
@@ -95,7 +98,11 @@ class StackLedger:
         def replay(delivery: str, by: str) -> str:
             return self._reruns(loaded).replay(delivery, by)
 
-        return Requests(self.attempts, self.starts, self.switch, rerun=rerun, replay=replay, **more)
+        def dismissed(run_id: str, by: str) -> str:
+            return dismiss(self.problems, run_id, by, self._clock.now())
+
+        own = {"rerun": rerun, "replay": replay, "dismiss": dismissed}
+        return Requests(self.attempts, self.starts, self.switch, **own, **more)
 
     def _reruns(self, loaded: Loaded | None) -> Reruns:
         from closeout.intake.receiver import Receiver

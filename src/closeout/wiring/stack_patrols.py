@@ -213,9 +213,8 @@ class StackPatrols:
             pause=self._pause,
         )
         cleaning = self._cleaning(intake.receiver, store)
-        return patrol, OrphanRounds(
-            loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact, assumes=False
-        )
+        audit = partial(OrphanRounds, assumes=False, problems=self.ledger.problems)
+        return patrol, audit(loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact)
 
     def _intake(self, loaded: Loaded) -> ApiIntake:
         automations = {one.name: one for one in loaded.automations}
@@ -356,10 +355,8 @@ def open_stack_patrols(
         float(environment["CLOSEOUT_RETENTION_DAYS"]),
     )
     redactor = Redactor()
-    token, api_url = (
-        f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}",
-        environment["CLOSEOUT_API_URL"],
-    )
+    token = f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}"
+    api_url = environment["CLOSEOUT_API_URL"]
     report, webhook = LogJournal(clock, redactor.text).report, environment["CLOSEOUT_WEBHOOK_URL"]
     clients = SharedClients(
         clock,

@@ -37,6 +37,14 @@ def linger(context: Any) -> dict[str, Any]:
     return {}
 
 
+def stumble(context: Any) -> dict[str, Any]:
+    """Fail the first time."""
+    about = {"repository": context.event["repository"]["full_name"], "number": context.event["number"]}
+    if _note(what="begin", run=context.run_id, **about) == 0:
+        raise RuntimeError("the database of the preview is busy")
+    return {}
+
+
 def overreach(context: Any) -> dict[str, str]:
     """Try with the worker's own credentials what nothing in the configuration needs; return each refusal's code."""
     import boto3

@@ -434,7 +434,7 @@ def test_who_may_act_is_led_to_the_confirmations() -> None:
         )
         link = urlsplit(details.link("http://x", KEY, f"{ended}-1", time.time()))
         anybody = site.server.send("GET", f"{link.path}?{link.query}").body.decode()
-        assert "Whoever runs closeout can" in anybody
+        assert "To sign in, run <code>closeout open</code> on the server" in anybody
         assert not re.search(r'href="[^"]*/(rerun|cancel)"', anybody)
 
 

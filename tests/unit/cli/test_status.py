@@ -51,6 +51,7 @@ def test_a_failed_run_needs_somebody(path: Path, capsys: pytest.CaptureFixture[s
     code, said = status(capsys, path)
     assert code == 1
     assert "the stack is left" in said
+    assert f"  closeout runs show {RUN[:8]}\n" in said
     told = json.loads(status(capsys, path, "--json")[1])
     assert [need["text"] for need in told["needs"]] == ["the stack is left"]
     assert main(["pause", "--db", str(path), "--reason", "freeze"]) == 0

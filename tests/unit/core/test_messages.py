@@ -62,8 +62,14 @@ def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
     assert said.body.splitlines() == [
         "acme/shop",
         "Why: nothing has deleted it",
-        "To do: mend the cause, then rerun it with `closeout runs rerun abc`.",
+        "To do: Mend the cause. Then rerun it with `closeout runs rerun abc`.",
     ]
+    own = words(
+        "failure",
+        other._replace(private=True, code="wrong-account"),
+        links=Links(lambda _execution: None, None),
+    )
+    assert own.body.splitlines()[2].startswith("To do: Give closeout the credentials of the account")
     assert words("failure", other, other).title == "closeout: teardown failed for 2 problems, step stack"
 
 

@@ -65,7 +65,7 @@ def test_of_a_long_log_only_what_matters_is_open() -> None:
         ("success: deleted stack s", "good"),
         ("verified in the account: nothing of the plan is left", "good"),
         ("delete-stack again, DELETE_COMPLETE after 41 s", "good"),
-        ("plan: delete stack terror-1", ""),
+        ("plan: delete stack terror-1 (it is DELETE_FAILED)", ""),
         ("run x, attempt 1: a", ""),
     ],
 )

@@ -43,6 +43,14 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
     assert dict(overview_page.shown(fine).intake)["Patrol"] == "1 h ago"
 
 
+def test_a_failure_says_what_to_do_before_the_rerun() -> None:
+    """For one and for many, in the words of the run's own page."""
+    one, two = (failed(number)._replace(cure="Allow what the message names.") for number in (17, 18))
+    for found, fix in (((one,), "Then rerun it."), ((one, two), "Then rerun each.")):
+        (need,) = needs(QUIET._replace(troubles=found))
+        assert need.fix == f"Allow what the message names. {fix}"
+
+
 @pytest.mark.parametrize(
     ("wrong", "title"),
     [
@@ -89,6 +97,17 @@ def test_what_is_broken_comes_before_what_waits() -> None:
     )
     assert [need.tone for need in needs(wrong)] == ["wait", "bad", "bad", "wait"]
     assert needs(wrong)[0].deed == "/resume"
+
+
+def test_the_tab_says_whether_something_needs_somebody() -> None:
+    """Its title how much, its icon how bad it is."""
+    for wrong, title, icon in (
+        ({}, "Overview", "success"),
+        ({"orphans": 1}, "(1) Overview", "waiting"),
+        ({"orphans": 1, "troubles": [failed(1)]}, "(2) Overview", "failure"),
+    ):
+        page = overview_page.shown(QUIET._replace(**wrong))
+        assert (page.title, page.icon) == (title, icon)
 
 
 def test_orphans_are_said_once() -> None:

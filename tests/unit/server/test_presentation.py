@@ -120,9 +120,9 @@ def shown(state: str, verdict: str | None = None, **more: Any) -> presentation.B
     [
         ("queued", (), "It starts when the runs before it have ended."),
         ("running", (), "It is running."),
-        ("running", (step("one", "success"), step("two", "running")), "two is running."),
-        ("waiting", (step("one", "waiting"), step("two", "pending")), "one is running."),
-        ("finished", (step("one", "running"),), "one is running."),
+        ("running", (step("one", "success"), step("two", "running")), "Current step: two."),
+        ("waiting", (step("one", "waiting"), step("two", "pending")), "Current step: one."),
+        ("finished", (step("one", "running"),), "Current step: one."),
         ("finished", (), ""),
     ],
 )

@@ -161,7 +161,7 @@ def test_what_comes_next() -> None:
     assert [(step.tone, step.text.partition(" ")[0], step.deed) for step in page.next] == [
         ("bad", "preview-cleanup", f"/runs/{failed.id}/rerun"),
         ("busy", "docs:", f"/runs/{going.id}/cancel"),
-        ("none", "Docs", None),
+        ("none", "docs", None),
     ]
     assert page.next[1].text.startswith("docs: stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
 

@@ -6,6 +6,7 @@ import json
 import time
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
+from tests.direct import DirectClient
 
 REPOSITORY = "acme/shop"
 REGION = "eu-central-1"
@@ -70,7 +72,10 @@ class StackWorld:
 
     def environment(self, *, secret: str | None = None, **options: Any) -> StackRuntime:
         """What a new Lambda environment composes; `secret` is a name where the stack did not make the secret."""
-        return open_stack_runtime(self.variables(secret), **{"client": late_clients(REGION), **options})
+        return open_stack_runtime(
+            self.variables(secret),
+            **{"client": late_clients(REGION, partial(DirectClient, self.aws)), **options},
+        )
 
     def variables(self, secret: str | None = None) -> dict[str, str]:
         """The variables of the worker."""

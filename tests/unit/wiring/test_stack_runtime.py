@@ -22,6 +22,7 @@ from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import SharedClients
+from tests.direct import no_sockets
 from tests.unit.actions.aws import previews
 from tests.unit.wiring.stack_world import REGION, StackWorld
 
@@ -31,7 +32,7 @@ TOKEN = "a-token-that-nobody-may-see"
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[FakeAws]:
     """An emulator in this process."""
-    with FakeAws(delete_seconds=0.1) as server:
+    with FakeAws(delete_seconds=0.1) as server, no_sockets(server):
         yield server
 
 

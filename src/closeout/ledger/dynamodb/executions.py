@@ -16,6 +16,7 @@ from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.table import Action, Table, delete, put
 from closeout.ports import (
     AcceptedRun,
@@ -48,6 +49,7 @@ class Executions:
         self._bodies = bodies
         self._clock = clock
         self._retention = retention_days * DAY
+        self._problems = Problems(table)
 
     def look(self, execution: str) -> RunRecord | None:
         """Read how an execution stands, consistently; None if there is none of this name."""
@@ -239,14 +241,21 @@ class Executions:
             actions.append(put(sealed, f"{layout.NEW} OR seal = :seal", {":seal": seal}))
         return not self._table.write(actions)
 
-    def finish(self, record: RunRecord, after: RunState) -> bool:
-        """Store a run's end, and give up its ticket and its key, in one transaction."""
+    def finish(
+        self,
+        record: RunRecord,
+        after: RunState,
+        execution: Execution | None = None,
+        operations: Sequence[Operation] = (),
+    ) -> bool:
+        """Store a run's end and what it means for problems, and give up its ticket and its key, in one transaction."""
         expires = int(self._clock.now() + self._retention)
         lifetime: dict[str, Any] = {"expires": expires}
         if record.closing is not None and self._retention < KEPT_DAYS * DAY:
             # The row keeps the closing's next delivery from starting the run again; lists leave it out sooner.
             lifetime = {"expires": int(self._clock.now() + KEPT_DAYS * DAY), "shown_until": expires}
         actions: list[Action] = [rows.row_update(record, after, **lifetime)]
+        actions += self._problems_at_end(record, after, execution, operations)
         key = record.key
         if key is not None:
             actions.append(delete(self._ticket(record, key)))
@@ -256,6 +265,20 @@ class Executions:
             return True
         now = self.look(record.execution)  # as in `take`
         return now is not None and now.run.state == "finished" and now.fencing_token == record.fencing_token
+
+    def _problems_at_end(
+        self,
+        record: RunRecord,
+        after: RunState,
+        execution: Execution | None,
+        operations: Sequence[Operation],
+    ) -> list[Action]:
+        automation = (
+            execution.automation if execution else (self.row(record.execution) or {}).get("automation")
+        )
+        if automation is None:
+            return []
+        return self._problems.at_end(record, after, execution, operations, str(automation))
 
     def _body(self, delivery: str, packed: Item | None) -> tuple[bytes, str | None]:
         """Return a delivery's payload, or why it is gone. Raises `StoreUnavailable`."""

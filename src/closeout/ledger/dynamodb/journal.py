@@ -47,6 +47,11 @@ class LogJournal:
         """Write a sentence about a recheck that is not made again; an alarm counts these lines."""
         self._say("error", text=self._redact(text), recheck="given-up")
 
+    def undelivered(self, target: str, since: float, error: str) -> None:
+        """Write that a target takes no message; an alarm counts these lines."""
+        text = self._redact(f"{target} takes no message: {error}")
+        self._say("error", text=text, notifier=target, seconds=round(self._clock.now() - since))
+
     def about(self, execution: str, text: str) -> None:
         """Write a sentence for the operator about an execution."""
         self._say("warning", text=self._redact(text), execution=execution)

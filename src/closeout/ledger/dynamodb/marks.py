@@ -14,7 +14,7 @@ from closeout.core.errors import StoreUnavailable
 from closeout.ledger.dynamodb.table import Action, Table, put, update
 from closeout.stack import patrol
 from closeout.stack import table as layout
-from closeout.stack.table import from_item, to_item
+from closeout.stack.table import Item, from_item, to_item
 
 MINE = "holder = :me"
 
@@ -46,13 +46,14 @@ class DynamoMarks:
 
 
 class Lease:
-    """Lets one patrol at a time work. `execution` names it: Lambda repeats one that was killed, and it goes on at once.
+    """Lets one patrol at a time work, or whoever else shares `key`. `execution` names it: Lambda repeats one that was killed, and it goes on at once.
 
     `token` is another one in each process, so that an earlier process of the same execution keeps nothing more.
     """
 
-    def __init__(self, table: Table, execution: str, token: str) -> None:
+    def __init__(self, table: Table, execution: str, token: str, key: Item = patrol.LEASE_KEY) -> None:
         self._table = table
+        self._key = key
         self._execution = execution
         self.token = token
 
@@ -62,8 +63,8 @@ class Lease:
         names = {"holder": self.token, "execution": self._execution, "free_at": now + seconds}
         free = f"{layout.NEW} OR execution = :execution OR free_at <= :now"
         values = {":execution": self._execution, ":now": now}
-        return self._table.change(put(patrol.LEASE_KEY | to_item(names), free, values))
+        return self._table.change(put(self._key | to_item(names), free, values))
 
     def give_up(self) -> None:
         """Let the next patrol begin at once. Without this it waits until the lease is over."""
-        self._table.change(update(patrol.LEASE_KEY, {"free_at": 0.0}, MINE, {":me": self.token}))
+        self._table.change(update(self._key, {"free_at": 0.0}, MINE, {":me": self.token}))

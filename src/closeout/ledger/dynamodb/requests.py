@@ -15,7 +15,7 @@ from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 
 Again = Callable[[str, str], str]
-"""Carries out a rerun of a run, a replay of a delivery or the cleaning of an orphan for somebody; returns the outcome."""
+"""Carries out a rerun of a run, a replay of a delivery, the cleaning of an orphan or the like for somebody; returns the outcome."""
 
 
 class Requests:
@@ -51,8 +51,9 @@ class Requests:
         elif kind == "cancel":
             return self._cancel(target, f"{by}: {reason}" if reason else by)
         elif kind in self._again:
+            who = f"{by}: {reason}" if reason and kind == "dismiss" else by
             try:
-                return self._again[kind](target, by)
+                return self._again[kind](target, who)
             except CloseoutError as error:
                 return error.message
         else:

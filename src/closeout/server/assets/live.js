@@ -22,6 +22,11 @@
     part.querySelectorAll("details[data-key]").forEach(function (each) {
       if (each.dataset.key in open) each.open = open[each.dataset.key];
     });
+    var tab = part.querySelector("[data-title]");
+    if (tab) {
+      document.title = tab.dataset.title;
+      document.getElementById("icon").href = tab.dataset.icon;
+    }
     if (!focused) return;
     part.querySelectorAll("a, button, summary").forEach(function (each) {
       if (key(each) === focused || key(each.parentElement) === focused) each.focus({preventScroll: true});

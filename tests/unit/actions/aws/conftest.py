@@ -12,6 +12,7 @@ import pytest
 from closeout.adapters.aws import AwsClients, TargetClients
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
+from tests.direct import no_sockets
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -23,7 +24,8 @@ def aws_server() -> Iterator[FakeAws]:
     with FakeAws(delete_seconds=0.1) as server:
         before = dict(os.environ)
         os.environ.update(server.environment())
-        yield server
+        with no_sockets(server):
+            yield server
         os.environ.clear()
         os.environ.update(before)
 

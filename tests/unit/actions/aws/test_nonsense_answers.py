@@ -21,6 +21,7 @@ from closeout.adapters.aws import AwsClients
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
+from tests.direct import DIRECT
 from tests.unit.actions.aws.conftest import ACCOUNT, REGION
 from tests.unit.actions.aws.previews import create, fill
 from tests.work import ImmediateWork
@@ -47,6 +48,7 @@ class Garbled:
         self.operation, self.body = "", b""
         self.seen: set[str] = set()
         session = boto3.Session()
+        session.events.unregister("before-send", unique_id=DIRECT)
         session.events.register("before-send", self._before)
         self.clients: Any = AwsClients(now=time.time, session=lambda: session, attempts=1).for_target(
             AwsTarget(ACCOUNT, REGION, None)

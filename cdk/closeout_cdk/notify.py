@@ -1,0 +1,86 @@
+"""Tell people what needs them: a small function that a schedule starts each minute, and that exists only if the file names a topic.
+
+It reads what runs and patrol say needs a person, publishes to the topics of the configuration, and notes what it told. It can
+change nothing else: no run, no resource, no secret.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from closeout.core.problems import Routes
+from closeout.stack import table as layout
+from closeout.stack.problems import PROBLEMS, pack_routes, topics
+from closeout_cdk import permissions
+from closeout_cdk.functions import Functions
+from closeout_cdk.ledger import Ledger
+from closeout_cdk.parameters import ParameterError
+
+MINUTE = Duration.minutes(1)
+TIMEOUT = Duration.minutes(2)
+MOST_OF_A_VARIABLE = 3_000
+"""Characters: all variables of a function have four kilobytes together."""
+
+
+class Notify(Construct):
+    """The function with its role and log, and its schedule."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, routes: Routes, functions: Functions, ledger: Ledger
+    ) -> None:
+        super().__init__(scope, name)
+        packed = pack_routes(routes)
+        if len(packed) > MOST_OF_A_VARIABLE:
+            raise ParameterError(
+                f"`notify` is {len(packed):,} characters when it is packed, and {MOST_OF_A_VARIABLE:,} can be deployed: give"
+                " fewer automations a `notify` of their own"
+            )
+        self.logs = functions.log_group(self, "Logs")
+        self.role = permissions.role(self, "Role")
+        table = ledger.table.table_arn
+        grants = [
+            permissions.write_log(self.logs),
+            permissions.allow(
+                ("dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+                table,
+                only=permissions.partitions(PROBLEMS),
+            ),
+            permissions.allow(("dynamodb:GetItem",), table, only=permissions.partitions(layout.RUN)),
+            permissions.allow(("sns:Publish",), *topics(routes)),
+        ]
+        policy = permissions.attach(self, "Policy", self.role, grants)
+        self.function = functions.function(
+            self,
+            "Function",
+            self.role,
+            self.logs,
+            "notify",
+            description="closeout: tells people what needs them",
+            memory_size=512,
+            timeout=TIMEOUT,
+            environment={
+                "CLOSEOUT_TABLE": ledger.table.table_name,
+                "CLOSEOUT_LOG_GROUP": functions.worker_logs.log_group_name,
+                "CLOSEOUT_STACK": Stack.of(self).stack_name,
+                "CLOSEOUT_NOTIFY": packed,
+            },
+        )
+        permissions.wait_for(self.function, policy)
+        self.rule = events.Rule(
+            self,
+            "Rule",
+            description="closeout: when to look for what needs a person",
+            schedule=events.Schedule.rate(MINUTE),
+            targets=[
+                targets.LambdaFunction(
+                    self.function,
+                    event=events.RuleTargetInput.from_object({}),
+                    # The next look does what this one missed.
+                    retry_attempts=0,
+                    max_event_age=MINUTE,
+                )
+            ],
+        )

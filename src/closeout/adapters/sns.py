@@ -1,0 +1,44 @@
+"""Publish one message to a topic of Amazon SNS, with the credentials of this machine, or of the function's role.
+
+A topic's ARN is no secret, so the configuration names it itself. Who reads the messages is the topic's own business: mail,
+chat (AWS Chatbot), a queue, a function.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from closeout.adapters.aws import translated
+from closeout.core.errors import NotifierFailed, ServiceError
+from closeout.core.runs import clip
+
+MOST_OF_A_SUBJECT = 100
+"""Characters of a subject, ASCII without control characters: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+
+
+def publish(topic: str, title: str, body: str, client: Callable[[str], Any] | None = None) -> None:
+    """Publish to the topic with this ARN. `client` returns SNS's client of a region. Raises `NotifierFailed`."""
+    sns = (client or boto_client)(topic.split(":")[3])
+    short = clip(title, MOST_OF_A_SUBJECT - 3).replace("…", "...")
+    subject = "".join(letter if " " <= letter <= "~" else "?" for letter in short)
+    try:
+        with translated("sns", "publish", time.time):
+            sns.publish(TopicArn=topic, Subject=subject, Message=f"{title}\n\n{body}")
+    except ServiceError as error:
+        raise NotifierFailed(f"sns: {error.reason}: {error.message}") from None
+
+
+def boto_client(region: str) -> Any:
+    """Return boto3's client."""
+    import boto3  # noqa: PLC0415 - half of a second that only a topic costs
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=5,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        user_agent_extra="closeout",
+    )
+    return boto3.client("sns", region_name=region, config=config)

@@ -1,0 +1,216 @@
+"""Keep problems and what was told of them: `ports.ProblemStore` over the table, one item for each problem.
+
+What a run's end means is written in the transaction of the ending (`at_end`). No write here has a condition that could refuse
+it, so that a problem never keeps a run from ending: opening keeps the beginning of one that is open, and closing takes it away.
+Targets' attributes are in the problem's item, so that one query reads all that a look needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core.problems import Problem, Told, closes
+from closeout.core.runs import RunState
+from closeout.core.units import DAY
+from closeout.ledger.dynamodb.table import Action, Table
+from closeout.ports import Ending, Execution, Operation, RunRecord
+from closeout.stack.problems import PROBLEM, PROBLEMS, TOLD, problem_key
+from closeout.stack.table import Item, from_item, to_item
+
+MOST_CLOSED = 50
+"""Problems that one run's end closes: a transaction has room for a hundred items, and an audit closes the rest."""
+KEPT = 30 * DAY
+"""How long a problem that is over is kept at most for a target that takes no message."""
+SETTLED = 600.0
+"""Seconds after which no message about a problem that is over can still be under way."""
+
+
+class _Row(NamedTuple):
+    """A problem's item as it is read. `problem` is None if only what was told is left of it."""
+
+    key: Item
+    problem: Problem | None
+    told: tuple[Told, ...]
+
+    @property
+    def is_open(self) -> bool:
+        return self.problem is not None and self.problem.closed_at is None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is open, or a target still believes so."""
+        return self.is_open or (self.problem is not None and any(not one.recovered for one in self.told))
+
+
+class Problems:
+    """Over one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def problems(self) -> Sequence[Problem]:
+        """Return the open problems, and closed ones that a target still believes to be open."""
+        found = [row.problem for row in self._rows() if row.problem is not None and row.is_shown]
+        return sorted(found, key=lambda one: (one.since, one.automation, one.key))
+
+    def is_empty(self) -> bool:
+        """Return whether nothing at all is there, as in most looks: the cheapest question."""
+        return not list(self._table.query(PROBLEMS, PROBLEM, limit=1))
+
+    def told(self) -> Sequence[Told]:
+        """Return what each target was last told of these problems."""
+        return [one for row in self._rows() if row.is_shown for one in row.told]
+
+    def open_problem(self, problem: Problem) -> None:
+        """Store a problem."""
+        self._table.change(_opening(problem))
+
+    def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
+        """Close the open problems with these keys, one by one; return how many."""
+        actions = self._closing(automation, first, last, at, by)
+        for action in actions:
+            self._table.change(action)
+        return len(actions)
+
+    def mark_told(self, told: Iterable[Told]) -> None:
+        """Keep what a target was told, with all of it that is about one problem in one write."""
+        of: dict[tuple[str, str], list[Told]] = {}
+        for one in told:
+            of.setdefault((one.automation, one.key), []).append(one)
+        for (automation, key), marks in of.items():
+            values = {f"{TOLD}{one.target}": json.dumps([one.at, one.recovered]) for one in marks}
+            self._table.change(_update(problem_key(automation, key), values))
+
+    def prune(self) -> None:
+        """Delete problems that are over and that every target who was told of them knows to be over."""
+        before = self._table.now() - SETTLED
+        for row in self._rows():
+            ended = row.problem.closed_at if row.problem else None
+            if ended is not None and ended < before and not row.is_shown:
+                self._table.change(
+                    {
+                        "Delete": {
+                            "Key": row.key,
+                            "ConditionExpression": "closed_at = :ended",
+                            "ExpressionAttributeValues": to_item({":ended": ended}),
+                        }
+                    }
+                )
+
+    def at_end(
+        self,
+        record: RunRecord,
+        after: RunState,
+        execution: Execution | None,
+        operations: Sequence[Operation],
+        automation: str,
+    ) -> list[Action]:
+        """Return the writes that a run's end means for problems. Without `execution` the run could not be read."""
+        ending = Ending(after.verdict or "failure", after.summary or "")
+        at = self._table.now() if after.finished_at is None else after.finished_at
+        if ending.verdict not in ("failure", "success", "cancelled"):
+            return []
+        key = record.closing or record.execution.rpartition("-")[0]
+        if execution is None:
+            why = ending.summary
+            lost = Problem(automation, key, "failure", why, why, at, execution=record.execution)
+            return [_opening(lost)] if ending.verdict == "failure" else []
+        if ending.verdict != "failure" and not self._open(automation, *closes(key)):
+            return []  # nearly every run: without a look at what it recorded
+        from closeout.ledger.problems import of_run  # noqa: PLC0415 - imports every action; most runs end without it
+
+        outcome = of_run(execution, operations, ending, record.closing, at)
+        if outcome is None:
+            return []
+        if isinstance(outcome, Problem):
+            return [_opening(outcome)]
+        closing = self._closing(automation, outcome.first, outcome.last, at, outcome.by)
+        return closing[:MOST_CLOSED]
+
+    def _closing(self, automation: str | None, first: str, last: str, at: float, by: str) -> list[Action]:
+        return [
+            _update(
+                row.key,
+                {
+                    "closed_at": at,
+                    "closed_by": by,
+                    "began": row.problem.since,
+                    "expires": int(at + KEPT),
+                    "since": None,
+                },
+            )
+            for row in self._open(automation, first, last)
+            if row.problem is not None
+        ]
+
+    def _open(self, automation: str | None, first: str, last: str) -> list[_Row]:
+        """Return the open problems of an automation, None for all, with keys from `first` to `last`."""
+        if automation is None:
+            rows: Iterable[_Row] = self._rows()
+        else:
+            begin, end = (problem_key(automation, key)["sk"]["S"] for key in (first, last))
+            rows = map(_row, self._table.query(PROBLEMS, begin, upto=end))
+        return [row for row in rows if row.problem and row.is_open and first <= row.problem.key <= last]
+
+    def _rows(self) -> list[_Row]:
+        return [_row(item) for item in self._table.query(PROBLEMS, PROBLEM)]
+
+
+def _opening(problem: Problem) -> Action:
+    """Write a problem: one that is open keeps its `since`, one that was closed begins anew."""
+    about = {name: value for name, value in problem._asdict().items() if name not in _APART}
+    values = {"problem": json.dumps(about), **dict.fromkeys(("closed_at", "closed_by", "began", "expires"))}
+    action = _update(problem_key(problem.automation, problem.key), values)
+    part = action["Update"]
+    part["UpdateExpression"] = part["UpdateExpression"].replace(
+        "SET ", "SET since = if_not_exists(since, :since), "
+    )
+    part["ExpressionAttributeValues"] |= to_item({":since": problem.since})
+    return action
+
+
+_APART = ("since", "closed_at", "closed_by")
+
+
+def _update(key: Item, values: Mapping[str, Any]) -> Action:
+    """Set attributes of an item, or remove those that are None, whether it is there or not."""
+    names = {f"#n{number}": name for number, name in enumerate(values)}
+    given = {f":n{number}": value for number, value in enumerate(values.values()) if value is not None}
+    sets = [f"#n{number} = :n{number}" for number in range(len(values)) if f":n{number}" in given]
+    removes = [f"#n{number}" for number in range(len(values)) if f":n{number}" not in given]
+    texts = (("SET ", sets), ("REMOVE ", removes))
+    return {
+        "Update": {
+            "Key": key,
+            "UpdateExpression": " ".join(word + ", ".join(parts) for word, parts in texts if parts),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": to_item(given),
+        }
+    }
+
+
+def _row(item: Item) -> _Row:
+    values = from_item(item)
+    automation, _, key = str(values["sk"]).removeprefix(PROBLEM).partition("#")
+    told = tuple(
+        Told(name.removeprefix(TOLD), automation, key, *json.loads(value))
+        for name, value in values.items()
+        if name.startswith(TOLD)
+    )
+    problem = _problem(values) if "problem" in values else None
+    return _Row({name: item[name] for name in ("pk", "sk")}, problem, told)
+
+
+def _problem(values: Mapping[str, Any]) -> Problem:
+    """Return the problem of an item. What a later version wrote besides is left out."""
+    about = {name: value for name, value in json.loads(values["problem"]).items() if name in Problem._fields}
+    lists = {name: tuple(value) for name, value in about.items() if isinstance(value, list)}
+    closed_at = values.get("closed_at")
+    return Problem(
+        **{**about, **lists},
+        since=float(values.get("since", values.get("began", 0.0))),
+        closed_at=None if closed_at is None else float(closed_at),
+        closed_by=values.get("closed_by"),
+    )

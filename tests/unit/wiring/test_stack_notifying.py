@@ -1,0 +1,174 @@
+"""What a stack tells: over DynamoDB, SNS and SQS on an emulator, and an injected clock."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from closeout.adapters import sns
+from closeout.core.errors import NotifierFailed, UsageError
+from closeout.core.problems import EVENTS, Problem, Route, Routes
+from closeout.lambdas import notify
+from closeout.ledger.dynamodb.marks import Lease
+from closeout.ledger.dynamodb.problems import Problems
+from closeout.ledger.dynamodb.table import Table
+from closeout.stack.problems import LEASE_KEY, TEST, pack_routes, unpack_routes
+from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
+from closeout.testing.dynamo import create_ledger
+from closeout.wiring.stack_notifying import WAIT, StackNotifying, open_stack_notifying
+from tests.contract.remote_harness import client
+
+NOW = 1_700_000_000.0
+PROBLEM = Problem(
+    "teardown", "5/7/x", "failure", "stack: still imported by of-private", "stack: still imported", NOW,
+    code="action-failed", step="stack", left=("stack preview-17",), public_left=("preview-17",),
+    repository="acme/shop", number=17, login="ada", execution="abc-1",
+)  # fmt: skip
+
+
+class Bench:
+    """A table, a topic with a queue behind it, and the function's composition over them."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.clock = FakeClock(NOW)
+        self.client: Callable[[str], Any] = partial(client, aws)
+        name = f"ledger-{uuid.uuid4().hex[:8]}"
+        create_ledger(self.client("dynamodb"), name)
+        self.table = Table(self.client("dynamodb"), name, now=self.clock.now)
+        self.problems = Problems(self.table)
+        self.sns, self.sqs = self.client("sns"), self.client("sqs")
+        self.queue = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        self.topic = self.sns.create_topic(Name=name)["TopicArn"]
+        queue_arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
+        self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn["Attributes"]["QueueArn"])
+        self.name = name
+        self.made = self.restart()
+
+    def restart(self, *targets: str) -> StackNotifying:
+        """Compose as a new process does."""
+        routes = Routes(Route(frozenset(EVENTS), targets or (self.topic, "env:LEFT_OUT")))
+        environment = {
+            "AWS_REGION": "us-east-1",
+            "CLOSEOUT_TABLE": self.name,
+            "CLOSEOUT_LOG_GROUP": "/closeout/worker",
+            "CLOSEOUT_NOTIFY": pack_routes(routes),
+            "CLOSEOUT_STACK": "previews",
+        }
+        self.made = open_stack_notifying(
+            environment, client=self.client, topics=lambda _region: self.sns, clock=self.clock
+        )
+        return self.made
+
+    def look(self, seconds: float = 0.0) -> list[dict[str, Any]]:
+        """Let time go by, let the schedule start the function, and return the messages that arrived."""
+        self.clock.advance(seconds)
+        assert notify.handle({}, uuid.uuid4().hex, self.made) == {}
+        return self.arrived()
+
+    def arrived(self) -> list[dict[str, Any]]:
+        """Take the messages out of the queue."""
+        found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]
+
+
+@pytest.fixture
+def bench(emulator: FakeAws) -> Bench:
+    """An empty table, and a topic."""
+    emulator.reset()
+    return Bench(emulator)
+
+
+def test_a_failure_is_told_to_the_topic_within_two_minutes_and_so_is_its_end(bench: Bench) -> None:
+    """Each once, with what to do on a stack, and nothing of it that only members may read."""
+    assert WAIT + 60 <= 120, "the schedule looks once a minute"
+    bench.problems.open_problem(PROBLEM)
+    assert bench.look(WAIT - 1) == []
+    (message,) = bench.look(60)
+    assert message["Subject"] == "closeout: teardown failed for acme/shop#17, step stack"
+    assert message["Message"].splitlines() == [
+        "closeout: teardown failed for acme/shop#17, step stack",
+        "",
+        "acme/shop#17, a pull request by ada",
+        "What is left: preview-17",
+        "Why: stack: still imported",
+        "To do: Mend the cause. Then rerun it with `closeout runs rerun abc --stack previews`.",
+    ]
+    bench.restart()
+    assert bench.look(60) == []
+    bench.problems.close_problems("teardown", PROBLEM.key, PROBLEM.key, bench.clock.now(), "patrol")
+    (message,) = bench.look(60)
+    assert "preview-17 is gone now" in message["Message"]
+    assert bench.look(3_600) == []
+    assert list(bench.problems.problems()) == []
+
+
+def test_a_topic_that_is_gone_is_logged_at_each_look_and_gets_the_message_later(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm counts the lines; nothing is lost, and another target is told at once."""
+    bench.restart(f"{bench.topic}-gone", bench.topic)
+    bench.problems.open_problem(PROBLEM)
+    assert len(bench.look(60)) == 1
+    bench.look(60)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["notifier"], line["seconds"]) for line in lines] == [
+        (f"{bench.topic}-gone", 0),
+        (f"{bench.topic}-gone", 60),
+    ]
+    bench.sns.create_topic(Name=f"{bench.name}-gone")
+    bench.look(3_600)
+    assert capsys.readouterr().out == ""
+    assert len(bench.problems.told()) == 2
+
+
+def test_one_invocation_at_a_time_tells(bench: Bench) -> None:
+    """EventBridge may start two at once. One that was killed keeps the next waiting for two minutes."""
+    bench.problems.open_problem(PROBLEM)
+    assert Lease(bench.table, "killed", "token", LEASE_KEY).take(130)
+    assert bench.look(100) == []
+    assert len(bench.look(60)) == 1
+
+
+def test_a_test_message_says_for_each_target_whether_it_took_it(bench: Bench) -> None:
+    """As `closeout notify test --json` prints it; another event is refused."""
+    bench.restart(bench.topic, f"{bench.topic}-gone")
+    results = notify.handle(dict(TEST), "one", bench.made)["results"]
+    assert [(one["notifier"], one["ok"], one["code"]) for one in results] == [
+        (bench.topic, True, None),
+        (f"{bench.topic}-gone", False, "notifier-failed"),
+    ]
+    assert [message["Subject"] for message in bench.arrived()] == ["closeout: a test message"]
+    with pytest.raises(UsageError):
+        notify.handle({"tset": True}, "two", bench.made)
+
+
+def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
+    """ASCII, in less than a hundred characters. The message itself has all of the title."""
+    title = "closeout: 清理 failed for " + "a" * 200
+    sns.publish(bench.topic, title, "why", lambda _region: bench.sns)
+    (message,) = bench.arrived()
+    assert message["Subject"].startswith("closeout: ?? failed for aaa")
+    assert len(message["Subject"]) < 100
+    assert message["Message"] == f"{title}\n\nwhy"
+    with pytest.raises(NotifierFailed, match="NotFound"):
+        sns.publish(f"{bench.topic}-gone", "t", "b", lambda _region: bench.sns)
+
+
+def test_routes_are_deployed_with_topics_alone() -> None:
+    """What the function cannot read is not in its environment."""
+    topic = "arn:aws:sns:eu-central-1:123456789012:previews"
+    routes = Routes(
+        Route(frozenset(("failure", "recovered")), (topic, "env:URL")),
+        {"one": Route(frozenset(("orphans",)), ("env:URL",))},
+    )
+    assert unpack_routes(pack_routes(routes)) == Routes(
+        Route(frozenset(("failure", "recovered")), (topic,)), {"one": Route(frozenset(("orphans",)), ())}
+    )
