@@ -57,8 +57,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: what problems say is not redacted",
         "src/closeout/core/messages.py",
-        "    lines = [_without_mentions(redact(line)) for line in lines]",
-        "    lines = [_without_mentions(line) for line in lines]",
+        "    lines = [_inert(redact(line)) for line in lines]",
+        "    lines = [_inert(line) for line in lines]",
         (f"{TELLS}::test_no_secret_leaves_with_a_message_a_log_or_an_error",),
     ),
     Mutant(
@@ -144,5 +144,19 @@ MUTANTS: tuple[Mutant, ...] = (
         'if first.whole else "Mend the cause."',
         'if True else "Mend the cause."',
         ("tests/unit/core/test_messages.py::test_a_run_of_another_event_and_a_server_without_a_url",),
+    ),
+    Mutant(
+        "messages: one that a service refuses keeps the others from it",
+        "src/closeout/wiring/notifying.py",
+        "        for message in (*found[first:], *found[:first]):",
+        "        for message in found:",
+        (f"{TELLS}::test_a_message_that_a_service_refuses_keeps_no_other_from_it",),
+    ),
+    Mutant(
+        "messages: a text may be a link",
+        "src/closeout/core/messages.py",
+        "|[a-z]+:)|",
+        ")|",
+        ("tests/unit/core/test_messages.py::test_what_a_chat_would_make_a_link_is_text",),
     ),
 )
