@@ -9,6 +9,7 @@ PROPERTY = "tests/properties/test_problems.py::test_each_problem_is_told_in_time
 CONTRACT = "tests/contract/test_problems.py"
 TELLS = "tests/unit/wiring/test_notifying.py"
 AUDIT = "tests/unit/orphans/test_problems.py"
+ABANDONED = "tests/unit/wiring/test_orphan_problems.py"
 PROBLEMS = "src/closeout/core/problems.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -158,5 +159,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "|[a-z]+:)|",
         ")|",
         ("tests/unit/core/test_messages.py::test_what_a_chat_would_make_a_link_is_text",),
+    ),
+    Mutant(
+        "problems: those of any automation are dismissed as gone",
+        "src/closeout/orphans/problems.py",
+        "one.automation not in names",
+        "names",
+        (f"{ABANDONED}::test_orphans_of_an_automation_that_is_gone_are_told_no_longer",),
     ),
 )
