@@ -9,6 +9,10 @@ _ACTING = "src/closeout/server/acting.py"
 _CLEANUP = "src/closeout/server/cleanup.py"
 _CONFIRMATIONS = "src/closeout/server/confirmations.py"
 _PLANS = "src/closeout/server/plans.py"
+_BUSY = (
+    "tests/contract/http/test_endpoints.py"
+    "::test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting"
+)
 _TESTS = "tests/contract/http/test_deeds.py::"
 _CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
 
@@ -134,5 +138,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if self._open >= MAX_STREAMS:\n            return  # others",
         "        if False:\n            return  # others",
         ("tests/unit/server/test_live.py::test_streams_that_begin_at_the_same_time_are_limited",),
+    ),
+    Mutant(
+        "pages that read for long keep a load balancer waiting",
+        "src/closeout/server/health.py",
+        "run_in_executor(self._thread, self._ready)",
+        "run_in_executor(None, self._ready)",
+        (_BUSY,),
+    ),
+    Mutant(
+        "pages that read for long keep a rotated secret waiting",
+        "src/closeout/server/webhook.py",
+        "run_in_executor(self._reader, self._refresh)",
+        "run_in_executor(None, self._refresh)",
+        (_BUSY,),
     ),
 )
