@@ -272,6 +272,19 @@ def test_the_links_of_a_long_log_page_through_all_of_it(site: Site) -> None:
     assert seen == [f"line-{n}." for n in range(4500)]
 
 
+def test_a_payload_is_decoded_once_however_often_its_run_is_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have 25 MB, and each of 64 open pages reads its run once a second."""
+    read: list[object] = []
+    real = site.world.body
+    monkeypatch.setattr(site.world, "body", lambda delivery: (read.append(delivery), real(delivery))[1])
+    execution = page_world.success(site.world)
+    assert site.page(execution).body.decode() == site.page(execution).body.decode()
+    site.server.send("GET", site.link(execution).replace("?", "/live?"))
+    assert len(read) == 1
+
+
 def test_a_stream_catches_up_a_window_at_a_time(site: Site) -> None:
     """A page that was away while thousands of lines came gets each of them, and the end after the last."""
     lines = tuple((None, f"line-{n}.") for n in range(4500))
