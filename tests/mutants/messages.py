@@ -167,4 +167,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "names",
         (f"{ABANDONED}::test_orphans_of_an_automation_that_is_gone_are_told_no_longer",),
     ),
+    Mutant(
+        "problems: what failed before a run learned its closing is told for ever",
+        "src/closeout/ledger/sqlite/queries.sql",
+        "(key BETWEEN :first AND :last OR key = :also)",
+        "(key BETWEEN :first AND :last OR :also IS NULL)",
+        (f"{CONTRACT}::TestSqlite::test_an_attempt_that_learned_its_closing_closes_what_failed_before",),
+    ),
 )
