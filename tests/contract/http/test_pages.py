@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from closeout.core import ids
+from closeout.ports import DeliveryId
 from closeout.server import details
 from closeout.testing import deliveries
 from tests.contract.http import page_world
@@ -278,7 +279,12 @@ def test_a_payload_is_decoded_once_however_often_its_run_is_read(
     """It may have 25 MB, and each of 64 open pages reads its run once a second."""
     read: list[object] = []
     real = site.world.body
-    monkeypatch.setattr(site.world, "body", lambda delivery: (read.append(delivery), real(delivery))[1])
+
+    def counted(delivery: DeliveryId) -> bytes:
+        read.append(delivery)
+        return real(delivery)
+
+    monkeypatch.setattr(site.world, "body", counted)
     execution = page_world.success(site.world)
     assert site.page(execution).body.decode() == site.page(execution).body.decode()
     site.server.send("GET", site.link(execution).replace("?", "/live?"))
