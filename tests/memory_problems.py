@@ -67,6 +67,7 @@ class MemoryProblems:
             self.open_problem(outcome)
         elif outcome is not None:
             self.close_problems(automation, outcome.first, outcome.last, at, outcome.by)
+            self.close_problems(automation, outcome.also, outcome.also, at, outcome.by)
 
     def prune(self, cutoff: float) -> None:
         """Forget problems that were closed before then."""

@@ -103,6 +103,15 @@ class ProblemSuite:
         assert list(bench.problems.problems()) == []
         assert list(bench.problems.told()) == []
 
+    def test_an_attempt_that_learned_its_closing_closes_what_failed_before(self, bench: ProblemBench) -> None:
+        """The first one failed before GitHub said when the pull request was closed. Nobody else would ever close that."""
+        _fail(bench, "r", closing=None)
+        _fail(bench, "s", closing=None)
+        _again(bench, "r")
+        assert bench.attempts.claim_closing(FIRST, run_id("c"), run_id("r")) == run_id("r")
+        bench.finish(f"{run_id('r')}-2", Ending("success", "deleted stack preview-17"))
+        assert [one.key for one in bench.problems.problems()] == [run_id("s")]
+
     def test_what_neither_closes_nor_opens(self, bench: ProblemBench) -> None:
         """A cancelled run, a skipped one, a rehearsal, another automation, another pull request, and an earlier closing."""
         _fail(bench, "r", closing=LATER)

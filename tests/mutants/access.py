@@ -148,4 +148,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "        self.receives = True",
         (f"{_APART}::test_the_pages_address_has_nothing_else",),
     ),
+    Mutant(
+        "an encoded name carries a signature into the log",
+        "src/closeout/server/details.py",
+        "if unquote_plus(name) in _SECRETS",
+        "if name in _SECRETS",
+        ("tests/unit/server/test_details.py::test_a_signature_is_kept_out_of_logs",),
+    ),
 )

@@ -9,6 +9,10 @@ _ACTING = "src/closeout/server/acting.py"
 _CLEANUP = "src/closeout/server/cleanup.py"
 _CONFIRMATIONS = "src/closeout/server/confirmations.py"
 _PLANS = "src/closeout/server/plans.py"
+_BUSY = (
+    "tests/contract/http/test_endpoints.py"
+    "::test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting"
+)
 _TESTS = "tests/contract/http/test_deeds.py::"
 _CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
 
@@ -106,5 +110,47 @@ MUTANTS: tuple[Mutant, ...] = (
         '    return f"{visitor.name} ({',
         '    return f"pages ({',
         (_TESTS + "test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt",),
+    ),
+    Mutant(
+        "what a visitor sends ends a header",
+        _ACTING,
+        """    query = f"&{urlencode({'limit': limit})}" if limit else ""  # what""",
+        """    query = f"&limit={limit}" if limit else ""  # what""",
+        (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
+    ),
+    Mutant(
+        "a header of an answer may hold a line break",
+        "src/closeout/server/exchange.py",
+        "        if any(_UNSAFE.search(value) for _, value in headers):",
+        "        if False:",
+        ("tests/unit/server/test_exchange.py::test_a_header_with_a_line_break_in_it_is_never_sent",),
+    ),
+    Mutant(
+        "a long payload is cut inside a secret",
+        "src/closeout/wiring/delivery_reasons.py",
+        '        text = text[:MOST_TEXT].rpartition("\\n")[0]',
+        "        text = text[:MOST_TEXT]",
+        ("tests/unit/wiring/test_delivery_reasons.py::test_a_long_payload_is_cut_between_two_values",),
+    ),
+    Mutant(
+        "streams that begin at the same time are not limited",
+        "src/closeout/server/live.py",
+        "        if self._open >= MAX_STREAMS:\n            return  # others",
+        "        if False:\n            return  # others",
+        ("tests/unit/server/test_live.py::test_streams_that_begin_at_the_same_time_are_limited",),
+    ),
+    Mutant(
+        "pages that read for long keep a load balancer waiting",
+        "src/closeout/server/health.py",
+        "run_in_executor(self._thread, self._ready)",
+        "run_in_executor(None, self._ready)",
+        (_BUSY,),
+    ),
+    Mutant(
+        "pages that read for long keep a rotated secret waiting",
+        "src/closeout/server/webhook.py",
+        "run_in_executor(self._reader, self._refresh)",
+        "run_in_executor(None, self._refresh)",
+        (_BUSY,),
     ),
 )

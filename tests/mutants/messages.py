@@ -9,6 +9,7 @@ PROPERTY = "tests/properties/test_problems.py::test_each_problem_is_told_in_time
 CONTRACT = "tests/contract/test_problems.py"
 TELLS = "tests/unit/wiring/test_notifying.py"
 AUDIT = "tests/unit/orphans/test_problems.py"
+ABANDONED = "tests/unit/wiring/test_orphan_problems.py"
 PROBLEMS = "src/closeout/core/problems.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -57,8 +58,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: what problems say is not redacted",
         "src/closeout/core/messages.py",
-        "    lines = [_without_mentions(redact(line)) for line in lines]",
-        "    lines = [_without_mentions(line) for line in lines]",
+        "    lines = [_inert(redact(line)) for line in lines]",
+        "    lines = [_inert(line) for line in lines]",
         (f"{TELLS}::test_no_secret_leaves_with_a_message_a_log_or_an_error",),
     ),
     Mutant(
@@ -118,10 +119,59 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{AUDIT}::test_what_ends_no_problem",),
     ),
     Mutant(
+        "messages: a clock that was ahead silences problems",
+        PROBLEMS,
+        "    return not 0 < need.at - now <= (AGAIN if need.repeated else WAIT)",
+        "    return need.at <= now",
+        (f"{CORE}::test_a_clock_that_is_set_back_silences_nothing",),
+    ),
+    Mutant(
+        "messages: a restart says that patrol works again",
+        "src/closeout/wiring/staleness.py",
+        "        elif interval is not None and ended < started:",
+        "        elif False:",
+        ("tests/unit/wiring/test_staleness.py::test_a_restart_repairs_nothing",),
+    ),
+    Mutant(
+        "messages: a service that trickles holds up the end of the process",
+        "src/closeout/adapters/notifier.py",
+        "        service_timeout=0,  # it would",
+        "        service_timeout=60,  # it would",
+        (f"{TELLS}::test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process",),
+    ),
+    Mutant(
         "a message about a public repository says what the code of an error means",
         "src/closeout/core/messages.py",
         'if message.event != "failure" or not first.whole:',
         'if message.event != "failure":',
         ("tests/unit/core/test_messages.py::test_a_run_of_another_event_and_a_server_without_a_url",),
+    ),
+    Mutant(
+        "messages: one that a service refuses keeps the others from it",
+        "src/closeout/wiring/notifying.py",
+        "        for message in (*found[first:], *found[:first]):",
+        "        for message in found:",
+        (f"{TELLS}::test_a_message_that_a_service_refuses_keeps_no_other_from_it",),
+    ),
+    Mutant(
+        "messages: a text may be a link",
+        "src/closeout/core/messages.py",
+        "|[a-z]+:)|",
+        ")|",
+        ("tests/unit/core/test_messages.py::test_what_a_chat_would_make_a_link_is_text",),
+    ),
+    Mutant(
+        "problems: those of any automation are dismissed as gone",
+        "src/closeout/orphans/problems.py",
+        "one.automation not in names",
+        "names",
+        (f"{ABANDONED}::test_orphans_of_an_automation_that_is_gone_are_told_no_longer",),
+    ),
+    Mutant(
+        "problems: what failed before a run learned its closing is told for ever",
+        "src/closeout/ledger/sqlite/queries.sql",
+        "(key BETWEEN :first AND :last OR key = :also)",
+        "(key BETWEEN :first AND :last OR :also IS NULL)",
+        ("tests/contract/test_problems.py::TestSqlite",),
     ),
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import threading
+from queue import Empty, Queue
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
@@ -55,23 +57,32 @@ def check(url: str, *, reach: bool = False) -> None:
 def send(url: str, title: str, body: str) -> None:
     """Send a message. Raises `NotifierUnknown`, or `NotifierFailed` with what the service said."""
     service = _service(url)
+    answers: Queue[str] = Queue()
+    # A thread that no end of the process waits for: whoever sends an answer byte by byte may take for ever.
+    work = threading.Thread(
+        target=lambda: answers.put(_send(service, title, body)), name="notifier", daemon=True
+    )
+    work.start()
+    try:
+        error = answers.get(timeout=SECONDS)
+    except Empty:
+        error = f"no answer within {SECONDS:g} seconds"
+    if error:
+        raise NotifierFailed(f"{scheme(url)}: {error}")
+
+
+def _send(service: NotifyBase, title: str, body: str) -> str:
+    """Send a message; return what went wrong, empty if the service took it."""
     sender = Apprise(asset=service.asset)
     sender.add(service)
     try:
         result = sender.notify(
-            body=body,
-            title=title,
-            notify_type=NotifyType.WARNING,
-            body_format=NotifyFormat.TEXT,
-            timeout=SECONDS,
+            body=body, title=title, notify_type=NotifyType.WARNING, body_format=NotifyFormat.TEXT
         )
         said = "; ".join(entry.message for entry in result.logs())
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises, its text may hold the URL
-        raise NotifierFailed(
-            f"{scheme(url)}: {type(error).__name__} in the library that sends messages"
-        ) from None
-    if not result:
-        raise NotifierFailed(f"{scheme(url)}: {clip(said, LONGEST_ERROR) or 'the message was not taken'}")
+        return f"{type(error).__name__} in the library that sends messages"
+    return "" if result else clip(said, LONGEST_ERROR) or "the message was not taken"
 
 
 def scheme(url: str) -> str:
@@ -112,7 +123,12 @@ def _service(url: str) -> NotifyBase:
         raise NotifierUnknown(
             f"{name}:// reaches nobody but this machine; choose a service that people read elsewhere"
         )
-    asset = AppriseAsset(http_redirects=False, allow_templates=False, secure_logging=True)
+    asset = AppriseAsset(
+        http_redirects=False,
+        allow_templates=False,
+        secure_logging=True,
+        service_timeout=0,  # it would keep time in a thread that the end of the process waits for
+    )
     service: NotifyBase | None = Apprise.instantiate(url, asset=asset)
     if service is None:
         raise NotifierUnknown(

@@ -207,10 +207,14 @@ def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> 
 
     Nothing is deleted and the run stays failed. A further attempt that fails opens the problem anew.
     """
-    run = find(where.views, run_id)
-    requests.send(
-        where, "dismiss", run.id, reason, done=f"Run {run.id} needs nobody any more.", as_json=as_json
-    )
+    try:
+        target = find(where.views, run_id).id
+    except NotFound:
+        if len(run_id) != LENGTH:
+            raise
+        target = run_id  # a run may be pruned while its problem is still told
+    done = f"Run {target} needs nobody any more."
+    requests.send(where, "dismiss", target, reason, done=done, as_json=as_json)
 
 
 def short_length(ids: Sequence[str]) -> int:

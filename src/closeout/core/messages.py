@@ -20,7 +20,10 @@ SHOWN = 10
 """Problems of a message that are written out."""
 LONGEST = 300
 """Characters of one line."""
-_MENTION = re.compile(r"<(?=[@!#&])|[@!](?=(?:everyone|here|channel|all|team)\b)", re.IGNORECASE)
+_ACTIVE = re.compile(
+    r"<(?=[@!#&]|[a-z]+:)|\](?=\()|[@!](?=(?:everyone|here|channel|all|team)\b)", re.IGNORECASE
+)
+"""What a chat takes for a mention, or for a link whose text hides where it leads."""
 
 
 class Text(NamedTuple):
@@ -54,13 +57,13 @@ def text(message: Message, links: Links, redact: Callable[[str], str], now: floa
     lines = [_line(one, now) for one in problems[:SHOWN]] if len(problems) > 1 else _alone(problems[0], now)
     if len(problems) > SHOWN:
         lines.append(f"and {len(problems) - SHOWN:,} more")
-    lines = [_without_mentions(redact(line)) for line in lines]
-    return Text(_without_mentions(redact(_title(message))), "\n".join([*lines, *_where(message, links, now)]))
+    lines = [_inert(redact(line)) for line in lines]
+    return Text(_inert(redact(_title(message))), "\n".join([*lines, *_where(message, links, now)]))
 
 
-def _without_mentions(line: str) -> str:
-    """Return a line that calls nobody in a chat: an outsider may name a branch `@everyone`."""
-    return _MENTION.sub("\\g<0>\u200b", line)
+def _inert(line: str) -> str:
+    """Return a line that calls nobody and hides no link in a chat: an outsider may name a branch `@everyone`."""
+    return _ACTIVE.sub("\\g<0>\u200b", line)
 
 
 def _title(message: Message) -> str:

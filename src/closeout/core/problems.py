@@ -213,12 +213,17 @@ def _need(problem: Problem, told: Told | None, on: frozenset[str], wait: float) 
     return _Need(problem, problem.since + wait, False)
 
 
+def _is_due(need: _Need, now: float) -> bool:
+    """Return whether a target must hear of it now: also of what a clock noted that was ahead, or nobody would for as long."""
+    return not 0 < need.at - now <= (AGAIN if need.repeated else WAIT)
+
+
 def _messages(target: str, causes: Mapping[_Cause, Sequence[_Need]], now: float) -> list[Message]:
     messages = []
     for cause, needs in causes.items():
-        if any(need.at <= now for need in needs):
+        if any(_is_due(need, now) for need in needs):
             # Younger problems of the cause come along, so that they need no message of their own. None is repeated early.
-            spoken = (need.problem for need in needs if need.at <= now or not need.repeated)
+            spoken = (need.problem for need in needs if _is_due(need, now) or not need.repeated)
             found = sorted(spoken, key=lambda one: (one.since, one.automation, one.key))
             messages.append(Message(target, cause.event, tuple(found)))
     messages.sort(key=lambda message: message.problems[0].since)

@@ -36,6 +36,8 @@ class Closes(NamedTuple):
     first: str
     last: str
     by: str
+    also: str = ""
+    """The run's own, which an earlier attempt opened that failed before it learned its closing."""
 
 
 def of_run(
@@ -51,7 +53,7 @@ def of_run(
     repaired = ending.verdict == "success" and not rehearsed(operations)
     if repaired or (ending.verdict == "cancelled" and reopened(operations)):
         by = execution.id if repaired else "reopened"
-        return Closes(*problems.closes(key), by)
+        return Closes(*problems.closes(key), by, execution.run_id)
     return None
 
 

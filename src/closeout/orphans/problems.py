@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from closeout.config.inverses import StepInventory
 from closeout.core.automation import steps_digest
-from closeout.core.problems import Problem
+from closeout.core.problems import DISMISSED, Problem
 from closeout.orphans.audit import Report, Row
 from closeout.run.visibility import masked, named
 
 MOST_LEFT = 10
 """Names of what is left that are kept."""
+GONE = f"{DISMISSED} by patrol, because its automation is no longer in the configuration"
 WHY = "its pull request is closed, and nothing has deleted it"
 
 
@@ -92,6 +93,16 @@ def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, Covered]
             if states <= {"open"}:
                 over.append(Closed(problem, "reopened" if states else "patrol"))
     return over
+
+
+def abandoned(known: Iterable[Problem], automations: Iterable[str]) -> list[Closed]:
+    """Return the problems of orphans that no audit looks at any more: without their automation nothing could end them."""
+    names = frozenset(automations)
+    return [
+        Closed(one, GONE)
+        for one in known
+        if one.closed_at is None and one.kind == "orphans" and one.automation not in names
+    ]
 
 
 def _is_seen(problem: Problem, automation: Covered | None) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -140,9 +141,8 @@ def working(renderer: Renderer, asked: Asked, title: str, here: str) -> Response
     again = f"{asked.request.url.path}?wait"
     if is_program(asked.request):
         return as_json(renderer, {"state": "planning", "again": renderer.url(again)}, 202)
-    query = "".join(
-        f"&{name}={value}" for name, value in asked.request.query_params.items() if name == "limit"
-    )
+    limit = asked.request.query_params.get("limit")
+    query = f"&{urlencode({'limit': limit})}" if limit else ""  # what a visitor sent must not end the header
     page = renderer.signed_in("planning.html", visitor_of(asked), here=here, title=title)
     page.headers["Refresh"] = f"1; url={renderer.url(again + query)}"
     return page

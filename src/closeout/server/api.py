@@ -84,7 +84,12 @@ class Api:
     def delivery(self, _query: Query, path: Query) -> dict[str, Any]:
         """Return one delivery, and why each automation would start a run or not. Raises `NotFound`."""
         number = _number(path["delivery"])
-        found = read_delivery(self._parts.views, number, self._automations) if number is not None else None
+        parts = self._parts
+        found = (
+            read_delivery(parts.views, number, self._automations, parts.redact)
+            if number is not None
+            else None
+        )
         if found is None:
             raise NotFound("The ledger has no such delivery.")
         return found.to_json()

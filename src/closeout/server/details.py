@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from closeout.core import ids
 from closeout.core.errors import CloseoutError
@@ -24,7 +24,7 @@ KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 PAGES_SETTING = "pages-base"
 """Where the ledger keeps what a link to sign in begins with, which differs if the pages have an address of their own."""
 PATH = "/runs/"
-_SECRET = re.compile(r"((?:signature|code)=)[^&\s]*")
+_SECRETS = frozenset(("signature", "code"))
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
@@ -92,7 +92,12 @@ def line_id(text: str) -> int | None:
 
 def redacted(query: str) -> str:
     """Return a query for the log without what opens a page: a link's signature, or the code of a sign-in."""
-    return _SECRET.sub(r"\1[redacted]", query)
+    fields = (field.partition("=") for field in query.split("&"))
+    # A name counts as it is read: `%73ignature` opens the page too.
+    return "&".join(
+        f"{name}{equals}{'[redacted]' if unquote_plus(name) in _SECRETS else value}"
+        for name, equals, value in fields
+    )
 
 
 def _query(key: bytes, run_id: str, attempt: int, expires: int) -> str:

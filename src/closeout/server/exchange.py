@@ -8,6 +8,7 @@ written as the application sends them.
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FORM_BYTES = 64 * 1024
 """The largest form that is read."""
+_UNSAFE = re.compile(rb"[\r\n\0]")
 
 
 class Exchange:
@@ -159,6 +161,9 @@ class Exchange:
         """Return the head of the answer."""
         status: int = start["status"]
         headers: list[tuple[bytes, bytes]] = [*start.get("headers", ())]
+        if any(_UNSAFE.search(value) for _, value in headers):
+            # One value would become further headers, or a body.
+            raise ValueError("a header of an answer holds a control character")
         self._keep = self._connection.begin_stream(self)
         if not any(name.lower() == b"content-length" for name, _ in headers) and status >= 200:
             if self.head.version == "1.1":

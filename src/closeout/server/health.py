@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from closeout.core.errors import CloseoutError
 from closeout.server.log import Log
@@ -29,6 +30,8 @@ class Readiness:
         self._clock = clock
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[bytes | None] | None = None
+        # Of its own: load balancers must not take a server away whose pages are busy.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="closeout-ready")
         self.draining = False
 
     async def reason(self) -> bytes | None:
@@ -46,7 +49,7 @@ class Readiness:
 
     async def _ask(self) -> bytes | None:
         try:
-            await asyncio.to_thread(self._ready)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._ready)
         except CloseoutError as error:
             self._log.seldom("not ready", code=error.code, reason=error.message)
             return _error(error.code, error.public or "The ledger cannot be written.")

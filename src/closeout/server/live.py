@@ -64,6 +64,8 @@ class LiveRuns:
     async def _events(
         self, link: details.Link, visitor: Visitor | None, shown: Shown, last: int
     ) -> AsyncIterator[str]:
+        if self._open >= MAX_STREAMS:
+            return  # others began while this one read the ledger; the page asks again and is refused
         self._open += 1
         ends = self._clock() + (CHECKED if visitor else LONGEST)
         progress: dict[str, str] = {}
@@ -88,6 +90,8 @@ class LiveRuns:
                 try:
                     loaded = await asyncio.to_thread(self._load, link, last)
                 except CloseoutError:
+                    if behind and await self._told_to_end(EVERY):
+                        return
                     continue
                 # Other attempts and past crashes were read with the page: neither changes while the run goes on.
                 shown = loaded._replace(attempts=shown.attempts, survived=shown.survived) if loaded else shown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +16,7 @@ from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
 from closeout.core.runs import CONTINUES
-from closeout.ports import LogWindow, Operation, PageReader
+from closeout.ports import DeliveryId, LogWindow, Operation, PageReader
 from closeout.server import details, log_folds, presentation, run_page
 from closeout.server.live import LiveRuns
 from closeout.server.rendering import Renderer
@@ -24,6 +25,8 @@ from closeout.server.site import LINK, Asked, Route
 
 MOST_ATTEMPTS = 10
 """Attempts that a page links to."""
+MOST_SUBJECTS = 256
+"""Payloads of which is kept what pages show of them."""
 
 
 class RunPages:
@@ -44,6 +47,8 @@ class RunPages:
         self._clock = clock
         self._public_logs = public_logs
         self._renderer = renderer
+        # A payload never changes and may have 25 MB, and an open page reads its run once a second.
+        self._subject = lru_cache(MOST_SUBJECTS)(self._read_subject)
         self._live = LiveRuns(self._load, renderer, clock, draining)
 
     @property
@@ -99,7 +104,7 @@ class RunPages:
         if run is None:
             return None
         try:
-            about = presentation.subject(core_payload.decode(self._views.body(run.delivery)))
+            about = self._subject(run.delivery)
         except CloseoutError:
             about = presentation.subject({})
         whole = link.whole or about.private or self._public_logs
@@ -116,6 +121,9 @@ class RunPages:
             return found
         survived = self._window(link, search=CONTINUES).lines if whole else ()
         return found._replace(attempts=self._attempts(link), survived=survived)
+
+    def _read_subject(self, delivery: DeliveryId) -> presentation.Subject:
+        return presentation.subject(core_payload.decode(self._views.body(delivery)))
 
     def _window(self, link: details.Link, **where: Any) -> LogWindow:
         return self._views.log_window(

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Protocol, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
@@ -79,6 +80,8 @@ class Webhook:
         self._gathered: list[Incoming] = []
         self._committed: deque[tuple[_WaitingRequest, Any]] = deque()
         self._waking = False
+        # Of its own: deliveries must not wait for pages that are busy.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="closeout-secrets")
         self._refreshing: asyncio.Future[bool] | None = None
         self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
@@ -272,7 +275,7 @@ class Webhook:
     async def _secrets_changed(self) -> bool:
         """Read the secrets again in a thread, once for all requests that wait; return whether they changed."""
         if self._refreshing is None:
-            self._refreshing = asyncio.get_running_loop().run_in_executor(None, self._refresh)
+            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._refresh)
             self._refreshing.add_done_callback(self._refreshed)
         try:
             return await asyncio.shield(self._refreshing)

@@ -16,8 +16,8 @@ from closeout.core.payload import decode
 from closeout.ports import DeliveryId, DeliveryView, RunReader
 from closeout.run.explain import FAIL, explain
 
-MOST_TEXT = 1_000_000
-"""Characters of a payload that are shown."""
+MOST_TEXT = 300_000
+"""Characters of a payload that are shown. Taking secrets out of a payload of 25 MB would take a quarter of a minute."""
 
 
 class Reason(NamedTuple):
@@ -70,9 +70,13 @@ def read_delivery(
         )
     except CloseoutError as error:
         text = body.decode("utf-8", "replace")
-        reasons = tuple(Reason(one.name, False, FAIL, error.message, error.code) for one in automations)
-    shown = redact(text)
-    return DeliveryDetail(delivery, _headers(delivery), shown[:MOST_TEXT], len(shown) > MOST_TEXT, reasons)
+        reasons = tuple(
+            Reason(one.name, False, FAIL, redact(error.message), error.code) for one in automations
+        )
+    is_cut = len(text) > MOST_TEXT
+    if is_cut:
+        text = text[:MOST_TEXT].rpartition("\n")[0]  # between values: half a secret would not be recognized
+    return DeliveryDetail(delivery, _headers(delivery), redact(text), is_cut, reasons)
 
 
 def _headers(delivery: DeliveryView) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ ever later, up to an hour, and holds up no other.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from closeout.wiring.clients import configured_clients
 
 EVERY = 5.0
 """Seconds between two looks."""
+REST = 20
+"""How many times as long as a look took no other one begins."""
 JOIN_SECONDS = 2.0
 NOTIFIER = "notifier"
 """The kind of the marks in which a server keeps which notifiers take no message."""
@@ -150,7 +153,8 @@ class Notifying:
         self._mark(forgotten(problems, told, self._routes))
         for target, found in due(problems, told, now, self._routes, self._wait).items():
             failing = self._failing.get(target)
-            if failing is None or failing.again_at <= self._now():
+            # A clock that is set back must not silence a target.
+            if failing is None or not 0 < failing.again_at - self._now() <= RETRY.cap:
                 self._tell(target, found, report)
 
     def figures(self) -> dict[str, NotifierFigures]:
@@ -161,7 +165,9 @@ class Notifying:
         }
 
     def _tell(self, target: str, found: list[Message], report: Callable[[str], None]) -> None:
-        for message in found:
+        # A message that a service refuses must not keep the others from it: each further try begins with another one.
+        first = self._failing[target].times % len(found) if target in self._failing else 0
+        for message in (*found[first:], *found[:first]):
             if self._stopping.is_set():
                 return
             try:
@@ -222,10 +228,18 @@ class Notifying:
             self._thread.join(JOIN_SECONDS)
 
     def _run(self, report: Callable[[str], None]) -> None:
-        while not self._stopping.wait(EVERY):
+        pause = EVERY
+        while not self._stopping.wait(pause):
+            began = time.monotonic()
             try:
                 with suppress(CloseoutError):  # the ledger: others report that
                     self.look(report)
             except Exception as error:  # noqa: BLE001 - a defect, too, must be told, and must not end the thread
                 report(f"messages could not be made: {type(error).__name__}")
                 self._stopping.wait(RETRY.cap / 60)
+            pause = rest(time.monotonic() - began)
+
+
+def rest(took: float) -> float:
+    """Return how long to wait after a look that took so many seconds: a ledger with 100,000 problems must not fill the process."""
+    return max(EVERY, took * REST)

@@ -17,7 +17,7 @@ from closeout.core.errors import ConfigError, ServiceError
 from closeout.core.problems import Problem
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Audit, Busy, Report, Row, Target
-from closeout.orphans.problems import closed, covered, opened
+from closeout.orphans.problems import abandoned, closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import Reader
@@ -80,6 +80,7 @@ class OrphanRounds:
         ]
         self._problems = problems
         self._sees = covered(all_steps, self._steps)
+        self._names = [one.name for one in loaded.automations]
         self._modes = {one.name: one.patrol for one in watched}
         self._limit = loaded.settings.patrol.limit
         self._clients, self._ledger, self._cleaning, self._redact = clients, ledger, cleaning, redact
@@ -128,7 +129,8 @@ class OrphanRounds:
         for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
             left = tuple(map(self._redact, problem.left)), tuple(map(self._redact, problem.public_left))
             self._problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
-        for problem, by in closed(report, [one for one in before if one in known], self._sees):
+        over = closed(report, [one for one in before if one in known], self._sees)
+        for problem, by in (*over, *abandoned(known, self._names)):
             self._problems.close_problems(problem.automation, problem.key, problem.key, now, by)
 
     def _start(self, target: Target) -> tuple[bool, str]:

@@ -27,20 +27,22 @@ def stale(
 ) -> dict[str, str | None]:
     """Return what is stale, by name, with why; None for what could not be asked. What is fine is not named.
 
-    `settings` are None if patrol has nothing to look at. What was missed before this process `started` does not count.
+    `settings` are None if patrol has nothing to look at. What was missed before this process `started` does not count; that
+    it ended before says nothing of now.
     """
     found: dict[str, str | None] = {}
     every = {"logs": settings.deliveries, "lists": settings.state} if settings else {}
     for part, interval in every.items():
-        silent = now - max(figures.ended_at.get(part, started), started)
         # A round with lists reads the logs too, and is kept as one of lists.
-        if part == "logs":
-            silent = min(silent, now - max(figures.ended_at.get("lists", started), started))
+        ended = max(figures.ended_at.get(one, 0.0) for one in {part, "lists"})
+        silent = now - max(ended, started)
         if interval is not None and silent > MISSED * interval:
             found[f"patrol/{part}"] = (
                 f"patrol has not read {_PARTS[part]} for {spoken_duration(silent)}, and should every"
                 f" {spoken_duration(interval)}; a closing that GitHub did not deliver stays unknown"
             )
+        elif interval is not None and ended < started:
+            found[f"patrol/{part}"] = None  # a restart repairs nothing
     states: Mapping[str, str] = drill.states if drill else {}
     for check, state in states.items():
         if state in ("wrong", "unknown"):

@@ -171,6 +171,22 @@ def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
     assert world.planned.made == 1
 
 
+def test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits(
+    world: Deeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outsider knows a run's id, and may send the operator a link with a line feed in it."""
+    monkeypatch.setattr(acting, "GLANCE", 0.0)
+    run = world.store.finished()
+    world.planned.ready.clear()
+    page = world.get(f"/runs/{run}/rerun?limit=1%0d%0aSet-Cookie:%20closeout_session=theirs%0d%0a%0d%0a<h1>")
+    world.planned.ready.set()
+    assert page.status == 200
+    assert "set-cookie" not in page.headers
+    assert "content-security-policy" in page.headers
+    assert "\n" not in page.headers["refresh"]
+    assert b"<!doctype html>" in page.body[:20]
+
+
 # --- who may ---------------------------------------------------------------------------------------------------
 
 PATHS = ("/runs/{run}/rerun", "/runs/{run}/cancel", "/deliveries/1/replay", "/pause", "/resume")

@@ -14,7 +14,7 @@ from closeout.core.errors import StoreUnavailable
 from closeout.server import serve
 from closeout.server.health import Readiness
 from closeout.server.log import Log
-from tests.contract.http.serving import Running, serving
+from tests.contract.http.serving import SECRET, FakeStore, Running, serving
 from tests.until import until
 
 
@@ -97,6 +97,32 @@ def test_a_store_that_hangs_is_not_ready_and_harms_no_probe() -> None:
         assert server.send("GET", "/healthz").status == 200
         release.set()
         waiting.join(5)
+
+
+def test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting() -> None:
+    """Visitors may fill the threads in which pages read; a load balancer and GitHub must not notice."""
+    gate = threading.Event()
+    secrets = [b"old"]
+
+    def refresh() -> bool:
+        secrets[:] = [SECRET]
+        return True
+
+    store = FakeStore()
+    store.stats = lambda: (gate.wait(10), {})[1]  # type: ignore[method-assign]
+    with serving(store=store, secrets=lambda: secrets, refresh=refresh) as server:
+        busy = [
+            threading.Thread(target=server.send, args=("GET", "/metrics"), daemon=True) for _ in range(40)
+        ]
+        for one in busy:
+            one.start()
+        try:
+            assert server.send("GET", "/readyz").status == 200
+            assert server.deliver(guid="a").status == 202
+        finally:
+            gate.set()
+            for one in busy:
+                one.join(10)
 
 
 def test_metrics_count_deliveries_by_outcome() -> None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from closeout.core import ids
+from closeout.ports import DeliveryId
 from closeout.server import details
 from closeout.testing import deliveries
 from tests.contract.http import page_world
@@ -270,6 +271,24 @@ def test_the_links_of_a_long_log_page_through_all_of_it(site: Site) -> None:
         link = re.search(r'href="(\?[^"]*before=[^"]*)"', text)
         path = site.link(execution).partition("?")[0] + html.unescape(link[1]) if link else None
     assert seen == [f"line-{n}." for n in range(4500)]
+
+
+def test_a_payload_is_decoded_once_however_often_its_run_is_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have 25 MB, and each of 64 open pages reads its run once a second."""
+    read: list[object] = []
+    real = site.world.body
+
+    def counted(delivery: DeliveryId) -> bytes:
+        read.append(delivery)
+        return real(delivery)
+
+    monkeypatch.setattr(site.world, "body", counted)
+    execution = page_world.success(site.world)
+    assert site.page(execution).body.decode() == site.page(execution).body.decode()
+    site.server.send("GET", site.link(execution).replace("?", "/live?"))
+    assert len(read) == 1
 
 
 def test_a_stream_catches_up_a_window_at_a_time(site: Site) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from closeout.cli.main import main
 from closeout.cli.runs import CANDIDATES, find
 from closeout.core.errors import NotFound, UsageError
 from closeout.ledger.sqlite import Ledger, Views
@@ -57,3 +58,16 @@ def test_a_beginning_that_is_too_short_names_no_run(views: Views, text: str) -> 
     """A list may not show yet another run that begins so."""
     with pytest.raises(NotFound, match="at least its first 6 characters"):
         find(views, text)
+
+
+@pytest.mark.parametrize(("text", "asked"), [("z" * 26, ["z" * 26]), ("pychgka", [ONE]), ("zzzzzzz", [])])
+def test_a_problem_whose_run_was_pruned_can_be_dismissed(tmp_path: Path, text: str, asked: list[str]) -> None:
+    """It is told once a day until somebody does; only a whole id names a run that is not there."""
+    path = tmp_path / "ledger.db"
+    with Ledger(path, clock=HandClock()) as ledger:
+        ledger.accept_wait(delivery(guid=ONE), [new_run(ONE, automation=ONE)])
+    assert (main(["runs", "dismiss", text, "--db", str(path)]) == 0) is bool(asked)
+    with Ledger(path, clock=HandClock()) as ledger:
+        assert [(one.kind, one.target) for one in ledger.take_requests()] == [
+            ("dismiss", id_) for id_ in asked
+        ]

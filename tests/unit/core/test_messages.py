@@ -29,6 +29,14 @@ def test_orphans() -> None:
     )
 
 
+def test_what_a_chat_would_make_a_link_is_text() -> None:
+    """A link with a text of its own hides where it leads."""
+    one = FAILED._replace(public="see <https://evil.example|the run> or [the run](https://evil.example)")
+    body = words("failure", one).body
+    assert "<\u200bhttps://evil.example|the run>" in body
+    assert "[the run]\u200b(https://evil.example)" in body
+
+
 def test_repairs() -> None:
     """What is gone, or why it no longer matters."""
     bodies = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from closeout.core.problems import (
     AGAIN,
     MOST_MESSAGES,
@@ -74,6 +76,16 @@ def test_one_that_comes_back_is_a_new_one() -> None:
     again = problem(since=1_000.0)
     assert said([again], [told(again, 500.0)], 1_000.0 + WAIT) == []
     assert said([again], [told(again, 500.0, recovered=True)], 1_000.0 + WAIT)
+
+
+@pytest.mark.parametrize("ahead", [WAIT + 1, 300 * AGAIN])
+def test_a_clock_that_is_set_back_silences_nothing(ahead: float) -> None:
+    """Neither a problem that began in its future, nor one that was told then, nor a repair."""
+    new, over = problem(since=ahead), problem(closed_at=ahead)
+    assert said([new], [], 0.0)
+    assert said([problem()], [told(problem(), ahead + AGAIN)], 0.0)
+    assert said([over], [told(over, ahead)], 0.0)
+    assert said([problem()], [told(problem(), 0.0)], 0.0) == []
 
 
 def test_each_automation_says_who_is_told_of_what() -> None:

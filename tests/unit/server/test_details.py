@@ -89,3 +89,7 @@ def test_a_signature_is_kept_out_of_logs() -> None:
     signature = query.rpartition("=")[2]
     assert signature not in details.redacted(query + "&after=1")
     assert details.redacted("a=1&signature=x&b=2") == "a=1&signature=[redacted]&b=2"
+    encoded = query.replace("signature=", "%73ignature=")
+    assert details.check(KEY, RUN, encoded, NOW) is not None
+    assert signature not in details.redacted(encoded)
+    assert details.redacted("c%6Fde=x") == "c%6Fde=[redacted]"

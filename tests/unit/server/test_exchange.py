@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -108,6 +109,21 @@ def test_an_answer_with_a_length_is_sent_as_it_is() -> None:
         await turns()
         assert b"transfer-encoding" not in wire.written
         assert wire.written.endswith(b"content-length: 3\r\n" + wire.shared.date + b"\r\nabc")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("value", [b"1\r\nset-cookie: a=b", b"1\n\n<h1>", b"a\rb", b"a\0b"])
+def test_a_header_with_a_line_break_in_it_is_never_sent(value: bytes) -> None:
+    """Whatever a page puts into it: the connection ends without an answer."""
+
+    async def scene() -> None:
+        with suppress(ValueError):
+            wire = Wire(page(streamed(b"x", headers=[(b"location", value)])))
+            wire.send(request())
+            await turns()
+            assert wire.written == b""
+            assert wire.done != []
 
     play(scene)
 

@@ -211,3 +211,19 @@ def test_streams_are_limited_and_none_begins_while_the_server_drains() -> None:
         assert (await stage.response()).status_code == 503
 
     asyncio.run(scene())
+
+
+def test_streams_that_begin_at_the_same_time_are_limited() -> None:
+    """Each asked while there was a place, and read the ledger meanwhile."""
+
+    async def scene() -> None:
+        stage = Stage(shown("running"), shown("running"))
+        stage.live._open = live.MAX_STREAMS - 1
+        first, second = [(await stage.response()).body_iterator for _ in range(2)]
+        assert await anext(first) == "retry: 3000\n\n"
+        assert [piece async for piece in second] == []
+        assert stage.live._open == live.MAX_STREAMS
+        await first.aclose()
+        assert stage.live._open == live.MAX_STREAMS - 1
+
+    asyncio.run(scene())

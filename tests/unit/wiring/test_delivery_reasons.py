@@ -66,6 +66,16 @@ def test_the_payload_is_shown_without_secrets() -> None:
     assert read(payload(), "closed-list").headers == ()
 
 
+def test_a_long_payload_is_cut_between_two_values() -> None:
+    """Half a secret would be shown, because nothing would recognize it."""
+    secrets = {f"note-{number:06}": "hunter2" for number in range(12_000)}
+    for shift in range(8, 22):
+        found = read(payload(shift="x" * shift, **secrets))
+        assert found.is_cut
+        assert "hunter" not in found.payload
+        assert found.payload.endswith('"***",')
+
+
 def test_a_payload_that_cannot_be_read_fails_every_automation() -> None:
     """It is shown as it came."""
     found = read(b'{"a": NaN, "b": "hunter2"}')

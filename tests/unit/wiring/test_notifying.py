@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import thread as pools
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +22,7 @@ from closeout.core.problems import AGAIN, EVENTS, WAIT, Problem, Route, Routes, 
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY, HOUR
 from closeout.testing.durable import FakeClock
-from closeout.wiring.notifying import Notifying, Targets, try_all
+from closeout.wiring.notifying import Notifying, Targets, rest, try_all
 from tests.memory_problems import MemoryProblems
 from tests.notified import Service, service
 
@@ -252,6 +254,49 @@ def test_a_redirect_is_not_followed_whatever_the_url_says(receiver: Service) -> 
         with pytest.raises(NotifierFailed, match="307"):
             notifier.send(receiver.url(path="x?redirect=yes"), "a", "b")
         assert elsewhere.taken == []
+
+
+def test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process(
+    receiver: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte now and then is no silence that a socket would notice."""
+    monkeypatch.setattr(notifier, "SECONDS", 0.2)
+    gate = threading.Event()
+    receiver.before = lambda: gate.wait(10)
+    before = {threading.main_thread(), *pools._threads_queues}
+    with pytest.raises(NotifierFailed, match=r"json: no answer within 0\.2 seconds"):
+        notifier.send(receiver.url(), "a", "b")
+    waited_for = {one for one in threading.enumerate() if not one.daemon} | set(pools._threads_queues)
+    gate.set()
+    assert waited_for <= before, "the end of a process waits for these"
+
+
+def test_a_message_that_a_service_refuses_keeps_no_other_from_it(receiver: Service) -> None:
+    """Chats refuse what they cannot read, and do so each time."""
+    bench = Bench(A=receiver.url())
+    bench.open(PROBLEM._replace(text="poison"), PROBLEM._replace(key="5/8/x", text="other", code="other"))
+    receiver.before = lambda: setattr(receiver, "status", 400 if "poison" in receiver.taken[-1].body else 200)
+    bench.look(WAIT)
+    bench.look(HOUR)
+    assert "other" in receiver.taken[1].body
+    told = {one.key for one in bench.store.told()}
+    assert told == {"5/8/x"}
+
+
+def test_a_slow_look_is_followed_by_a_long_rest() -> None:
+    """At most a twentieth of the time goes into looks."""
+    assert (rest(0.01), rest(10.0)) == (5.0, 200.0)
+
+
+def test_a_clock_that_is_set_back_silences_no_target(receiver: Service) -> None:
+    """It failed by a clock that was a month ahead."""
+    bench = Bench(A=receiver.url())
+    bench.open(PROBLEM)
+    receiver.status = 500
+    bench.look(30 * DAY)
+    receiver.status = 200
+    bench.look(-29 * DAY)
+    assert len(receiver.taken) == 2
 
 
 @pytest.mark.parametrize(

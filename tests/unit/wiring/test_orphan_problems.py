@@ -7,7 +7,7 @@ from typing import Any, cast
 from closeout.actions.registry import builtin
 from closeout.config.load import load_text
 from closeout.core.automation import steps_digest
-from closeout.core.problems import Problem
+from closeout.core.problems import Problem, Told
 from closeout.orphans.audit import Report, Row
 from closeout.wiring.orphans import OrphanRounds
 from tests.memory_problems import MemoryProblems
@@ -86,3 +86,19 @@ def test_a_problem_that_changed_during_the_audit_waits_for_the_next_one() -> Non
     assert len(store.problems()) == 1
     rounds(store)._settle(Report((), ()), store.problems())
     assert store.problems() == []
+
+
+def test_orphans_of_an_automation_that_is_gone_are_told_no_longer() -> None:
+    """They are not repaired, and nothing would ever end them. What a failed run left stays: its attempts can be dismissed."""
+    store = MemoryProblems()
+    orphan = Problem("renamed", KEY, "orphans", "x", "x", 1.0, repository="acme/shop", number=17)
+    failed = orphan._replace(key="5/6/x", kind="failure", execution="r-1")
+    of_closeout = Problem("", "patrol/lists", "stale", "x", "x", 1.0)
+    listed = orphan._replace(automation="clean")
+    for one in (orphan, failed, of_closeout, listed):
+        store.open_problem(one)
+    store.mark_told([Told("env:A", one.automation, one.key, 2.0, False) for one in store.problems()])
+    rounds(store)._settle(Report((), ("GitHub: 502",)), store.problems())
+    over = [one for one in store.problems() if one.closed_at is not None]
+    assert [(one.automation, one.kind, one.dismissed) for one in over] == [("renamed", "orphans", True)]
+    assert "no longer in the configuration" in str(over[0].closed_by)

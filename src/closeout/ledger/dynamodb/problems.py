@@ -117,7 +117,10 @@ class Problems:
             why = ending.summary
             lost = Problem(automation, key, "failure", why, why, at, execution=record.execution)
             return [_opening(lost)] if ending.verdict == "failure" else []
-        if ending.verdict != "failure" and not self._open(automation, *closes(key)):
+        run_id, _, attempt = record.execution.rpartition("-")
+        # What an earlier attempt opened that failed before the run learned its closing.
+        own = self._open(automation, run_id, run_id) if attempt != "1" and key != run_id else []
+        if ending.verdict != "failure" and not own and not self._open(automation, *closes(key)):
             return []  # nearly every run: without a look at what it recorded
         from closeout.ledger.problems import of_run  # noqa: PLC0415 - imports every action; most runs end without it
 
@@ -127,6 +130,8 @@ class Problems:
         if isinstance(outcome, Problem):
             return [_opening(outcome)]
         closing = self._closing(automation, outcome.first, outcome.last, at, outcome.by)
+        if own:
+            closing = [*self._closing(automation, run_id, run_id, at, outcome.by), *closing]
         return closing[:MOST_CLOSED]
 
     def _closing(self, automation: str | None, first: str, last: str, at: float, by: str) -> list[Action]:

@@ -34,7 +34,7 @@ class Problems:
 
     def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
         """Close the open problems with these keys and wait for the commit; return how many."""
-        values = {"automation": automation, "first": first, "last": last, "at": at, "by": by}
+        values = {"automation": automation, "first": first, "last": last, "also": "", "at": at, "by": by}
         closed: int = self._writer().run(
             lambda connection: connection.execute(SQL["close_problems"], values).rowcount
         )

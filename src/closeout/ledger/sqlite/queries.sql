@@ -220,7 +220,8 @@ ON CONFLICT (automation, key) DO UPDATE SET
 
 -- name: close_problems
 UPDATE problem SET closed_at = :at, closed_by = :by
-WHERE closed_at IS NULL AND (:automation IS NULL OR automation = :automation) AND key BETWEEN :first AND :last;
+WHERE closed_at IS NULL AND (:automation IS NULL OR automation = :automation)
+  AND (key BETWEEN :first AND :last OR key = :also);
 
 -- name: has_problem
 -- Whether a run's automation has an open problem that its end may close.
