@@ -27,7 +27,7 @@ _REFERENCE: Schema = {
     "pattern": "^(env:|file:|aws-secretsmanager:).+$",
     "examples": ["env:NAME", "file:/run/secrets/NAME", "aws-secretsmanager:NAME#json-key"],
 }
-_TARGET: Schema = {"anyOf": [_REFERENCE, {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:.+$"}]}
+_TARGET: Schema = {"anyOf": [_REFERENCE, {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:[^.]+$"}]}
 _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _URL: Schema = {"type": "string", "pattern": "^(https?://|env:).+$"}
 _ACCOUNT: Schema = {"type": "string", "pattern": "^[0-9]{12}$"}

@@ -171,7 +171,8 @@ class Alarms(Construct):
 
     def watch_messages(self, notify: Notify) -> None:
         """Add the alarm on messages that cannot be delivered."""
-        refused = self._counted("Undelivered", notify.logs, "{ $.notifier = * }", "UndeliveredMessages")
+        pattern = '{ $.messages = "undelivered" }'
+        refused = self._counted("Undelivered", notify.logs, pattern, "UndeliveredMessages")
         self._alarm(
             "MessagesUndelivered",
             cloudwatch.MathExpression(

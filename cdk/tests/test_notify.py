@@ -84,7 +84,7 @@ def test_an_hour_without_delivery_is_an_alarm(told: Made) -> None:
     assert alarm["EvaluationPeriods"] == 12
     assert {one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one} == {300}
     pattern = told.one("AWS::Logs::MetricFilter", "UndeliveredFilter")["FilterPattern"]
-    assert pattern == "{ $.notifier = * }"
+    assert pattern == '{ $.messages = "undelivered" }'
 
 
 def test_a_target_that_a_stack_cannot_send_to_is_a_warning(

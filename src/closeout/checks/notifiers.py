@@ -23,8 +23,10 @@ def _wrong_with(world: World, target: str) -> Result | None:
     """Return what is wrong with a notifier, None if nothing is."""
     try:
         world.outside.check_notifier(target)
-    except (SecretError, NotifierUnknown) as error:
+    except SecretError as error:
         return failed(error)
+    except NotifierUnknown as error:
+        return wrong(f"{target}: {error.message}")
     except NotifierFailed as error:
         return wrong(
             f"{target}: {error.message}", "see that the service runs, and that this machine may reach it"

@@ -35,8 +35,10 @@ def recovered(
 
     `heard` is one of `core.closing.HEARD` and becomes the delivery's origin; `at` is when it was heard, in seconds since
     the epoch. An entry of the delivery log gives its `hook` and `guid`, so that its webhook, should it still come, is the
-    same delivery. Without a `guid`, a closing gives the delivery its name: told twice, it is one delivery. That name has a
-    space, as has every GUID that GitHub did not give, because a webhook's headers are not signed.
+    same delivery. Without a `guid`, a closing and its repository's name give the delivery its name: told twice, it is one
+    delivery. Told after a rename it is another one, or a further attempt would read the payload with the old name, which matches
+    no automation any more. The name has a space, as has every GUID that GitHub did not give, because a webhook's headers are
+    not signed.
 
     Raises `BadDelivery` for a payload that no webhook could carry (`PayloadRefused`), and for one without a GUID that is
     not a whole closing.
@@ -49,4 +51,5 @@ def recovered(
     closing = decision.delivery.closing
     if closing is None:
         raise BadDelivery("the API's answer does not say which pull request was closed, and when")
-    return decision._replace(delivery=decision.delivery._replace(guid=f"closing {short_digest(closing)}"))
+    told = f"{closing} {decision.delivery.repository}"
+    return decision._replace(delivery=decision.delivery._replace(guid=f"closing {short_digest(told)}"))

@@ -13,6 +13,7 @@ from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
 from closeout.server import presentation
 from closeout.server.chart import Chart, chart
+from closeout.server.startup import only_here
 from closeout.server.under_way import NEAR_LIMIT, Going, going, spent_time
 from closeout.server.wording import ago, counted, rough, run_path, with_query
 
@@ -115,6 +116,11 @@ class Start(NamedTuple):
     secret: str
     """The reference of its secret."""
     events: tuple[str, ...]
+
+    @property
+    def only_here(self) -> bool:
+        """Whether GitHub cannot reach it, because its address leads to this machine itself."""
+        return only_here(self.webhook)
 
     @property
     def deliver(self) -> str:

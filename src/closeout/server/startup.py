@@ -31,7 +31,7 @@ def summary(loaded: Loaded, address: str, base: str) -> Iterator[str]:
     if not loaded.automations:
         yield "warning: no automation is configured: closeout stores deliveries and runs nothing"
     yield f"Details links begin with {base}/runs/"
-    if _only_here(base) and any(one.status_context for one in loaded.automations):
+    if only_here(base) and any(one.status_context for one in loaded.automations):
         yield (
             f"warning: people on other machines cannot open {base}; set `public-url` or --public-url to the address"
             " at which they reach closeout"
@@ -58,7 +58,7 @@ def _accounts(loaded: Loaded) -> Iterator[str]:
         )
 
 
-def _only_here(base: str) -> bool:
+def only_here(base: str) -> bool:
     """Whether nobody on another machine can open an address."""
     try:
         host = parse_base(base).host

@@ -116,9 +116,9 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
     under_way = step.state in ("running", "waiting")
     end = now if under_way else step.ended_at
     took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
-    says = (
-        (step.reason if step.state != "failure" else None) or step.summary or (progress if under_way else "")
-    )
+    # That a step waits in itself says nothing: its last line says whether that is for AWS or because of a pause.
+    reason = None if step.state == "failure" or step.reason == f"waits in {step.id}" else step.reason
+    says = reason or step.summary or (progress if under_way else "") or step.reason or ""
     rows = _rows(step)
     return StepRow(
         id=clean(step.id),

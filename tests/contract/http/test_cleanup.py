@@ -53,6 +53,16 @@ def test_the_chosen_orphans_are_cleaned_once(world: Deeds) -> None:
     ]
 
 
+def test_a_dry_run_is_not_chosen_and_says_what_it_would_do(world: Deeds) -> None:
+    """It would clean nothing up; a choice that counts is ticked."""
+    assert 'type="checkbox"' in (page := text(world.get(PATH)))
+    assert page.count(" checked>") == 3
+    world.planned.rows = [{**row, "mode": "dry-run"} for row in world.planned.rows]
+    page = text(world.get(PATH))
+    assert " checked>" not in page
+    assert "would delete" in page
+
+
 def test_the_limit_takes_the_oldest(world: Deeds) -> None:
     """As the command's `--limit`; the page says how many there are."""
     page = text(world.get(f"{PATH}?limit=1"))

@@ -154,6 +154,11 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("reference-not-allowed", request("url: 'https://example.org'", "url: §env:HOOK_URL"), "secret-headers"),
     Sample("reference-later", "secrets: { webhook: §'aws-ssm:/closeout/webhook' }\n" + SHELL, "not supported"),
     Sample("bad-reference", "notify: { to: [env:A, §'slack://T1/A1/secret'] }\n" + SHELL),
+    Sample(
+        "bad-reference",
+        "notify: { to: §'arn:aws:sns:eu-central-1:123456789012:previews.fifo' }\n" + SHELL,
+        "SNS topic",
+    ),
     Sample("wrong-type", "notify: §'slack://T1/A1/secret'\n" + SHELL),
     Sample("missing-key", "notify: §{ on: failure }\n" + SHELL, "`to` is missing"),
     Sample("bad-value", "notify: { on: [failure, §repaired], to: env:A }\n" + SHELL, "recovered"),

@@ -56,7 +56,7 @@ automations:
     environment: 'preview-${{ event.pull_request.number }}'
     bases: ever
     recheck: [2h, 5m]
-    notify: { to: env:TEAM }
+    notify: { to: [env:TEAM, 'arn:aws:sns:eu-central-1:123456789012:previews'] }
     steps:
       - id: stack
         name: Delete the stack
@@ -115,7 +115,9 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         patrol=PatrolSettings(deliveries=None, state=7_200.0, drill=43_200.0, limit=3),
         notify=Route(frozenset({"failure", "recovered"}), ("env:NOTIFY", "file:/run/secrets/mail")),
     )
-    assert loaded.routes.of("preview") == Route(frozenset(EVENTS), ("env:TEAM",))
+    assert loaded.routes.of("preview") == Route(
+        frozenset(EVENTS), ("env:TEAM", "arn:aws:sns:eu-central-1:123456789012:previews")
+    )
     assert loaded.routes.of("another") == loaded.settings.notify
     (automation,) = loaded.automations
     assert automation == Automation(

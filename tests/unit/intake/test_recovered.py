@@ -58,6 +58,17 @@ def test_a_closing_told_twice_is_one_delivery() -> None:
     assert (told().delivery or again.delivery).guid != again.delivery.guid
 
 
+def test_a_closing_told_by_another_name_of_its_repository_is_another_delivery() -> None:
+    """A further attempt reads it: the first one's name may match no automation any more. The run is the same one."""
+    renamed = told(deliveries.pull_request(closed_at=AT, repository="acme/renamed"))
+    first = told()
+    assert renamed.delivery is not None
+    assert first.delivery is not None
+    assert renamed.delivery.guid != first.delivery.guid
+    assert renamed.delivery.closing == first.delivery.closing
+    assert [run.run_id for run in renamed.runs] == [run.run_id for run in first.runs]
+
+
 def test_no_header_can_name_a_delivery_of_the_api() -> None:
     """Headers are not signed: a webhook that took its place would make the closing a duplicate that starts nothing."""
     delivery = told().delivery

@@ -162,6 +162,8 @@ def test_an_empty_ledger_shows_the_next_step() -> None:
     assert start.deliver == (
         "closeout deliver --url https://x.example/webhook --secret file:secret --sample pull_request.closed"
     )
+    assert not start.only_here
+    assert start._replace(webhook="http://127.0.0.1:8080/webhook").only_here
 
 
 def test_the_last_thirty_days_have_no_gaps() -> None:

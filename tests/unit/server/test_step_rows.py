@@ -127,6 +127,20 @@ def test_a_step_has_a_word_and_a_time(state: str, ended: float | None, word: str
     assert row.says == ("last line" if state == "running" else "")
 
 
+@pytest.mark.parametrize(
+    ("reason", "progress", "says"),
+    [
+        ("waits in one", "waiting: paused: by ada", "waiting: paused: by ada"),
+        ("waits in one", "", "waits in one"),
+        ("one: AWS throttles", "asked for it", "one: AWS throttles"),
+    ],
+)
+def test_a_step_that_waits_says_for_what(reason: str, progress: str, says: str) -> None:
+    """That it waits in itself is said only where nothing else is known."""
+    row = step_rows._step(step("one", "waiting", reason=reason), NOW + 60, progress)
+    assert row.says == says
+
+
 def test_the_last_line_of_each_step_is_its_progress() -> None:
     """A line of the run itself is of no step."""
     lines = [LogLine(1, "a", NOW, "first"), LogLine(2, None, NOW, "x"), LogLine(3, "a", NOW, "last")]

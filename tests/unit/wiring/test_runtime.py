@@ -186,12 +186,16 @@ def test_a_notifier_that_cannot_be_read_is_reported_at_the_start(
     """It does not end the start, because deliveries matter more."""
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     monkeypatch.setenv("GOOD", "json://localhost/x")
+    monkeypatch.setenv("WORD", "hooks.example.com/x")
     file = tmp_path / "closeout.yaml"
-    file.write_text(FILE.replace("automations:", "notify: { to: [env:GOOD, env:NOT_SET] }\nautomations:"))
+    file.write_text(
+        FILE.replace("automations:", "notify: { to: [env:GOOD, env:NOT_SET, env:WORD] }\nautomations:")
+    )
     said: list[str] = []
     opened(load(file, builtin()), file, report=said.append).close(1.0)
-    (line,) = said
-    assert line.startswith("notifier env:NOT_SET cannot be read, so nobody is told there: ")
+    first, second = said
+    assert first.startswith("notifier env:NOT_SET cannot be read, so nobody is told there: ")
+    assert second == "notifier env:WORD holds no URL such as slack://…, so nobody is told there"
 
 
 def test_a_person_dismisses_the_problem_of_a_run(runtime: Runtime) -> None:

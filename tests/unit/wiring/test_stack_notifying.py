@@ -12,6 +12,7 @@ import pytest
 
 from closeout.adapters import sns
 from closeout.core.errors import NotifierFailed, UsageError
+from closeout.core.messages import Text
 from closeout.core.problems import EVENTS, Problem, Route, Routes
 from closeout.lambdas import notify
 from closeout.ledger.dynamodb.marks import Lease
@@ -21,6 +22,7 @@ from closeout.stack.problems import LEASE_KEY, TEST, pack_routes, unpack_routes
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.dynamo import create_ledger
+from closeout.wiring.notifying import Targets
 from closeout.wiring.stack_notifying import WAIT, StackNotifying, open_stack_notifying
 from tests.contract.remote_harness import client
 
@@ -119,9 +121,9 @@ def test_a_topic_that_is_gone_is_logged_at_each_look_and_gets_the_message_later(
     assert len(bench.look(60)) == 1
     bench.look(60)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["notifier"], line["seconds"]) for line in lines] == [
-        (f"{bench.topic}-gone", 0),
-        (f"{bench.topic}-gone", 60),
+    assert [(line["messages"], line["notifier"], line["seconds"]) for line in lines] == [
+        ("undelivered", f"{bench.topic}-gone", 0),
+        ("undelivered", f"{bench.topic}-gone", 60),
     ]
     bench.sns.create_topic(Name=f"{bench.name}-gone")
     bench.look(3_600)
@@ -160,6 +162,16 @@ def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
     assert message["Message"] == f"{title}\n\nwhy"
     with pytest.raises(NotifierFailed, match="NotFound"):
         sns.publish(f"{bench.topic}-gone", "t", "b", lambda _region: bench.sns)
+
+
+def test_a_server_publishes_with_its_own_credentials(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads no secret for that, and imports no library of services."""
+    endpoint = bench.sns.meta.endpoint_url
+    for name, value in (("ENDPOINT_URL", endpoint), ("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    no_secrets: Any = None
+    Targets(no_secrets, no_secrets).send(bench.topic, Text("closeout: a test", "why"))
+    assert [message["Subject"] for message in bench.arrived()] == ["closeout: a test"]
 
 
 def test_routes_are_deployed_with_topics_alone() -> None:

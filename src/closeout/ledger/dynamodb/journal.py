@@ -50,7 +50,8 @@ class LogJournal:
     def undelivered(self, target: str, since: float, error: str) -> None:
         """Write that a target takes no message; an alarm counts these lines."""
         text = self._redact(f"{target} takes no message: {error}")
-        self._say("error", text=text, notifier=target, seconds=round(self._clock.now() - since))
+        seconds = round(self._clock.now() - since)
+        self._say("error", text=text, messages="undelivered", notifier=target, seconds=seconds)
 
     def about(self, execution: str, text: str) -> None:
         """Write a sentence for the operator about an execution."""
