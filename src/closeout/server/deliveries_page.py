@@ -150,9 +150,8 @@ def one(detail: DeliveryDetail) -> OneDelivery:
             ReasonLine(clean(each.automation), *OUTCOMES[each.outcome], clean(each.reason))
             for each in detail.reasons
         ),
-        payload=escaped_json(
-            detail.payload
-        ),  # a mark that turns the direction of text would change what is read
+        # A mark that turns the direction of text would change what is read.
+        payload=escaped_json(detail.payload),
         is_cut=detail.is_cut,
         delivery=delivery,
         replay=f"{path_of(delivery)}/replay",

@@ -256,7 +256,7 @@ def test_what_comes_from_outside_stays_text_on_every_page() -> None:
         )
         site.world.pause = HOSTILE
         real = site.world.delivery
-        site.world.delivery = lambda number: real(number)._replace(guid=HOSTILE, action=HOSTILE, hook=HOSTILE)  # type: ignore[method-assign]
+        site.world.delivery = lambda delivery_id: real(delivery_id)._replace(guid=HOSTILE, action=HOSTILE)  # type: ignore[method-assign]
         for path in paths:
             text = site.get(path).body.decode()
             assert "&lt;img src=x" in text, path
