@@ -51,4 +51,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "        return visitor",
         (f"{HTTP}::test_a_pause_is_said_on_every_page",),
     ),
+    Mutant(
+        "a payload turns the direction of its text",
+        "src/closeout/server/deliveries_page.py",
+        "        payload=escaped_json(detail.payload),",
+        "        payload=detail.payload,",
+        ("tests/contract/http/test_lists.py::test_what_comes_from_outside_stays_text_on_every_page",),
+    ),
 )

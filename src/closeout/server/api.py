@@ -17,6 +17,7 @@ from starlette.responses import Response
 from closeout.actions.registry import builtin
 from closeout.core.errors import BadFilter, NotFound
 from closeout.core.json_times import with_iso_times
+from closeout.core.terminal import escaped_json
 from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import DeliveryView, ListPage, RunView
 from closeout.ports.access import READ
@@ -119,7 +120,9 @@ class Api:
         async def answer(asked: Asked) -> Response:
             query = _query(asked.request)
             value = await asyncio.to_thread(read, query, asked.request.path_params)
-            body = json.dumps(with_iso_times(value), ensure_ascii=False)
+            body = escaped_json(
+                json.dumps(with_iso_times(value), ensure_ascii=False)
+            )  # people read it in terminals
             return Response(body, 200, self._renderer.headers, media_type="application/json")
 
         return answer

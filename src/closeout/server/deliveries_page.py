@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from closeout.core.closing import heard_by
+from closeout.core.terminal import escaped_json
 from closeout.ports import DeliveryView
 from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN
 from closeout.server.filter_form import PERIODS, Chip, Field, FilterForm, advice
@@ -149,7 +150,8 @@ def one(detail: DeliveryDetail) -> OneDelivery:
             ReasonLine(clean(each.automation), *OUTCOMES[each.outcome], clean(each.reason))
             for each in detail.reasons
         ),
-        payload=detail.payload,
+        # A mark that turns the direction of text would change what is read.
+        payload=escaped_json(detail.payload),
         is_cut=detail.is_cut,
         delivery=delivery,
         replay=f"{path_of(delivery)}/replay",

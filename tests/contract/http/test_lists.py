@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from closeout.core.problems import Problem
 from closeout.ports import DayTally
 from closeout.ports.access import READ
+from closeout.testing import deliveries
+from closeout.wiring import rounds
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW
 from tests.contract.http.signed_in import SignedIn, signed_in
@@ -186,3 +190,80 @@ def test_the_policy_allows_the_scripts_by_hash_alone(site: SignedIn, path: str) 
     assert "unsafe" not in policy
     text = answer.body.decode()
     assert not re.search(r"\son\w+=", text.split("</style>")[1].split("<script>")[0])
+
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"&</title><script>alert(2)</script>\x1b[31m\u202e"
+ROW = {
+    "resource": HOSTILE,
+    "reason": HOSTILE,
+    "repository": HOSTILE,
+    "pull_request": 17,
+    "automation": HOSTILE,
+    "created": NOW,
+}
+ROUND = {"ended_at": NOW, "errors": [HOSTILE]}
+ROWS = [{**ROW, "state": state} for state in ("orphan", "unknown")]
+MARKS: dict[str, dict[str, dict[str, Any]]] = {
+    rounds.LAST: {
+        "lists": ROUND,
+        "logs": ROUND,
+        "orphans": {"ended_at": NOW, "found": 1, "unknown": 1, "rows": ROWS},
+    }
+}
+
+
+def test_what_comes_from_outside_stays_text_on_every_page() -> None:
+    """Titles, branches, names, summaries, errors of services, and what a visitor types into a filter."""
+    typed = quote(HOSTILE)
+    paths = [
+        "/",
+        "/health",
+        "/orphans",
+        "/runs",
+        "/deliveries",
+        "/pull-requests/acme/shop/17",
+        "/deliveries/1",
+    ]
+    paths += [f"{path}?part=live" for path in ("/", "/runs", "/deliveries", "/pull-requests/acme/shop/17")]
+    paths += [
+        f"/runs?search={typed}",
+        f"/runs?since={typed}",
+        f"/deliveries?guid={typed}",
+        f"/deliveries?until={typed}",
+    ]
+    with signed_in(marks=lambda kind: MARKS.get(kind, {})) as site:
+        payload = deliveries.pull_request(title=HOSTILE, head=HOSTILE, base=HOSTILE, sender=HOSTILE)
+        payload["pull_request"]["html_url"] = payload["repository"]["html_url"] = "javascript:alert(3)"
+        one = page_world.step(
+            "one", "failure", name=HOSTILE, reason=HOSTILE, left=({"resource": HOSTILE, "reason": HOSTILE},)
+        )
+        for state, verdict in (("finished", "failure"), ("running", None)):
+            site.world.add(HOSTILE, state, verdict, payload=payload, reason=HOSTILE, summary=HOSTILE, guid=HOSTILE,
+                           requested_by=HOSTILE, steps=(one,))  # fmt: skip
+        site.world.problems.append(
+            Problem(
+                HOSTILE,
+                "1/2/x",
+                "failure",
+                HOSTILE,
+                HOSTILE,
+                NOW,
+                HOSTILE,
+                HOSTILE,
+                (HOSTILE,),
+                repository=HOSTILE,
+            )
+        )
+        site.world.pause = HOSTILE
+        real = site.world.delivery
+        site.world.delivery = lambda delivery_id: real(delivery_id)._replace(guid=HOSTILE, action=HOSTILE)  # type: ignore[method-assign]
+        for path in paths:
+            text = site.get(path).body.decode()
+            assert "&lt;img src=x" in text, path
+            for part in ("<img", "alert(2)</script>", 'href="javascript', "\x1b", "\u202e"):
+                assert part not in text, (path, part)
+        for path in ("/api/runs", "/api/pull-requests/acme/shop/17", "/api/overview"):
+            answer = site.get(path)
+            assert "alert(2)" in answer.body.decode(), path
+            assert "\u202e" not in answer.body.decode(), path
+            assert answer.headers["content-type"] == "application/json"
