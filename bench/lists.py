@@ -21,7 +21,7 @@ from bench.ledger import Clock, accepts, paced, payload, percentiles
 from bench.tools import WORK
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import DeliveryFilter, Ending, RunFilter
-from closeout.server.overview_facts import read_facts
+from closeout.server.pages.overview_facts import read_facts
 from closeout.wiring.pull_requests import read_pull_request
 
 PAGE = 50

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from closeout.orphans.audit import Report
-from closeout.server import acting
+from closeout.server.pages import acting
 from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
 from tests.contract.http.deed_world import SECRETS, Deeds, deeds, orphan

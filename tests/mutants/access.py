@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _ACCESS = "src/closeout/server/access.py"
-_SITE = "src/closeout/server/site.py"
+_SITE = "src/closeout/server/pages/site.py"
 _UNIT = "tests/unit/server/test_access.py::"
 _REFUSED = "tests/contract/http/test_access_matrix.py::test_whoever_is_refused_learns_and_changes_nothing"
 _APART = "tests/contract/http/test_pages_apart.py"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-_DEEDS = "src/closeout/server/deeds.py"
-_ACTING = "src/closeout/server/acting.py"
-_CLEANUP = "src/closeout/server/cleanup.py"
-_CONFIRMATIONS = "src/closeout/server/confirmations.py"
-_PLANS = "src/closeout/server/plans.py"
+_DEEDS = "src/closeout/server/pages/deeds.py"
+_ACTING = "src/closeout/server/pages/acting.py"
+_CLEANUP = "src/closeout/server/pages/cleanup.py"
+_CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
+_PLANS = "src/closeout/server/pages/plans.py"
 _BUSY = (
     "tests/contract/http/test_endpoints.py"
     "::test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting"
@@ -134,7 +134,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "streams that begin at the same time are not limited",
-        "src/closeout/server/live.py",
+        "src/closeout/server/pages/live.py",
         "        if self._open >= MAX_STREAMS:\n            return  # others",
         "        if False:\n            return  # others",
         ("tests/unit/server/test_live.py::test_streams_that_begin_at_the_same_time_are_limited",),

@@ -109,7 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a page reads the whole log",
-        "src/closeout/server/pages.py",
+        "src/closeout/server/pages/run_pages.py",
         "            limit=presentation.LOG_LINES,",
         "            limit=10**9,",
         (f"{PAGES}::test_a_long_log_shows_its_end",),
@@ -123,7 +123,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a stream ends before it has caught up",
-        "src/closeout/server/live.py",
+        "src/closeout/server/pages/live.py",
         '                if shown.run.state == "finished" and not behind:',
         '                if shown.run.state == "finished":',
         (f"{PAGES}::test_a_stream_catches_up_a_window_at_a_time",),

@@ -17,7 +17,7 @@ from closeout.core.json_times import with_iso_times
 if TYPE_CHECKING:
     from closeout.ledger.sqlite import Views
     from closeout.ports import RunView
-    from closeout.server.overview_page import Facts, Need
+    from closeout.server.pages.overview_page import Facts, Need
 
 SHOWN = 10
 """Runs that are listed."""
@@ -39,7 +39,7 @@ def status(*, config: Path, db: Path | None, as_json: bool) -> int:
     "last_drill", "orphans", "unknown", "days": [{"day", "closings", "torn_down", "left", "recovered"}]}.
     """
     from closeout.ledger.sqlite import Requests, Views
-    from closeout.server import overview_facts, overview_page
+    from closeout.server.pages import overview_facts, overview_page
 
     path = options.existing_ledger(db, config)
     serves = Requests(path).server_running()

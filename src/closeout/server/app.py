@@ -162,7 +162,7 @@ class Pages:
             await _nothing(scope, receive, send)
             return
         if self._site is None:
-            from closeout.server.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
+            from closeout.server.pages.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
 
             self._site = compose(self._parts, self._draining)
         await self._site({**scope, "path": path}, receive, send)

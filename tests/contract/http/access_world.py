@@ -29,10 +29,10 @@ from closeout.core.redact import Redactor
 from closeout.ports.access import ACT, READ, SESSION, TOKEN
 from closeout.server import access, details, serve
 from closeout.server.app import create_app
-from closeout.server.composition import compose
 from closeout.server.log import Log
+from closeout.server.pages.composition import compose
+from closeout.server.pages.site import Route
 from closeout.server.service import parts_of
-from closeout.server.site import Route
 from closeout.testing import deliveries
 from closeout.wiring.runtime import Runtime, open_runtime
 from tests.contract.http.serving import KEY, Answer, Running, listening

@@ -11,7 +11,7 @@ import pytest
 from closeout.ports.access import ACT, TOKEN
 from closeout.server import access
 from closeout.server.exchange import FORM_BYTES
-from closeout.server.site import FORM
+from closeout.server.pages.site import FORM
 from tests.contract.http.access_world import Walk, walking
 from tests.contract.http.serving import KEY
 

@@ -12,7 +12,7 @@ import pytest
 
 from closeout.ports.access import ACT, READ
 from closeout.server.access import SIGN_IN
-from closeout.server.site import LINK, NOBODY, Route
+from closeout.server.pages.site import LINK, NOBODY, Route
 from tests.contract.http.access_world import GUESTS, SECRETS_OF_THE_LEDGER, Case, Guest, Walk, walking
 
 ADMITTED, HIDDEN, UNKNOWN, FORBIDDEN, FORM = (

@@ -8,7 +8,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.orphans.audit import Report, Target
-from closeout.server import acting
+from closeout.server.pages import acting
 from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, orphan, step
 from tests.contract.http.test_deeds import text
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from closeout.core.errors import ServiceError, StoreUnavailable
-from closeout.server import acting
+from closeout.server.pages import acting
 from tests.contract.http.deed_world import NAME, PLAN, Deeds, Form, deeds, form_token, step
 from tests.contract.http.serving import Answer
 

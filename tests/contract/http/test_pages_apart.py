@@ -13,7 +13,7 @@ import pytest
 
 from closeout.ports.access import ACT, SESSION, TOKEN
 from closeout.server import access
-from closeout.server.site import FORM
+from closeout.server.pages.site import FORM
 from closeout.testing import deliveries
 from tests.contract.http.access_world import LINKS, RUN, Walk, path_of, walking
 from tests.contract.http.serving import KEY

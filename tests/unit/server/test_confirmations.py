@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import DeadlinePassed, FormRefused, Overloaded
-from closeout.server.confirmations import FORM_SECONDS, MOST_READS, OneTimeForms, SlowReads
+from closeout.server.pages.confirmations import FORM_SECONDS, MOST_READS, OneTimeForms, SlowReads
 
 
 def play(scene: Coroutine[Any, Any, None]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.server.console import links
+from closeout.server.pages.console import links
 from tests.contract.http.page_world import step
 
 STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-17/51af3dc0"

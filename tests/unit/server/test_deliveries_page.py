@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from closeout.ports import DeliveryView
-from closeout.server import deliveries_page
+from closeout.server.pages import deliveries_page
 from closeout.wiring.delivery_reasons import DeliveryDetail, Reason
 
 NOW = 1_790_000_000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from closeout.core import ids
 from closeout.core.runs import RESTARTED, SURVIVED
 from closeout.ports import LogLine, Operation, RunView
-from closeout.server.history import Bar, entries
+from closeout.server.pages.history import Bar, entries
 from tests.contract.http.page_world import NOW, World, failure, operation, running, step
 
 

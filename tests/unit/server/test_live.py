@@ -14,12 +14,13 @@ from closeout.core import ids
 from closeout.core.errors import StoreUnavailable
 from closeout.ports import LogLine
 from closeout.ports.access import READ
-from closeout.server import details, live
+from closeout.server import details
 from closeout.server.access import Visitor
-from closeout.server.live import LiveRuns
-from closeout.server.presentation import subject
-from closeout.server.rendering import Renderer
-from closeout.server.run_page import Shown
+from closeout.server.pages import live
+from closeout.server.pages.live import LiveRuns
+from closeout.server.pages.presentation import subject
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.run_page import Shown
 from tests.contract.http.page_world import NOW, World, step
 
 RENDERER = Renderer()

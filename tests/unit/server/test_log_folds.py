@@ -6,7 +6,7 @@ import pytest
 
 from closeout.core import ids
 from closeout.ports import LogLine, RunView, StepView
-from closeout.server.log_folds import OPEN_LINES, Fold, folds, marked, tone
+from closeout.server.pages.log_folds import OPEN_LINES, Fold, folds, marked, tone
 from tests.contract.http.page_world import NOW, World, step
 
 

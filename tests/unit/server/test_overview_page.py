@@ -10,8 +10,8 @@ import pytest
 
 from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
-from closeout.server import chart, overview_page
-from closeout.server.overview_page import Facts, Need, Trouble
+from closeout.server.pages import chart, overview_page
+from closeout.server.pages.overview_page import Facts, Need, Trouble
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.server.plans import no_plan, plan_of
+from closeout.server.pages.plans import no_plan, plan_of
 
 
 def change(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.core import ids
-from closeout.server import presentation
+from closeout.server.pages import presentation
 from closeout.testing import deliveries
 from tests.contract.http.page_world import NOW, World, failure, step, waiting
 

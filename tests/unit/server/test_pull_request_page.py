@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from closeout.ports import DeliveryId, RunView
-from closeout.server import pull_request_page
-from closeout.server.pull_request_page import Facts, Heard, PullRequest
+from closeout.server.pages import pull_request_page
+from closeout.server.pages.pull_request_page import Facts, Heard, PullRequest
 from closeout.testing import deliveries
 from closeout.wiring.pull_requests import Entry, Next, PullRequestView, Resource
 from tests.contract.http import page_world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from closeout.ledger.filters import RUN_FILTERS
-from closeout.server import runs_page
+from closeout.server.pages import runs_page
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 

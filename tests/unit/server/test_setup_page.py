@@ -9,7 +9,7 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.config.inverses import inventories
 from closeout.config.load import load_text
-from closeout.server import setup_page
+from closeout.server.pages import setup_page
 
 NOW = 1_790_000_000.0
 CONFIG = """\

@@ -8,7 +8,7 @@ import pytest
 
 from closeout.core import ids
 from closeout.ports import LogLine, RunView, StepView
-from closeout.server import presentation, step_rows
+from closeout.server.pages import presentation, step_rows
 from tests.contract.http.page_world import NOW, World, failure, step
 
 

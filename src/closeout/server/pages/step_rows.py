@@ -13,8 +13,8 @@ from typing import Any
 from closeout.core.advice import advice
 from closeout.core.units import spoken_duration, spoken_size
 from closeout.ports import LogLine, RunView, StepView
-from closeout.server import console
-from closeout.server.presentation import WORDS, Limit, clean, failure_text, limit, step_name
+from closeout.server.pages import console
+from closeout.server.pages.presentation import WORDS, Limit, clean, failure_text, limit, step_name
 
 OPEN_RESOURCES = 8
 """A plan of up to this many resources is shown unfolded."""

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from closeout.core.runs import STATES, VERDICTS
 from closeout.ports import RunView
-from closeout.server import presentation
-from closeout.server.filter_form import PERIODS, Chip, Field, FilterForm, Option, advice
-from closeout.server.wording import RunLine, run_line
+from closeout.server.pages import presentation
+from closeout.server.pages.filter_form import PERIODS, Chip, Field, FilterForm, Option, advice
+from closeout.server.pages.wording import RunLine, run_line
 
 FORM = FilterForm(
     "/runs",

@@ -14,11 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from closeout.core.errors import BadFilter
 from closeout.ledger.filters import delivery_filter
 from closeout.ports.access import READ
-from closeout.server import deliveries_page, details
-from closeout.server.deliveries_page import FORM, PATH, Deliveries, OneDelivery
+from closeout.server import details
+from closeout.server.pages import deliveries_page
+from closeout.server.pages.deliveries_page import FORM, PATH, Deliveries, OneDelivery
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
-from closeout.server.rendering import Renderer
-from closeout.server.site import Asked, Route
 from closeout.wiring.delivery_reasons import read_delivery
 
 ROWS = 50

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from closeout.core.runs import SURVIVED
 from closeout.core.units import spoken_duration
 from closeout.ports import LogLine, Operation, RunView, StepView
-from closeout.server.presentation import WORDS, clean, step_name
+from closeout.server.pages.presentation import WORDS, clean, step_name
 
 LONG_WAIT = 1.0
 """Seconds from which a wait is told."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.plan import spoken_error, spoken_step
-from closeout.server.presentation import clean
+from closeout.server.pages.presentation import clean
 
 Rows = Sequence[Mapping[str, Any]]
 NO_MATCH = "The current configuration does not match this event, so there is nothing to confirm."

@@ -12,9 +12,10 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from closeout.ports import DeliveryView, LogLine, Operation, RunView
-from closeout.server import details, history, log_folds, presentation, step_rows, wording
+from closeout.server import details
 from closeout.server.access import Visitor
-from closeout.server.rendering import Renderer
+from closeout.server.pages import history, log_folds, presentation, step_rows, wording
+from closeout.server.pages.rendering import Renderer
 
 REFRESH_SECONDS = 4
 

@@ -13,9 +13,9 @@ from closeout.core.closing import heard_by
 from closeout.core.terminal import escaped_json
 from closeout.ports import DeliveryView
 from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN
-from closeout.server.filter_form import PERIODS, Chip, Field, FilterForm, advice
-from closeout.server.presentation import clean
-from closeout.server.wording import ago, counted, pull_request_path, run_path
+from closeout.server.pages.filter_form import PERIODS, Chip, Field, FilterForm, advice
+from closeout.server.pages.presentation import clean
+from closeout.server.pages.wording import ago, counted, pull_request_path, run_path
 from closeout.wiring.delivery_reasons import DeliveryDetail
 
 PATH = "/deliveries"

@@ -17,12 +17,12 @@ from closeout.core.errors import CloseoutError, FormRefused, UsageError
 from closeout.core.ids import parse_execution
 from closeout.ports.access import ACT
 from closeout.server.access import Visitor
-from closeout.server.confirmations import OneTimeForms
 from closeout.server.log import Log
+from closeout.server.pages.confirmations import OneTimeForms
+from closeout.server.pages.presentation import clean
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import Asked, Handler, Route, is_program
 from closeout.server.parts import Acting
-from closeout.server.presentation import clean
-from closeout.server.rendering import Renderer
-from closeout.server.site import Asked, Handler, Route, is_program
 
 GLANCE = 3.0
 """Seconds to wait for a plan before the page says that it is being made."""

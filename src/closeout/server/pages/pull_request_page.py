@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.ports import DeliveryId, DeliveryView, RunView
-from closeout.server import presentation
-from closeout.server.wording import ago, counted, execution_path, run_path
+from closeout.server.pages import presentation
+from closeout.server.pages.wording import ago, counted, execution_path, run_path
 from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"

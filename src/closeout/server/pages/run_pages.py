@@ -17,11 +17,12 @@ from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
 from closeout.core.runs import CONTINUES
 from closeout.ports import DeliveryId, LogWindow, Operation, PageReader
-from closeout.server import details, log_folds, presentation, run_page
-from closeout.server.live import LiveRuns
-from closeout.server.rendering import Renderer
-from closeout.server.run_page import Attempt, Shown
-from closeout.server.site import LINK, Asked, Route
+from closeout.server import details
+from closeout.server.pages import log_folds, presentation, run_page
+from closeout.server.pages.live import LiveRuns
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.run_page import Attempt, Shown
+from closeout.server.pages.site import LINK, Asked, Route
 
 MOST_ATTEMPTS = 10
 """Attempts that a page links to."""

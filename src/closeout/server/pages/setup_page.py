@@ -12,8 +12,8 @@ from closeout.config.inverses import StepInventory
 from closeout.core.automation import Automation
 from closeout.core.units import spoken_duration
 from closeout.ports import RunView
-from closeout.server.presentation import clean
-from closeout.server.wording import RunLine, ago, counted, pull_request_path, run_line, with_query
+from closeout.server.pages.presentation import clean
+from closeout.server.pages.wording import RunLine, ago, counted, pull_request_path, run_line, with_query
 
 
 class StepLine(NamedTuple):

@@ -12,9 +12,9 @@ from closeout.core.advice import advice
 from closeout.core.problems import Problem
 from closeout.core.units import DAY
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
-from closeout.server import overview_page
-from closeout.server.overview_page import MOST_OPEN, Facts, Trouble
-from closeout.server.wording import run_path
+from closeout.server.pages import overview_page
+from closeout.server.pages.overview_page import MOST_OPEN, Facts, Trouble
+from closeout.server.pages.wording import run_path
 from closeout.wiring import drills, rounds
 
 _OPEN = ("running", "waiting", "queued")

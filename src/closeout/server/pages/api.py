@@ -22,10 +22,10 @@ from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import DeliveryView, ListPage, RunView
 from closeout.ports.access import READ
 from closeout.ports.lists import LARGEST_PAGE
-from closeout.server.overview_facts import read_facts, to_json
+from closeout.server.pages.overview_facts import read_facts, to_json
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import API, Asked, Route
 from closeout.server.parts import ServerParts
-from closeout.server.rendering import Renderer
-from closeout.server.site import API, Asked, Route
 from closeout.wiring.delivery_reasons import read_delivery
 from closeout.wiring.pull_requests import read_pull_request, recheck_times
 

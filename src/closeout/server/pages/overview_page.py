@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
-from closeout.server import presentation
-from closeout.server.chart import Chart, chart
+from closeout.server.pages import presentation
+from closeout.server.pages.chart import Chart, chart
+from closeout.server.pages.under_way import NEAR_LIMIT, Going, going, spent_time
+from closeout.server.pages.wording import ago, counted, rough, run_path, with_query
 from closeout.server.startup import only_here
-from closeout.server.under_way import NEAR_LIMIT, Going, going, spent_time
-from closeout.server.wording import ago, counted, rough, run_path, with_query
 
 QUEUE_SECONDS = HOUR
 """A run that has not begun after this long needs somebody. This and the next two are the alerts of docs/how-to/monitor.md."""

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 
-from closeout.server.api import Api
-from closeout.server.cleanup import Cleanup
-from closeout.server.deeds import Deeds
-from closeout.server.delivery_pages import DeliveryPages
-from closeout.server.overview import Overview
-from closeout.server.pages import RunPages
+from closeout.server.pages.api import Api
+from closeout.server.pages.cleanup import Cleanup
+from closeout.server.pages.deeds import Deeds
+from closeout.server.pages.delivery_pages import DeliveryPages
+from closeout.server.pages.overview import Overview
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.run_lists import RunLists
+from closeout.server.pages.run_pages import RunPages
+from closeout.server.pages.setup_pages import SetupPages
+from closeout.server.pages.site import Site
 from closeout.server.parts import ServerParts
-from closeout.server.rendering import Renderer
-from closeout.server.run_lists import RunLists
-from closeout.server.setup_pages import SetupPages
-from closeout.server.site import Site
 
 
 def compose(parts: ServerParts, draining: asyncio.Event) -> Site:

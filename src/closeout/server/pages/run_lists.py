@@ -18,12 +18,13 @@ from closeout.core.errors import BadFilter, CloseoutError
 from closeout.ledger.filters import run_filter
 from closeout.ports import DeliveryId
 from closeout.ports.access import READ
-from closeout.server import details, pull_request_page, runs_page
+from closeout.server import details
+from closeout.server.pages import pull_request_page, runs_page
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.runs_page import Runs
+from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.wording import with_query
 from closeout.server.parts import ServerParts
-from closeout.server.rendering import Renderer
-from closeout.server.runs_page import Runs
-from closeout.server.site import Asked, Route
-from closeout.server.wording import with_query
 from closeout.wiring.pull_requests import read_pull_request, recheck_times
 
 ROWS = 50

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from closeout.server.wording import with_query
+from closeout.server.pages.wording import with_query
 
 
 class Option(NamedTuple):

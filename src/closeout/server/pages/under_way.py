@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from closeout.ports import RunView
-from closeout.server import presentation
-from closeout.server.wording import pull_request_path, rough, run_path
+from closeout.server.pages import presentation
+from closeout.server.pages.wording import pull_request_path, rough, run_path
 
 NEAR_LIMIT = 0.75
 """Of its time limit, after which a run is said to wait long."""

@@ -19,11 +19,11 @@ from closeout.actions.registry import builtin
 from closeout.config.inverses import inventories
 from closeout.ports import EVERY_DELIVERY, RunFilter
 from closeout.ports.access import READ
-from closeout.server import setup_page
+from closeout.server.pages import setup_page
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.setup_page import HealthFact
+from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
-from closeout.server.rendering import Renderer
-from closeout.server.setup_page import HealthFact
-from closeout.server.site import Asked, Route
 from closeout.wiring import drills, rounds
 
 MOST_AUTOMATIONS = 200

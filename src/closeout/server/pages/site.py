@@ -24,7 +24,7 @@ from closeout.ports.access import ACT, READ
 from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
-from closeout.server.rendering import Renderer
+from closeout.server.pages.rendering import Renderer
 
 NOBODY, LINK = "nobody", "link"
 """What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""

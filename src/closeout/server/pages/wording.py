@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from closeout.core.units import DAY, HOUR, MINUTE, spoken_duration
 from closeout.ports import RunView
-from closeout.server import presentation
+from closeout.server.pages import presentation
 
 
 class RunLine(NamedTuple):

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from closeout.ports.access import READ
-from closeout.server import overview_page
-from closeout.server.overview_facts import read_facts
-from closeout.server.overview_page import Facts, Start
+from closeout.server.pages import overview_page
+from closeout.server.pages.overview_facts import read_facts
+from closeout.server.pages.overview_page import Facts, Start
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
-from closeout.server.rendering import Renderer
-from closeout.server.site import Asked, Route
 
 
 class Overview:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from closeout.ports import LogLine, RunView
-from closeout.server.presentation import clean, step_name
+from closeout.server.pages.presentation import clean, step_name
 
 OPEN_LINES = 40
 """A log of up to this many lines is shown unfolded."""

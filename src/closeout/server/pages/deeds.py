@@ -20,7 +20,8 @@ from closeout.core.errors import (
 from closeout.core.payload import decode
 from closeout.ports import RunReader, RunView
 from closeout.server.access import Visitor
-from closeout.server.acting import (
+from closeout.server.log import Log
+from closeout.server.pages.acting import (
     LONGEST_REASON,
     LOOK,
     acting_routes,
@@ -37,13 +38,12 @@ from closeout.server.acting import (
     visitor_of,
     working,
 )
-from closeout.server.confirmations import OneTimeForms, SlowReads
-from closeout.server.log import Log
+from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
+from closeout.server.pages.presentation import clean
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import Asked, Route, is_program
 from closeout.server.parts import Acting
-from closeout.server.plans import Plan, Rows, digest_of, no_plan, plan_of
-from closeout.server.presentation import clean
-from closeout.server.rendering import Renderer
-from closeout.server.site import Asked, Route, is_program
 from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0

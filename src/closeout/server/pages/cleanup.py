@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
 from closeout.orphans.audit import Row, Target
-from closeout.server.acting import (
+from closeout.server.log import Log
+from closeout.server.pages.acting import (
     LOOK,
     acting_routes,
     as_json,
@@ -28,13 +29,12 @@ from closeout.server.acting import (
     visitor_of,
     working,
 )
-from closeout.server.confirmations import OneTimeForms, SlowReads
-from closeout.server.log import Log
+from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.server.pages.plans import Plan, no_plan, plan_of
+from closeout.server.pages.presentation import clean
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import Asked, Route, is_program
 from closeout.server.parts import Acting
-from closeout.server.plans import Plan, no_plan, plan_of
-from closeout.server.presentation import clean
-from closeout.server.rendering import Renderer
-from closeout.server.site import Asked, Route, is_program
 from closeout.wiring.cleaning import KIND, read_target
 
 AUDIT_SECONDS = 600.0

@@ -18,8 +18,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from closeout.server import presentation
 from closeout.server.access import Visitor
+from closeout.server.pages import presentation
 
 HERE = Path(__file__).parent
 NAVIGATION = (

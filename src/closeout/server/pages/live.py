@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from closeout.core.errors import CloseoutError
-from closeout.server import details, log_folds, run_page, step_rows
+from closeout.server import details
 from closeout.server.access import Visitor
-from closeout.server.rendering import Renderer, favicon
-from closeout.server.run_page import Shown
+from closeout.server.pages import log_folds, run_page, step_rows
+from closeout.server.pages.rendering import Renderer, favicon
+from closeout.server.pages.run_page import Shown
 
 MAX_STREAMS = 64
 EVERY = 1.0
