@@ -112,12 +112,15 @@ class Store:
 
 
 def _own_closing(run: RunView) -> str | None:
-    """Return the closing that a run is named after. Its delivery may have one that only another run of it has learned."""
+    """Return the closing that a run is named after. Its delivery may have one that only another run of it has learned.
+
+    A further attempt that learned none reads a delivery that names it.
+    """
     if run.closing is None:
         return None
     repository, pull, closed_at = run.closing.split("/")
     named_after = Closing(int(repository), int(pull), closed_at).run_id(run.automation) == run.id
-    return run.closing if named_after else None
+    return run.closing if named_after or run.attempt > 1 else None
 
 
 class Process:

@@ -42,6 +42,13 @@ def match(
     return _best([_one(trigger, facts, facts.changed_paths) for trigger in _for(triggers, facts)])
 
 
+def is_listed(repositories: Sequence[str], facts: Facts) -> bool:
+    """Return whether `repositories` lets the event's repository in."""
+    if not repositories:
+        return True
+    return facts.repository is not None and compile_patterns(repositories, "name").matches(facts.repository)
+
+
 def sender_unknown(senders: Sequence[str], facts: Facts) -> bool:
     """Return whether `senders` cannot be decided: GitHub's API told of a closing, and not who closed it.
 
@@ -102,11 +109,10 @@ def _not_for(
         return "closeout itself caused this event"
     if not _for(triggers, facts):
         return _no_trigger(triggers, facts)
-    if repositories:
+    if not is_listed(repositories, facts):
         if facts.repository is None:
             return "the event names no repository, and `repositories` is given"
-        if not compile_patterns(repositories, "name").matches(facts.repository):
-            return f"repository {facts.repository!r} matches none of {_list(repositories)}"
+        return f"repository {facts.repository!r} matches none of {_list(repositories)}"
     if senders and not sender_unknown(senders, facts):
         if facts.sender is None:
             return "the event names no sender, and `senders` is given"

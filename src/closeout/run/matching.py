@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from closeout.actions.github import comment
 from closeout.config import cel
@@ -30,6 +30,7 @@ _BY_MEMBERS = ("create", "delete", "push")
 """Events about a ref of the repository itself, whose author may write there. A fork's refs send them to the fork."""
 
 
+T = TypeVar("T")
 PathsOf = Callable[[str, int], Sequence[str]]
 """Returns the paths that a pull request changes: `(repository, number)`."""
 BasesOf = Callable[[str, int], Sequence[str]]
@@ -52,7 +53,7 @@ def _reason_to_skip(context: RunContext) -> str | None:
     automation, event = context.automation, context.payload
     name = context.execution.event_name
     own_contexts = context.deps.own_contexts() if name == "status" else ()
-    facts = core_facts.facts_of(name, event, own_contexts)
+    facts = _by_present_name(context, core_facts.facts_of(name, event, own_contexts))
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     if is_candidate(automation, facts):
         if not context.deps.has_token:  # without one nothing can be deleted either
@@ -71,6 +72,22 @@ def _reason_to_skip(context: RunContext) -> str | None:
     if automation.condition is not None and not cel.condition(automation.condition, event):
         return "its `if` is false"
     return None
+
+
+def _by_present_name(context: RunContext, facts: core_facts.Facts) -> core_facts.Facts:
+    """Return the facts of a further attempt with its repository's name of now, if the payload's matches no more.
+
+    The repository may have been renamed since the event, and the configuration after it. Names of resources come from the
+    payload all the same: they were made before. Raises `ServiceError`.
+    """
+    automation, repository = context.automation, facts.repository_id
+    if context.execution.attempt == 1 or repository is None or not context.deps.has_token:
+        return facts
+    if triggers.is_listed(automation.repositories, facts):
+        return facts
+    path = f"/repositories/{repository}"
+    found = _patiently(context, "the repository's name", lambda: context.deps.github.request("GET", path))
+    return facts._replace(repository=str(found["full_name"]))
 
 
 def _own_comment(context: RunContext) -> bool:
@@ -114,11 +131,19 @@ def by_bases(
 
 
 def _ask_for_bases(context: RunContext, repository: str, number: int) -> Sequence[str]:
-    """Read the bases that a pull request had. What cannot be read is asked for again until the run's time is up."""
+    return _patiently(
+        context,
+        "the bases that the pull request had",
+        lambda: bases.bases_of(context.deps.github, repository, number),
+    )
+
+
+def _patiently(context: RunContext, what: str, read: Callable[[], T]) -> T:
+    """Read from GitHub. What cannot be read is asked for again until the run's time is up."""
     try:
-        return bases.bases_of(context.deps.github, repository, number)
+        return read()
     except ServiceError as error:
-        context.hold("", f"cannot read the bases that the pull request had: {error.message}")
+        context.hold("", f"cannot read {what}: {error.message}")
         error.transient = True
         raise
 

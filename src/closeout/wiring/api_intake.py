@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from closeout.core.closed_payload import closed_payload
 from closeout.core.closing import Closing
 from closeout.core.errors import StoreUnavailable
+from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
@@ -55,23 +56,33 @@ class ApiIntake(NamedTuple):
         if decision.delivery is None or not runs:
             return False  # it starts nothing, as most closings of a repository do
         there = [self.reader.run(run.run_id) for run in runs]
-        started = bool(self._begin(decision.delivery, runs)) if None in there else False
+        started, claimed = self._begin(decision.delivery, runs) if None in there else (False, [])
         reopened = [run for run, found in zip(runs, there, strict=True) if found and found.reopened]
+        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]
         if reopened:
             # The delivery that they read first may have a name that the repository no longer has.
             started |= bool(self.again(reopened, self._accept(decision.delivery, runs).delivery))
         return started
 
-    def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[str, ...]:
-        """Store a closing; return what starts. Its delivery may be there without a run, which must not hide the closing."""
+    def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[bool, list[NewRun]]:
+        """Store a closing; return whether a run starts, and under their own ids the runs that have claimed it before.
+
+        Its delivery may be there without a run, which must not hide the closing.
+        """
         accepted = self._accept(delivery, runs)
         missing = [run for run in runs if run.run_id not in accepted.runs]
         if not missing:
-            return accepted.started
-        # A closing that a run of another name has claimed is left alone by the ledger.
+            return bool(accepted.started), []
         added = self.attempts.add_runs(accepted.delivery, missing, "patrol")
         self.started(added)
-        return (*accepted.started, *added)
+        begun = {split_execution(execution)[0] for execution in added}
+        closing = str(delivery.closing)
+        claimed = [
+            run._replace(run_id=self.attempts.claim_closing(closing, run.run_id, run.run_id))
+            for run in missing
+            if run.run_id not in begun
+        ]
+        return bool(accepted.started or added), claimed
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""

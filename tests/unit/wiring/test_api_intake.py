@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -10,11 +11,12 @@ import pytest
 
 from closeout.adapters.github import GitHubClient
 from closeout.core.automation import Automation
+from closeout.core.closing import Closing
 from closeout.core.errors import ServiceError
 from closeout.intake import Receiver
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Page
+from closeout.ports import Ending, Operation, Page
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
@@ -130,6 +132,16 @@ def test_after_a_fortnight_each_closing_starts_once(world: World) -> None:
     assert world.reads.calls < 60
 
 
+def cancel_as_reopened(ledger: MemoryLedger, execution: str) -> None:
+    """Let a run end that met its pull request open."""
+    (number,) = (each.number for each in ledger.pending(0) if each.execution == execution)
+    result = json.dumps({"kind": "reopened", "message": "it is open again"})
+    met = Operation("closing", 1, "record", "error", result, 1, None, 1.0, 2.0)
+    ledger.begin(number, "own", 1.0, wait=True)
+    ledger.save(number, met)
+    ledger.finish(number, Ending("cancelled", "it is open again"), 2.0)
+
+
 def tell(world: World, entry: Mapping[str, object], hook: int) -> None:
     """Let a webhook come."""
     request = entry["request"]
@@ -151,6 +163,25 @@ def test_a_closing_whose_delivery_is_there_without_a_run_starts(world: World) ->
     world.close(11)
     assert world.patrol.round(deliveries=False).started == 2
     assert (world.cleaned(), len(world.ledger.deliveries())) == ([10, 11], 2)
+
+
+def test_a_closing_that_a_run_claimed_and_met_open_starts_again(world: World) -> None:
+    """Its webhook did not say when it was closed, so the run is named after a GUID; an answer that lagged cancelled it."""
+    world.close(10)
+    world.github.sender.settle()
+    repository = world.github.world.repository("acme/shop")
+    (entry,) = (each for each in repository.deliveries if each["action"] == "closed")
+    closed_at = entry["request"]["payload"]["pull_request"].pop("closed_at")
+    tell(world, entry, next(iter(repository.hooks.values())).id)
+    (run,) = (each for each in world.ledger.runs() if each.automation == "clean")
+    closing = Closing(501_001, entry["request"]["payload"]["pull_request"]["id"], closed_at)
+    world.ledger.claim_closing(str(closing), closing.run_id("clean"), run.id)
+    cancel_as_reopened(world.ledger, run.execution)
+    assert world.patrol.round(deliveries=False).started == 1
+    again = world.ledger.run(run.id)
+    assert again is not None
+    assert (again.attempt, again.state, again.requested_by) == (2, "queued", "patrol")
+    assert world.patrol.round(deliveries=False).started == 0
 
 
 def test_the_event_of_the_list_has_a_sender(world: World) -> None:
