@@ -130,4 +130,31 @@ MUTANTS: tuple[Mutant, ...] = (
         "NOT EXISTS (SELECT 1 FROM run l JOIN operation o ON o.run = -l.number",
         ("tests/model/test_model.py::test_a_closing_whose_run_met_it_open_starts_anew_after_a_prune",),
     ),
+    Mutant(
+        "closings: one that a run claimed and met open stays with it",
+        "src/closeout/wiring/api_intake.py",
+        "        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]",
+        "        del claimed",
+        (
+            "tests/unit/wiring/test_api_intake.py"
+            "::test_a_closing_that_a_run_claimed_and_met_open_starts_again",
+        ),
+    ),
+    Mutant(
+        "closings: a further attempt goes by a name that its repository lost",
+        "src/closeout/run/matching.py",
+        '    return facts._replace(repository=str(found["full_name"]))',
+        "    return facts",
+        ("tests/unit/run/test_renamed.py::test_a_further_attempt_matches_by_the_name_of_now",),
+    ),
+    Mutant(
+        "closings: the list tells of a renamed repository by the delivery of its old name",
+        "src/closeout/intake/recovered.py",
+        '    told = f"{closing} {decision.delivery.repository}"',
+        '    told = f"{closing}"',
+        (
+            "tests/unit/intake/test_recovered.py"
+            "::test_a_closing_told_by_another_name_of_its_repository_is_another_delivery",
+        ),
+    ),
 )
