@@ -8,6 +8,8 @@ LEDGERS = "tests/contract/test_ledgers.py"
 SQLITE, DYNAMODB = f"{LEDGERS}::TestSqlite", f"{LEDGERS}::TestDynamodb"
 INTAKE = "tests/unit/intake/test_receiver.py"
 LATE = "tests/unit/run/test_late_closing.py"
+INTAKE_OF_PATROL = "tests/unit/wiring/test_api_intake.py"
+RECOVERED = "tests/unit/intake/test_recovered.py"
 SENDER = "tests/unit/run/test_sender_unknown.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -135,10 +137,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/api_intake.py",
         "        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]",
         "        del claimed",
-        (
-            "tests/unit/wiring/test_api_intake.py"
-            "::test_a_closing_that_a_run_claimed_and_met_open_starts_again",
-        ),
+        (f"{INTAKE_OF_PATROL}::test_a_closing_that_a_run_claimed_and_met_open_starts_again",),
     ),
     Mutant(
         "closings: a further attempt goes by a name that its repository lost",
@@ -152,9 +151,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/intake/recovered.py",
         '    told = f"{closing} {decision.delivery.repository}"',
         '    told = f"{closing}"',
-        (
-            "tests/unit/intake/test_recovered.py"
-            "::test_a_closing_told_by_another_name_of_its_repository_is_another_delivery",
-        ),
+        (f"{RECOVERED}::test_a_closing_told_by_another_name_of_its_repository_is_another_delivery",),
     ),
 )
