@@ -471,7 +471,7 @@ class Closings(People):
         watched = closed > self.began.get(repository.id, math.inf)
         if one.name in self.loaded:
             watched = watched and closed > self.watched.get(one.name, math.inf)
-        if stands and watched and self.concerns(one, repository, pull) and not _cut_off(ends):
+        if stands and watched and self.concerns(one, repository, pull):
             assert ran, f"{told}: did not run: {ends}"
             name = f"{one.name}-{pull.number}"
             in_time = self.cloud.created.get(name, math.inf) < ran[0].began
@@ -510,8 +510,3 @@ class Closings(People):
         if repository.full_name not in one.repositories:  # which `teardown` has edited
             return False
         return one.bases == "at-close" or "develop" in {pull.base, *(old for old, _, _ in pull.bases)}
-
-
-def _cut_off(ends: list[Ended]) -> bool:
-    """Whether a run read an answer that lagged, was killed, and ended as cancelled only after patrol had passed: a known limit."""
-    return bool(ends) and ends[-1].verdict == "cancelled" and ends[-1].ended - ends[-1].began > SLACK

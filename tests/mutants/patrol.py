@@ -175,9 +175,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a run that met an old answer is not heard of again",
         "src/closeout/patrol/closings.py",
-        "            mark = read.mark if report.started == started else read.mark._replace(etag=None)",
-        "            mark = read.mark",
-        (f"{LIST}::test_what_was_started_is_looked_at_once_more_in_a_quiet_repository",),
+        "            mark = _held(intake, read)._replace(told=not read.begun)",
+        "            mark = read.mark._replace(told=not read.begun)",
+        (f"{LIST}::test_a_closing_is_looked_at_until_its_run_has_ended",),
     ),
     Mutant(
         "patrol: an automation that asks who closed it starts without knowing",

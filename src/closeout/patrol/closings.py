@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
+from closeout.core.units import DAY
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
 from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
@@ -19,6 +20,8 @@ from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, PatrolStore
 
 NOT_FOUND = 404
+HELD = 7 * DAY
+"""Seconds after a closing for which an unfinished run of it holds the watermark: a run has ended by then, or waits for days."""
 
 
 class ClosingIntake(Protocol):
@@ -26,6 +29,10 @@ class ClosingIntake(Protocol):
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether the closing would start one of these automations, or something about it again."""
+        ...
+
+    def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
+        """Whether a run of the closing has not ended."""
         ...
 
     def take_in(
@@ -71,11 +78,8 @@ def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows 
                 _check_successor(github, name, read.mark, marks.values(), repositories)
             seen.add(read.mark.id)
             _keep_beginnings(store, marks.get(read.mark.id), read.mark)
-            started = report.started
             _take_in(github, intake, name, read, report, asking)
-            # What was started may meet an answer that is out of date and be cancelled: then the next round must see it.
-            mark = read.mark if report.started == started else read.mark._replace(etag=None)
-            mark = mark._replace(told=not read.begun)
+            mark = _held(intake, read)._replace(told=not read.begun)
             store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
         except CloseoutError as error:
             if isinstance(error, ServiceError) and error.reason == SPENT:
@@ -162,6 +166,22 @@ def _take_in(
         report.failed(failure)
     if failures:
         raise failures[0]
+
+
+def _held(intake: ClosingIntake, read: ClosedList) -> RepositoryMark:
+    """Return the mark to keep: behind closings whose runs go on.
+
+    Such a run may have met an answer that is out of date, and end as cancelled: then the next round must see its closing again.
+    """
+    mark = read.mark
+    open_ones = [
+        closed.updated
+        for closed in read.pulls
+        if mark.read_at - closed.closed < HELD and intake.goes_on(closed, mark.begun_for(closed.closed))
+    ]
+    if not open_ones:
+        return mark
+    return mark._replace(known_to=min(mark.known_to, min(open_ones) - 1), etag=None)
 
 
 def _tell(name: str, read: ClosedList, report: Report, told: set[int]) -> None:

@@ -18,7 +18,7 @@ from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.patrol.closed_list import ClosedPull
 from closeout.patrol.delivery_log import Entry
-from closeout.ports import Attempts, DeliveryId, Incoming, PatrolStore, RunReader
+from closeout.ports import Attempts, DeliveryId, Incoming, PatrolStore, RunReader, RunView
 
 COMMIT_SECONDS = 60.0
 """Longer than any commit takes. Without an answer by then, the round fails and its marks stay."""
@@ -42,9 +42,15 @@ class ApiIntake(NamedTuple):
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether one of these automations has no run for the closing, or one that met the pull request open."""
+        return any(run is None or run.reopened for run in self._runs(closed, automations))
+
+    def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
+        """Whether a run of the closing has not ended."""
+        return any(run is not None and run.state != "finished" for run in self._runs(closed, automations))
+
+    def _runs(self, closed: ClosedPull, automations: frozenset[str]) -> list[RunView | None]:
         closing = Closing(closed.repository_id, closed.id, closed.pull["closed_at"])
-        found = [self.reader.run(closing.run_id(name)) for name in automations]
-        return any(run is None or run.reopened for run in found)
+        return [self.reader.run(closing.run_id(name)) for name in automations]
 
     def take_in(
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None

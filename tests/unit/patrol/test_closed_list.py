@@ -283,14 +283,30 @@ def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> 
     assert [unchanged for _, unchanged in world.github.calls] == [True] * 3
 
 
-def test_what_was_started_is_looked_at_once_more_in_a_quiet_repository(world: Round) -> None:
-    """Its run may have met an answer that was out of date, and nothing else would tell of the closing again."""
+def test_a_closing_is_looked_at_until_its_run_has_ended(world: Round) -> None:
+    """It may have met an answer that was out of date, and nothing else would tell of the closing again."""
     world.close(2)
+    world.taken.open = {2}
     assert world.patrol().started == 1
-    world.taken.started.clear()
+    world.close(3, after=3_600)
+    assert (world.patrol().closings_seen, world.patrol().closings_seen) == (2, 2)
+    world.taken.open = set()
+    world.taken.started.remove(next(each for each in world.taken.started if each[0] == 2))
     assert world.patrol().started == 1
-    assert world.patrol().closings_seen == 1
+    world.close(4, after=3_600)
+    assert world.patrol().started == 1
     assert world.patrol().closings_seen == 0
+
+
+def test_a_run_that_waits_for_a_week_holds_nothing(world: Round) -> None:
+    """Or each round would read all that was closed since."""
+    world.close(2)
+    world.taken.open = {2}
+    assert world.patrol().started == 1
+    world.close(3, after=8 * 86_400)
+    assert world.patrol().started == 1
+    world.close(4, after=3_600)
+    assert world.patrol().closings_seen == 2  # with the newest of before, and without the one that waits
 
 
 def test_a_page_that_has_not_changed_hides_nothing_on_the_next_one(world: Round) -> None:
