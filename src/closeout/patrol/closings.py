@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
-from closeout.core.units import DAY
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
 from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
@@ -20,8 +19,6 @@ from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, PatrolStore
 
 NOT_FOUND = 404
-HELD = 7 * DAY
-"""Seconds after a closing for which an unfinished run of it holds the watermark: a run has ended by then, or waits for days."""
 
 
 class ClosingIntake(Protocol):
@@ -32,7 +29,7 @@ class ClosingIntake(Protocol):
         ...
 
     def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
-        """Whether a run of the closing has not ended."""
+        """Whether a run of the closing has not ended, and does not sleep."""
         ...
 
     def take_in(
@@ -172,12 +169,11 @@ def _held(intake: ClosingIntake, read: ClosedList) -> RepositoryMark:
     """Return the mark to keep: behind closings whose runs go on.
 
     Such a run may have met an answer that is out of date, and end as cancelled: then the next round must see its closing again.
+    One that sleeps reads GitHub again long after the closing.
     """
     mark = read.mark
     open_ones = [
-        closed.updated
-        for closed in read.pulls
-        if mark.read_at - closed.closed < HELD and intake.goes_on(closed, mark.begun_for(closed.closed))
+        closed.updated for closed in read.pulls if intake.goes_on(closed, mark.begun_for(closed.closed))
     ]
     if not open_ones:
         return mark

@@ -45,8 +45,9 @@ class ApiIntake(NamedTuple):
         return any(run is None or run.reopened for run in self._runs(closed, automations))
 
     def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
-        """Whether a run of the closing has not ended."""
-        return any(run is not None and run.state != "finished" for run in self._runs(closed, automations))
+        """Whether a run of the closing has not ended, and does not sleep."""
+        found = self._runs(closed, automations)
+        return any(run is not None and run.state != "finished" and run.until is None for run in found)
 
     def _runs(self, closed: ClosedPull, automations: frozenset[str]) -> list[RunView | None]:
         closing = Closing(closed.repository_id, closed.id, closed.pull["closed_at"])

@@ -298,17 +298,6 @@ def test_a_closing_is_looked_at_until_its_run_has_ended(world: Round) -> None:
     assert world.patrol().closings_seen == 0
 
 
-def test_a_run_that_waits_for_a_week_holds_nothing(world: Round) -> None:
-    """Or each round would read all that was closed since."""
-    world.close(2)
-    world.taken.open = {2}
-    assert world.patrol().started == 1
-    world.close(3, after=8 * 86_400)
-    assert world.patrol().started == 1
-    world.close(4, after=3_600)
-    assert world.patrol().closings_seen == 2  # with the newest of before, and without the one that waits
-
-
 def test_a_page_that_has_not_changed_hides_nothing_on_the_next_one(world: Round) -> None:
     """All on it is of one second, and so is what comes after."""
     world.github.per_page = 2
