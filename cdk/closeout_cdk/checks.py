@@ -19,7 +19,7 @@ from closeout.config.load import Loaded
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.patterns import compile_patterns
-from closeout.core.problems import Routes, is_topic
+from closeout.core.problems import Route, Routes, is_topic
 from closeout.core.units import DAY, duration_text
 from closeout.core.url import parse_base
 from closeout.stack import table
@@ -196,7 +196,7 @@ def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
 
 def _notify(routes: Routes) -> Iterator[Problem]:
     """Yield a warning for each target that a stack cannot send to."""
-    named = {("notify", "to"): routes.default}
+    named: dict[tuple[str, ...], Route] = {("notify", "to"): routes.default}
     named |= {("automations", name, "notify", "to"): one for name, one in routes.automations.items()}
     for at, route in named.items():
         if route.on and route.to and not any(map(is_topic, route.to)):

@@ -124,11 +124,11 @@ class CloseoutStack(Stack):
     def _own(self, chores: Chores) -> Own:
         """Return the resources that the worker must not touch."""
         made = self.functions
-        others = (part.function for part in (*self.guard, *self.notify))
+        optional: tuple[Guard | Notify, ...] = (*self.guard, *self.notify)
         groups = (
             *(made.worker_logs, made.receiver_logs, made.ended_logs, self.patrol.logs, chores.logs),
             self.api.access_logs,
-            *(part.logs for part in (*self.guard, *self.notify)),
+            *(part.logs for part in optional),
         )
         return Own(
             self.ledger,
@@ -137,7 +137,7 @@ class CloseoutStack(Stack):
             [group for group in groups if group is not None],
             self.api.rest,
             # Not patrol's: the worker starts rechecks, and what an event asks of patrol GitHub and the ledger decide.
-            (made.receiver, made.ended, chores.function, *others),
+            (made.receiver, made.ended, chores.function, *(part.function for part in optional)),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
