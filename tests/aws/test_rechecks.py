@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from closeout.core.ids import short_digest
 from closeout.ports import RunFilter
 from closeout.run.recheck import BY
 from closeout.stack.table import durable_name
@@ -43,7 +44,6 @@ def torn_down(world: World, number: int) -> str:
 
 def hurry(world: World, number: int, minute: int) -> None:
     """Look at once, as the guard asks for a deploy that is too late; wait until that has ended."""
-    known = set(executions(world))
 
     def now() -> float:
         return minute * 60.0
@@ -51,10 +51,10 @@ def hurry(world: World, number: int, minute: int) -> None:
     invoke = with_boto(world.cloud.client("lambda"), now)
     RecheckStarts(invoke, world.outputs["PatrolAlias"], now, print).hurry(REPOSITORY, number)
 
-    def new() -> list[dict[str, Any]]:
-        return [one for name, one in executions(world).items() if name not in known]
-
-    (ended,) = world.until(new, lambda found: bool(found) and found[0]["Status"] != "RUNNING")
+    name = _named(world, f"hurry-{short_digest(f'{REPOSITORY}#{number}')}-{minute}")
+    ended = world.until(
+        lambda: executions(world).get(name), lambda found: found is not None and found["Status"] != "RUNNING"
+    )
     assert ended["Status"] == "SUCCEEDED", ended
 
 

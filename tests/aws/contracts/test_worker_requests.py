@@ -26,6 +26,7 @@ TESTS = (
     "tests/unit/actions/aws/test_tags_moto.py",
     "tests/unit/ledger/dynamodb/test_requests.py",
     "tests/unit/ledger/dynamodb/test_views.py",
+    "tests/unit/wiring/test_stack_notifying.py",
     "tests/unit/wiring/test_stack_runtime.py",
     "tests/aws/contracts/unseen_calls.py",
 )
