@@ -53,7 +53,7 @@ demo: $(VENV_DEMO)/.installed  ## run the main job on this machine, without any 
 TESTS := -q -n $(JOBS) --dist worksteal --ignore=tests/packaging --ignore=tests/aws
 # Each worker imports everything and rewrites its assertions; with bytecode, only the first does.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: setup  ## pass the tests (about four minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
+test: setup  ## pass the tests (about six minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
 ifdef COVER
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest $(TESTS) $(ARGS)
@@ -97,7 +97,7 @@ wheel: setup  ## build dist/closeout-*.whl
 mutants: setup  ## sabotage one line at a time; a named test must notice each
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
-soak: setup  ## the model of promise 1: 2,000 new histories in memory and 100 over SQLite (about two minutes; ARGS='--histories 20000')
+soak: setup  ## the model of promise 1: 2,000 new histories in memory and 100 over SQLite (about four minutes; ARGS='--histories 20000')
 	@$(BIN)/python -m tests.model $(ARGS)
 
 hostile: setup  ## attack it for under four minutes: floods, faults, kills; one table of figures (ARGS=--long for more)
