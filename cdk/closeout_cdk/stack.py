@@ -78,17 +78,7 @@ class CloseoutStack(Stack):
         readers = (made.worker_role, made.ended_role, self.patrol.role, *guards)
         self.secrets.protect((made.receiver_role,), readers, parameters.secret_readers)
         self.failures = Failures(self, "Failures", self.functions)
-        self.alarms = Alarms(
-            self,
-            "Alarms",
-            functions=self.functions,
-            patrol=config.patrol,
-            patrol_logs=self.patrol.logs,
-            access_logs=self.api.access_logs,
-            email=parameters.alarm_email,
-        )
-        for one in self.notify:
-            self.alarms.watch_messages(one)
+        self.alarms = self._alarms(parameters, config)
         chores = Chores(self, "Chores", parameters)
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
@@ -96,6 +86,21 @@ class CloseoutStack(Stack):
         parts = (self.ledger, self.secrets, self.api, self.patrol, self.failures, self.alarms, chores)
         made.start_last(*parts, *self.guard, *self.notify)
         self._tell(parameters)
+
+    def _alarms(self, given: Parameters, config: Config) -> Alarms:
+        """Return the alarms, with that of the messages if there are any."""
+        alarms = Alarms(
+            self,
+            "Alarms",
+            functions=self.functions,
+            patrol=config.patrol,
+            patrol_logs=self.patrol.logs,
+            access_logs=self.api.access_logs,
+            email=given.alarm_email,
+        )
+        for one in self.notify:
+            alarms.watch_messages(one)
+        return alarms
 
     def _guard(self, given: Parameters, config: Config, bundles: Mapping[str, Bundle]) -> tuple[Guard, ...]:
         """Return the guard for deploys, or nothing."""

@@ -395,14 +395,17 @@ def test_a_secret_beyond_ascii_works_in_any_locale(tmp_path: Path) -> None:
         variables = there | {"CLOSEOUT_WEBHOOK_SECRET": secret, "CLOSEOUT_METRICS_TOKEN": secret}
 
     server = Abroad(tmp_path)
-    body = json.dumps(push("never-mind")).encode()
-    headers = deliveries.signed_headers("push", body, secret, "beyond-ascii")
-    with urlopen(Request(f"{server.url}/webhook", body, headers)) as answer:
-        assert answer.status == 202
-    wanted = {"Authorization": f"Bearer {secret}".encode().decode("latin-1"), "Via": "a proxy"}
-    with urlopen(Request(f"{server.url}/metrics", headers=wanted)) as answer:
-        assert answer.status == 200
-    assert server.end() == exits.OK
+    try:
+        body = json.dumps(push("never-mind")).encode()
+        headers = deliveries.signed_headers("push", body, secret, "beyond-ascii")
+        with urlopen(Request(f"{server.url}/webhook", body, headers)) as answer:
+            assert answer.status == 202
+        wanted = {"Authorization": f"Bearer {secret}".encode().decode("latin-1"), "Via": "a proxy"}
+        with urlopen(Request(f"{server.url}/metrics", headers=wanted)) as answer:
+            assert answer.status == 200
+    finally:
+        ended = server.end()
+    assert ended == exits.OK
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", "bücher..example"])
