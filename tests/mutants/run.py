@@ -131,16 +131,21 @@ def _try_all(chosen: list[Mutant], untouched: Path) -> int:
             print(output)
             print("the named tests must pass before anything is sabotaged")
             return 1
-    failures = 0
+    missed = []
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         problems = pool.map(lambda mutant: sabotage(mutant, untouched), chosen)
         for mutant, problem in zip(chosen, problems, strict=True):
             print(f"{'caught ' if problem is None else 'MISSED '} {mutant.name}", flush=True)
             if problem is not None:
-                failures += 1
+                missed.append(f"{mutant.name}\n        {problem}")
                 print(f"        {problem}")
-    print(f"{len(chosen) - failures} of {len(chosen)} mutants caught in {time.monotonic() - started:.0f} s")
-    return 1 if failures else 0
+    # Once more at the end: of a long log, people often have the end alone.
+    for one in missed:
+        print(f"MISSED  {one}")
+    print(
+        f"{len(chosen) - len(missed)} of {len(chosen)} mutants caught in {time.monotonic() - started:.0f} s"
+    )
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
