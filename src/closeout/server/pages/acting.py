@@ -64,7 +64,7 @@ def notice(renderer: Renderer, asked: Asked, status: int, text: str, here: str) 
     """Return a page that says why something did not work, with the navigation."""
     title = "Requested" if status == 202 else "This did not work"
     values = {"title": title, "text": clean(text), "verdict": None}
-    return renderer.html(status, "notice.html", visitor=visitor_of(asked), here=here, **values)
+    return renderer.html(status, "notice.html", visitor_of(asked), here=here, **values)
 
 
 def visitor_of(asked: Asked) -> Visitor:
@@ -143,7 +143,7 @@ def working(renderer: Renderer, asked: Asked, title: str, here: str) -> Response
         return as_json(renderer, {"state": "planning", "again": renderer.url(again)}, 202)
     limit = asked.request.query_params.get("limit")
     query = f"&{urlencode({'limit': limit})}" if limit else ""  # what a visitor sent must not end the header
-    page = renderer.signed_in("planning.html", visitor_of(asked), here=here, title=title)
+    page = renderer.html(200, "planning.html", visitor_of(asked), here=here, title=title)
     page.headers["Refresh"] = f"1; url={renderer.url(again + query)}"
     return page
 

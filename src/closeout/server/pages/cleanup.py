@@ -91,7 +91,8 @@ class Cleanup:
                 for each in audited.proposals
             ]
             return as_json(self._renderer, {"proposals": proposals, "notes": list(audited.notes)}, 200)
-        return self._renderer.signed_in(
+        return self._renderer.html(
+            200,
             "clean.html",
             visitor_of(asked),
             here=HERE,
@@ -143,8 +144,8 @@ class Cleanup:
         status = 202 if None in outcomes else 200
         if is_program(asked.request):
             return as_json(self._renderer, {"by": by(asked), "requests": found}, status)
-        return self._renderer.signed_in(
-            "cleaned.html", visitor_of(asked), here=HERE, requests=found, run_page=run_page
+        return self._renderer.html(
+            200, "cleaned.html", visitor_of(asked), here=HERE, requests=found, run_page=run_page
         )
 
     async def _check(self, asked: Asked, chosen: Mapping[Target, str]) -> None:

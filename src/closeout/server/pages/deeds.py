@@ -250,7 +250,8 @@ class Deeds:
             if status != 200:
                 told |= {"error": ChangedMeanwhile.code, "message": notice}
             return as_json(self._renderer, told, status)
-        page = self._renderer.signed_in(
+        return self._renderer.html(
+            status,
             "confirm.html",
             visitor,
             here=deed.here,
@@ -261,8 +262,6 @@ class Deeds:
             path=asked.request.url.path,
             longest=LONGEST_REASON,
         )
-        page.status_code = status
-        return page
 
     # --- the request -----------------------------------------------------------------------------------------
 
