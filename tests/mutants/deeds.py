@@ -65,14 +65,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a plan that could not be made is confirmed",
         _PLANS,
-        '            if step.word == "error":',
+        '            if word == "error":',
         "            if False:",
         (_TESTS + "test_a_plan_that_is_none_has_no_button",),
     ),
     Mutant(
         "a plan that a guard rejects is confirmed",
         _PLANS,
-        '            if step.word == "refused":',
+        '            if word == "refused":',
         "            if False:",
         (_TESTS + "test_a_plan_that_is_none_has_no_button",),
     ),
@@ -114,8 +114,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what a visitor sends ends a header",
         _ACTING,
-        """    query = f"&{urlencode({'limit': limit})}" if limit else ""  # what""",
-        """    query = f"&limit={limit}" if limit else ""  # what""",
+        """        query = f"&{urlencode({'limit': limit})}" if limit else ""  # what""",
+        """        query = f"&limit={limit}" if limit else ""  # what""",
         (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
     ),
     Mutant(

@@ -37,6 +37,6 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     groups.append(DeliveryPage(parts, renderer).routes)
     groups.append(SetupPages(parts, renderer).routes)
     if parts.acting is not None:
-        groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
-        groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)
+        groups.append(Deeds(parts, parts.acting, renderer).routes)
+        groups.append(Cleanup(parts, parts.acting, renderer).routes)
     return Site(parts.access, renderer, groups, parts.views.paused)

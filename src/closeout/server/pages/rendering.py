@@ -83,6 +83,7 @@ class Renderer:
             counted=wording.counted,
             delivery_path=wording.delivery_path,
             event_of=wording.event_of,
+            execution_path=wording.execution_path,
             heard_of=wording.heard_of,
             pull_request_path=wording.pull_request_path,
             run_path=wording.run_path,
