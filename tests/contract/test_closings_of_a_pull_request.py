@@ -12,13 +12,13 @@ from closeout.ledger.dynamodb.teardowns import MOST, teardowns
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.closings import closing_items, closings_partition
-from closeout.testing.aws import FakeAws
 from tests.contract.ledger_suite import accept, again, new_delivery, new_run, run_id
 from tests.contract.test_ledgers import StackLedger
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture
-def bench(aws: FakeAws) -> Any:
+def bench(aws: StackAws) -> Any:
     """An empty table."""
     aws.reset()
     return StackLedger(aws)
