@@ -20,8 +20,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a reader acts from the pages",
         _ACTING,
-        'Route("POST", path, ACT, self._explained(act, here)),',
-        'Route("POST", path, "read", self._explained(act, here)),',
+        '            Route("POST", path, ACT, self._explained(act, here)),',
+        '            Route("POST", path, "read", self._explained(act, here)),',
         (
             _TESTS + "test_a_reader_and_nobody_change_nothing",
             _CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",
@@ -114,8 +114,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what a visitor sends ends a header",
         _ACTING,
-        """f"&{urlencode({'limit': limit})}" if limit""",
-        """f"&limit={limit}" if limit""",
+        """        query = f"&{urlencode({'limit': limit})}" if limit else ""\n""",
+        """        query = f"&limit={limit}" if limit else ""\n""",
         (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
     ),
     Mutant(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from closeout.actions.registry import builtin
 from closeout.config.typed_deletes import alone
@@ -40,17 +40,14 @@ class CleaningStore(Protocol):
         ...
 
 
-class Cleaning:
+class Cleaning(NamedTuple):
     """Carries requests to clean out, over one ledger. The engine must be told of what they start."""
 
-    def __init__(
-        self, receiver: Receiver, ledger: CleaningStore, reader: RunReader, github: GitHub, clock: Clock
-    ) -> None:
-        self._receiver = receiver
-        self._ledger = ledger
-        self._reader = reader
-        self._github = github
-        self._clock = clock
+    receiver: Receiver
+    ledger: CleaningStore
+    reader: RunReader
+    github: GitHub
+    clock: Clock
 
     def start(self, text: str, by: str) -> str:
         """Carry a request out: return the execution that starts, or why there is none. Raises as `clean` does."""
@@ -63,33 +60,33 @@ class Cleaning:
         With `once`, not if the last attempt was made for an orphan: another would end as that did. Raises GitHub's error,
         and then nothing is started.
         """
-        now = self._clock.now()
-        closed = read_closed_event(self._github, target.repository, target.number, now)
+        now = self.clock.now()
+        closed = read_closed_event(self.github, target.repository, target.number, now)
         if closed.state != "closed":
             return False, f"{closed.name} is {closed.state}, so nothing was started"
         # A name of its own: under the closing's, the other automations of that closing would count as started.
         guid = f"{HEARD} {short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
-        decision = recovered(self._receiver, closed.payload, heard=HEARD, at=now, guid=guid)
+        decision = recovered(self.receiver, closed.payload, heard=HEARD, at=now, guid=guid)
         runs = [run for run in decision.runs if run.automation == target.automation]
         if decision.delivery is None or decision.delivery.closing is None or not runs:
             return False, f"{target.automation} does not start when {closed.name} is closed"
-        accepted = self._ledger.accept_wait(decision.delivery, runs)
+        accepted = self.ledger.accept_wait(decision.delivery, runs)
         if accepted.started:
             return True, accepted.started[0]
         return self._again(accepted, runs[0], by, once=once)
 
     def _again(self, accepted: Accepted, run: NewRun, by: str, *, once: bool) -> tuple[bool, str]:
         """Start the next attempt at a run that is there. A person may also start one that was pruned."""
-        before = self._reader.run(accepted.runs[0]) if accepted.runs else None
+        before = self.reader.run(accepted.runs[0]) if accepted.runs else None
         if before is None:
-            added = () if once else self._ledger.attempts.add_runs(accepted.delivery, (run,), by)
+            added = () if once else self.ledger.attempts.add_runs(accepted.delivery, (run,), by)
             return bool(added), added[0] if added else f"the run of {run.automation} was pruned"
         if before.state != "finished":
             return False, f"run {before.id} has not finished"
         for_an_orphan = before.requested_by == by or (before.attempt == 1 and before.heard == HEARD)
         if once and for_an_orphan:
             return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
-        execution = self._ledger.attempts.new_attempt(
+        execution = self.ledger.attempts.new_attempt(
             before.id, _alone(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
         )
         return True, execution

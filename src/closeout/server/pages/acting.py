@@ -108,7 +108,7 @@ class ActingPages:
         if is_program(asked.request):
             return self._json({"state": "planning", "again": again}, 202)
         limit = asked.request.query_params.get("limit")
-        # What a visitor sent must not end the header.
+        # Encoded, because what a visitor sent must not end the header.
         query = f"&{urlencode({'limit': limit})}" if limit else ""
         page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
         page.headers["Refresh"] = f"1; url={again}{query}"
