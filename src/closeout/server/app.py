@@ -54,18 +54,7 @@ class Application:
         self.metrics = ServerMetrics()
         self._readiness = Readiness(parts.ready, parts.log)
         self.log = parts.log
-        self.webhook = Webhook(
-            parts.receiver,
-            accept=parts.accept,
-            started=parts.started,
-            refresh=parts.refresh,
-            metrics=self.metrics,
-            log=parts.log,
-            limits=parts.limits,
-            secrets=parts.secrets,
-            clock=parts.clock,
-            spool_file=parts.spool_file,
-        )
+        self.webhook = Webhook(parts, self.metrics)
         self._draining = asyncio.Event()
         self._pages = Pages(parts, self._draining)
         self._links = Pages(replace(parts, access=None), self._draining) if parts.pages_apart else self._pages
@@ -166,11 +155,6 @@ class Pages:
 
             self._site = compose(self._parts, self._draining)
         await self._site({**scope, "path": path}, receive, send)
-
-
-def create_app(parts: ServerParts) -> Application:
-    """Return the application."""
-    return Application(parts)
 
 
 def is_page(path: str, *, signed_in: bool) -> bool:
