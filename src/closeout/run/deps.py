@@ -6,7 +6,7 @@ The composition root fills it; tests fill it with fakes. Nothing in `run` makes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -40,9 +40,9 @@ class RunDeps:
     switch: Switch
     redact: Redact
     current: Callable[[str], Current]
-    functions: Mapping[str, Callable[[Run], object]]
-    details: Callable[[Execution], str | None]
-    directory: Path
+    functions: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)
+    details: Callable[[Execution], str | None] = lambda _execution: None
+    directory: Path = Path()
     own_contexts: Callable[[], tuple[str, ...]] = tuple
     """Returns the status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
@@ -51,7 +51,7 @@ class RunDeps:
     """`ports.Attempts.claim_closing`."""
     learn: Callable[[], None] = lambda: None
     """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is read only now, and unusable."""
-    deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False
+    deleted_before: Callable[[str, int, bool], bool] = lambda _run_id, _attempt, _closings: False
     """Whether an earlier attempt of the run deleted something; with True also an earlier run of its automation for the
     same pull request. Raises `StoreUnavailable`. Only inside a recorded function."""
     longest_call: Limit | None = None

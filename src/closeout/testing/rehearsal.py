@@ -183,7 +183,6 @@ class _World:
             redact=Redactor(),
             current=loaded.current,
             functions=loaded.functions,
-            details=lambda _execution: None,
             directory=loaded.directory,
             own_contexts=partial(status_contexts, loaded.automations),
             has_token=has_token,

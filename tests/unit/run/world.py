@@ -271,7 +271,7 @@ class Scene:
     has_token: bool = True
     longest_call: Limit | None = None
     attempt: int = 1
-    deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False
+    deleted_before: Callable[[str, int, bool], bool] = lambda _run_id, _attempt, _closings: False
     actions: dict[str, Action] = field(default_factory=lambda: {"test/delete": DELETE})
     durable: MemoryDurable = field(init=False)
 

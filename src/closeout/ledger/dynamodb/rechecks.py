@@ -89,7 +89,7 @@ class Teardowns:
             for other in self._others(run_id, row)
         )
 
-    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+    def deleted_before(self, run_id: str, attempt: int, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also a run of an earlier closing."""
         if any(self._deleted(run_id, earlier) for earlier in range(attempt - 1, 0, -1)):
             return True

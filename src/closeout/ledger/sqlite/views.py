@@ -157,7 +157,7 @@ class Views:
         """Return the open executions that the closing of a pull request started, the oldest first."""
         return [row[0] for row in self._read("teardowns", {"repository": repository, "number": number})]
 
-    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+    def deleted_before(self, run_id: str, attempt: int, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also an earlier run for the same number."""
         names = ("earlier_attempts", "earlier_runs") if closings else ("earlier_attempts",)
         return any(
