@@ -8,20 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from closeout.actions.spec import Action, Limit
 from closeout.config.functions import Run
 from closeout.core.automation import Current
+from closeout.core.redact import Redactor
 from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Switch
-
-
-class Redact(Protocol):
-    """Removes secrets from text."""
-
-    def text(self, value: str) -> str:
-        """Return `value` with every known secret replaced."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +30,7 @@ class RunDeps:
     journal: Journal
     clock: Clock
     switch: Switch
-    redact: Redact
+    redact: Redactor
     current: Callable[[str], Current]
     functions: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)
     details: Callable[[Execution], str | None] = lambda _execution: None

@@ -75,7 +75,11 @@ class Cleaning(NamedTuple):
         if once and for_an_orphan:
             return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
         execution = self.attempts.new_attempt(
-            before.id, _alone(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
+            before.id,
+            alone(Automation.from_canonical(run.definition), builtin()).canonical(),
+            by,
+            key=run.key,
+            queue_timeout=run.queue_timeout,
         )
         return True, execution
 
@@ -84,7 +88,3 @@ def read_target(text: str) -> Target | None:
     """Read the text of a request to clean; None if it names no pull request and automation."""
     found = _TARGET.fullmatch(text)
     return Target(found["repository"], int(found["number"]), found["automation"]) if found else None
-
-
-def _alone(definition: str) -> str:
-    return alone(Automation.from_canonical(definition), builtin()).canonical()

@@ -141,6 +141,7 @@ class StackRuntime:
         return of_region
 
     def _deps(self) -> RunDeps:
+        region = self._region
         return RunDeps(
             actions=Late(_builtin),
             clients=self._clients,
@@ -151,7 +152,7 @@ class StackRuntime:
             redact=self.redactor,
             current=self._current,
             functions=Late(lambda: self._loaded.functions),
-            details=self._details,
+            details=lambda run: run_log_url(region, self._place.log_group, run.run_id, run.accepted_at),
             directory=self._directory,
             own_contexts=lambda: status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
@@ -168,9 +169,6 @@ class StackRuntime:
         """
         deployed = self.ledger.deployed.read()
         return self._loaded.current(name) if deployed is None else deployed.current(name)
-
-    def _details(self, execution: Execution) -> str:
-        return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
 
     def _recheck(self, record: RunRecord) -> None:
         """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
