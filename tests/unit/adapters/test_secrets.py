@@ -81,12 +81,6 @@ def test_a_variable_that_is_no_text_is_refused() -> None:
     assert "env:HOOK is not UTF-8 text" in str(refusal(lambda: reader(HOOK="\udcff").read("env:HOOK")))
 
 
-def test_a_secret_of_aws_without_a_value_is_refused_with_the_fix() -> None:
-    """One was made and nothing put into it."""
-    error = refusal(lambda: reader(Vault()).read("aws-secretsmanager:closeout/hook"))
-    assert "aws secretsmanager put-secret-value" in error.message
-
-
 @pytest.mark.parametrize("text", ["s3cret", "s3cret\n", "s3cret\r\n"])
 def test_a_file_is_read_without_its_last_line_end(tmp_path: Path, text: str) -> None:
     """Editors end a file with a line end that is no part of the secret."""
