@@ -86,8 +86,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a resume ends a pause that the visitor never saw",
         _DEEDS,
-        '"Resume closeout?", says, "Resume", paused, "/", "/")',
-        '"Resume closeout?", says, "Resume", "", "/", "/")',
+        '"Resume closeout?", says, "Resume", paused, "/")',
+        '"Resume closeout?", says, "Resume", "", "/")',
         (_TESTS + "test_pause_and_resume",),
     ),
     Mutant(

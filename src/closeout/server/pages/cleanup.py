@@ -49,11 +49,7 @@ class Cleanup(ActingPages):
 
     def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
         super().__init__(parts, acting, renderer, AUDIT_SECONDS)
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return self._both(PATH, self._show, self._clean, HERE)
+        self.routes: Sequence[Route] = self._both(PATH, self._show, self._clean, HERE)
 
     async def _show(self, asked: Asked) -> Response:
         limit = _limit(asked.request.query_params.get("limit", str(LIMIT)))

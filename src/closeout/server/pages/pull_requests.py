@@ -35,11 +35,9 @@ class PullRequests:
         self._clock = parts.clock
         self._renderer = renderer
         self._rechecks = recheck_times(parts.automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (Route("GET", "/pull-requests/{owner}/{repo}/{number}", READ, self._page),)
+        self.routes: Sequence[Route] = (
+            Route("GET", "/pull-requests/{owner}/{repo}/{number}", READ, self._page),
+        )
 
     async def _page(self, asked: Asked) -> Response:
         path = asked.request.path_params

@@ -43,11 +43,7 @@ class RunPages:
         # A payload never changes and may have 25 MB, and an open page reads its run once a second.
         self._subject = lru_cache(MOST_SUBJECTS)(self._read_subject)
         self._live = LiveRuns(self._load, renderer, parts.clock, draining)
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self.routes: Sequence[Route] = (
             Route("GET", "/runs/{run_id}", LINK, self._page),
             Route("GET", "/runs/{run_id}/live", LINK, self._stream),
         )
