@@ -52,6 +52,8 @@ class PullRequests:
             here="/runs",
             page=pull_request_page.shown(facts),
             asked_for=facts.repository,
+            titles=pull_request_page.TITLES,
+            most_listed=pull_request_page.MOST_LISTED,
             now=facts.now,
         )
 
