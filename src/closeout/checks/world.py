@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
 from closeout.patrol.reader import Reader
 from closeout.ports import AwsTarget, ClientFactory, GitHubRequests, Http, Secrets
 from closeout.ports.clients import Hook, HookDelivery
@@ -258,13 +258,7 @@ class World:
     def _read_repository(self, name: str) -> Mapping[str, Any]:
         body = self.read(f"/repos/{name}").body
         if not isinstance(body, dict) or not isinstance(body.get("full_name"), str):
-            raise ServiceError(
-                f"GitHub: GET /repos/{name}: the answer is not a repository",
-                service="github",
-                operation=f"GET /repos/{name}",
-                reason="unusable-answer",
-                transient=True,
-            )
+            raise unusable_answer(f"GET /repos/{name}", "the answer is not a repository")
         return body
 
     def hooks(self, name: str) -> HooksFound:
