@@ -213,7 +213,7 @@ def test_an_audit_goes_by_what_is_deployed(scene: Scene) -> None:
     pull.times = {"created_at": (now - timedelta(days=2)).isoformat(), "closed_at": now.isoformat()}
     body = json.dumps({"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}})
     world.client("cloudformation").create_stack(StackName="preview-17", TemplateBody=body)
-    secret = world.client("secretsmanager")
+    secret = client(world.aws, "secretsmanager")
     secret.create_secret(Name=OUTPUTS["GitHubTokenSecretName"], SecretString=world.github.token)
     world.config.unlink()
     found = scene.ask("orphans", code=1)

@@ -26,6 +26,7 @@ from closeout.ledger.dynamodb.views import Views
 from closeout.ports import Clock, Ending, Operation, RunFunction
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
+from closeout.testing.aws import FakeAws
 from tests.contract.local_harness import WallClock
 from tests.direct import pass_over_sockets
 from tests.ledger_table import create_ledger
@@ -38,13 +39,13 @@ FOREVER = 840.0
 MOST_INVOCATIONS = 500
 
 
-def client(aws: StackAws, service: str) -> Any:
+def client(aws: FakeAws, service: str) -> Any:
     """A boto3 client of the emulator, one for all benches: to make it takes longer than what it is asked."""
     return _client(aws, service)
 
 
 @cache
-def _client(aws: StackAws, service: str) -> Any:
+def _client(aws: FakeAws, service: str) -> Any:
     made = boto3.client(
         service,
         endpoint_url=aws.url,

@@ -225,6 +225,19 @@ def test_the_next_in_line_that_was_never_started_is_started_when_the_key_is_give
     assert [entry["starts"] for entry in queue.executions() if entry["name"] == b] == [1]
 
 
+def test_nobody_is_next_while_a_key_is_held(queue: Queue) -> None:
+    """Or two executions would be woken for one key."""
+    a, b = queue.accept("a"), queue.accept("b")
+    store = queue.bench.store
+    assert store.next_in_line("k") == a
+    queue.advance(a)
+    assert (store.next_in_line("k"), store.first("k")) == (None, a)
+    queue.clock.advance(3_600.0)
+    queue.advance(a)
+    assert store.next_in_line("k") == b
+    assert store.next_in_line("another") is None
+
+
 def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(queue: Queue) -> None:
     """In each queue only the first in line asks Lambda about the holder."""
     a, b, c = (queue.accept(name) for name in "abc")

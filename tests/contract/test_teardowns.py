@@ -34,7 +34,7 @@ class Reader(Teardowns, Protocol):
         """Return the fields of each teardown of a pull request that finished after `since`."""
         ...
 
-    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+    def deleted_before(self, run_id: str, attempt: int, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also a run of an earlier closing."""
         ...
 

@@ -54,16 +54,6 @@ class Teardowns(RunReader, Protocol):
         ...
 
 
-class NewAttempt(Protocol):
-    """`ports.Attempts.new_attempt`."""
-
-    def __call__(
-        self, run_id: str, definition: str, requested_by: str, *, key: str | None, queue_timeout: float
-    ) -> str:
-        """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one."""
-        ...
-
-
 class Looks(NamedTuple):
     """Looks at single teardowns of one ledger, and adds the attempts that delete what is there.
 
@@ -73,7 +63,7 @@ class Looks(NamedTuple):
     """
 
     reader: Teardowns
-    new_attempt: NewAttempt
+    new_attempt: Callable[..., str]
     current: Callable[[str], Automation | None]
     deps: RunDeps
     start: Callable[[str], None]

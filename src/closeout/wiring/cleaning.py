@@ -7,19 +7,19 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from closeout.actions.registry import builtin
 from closeout.config.typed_deletes import alone
 from closeout.core.automation import Automation
 from closeout.core.ids import short_digest
-from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.records import Accepted, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.orphans.audit import Target
 from closeout.ports import Attempts, Clock, GitHub, RunReader
 from closeout.run.closed_event import read_closed_event
+from closeout.wiring.api_intake import Accept
 
 KIND = "clean"
 """The request's kind in the ledger."""
@@ -27,24 +27,12 @@ HEARD = "inventory"
 _TARGET = re.compile(r"(?P<repository>[^/#\s]+/[^/#\s]+)#(?P<number>[1-9][0-9]{0,17}) (?P<automation>\S+)")
 
 
-class CleaningStore(Protocol):
-    """What cleaning writes to."""
-
-    @property
-    def attempts(self) -> Attempts:
-        """Further attempts at runs."""
-        ...
-
-    def accept_wait(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
-        """Store a delivery with its runs durably."""
-        ...
-
-
 class Cleaning(NamedTuple):
     """Carries requests to clean out, over one ledger. The engine must be told of what they start."""
 
     receiver: Receiver
-    ledger: CleaningStore
+    accept: Accept
+    attempts: Attempts
     reader: RunReader
     github: GitHub
     clock: Clock
@@ -70,7 +58,7 @@ class Cleaning(NamedTuple):
         runs = [run for run in decision.runs if run.automation == target.automation]
         if decision.delivery is None or decision.delivery.closing is None or not runs:
             return False, f"{target.automation} does not start when {closed.name} is closed"
-        accepted = self.ledger.accept_wait(decision.delivery, runs)
+        accepted = self.accept(decision.delivery, runs)
         if accepted.started:
             return True, accepted.started[0]
         return self._again(accepted, runs[0], by, once=once)
@@ -79,15 +67,19 @@ class Cleaning(NamedTuple):
         """Start the next attempt at a run that is there. A person may also start one that was pruned."""
         before = self.reader.run(accepted.runs[0]) if accepted.runs else None
         if before is None:
-            added = () if once else self.ledger.attempts.add_runs(accepted.delivery, (run,), by)
+            added = () if once else self.attempts.add_runs(accepted.delivery, (run,), by)
             return bool(added), added[0] if added else f"the run of {run.automation} was pruned"
         if before.state != "finished":
             return False, f"run {before.id} has not finished"
         for_an_orphan = before.requested_by == by or (before.attempt == 1 and before.heard == HEARD)
         if once and for_an_orphan:
             return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
-        execution = self.ledger.attempts.new_attempt(
-            before.id, _alone(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
+        execution = self.attempts.new_attempt(
+            before.id,
+            alone(Automation.from_canonical(run.definition), builtin()).canonical(),
+            by,
+            key=run.key,
+            queue_timeout=run.queue_timeout,
         )
         return True, execution
 
@@ -96,7 +88,3 @@ def read_target(text: str) -> Target | None:
     """Read the text of a request to clean; None if it names no pull request and automation."""
     found = _TARGET.fullmatch(text)
     return Target(found["repository"], int(found["number"]), found["automation"]) if found else None
-
-
-def _alone(definition: str) -> str:
-    return alone(Automation.from_canonical(definition), builtin()).canonical()
