@@ -11,11 +11,11 @@ from typing import Any
 from closeout.core.advice import advice
 from closeout.core.problems import Problem
 from closeout.core.units import DAY
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
 from closeout.server.pages import overview_page
 from closeout.server.pages.overview_page import MOST_OPEN, Facts, Trouble
 from closeout.server.pages.wording import run_path
-from closeout.wiring import drills, rounds
 
 _OPEN = ("running", "waiting", "queued")
 
@@ -34,7 +34,7 @@ def read_facts(
     """
     stats = views.stats()
     newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
-    patrol, drill = marks(rounds.LAST), marks(drills.KIND).get(drills.LAST, {})
+    patrol, drill = marks(REPORT), marks(DRILL).get(LAST, {})
     states, orphans = drill.get("states", {}), patrol.get("orphans", {})
     return Facts(
         now=now,

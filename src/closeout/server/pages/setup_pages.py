@@ -17,6 +17,7 @@ from starlette.responses import Response
 import closeout
 from closeout.actions.registry import builtin
 from closeout.config.inverses import inventories
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, RunFilter
 from closeout.ports.access import READ
 from closeout.server.pages import setup_page
@@ -24,7 +25,6 @@ from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.setup_page import HealthFact
 from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
-from closeout.wiring import drills, rounds
 
 MOST_AUTOMATIONS = 200
 """Automations whose last run is read; a file may have hundreds."""
@@ -76,7 +76,7 @@ class SetupPages:
         return {"cards": setup_page.automation_cards(self._automations, self._inventories, last, now)}
 
     def _read_orphans(self) -> dict[str, Any]:
-        mark = self._parts.marks(rounds.LAST).get("orphans", {})
+        mark = self._parts.marks(REPORT).get("orphans", {})
         listed = sum(one.reason is None for one in self._inventories)
         return {"page": setup_page.orphans(mark, self._parts.clock(), listed=listed)}
 
@@ -84,8 +84,8 @@ class SetupPages:
         from closeout.checks import registry  # noqa: PLC0415 - only this page needs the checks
 
         parts = self._parts
-        patrol = parts.marks(rounds.LAST)
-        drill = parts.marks(drills.KIND).get(drills.LAST, {})
+        patrol = parts.marks(REPORT)
+        drill = parts.marks(DRILL).get(LAST, {})
         newest = parts.views.delivery_page(EVERY_DELIVERY, None, 1).rows
         states = drill.get("states", {})
         facts = setup_page.health(
