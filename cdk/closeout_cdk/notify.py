@@ -15,10 +15,8 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from closeout.config.permissions import secret_statements
-from closeout.patrol.marks import DRILL, REPORT
 from closeout.stack import table as layout
-from closeout.stack.patrol import mark_partition
-from closeout.stack.problems import PROBLEMS, pack_routes, secrets, topics
+from closeout.stack.problems import PROBLEMS, WATCHED, pack_routes, secrets, topics
 from closeout_cdk import permissions
 from closeout_cdk.config import Config
 from closeout_cdk.functions import Functions
@@ -56,11 +54,7 @@ class Notify(Construct):
                 only=permissions.partitions(PROBLEMS),
             ),
             permissions.allow(("dynamodb:GetItem",), table, only=permissions.partitions(layout.RUN)),
-            permissions.allow(
-                ("dynamodb:Query",),
-                table,
-                only=permissions.partitions(mark_partition(REPORT), mark_partition(DRILL)),
-            ),
+            permissions.allow(("dynamodb:Query",), table, only=permissions.partitions(*WATCHED)),
             *permissions.of_actions(secret_statements(secrets(routes), "notify")),
         ]
         if topics(routes):

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from closeout.core.problems import Route, Routes, is_topic
+from closeout.stack.patrol import mark_partition
 from closeout.stack.table import Item
 
 PROBLEMS = "problems"
@@ -25,6 +26,8 @@ TOLD = "told:"
 LEASE_KEY: Item = {"pk": {"S": PROBLEMS}, "sk": {"S": "lease"}}
 WATCH = "watch"
 """The sort key of the item that says since when patrol's intervals are what they are."""
+WATCHED = (mark_partition("report"), mark_partition("drill"))
+"""The partitions of the marks (`patrol.marks`) that say whether patrol works."""
 SECRET = "aws-secretsmanager:"  # noqa: S105 - how a reference begins
 """The secret references that a stack can read."""
 TEST: Mapping[str, Any] = {"test": True}

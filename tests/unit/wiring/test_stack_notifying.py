@@ -19,7 +19,8 @@ from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.table import Table
 from closeout.patrol.marks import DRILL, LAST, REPORT
-from closeout.stack.problems import CHECK, LEASE_KEY, TEST, pack_routes, unpack_routes
+from closeout.stack.patrol import mark_partition
+from closeout.stack.problems import CHECK, LEASE_KEY, TEST, WATCHED, pack_routes, unpack_routes
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.dynamo import create_ledger
@@ -321,6 +322,11 @@ def test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count(be
     bench.restart()
     assert bench.look(160) == []
     assert len(bench.look(60)) == 1
+
+
+def test_the_function_may_read_the_marks_that_it_asks_for() -> None:
+    """The role names the partitions."""
+    assert (mark_partition(REPORT), mark_partition(DRILL)) == WATCHED
 
 
 def test_what_the_last_drill_found_is_told(bench: Bench) -> None:
