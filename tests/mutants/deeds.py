@@ -20,8 +20,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a reader acts from the pages",
         _ACTING,
-        '        Route("POST", path, ACT, explained(act, renderer, log, here)),',
-        '        Route("POST", path, "read", explained(act, renderer, log, here)),',
+        '            Route("POST", path, ACT, self._explained(act, here)),',
+        '            Route("POST", path, "read", self._explained(act, here)),',
         (
             _TESTS + "test_a_reader_and_nobody_change_nothing",
             _CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",
@@ -30,8 +30,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "each click on a form is a request",
         _ACTING,
-        '    return await forms.once(form_name(asked), asked.form["once"], ask)',
-        "    return await ask()",
+        '        return await self._forms.once(_form_name(asked), asked.form["once"], ask)',
+        "        return await ask()",
         (_TESTS + "test_a_form_that_is_sent_again_makes_one_request",),
     ),
     Mutant(
@@ -65,14 +65,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a plan that could not be made is confirmed",
         _PLANS,
-        '            if step.word == "error":',
+        '            if word == "error":',
         "            if False:",
         (_TESTS + "test_a_plan_that_is_none_has_no_button",),
     ),
     Mutant(
         "a plan that a guard rejects is confirmed",
         _PLANS,
-        '            if step.word == "refused":',
+        '            if word == "refused":',
         "            if False:",
         (_TESTS + "test_a_plan_that_is_none_has_no_button",),
     ),
@@ -114,8 +114,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what a visitor sends ends a header",
         _ACTING,
-        """    query = f"&{urlencode({'limit': limit})}" if limit else ""  # what""",
-        """    query = f"&limit={limit}" if limit else ""  # what""",
+        """        query = f"&{urlencode({'limit': limit})}" if limit else ""\n""",
+        """        query = f"&limit={limit}" if limit else ""\n""",
         (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
     ),
     Mutant(

@@ -27,7 +27,7 @@ from closeout.config.settings import Settings
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, LedgerError
 from closeout.core.ids import split_execution
-from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.records import NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
 from closeout.core.units import DAY, HOUR
@@ -36,10 +36,10 @@ from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Attempts, Clock, DeliveryId, Incoming
+from closeout.ports import Clock, DeliveryId
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import known_key
-from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.api_intake import Accept, ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
@@ -61,9 +61,6 @@ GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
 BY = "patrol"
 
-Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
-"""Stores a delivery and starts its runs, as the receiver does."""
-
 
 class Made(NamedTuple):
     """A round that was made. `rounds` is None where the configuration could not be read, `drill` where nothing is known of one."""
@@ -74,7 +71,7 @@ class Made(NamedTuple):
 
 
 class StackPatrols:
-    """Patrols of one stack. `accept` stores and starts; `settings` are the file's in the bundle."""
+    """Patrols of one stack. `accept` stores and starts, as the receiver does; `settings` are the file's in the bundle."""
 
     def __init__(  # noqa: PLR0913 - a composition root
         self,
@@ -160,7 +157,7 @@ class StackPatrols:
         """Start the run that deletes an orphan; return its execution, or why there is none."""
         try:
             going, receiver = self.ledger.deployed.is_removed(), _receiver(self._loaded())
-            cleaning = self._cleaning(receiver, self._store())
+            cleaning = self._cleaning(receiver)
             return GOING if going else self._redact(cleaning.start(target, by))
         except CloseoutError as error:
             return self._redact(error.message)
@@ -175,11 +172,9 @@ class StackPatrols:
         except CloseoutError as error:
             return {"error": self._redact(error.message)}
 
-    def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
-        return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
-
-    def _store(self) -> StackStore:
-        return StackStore(self._accept, StartingAttempts(self.ledger))
+    def _cleaning(self, receiver: Receiver) -> Cleaning:
+        attempts, github = StartingAttempts(self.ledger), LazyGitHub(self._clients)
+        return Cleaning(receiver, self._accept, attempts, self.ledger.views, github, self._clock)
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
@@ -203,7 +198,7 @@ class StackPatrols:
         )
 
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
-        intake, store = self._intake(loaded), self._store()
+        intake = self._intake(loaded)
         patrol = Patrol(
             StoppableReads(self._clients, self._stopped),
             self._marks,
@@ -212,21 +207,20 @@ class StackPatrols:
             ours=lambda url: same_webhook(url, self._webhook),
             pause=self._pause,
         )
-        cleaning = self._cleaning(intake.receiver, store)
+        cleaning = self._cleaning(intake.receiver)
         audit = partial(OrphanRounds, assumes=False, problems=self.ledger.problems)
         return patrol, audit(loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact)
 
     def _intake(self, loaded: Loaded) -> ApiIntake:
         automations = {one.name: one for one in loaded.automations}
-        receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
-        attempts = store.attempts
+        receiver, views, attempts = _receiver(loaded), self.ledger.views, StartingAttempts(self.ledger)
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
         return ApiIntake(
             receiver,
             views,
             self._marks,
             attempts,
-            store.accept_group,
+            self._accept,
             _started,
             partial(reruns.closed_again, by=BY),
             self._clock.now,
@@ -309,22 +303,6 @@ class StartingAttempts:
         for execution in executions:
             self._start(execution)
         return executions
-
-
-class StackStore(NamedTuple):
-    """What patrol and cleaning write to."""
-
-    accept_wait: Accept
-    attempts: Attempts
-
-    def accept_group(self, group: Sequence[Incoming]) -> None:
-        """Accept deliveries one by one, and answer each."""
-        for delivery, runs, answer in group:
-            try:
-                accepted: Accepted | CloseoutError = self.accept_wait(delivery, runs)
-            except CloseoutError as error:
-                accepted = error
-            answer(accepted)
 
 
 def _started(_executions: object) -> None:

@@ -262,6 +262,7 @@ def test_what_comes_from_outside_stays_text_on_every_page() -> None:
             assert "&lt;img src=x" in text, path
             for part in ("<img", "alert(2)</script>", 'href="javascript', "\x1b", "\u202e"):
                 assert part not in text, (path, part)
+        assert "\\u202e" in site.text("/deliveries/1"), "a payload is shown as it came"
         for path in ("/api/runs", "/api/pull-requests/acme/shop/17", "/api/overview"):
             answer = site.get(path)
             assert "alert(2)" in answer.body.decode(), path

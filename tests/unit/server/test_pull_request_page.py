@@ -91,11 +91,11 @@ def test_what_happened_is_told_in_order() -> None:
 def test_the_header_says_what_the_newest_delivery_says() -> None:
     """Title, state and branches; nothing is guessed without one."""
     page = shown(heard("opened", 0, title="Old"), heard("closed", 9, merged=True, title="New"))
-    assert (page.title, page.state, page.url is not None) == ("New", "Merged", True)
+    assert (page.about.title, page.state, page.about.url is not None) == ("New", "Merged", True)
     assert dict(page.facts)["Branches"] == "feature/basket → develop"
     assert shown(heard("closed", 1)).state == "Closed"
     assert shown(heard("reopened", 1)).state == "Open"
-    assert (shown().state, shown().title, shown().entries) == ("Unknown", None, ())
+    assert (shown().state, shown().about.title, shown().entries) == ("Unknown", None, ())
     renamed = shown(heard("closed", 1), former_names=("acme/old",))
     assert ("Earlier", "earlier in acme/old") in renamed.facts
 
@@ -131,10 +131,10 @@ def test_what_became_of_each_resource_last_counts() -> None:
         "kept": [("table audit", "kept", "")],
     }
     assert page.groups[1].resources[0].url == "/runs/r9?attempt=1"
-    assert pull_request_page.summary(page) == "2 resources left."
+    assert page.summary == "2 resources left."
     gone = shown(resources=(resource("bucket a", "done"),))
-    assert pull_request_page.summary(gone) == "Everything that closeout planned to delete is gone."
-    assert pull_request_page.summary(shown()) == ""
+    assert gone.summary == "Everything that closeout planned to delete is gone."
+    assert shown().summary == ""
 
 
 def test_resources_of_several_automations_say_whose_they_are() -> None:
@@ -148,7 +148,7 @@ def test_a_long_list_of_resources_is_cut_and_counted() -> None:
     """What is not listed is still told."""
     page = shown(resources=tuple(resource(f"bucket {number}", "left") for number in range(250)))
     assert (len(page.groups[0].resources), page.groups[0].more) == (200, 50)
-    assert pull_request_page.summary(page) == "250 resources left."
+    assert page.summary == "250 resources left."
 
 
 def test_what_comes_next() -> None:
@@ -170,12 +170,11 @@ def test_the_icon_tells_a_tab_in_the_background() -> None:
     """What is left or has to be repaired before what goes on, and that before what is gone."""
     left, gone = resource("a", "left"), resource("b", "done")
     going = attempt("waiting")
-    icon = pull_request_page.icon
-    assert icon(shown(attempts=(going,), resources=(left, gone))) == "failure"
-    assert icon(shown(attempts=(attempt("failure"),))) == "failure"
-    assert icon(shown(attempts=(going,), resources=(gone,))) == "running"
-    assert icon(shown(resources=(gone,))) == "success"
-    assert icon(shown()) == "none"
+    assert shown(attempts=(going,), resources=(left, gone)).icon == "failure"
+    assert shown(attempts=(attempt("failure"),)).icon == "failure"
+    assert shown(attempts=(going,), resources=(gone,)).icon == "running"
+    assert shown(resources=(gone,)).icon == "success"
+    assert shown().icon == "none"
 
 
 def test_nothing_comes_after_a_repair() -> None:

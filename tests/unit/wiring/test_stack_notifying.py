@@ -21,13 +21,13 @@ from closeout.ledger.dynamodb.table import Table
 from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.stack.patrol import mark_partition
 from closeout.stack.problems import CHECK, LEASE_KEY, TEST, WATCHED, pack_routes, unpack_routes
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger
 from closeout.wiring.notifying import Targets
 from closeout.wiring.stack_notifying import WAIT, StackNotifying, open_stack_notifying
 from tests.contract.remote_harness import client
+from tests.ledger_table import create_ledger
 from tests.notified import Service, service
+from tests.stack_aws import StackAws
 from tests.until import until
 
 NOW = 1_700_000_000.0
@@ -44,7 +44,7 @@ NAME = "closeout/team-url"
 class Bench:
     """A table, a topic with a queue behind it, and the function's composition over them."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock(NOW)
         self.client: Callable[[str], Any] = partial(client, aws)
         name = f"ledger-{uuid.uuid4().hex[:8]}"
@@ -104,7 +104,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(emulator: FakeAws) -> Bench:
+def bench(emulator: StackAws) -> Bench:
     """An empty table, and a topic."""
     emulator.reset()
     return Bench(emulator)

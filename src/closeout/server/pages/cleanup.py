@@ -6,35 +6,19 @@ As `closeout orphans --clean`: the audit only proposes. The server reads each pu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
 from closeout.orphans.audit import Row, Target
-from closeout.server.log import Log
-from closeout.server.pages.acting import (
-    LOOK,
-    acting_routes,
-    as_json,
-    by,
-    form_name,
-    once,
-    outcome_of,
-    patience,
-    request,
-    run_page,
-    started,
-    visitor_of,
-    working,
-)
-from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.server.pages.acting import LOOK, ActingPages, by, patience, started, visitor_of
 from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route, is_program
-from closeout.server.parts import Acting
+from closeout.server.parts import Acting, ServerParts
 from closeout.wiring.cleaning import KIND, read_target
 
 AUDIT_SECONDS = 600.0
@@ -60,20 +44,16 @@ class Audited(NamedTuple):
     notes: Sequence[str]
 
 
-class Cleanup:
+class Cleanup(ActingPages):
     """The route of `/orphans/clean`."""
 
-    def __init__(self, acting: Acting, clock: Callable[[], float], renderer: Renderer, log: Log) -> None:
-        self._acting = acting
-        self._renderer = renderer
-        self._log = log
-        self._forms = OneTimeForms(clock)
-        self._reads = SlowReads(AUDIT_SECONDS)
+    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
+        super().__init__(parts, acting, renderer, AUDIT_SECONDS)
 
     @property
     def routes(self) -> Sequence[Route]:
         """What this group answers."""
-        return acting_routes(PATH, self._show, self._clean, self._renderer, self._log, HERE)
+        return self._both(PATH, self._show, self._clean, HERE)
 
     async def _show(self, asked: Asked) -> Response:
         limit = _limit(asked.request.query_params.get("limit", str(LIMIT)))
@@ -83,21 +63,22 @@ class Cleanup:
         except CloseoutError as error:
             audited = Audited((), (f"The audit could not be made: {clean(error.message)}",))
         if audited is None:
-            return working(self._renderer, asked, TITLE, HERE)
+            return self._working(asked, TITLE, HERE)
         if is_program(asked.request):
             proposals = [
                 {"target": str(each.target), "resources": [row.resource for row in each.found]}
                 | each.plan.to_json()
                 for each in audited.proposals
             ]
-            return as_json(self._renderer, {"proposals": proposals, "notes": list(audited.notes)}, 200)
-        return self._renderer.signed_in(
+            return self._json({"proposals": proposals, "notes": list(audited.notes)}, 200)
+        return self._renderer.html(
+            200,
             "clean.html",
-            visitor_of(asked),
+            asked.visitor,
             here=HERE,
             title=TITLE,
             audited=audited,
-            once=self._forms.value(form_name(asked)),
+            once=self._once_value(asked),
             ready=any(each.plan.problem is None for each in audited.proposals),
         )
 
@@ -129,23 +110,18 @@ class Cleanup:
 
         async def ask() -> Mapping[str, int]:
             await self._check(asked, chosen)
-            return {
-                str(target): await request(self._acting, self._log, asked, KIND, str(target))
-                for target in chosen
-            }
+            return {str(target): await self._request(asked, KIND, str(target)) for target in chosen}
 
-        numbers: Mapping[str, int] = await once(self._forms, asked, ask)
-        outcomes = await asyncio.gather(*(outcome_of(self._acting, number) for number in numbers.values()))
+        numbers: Mapping[str, int] = await self._once(asked, ask)
+        outcomes = await asyncio.gather(*(self._outcome_of(number) for number in numbers.values()))
         found = [
             {"target": target, "request": number, "outcome": outcome, "runs": started(outcome)}
             for (target, number), outcome in zip(numbers.items(), outcomes, strict=True)
         ]
         status = 202 if None in outcomes else 200
         if is_program(asked.request):
-            return as_json(self._renderer, {"by": by(asked), "requests": found}, status)
-        return self._renderer.signed_in(
-            "cleaned.html", visitor_of(asked), here=HERE, requests=found, run_page=run_page
-        )
+            return self._json({"by": by(asked), "requests": found}, status)
+        return self._renderer.html(200, "cleaned.html", visitor_of(asked), here=HERE, requests=found)
 
     async def _check(self, asked: Asked, chosen: Mapping[Target, str]) -> None:
         """Raise `ChangedMeanwhile` unless each plan is still the one that was confirmed. A program need not name plans."""

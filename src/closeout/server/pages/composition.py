@@ -10,10 +10,11 @@ import asyncio
 from closeout.server.pages.api import Api
 from closeout.server.pages.cleanup import Cleanup
 from closeout.server.pages.deeds import Deeds
-from closeout.server.pages.delivery_pages import DeliveryPages
+from closeout.server.pages.delivery_page import DeliveryPage
+from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
+from closeout.server.pages.pull_requests import PullRequests
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.run_lists import RunLists
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
@@ -26,11 +27,16 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     runs = RunPages(
         parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
     )
-    groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
+    groups = [
+        runs.routes,
+        Overview(parts, renderer).routes,
+        Lists(parts, renderer).routes,
+        PullRequests(parts, renderer).routes,
+    ]
     groups.append(Api(parts, renderer).routes)
-    groups.append(DeliveryPages(parts, renderer).routes)
+    groups.append(DeliveryPage(parts, renderer).routes)
     groups.append(SetupPages(parts, renderer).routes)
     if parts.acting is not None:
-        groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
-        groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)
+        groups.append(Deeds(parts, parts.acting, renderer).routes)
+        groups.append(Cleanup(parts, parts.acting, renderer).routes)
     return Site(parts.access, renderer, groups, parts.views.paused)
