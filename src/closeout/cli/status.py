@@ -15,10 +15,10 @@ from closeout.config.load import load
 from closeout.core.errors import CloseoutError
 from closeout.core.json_times import with_iso_times
 from closeout.ledger.sqlite import Requests, Views
+from closeout.patrol.marks import REPORT
 from closeout.ports import RunView
 from closeout.server.pages import overview_facts, overview_page
 from closeout.server.pages.overview_page import Facts, Need
-from closeout.wiring.rounds import LAST
 
 SHOWN = 10
 """Runs that are listed."""
@@ -62,7 +62,7 @@ def _patrols(config: Path, views: Views) -> bool:
     try:
         return load(config, builtin(), modules=False).settings.patrol.state is not None
     except CloseoutError:
-        return "lists" in views.marks(LAST)
+        return "lists" in views.marks(REPORT)
 
 
 def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:

@@ -29,6 +29,7 @@ PAGES = frozenset(
         "login",
         "logout",
         "runs",
+        "rerun",
         "pull-requests",
         "deliveries",
         "automations",

@@ -15,6 +15,7 @@ from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
 from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.reruns import Reruns
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
@@ -29,4 +30,5 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     if parts.acting is not None:
         groups.append(Deeds(parts, parts.acting, renderer).routes)
         groups.append(Cleanup(parts, parts.acting, renderer).routes)
+        groups.append(Reruns(parts, parts.acting, renderer).routes)
     return Site(parts.access, renderer, groups, parts.views.paused)
