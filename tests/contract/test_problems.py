@@ -14,12 +14,12 @@ from closeout.ledger.dynamodb.requests import Requests
 from closeout.ledger.problems import dismiss
 from closeout.ledger.sqlite.sql import SQL
 from closeout.ports import Ending
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import DAY, ServerBench, accept, run_id
 from tests.contract.problem_suite import ProblemSuite, ServerProblemSuite
 from tests.contract.test_ledgers import LocalLedger, StackLedger, redact
 from tests.memory_ledger import MemoryLedger
+from tests.stack_aws import StackAws
 
 
 class TestMemory(ServerProblemSuite):
@@ -37,7 +37,7 @@ class TestDynamodb(ProblemSuite):
     """Every test of the suite, on DynamoDB."""
 
     @pytest.fixture
-    def bench(self, aws: FakeAws) -> StackLedger:
+    def bench(self, aws: StackAws) -> StackLedger:
         """An empty table."""
         aws.reset()
         return StackLedger(aws)

@@ -16,15 +16,15 @@ from closeout.engine.lambda_ import DONE
 from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
 from closeout.stack import table as layout
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench, client
+from tests.stack_aws import StackAws
 
 
 class Queue:
     """A ledger whose runs wait an hour in their step, and note when they begin."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock()
         self.bench = RemoteBench(aws, self._run, clock=self.clock)
         self.begun: list[str] = []
@@ -68,7 +68,7 @@ class Queue:
 
 
 @pytest.fixture
-def queue(aws: FakeAws) -> Queue:
+def queue(aws: StackAws) -> Queue:
     """An empty ledger."""
     return Queue(aws)
 

@@ -151,7 +151,7 @@ class Process:
                 store.reader,
                 ledger,
                 attempts,
-                ledger.accept_group,
+                ledger.accept_wait,
                 store.started,
                 partial(reruns.closed_again, by="patrol"),
                 self._clock.now,

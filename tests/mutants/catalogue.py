@@ -474,8 +474,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "invocations: a holder that lives is ended",
         "src/closeout/engine/key_queue.py",
-        "        return status not in ALIVE and self._finalize(",
-        "        return self._finalize(",
+        "        return status not in ALIVE and self.finalize(",
+        "        return self.finalize(",
         (f"{INVOCATIONS}::test_a_dead_holder_is_ended_and_passed_over",),
     ),
     Mutant(

@@ -140,6 +140,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{INTAKE_OF_PATROL}::test_a_closing_that_a_run_claimed_and_met_open_starts_again",),
     ),
     Mutant(
+        "closings: a further attempt reads the delivery that first told of its closing",
+        "src/closeout/wiring/reruns.py",
+        "self._attempt(found.id, run, by, delivery)",
+        "self._attempt(found.id, run, by, None)",
+        ("tests/unit/wiring/test_reruns.py::test_a_further_attempt_reads_what_tells_of_the_closing_now",),
+    ),
+    Mutant(
         "closings: a further attempt goes by a name that its repository lost",
         "src/closeout/run/matching.py",
         '    return facts._replace(repository=str(found["full_name"]))',

@@ -29,13 +29,6 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{MODEL}::test_a_log_that_is_empty_after_a_fortnight_is_told_as_a_gap",),
     ),
     Mutant(
-        "model: a further attempt reads the delivery with the name that the repository lost",
-        "src/closeout/wiring/reruns.py",
-        "self._attempt(found.id, run, by, delivery)",
-        "self._attempt(found.id, run, by, None)",
-        (f"{MODEL}::test_a_repository_is_renamed_after_an_answer_that_lagged",),
-    ),
-    Mutant(
         "model: a run that learns its closing does not claim it",
         "src/closeout/run/workflow.py",
         "        if not late_closing.is_late(context):\n",

@@ -8,20 +8,17 @@ from __future__ import annotations
 import click
 
 from closeout.cli import event_source, exits, ledger_option, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.cli.ledger_option import Where
 
 CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE}
 
 
-@click.command(
+@command(
     "guard",
-    cls=Command,
-    examples=(
-        "closeout guard --pull-request acme/shop#17 && ./deploy.sh",
-        "closeout guard --stack closed-pr-event-stack --pull-request acme/shop#17",
-        "closeout guard --pull-request https://github.com/acme/shop/pull/17 --json",
-    ),
+    "closeout guard --pull-request acme/shop#17 && ./deploy.sh",
+    "closeout guard --stack closed-pr-event-stack --pull-request acme/shop#17",
+    "closeout guard --pull-request https://github.com/acme/shop/pull/17 --json",
 )
 @ledger_option.ledger
 @click.option(

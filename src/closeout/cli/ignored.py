@@ -9,7 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from closeout.cli import output, preview, requests
+from closeout.cli import output, plan, requests
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where
 from closeout.core.json_times import with_iso_times
@@ -43,7 +43,7 @@ def note_count(where: Where) -> None:
 
 def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
     """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
-    from closeout.wiring import preview as clients
+    from closeout.wiring.preview import github_reads
     from closeout.wiring.recovery import KIND, find, read
 
     each = find(where.patrol_marks, time.time(), guid)
@@ -52,8 +52,8 @@ def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: b
         output.note(
             output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
         )
-        payload = read(clients.github_reads(where.today.load()), each)
-        preview.show(where.today, each.event, json.dumps(payload).encode())
+        payload = read(github_reads(where.today.load()), each)
+        plan.preview(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
     requests.send(where, KIND, guid, reason, done="Recovery queued.", as_json=as_json)
 

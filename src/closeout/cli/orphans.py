@@ -6,16 +6,14 @@ server or the stack for runs, after the plan and a confirmation.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from closeout.cli import exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.cli.confirm import confirm, who
 from closeout.cli.ledger_option import Where, ledger
 
@@ -24,14 +22,11 @@ if TYPE_CHECKING:
     from closeout.orphans.audit import Report, Row, Target
 
 
-@click.command(
+@command(
     "orphans",
-    cls=Command,
-    examples=(
-        "closeout orphans",
-        "closeout orphans --json > orphans.json",
-        "closeout orphans --clean --limit 3",
-    ),
+    "closeout orphans",
+    "closeout orphans --json > orphans.json",
+    "closeout orphans --clean --limit 3",
 )
 @ledger
 @click.option("--clean", is_flag=True, help="Start a run for each orphan, after the plan and a confirmation.")
@@ -127,8 +122,7 @@ def _show_plans(loaded: Loaded, targets: Sequence[Target]) -> None:
     plans = planner(loaded)
     for target in targets:
         output.note(output.clean(f"{target.repository}#{target.number} would do:"))
-        with redirect_stdout(sys.stderr):
-            plan.show(plans.plan_cleaning(target))
+        plan.show_aside(plans.plan_cleaning(target))
 
 
 def _show(report: Report, now: float) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from closeout.cli import options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,22 +24,13 @@ PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
 """What GitHub's page calls a permission whose name there is another one."""
 
 
-@click.command(
+@command(
     "permissions",
-    cls=Command,
-    examples=(
-        "closeout permissions closeout.yaml",
-        "closeout permissions closeout.yaml --audit",
-        "closeout permissions closeout.yaml --json",
-    ),
+    "closeout permissions closeout.yaml",
+    "closeout permissions closeout.yaml --audit",
+    "closeout permissions closeout.yaml --json",
 )
-@click.argument(
-    "path",
-    metavar="[CONFIG]",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=options.DEFAULT_CONFIG,
-    envvar="CLOSEOUT_CONFIG",
-)
+@options.config_argument
 @click.option(
     "--audit", is_flag=True, help="Print what `closeout orphans` needs instead: no right to change anything."
 )
@@ -126,9 +117,4 @@ def _in_githubs_words(permission: str) -> str:
 
 
 def _to_json(one: Statement) -> dict[str, Any]:
-    return {
-        "actions": list(one.actions),
-        "resources": list(one.resources),
-        "reasons": list(one.reasons),
-        "steps": list(one.steps),
-    }
+    return {name: getattr(one, name) for name in ("actions", "resources", "reasons", "steps")}

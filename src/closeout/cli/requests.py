@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.cli import output
 from closeout.cli.confirm import who
 from closeout.cli.ledger_option import Where
+from closeout.core.errors import LedgerInUse, Unavailable
 
 if TYPE_CHECKING:
+    from closeout.ledger.sqlite import Ledger
     from closeout.ports import Requests
 
 NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
@@ -38,9 +41,27 @@ def ask(
     return running, outcome
 
 
+def by_the_writer(path: Path, kind: str, target: str, alone: Callable[[Ledger], str], patience: float) -> str:
+    """Return what `alone` returns of the ledger; if a server holds that, write a request and return its word.
+
+    Raises `Unavailable` if the server does not come to it within `patience` seconds.
+    """
+    from closeout.adapters.clock import SystemClock
+    from closeout.ledger.sqlite import Ledger as LedgerFile
+    from closeout.ledger.sqlite import Requests
+
+    try:
+        with LedgerFile(path, clock=SystemClock()) as ledger:
+            return alone(ledger)
+    except LedgerInUse:
+        _, outcome = ask(Requests(path), kind, target, who(), None, patience)
+    if outcome is None:
+        raise Unavailable(f"The server was asked for {kind} and is still working.")
+    return outcome
+
+
 def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
     """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
-    from closeout.core.errors import Unavailable
     from closeout.ledger.sqlite import Requests
 
     requests = Requests(ledger)
@@ -52,10 +73,15 @@ def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
         if not requests.server_running():
             raise Unavailable(f"The server stopped before its {kind} ended; the next one takes the request.")
         time.sleep(POLL)
+    return answer(kind, outcome)
+
+
+def answer(kind: str, outcome: str) -> Any:
+    """Return a server's word as decoded JSON. Raises `Unavailable` if it is a sentence: then something failed."""
     try:
         return json.loads(outcome)
     except ValueError:
-        raise Unavailable(f"The server could not make a {kind}; it says: {outcome}.") from None
+        raise Unavailable(f"The server could not carry out the {kind}; it says: {outcome}.") from None
 
 
 def send(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from closeout.cli import exits, options, output, plan, preview, requests, suggestions
+from closeout.cli import exits, options, output, plan, requests, suggestions
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
@@ -192,7 +192,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
     if not yes:
         told = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{today.told}:"
         output.note(output.clean(told))
-        preview.show(today, run.event, views.body(run.delivery), only=run.automation)
+        plan.preview(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
     requests.send(where, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json)
 

@@ -19,9 +19,9 @@ from closeout.cli.confirm import confirm
 from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from closeout.adapters.hooks import Hook, HookDelivery
     from closeout.cli.webhook_context import WebhookContext
     from closeout.config.load import Loaded
+    from closeout.ports.clients import Hook, HookDelivery
 
 F = TypeVar("F", bound=Callable[..., Any])
 

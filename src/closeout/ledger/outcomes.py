@@ -115,23 +115,24 @@ def _calls(named: Mapping[str, Operation], prefix: str) -> _Calls:
 
 def _made(operation: Operation) -> bool:
     """Return whether an operation is a guarded call that was made, or may have been: only those record `{"result"}`."""
-    value = _object(operation.result)
+    value = recorded_object(operation.result)
     if operation.state == "waiting":
         return "marked" in value
     return operation.kind == "wait" and operation.state == "ok" and value.keys() == {"result"}
 
 
 def _failed(operation: Operation) -> bool:
-    return operation.state == "error" and _object(operation.result).get("kind") not in _GUARDS
+    return operation.state == "error" and recorded_object(operation.result).get("kind") not in _GUARDS
 
 
 def error_code(operations: Iterable[Operation]) -> str | None:
     """Return the kind of the last error that was recorded; None if there is none."""
-    kinds = [_object(one.result).get("kind") for one in operations if one.state == "error"]
+    kinds = [recorded_object(one.result).get("kind") for one in operations if one.state == "error"]
     return str(kinds[-1]) if kinds and kinds[-1] else None
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def recorded_object(text: str | None) -> dict[str, Any]:
+    """Return a recorded object; an empty one if its text is damaged."""
     try:
         value = json.loads(text) if text else None
     except ValueError:

@@ -81,7 +81,7 @@ def _deleted_before(context: RunContext, *, closings: bool) -> bool:
     execution = context.execution
     if execution.attempt == 1 and not closings:
         return False
-    return context.deps.deleted_before(execution, closings)
+    return context.deps.deleted_before(execution.run_id, execution.attempt, closings)
 
 
 def _check_environment(context: RunContext) -> Message | None:

@@ -6,26 +6,24 @@ An automation that had not begun when something happened is left out here, after
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from closeout.core.closed_payload import closed_payload
 from closeout.core.closing import Closing
-from closeout.core.errors import StoreUnavailable
 from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.patrol.closed_list import ClosedPull
 from closeout.patrol.delivery_log import Entry
-from closeout.ports import Attempts, DeliveryId, Incoming, PatrolStore, RunReader, RunView
+from closeout.ports import Attempts, DeliveryId, PatrolStore, RunReader, RunView
 
-COMMIT_SECONDS = 60.0
-"""Longer than any commit takes. Without an answer by then, the round fails and its marks stay."""
+Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
+"""Stores a delivery with its runs, and waits until that is durable. Raises `CloseoutError`."""
 
 
 class ApiIntake(NamedTuple):
-    """`patrol.rounds.Intake` over one ledger. `started` is told of new executions.
+    """`patrol.rounds.Intake` over one ledger. `accept` stores durably, `started` is told of new executions.
 
     `again` starts the next attempts of runs that were cancelled because their pull request was open; they read the given
     delivery (`Reruns.closed_again`).
@@ -35,7 +33,7 @@ class ApiIntake(NamedTuple):
     reader: RunReader
     store: PatrolStore
     attempts: Attempts
-    accept: Callable[[Sequence[Incoming]], None]
+    accept: Accept
     started: Callable[[Iterable[str]], None]
     again: Callable[[Iterable[NewRun], DeliveryId], Sequence[str]]
     now: Callable[[], float]
@@ -119,20 +117,7 @@ class ApiIntake(NamedTuple):
         return self._accept(decision.delivery, _of(decision.runs, automations)).delivery
 
     def _accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
-        """Store, and wait for the commit. Raises `CloseoutError`."""
-        done: Future[Accepted] = Future()
-
-        def answer(result: Any) -> None:
-            if isinstance(result, Exception):
-                done.set_exception(result)
-            else:
-                done.set_result(result)
-
-        self.accept([(delivery, runs, answer)])
-        try:
-            accepted = done.result(COMMIT_SECONDS)
-        except TimeoutError:
-            raise StoreUnavailable("the ledger did not answer in time") from None
+        accepted = self.accept(delivery, runs)
         self.started(accepted.started)
         return accepted
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from closeout.actions.registry import builtin
@@ -16,7 +17,7 @@ from closeout.config.load import Loaded
 from closeout.core.errors import ConfigError, ServiceError
 from closeout.core.problems import Problem
 from closeout.core.redact import Redactor
-from closeout.orphans.audit import Audit, Busy, Report, Row, Target
+from closeout.orphans.audit import Audit, Busy, Report, Row
 from closeout.orphans.problems import abandoned, closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
@@ -71,7 +72,7 @@ class OrphanRounds:
         redact: Callable[[str], str],
         *,
         assumes: bool = True,
-        problems: ProblemStore | None = None,
+        problems: ProblemStore,
     ) -> None:
         watched = [one for one in loaded.automations if one.patrol != "off"]
         all_steps = inventories(watched, builtin())
@@ -100,7 +101,7 @@ class OrphanRounds:
         reader = reader or Reader(cast("GitHubReads", lazy), time.sleep)
         github = cast("GitHub", Budgeted(lazy, reader, stopped))
         audit = Audit(self._clients, github, self._clients.now(), lambda _text: None, _going_on(self._ledger))
-        before = self._problems.problems() if self._problems else ()
+        before = self._problems.problems()
         report = audit.run(self._steps)
         self._settle(report, before)
         marks = repository_marks(self._marks.marks(REPOSITORY))
@@ -113,7 +114,13 @@ class OrphanRounds:
                 and row.automation in mark.begun_for(int(row.closed))
             )
 
-        made = repair(report, self._modes, self._limit, begun=begun, start=self._start)
+        made = repair(
+            report,
+            self._modes,
+            self._limit,
+            begun=begun,
+            start=partial(self._cleaning.clean, by="patrol", once=True),
+        )
         return made._replace(
             notes=tuple(map(self._redact, made.notes)),
             errors=tuple(map(self._redact, made.errors)),
@@ -122,8 +129,6 @@ class OrphanRounds:
 
     def _settle(self, report: Report, before: Sequence[Problem]) -> None:
         """Open and close problems by what an audit saw. One that has changed meanwhile waits for the next audit."""
-        if self._problems is None:
-            return
         now = self._clients.now()
         known = self._problems.problems()
         for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
@@ -132,9 +137,6 @@ class OrphanRounds:
         over = closed(report, [one for one in before if one in known], self._sees)
         for problem, by in (*over, *abandoned(known, self._names)):
             self._problems.close_problems(problem.automation, problem.key, problem.key, now, by)
-
-    def _start(self, target: Target) -> tuple[bool, str]:
-        return self._cleaning.clean(target, "patrol", once=True)
 
 
 class Budgeted:

@@ -64,7 +64,7 @@ class Patrols:
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         again = partial(reruns.closed_again, by="patrol")
         intake = ApiIntake(
-            receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
+            receiver, reader, ledger, ledger.attempts, ledger.accept_wait, start, again, clients.now
         )
         github = StoppableReads(clients, self._stopping.is_set)
         self.recovery = Recovery(github, intake, reruns)
@@ -202,7 +202,7 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
                 clients,
                 reader,
                 ledger,
-                Cleaning(receiver, ledger, reader, LazyGitHub(clients), clock),
+                Cleaning(receiver, ledger.accept_wait, ledger.attempts, reader, LazyGitHub(clients), clock),
                 redactor.text,
                 problems=ledger.problems,
             ),

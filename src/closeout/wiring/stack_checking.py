@@ -21,16 +21,14 @@ from closeout.checks.world import WEBHOOK, World
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_file
 from closeout.config.patrol import PatrolSettings
-from closeout.core.closing import WEBHOOK as BY_WEBHOOK
-from closeout.core.closing import heard_by
 from closeout.core.errors import ServiceError
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.patrol.marks import REPORT
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.deployed import as_loaded, check_same, read_deployed
-from closeout.wiring.outside import Outside
-from closeout.wiring.rounds import LAST
+from closeout.wiring.outside import Outside, hooks_heard
 from closeout.wiring.stack import Stack, open_stack
 from closeout.wiring.stack_ledger import StackLedger
 
@@ -57,16 +55,11 @@ class StackLook:
 
     def heard(self, repository: str) -> frozenset[str]:
         """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        newest = self._ledger.views.deliveries(NEWEST)
-        return frozenset(
-            one.hook
-            for one in newest
-            if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == BY_WEBHOOK
-        )
+        return hooks_heard(self._ledger.views.deliveries(NEWEST), repository)
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw."""
-        return DynamoMarks(self._ledger.table).marks(LAST)
+        return DynamoMarks(self._ledger.table).marks(REPORT)
 
     def empty_runs(self) -> Mapping[str, int]:
         """Return the runs that found nothing, by automation."""

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 
 from closeout.core.problems import Problem
+from closeout.patrol.marks import REPORT
 from closeout.ports import DayTally
 from closeout.ports.access import READ
 from closeout.testing import deliveries
-from closeout.wiring import rounds
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW
 from tests.contract.http.signed_in import SignedIn, signed_in
@@ -204,7 +204,7 @@ ROW = {
 ROUND = {"ended_at": NOW, "errors": [HOSTILE]}
 ROWS = [{**ROW, "state": state} for state in ("orphan", "unknown")]
 MARKS: dict[str, dict[str, dict[str, Any]]] = {
-    rounds.LAST: {
+    REPORT: {
         "lists": ROUND,
         "logs": ROUND,
         "orphans": {"ended_at": NOW, "found": 1, "unknown": 1, "rows": ROWS},
@@ -262,6 +262,7 @@ def test_what_comes_from_outside_stays_text_on_every_page() -> None:
             assert "&lt;img src=x" in text, path
             for part in ("<img", "alert(2)</script>", 'href="javascript', "\x1b", "\u202e"):
                 assert part not in text, (path, part)
+        assert "\\u202e" in site.text("/deliveries/1"), "a payload is shown as it came"
         for path in ("/api/runs", "/api/pull-requests/acme/shop/17", "/api/overview"):
             answer = site.get(path)
             assert "alert(2)" in answer.body.decode(), path

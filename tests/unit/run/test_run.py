@@ -12,7 +12,7 @@ import pytest
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, ServiceError, StoreUnavailable
 from closeout.ports import PullRequest
-from closeout.testing.durable import Killed
+from tests.mortal import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
 
 

@@ -74,7 +74,7 @@ class World:
             self.ledger,
             self.ledger,
             self.ledger.attempts,
-            self.ledger.accept_group,
+            self.ledger.accept_wait,
             lambda _new: None,
             again,
             lambda: 1.0,

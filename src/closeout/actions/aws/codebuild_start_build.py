@@ -75,7 +75,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     if not inputs["wait"]:
         return {"summary": f"started build {started['id']}", **started}
     try:
-        end = work.wait_until("finish", _end_poll(client, started["id"], work), POLL)
+        end = work.wait_until("finish", lambda: _look(client, started["id"], work), POLL)
     except RunCancelled:
         # Not through `change`: its live check would refuse, and stopping takes back what this step began.
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
@@ -121,19 +121,17 @@ def _traced(client: CodeBuild, project: str, trace: str) -> Mapping[str, Any] | 
     return None
 
 
-def _end_poll(client: CodeBuild, build_id: str, work: Work) -> Any:
-    def poll() -> Json | None:
-        builds = client.batch_get_builds(ids=[build_id])["builds"]
-        if not builds:
-            raise ActionFailed(f"build {build_id} is gone: CodeBuild no longer knows it")
-        build = builds[0]
-        phase = str(build.get("currentPhase", ""))
-        work.log_once(f"{build_id} {phase}", f"build {build_id}: {phase}")
-        if build["buildStatus"] == "IN_PROGRESS":
-            return None
-        return {"status": build["buildStatus"], "link": _link(build), **_failed_phase(build)}
-
-    return poll
+def _look(client: CodeBuild, build_id: str, work: Work) -> Json | None:
+    """Return how a build ended; None while it goes on."""
+    builds = client.batch_get_builds(ids=[build_id])["builds"]
+    if not builds:
+        raise ActionFailed(f"build {build_id} is gone: CodeBuild no longer knows it")
+    build = builds[0]
+    phase = str(build.get("currentPhase", ""))
+    work.log_once(f"{build_id} {phase}", f"build {build_id}: {phase}")
+    if build["buildStatus"] == "IN_PROGRESS":
+        return None
+    return {"status": build["buildStatus"], "link": _link(build), **_failed_phase(build)}
 
 
 def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:

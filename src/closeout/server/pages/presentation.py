@@ -71,9 +71,9 @@ class Subject:
 
 def subject(payload: Mapping[str, Any]) -> Subject:
     """Read from a payload what the page shows of it. Never raises for its content."""
-    repository = _object(payload, "repository")
-    pull = _object(payload, "pull_request") or _object(payload, "issue")
-    head, base = _object(pull, "head"), _object(pull, "base")
+    repository = object_of(payload, "repository")
+    pull = object_of(payload, "pull_request") or object_of(payload, "issue")
+    head, base = object_of(pull, "head"), object_of(pull, "base")
     repository_url = _address(repository.get("html_url"))
     sha = _text(head, "sha") or _text(payload, "after")
     known = sha is not None and re.fullmatch(r"[0-9a-f]{40,64}", sha) is not None
@@ -88,7 +88,7 @@ def subject(payload: Mapping[str, Any]) -> Subject:
         base=_text(base, "ref"),
         sha=sha if known else None,
         commit_url=f"{repository_url}/commit/{sha}" if known and repository_url else None,
-        sender=_text(_object(payload, "sender"), "login"),
+        sender=_text(object_of(payload, "sender"), "login"),
         private=commit.certainly_private(payload),
     )
 
@@ -216,7 +216,8 @@ def _standing(run: RunView) -> str:
     return "" if run.state == "finished" else "It is running."
 
 
-def _object(holder: Any, key: str) -> Mapping[str, Any]:
+def object_of(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return an object in a payload, an empty one if it is not there or something else."""
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
 

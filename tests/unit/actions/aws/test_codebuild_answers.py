@@ -38,7 +38,7 @@ def work() -> ImmediateWork:
 def polled(build: dict[str, Any] | None, doing: ImmediateWork | None = None, name: str = "poll") -> Any:
     """Look at the build once."""
     doing = doing or work()
-    return doing.record(name, action._end_poll(Says(build), "b:1", doing))  # type: ignore[arg-type]
+    return doing.record(name, lambda: action._look(Says(build), "b:1", doing))  # type: ignore[arg-type]
 
 
 def stopped(stop: ServiceError | None, doing: ImmediateWork, name: str = "stop") -> Any:
