@@ -127,8 +127,8 @@ def test_orphans_are_said_once() -> None:
     (need,) = needs(QUIET._replace(problems=[trouble], orphans=1))
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
     assert need.fix == "Look at the orphans, then clean up."
-    (drill,) = needs(QUIET._replace(troubles=[trouble._replace(kind="drill")]))
-    assert drill.fix == "`closeout doctor` says what is wrong and how to mend it."
+    (stale,) = needs(QUIET._replace(problems=[trouble._replace(kind="stale")]))
+    assert stale.fix == "`closeout doctor` says what is wrong and how to mend it."
 
 
 def waiting(**more: Any) -> RunView:
