@@ -87,8 +87,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a resume ends a pause that the visitor never saw",
         _DEEDS,
-        '"Resume closeout?", says, "Resume", paused, "/", "/")',
-        '"Resume closeout?", says, "Resume", "", "/", "/")',
+        '"Resume closeout?", says, "Resume", paused, "/")',
+        '"Resume closeout?", says, "Resume", "", "/")',
         (_TESTS + "test_pause_and_resume",),
     ),
     Mutant(
@@ -97,6 +97,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if plan.problem is not None or plan.digest != confirmed:",
         "            if plan.problem is not None:",
         (_CLEANUP_TESTS + "test_another_plan_than_the_one_shown_requests_nothing",),
+    ),
+    Mutant(
+        "an error of GitHub reaches a page with the secrets in it",
+        _ACTING,
+        "        return self._redact(error.message)",
+        "        return error.message",
+        (_TESTS + "test_an_error_of_github_says_no_secret",),
     ),
     Mutant(
         "a rerun of several counts although somebody else reran meanwhile",

@@ -41,4 +41,5 @@ def boto_client(region: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": 2},
         user_agent_extra="closeout",
     )
-    return boto3.client("sns", region_name=region, config=config)
+    # A session of its own: boto3's default one is not made for several threads.
+    return boto3.Session().client("sns", region_name=region, config=config)

@@ -63,12 +63,12 @@ def _patrols(config: Path, views: Views) -> bool:
     """Return whether patrol looks for closed pull requests: as the configuration says, or, where it cannot be read, as it has."""
     from closeout.actions.registry import builtin
     from closeout.config.load import load
-    from closeout.wiring.rounds import LAST
+    from closeout.patrol.marks import REPORT
 
     try:
         return load(config, builtin(), modules=False).settings.patrol.state is not None
     except CloseoutError:
-        return "lists" in views.marks(LAST)
+        return "lists" in views.marks(REPORT)
 
 
 def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:

@@ -70,9 +70,9 @@ class Stack:
 
     def ledger(self) -> StackLedger:
         """Return the stack's ledger."""
+        from closeout.adapters.boto import boto_clients
         from closeout.adapters.clock import SystemClock
         from closeout.wiring.stack_ledger import Place, StackLedger
-        from closeout.wiring.stack_runtime import boto_clients
 
         place = Place(
             table=self.output("TableName"),

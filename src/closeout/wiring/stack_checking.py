@@ -24,11 +24,11 @@ from closeout.config.patrol import PatrolSettings
 from closeout.core.errors import ServiceError
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.patrol.marks import REPORT
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 from closeout.wiring.outside import Outside, hooks_heard
-from closeout.wiring.rounds import LAST
 from closeout.wiring.stack import Stack, open_stack
 from closeout.wiring.stack_ledger import StackLedger
 
@@ -59,7 +59,7 @@ class StackLook:
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw."""
-        return DynamoMarks(self._ledger.table).marks(LAST)
+        return DynamoMarks(self._ledger.table).marks(REPORT)
 
     def empty_runs(self) -> Mapping[str, int]:
         """Return the runs that found nothing, by automation."""

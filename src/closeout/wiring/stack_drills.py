@@ -20,14 +20,13 @@ from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.redact import Redactor
 from closeout.core.units import HOUR
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.outside import Outside
 from closeout.wiring.stack_checking import StackLook, of_role
 from closeout.wiring.stack_ledger import StackLedger
 
-KIND, LAST = "drill", "last"
-"""Where the table keeps what the last drill found."""
 CHECKS = tuple(check for check in registry.ON_STACK if check.id not in ("aws-permissions", "clock"))
 ENOUGH = 300.0
 """Seconds that an invocation must have left for a drill to begin: a ping alone may take half a minute."""
@@ -65,7 +64,7 @@ class StackDrills(NamedTuple):
         """
         last: Mapping[str, Any] | None = None
         try:
-            last = marks.marks(KIND).get(LAST)
+            last = marks.marks(DRILL).get(LAST)
             every = self.settings.patrol.drill
             if every is None:
                 return None
@@ -113,7 +112,7 @@ class StackDrills(NamedTuple):
         return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)
 
     def _keep(self, marks: DynamoMarks, value: dict[str, Any]) -> Mapping[str, Any]:
-        marks.save_mark(KIND, LAST, value)
+        marks.save_mark(DRILL, LAST, value)
         return value
 
 

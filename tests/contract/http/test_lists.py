@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 
 from closeout.core.problems import Problem
+from closeout.patrol.marks import REPORT
 from closeout.ports import DayTally
 from closeout.ports.access import READ
 from closeout.testing import deliveries
-from closeout.wiring import rounds
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW
 from tests.contract.http.signed_in import SignedIn, signed_in
@@ -204,7 +204,7 @@ ROW = {
 ROUND = {"ended_at": NOW, "errors": [HOSTILE]}
 ROWS = [{**ROW, "state": state} for state in ("orphan", "unknown")]
 MARKS: dict[str, dict[str, dict[str, Any]]] = {
-    rounds.LAST: {
+    REPORT: {
         "lists": ROUND,
         "logs": ROUND,
         "orphans": {"ended_at": NOW, "found": 1, "unknown": 1, "rows": ROWS},

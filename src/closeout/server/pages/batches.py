@@ -72,11 +72,7 @@ class BatchPages(ActingPages):
     def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer, batch: Batch) -> None:
         super().__init__(parts, acting, renderer, batch.seconds)
         self._batch = batch
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return self._both(self._batch.path, self._show, self._start, self._batch.here)
+        self.routes: Sequence[Route] = self._both(batch.path, self._show, self._start, batch.here)
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
         """Return what a query asks for. Called in a thread; raises CloseoutError."""
@@ -98,7 +94,7 @@ class BatchPages(ActingPages):
         try:
             return self._rows_plan(target)
         except CloseoutError as error:
-            return no_plan(error.message)
+            return no_plan(self._said(error))
 
     async def _show(self, asked: Asked) -> Response:
         query = {name: value for name, value in asked.request.query_params.items() if name != "wait"}

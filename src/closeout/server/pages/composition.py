@@ -25,18 +25,8 @@ from closeout.server.parts import ServerParts
 def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     """Return all pages over one renderer."""
     renderer = Renderer(parts.access.base_path if parts.access else "")
-    runs = RunPages(
-        parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
-    )
-    groups = [
-        runs.routes,
-        Overview(parts, renderer).routes,
-        Lists(parts, renderer).routes,
-        PullRequests(parts, renderer).routes,
-    ]
-    groups.append(Api(parts, renderer).routes)
-    groups.append(DeliveryPage(parts, renderer).routes)
-    groups.append(SetupPages(parts, renderer).routes)
+    readers = (Overview, Lists, PullRequests, DeliveryPage, SetupPages, Api)
+    groups = [RunPages(parts, renderer, draining).routes, *(of(parts, renderer).routes for of in readers)]
     if parts.acting is not None:
         groups.append(Deeds(parts, parts.acting, renderer).routes)
         groups.append(Cleanup(parts, parts.acting, renderer).routes)

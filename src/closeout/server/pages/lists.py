@@ -97,11 +97,7 @@ class Lists:
         self._views = parts.views
         self._clock = parts.clock
         self._renderer = renderer
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self.routes: Sequence[Route] = (
             Route("GET", RUNS.path, READ, self._runs),
             Route("GET", DELIVERIES.path, READ, self._deliveries),
         )
