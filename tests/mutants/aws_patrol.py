@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: an audit that was killed is repeated at once",
         WIRING,
-        '                rounds.keep("audit", {"ended_at": self._clock.now()})',
+        '                rounds.keep("audit", {"ended_at": self.clock.now()})',
         "                pass",
         (f"{PATROLS}::test_an_audit_that_lambda_killed_is_not_repeated_at_once",),
     ),
@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "drill on AWS: a broken link is told by no metric",
         "src/closeout/wiring/stack_patrols.py",
-        "        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))",
+        "        return Made(report, rounds, self.drills.round(loaded, self._marks, self._remaining))",
         "        return Made(report, rounds)",
         (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
     ),

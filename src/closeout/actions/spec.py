@@ -111,11 +111,6 @@ class Work(Protocol):
         ...
 
     @property
-    def destructive(self) -> bool:
-        """Whether this step counts as destructive (see `Action.destructive` and the step's key)."""
-        ...
-
-    @property
     def settings(self) -> Mapping[str, Any]:
         """The step's own keys besides `with`: `pass-env` and the like."""
         ...

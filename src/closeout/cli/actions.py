@@ -142,37 +142,20 @@ def _kind(value: Input) -> str:
 def _permissions(action: Action) -> list[dict[str, Any]]:
     from closeout.actions.permissions import needed
 
+    names = ("system", "actions", "resources", "reason")
     return [
-        {
-            "system": need.permission.system,
-            "actions": list(need.permission.actions),
-            "resources": list(need.permission.resources),
-            "reason": need.permission.reason,
-            "with": need.when,
-        }
+        {name: getattr(need.permission, name) for name in names} | {"with": need.when}
         for need in needed(action)
     ]
 
 
 def _to_json(action: Action) -> dict[str, Any]:
+    names = ("uses", "summary", "description", "destructive", "needs_aws", "timeout")
+    shown = ("type", "description", "required", "default", "names", "secret", "choices")
     return {
-        "uses": action.uses,
-        "summary": action.summary,
-        "description": action.description,
-        "destructive": action.destructive,
-        "needs_aws": action.needs_aws,
-        "timeout": action.timeout,
+        **{name: getattr(action, name) for name in names},
         "inputs": {
-            key: {
-                "type": value.type,
-                "description": value.description,
-                "required": value.required,
-                "default": value.default,
-                "names": value.names,
-                "secret": value.secret,
-                "choices": list(value.choices),
-            }
-            for key, value in action.inputs.items()
+            key: {name: getattr(value, name) for name in shown} for key, value in action.inputs.items()
         },
         "permissions": _permissions(action),
         "example": action.example,

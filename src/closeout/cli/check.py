@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from closeout.cli import exits, findings, options, output
+from closeout.cli import exits, options, output
 from closeout.cli.commands import command
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def check(path: Path, as_json: bool) -> int:
             }
         )
     else:
-        findings.show(found, err=False)
+        output.print_findings(found, err=False)
         for one in counted:
             output.note(
                 output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")

@@ -117,9 +117,4 @@ def _in_githubs_words(permission: str) -> str:
 
 
 def _to_json(one: Statement) -> dict[str, Any]:
-    return {
-        "actions": list(one.actions),
-        "resources": list(one.resources),
-        "reasons": list(one.reasons),
-        "steps": list(one.steps),
-    }
+    return {name: getattr(one, name) for name in ("actions", "resources", "reasons", "steps")}

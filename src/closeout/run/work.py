@@ -111,11 +111,6 @@ class StepWork:
         )
 
     @property
-    def destructive(self) -> bool:
-        """Whether the live check guards this step's calls."""
-        return self._step.destructive
-
-    @property
     def settings(self) -> Mapping[str, Any]:
         """Keys of the step and the server that are not in `with`."""
         return {

@@ -29,6 +29,7 @@ PAGES = frozenset(
         "login",
         "logout",
         "runs",
+        "rerun",
         "pull-requests",
         "deliveries",
         "automations",
@@ -54,18 +55,7 @@ class Application:
         self.metrics = ServerMetrics()
         self._readiness = Readiness(parts.ready, parts.log)
         self.log = parts.log
-        self.webhook = Webhook(
-            parts.receiver,
-            accept=parts.accept,
-            started=parts.started,
-            refresh=parts.refresh,
-            metrics=self.metrics,
-            log=parts.log,
-            limits=parts.limits,
-            secrets=parts.secrets,
-            clock=parts.clock,
-            spool_file=parts.spool_file,
-        )
+        self.webhook = Webhook(parts, self.metrics)
         self._draining = asyncio.Event()
         self._pages = Pages(parts, self._draining)
         self._links = Pages(replace(parts, access=None), self._draining) if parts.pages_apart else self._pages
@@ -166,11 +156,6 @@ class Pages:
 
             self._site = compose(self._parts, self._draining)
         await self._site({**scope, "path": path}, receive, send)
-
-
-def create_app(parts: ServerParts) -> Application:
-    """Return the application."""
-    return Application(parts)
 
 
 def is_page(path: str, *, signed_in: bool) -> bool:

@@ -23,7 +23,7 @@ from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.access import Access
-from closeout.server.app import create_app
+from closeout.server.app import Application
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
@@ -71,7 +71,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         parts = parts_of(runtime, key, log, None if pages else base)
-        app = create_app(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
+        app = Application(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
         _measure(app.metrics, runtime)
 
         def listening(address: str) -> None:

@@ -13,6 +13,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,42 +71,31 @@ class Made(NamedTuple):
     drill: DrillFigures | None = None
 
 
+@dataclass
 class StackPatrols:
     """Patrols of one stack. `accept` stores and starts, as the receiver does; `settings` are the file's in the bundle."""
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        ledger: StackLedger,
-        clients: SharedClients,
-        accept: Accept,
-        settings: PatrolSettings,
-        *,
-        name: str,
-        webhook: str,
-        redactor: Redactor,
-        clock: Clock,
-        pause: Callable[[float], None] = time.sleep,
-        drills: StackDrills | None = None,
-    ) -> None:
-        self.ledger = ledger
-        self.settings = settings
-        self._drills = drills
-        self._clients = clients
-        self._accept = accept
-        self._name = name
-        self._webhook = webhook
-        self._redactor = redactor
-        self._redact = redactor.text
-        self._clock = clock
-        self._pause = pause
-        self._marks = DynamoMarks(ledger.table)
+    ledger: StackLedger
+    clients: SharedClients
+    accept: Accept
+    settings: PatrolSettings
+    name: str
+    webhook: str
+    redactor: Redactor
+    clock: Clock
+    pause: Callable[[float], None] = time.sleep
+    drills: StackDrills | None = None
+
+    def __post_init__(self) -> None:
+        self._redact = self.redactor.text
+        self._marks = DynamoMarks(self.ledger.table)
         self._remaining: Callable[[], float] = lambda: math.inf
         self._kept: tuple[str, Patrol, OrphanRounds] | None = None
 
     @cached_property
     def looks(self) -> StackLooks:
         """Rechecks, which this function carries out too."""
-        return open_looks(self.ledger, self._clients, self._redactor, self._clock, self._name)
+        return open_looks(self.ledger, self.clients, self.redactor, self.clock, self.name)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
@@ -132,9 +122,9 @@ class StackPatrols:
             loaded = self._loaded()
             digest = _digest(loaded)
             rounds = self._rounds(loaded, digest)
-            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
+            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self.clock.now())
             if "orphans" not in rounds.last:  # first a day after the first start
-                rounds.keep("orphans", {"ended_at": self._clock.now()})
+                rounds.keep("orphans", {"ended_at": self.clock.now()})
             report = rounds.make(deliveries="deliveries" in due, closings="closings" in due, orphans=False)
             if "closings" in due:
                 self._start_left(rounds, report)
@@ -143,15 +133,15 @@ class StackPatrols:
                 rounds.keep("config", {"digest": digest})
             if "orphans" in due:
                 # Kept first: Lambda repeats an audit that it killed, and then nothing must be due for an hour.
-                rounds.keep("audit", {"ended_at": self._clock.now()})
+                rounds.keep("audit", {"ended_at": self.clock.now()})
                 rounds.audit(report)
         except CloseoutError as error:
             report.failed(error)
         report.errors = list(map(self._redact, report.errors))
         report.notes = list(map(self._redact, report.notes))
-        if loaded is None or self._drills is None:
+        if loaded is None or self.drills is None:
             return Made(report, rounds)
-        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))
+        return Made(report, rounds, self.drills.round(loaded, self._marks, self._remaining))
 
     def clean(self, target: str, by: str) -> str:
         """Start the run that deletes an orphan; return its execution, or why there is none."""
@@ -165,20 +155,20 @@ class StackPatrols:
     def recover(self, guid: str) -> dict[str, str]:
         """Store a delivery that patrol left alone, without a run; return its id as `delivery`, or why not as `error`."""
         try:
-            going, each = self.ledger.deployed.is_removed(), named(self._marks, self._clock.now(), guid)
+            going, each = self.ledger.deployed.is_removed(), named(self._marks, self.clock.now(), guid)
             if going:
                 return {"error": GOING}
-            return {"delivery": str(take_in(self._clients.github, self._intake(self._loaded()), each))}
+            return {"delivery": str(take_in(self.clients.github, self._intake(self._loaded()), each))}
         except CloseoutError as error:
             return {"error": self._redact(error.message)}
 
     def _cleaning(self, receiver: Receiver) -> Cleaning:
-        attempts, github = StartingAttempts(self.ledger), LazyGitHub(self._clients)
-        return Cleaning(receiver, self._accept, attempts, self.ledger.views, github, self._clock)
+        attempts, github = StartingAttempts(self.ledger), LazyGitHub(self.clients)
+        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock)
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
-        deployed = read_deployed(self._name, self.ledger)
+        deployed = read_deployed(self.name, self.ledger)
         settings = Settings(patrol=self.settings)
         return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
 
@@ -192,7 +182,7 @@ class StackPatrols:
             patrol,
             self._marks,
             orphans,
-            now=self._clock.now,
+            now=self.clock.now,
             start=_started,
             stopped=self._stopped,
         )
@@ -200,16 +190,16 @@ class StackPatrols:
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
         intake = self._intake(loaded)
         patrol = Patrol(
-            StoppableReads(self._clients, self._stopped),
+            StoppableReads(self.clients, self._stopped),
             self._marks,
             intake,
             loaded.automations,
-            ours=lambda url: same_webhook(url, self._webhook),
-            pause=self._pause,
+            ours=lambda url: same_webhook(url, self.webhook),
+            pause=self.pause,
         )
         cleaning = self._cleaning(intake.receiver)
         audit = partial(OrphanRounds, assumes=False, problems=self.ledger.problems)
-        return patrol, audit(loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact)
+        return patrol, audit(loaded, self.clients, self.ledger.views, self._marks, cleaning, self._redact)
 
     def _intake(self, loaded: Loaded) -> ApiIntake:
         automations = {one.name: one for one in loaded.automations}
@@ -220,10 +210,10 @@ class StackPatrols:
             views,
             self._marks,
             attempts,
-            self._accept,
+            self.accept,
             _started,
             partial(reruns.closed_again, by=BY),
-            self._clock.now,
+            self.clock.now,
         )
 
     def _stopped(self) -> bool:
@@ -234,7 +224,7 @@ class StackPatrols:
 
         All before a mark are known to be started. It stays a day behind, for the clocks of others and for the index.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         known_to = now - DAY
         since = float(rounds.last.get("starts", {}).get("known_to", 0.0))
         for execution, accepted_at in self.ledger.attempts.unstarted(since, now - LEFT):

@@ -1,6 +1,6 @@
 """How a page acts: it answers with a sentence whatever happens, and writes a request in the visitor's name, once for a form.
 
-Shared by all that visitors do; `deeds` and `cleanup` say what that is.
+Shared by all that visitors do; `deeds` and `batches` say what that is.
 """
 
 from __future__ import annotations
@@ -104,14 +104,13 @@ class ActingPages:
 
     def _working(self, asked: Asked, title: str, here: str) -> Response:
         """Return the answer while a plan is being made: it asks again by itself, without script too."""
-        again = self._renderer.url(f"{asked.request.url.path}?wait")
+        given = [pair for pair in asked.request.query_params.multi_items() if pair[0] != "wait"]
+        # Encoded, because what a visitor sent must not end the header.
+        again = self._renderer.url(f"{asked.request.url.path}?wait{'&' if given else ''}{urlencode(given)}")
         if is_program(asked.request):
             return self._json({"state": "planning", "again": again}, 202)
-        limit = asked.request.query_params.get("limit")
-        # Encoded, because what a visitor sent must not end the header.
-        query = f"&{urlencode({'limit': limit})}" if limit else ""
         page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
-        page.headers["Refresh"] = f"1; url={again}{query}"
+        page.headers["Refresh"] = f"1; url={again}"
         return page
 
     def _json(self, value: Mapping[str, Any], status: int) -> Response:

@@ -20,6 +20,7 @@ from closeout.server.pages import presentation
 from closeout.server.pages.filter_form import PERIODS, FilterForm, Option
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.wording import RERUN, with_query
 from closeout.server.parts import ServerParts
 
 ROWS = 50
@@ -70,9 +71,10 @@ DELIVERIES = FilterForm(
     },
     {"since": PERIODS},
 )
+FAILED = {"verdict": "failure"}
 _TABS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("All", {}),
-    ("Failed", {"verdict": "failure"}),
+    ("Failed", FAILED),
     ("Running", {"state": "running"}),
     ("Waiting", {"state": "waiting"}),
     ("Queued", {"state": "queued"}),
@@ -95,11 +97,7 @@ class Lists:
         self._views = parts.views
         self._clock = parts.clock
         self._renderer = renderer
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self.routes: Sequence[Route] = (
             Route("GET", RUNS.path, READ, self._runs),
             Route("GET", DELIVERIES.path, READ, self._deliveries),
         )
@@ -108,7 +106,9 @@ class Lists:
         def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
             return self._views.run_page(run_filter(filters, now), cursor, ROWS)
 
-        return await self._answer(asked, RUNS, read, "runs", tabs=tabs(asked.request.query_params))
+        filters = RUNS.set(asked.request.query_params)
+        rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
+        return await self._answer(asked, RUNS, read, "runs", tabs=tabs(filters), rerun=rerun)
 
     async def _deliveries(self, asked: Asked) -> Response:
         def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:

@@ -57,12 +57,10 @@ class SetupPages:
         self._parts = parts
         self._renderer = renderer
         self._inventories = inventories(parts.automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
         pages = {"automations": self._automations, "orphans": self._orphans, "health": self._health}
-        return tuple(Route("GET", f"/{name}", READ, self._page(name, read)) for name, read in pages.items())
+        self.routes: Sequence[Route] = tuple(
+            Route("GET", f"/{name}", READ, self._page(name, read)) for name, read in pages.items()
+        )
 
     def _page(self, name: str, read: Callable[[float], Mapping[str, Any]]) -> Handler:
         async def answer(asked: Asked) -> Response:

@@ -19,7 +19,7 @@ def write(clients: GitHubOnly, body: str = "Gone.", event: Any = EVENT, **option
     """Plan and apply; return the result."""
     inputs = {"body": body} | options.pop("inputs", {})
     (change,) = ACTION.plan(inputs, clients)
-    return ACTION.apply(change, inputs, ImmediateWork(clients, event=event, destructive=False, **options))
+    return ACTION.apply(change, inputs, ImmediateWork(clients, event=event, **options))
 
 
 def bodies(github: FakeGitHub, number: int = 17) -> list[str]:
