@@ -51,12 +51,11 @@ def check(path: Path, as_json: bool) -> int:
         )
     else:
         output.print_findings(found, err=False)
-        for one in counted:
-            output.note(
-                output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")
-            )
         count = f"{errors or 'no'} error{'' if errors == 1 else 's'}"
         output.note(f"{path}: {count}." if found else f"{path}: fine.")
+        for one in counted:
+            said = f"{one['automation']}: {one['reason']} (bases: {one['bases']})"
+            output.note(output.wrapped(said, "  ", "    "))
         for step in steps:
             output.note(output.wrapped(_inventory(step), "  ", "    "))
     return exits.FAILED if errors else exits.OK
