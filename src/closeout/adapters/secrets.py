@@ -148,7 +148,8 @@ def boto_client(region: str | None) -> Any:
     config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
     # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
     place = region or os.environ.get("AWS_REGION") or None
-    return boto3.client("secretsmanager", region_name=place, config=config)
+    # A session of its own: boto3's default one is not made for several threads.
+    return boto3.Session().client("secretsmanager", region_name=place, config=config)
 
 
 def _reason(error: Exception) -> tuple[str, bool]:

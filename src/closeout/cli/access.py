@@ -11,20 +11,21 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output, suggestions
 from closeout.cli.commands import command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import by_the_writer
 from closeout.core.errors import NotFound, Unavailable
 from closeout.core.json_times import with_iso_times
-
-if TYPE_CHECKING:
-    from closeout.ledger.sqlite import Ledger
-    from closeout.ports import Credential
+from closeout.ledger.sqlite import Ledger, Requests, Views
+from closeout.ports import Credential
+from closeout.ports.access import ACT, READ, TOKEN
+from closeout.server import access, details
 
 LONGEST_NAME = 80
 PATIENCE = 30.0
@@ -59,10 +60,6 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
     It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
     it, so pass it to nobody.
     """
-    from closeout.ledger.sqlite import Requests, Views
-    from closeout.ports.access import ACT, READ
-    from closeout.server import access, details
-
     path = options.existing_ledger(db, config)
     views = Views(path)
     key = views.setting(details.KEY_SETTING)
@@ -121,15 +118,12 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
     Send it as `Authorization: Bearer TOKEN`. It may read everything that the ledger has; with --act it may delete by
     rerunning.
     """
-    from closeout.ports.access import ACT, READ, TOKEN
-    from closeout.server.access import digest, new_secret
-
     path = options.existing_ledger(db, config)
-    secret = new_secret(_key(path), TOKEN)
+    secret = access.new_secret(_key(path), TOKEN)
     values: dict[str, Any] = {
         "name": name,
         "right": ACT if act else READ,
-        "digest": digest(secret),
+        "digest": access.digest(secret),
         "expires_at": None if expires is None else time.time() + expires,
     }
 
@@ -191,17 +185,12 @@ def revoke_session(number: int, config: Path, db: Path | None) -> None:
 
 def _key(path: Path) -> bytes:
     """Return the ledger's own key, made now if no server has run on it."""
-    from closeout.adapters.clock import SystemClock
-    from closeout.ledger.sqlite import Ledger as LedgerFile
-    from closeout.ledger.sqlite import Views
-    from closeout.server import details
-
     views = Views(path)
     key = views.setting(details.KEY_SETTING)
     views.close()
     if key is not None:
         return key
-    with LedgerFile(path, clock=SystemClock()) as ledger:
+    with Ledger(path, clock=SystemClock()) as ledger:
         return ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
 
 
@@ -227,8 +216,6 @@ def _list(kind: str, path: Path, *, as_json: bool) -> None:
 
 def _all(kind: str, path: Path) -> list[Credential]:
     """Return the sessions or the tokens, the newest first."""
-    from closeout.ledger.sqlite import Views
-
     views = Views(path)
     found = [each for each in views.credentials() if each.kind == kind]
     views.close()

@@ -27,6 +27,8 @@ LOGIN = "/login"
 CODE_SECONDS = 600.0
 """How long a link of `closeout open` works."""
 SESSION_SECONDS = 8 * 3600.0
+PAGE_SECONDS = 1800.0
+"""How long a browser keeps the page to which sign-in leads back."""
 CLOCK_SLACK = 60.0
 """Seconds by which two reads of this machine's clock may differ before it was set back."""
 SIGN_IN = (
@@ -122,12 +124,17 @@ class Access:
         )
         if not added:
             raise CodeRefused(f"This link was used already: it works once. {_ANOTHER}")
-        return self._set_cookie(secret, int(SESSION_SECONDS), headers)
+        return self._session_cookie(secret, int(SESSION_SECONDS), headers)
 
     def sign_out(self, visitor: Visitor, headers: Mapping[str, str]) -> str:
         """End the session; return the `Set-Cookie` header that removes its cookie."""
         self._store.end(visitor.number)
-        return self._set_cookie("", 0, headers)
+        return self._session_cookie("", 0, headers)
+
+    def login_cookie(self, name: str, value: str, headers: Mapping[str, str]) -> str:
+        """Return the `Set-Cookie` header of a value that only `/login` gets; an empty one removes it."""
+        seconds = int(PAGE_SECONDS) if value else 0
+        return _set_cookie(name, value, f"{self.base_path}{LOGIN}", seconds, headers)
 
     def check_form(self, visitor: Visitor, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
         """Raise `FormRefused` unless a page of this server made the visitor's browser send the form."""
@@ -189,10 +196,8 @@ class Access:
         found = {value for name, _, value in pairs if name == self._cookie_name(headers)}
         return found.pop() if len(found) == 1 else ""
 
-    def _set_cookie(self, secret: str, seconds: int, headers: Mapping[str, str]) -> str:
-        secure = "" if _is_loopback(headers) else "; Secure"
-        path = self.base_path or "/"
-        return f"{self._cookie_name(headers)}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    def _session_cookie(self, secret: str, seconds: int, headers: Mapping[str, str]) -> str:
+        return _set_cookie(self._cookie_name(headers), secret, self.base_path or "/", seconds, headers)
 
 
 _ANOTHER = "Make another one with `closeout open` on the machine of this server."
@@ -221,6 +226,11 @@ def new_secret(key: bytes, kind: str) -> str:
     """Return the secret of a new session or token. It opens nothing until its digest is in the ledger."""
     random = f"{_BEGIN}{secrets.token_urlsafe(32)}"
     return f"{random}.{_signature(key, kind, random)}"
+
+
+def _set_cookie(name: str, value: str, path: str, seconds: int, headers: Mapping[str, str]) -> str:
+    secure = "" if _is_loopback(headers) else "; Secure"
+    return f"{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 
 
 def _is_loopback(headers: Mapping[str, str]) -> bool:

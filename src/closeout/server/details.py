@@ -24,7 +24,8 @@ KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 PAGES_SETTING = "pages-base"
 """Where the ledger keeps what a link to sign in begins with, which differs if the pages have an address of their own."""
 PATH = "/runs/"
-_SECRETS = frozenset(("signature", "code"))
+SECRETS = frozenset(("signature", "code"))
+"""Fields of a query that open something."""
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
@@ -95,7 +96,7 @@ def redacted(query: str) -> str:
     fields = (field.partition("=") for field in query.split("&"))
     # A name counts as it is read: `%73ignature` opens the page too.
     return "&".join(
-        f"{name}{equals}{'[redacted]' if unquote_plus(name) in _SECRETS else value}"
+        f"{name}{equals}{'[redacted]' if unquote_plus(name) in SECRETS else value}"
         for name, equals, value in fields
     )
 

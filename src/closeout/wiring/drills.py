@@ -17,12 +17,11 @@ from closeout.checks.world import World
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Ledger
+from closeout.patrol.marks import DRILL, LAST
 
 if TYPE_CHECKING:
     from closeout.checks.check import Outcome
 
-KIND, LAST = "drill", "last"
-"""Where the ledger keeps what the last drill found."""
 JOIN_SECONDS = 2.0
 AGAIN = 3_600.0
 """Seconds until a drill is made again that failed as a whole."""
@@ -50,7 +49,7 @@ class Drills:
         self._one_at_a_time = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last: dict[str, Any] = self.ledger.marks(KIND).get(LAST, {})
+        self._last: dict[str, Any] = self.ledger.marks(DRILL).get(LAST, {})
 
     def drill(self) -> list[Outcome]:
         """Make one drill, and keep what it found."""
@@ -70,7 +69,7 @@ class Drills:
     def _keep(self, value: dict[str, Any]) -> None:
         self._last = value
         with suppress(CloseoutError):  # a full disk is among what a drill tells
-            self.ledger.save_mark(KIND, LAST, value)
+            self.ledger.save_mark(DRILL, LAST, value)
 
     # --- the timer ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from closeout.adapters.hooks import Hooks, Target, same_webhook
 from closeout.core.closing import WEBHOOK, heard_by
-from closeout.core.problems import is_topic
 from closeout.ports import DeliveryView, Http, Secrets
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
 
@@ -40,13 +39,10 @@ class Outside:
         return same_webhook(one, other)
 
     def check_notifier(self, target: str) -> None:
-        """Check the URL of a notifier without sending. A topic's ARN was checked when the file was read."""
-        if is_topic(target):
-            return
-        from closeout.adapters import notifier
+        """Check a notifier without sending."""
         from closeout.wiring.notifying import Targets
 
-        notifier.check(Targets(lambda: self.secrets, self.clients.learned).url(target), reach=True)
+        Targets(lambda: self.secrets, self.clients.learned).check(target)
 
     def setting(self, text: str, key: str) -> str:
         """Return a URL of the file."""

@@ -11,17 +11,16 @@ from typing import Any
 
 from closeout.config.patrol import PatrolSettings
 from closeout.core.errors import ServiceError
+from closeout.patrol.marks import REPORT
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import COUNTED, PatrolFigures, Report, first
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Page, PatrolStore
 from closeout.wiring.clients import SharedClients
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import STOPPING, OrphanRounds
 
 MOST_ERRORS = 100
 """Errors of a round that are kept: an item of DynamoDB has 400 KB at most. A round that cannot be kept is due again at once."""
-LAST = "report"
-"""The kind of the mark that keeps what the last round saw."""
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Rounds:
     def __post_init__(self) -> None:
         self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
         """What all rounds of this process saw and did."""
-        self.last: dict[str, Mapping[str, Any]] = dict(self.store.marks(LAST))
+        self.last: dict[str, Mapping[str, Any]] = dict(self.store.marks(REPORT))
         """What the last rounds saw, also those of an earlier process."""
 
     @property
@@ -104,7 +103,7 @@ class Rounds:
     def keep(self, what: str, value: Mapping[str, Any]) -> None:
         """Keep something of the last round for the next process. Raises `StoreUnavailable`."""
         self.last[what] = value
-        self.store.save_mark(LAST, what, value)
+        self.store.save_mark(REPORT, what, value)
 
     def figures(self) -> PatrolFigures:
         """Return what the metrics say of patrol."""
@@ -129,7 +128,7 @@ class StoppableReads:
         """Read one page."""
         if self._stopped():
             raise ServiceError(
-                "closeout is stopping",
+                STOPPING,
                 service="github",
                 operation=f"GET {path}",
                 reason=SPENT,

@@ -179,9 +179,11 @@ class Runtime:
 
         def found() -> dict[str, str | None]:
             patrols = self.patrols
-            settings = self.loaded.settings.patrol if patrols.watches and self.clients.has_token else None
-            figures, now = patrols.figures(), self.clients.now()
-            return stale(settings, figures, self.drills.figures(), started=started, now=now)
+            settings, watched = self.loaded.settings.patrol, patrols.watches and self.clients.has_token
+            every = {"logs": settings.deliveries, "lists": settings.state} if watched else {}
+            drill, now = self.drills.figures(), self.clients.now()
+            states = drill.states if drill else {}
+            return stale(every, patrols.figures().ended_at, states, started=started, now=now)
 
         return Notifying(
             self.ledger.problems,

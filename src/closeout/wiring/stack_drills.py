@@ -1,6 +1,7 @@
 """The drill of a stack: patrol's function makes the checks once a day, after its round, with the rights that patrol has.
 
-It leaves out what only a person's credentials or a machine can show: IAM's simulation, and the clock. Nothing that a drill
+It leaves out what only a person's credentials or a machine can show, IAM's simulation and the clock, and what patrol may not read,
+the URLs of notifiers. Nothing that a drill
 meets fails a round. When it last ended is in the ledger's table, because the function forgets it.
 """
 
@@ -20,15 +21,15 @@ from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.redact import Redactor
 from closeout.core.units import HOUR
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.outside import Outside
 from closeout.wiring.stack_checking import StackLook, of_role
 from closeout.wiring.stack_ledger import StackLedger
 
-KIND, LAST = "drill", "last"
-"""Where the table keeps what the last drill found."""
-CHECKS = tuple(check for check in registry.ON_STACK if check.id not in ("aws-permissions", "clock"))
+OF_A_PERSON = ("aws-permissions", "clock", "notifiers")
+CHECKS = tuple(check for check in registry.ON_STACK if check.id not in OF_A_PERSON)
 ENOUGH = 300.0
 """Seconds that an invocation must have left for a drill to begin: a ping alone may take half a minute."""
 RESERVED = 120.0
@@ -65,7 +66,7 @@ class StackDrills(NamedTuple):
         """
         last: Mapping[str, Any] | None = None
         try:
-            last = marks.marks(KIND).get(LAST)
+            last = marks.marks(DRILL).get(LAST)
             every = self.settings.patrol.drill
             if every is None:
                 return None
@@ -113,7 +114,7 @@ class StackDrills(NamedTuple):
         return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)
 
     def _keep(self, marks: DynamoMarks, value: dict[str, Any]) -> Mapping[str, Any]:
-        marks.save_mark(KIND, LAST, value)
+        marks.save_mark(DRILL, LAST, value)
         return value
 
 

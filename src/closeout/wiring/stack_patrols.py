@@ -18,6 +18,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.adapters.hooks import same_webhook
 from closeout.checks.world import WEBHOOK
@@ -50,7 +51,6 @@ from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks, open_looks
-from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
 """Seconds after which a patrol that was killed no longer keeps the next one from beginning: an invocation has 900."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
+from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Current, status_contexts
 from closeout.core.errors import CloseoutError
@@ -267,26 +268,3 @@ def _builtin() -> Registry:
     from closeout.actions.registry import builtin
 
     return builtin()
-
-
-def boto_clients(region: str) -> Callable[[str], Any]:
-    """Return boto3's low-level clients of a region, each made once. Their waits are short, because the engine retries."""
-    import boto3
-    from botocore.config import Config
-
-    session = boto3.Session(region_name=region)
-    config = Config(
-        connect_timeout=3.0,
-        read_timeout=10.0,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=16,
-        user_agent_extra="closeout",
-    )
-    made: dict[str, Any] = {}
-
-    def client(service: str) -> Any:
-        if service not in made:
-            made[service] = session.client(service, config=config)
-        return made[service]
-
-    return client

@@ -9,7 +9,7 @@ import pytest
 
 from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
-from closeout.core.errors import ServiceError
+from closeout.core.errors import PayloadRefused, ServiceError
 from closeout.run import deployments
 from closeout.testing.github import FakeGitHub
 from tests.unit.adapters.conftest import client, github  # noqa: F401 - fixtures
@@ -197,3 +197,19 @@ def test_too_many_deployments_are_unknown() -> None:
     scene.world.answers |= {LIST: page, **{f"{LIST}/{n}/statuses": [] for n in range(100)}}
     with pytest.raises(ServiceError, match="300 deployments or more"):
         deployments.is_active(scene.deps().github, "acme/shop", "e")
+
+
+def test_deployments_of_a_payload_without_its_repository_are_unknown() -> None:
+    """That is no "no"."""
+    for about in (None, {}, {"full_name": 5}):
+        with pytest.raises(PayloadRefused, match="lacks the repository"):
+            deployments.repository({"repository": about})
+    assert deployments.repository({"repository": {"full_name": "acme/shop"}}) == "acme/shop"
+
+
+@pytest.mark.parametrize("statuses", [{}, [5], [{}], [{"state": 1}]])
+def test_statuses_that_are_none_are_unknown(statuses: Any) -> None:
+    """Also where nothing is the likely answer."""
+    scene = empty(environment=ENVIRONMENT)
+    scene.world.answers |= {LIST: [{"id": 5, "environment": "preview-17"}], f"{LIST}/5/statuses": statuses}
+    assert "nobody knows whether it should have been" in scene.play().summary

@@ -8,6 +8,7 @@ from typing import Any
 from closeout.ports import DeliveryId, RunView
 from closeout.server.pages import pull_request_page
 from closeout.server.pages.pull_request_page import Facts, Heard, PullRequest
+from closeout.server.pages.rendering import Renderer
 from closeout.testing import deliveries
 from closeout.wiring.pull_requests import Entry, Next, PullRequestView, Resource
 from tests.contract.http import page_world
@@ -103,7 +104,7 @@ def test_the_header_says_what_the_newest_delivery_says() -> None:
 def test_nothing_is_known_of_a_pull_request_that_nobody_told_of() -> None:
     """Not even that it exists."""
     page = pull_request_page.shown(Facts("acme/shop", 4711, NOW, None, {}))
-    assert (page.entries, page.groups, page.next, page.state) == ((), (), (), "Unknown")
+    assert (page.entries, page.groups, page.next, page.state) == ((), {}, (), "Unknown")
 
 
 def test_what_became_of_each_resource_last_counts() -> None:
@@ -118,9 +119,7 @@ def test_what_became_of_each_resource_last_counts() -> None:
             resource("bucket d", "a word of a later version"),
         )
     )
-    found = {
-        group.kind: [(one.name, one.says, one.reason) for one in group.resources] for group in page.groups
-    }
+    found = {kind: [(one.name, one.says, one.reason) for one in group] for kind, group in page.groups.items()}
     assert found == {
         "left": [
             ("stack preview-17", "still there", "DELETE_FAILED"),
@@ -130,7 +129,7 @@ def test_what_became_of_each_resource_last_counts() -> None:
         "gone": [("bucket a", "deleted", ""), ("bucket b", "not there any more", "")],
         "kept": [("table audit", "kept", "")],
     }
-    assert page.groups[1].resources[0].url == "/runs/r9?attempt=1"
+    assert page.groups["ahead"][0].url == "/runs/r9?attempt=1"
     assert page.summary == "2 resources left."
     gone = shown(resources=(resource("bucket a", "done"),))
     assert gone.summary == "Everything that closeout planned to delete is gone."
@@ -141,14 +140,24 @@ def test_resources_of_several_automations_say_whose_they_are() -> None:
     """The same name may be planned by two."""
     runs = (attempt("success", execution="r1-2"), attempt("success", execution="r9-1", automation="docs"))
     page = shown(attempts=runs, resources=(resource("a", "done"), resource("a", "done", "r9-1")))
-    assert [one.says for one in page.groups[2].resources] == ["deleted by preview-cleanup", "deleted by docs"]
+    assert [one.says for one in page.groups["gone"]] == ["deleted by preview-cleanup", "deleted by docs"]
 
 
 def test_a_long_list_of_resources_is_cut_and_counted() -> None:
     """What is not listed is still told."""
     page = shown(resources=tuple(resource(f"bucket {number}", "left") for number in range(250)))
-    assert (len(page.groups[0].resources), page.groups[0].more) == (200, 50)
     assert page.summary == "250 resources left."
+    text = Renderer().fragment(
+        "_pull_request.html",
+        page=page,
+        now=NOW,
+        asked_for="acme/shop",
+        titles=pull_request_page.TITLES,
+        most_listed=pull_request_page.MOST_LISTED,
+        visitor=None,
+    )
+    assert text.count("<code>bucket ") == 200
+    assert "and 50 more" in text
 
 
 def test_what_comes_next() -> None:

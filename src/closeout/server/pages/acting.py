@@ -1,6 +1,6 @@
 """How a page acts: it answers with a sentence whatever happens, and writes a request in the visitor's name, once for a form.
 
-Shared by all that visitors do; `deeds` and `cleanup` say what that is.
+Shared by all that visitors do; `deeds` and `batches` say what that is.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class ActingPages:
         self._acting = acting
         self._renderer = renderer
         self._log = parts.log
+        self._redact = parts.redact
         self._forms = OneTimeForms(parts.clock)
         self._reads = SlowReads(seconds)
 
@@ -56,14 +57,18 @@ class ActingPages:
             try:
                 return await answer(asked)
             except CloseoutError as error:
-                status = error.status if error.status < 500 else 503
+                status, message = error.status if error.status < 500 else 503, self._said(error)
                 if status == 503:
-                    self._log.line("what a visitor asked for failed", by=by(asked), reason=error.message)
+                    self._log.line("what a visitor asked for failed", by=by(asked), reason=message)
                 if is_program(asked.request):
-                    return self._json({"error": error.code, "message": error.message}, status)
-                return self._notice(asked, status, error.message, here)
+                    return self._json({"error": error.code, "message": message}, status)
+                return self._notice(asked, status, message, here)
 
         return answered
+
+    def _said(self, error: CloseoutError) -> str:
+        """Return an error for a visitor: that of GitHub or AWS may quote what was sent to it."""
+        return self._redact(error.message)
 
     def _notice(self, asked: Asked, status: int, text: str, here: str) -> Response:
         """Return a page that says why something did not work, with the navigation."""
@@ -104,14 +109,13 @@ class ActingPages:
 
     def _working(self, asked: Asked, title: str, here: str) -> Response:
         """Return the answer while a plan is being made: it asks again by itself, without script too."""
-        again = self._renderer.url(f"{asked.request.url.path}?wait")
+        given = [pair for pair in asked.request.query_params.multi_items() if pair[0] != "wait"]
+        # Encoded, because what a visitor sent must not end the header.
+        again = self._renderer.url(f"{asked.request.url.path}?wait{'&' if given else ''}{urlencode(given)}")
         if is_program(asked.request):
             return self._json({"state": "planning", "again": again}, 202)
-        limit = asked.request.query_params.get("limit")
-        # Encoded, because what a visitor sent must not end the header.
-        query = f"&{urlencode({'limit': limit})}" if limit else ""
         page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
-        page.headers["Refresh"] = f"1; url={again}{query}"
+        page.headers["Refresh"] = f"1; url={again}"
         return page
 
     def _json(self, value: Mapping[str, Any], status: int) -> Response:

@@ -42,11 +42,7 @@ class Api:
         self._parts = parts
         self._renderer = renderer
         self._rechecks = recheck_times(parts.automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self.routes: Sequence[Route] = (
             Route("GET", f"{API}runs", READ, self._answer(self.runs)),
             Route("GET", f"{API}runs/{{run_id}}", READ, self._answer(self.run)),
             Route("GET", f"{API}overview", READ, self._answer(self.overview)),

@@ -51,12 +51,15 @@ class Deed(NamedTuple):
     button: str
     state: str
     """What the confirmation is about besides the plan: if it changes, the confirmation no longer counts."""
-    here: str
-    """The part of the navigation that it belongs to."""
     back: str
     """The page that it came from."""
     rows: Callable[[], Rows] | None = None
     """Makes the plan. None: nothing is planned."""
+
+    @property
+    def here(self) -> str:
+        """The part of the navigation that it belongs to."""
+        return "/" + self.back.split("/")[1]
 
 
 class PlanChanged(ChangedMeanwhile):
@@ -74,11 +77,7 @@ class Deeds(ActingPages):
 
     def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
         super().__init__(parts, acting, renderer, PLAN_SECONDS)
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self.routes: Sequence[Route] = (
             *self._deed("/runs/{run_id}/rerun", "/runs", self._rerun),
             *self._deed("/runs/{run_id}/cancel", "/runs", self._cancel),
             *self._deed("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
@@ -111,7 +110,6 @@ class Deeds(ActingPages):
             ),
             "Rerun",
             run.execution,
-            "/runs",
             f"/runs/{run.id}",
             lambda: self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation),
         )
@@ -133,7 +131,6 @@ class Deeds(ActingPages):
             ),
             "Cancel the run",
             run.execution,
-            "/runs",
             f"/runs/{run.id}",
         )
 
@@ -162,7 +159,6 @@ class Deeds(ActingPages):
             ),
             "Replay",
             str(found.id),
-            "/deliveries",
             f"/deliveries/{found.id}",
             lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
         )
@@ -182,7 +178,6 @@ class Deeds(ActingPages):
             "Recover and replay",
             guid,
             "/deliveries",
-            "/deliveries",
             lambda: self._acting.plan(each.event, self._acting.read(each)),
         )
 
@@ -191,7 +186,7 @@ class Deeds(ActingPages):
         says = ["Runs wait before their next call that changes something. Deliveries are still accepted."]
         if paused:
             says.insert(0, f"closeout was paused {paused}. Another pause replaces the reason.")
-        return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/", "/")
+        return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/")
 
     def _resume(self, asked: Asked) -> Deed:
         paused = visitor_of(asked).paused
@@ -201,7 +196,7 @@ class Deeds(ActingPages):
             f"closeout was paused {paused}.",
             "Waiting runs continue where they stopped and may delete what their plans name; every guard still applies.",
         )
-        return Deed("resume", None, "Resume closeout?", says, "Resume", paused, "/", "/")
+        return Deed("resume", None, "Resume closeout?", says, "Resume", paused, "/")
 
     # --- the confirmation ------------------------------------------------------------------------------------
 
@@ -220,7 +215,7 @@ class Deeds(ActingPages):
         try:
             made = await self._reads.result((visitor.number, deed.kind, deed.state), rows, patience)
         except CloseoutError as error:
-            return no_plan(error.message)
+            return no_plan(self._said(error))
         return None if made is None else plan_of(made, f"{deed.kind} {deed.state}")
 
     def _confirmation(self, asked: Asked, deed: Deed, plan: Plan, status: int, notice: str = "") -> Response:

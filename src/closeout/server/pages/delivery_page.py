@@ -36,11 +36,7 @@ class DeliveryPage:
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
         self._renderer = renderer
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (Route("GET", f"{PATH}/{{delivery}}", READ, self._page),)
+        self.routes: Sequence[Route] = (Route("GET", f"{PATH}/{{delivery}}", READ, self._page),)
 
     async def _page(self, asked: Asked) -> Response:
         found = await asyncio.to_thread(self._find, asked.request.path_params["delivery"])

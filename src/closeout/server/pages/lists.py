@@ -20,6 +20,7 @@ from closeout.server.pages import presentation
 from closeout.server.pages.filter_form import PERIODS, FilterForm, Option
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.wording import RERUN, with_query
 from closeout.server.parts import ServerParts
 
 ROWS = 50
@@ -41,7 +42,6 @@ RUNS = FilterForm(
         "search": "words of the summary",
         "repository": "acme/shop",
         "pull-request": "17 or acme/shop#17",
-        "automation": "preview-cleanup",
         "until": "2026-03-14",
     },
     {
@@ -70,9 +70,10 @@ DELIVERIES = FilterForm(
     },
     {"since": PERIODS},
 )
+FAILED = {"verdict": "failure"}
 _TABS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("All", {}),
-    ("Failed", {"verdict": "failure"}),
+    ("Failed", FAILED),
     ("Running", {"state": "running"}),
     ("Waiting", {"state": "waiting"}),
     ("Queued", {"state": "queued"}),
@@ -92,14 +93,11 @@ class Lists:
     """The routes of `/runs` and `/deliveries`."""
 
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
+        self._parts = parts
         self._views = parts.views
         self._clock = parts.clock
         self._renderer = renderer
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self.routes: Sequence[Route] = (
             Route("GET", RUNS.path, READ, self._runs),
             Route("GET", DELIVERIES.path, READ, self._deliveries),
         )
@@ -108,7 +106,18 @@ class Lists:
         def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
             return self._views.run_page(run_filter(filters, now), cursor, ROWS)
 
-        return await self._answer(asked, RUNS, read, "runs", tabs=tabs(asked.request.query_params))
+        filters = RUNS.set(asked.request.query_params)
+        rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
+        names = await asyncio.to_thread(self._automations)
+        form = RUNS._replace(
+            choices={**RUNS.choices, "automation": tuple(Option(name, name) for name in names)}
+        )
+        return await self._answer(asked, form, read, "runs", tabs=tabs(filters), rerun=rerun)
+
+    def _automations(self) -> Sequence[str]:
+        """Return the names of the automations in force, and of those that have had runs. Called in threads."""
+        ran = {automation for automation, _ in self._views.stats().get("step_durations", {})}
+        return sorted(ran | {each.name for each in self._parts.automations})
 
     async def _deliveries(self, asked: Asked) -> Response:
         def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:

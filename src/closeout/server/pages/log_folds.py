@@ -71,7 +71,7 @@ def _groups(run: RunView, lines: Iterable[LogLine]) -> Iterable[tuple[str, list[
     found: list[tuple[str, list[LogLine]]] = []
     for line in lines:
         step = line.step or ""
-        if not step and found and found[-1][0]:
+        if not step and found:
             end = ends.get(found[-1][0])
             step = found[-1][0] if end is None or line.at <= end else ""
         if not found or found[-1][0] != step:

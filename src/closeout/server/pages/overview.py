@@ -25,11 +25,7 @@ class Overview:
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
         self._renderer = renderer
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (Route("GET", "/", READ, self._page),)
+        self.routes: Sequence[Route] = (Route("GET", "/", READ, self._page),)
 
     async def _page(self, asked: Asked) -> Response:
         facts = await asyncio.to_thread(self._facts, asked)

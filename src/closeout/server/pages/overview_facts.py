@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from closeout.core.units import DAY
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
 from closeout.server.pages import overview_page
 from closeout.server.pages.overview_page import MOST_OPEN, Facts
-from closeout.wiring import drills, rounds
 
 _SHOWN = (
     *("id", "execution", "automation", "repository", "number", "state", "reason"),
@@ -36,7 +36,7 @@ def read_facts(
     """
     stats = views.stats()
     newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
-    patrol, drill = marks(rounds.LAST), marks(drills.KIND).get(drills.LAST, {})
+    patrol, drill = marks(REPORT), marks(DRILL).get(LAST, {})
     states, orphans = drill.get("states", {}), patrol.get("orphans", {})
     return Facts(
         now=now,

@@ -16,7 +16,7 @@ from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
 from closeout.server.pages.presentation import banner, clean
 from closeout.server.pages.under_way import NEAR_LIMIT, Going, going, spent_time
-from closeout.server.pages.wording import ago, counted, rough, run_path, with_query
+from closeout.server.pages.wording import RERUN, ago, counted, rough, run_path, with_query
 from closeout.server.startup import only_here
 
 QUEUE_SECONDS = HOUR
@@ -212,8 +212,8 @@ def _problems(facts: Facts) -> Iterable[Need]:
             fix=_problem_fix(found),
             url=url,
             link=link,
-            deed=f"{url}/rerun" if link == _RUN else None,
-            deed_link="Rerun",
+            deed=_problem_deed(found),
+            deed_link="Rerun…" if several else "Rerun",
             items=tuple(items) if several else (),
             more=len(found) - len(items) if several else 0,
             since=found[0].since,
@@ -227,6 +227,17 @@ def _cause(problem: Problem) -> str:
 
 def _run_of(problem: Problem) -> str | None:
     return run_path(problem.execution.rpartition("-")[0]) if problem.execution else None
+
+
+def _problem_deed(found: Sequence[Problem]) -> str | None:
+    """Return the page that runs again what failed."""
+    first = found[0]
+    if first.kind != "failure":
+        return None
+    if len(found) > 1:
+        return with_query(RERUN, automation=first.automation)
+    run = _run_of(first)
+    return f"{run}/rerun" if run else None
 
 
 def _problem_title(found: Sequence[Problem]) -> str:

@@ -30,6 +30,13 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     "planned": (AHEAD, "planned only: dry run"),
 }
 """In which group a resource is, and in which words, by what became of it (`core.outcomes`)."""
+TITLES = {
+    LEFT: ("Left", "bad"),
+    AHEAD: ("To be deleted", "busy"),
+    GONE: ("Gone", "good"),
+    KEPT: ("Kept", "none"),
+}
+"""Title and tone of each group."""
 MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
@@ -74,16 +81,6 @@ class Resource(NamedTuple):
     url: str
 
 
-class Group(NamedTuple):
-    """Resources with one fate."""
-
-    kind: str
-    title: str
-    tone: str
-    resources: tuple[Resource, ...]
-    more: int
-
-
 class Step(NamedTuple):
     """What comes next."""
 
@@ -104,7 +101,8 @@ class PullRequest(NamedTuple):
     state: str
     tone: str
     facts: tuple[tuple[str, str], ...]
-    groups: tuple[Group, ...]
+    groups: Mapping[str, Sequence[Resource]]
+    """What is left, what is ahead, what is gone and what was kept, of every resource that any attempt planned for."""
     next: tuple[Step, ...]
     entries: tuple[Entry, ...]
     left_out: int
@@ -129,7 +127,7 @@ class PullRequest(NamedTuple):
         return "Everything that closeout planned to delete is gone." if self._count(GONE) else ""
 
     def _count(self, kind: str) -> int:
-        return sum(len(group.resources) + group.more for group in self.groups if group.kind == kind)
+        return len(self.groups.get(kind, ()))
 
 
 def shown(facts: Facts) -> PullRequest:
@@ -147,7 +145,7 @@ def shown(facts: Facts) -> PullRequest:
         state=state,
         tone=tone,
         facts=tuple(_facts(newest, about, story)),
-        groups=tuple(_groups(story)) if story is not None else (),
+        groups=_groups(story) if story is not None else {},
         next=tuple(_next(story, now)) if story is not None else (),
         entries=tuple(_entries(heard, runs, now)),
         left_out=story.left_out if story is not None else 0,
@@ -196,8 +194,7 @@ def _facts(
 # --- what was there ----------------------------------------------------------------------------------------
 
 
-def _groups(story: PullRequestView) -> Iterable[Group]:
-    """Yield what is left, what is ahead, what is gone and what was kept, of every resource that any attempt planned for."""
+def _groups(story: PullRequestView) -> Mapping[str, Sequence[Resource]]:
     found: dict[str, list[Resource]] = {LEFT: [], AHEAD: [], GONE: [], KEPT: []}
     automations = {run.execution: run.automation for run in story.runs}
     several = len(set(automations.values())) > 1
@@ -207,16 +204,7 @@ def _groups(story: PullRequestView) -> Iterable[Group]:
         reason = one.reason if group == LEFT else ""
         url = execution_path(one.execution)
         found[group].append(Resource(one.resource, says + by, reason, url))
-    titles = {
-        LEFT: ("Left", "bad"),
-        AHEAD: ("To be deleted", "busy"),
-        GONE: ("Gone", "good"),
-        KEPT: ("Kept", "none"),
-    }
-    for kind, resources in found.items():
-        title, tone = titles[kind]
-        listed = tuple(resources[:MOST_LISTED])
-        yield Group(kind, title, tone, listed, len(resources) - len(listed))
+    return found
 
 
 # --- what comes next ---------------------------------------------------------------------------------------

@@ -35,11 +35,9 @@ class PullRequests:
         self._clock = parts.clock
         self._renderer = renderer
         self._rechecks = recheck_times(parts.automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (Route("GET", "/pull-requests/{owner}/{repo}/{number}", READ, self._page),)
+        self.routes: Sequence[Route] = (
+            Route("GET", "/pull-requests/{owner}/{repo}/{number}", READ, self._page),
+        )
 
     async def _page(self, asked: Asked) -> Response:
         path = asked.request.path_params
@@ -54,6 +52,8 @@ class PullRequests:
             here="/runs",
             page=pull_request_page.shown(facts),
             asked_for=facts.repository,
+            titles=pull_request_page.TITLES,
+            most_listed=pull_request_page.MOST_LISTED,
             now=facts.now,
         )
 

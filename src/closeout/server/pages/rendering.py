@@ -85,6 +85,9 @@ class Renderer:
             event_of=wording.event_of,
             execution_path=wording.execution_path,
             heard_of=wording.heard_of,
+            failure_text=presentation.failure_text,
+            step_name=presentation.step_name,
+            words=presentation.WORDS,
             pull_request_path=wording.pull_request_path,
             run_path=wording.run_path,
             with_query=wording.with_query,
@@ -101,7 +104,7 @@ class Renderer:
     def link(self, path: str) -> str | None:
         """Return the link to a path, None if this server does not answer it."""
         parts = path.partition("?")[0].split("/")
-        known = any(_fits(route.split("/"), parts) for route in self.paths)
+        known = any(fits(route.split("/"), parts) for route in self.paths)
         return self.url(path) if known else None
 
     def missing(self) -> Response:
@@ -142,7 +145,8 @@ class Renderer:
         return HTMLResponse(text, status, headers)
 
 
-def _fits(route: Sequence[str], parts: Sequence[str]) -> bool:
+def fits(route: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether the parts of a path are those of a route."""
     return len(route) == len(parts) and all(
         known == given or known.startswith("{") for known, given in zip(route, parts, strict=True)
     )

@@ -20,13 +20,13 @@ from closeout.actions.registry import builtin
 from closeout.config.inverses import StepInventory, inventories
 from closeout.core.automation import Automation
 from closeout.core.units import HOUR, spoken_duration
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, RunFilter
 from closeout.ports.access import READ
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route
 from closeout.server.pages.wording import ago, counted
 from closeout.server.parts import ServerParts
-from closeout.wiring import drills, rounds
 
 MOST_AUTOMATIONS = 200
 """Automations whose last run is read; a file may have hundreds."""
@@ -57,12 +57,10 @@ class SetupPages:
         self._parts = parts
         self._renderer = renderer
         self._inventories = inventories(parts.automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
         pages = {"automations": self._automations, "orphans": self._orphans, "health": self._health}
-        return tuple(Route("GET", f"/{name}", READ, self._page(name, read)) for name, read in pages.items())
+        self.routes: Sequence[Route] = tuple(
+            Route("GET", f"/{name}", READ, self._page(name, read)) for name, read in pages.items()
+        )
 
     def _page(self, name: str, read: Callable[[float], Mapping[str, Any]]) -> Handler:
         async def answer(asked: Asked) -> Response:
@@ -88,14 +86,14 @@ class SetupPages:
         }
 
     def _orphans(self, _now: float) -> Mapping[str, Any]:
-        mark = self._parts.marks(rounds.LAST).get("orphans", {})
+        mark = self._parts.marks(REPORT).get("orphans", {})
         return orphans(mark, listed=sum(one.reason is None for one in self._inventories))
 
     def _health(self, now: float) -> Mapping[str, Any]:
         from closeout.checks import registry  # noqa: PLC0415 - only this page needs the checks
 
         parts = self._parts
-        patrol, drill = parts.marks(rounds.LAST), parts.marks(drills.KIND).get(drills.LAST, {})
+        patrol, drill = parts.marks(REPORT), parts.marks(DRILL).get(LAST, {})
         newest = parts.views.delivery_page(EVERY_DELIVERY, None, 1).rows
         states = drill.get("states", {})
         freshness = health(

@@ -20,6 +20,9 @@ HEARD = {
 }
 """By which way closeout heard of an event (`core.closing.HEARD`)."""
 
+RERUN = "/rerun"
+"""The page that reruns the failed runs of a list."""
+
 
 def heard_of(delivery: DeliveryView) -> str:
     """Return by which way a delivery came."""
