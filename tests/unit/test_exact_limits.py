@@ -151,7 +151,7 @@ def test_a_filter_may_be_so_long() -> None:
 
 def test_what_github_has_forgotten_is_not_listed() -> None:
     """To the second."""
-    row = ["/repos/acme/shop/hooks/77", 5, "g", "push", None, "acme/shop", 1_000, True]
+    row: list[Any] = ["/repos/acme/shop/hooks/77", 5, "g", "push", None, "acme/shop", 1_000, True]
     assert Ignored(*row).guid == "g"
     mark = {"deliveries": [row]}
     assert len(ignored([mark], 1_000 + KEPT - 1)) == 1
