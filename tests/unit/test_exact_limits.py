@@ -90,7 +90,7 @@ def test_a_closing_and_its_event_may_be_so_far_apart() -> None:
     """GitHub writes the two in different moments."""
     at = f"2026-01-01T00:00:{int(closed_payload.SLACK):02d}Z"
     late = f"2026-01-01T00:00:{int(closed_payload.SLACK) + 1:02d}Z"
-    known = {17: [("2026-01-01T00:00:00Z", {"login": "ada"})]}
+    known: closed_payload.Closers = {17: [("2026-01-01T00:00:00Z", {"login": "ada"})]}
     assert closed_payload.closed_by(known, 17, at) == {"login": "ada"}
     assert closed_payload.closed_by(known, 17, late) is None
 
