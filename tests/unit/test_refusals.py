@@ -8,8 +8,10 @@ import pytest
 
 from closeout.actions.aws import tags
 from closeout.actions.general import outputs, python
+from closeout.adapters import github_answers
 from closeout.adapters import secrets as secret_adapter
-from closeout.core import payload, signature, url
+from closeout.config import guards
+from closeout.core import payload, signature, triggers, url
 from closeout.core.errors import (
     ActionFailed,
     BadDelivery,
@@ -22,10 +24,14 @@ from closeout.core.errors import (
     TokenRefused,
     UsageError,
 )
+from closeout.core.facts import Facts
 from closeout.core.patterns import compile_patterns
+from closeout.core.secrets import Active
 from closeout.intake import headers
 from closeout.ledger.filters import run_filter
+from closeout.ports import HttpAnswer
 from closeout.run import question
+from closeout.stack.sigv4 import Credentials
 
 Call = Callable[[], object]
 LONG = "a" * 64
@@ -105,3 +111,107 @@ def test_a_question_may_be_written_in_two_ways() -> None:
         assert asked == ("a.b-c_d=", 1_234_567_890)
         assert "a.b" not in repr(asked)
         assert "1234567890" in repr(asked)
+
+
+def answer(body: bytes, status: int = 422, **headers: str) -> HttpAnswer:
+    """Return an answer of GitHub's."""
+    return HttpAnswer(status, headers, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html>", "(no JSON answer)"),
+        (b"[" * 100_000, "(no JSON answer)"),
+        (b"[]", "(no message)"),
+        (b"{}", ""),
+        (b'{"message": "Validation\\n Failed"}', "Validation Failed"),
+        (b'{"message": "Failed", "errors": ["a", {"code": "b"}]}', 'Failed; a; {"code": "b"}'),
+        (b'{"message": "Failed", "errors": "a"}', "Failed"),
+        (b'{"message": "%s"}' % (b"x" * 400), "x" * 300),
+    ],
+)
+def test_githubs_own_words_are_repeated(body: bytes, said: str) -> None:
+    """In one line, and not all of a long text."""
+    assert github_answers.explain(answer(body)) == said
+
+
+@pytest.mark.parametrize(
+    ("status", "rights", "said"),
+    [
+        (403, "statuses=write", "; the token needs statuses: write"),
+        (404, "statuses=write; contents=read", "; the token needs statuses: write or contents: read"),
+        (422, "statuses=write", ""),
+        (403, "<script>", ""),
+        (403, "", ""),
+    ],
+)
+def test_the_missing_right_is_named(status: int, rights: str, said: str) -> None:
+    """As GitHub says it, if that is plain text."""
+    assert github_answers.wanted(answer(b"", status, **{"x-accepted-github-permissions": rights})) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("7", 7.0), (" 60 ", 60.0), ("1.5", None), ("-1", None), (None, None)]
+)
+def test_a_number_of_seconds_is_a_whole_one(text: str | None, found: float | None) -> None:
+    """A header may also hold a date."""
+    assert github_answers.seconds(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ftp://a.example", "begins with http"),
+        ("https://u:p@a.example/", "contains credentials"),
+        ("https://a.example/?b=c@d#e", "has a fragment"),
+        ("https://a*b/", "needs a host"),
+    ],
+)
+def test_a_text_that_is_no_url_says_why(text: str, said: str) -> None:
+    """Without repeating it: it may hold a password."""
+    with pytest.raises(InputError, match=said) as caught:
+        url.parse(text)
+    assert "p@" not in caught.value.message
+
+
+def test_a_secrets_text_form_hides_it() -> None:
+    """A log or a traceback may show the form."""
+    assert (repr(Active("hunter2", 1.0)), repr(Credentials("AKIA", "hunter2"))) == (
+        "Active(…)",
+        "Credentials(…)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "field"),
+    [
+        (["pull_request", "push"], "event.pull_request.number"),
+        (["pull_request_review"], "event.pull_request.number"),
+        (["push"], "event.ref"),
+        (["create", "delete"], "event.ref"),
+        (["push", "issues"], "event.repository.id"),
+    ],
+)
+def test_what_tells_events_apart_depends_on_the_event(events: list[str], field: str) -> None:
+    """A push has no pull request, and an issue no ref."""
+    assert f"add ${{{{ {field} }}}}" in guards._telling([{"event": event} for event in events])
+
+
+@pytest.mark.parametrize(
+    ("repositories", "senders", "repository", "sender", "said"),
+    [
+        (["acme/shop"], [], None, "ada", "names no repository"),
+        (["acme/shop"], [], "acme/site", "ada", "repository 'acme/site' matches none"),
+        ([], ["ada"], "acme/shop", None, "names no sender"),
+        ([], ["ada"], "acme/shop", "bob", "sender 'bob' matches none"),
+        (["acme/shop"], ["ada"], "acme/shop", "ada", None),
+    ],
+)
+def test_an_event_that_starts_nothing_says_which_filter_it_missed(
+    repositories: list[str], senders: list[str], repository: str | None, sender: str | None, said: str | None
+) -> None:
+    """`closeout explain` shows it."""
+    facts = Facts(event="push", repository=repository, sender=sender, ref="refs/heads/main")
+    found = triggers._not_for(repositories, senders, [{"event": "push"}], facts)
+    assert said is found if said is None else said in (found or "")
