@@ -115,6 +115,16 @@ def test_a_failure_and_its_repair_are_told(world: World, subscriber: Subscriber,
     titles = [failed["Subject"], repaired["Subject"]]
     assert [one.title for one in receiver.taken[1:]] == titles
 
+    asked = json.loads(closeout(world, "drill", "--json", code=1))[
+        "checks"
+    ]  # of repositories that are not there
+    (check,) = [one for one in asked if one["id"] == "notifiers"]
+    assert check["ok"], check
+    assert check["what"].startswith(
+        "arn:aws:sns:eu-central-1:123456789012:told, aws-secretsmanager:closeout-told#url"
+    )
+    assert len(receiver.taken) == 3, "a drill sends nothing"
+
     receiver.status = 500
     said = closeout(world, "notify", "test", "--json", code=4)
     assert [one["ok"] for one in json.loads(said)] == [True, False]

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 STORE = "src/closeout/ledger/dynamodb/problems.py"
 SUITE = "tests/contract/test_problems.py::TestDynamodb"
 TOLD = "tests/unit/wiring/test_stack_notifying.py"
+DRILL = "tests/unit/wiring/test_stack_checking.py"
 TELLS = "tests/unit/wiring/test_notifying.py"
 ROLE = "cdk/tests/test_notify.py"
 
@@ -119,6 +120,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "                self._table.change(put(to_item({**key",
         "                (put(to_item({**key",
         (f"{TOLD}::test_patrol_that_has_been_silent_is_told_and_so_is_its_return",),
+    ),
+    Mutant(
+        "messages: a topic of which SNS says nothing is fine",
+        "src/closeout/checks/notifiers.py",
+        "        if error.reason == TOPIC_DENIED:",
+        "        if error.reason:",
+        ("tests/unit/checks/test_answers.py::test_a_topic_of_which_sns_says_nothing_is_not_fine",),
+    ),
+    Mutant(
+        "messages on AWS: a drill does not hear what the function says of a URL",
+        "src/closeout/wiring/stack_checking.py",
+        '        if row["ok"]:',
+        "        if row:",
+        (f"{DRILL}::test_the_function_says_of_each_url_what_is_wrong",),
+    ),
+    Mutant(
+        "messages on AWS: a drill does not see that the role may not publish",
+        "src/closeout/wiring/stack_checking.py",
+        "            self._check_right(target)\n",
+        "",
+        (f"{DRILL}::test_a_topic_must_exist_and_take_what_the_function_publishes",),
     ),
 )
 STACK: tuple[Mutant, ...] = (

@@ -72,11 +72,15 @@ class Targets:
         notifier.send(self.url(target), *text)
 
     def check(self, target: str) -> None:
-        """Check the URL of a target without sending. Raises as `send` does. A topic's ARN was checked when the file was read."""
-        if not is_topic(target):
-            from closeout.adapters import notifier
+        """Check a target without sending: its URL, or whether the topic exists. Raises as `send` does, and `ServiceError`."""
+        if is_topic(target):
+            from closeout.adapters import sns
 
-            notifier.check(self.url(target), reach=True)
+            sns.check(target, self._topics)
+            return
+        from closeout.adapters import notifier
+
+        notifier.check(self.url(target), reach=True)
 
     def url(self, target: str) -> str:
         """Read the URL of a target; its secrets are redacted from then on. Raises `SecretError`, `NotifierUnknown`."""

@@ -104,9 +104,11 @@ class StackNotifying:
     def check(self) -> list[dict[str, Any]]:
         """Return for each URL whether it can be read and sent to, without sending."""
         works = {target: partial(self._targets.check, target) for target in secrets(self._routes)}
-        results = [_result(*one) for one in at_once(works)]
-        for one in results:
-            one["error"] = one["error"] and self._redactor.text(one["error"])
+        results = []
+        for target, error in at_once(works):
+            if error is not None:
+                error.message = self._redactor.text(error.message)
+            results.append({**_result(target, error), "transient": error is not None and error.transient})
         return results
 
 

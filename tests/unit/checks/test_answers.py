@@ -14,7 +14,7 @@ from closeout.actions.registry import builtin
 from closeout.checks.registry import CHECKS
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load_text
-from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.core.errors import NotifierUnknown, ServiceError, StoreUnavailable
 from closeout.ports.patrol import Page
 from tests.unit.checks.scene import ACCOUNT
 
@@ -131,6 +131,39 @@ def test_a_server_that_does_not_answer_is_wrong_and_another_error_says_nothing(
     outside = SimpleNamespace(http=SimpleNamespace(request=raises(problem)))
     world = {"ledger": LEDGER, "base": returns("https://ci.example"), "outside": outside}
     assert answers("server-ready", **world)[0] == state
+
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:previews"
+
+
+@pytest.mark.parametrize(
+    ("problem", "state", "said"),
+    [
+        (error("AuthorizationError"), "skipped", f"closeout may not ask SNS whether {TOPIC} exists"),
+        (error("EndpointConnectionError", transient=True), "unknown", "EndpointConnectionError"),
+        (error("InvalidClientTokenId"), "wrong", "InvalidClientTokenId"),
+        (NotifierUnknown("there is no such topic"), "wrong", f"{TOPIC}: there is no such topic"),
+    ],
+)
+def test_a_topic_of_which_sns_says_nothing_is_not_fine(problem: Exception, state: str, said: str) -> None:
+    """To publish and to ask whether it exists are two rights."""
+    outside = SimpleNamespace(check_notifier=raises(problem))
+    found = answers("notifiers", loaded=loaded(notify=f"notify: {{ to: ['{TOPIC}'] }}"), outside=outside)
+    assert found[0] == state
+    assert said in found[1]
+
+
+def test_beside_one_that_is_fine_a_topic_that_nobody_may_ask_about_is_named() -> None:
+    """Nothing is wrong, and nobody says that all is fine."""
+
+    def check(target: str) -> None:
+        if target == TOPIC:
+            raise error("AuthorizationError")
+
+    known = loaded(notify=f"notify: {{ to: [env:CHANNEL, '{TOPIC}'] }}")
+    state, what = answers("notifiers", loaded=known, outside=SimpleNamespace(check_notifier=check))
+    assert (state, what.partition(" can be read")[0]) == ("fine", "env:CHANNEL")
+    assert "may not ask SNS" in what
 
 
 def test_a_machine_that_does_not_answer_is_unknown() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.adapters import sns
-from closeout.core.errors import NotifierFailed, UsageError
+from closeout.core.errors import NotifierFailed, NotifierUnknown, UsageError
 from closeout.core.messages import Text
 from closeout.core.problems import EVENTS, Problem, Route, Routes
 from closeout.lambdas import notify
@@ -174,6 +174,16 @@ def test_a_test_message_says_for_each_target_whether_it_took_it(bench: Bench) ->
         notify.handle({"tset": True}, "two", bench.made)
 
 
+def test_a_topic_is_there_or_not(bench: Bench) -> None:
+    """Nothing is published to find out."""
+    no_secrets: Any = None
+    targets = Targets(no_secrets, no_secrets, lambda _region: bench.sns)
+    targets.check(bench.topic)
+    assert bench.arrived() == []
+    with pytest.raises(NotifierUnknown, match="there is no such topic"):
+        targets.check(f"{bench.topic}-gone")
+
+
 def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
     """ASCII, in less than a hundred characters. The message itself has all of the title."""
     title = "closeout: 清理 failed for " + "a" * 200
@@ -280,7 +290,7 @@ def test_a_check_reads_each_url_and_sends_nothing(bench: Bench, receiver: Servic
     secret = bench.put_url(receiver.url())
     bench.restart(bench.topic, secret)
     assert notify.handle(dict(CHECK), "one", bench.made)["results"] == [
-        {"notifier": secret, "ok": True, "code": None, "error": None}
+        {"notifier": secret, "ok": True, "code": None, "error": None, "transient": False}
     ]
     assert receiver.taken == []
     assert bench.arrived() == []
