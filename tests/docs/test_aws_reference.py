@@ -25,7 +25,7 @@ from tests.docs.pages import ROOT, Block, blocks, column
 CDK = ROOT / "cdk"
 PAGE = ROOT / "docs/reference/aws.md"
 TEXT = PAGE.read_text("utf-8")
-GUARANTEES = ROOT / "docs/explanation/guarantees.md"
+GUARANTEES = ROOT / "docs/reference/guarantees.md"
 CLI_ONLY = {"query", "output"}
 """Options of the aws command itself."""
 
