@@ -438,10 +438,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "plans of any size pass",
-        "src/closeout/core/limits.py",
+        "src/closeout/run/guards.py",
         "    if len(counted) > max_changes:",
         "    if False:",
-        ("tests/unit/core/test_limits.py",),
+        ("tests/unit/run/test_limits.py",),
     ),
     Mutant(
         "nothing is protected",

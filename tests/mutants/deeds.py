@@ -99,6 +99,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (_CLEANUP_TESTS + "test_another_plan_than_the_one_shown_requests_nothing",),
     ),
     Mutant(
+        "an error of GitHub reaches a page with the secrets in it",
+        _ACTING,
+        "        return self._redact(error.message)",
+        "        return error.message",
+        (_TESTS + "test_an_error_of_github_says_no_secret",),
+    ),
+    Mutant(
         "a rerun of several counts although somebody else reran meanwhile",
         "src/closeout/server/pages/reruns.py",
         'plan_of(rows, f"rerun {run.execution}")',

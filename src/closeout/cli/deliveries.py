@@ -16,6 +16,7 @@ from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.json_times import with_iso_times
+from closeout.ledger import filters
 
 
 @group(
@@ -54,8 +55,6 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     if left_alone:
         ignored.show_list(where, limit, as_json=as_json)
         return
-    from closeout.ledger import filters
-
     wanted = filters.delivery_filter(options.given(given), time.time())
     found = [delivery.to_json() for delivery in where.views.deliveries(limit, wanted)]
     if as_json:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from closeout.actions.registry import builtin
 from closeout.cli import options, output
+from closeout.config.load import Loaded, load
 from closeout.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from closeout.config.load import Loaded
+from closeout.wiring.preview import closed_event
 
 _NAME, _NUMBER = r"([\w.-]{1,100}/[\w.-]{1,100})", r"([1-9][0-9]{0,9})"
 NAMED = re.compile(f"{_NAME}#{_NUMBER}", re.ASCII)
@@ -37,10 +37,6 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
 
     Raises `UsageError` for options that name none, or two, before anything is read.
     """
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.wiring.preview import closed_event
-
     if pull_request is None:
         if event is None and payload is None:
             raise UsageError(

@@ -10,8 +10,13 @@ from typing import Any
 
 import click
 
+from closeout.actions.registry import builtin
 from closeout.cli import exits, options, output
 from closeout.cli.commands import group
+from closeout.config.load import load
+from closeout.stack.problems import TEST
+from closeout.wiring.notifying import try_all
+from closeout.wiring.stack import open_stack
 
 
 @group("notify", "closeout notify test --config closeout.yaml")
@@ -60,10 +65,6 @@ def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
 
 def _by_this_shell(config: Path) -> tuple[list[dict[str, Any]], int]:
     """Send the messages; return a row for each, and the exit code."""
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.wiring.notifying import try_all
-
     results = try_all(load(config, builtin()))
     codes = (exits.code_for(error) for _, error in results if error is not None)
     return [_row(target, error) for target, error in results], max(codes, default=exits.OK)
@@ -71,9 +72,6 @@ def _by_this_shell(config: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _by_the_stack(name: str) -> tuple[list[dict[str, Any]], int]:
     """Let the stack's function send the messages."""
-    from closeout.stack.problems import TEST
-    from closeout.wiring.stack import open_stack
-
     rows = open_stack(name).ask_notifiers(TEST)
     return rows, exits.OK if all(row["ok"] for row in rows) else exits.UNAVAILABLE
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from closeout.actions.registry import builtin
 from closeout.cli import exits, options, output, requests
 from closeout.cli.commands import command
 from closeout.cli.ledger_option import Where, ledger
+from closeout.config.load import load
 from closeout.core.errors import LedgerInUse, UsageError
+from closeout.server.details import BASE_SETTING
 from closeout.stack.patrol import BUSY, EVERYTHING
-
-if TYPE_CHECKING:
-    from closeout.wiring.stack import Stack
+from closeout.wiring.patrols import patrol_without_server
+from closeout.wiring.stack import Stack
 
 PATIENCE = 3_600.0
 """Seconds to wait for the server. A round over many repositories takes minutes."""
@@ -69,11 +71,6 @@ def patrol(*, where: Where, once: bool, as_json: bool) -> int:
 
 def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
     """Return the report of a round, with its notes."""
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.server.details import BASE_SETTING
-    from closeout.wiring.patrols import patrol_without_server
-
     loaded = load(config, builtin())
     options.check_folder(ledger)
     try:

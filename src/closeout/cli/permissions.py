@@ -6,18 +6,18 @@ The same statements make the stack's roles, so what is reviewed here is what is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from closeout.actions.registry import builtin
 from closeout.cli import options, output
 from closeout.cli.commands import command
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from closeout.config.permissions import Statement
+from closeout.config.load import load
+from closeout.config.permissions import Statement, policy, roles, statements, unknown
+from closeout.config.reading_rights import audit_statements
 
 OWN = "closeout's own role"
 PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
@@ -46,11 +46,6 @@ def permissions(path: Path, audit: bool, as_json: bool) -> None:
     "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],
     "unknown": [...]}. The role null is closeout's own.
     """
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.config.permissions import policy, roles, statements, unknown
-    from closeout.config.reading_rights import audit_statements
-
     loaded = load(path, builtin())
     automations = loaded.automations
     if audit:

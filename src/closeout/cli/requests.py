@@ -10,16 +10,15 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from closeout.adapters.clock import SystemClock
 from closeout.cli import output
 from closeout.cli.confirm import who
 from closeout.cli.ledger_option import Where
 from closeout.core.errors import LedgerInUse, Unavailable
-
-if TYPE_CHECKING:
-    from closeout.ledger.sqlite import Ledger
-    from closeout.ports import Requests
+from closeout.ledger import sqlite
+from closeout.ports import Requests
 
 NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0
@@ -41,20 +40,18 @@ def ask(
     return running, outcome
 
 
-def by_the_writer(path: Path, kind: str, target: str, alone: Callable[[Ledger], str], patience: float) -> str:
+def by_the_writer(
+    path: Path, kind: str, target: str, alone: Callable[[sqlite.Ledger], str], patience: float
+) -> str:
     """Return what `alone` returns of the ledger; if a server holds that, write a request and return its word.
 
     Raises `Unavailable` if the server does not come to it within `patience` seconds.
     """
-    from closeout.adapters.clock import SystemClock
-    from closeout.ledger.sqlite import Ledger as LedgerFile
-    from closeout.ledger.sqlite import Requests
-
     try:
-        with LedgerFile(path, clock=SystemClock()) as ledger:
+        with sqlite.Ledger(path, clock=SystemClock()) as ledger:
             return alone(ledger)
     except LedgerInUse:
-        _, outcome = ask(Requests(path), kind, target, who(), None, patience)
+        _, outcome = ask(sqlite.Requests(path), kind, target, who(), None, patience)
     if outcome is None:
         raise Unavailable(f"The server was asked for {kind} and is still working.")
     return outcome
@@ -62,9 +59,7 @@ def by_the_writer(path: Path, kind: str, target: str, alone: Callable[[Ledger], 
 
 def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
     """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
-    from closeout.ledger.sqlite import Requests
-
-    requests = Requests(ledger)
+    requests = sqlite.Requests(ledger)
     number = requests.add_request(kind, None, who(), None)
     deadline = time.monotonic() + patience
     while (outcome := requests.outcome(number)) is None:

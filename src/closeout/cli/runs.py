@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -20,9 +19,8 @@ from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
 from closeout.core.json_times import with_iso_times
 from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
-
-if TYPE_CHECKING:
-    from closeout.ports import LedgerReader, LogLine, RunView, StepView
+from closeout.ledger import filters
+from closeout.ports import LedgerReader, LogLine, RunView, StepView
 
 SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
@@ -75,8 +73,6 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
     "webhook|delivery-log|closed-list|inventory|recheck", "closing": "REPOSITORY-ID/PULL-REQUEST-ID/CLOSED-AT" or null,
     "steps": [{"id", "state", "attempts"}], …}].
     """
-    from closeout.ledger import filters
-
     found = where.views.runs(limit, filters.run_filter(options.given(given), time.time()))
     if as_json:
         output.print_json([with_iso_times(run.to_json()) for run in found])

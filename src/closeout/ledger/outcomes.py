@@ -31,6 +31,8 @@ class _Calls(NamedTuple):
 
     begun: bool
     """Whether anything was recorded for it."""
+    waits: bool
+    """Whether the last of it was held back, as by a pause, and waits for its next try. After an error the call may have been made."""
     made: bool
     """Whether a guarded call was made."""
     failed: bool
@@ -70,7 +72,7 @@ class _Running:
 
     def own(self, _change: Mapping[str, Any], calls: _Calls, later: bool) -> str:
         """Return the outcome of a change that is applied by itself."""
-        if not calls.begun:
+        if not calls.begun or (calls.waits and not calls.made):
             return "pending"
         return "done" if later and not self._verifying else "under-way"
 
@@ -110,7 +112,9 @@ class _Ended:
 
 def _calls(named: Mapping[str, Operation], prefix: str) -> _Calls:
     found = [one for name, one in named.items() if name not in _OF_THE_STEP and name.startswith(prefix)]
-    return _Calls(bool(found), any(map(_made, found)), any(map(_failed, found)))
+    last = found[-1] if found else None
+    waits = last is not None and last.wake is not None and not recorded_object(last.result)
+    return _Calls(bool(found), waits, any(map(_made, found)), any(map(_failed, found)))
 
 
 def _made(operation: Operation) -> bool:

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple, Protocol
 from closeout import livecheck
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
-from closeout.patrol.answers import MOST_PAGES, items
+from closeout.patrol.answers import MOST_PAGES, items, seconds, shown
 from closeout.patrol.hooks import Hook, Ours
 from closeout.patrol.ignored import PING, Ignored, keep_ignored
 from closeout.patrol.marks import HOOK, HookMark, RepositoryMark, hook_marks
-from closeout.patrol.moments import seconds, shown
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore

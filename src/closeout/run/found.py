@@ -38,7 +38,7 @@ def check_expected(context: RunContext, step: Step, absent: Message) -> None:
             raise NothingThere(
                 f"{absent.full}, but the step has `expect: present`: correct the name that it makes"
             )
-        return {"deleted_before": True}
+        return {}
 
     context.durable.record(f"{step.id}/expect", context.safe(look), RETRY)
 

@@ -31,6 +31,7 @@ from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
+from closeout.wiring.orphans import STOPPING
 from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 from closeout.wiring.workflow_guard import WorkflowGuard
@@ -176,14 +177,18 @@ def _finished(log: Log, finished: Finished) -> None:
 
 
 def _patrolled(log: Log, report: Report) -> None:
-    """Log what a round of patrol found, and what it could not read. A round without either is in the metrics alone."""
+    """Log what a round of patrol found, and what it could not read. A round without either is in the metrics alone.
+
+    What a stopping server did not read is no error: the next start reads it.
+    """
     for note in report.notes:
         log.line(f"patrol: {note}")
     if report.found:
         recovered = f"{report.recovered} deliveries recovered, {report.gaps} gaps"
         log.line(f"patrol: {report.started} closings started, {recovered}")
     for error in report.errors:
-        log.seldom("patrol could not read all", error=error)
+        if not error.endswith(STOPPING):
+            log.seldom("patrol could not read all", error=error)
 
 
 def metrics_token(secrets: Secrets) -> str | None:

@@ -26,6 +26,9 @@ from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, Probl
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
+STOPPING = "closeout is stopping"
+"""The error of a read that a stopping process does not begin."""
+
 FILES = 3
 """Calls that the list of a pull request's files takes at most."""
 UNFINISHED = ("queued", "running", "waiting")
@@ -170,7 +173,7 @@ class Budgeted:
 
     def _check(self, path: str) -> None:
         if self._stopped():
-            raise ServiceError("closeout is stopping", service="github", operation=path, reason="stopping")
+            raise ServiceError(STOPPING, service="github", operation=path, reason="stopping")
 
 
 def _going_on(ledger: LedgerReader | None) -> Busy:

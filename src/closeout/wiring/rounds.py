@@ -17,7 +17,7 @@ from closeout.patrol.report import COUNTED, PatrolFigures, Report, first
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Page, PatrolStore
 from closeout.wiring.clients import SharedClients
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import STOPPING, OrphanRounds
 
 MOST_ERRORS = 100
 """Errors of a round that are kept: an item of DynamoDB has 400 KB at most. A round that cannot be kept is due again at once."""
@@ -128,7 +128,7 @@ class StoppableReads:
         """Read one page."""
         if self._stopped():
             raise ServiceError(
-                "closeout is stopping",
+                STOPPING,
                 service="github",
                 operation=f"GET {path}",
                 reason=SPENT,

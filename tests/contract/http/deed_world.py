@@ -22,6 +22,8 @@ from closeout.testing import deliveries
 from tests.contract.http.serving import AUTOMATION, KEY, Answer, FakeStore, Running, serving
 
 NAME = AUTOMATION.name
+SECRET = "ghs_a-token-of-this-server"
+"""What the server's redactor knows."""
 SECRETS = {
     "operator": new_secret(KEY, SESSION),
     "reader": new_secret(KEY, SESSION),
@@ -254,5 +256,7 @@ def deeds() -> Iterator[Deeds]:
         left_alone=planned.left_alone,
         read=lambda each: {"ref": "refs/heads/main", "guid": each.guid},
     )
-    with serving(store=store, access=access, acting=acting) as server:
+    with serving(
+        store=store, access=access, acting=acting, redact=lambda text: text.replace(SECRET, "[redacted]")
+    ) as server:
         yield Deeds(server, store, planned)

@@ -8,8 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.orphans.audit import Report
 from closeout.server.pages import acting
-from tests.contract.http.deed_world import NAME, PLAN, Deeds, Form, deeds, form_token, step
+from tests.contract.http.deed_world import (
+    NAME,
+    PLAN,
+    SECRET,
+    Deeds,
+    Form,
+    deeds,
+    form_token,
+    orphan,
+    step,
+)
 from tests.contract.http.serving import Answer
 
 
@@ -153,6 +164,20 @@ def test_a_plan_that_fails_says_why(world: Deeds) -> None:
     assert page.status == 200
     assert "nothing can be confirmed: GitHub: cannot connect" in text(page)
     assert Form(page.body.decode()).fields == {}
+
+
+@pytest.mark.parametrize("path", ["/runs/{run}/rerun", "/rerun", "/orphans/clean"])
+def test_an_error_of_github_says_no_secret(world: Deeds, path: str) -> None:
+    """It may quote what was sent to it: neither a page, nor its form, nor an answer to a program says that."""
+    path = path.format(run=world.store.finished())
+    world.planned.report = Report((orphan(17, "preview-17"),), ())
+    form = world.form(path)
+    world.planned.error = ServiceError(
+        f"GitHub: {SECRET} was refused", service="github", operation="x", reason="y"
+    )
+    answers = [world.get(path), world.post(path, form.fields), world.get(path, "program")]
+    assert [SECRET in text(answer) for answer in answers] == [False] * 3
+    assert "[redacted] was refused" in text(answers[0])
 
 
 def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(

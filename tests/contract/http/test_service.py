@@ -103,8 +103,7 @@ def folder(
     handlers, threshold = logging.getLogger().handlers[:], gc.get_threshold()
     yield Folder(tmp_path, lambda: capsys.readouterr().err)
     logging.getLogger().handlers[:] = handlers
-    gc.set_threshold(*threshold)
-    gc.unfreeze()
+    gc.set_threshold(*threshold)  # without gc.unfreeze(), which would unfreeze all collected tests too
     sys.modules.pop("service_hooks", None)
 
 

@@ -126,6 +126,9 @@ def test_orphans_are_said_once() -> None:
     trouble = Problem("preview-cleanup", "3", "orphans", "stack preview-3", "", NOW - 60)
     (need,) = needs(QUIET._replace(problems=[trouble], orphans=1))
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
+    assert need.fix == "Look at the orphans, then clean up."
+    (stale,) = needs(QUIET._replace(problems=[trouble._replace(kind="stale")]))
+    assert stale.fix == "`closeout doctor` says what is wrong and how to mend it."
 
 
 def waiting(**more: Any) -> RunView:

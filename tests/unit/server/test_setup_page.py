@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,32 @@ def test_an_automation_says_what_it_deletes_and_what_can_be_listed() -> None:
     assert first.count("deletes</span>") == 1
     assert "dry run: it changes nothing" in second
     assert "<dd>acme/shop, acme/*</dd>" in second
+
+
+def test_an_automation_says_its_conditions() -> None:
+    """Those that the file sets, and what patrol does with what its steps leave behind."""
+    (plain, harmless) = load_text(CONFIG, builtin()).automations
+    assert dict(setup_pages.facts_of(plain)) == {
+        "Grace": "1 h",
+        "Looks again after": "15 min, 1 h, 24 h",
+        "Patrol": "reports orphans",
+        "Status": "closeout/preview-cleanup",
+    }
+    changed = replace(
+        harmless, condition="event.x", function="hooks:clean", grace=0.0, recheck=(), patrol="off"
+    )
+    step = replace(harmless.steps[0], destructive=True)
+    assert dict(setup_pages.facts_of(replace(changed, steps=(step,), status_context=""))) == {
+        "Function": "hooks:clean",
+        "Condition": "event.x",
+        "Looks again after": "never",
+        "Patrol": "leaves orphans alone",
+        "Status": "none",
+    }
+    repairs = dict(setup_pages.facts_of(replace(plain, patrol="repair")))
+    assert repairs["Patrol"] == "cleans a few orphans up by itself"
+    quiet = replace(harmless, steps=(replace(step, destructive=False),))
+    assert list(dict(setup_pages.facts_of(quiet))) == ["Status"]
 
 
 def test_orphans_are_those_of_the_last_audit() -> None:

@@ -39,6 +39,7 @@ class ActingPages:
         self._acting = acting
         self._renderer = renderer
         self._log = parts.log
+        self._redact = parts.redact
         self._forms = OneTimeForms(parts.clock)
         self._reads = SlowReads(seconds)
 
@@ -56,14 +57,18 @@ class ActingPages:
             try:
                 return await answer(asked)
             except CloseoutError as error:
-                status = error.status if error.status < 500 else 503
+                status, message = error.status if error.status < 500 else 503, self._said(error)
                 if status == 503:
-                    self._log.line("what a visitor asked for failed", by=by(asked), reason=error.message)
+                    self._log.line("what a visitor asked for failed", by=by(asked), reason=message)
                 if is_program(asked.request):
-                    return self._json({"error": error.code, "message": error.message}, status)
-                return self._notice(asked, status, error.message, here)
+                    return self._json({"error": error.code, "message": message}, status)
+                return self._notice(asked, status, message, here)
 
         return answered
+
+    def _said(self, error: CloseoutError) -> str:
+        """Return an error for a visitor: that of GitHub or AWS may quote what was sent to it."""
+        return self._redact(error.message)
 
     def _notice(self, asked: Asked, status: int, text: str, here: str) -> Response:
         """Return a page that says why something did not work, with the navigation."""

@@ -94,7 +94,7 @@ class BatchPages(ActingPages):
         try:
             return self._rows_plan(target)
         except CloseoutError as error:
-            return no_plan(error.message)
+            return no_plan(self._said(error))
 
     async def _show(self, asked: Asked) -> Response:
         query = {name: value for name, value in asked.request.query_params.items() if name != "wait"}

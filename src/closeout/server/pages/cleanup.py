@@ -42,7 +42,7 @@ class Cleanup(BatchPages):
         try:
             report = self._acting.audit()
         except CloseoutError as error:
-            return Proposed((), (f"The audit could not be made: {clean(error.message)}",))
+            return Proposed((), (f"The audit could not be made: {clean(self._said(error))}",))
         orphans, targets = report.of("orphan"), report.targets()
         spared = sorted({row.target for row in orphans} & report.spared)
         notes = [f"{target} is left out: its run would also delete what is no orphan." for target in spared]

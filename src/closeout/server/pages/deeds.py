@@ -215,7 +215,7 @@ class Deeds(ActingPages):
         try:
             made = await self._reads.result((visitor.number, deed.kind, deed.state), rows, patience)
         except CloseoutError as error:
-            return no_plan(error.message)
+            return no_plan(self._said(error))
         return None if made is None else plan_of(made, f"{deed.kind} {deed.state}")
 
     def _confirmation(self, asked: Asked, deed: Deed, plan: Plan, status: int, notice: str = "") -> Response:

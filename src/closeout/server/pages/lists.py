@@ -42,7 +42,6 @@ RUNS = FilterForm(
         "search": "words of the summary",
         "repository": "acme/shop",
         "pull-request": "17 or acme/shop#17",
-        "automation": "preview-cleanup",
         "until": "2026-03-14",
     },
     {
@@ -94,6 +93,7 @@ class Lists:
     """The routes of `/runs` and `/deliveries`."""
 
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
+        self._parts = parts
         self._views = parts.views
         self._clock = parts.clock
         self._renderer = renderer
@@ -108,7 +108,16 @@ class Lists:
 
         filters = RUNS.set(asked.request.query_params)
         rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
-        return await self._answer(asked, RUNS, read, "runs", tabs=tabs(filters), rerun=rerun)
+        names = await asyncio.to_thread(self._automations)
+        form = RUNS._replace(
+            choices={**RUNS.choices, "automation": tuple(Option(name, name) for name in names)}
+        )
+        return await self._answer(asked, form, read, "runs", tabs=tabs(filters), rerun=rerun)
+
+    def _automations(self) -> Sequence[str]:
+        """Return the names of the automations in force, and of those that have had runs. Called in threads."""
+        ran = {automation for automation, _ in self._views.stats().get("step_durations", {})}
+        return sorted(ran | {each.name for each in self._parts.automations})
 
     async def _deliveries(self, asked: Asked) -> Response:
         def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:

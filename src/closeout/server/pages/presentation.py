@@ -142,12 +142,24 @@ class Banner:
     limit: Limit | None
 
 
-def banner(run: RunView, now: float, *, errors_below: bool = False) -> Banner:
-    """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first."""
+def banner(
+    run: RunView,
+    now: float,
+    *,
+    errors_below: bool = False,
+    progress: Mapping[str, str] | None = None,
+    paused: bool = False,
+) -> Banner:
+    """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first.
+
+    `progress` is the last log line of each step, and `paused` whether destructive calls are: both say why a run waits.
+    """
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
     result = _result(run) if errors_below else run.summary
-    says = (result if finished else _sleeps(run, now) or run.reason) or _standing(run)
+    says = (
+        result if finished else _sleeps(run, now) or _waits(run, progress or {}, paused=paused)
+    ) or _standing(run)
     end = run.finished_at if finished else now
     took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(
@@ -205,6 +217,18 @@ def _sleeps(run: RunView, now: float) -> str | None:
         return None
     when = f"{clock_time(run.until)} UTC" if run.until - now < 86_400 else moment(run.until)[1]
     return f"It waits until {when} ({run.sleeps_in})."
+
+
+def says_nothing(reason: str | None, step: StepView) -> bool:
+    """Whether a reason only says that something waits in a step, and not for what."""
+    return reason == f"waits in {step.id}"
+
+
+def _waits(run: RunView, progress: Mapping[str, str], *, paused: bool) -> str | None:
+    step = next((step for step in run.steps if says_nothing(run.reason, step)), None)
+    if step is None or run.reason is None:
+        return run.reason
+    return progress.get(step.id) or run.reason + ("; destructive calls are paused" if paused else "")
 
 
 def _standing(run: RunView) -> str:

@@ -101,7 +101,7 @@ def standing(
     """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
     return {
         "run": shown.run,
-        "banner": presentation.banner(shown.run, now, errors_below=True),
+        "banner": presentation.banner(shown.run, now, errors_below=True, progress=progress),
         "troubles": step_rows.troubles(shown.run, whole=shown.log),
         "rerun": _rerun(shown, visitor),
         "rerun_page": renderer.link(f"/runs/{shown.run.id}/rerun"),
