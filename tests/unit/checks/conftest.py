@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from closeout.testing.aws import FakeAws
+from tests.direct import no_sockets
 from tests.unit.checks.scene import Scene, scene
 
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[FakeAws]:
     """An emulator in this process."""
-    with FakeAws() as aws:
+    with FakeAws() as aws, no_sockets(aws):
         yield aws
 
 

@@ -16,6 +16,7 @@ from closeout.core.rules import compile_rules
 from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.testing import deliveries
 from closeout.testing.aws.server import FakeAws
+from tests.direct import no_sockets
 from tests.unit.lambdas.servers import Server
 
 SECRET = "the-secret-of-the-hook"
@@ -30,7 +31,7 @@ AUTOMATIONS = (
 @pytest.fixture(scope="session")
 def one_aws() -> Iterator[FakeAws]:
     """One emulator for all tests here."""
-    with FakeAws() as running:
+    with FakeAws() as running, no_sockets(running):
         yield running
 
 

@@ -20,6 +20,7 @@ from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_patrols import Made, StackPatrols, open_stack_patrols
+from tests.direct import no_sockets
 from tests.unit.wiring.stack_world import REGION, REPOSITORY, StackWorld
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -119,7 +120,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[FakeAws]:
     """An emulator in this process."""
-    with FakeAws(delete_seconds=0.1) as server:
+    with FakeAws(delete_seconds=0.1) as server, no_sockets(server):
         yield server
 
 
