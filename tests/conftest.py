@@ -42,13 +42,14 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """Make the emulator quick if a test needs it, and look for garbage from here on among what the tests make.
 
-    The collected tests are half a million objects.
+    The collected tests are half a million objects. What tests make is freed at once, but for little: look seldom.
     """
     if "moto.core" in sys.modules:
         from tests.quick_moto import quicken
 
         quicken()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
     gc.enable()
 
 

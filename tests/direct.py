@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -52,7 +53,7 @@ def no_sockets(aws: FakeAws) -> Iterator[None]:
 
 def pass_over_sockets(client: Any, aws: FakeAws) -> Any:
     """Have a boto3 client call the emulator of this process as a function; return the client."""
-    client.meta.events.register("before-send", _answer(aws))
+    client.meta.events.register("before-send", _answer(aws), unique_id=DIRECT)
     return client
 
 
@@ -102,7 +103,7 @@ def post(
     environ = _environ(url, headers, data, method)
     answer = b"".join(aws.application(environ, lambda *line: begun.extend(line)))
     status, told = begun
-    return int(status.split()[0]), dict(told), answer
+    return int(status.split()[0]), {"Date": formatdate(usegmt=True), **dict(told)}, answer
 
 
 def _environ(to: str, headers: Mapping[str, Any], body: bytes, method: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _client(aws: FakeAws, service: str) -> Any:
         aws_secret_access_key="testing",
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=16),
     )
-    return pass_over_sockets(made, aws) if service == "dynamodb" else made
+    return pass_over_sockets(made, aws)
 
 
 class RemoteBench:

@@ -13,12 +13,12 @@ from tests.model.people import DAY
 
 def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched() -> None:
     """In memory."""
-    run_state_machine_as_test(Closings, settings=effort(30, 30, known=True))
+    run_state_machine_as_test(Closings, settings=effort(12, 30, known=True))
 
 
 def test_the_same_holds_on_disk() -> None:
     """Over SQLite, whose file each process opens anew."""
-    run_state_machine_as_test(ClosingsOnDisk, settings=effort(6, 30, known=True))
+    run_state_machine_as_test(ClosingsOnDisk, settings=effort(4, 30, known=True))
 
 
 @pytest.mark.parametrize("model", [Closings, ClosingsOnDisk])

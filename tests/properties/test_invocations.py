@@ -98,7 +98,7 @@ class Scene:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(steps=STEPS)
 def test_one_at_a_time_in_order_and_everybody_ends(aws: StackAws, steps: list[tuple[str, str]]) -> None:
     """Whichever run advances, dies or is cancelled, and when: a key has one lock holder, in the order of tickets."""

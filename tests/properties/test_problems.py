@@ -69,7 +69,7 @@ class World:
                     assert self.now - heard[-1] <= AGAIN + WAIT + STEP
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(actions, max_size=25))
 def test_each_problem_is_told_in_time_and_its_repair_once(history: list[tuple[str, object]]) -> None:
     """Over every history of problems, outages and crashes between the message and its mark."""

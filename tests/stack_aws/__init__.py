@@ -51,9 +51,9 @@ class StackEmulator(Emulator):
         with self._serial if call.service == "dynamodb" else contextlib.nullcontext():
             return super().ask_moto(call, environ)
 
-    def routes(self, environ: dict[str, Any]) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
+    def routes(self, query: str) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
         """Return what carries out each control request."""
-        return super().routes(environ) | {
+        return super().routes(query) | {
             ("GET", "executions"): lambda _: self.executions.seen(),
             ("GET", "callbacks"): lambda _: list(self.executions.completed),
             ("POST", "executions"): self.executions.turn,

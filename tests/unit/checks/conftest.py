@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.direct import no_sockets
 from tests.stack_aws import StackAws
 from tests.unit.checks.scene import Scene, scene
 
@@ -14,7 +15,7 @@ from tests.unit.checks.scene import Scene, scene
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with StackAws() as aws:
+    with StackAws() as aws, no_sockets(aws):
         yield aws
 
 

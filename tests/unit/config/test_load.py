@@ -339,7 +339,7 @@ def _only_findings(path: Path, data: bytes) -> None:
             assert Automation.from_canonical(automation.canonical()) == automation
 
 
-_FUZZ = settings(max_examples=150)
+_FUZZ = settings(max_examples=75)
 
 
 @_FUZZ

@@ -57,7 +57,7 @@ def agree(event: str, text: bytes) -> None:
     assert decode.facts(event, text) == slow
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.sampled_from(EVENTS), payloads, st.booleans())
 @example("pull_request", {"number": 1.0}, False)
 @example("pull_request", {"number": True, "pull_request": {"number": 2}}, False)
@@ -109,7 +109,7 @@ def test_what_is_no_object_is_refused_by_name(text: bytes) -> None:
         decode.facts("pull_request", text)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.binary(max_size=64))
 def test_any_bytes_give_facts_or_the_named_error(text: bytes) -> None:
     """Nothing but PayloadRefused comes out, whatever goes in."""

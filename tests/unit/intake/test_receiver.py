@@ -230,7 +230,7 @@ flat = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.lists(flat, min_size=2, max_size=12))
 def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
     """A receiver that has seen other events answers as one that has seen none."""
@@ -312,7 +312,7 @@ text = st.text(max_size=30).map(lambda value: value.encode("utf-8", "surrogatepa
 header_values = st.one_of(st.none(), st.binary(max_size=300), text, st.sampled_from([b"push", b"ping", b"pull_request"]))  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.fixed_dictionaries(
         dict.fromkeys((b"x-github-event", b"x-github-delivery", b"x-github-hook-id", b"content-type", b"x-github-hook-installation-target-type", b"x-github-hook-installation-target-id"), header_values)

@@ -15,6 +15,7 @@ from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
 from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.testing import deliveries
+from tests.direct import no_sockets
 from tests.stack_aws import StackAws
 from tests.unit.lambdas.servers import Server
 
@@ -30,7 +31,7 @@ AUTOMATIONS = (
 @pytest.fixture(scope="session")
 def one_aws() -> Iterator[StackAws]:
     """One emulator for all tests here."""
-    with StackAws() as running:
+    with StackAws() as running, no_sockets(running):
         yield running
 
 

@@ -19,6 +19,7 @@ from closeout.ports import RunView
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_patrols import Made, StackPatrols, open_stack_patrols
+from tests.direct import no_sockets
 from tests.stack_aws import StackAws
 from tests.unit.wiring.stack_world import REGION, REPOSITORY, StackWorld
 
@@ -119,7 +120,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with StackAws(delete_seconds=0.1) as server:
+    with StackAws(delete_seconds=0.1) as server, no_sockets(server):
         yield server
 
 

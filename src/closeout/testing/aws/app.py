@@ -81,7 +81,8 @@ class Emulator:
         body = _read(environ)
         path = environ.get("PATH_INFO", "/")
         if path.startswith("/_closeout/"):
-            return _send(start_response, self._control(environ, path.removeprefix("/_closeout/"), body))
+            order = path.removeprefix("/_closeout/"), environ.get("QUERY_STRING", "")
+            return _send(start_response, self.control(environ["REQUEST_METHOD"], *order, body))
         environ["wsgi.input"] = io.BytesIO(body)
         headers = {
             key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
@@ -145,14 +146,14 @@ class Emulator:
 
     # --- the control API ------------------------------------------------------------------------------
 
-    def routes(self, environ: dict[str, Any]) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
+    def routes(self, query: str) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
         """Return what carries out each control request."""
         return {
             ("POST", "reset"): lambda _: self.reset(),
             ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
             ("GET", "faults"): lambda _: [asdict(order) for order in self.faults.orders],
-            ("GET", "requests"): lambda _: self.journal.since(_after(environ)),
+            ("GET", "requests"): lambda _: self.journal.since(_after(query)),
             ("POST", "stacks"): self._order_stack,
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
@@ -160,8 +161,9 @@ class Emulator:
             ("POST", "settings"): self._settings,
         }
 
-    def _control(self, environ: dict[str, Any], path: str, body: bytes) -> Answer:
-        handler = self.routes(environ).get((environ["REQUEST_METHOD"], path))
+    def control(self, method: str, path: str, query: str, body: bytes) -> Answer:
+        """Answer one request of the control API."""
+        handler = self.routes(query).get((method, path))
         if handler is None:
             return _json(404, {"error": "not-found", "message": f"no control {path}"})
         try:
@@ -192,8 +194,8 @@ def _read(environ: dict[str, Any]) -> bytes:
     return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
-def _after(environ: dict[str, Any]) -> int:
-    return int(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
+def _after(query: str) -> int:
+    return int(parse_qs(query).get("after", ["0"])[0])
 
 
 def _json(status: int, value: Any) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from closeout.actions.aws import buckets
 from closeout.adapters.aws import AwsClients, TargetClients
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
@@ -42,6 +43,12 @@ def aws(aws_server: FakeAws) -> Iterator[FakeAws]:
     aws_server.reset()
     yield aws_server
     aws_server.clear_faults()
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a batch be 20 versions instead of 1,000, which take a second to list."""
+    monkeypatch.setattr(buckets, "BATCH", 20)
 
 
 @pytest.fixture

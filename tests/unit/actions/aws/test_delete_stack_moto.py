@@ -236,10 +236,11 @@ class TestApply:
         assert answer["summary"].endswith(f"after emptying {ASSETS} (4 versions)")
         assert work.changes == ["delete-1", "empty-1-1-1", "empty-1-1-2", "delete-2"]
 
+    @pytest.mark.usefixtures("small_batches")
     def test_more_than_one_batch(self, clients: Any) -> None:
-        """A bucket of 1,150 versions is emptied in two guarded batches and a last look."""
+        """A bucket of 30 versions is emptied in two guarded batches of 20 and a last look."""
         create(clients)
-        fill_many(ASSETS, 1150)
+        fill_many(ASSETS, 30)
         work, _ = tear_down(clients, inputs(**{"empty-buckets": True}))
         assert [name for name in work.changes if name.startswith("empty")] == [
             f"empty-1-1-{number}" for number in (1, 2, 3)
