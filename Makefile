@@ -186,7 +186,7 @@ lock:  ## write requirements/*.txt anew from *.in (needs uv)
 	  --no-emit-index-url --no-header --quiet requirements/$$name.in -o requirements/$$name.txt; done
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	  -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
-	@for name in aws worker guard; do uv pip compile --universal --python-version 3.13 --generate-hashes \
+	@for name in aws worker guard notify; do uv pip compile --universal --python-version 3.13 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@uv pip compile --universal --python-version 3.13 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/emulator.in -o requirements/emulator.txt

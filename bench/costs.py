@@ -103,7 +103,7 @@ PATROL_METRICS = 10
 """Counted in src/closeout/lambdas/patrol_log.py, which a test holds to it."""
 LOOKS = 30 * 24 * 60
 """Looks for what needs a person in a month, each minute, if the file has `notify`."""
-LOOK_SECONDS, LOOK_GB, LOOK_READS = 0.1, 0.5, 1
+LOOK_SECONDS, LOOK_GB, LOOK_READS = 0.1, 0.5, 3
 """Assumed: what a look takes that finds nothing. Memory: `memory_size` in cdk/closeout_cdk/notify.py."""
 NOTIFY_METRICS = 2
 """Counted in the alarm `MessagesUndelivered`."""

@@ -30,7 +30,7 @@ def serve(mode: str, db: Path, profiled: bool) -> None:
     from closeout.core.automation import Automation
     from closeout.intake import Receiver
     from closeout.server import serve
-    from closeout.server.app import create_app
+    from closeout.server.app import Application
     from closeout.server.parts import ServerParts
 
     automation = Automation(
@@ -41,7 +41,7 @@ def serve(mode: str, db: Path, profiled: bool) -> None:
         repositories=("*/*",),
     )
     accept, views = (_stub(), None) if mode == "stub" else _ledger(db, SystemClock())
-    app = create_app(
+    app = Application(
         ServerParts(
             receiver=Receiver.of([automation], lambda: (SECRET.encode(),)),
             accept=accept,

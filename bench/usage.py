@@ -29,12 +29,12 @@ from closeout.engine.key_queue import next_look
 from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.stack.table import SETTINGS
 from closeout.testing import deliveries
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_ledger import Place
 from closeout.wiring.stack_runtime import StackRuntime
+from tests.ledger_table import create_ledger, deploy
+from tests.stack_aws import StackAws
 
 WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 SECRET = "the-secret-of-the-hook"
@@ -198,7 +198,7 @@ def measure(step: str, *, delete_seconds: float = 5.0) -> Usage:
     """
     clock = FakeClock(BEGIN)
     with (
-        FakeAws(delete_seconds=delete_seconds, clock=clock.now) as aws,
+        StackAws(delete_seconds=delete_seconds, clock=clock.now) as aws,
         FakeGitHub(full=True, now=clock.now) as github,
         tempfile.TemporaryDirectory() as folder,
         _environment({**aws.environment(), "AWS_REGION": "us-east-1"}),
@@ -211,7 +211,7 @@ def measure_queue() -> Used:
     """Return what a run uses in a day in the queue of its key. Its callbacks time out, because nobody completes them."""
     clock = FakeClock(BEGIN)
     with (
-        FakeAws(clock=clock.now) as aws,
+        StackAws(clock=clock.now) as aws,
         FakeGitHub(full=True, now=clock.now) as github,
         tempfile.TemporaryDirectory() as folder,
         _environment({**aws.environment(), "AWS_REGION": "us-east-1"}),
@@ -221,7 +221,7 @@ def measure_queue() -> Used:
 
 
 class _Scene:
-    def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path, step: str, clock: FakeClock) -> None:
+    def __init__(self, aws: StackAws, github: FakeGitHub, folder: Path, step: str, clock: FakeClock) -> None:
         self._clock = clock
         self._aws = aws
         self._github = github

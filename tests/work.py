@@ -41,7 +41,6 @@ class ImmediateWork:
         step: str = "teardown",
         event: Mapping[str, Any] | None = None,
         retry: Retry | None = None,
-        destructive: bool = True,
         settings: Mapping[str, Any] | None = None,
         operations: dict[str, Json] | None = None,
         guard: Callable[[str], None] = lambda _name: None,
@@ -56,7 +55,6 @@ class ImmediateWork:
         self.step = step
         self.event: Mapping[str, Any] = event or {}
         self.retry = retry or Retry()
-        self.destructive = destructive
         self.settings: Mapping[str, Any] = settings or {}
         self.operations: dict[str, Json] = {} if operations is None else operations
         self.lines: list[str] = []

@@ -185,7 +185,7 @@ class Alarms(Construct):
                 label="looks that failed, and targets that took no message",
             ),
             1,
-            "for an hour messages could not be delivered: the log of the function names the topic and why; nothing is lost",
+            "for an hour messages could not be delivered: the log of the function names the notifier and why; nothing is lost",
             periods=FIVES_OF_AN_HOUR,
         )
 

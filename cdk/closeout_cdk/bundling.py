@@ -27,6 +27,7 @@ REPOSITORY = ROOT.parent
 SOURCES = REPOSITORY / "src"
 WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
 GUARD_REQUIREMENTS = REPOSITORY / "requirements" / "guard.txt"
+NOTIFY_REQUIREMENTS = REPOSITORY / "requirements" / "notify.txt"
 CACHE = ROOT / ".bundles"
 CONFIG = "closeout.yaml"
 LIBRARIES = "libraries"
@@ -43,10 +44,15 @@ RECEIVER_ENTRY = ("closeout.lambdas.receive",)
 RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
 GUARD_ENTRY = ("closeout.lambdas.guard",)
-GUARD_WITHOUT = ("closeout.wiring.stack_runtime", "closeout.ledger.problems")
-"""The worker's clients of boto3, of which the guard makes none; and what the end of a run means, because the guard ends none."""
+GUARD_WITHOUT = ("closeout.ledger.problems",)
+"""What the end of a run means, because the guard ends none."""
 GUARD_LIBRARIES = ("boto3", "botocore", "jwt")
 """What the guard's modules import besides: PyJWT is in its bundle, and Lambda itself has boto3."""
+NOTIFY_ENTRY = ("closeout.lambdas.notify",)
+NOTIFY_WITHOUT = ("closeout.ledger.problems", "closeout.wiring.clients")
+"""What the end of a run means, and a server's clients: the function ends no run, and has no configuration file."""
+NOTIFY_LIBRARIES = ("apprise", "boto3", "botocore")
+"""What its modules import besides: apprise is in its bundle, and Lambda itself has boto3, which a topic alone needs."""
 WORKER_LEFT_OUT = ("cli", "server", "testing")
 """Subpackages of closeout that nothing in the worker can reach."""
 _PLATFORM = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -119,15 +125,26 @@ class Bundler:
 
     def guard(self, target: Target) -> Bundle:
         """Make the guard's bundle: what its handler imports of closeout, and what verifies tokens."""
-        files = _contents(imports.closure(GUARD_ENTRY, SOURCES, GUARD_WITHOUT, GUARD_LIBRARIES))
-        inputs = {"target": target.key().encode(), "lock": GUARD_REQUIREMENTS.read_bytes(), **files}
+        files = imports.closure(GUARD_ENTRY, SOURCES, GUARD_WITHOUT, GUARD_LIBRARIES)
+        return self._small("guard", files, GUARD_REQUIREMENTS, target)
+
+    def notify(self, target: Target) -> Bundle:
+        """Make the bundle of what tells people URLs: what its handler imports of closeout, and what sends messages."""
+        files = imports.closure(NOTIFY_ENTRY, SOURCES, NOTIFY_WITHOUT, NOTIFY_LIBRARIES)
+        return self._small("notify", files, NOTIFY_REQUIREMENTS, target)
+
+    def _small(self, name: str, files: Iterable[Path], lock: Path, target: Target) -> Bundle:
+        """Make a bundle of these files and locked libraries."""
+        contents = _contents(files)
+        inputs = {"target": target.key().encode(), "lock": lock.read_bytes(), **contents}
 
         def make(folder: Path) -> None:
-            libraries = self._libraries([GUARD_REQUIREMENTS], target)
-            shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
-            _write_all(folder, files)
+            shutil.copytree(
+                self._libraries([lock], target), folder, copy_function=os.link, dirs_exist_ok=True
+            )
+            _write_all(folder, contents)
 
-        return self._made("guard", inputs.items(), make)
+        return self._made(name, inputs.items(), make)
 
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
         """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.

@@ -19,11 +19,12 @@ from closeout.config.load import Loaded
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.patterns import compile_patterns
-from closeout.core.problems import Route, Routes, is_topic
+from closeout.core.problems import Route, Routes
 from closeout.core.units import DAY, duration_text
 from closeout.core.url import parse_base
 from closeout.stack import table
 from closeout.stack.invocation import LONGEST_CALL, WHY
+from closeout.stack.problems import is_told
 from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
@@ -195,16 +196,22 @@ def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
 
 
 def _notify(routes: Routes) -> Iterator[Problem]:
-    """Yield a warning for each target that a stack cannot send to."""
+    """Yield a warning for each target that a stack cannot send to: the same file may be a server's."""
     named: dict[tuple[str, ...], Route] = {("notify", "to"): routes.default}
     named |= {("automations", name, "notify", "to"): one for name, one in routes.automations.items()}
     for at, route in named.items():
-        if route.on and route.to and not any(map(is_topic, route.to)):
-            yield Problem(at, "bad-value", _UNTOLD, _TOPIC, "warning")
+        for target in route.to:
+            if not is_told(target):
+                yield Problem(
+                    at,
+                    "bad-value",
+                    f"`{target}` does not exist on AWS, so nobody is told there",
+                    _TELL,
+                    "warning",
+                )
 
 
-_UNTOLD = "a stack sends messages to SNS topics only, so nobody is told of these problems"
-_TOPIC = "add the ARN of a topic: arn:aws:sns:REGION:ACCOUNT:TOPIC"
+_TELL = "keep the URL in Secrets Manager (aws-secretsmanager:NAME), or add the ARN of a topic of SNS"
 
 
 def _about(automation: Automation, branch: str) -> bool:

@@ -223,8 +223,9 @@ class Functions(Construct):
         module: str,
         **options: Any,
     ) -> lambda_.Function:
-        """Return a function whose handler is in `closeout.lambdas.MODULE`."""
-        bundle = self._bundles["receiver" if module == "receive" else "worker"]
+        """Return a function whose handler is in `closeout.lambdas.MODULE`, with a bundle of its own if it has one."""
+        own = {"receive": "receiver", "notify": "notify"}.get(module, "worker")
+        bundle = self._bundles.get(own, self._bundles["worker"])
         made = lambda_.Function(
             scope,
             name,

@@ -10,6 +10,7 @@ import cdk_nag
 from closeout.config.findings import listed
 from closeout.core import protect
 from closeout.core.errors import CloseoutError, ConfigError
+from closeout.stack.problems import secrets
 from closeout_cdk import parameters
 from closeout_cdk.bundling import Bundle, Bundler, Target
 from closeout_cdk.config import Config, read_config
@@ -85,4 +86,8 @@ def make_bundles(given: Parameters, config: Config, bundler: Bundler) -> dict[st
         "receiver": bundler.receiver(config.rules),
         "worker": bundler.worker(given.config_file, given.code_path, given.requirements_file, target),
     }
-    return bundles if given.guard is None else {**bundles, "guard": bundler.guard(target)}
+    if given.guard is not None:
+        bundles["guard"] = bundler.guard(target)
+    if secrets(config.routes):
+        bundles["notify"] = bundler.notify(target)
+    return bundles

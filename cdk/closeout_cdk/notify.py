@@ -1,20 +1,24 @@
-"""Tell people what needs them: a small function that a schedule starts each minute, and that exists only if the file names a topic.
+"""Tell people what needs them: a small function that a schedule starts each minute, and that exists only if the file names whom.
 
-It reads what runs and patrol say needs a person, publishes to the topics of the configuration, and notes what it told. It can
-change nothing else: no run, no resource, no secret.
+It reads what runs and patrol say needs a person, publishes to the topics of the configuration, sends to the URLs whose secrets
+the configuration names, and notes what it told. It can change nothing else: no run, no resource, no secret.
 """
 
 from __future__ import annotations
+
+import json
+from dataclasses import asdict
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from closeout.core.problems import Routes
+from closeout.config.permissions import secret_statements
 from closeout.stack import table as layout
-from closeout.stack.problems import PROBLEMS, pack_routes, topics
+from closeout.stack.problems import PROBLEMS, WATCHED, pack_routes, secrets, topics
 from closeout_cdk import permissions
+from closeout_cdk.config import Config
 from closeout_cdk.functions import Functions
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import ParameterError
@@ -29,9 +33,10 @@ class Notify(Construct):
     """The function with its role and log, and its schedule."""
 
     def __init__(
-        self, scope: Construct, name: str, *, routes: Routes, functions: Functions, ledger: Ledger
+        self, scope: Construct, name: str, *, config: Config, functions: Functions, ledger: Ledger
     ) -> None:
         super().__init__(scope, name)
+        routes = config.routes
         packed = pack_routes(routes)
         if len(packed) > MOST_OF_A_VARIABLE:
             raise ParameterError(
@@ -49,8 +54,11 @@ class Notify(Construct):
                 only=permissions.partitions(PROBLEMS),
             ),
             permissions.allow(("dynamodb:GetItem",), table, only=permissions.partitions(layout.RUN)),
-            permissions.allow(("sns:Publish",), *topics(routes)),
+            permissions.allow(("dynamodb:Query",), table, only=permissions.partitions(*WATCHED)),
+            *permissions.of_actions(secret_statements(secrets(routes), "notify")),
         ]
+        if topics(routes):
+            grants.append(permissions.allow(("sns:Publish",), *topics(routes)))
         policy = permissions.attach(self, "Policy", self.role, grants)
         self.function = functions.function(
             self,
@@ -66,6 +74,7 @@ class Notify(Construct):
                 "CLOSEOUT_LOG_GROUP": functions.worker_logs.log_group_name,
                 "CLOSEOUT_STACK": Stack.of(self).stack_name,
                 "CLOSEOUT_NOTIFY": packed,
+                "CLOSEOUT_PATROL": json.dumps(asdict(config.patrol), sort_keys=True),
             },
         )
         permissions.wait_for(self.function, policy)

@@ -170,7 +170,7 @@ def partitions(*beginnings: str) -> Mapping[str, Mapping[str, object]]:
     `Null`, since a request without keys would fit `ForAllValues` as well. In a transaction each item is a request of
     its own: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
-    names = [one if one in (layout.SETTINGS, PROBLEMS) else f"{one}*" for one in beginnings]
+    names = [f"{one}*" if one.endswith("#") else one for one in beginnings]
     return {
         "ForAllValues:StringLike": {_KEYS: names},
         "Null": {_KEYS: "false"},

@@ -11,7 +11,7 @@ from constructs import Construct, IConstruct
 
 from closeout.config.findings import listed
 from closeout.core.protect import TAG
-from closeout.stack.problems import topics
+from closeout.stack.problems import is_told
 from closeout_cdk import permissions
 from closeout_cdk.alarms import Alarms
 from closeout_cdk.api import Api
@@ -121,10 +121,10 @@ class CloseoutStack(Stack):
 
     def _notify(self, config: Config) -> tuple[Notify, ...]:
         """Return what tells people, or nothing."""
-        if not topics(config.routes):
+        if not any(map(is_told, config.routes.targets())):
             return ()
         made = self.functions
-        return (Notify(self, "Notify", routes=config.routes, functions=made, ledger=self.ledger),)
+        return (Notify(self, "Notify", config=config, functions=made, ledger=self.ledger),)
 
     def _own(self, chores: Chores) -> Own:
         """Return the resources that the worker must not touch."""

@@ -48,17 +48,21 @@ class SmallBundler(Bundler):
 
     def receiver(self, rules: str) -> Bundle:
         """Return the receiver's."""
-        return self._small("receiver", rules)
+        return self._made_small("receiver", rules)
 
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
         """Return the worker's."""
-        return self._small("worker", config.read_text())
+        return self._made_small("worker", config.read_text())
 
     def guard(self, target: Target) -> Bundle:
         """Return the guard's."""
-        return self._small("guard", "")
+        return self._made_small("guard", "")
 
-    def _small(self, name: str, text: str) -> Bundle:
+    def notify(self, target: Target) -> Bundle:
+        """Return that of what tells people."""
+        return self._made_small("notify", "")
+
+    def _made_small(self, name: str, text: str) -> Bundle:
         place = self._folder / name
         place.mkdir(exist_ok=True)
         (place / "handler.txt").write_text(text)

@@ -1,8 +1,9 @@
-"""The function that tells people: there only if the file names a topic, and able to publish there and to nothing else."""
+"""The function that tells people: there only if the file names whom, and able to send there and to nothing else."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from support import DELETES, Made, Make, flat
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:previews"
 OTHER = "arn:aws:sns:us-east-1:123456789012:payments"
+ARN = "aws-secretsmanager:arn:aws:secretsmanager:us-east-1:123456789012:secret:other-a1B2c3"
 CONFIG = DELETES.replace(
     "automations:\n  preview-cleanup:\n",
     f"notify: {{ to: ['{TOPIC}', 'env:ELSEWHERE'] }}\nautomations:\n  preview-cleanup:\n"
@@ -54,6 +56,7 @@ def test_it_may_publish_to_its_topics_and_write_problems_alone(told: Made) -> No
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
+        "dynamodb:Query",
         "dynamodb:UpdateItem",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
@@ -64,6 +67,9 @@ def test_it_may_publish_to_its_topics_and_write_problems_alone(told: Made) -> No
     written = by_actions["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
     assert written["Condition"][keys] == {"dynamodb:LeadingKeys": ["problems"]}
     assert by_actions["dynamodb:GetItem",]["Condition"][keys] == {"dynamodb:LeadingKeys": ["run#*"]}
+    assert by_actions["dynamodb:Query",]["Condition"][keys] == {
+        "dynamodb:LeadingKeys": ["patrol#mark#report", "patrol#mark#drill"]
+    }
 
 
 def test_who_ends_runs_and_patrol_may_write_problems_and_the_receiver_may_not(told: Made) -> None:
@@ -87,13 +93,62 @@ def test_an_hour_without_delivery_is_an_alarm(told: Made) -> None:
     assert pattern == '{ $.messages = "undelivered" }'
 
 
+@pytest.fixture(scope="module")
+def urls(make: Make) -> Made:
+    """A stack that tells URLs in Secrets Manager, one by its name and one by its ARN, and no topic."""
+    return make(config=CONFIG.replace(TOPIC, "aws-secretsmanager:closeout/team#slack").replace(OTHER, ARN))
+
+
+def test_a_url_in_secrets_manager_is_read_with_a_right_to_that_secret_alone(urls: Made, told: Made) -> None:
+    """Whatever key encrypts it; the value is nowhere in the template. A stack with topics alone reads none."""
+    statements = urls.statements("NotifyPolicy")
+    read = [one for one in statements if "secretsmanager:GetSecretValue" in as_list(one["Action"])]
+    named = [name for one in read for name in re.findall(r":secret:([^\"]+)", flat(one["Resource"]))]
+    assert sorted(named) == ["closeout/team-??????", "other-a1B2c3", "other-a1B2c3-??????"]
+    decrypt = [one for one in statements if "kms:Decrypt" in as_list(one["Action"])]
+    assert all(
+        "kms:EncryptionContext:SecretARN" in one["Condition"]["StringLike"]
+        and "kms:ViaService" in one["Condition"]["StringLike"]
+        for one in decrypt
+    )
+    known = {action for one in told.statements("NotifyPolicy") for action in as_list(one["Action"])}
+    actions = {action for one in statements for action in as_list(one["Action"])}
+    assert actions - known == {"secretsmanager:GetSecretValue", "kms:Decrypt"}
+    assert known - actions == {"sns:Publish"}
+    for role in ("WorkerPolicy", "PatrolPolicy", "ReceiverPolicy", "EndedPolicy"):
+        assert "closeout/team" not in flat(urls.statements(role))
+    variables = urls.one("AWS::Lambda::Function", "NotifyFunction")["Environment"]["Variables"]
+    assert json.loads(variables["CLOSEOUT_NOTIFY"])[0][1] == ["aws-secretsmanager:closeout/team#slack"]
+
+
+def test_only_a_stack_that_tells_urls_has_what_sends_to_them(urls: Made, told: Made) -> None:
+    """Another function's bundle never holds it; with topics alone the function is made of the worker's."""
+
+    def made_of(made: Made) -> set[str]:
+        names = ("NotifyFunction", "FunctionsWorker", "PatrolFunction")
+        return {made.one("AWS::Lambda::Function", name)["Code"]["S3Key"] for name in names}
+
+    assert [len(made_of(made)) for made in (urls, told)] == [2, 1]
+
+
+def test_it_knows_how_often_patrol_must_look(told: Made) -> None:
+    """It tells if patrol does not."""
+    variables = [
+        told.one("AWS::Lambda::Function", name)["Environment"]["Variables"]["CLOSEOUT_PATROL"]
+        for name in ("NotifyFunction", "PatrolFunction")
+    ]
+    assert variables[0] == variables[1]
+
+
 def test_a_target_that_a_stack_cannot_send_to_is_a_warning(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With its place; the stack is deployed, and tells nobody."""
+    """Each with its place, also beside others; the stack is deployed."""
     made = make(config=DELETES.replace("automations:", "notify: { to: 'env:URL' }\nautomations:", 1))
     assert "Notify" not in flat(made.template)
-    assert "notify.to: a stack sends messages to SNS topics only" in capsys.readouterr().err
+    assert "notify.to: `env:URL` does not exist on AWS" in capsys.readouterr().err
+    make(config=CONFIG)
+    assert "notify.to: `env:ELSEWHERE` does not exist on AWS" in capsys.readouterr().err
 
 
 def test_more_routes_than_a_variable_holds_are_a_mistake(make: Make) -> None:

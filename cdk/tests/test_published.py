@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from tests.ledger_table import create_ledger
 
 from closeout.actions.registry import builtin
 from closeout.config.load import load
@@ -21,7 +22,6 @@ from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.table import Table
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest, digest_of, outlasts, pack, unpack
-from closeout.testing.dynamo import create_ledger
 from closeout_cdk.config import LARGEST
 from closeout_cdk.parameters import ParameterError
 from support import DELETES, Made, Make, flat

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import Machine, machine
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[FakeAws]:
+def cloud() -> Iterator[StackAws]:
     """The emulated AWS, in this process, which has imported it; each test starts with an empty world."""
-    with FakeAws(delete_seconds=0.1) as aws:
+    with StackAws(delete_seconds=0.1) as aws:
         yield aws
 
 
 @pytest.fixture
-def scene(tmp_path: Path, cloud: FakeAws) -> Iterator[Machine]:
+def scene(tmp_path: Path, cloud: StackAws) -> Iterator[Machine]:
     """A machine with a running server and a fresh world around it."""
     cloud.reset()
     with machine(tmp_path, cloud) as it:

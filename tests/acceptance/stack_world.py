@@ -23,10 +23,10 @@ from closeout.core.records import NewDelivery
 from closeout.ledger.dynamodb.table import Table, put
 from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.forked import Forked
 from tests.acceptance.machine import REGION, REPOSITORY, Machine
+from tests.ledger_table import create_ledger
 
 STACK = "closed-pr-event-stack"
 WEBHOOK_SECRET = "closed-pr/webhook"

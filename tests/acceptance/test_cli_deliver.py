@@ -158,6 +158,17 @@ def test_a_sample_carries_a_repository_that_nothing_matches(receiver: Receiver) 
     assert json.loads(body)["repository"]["full_name"] == "sample/never-matches"
 
 
+def test_a_delivery_that_starts_nothing_says_where_to_learn_why(receiver: Receiver) -> None:
+    """A person reads what the empty list means; a program gets the answer alone."""
+    receiver.answer = b'{"delivery": 1, "runs": []}'
+    sent = closeout(
+        "deliver", "--url", receiver.url, "--sample", "pull_request.closed", "--secret", "env:HOOK", env=ENV
+    )
+    assert sent.code == exits.OK, sent.err
+    assert "No automation matches it." in sent.err
+    assert "closeout explain" in sent.err
+
+
 def test_an_unknown_sample_names_those_that_are() -> None:
     """A misspelt sample is a usage error with the list."""
     told = closeout(

@@ -18,12 +18,12 @@ from closeout.config.load import load
 from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ledger.dynamodb.table import Table
 from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import deploy
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.cli_process import Result
 from tests.acceptance.forked import run
 from tests.acceptance.machine import SECRET, Machine
 from tests.acceptance.stack_world import FIRST, OUTPUTS, STACK, StackWorld, stack_world
+from tests.ledger_table import deploy
 
 CONFIG = """\
 version: 1

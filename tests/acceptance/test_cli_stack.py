@@ -25,11 +25,11 @@ from closeout.patrol.ignored import IGNORED, Ignored
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.testing import deliveries
-from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import deploy
 from tests.acceptance.machine import REPOSITORY
 from tests.acceptance.stack_world import CONFIG, OUTPUTS, StackWorld, bare_stack
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client
+from tests.ledger_table import deploy
+from tests.stack_aws import StackAws
 from tests.until import until
 
 STACK = "ledger-stack"
@@ -132,7 +132,7 @@ class Scene(NamedTuple):
 
 
 @pytest.fixture
-def scene(tmp_path: Path, cloud: FakeAws) -> Iterator[Scene]:
+def scene(tmp_path: Path, cloud: StackAws) -> Iterator[Scene]:
     """A deployed stack in us-east-1 with an empty ledger."""
     with bare_stack(tmp_path, cloud) as world:
         bench = Bench(cloud, lambda _durable, _execution: Ending("success", "all gone"))

@@ -21,12 +21,12 @@ from tests.contract.http import serving as world
 from closeout.core.errors import StoreUnavailable
 from closeout.intake import Receiver
 from closeout.server import serve
-from closeout.server.app import create_app
+from closeout.server.app import Application
 from closeout.server.parts import ServerParts
 store = world.FakeStore()
 if "held" in sys.argv:
     store.hold.clear()
-app = create_app(ServerParts(receiver=Receiver.of([world.AUTOMATION], lambda: (world.SECRET,)),
+app = Application(ServerParts(receiver=Receiver.of([world.AUTOMATION], lambda: (world.SECRET,)),
     accept=store.accept_group, started=lambda runs: None, refresh=lambda: False, ready=lambda: None,
     views=store, link_key=world.KEY))
 good = serve.run(app, "127.0.0.1", 0, lambda address: print(address, flush=True), on_draining=app.drain, drain_seconds=5)

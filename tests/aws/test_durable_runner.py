@@ -16,10 +16,10 @@ from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.stack.table import worker_event
-from closeout.testing.aws import FakeAws
 from tests.contract.durable_suite import DurableSuite
 from tests.contract.remote_harness import RemoteBench
 from tests.emulator.meter import Meter
+from tests.stack_aws import StackAws
 
 
 def play(engine: LambdaEngine, execution: str) -> Any:
@@ -40,7 +40,7 @@ class RunnerHarness:
 
     tick = 0.01
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self._bench = RemoteBench(aws)
         self._count = 0
 
@@ -60,7 +60,7 @@ class TestOnTheRunner(DurableSuite):
     """Every test of the suite."""
 
     @pytest.fixture
-    def harness(self, aws: FakeAws) -> RunnerHarness:
+    def harness(self, aws: StackAws) -> RunnerHarness:
         """The runner over a fresh table."""
         return RunnerHarness(aws)
 
@@ -93,7 +93,9 @@ class SkippingEngine:
         return outcome
 
 
-def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws, meters: dict[str, Meter]) -> None:
+def test_a_run_that_waits_for_twenty_minutes_is_one_operation(
+    aws: StackAws, meters: dict[str, Meter]
+) -> None:
     """In the history, however often it polls. AWS counts each poll."""
     clock = SkippingClock()
     bench = RemoteBench(aws, clock=clock)
@@ -118,7 +120,7 @@ def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws, mete
     assert time.monotonic() - began < 60
 
 
-def test_a_run_that_waits_for_its_turn_is_suspended_on_a_callback_until_it_is_woken(aws: FakeAws) -> None:
+def test_a_run_that_waits_for_its_turn_is_suspended_on_a_callback_until_it_is_woken(aws: StackAws) -> None:
     """With the SDK's own callbacks: the first times out, since nobody wakes the run; the second is completed."""
     bench = RemoteBench(aws)
 
@@ -152,7 +154,7 @@ def test_a_run_that_waits_for_its_turn_is_suspended_on_a_callback_until_it_is_wo
     assert (found["run"], found["run-3"]) == ("SUCCEEDED", "SUCCEEDED")
 
 
-def test_what_was_advanced_before_the_sdk_was_there_is_not_advanced_again(aws: FakeAws) -> None:
+def test_what_was_advanced_before_the_sdk_was_there_is_not_advanced_again(aws: StackAws) -> None:
     """`lambdas.run` brings the outcome along; a second advance would find whatever has changed since."""
     bench = RemoteBench(aws, lambda _durable, _execution: Ending("success", "done"))
     execution = bench.accept("a")

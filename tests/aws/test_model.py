@@ -11,33 +11,33 @@ from typing import Any
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
-from closeout.testing.aws import FakeAws
 from tests.model.__main__ import effort
 from tests.model.on_dynamodb import ClosingsOnDynamodb
 from tests.model.test_model import spend_a_fortnight
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[FakeAws]:
+def aws() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with FakeAws() as server:
+    with StackAws() as server:
         yield server
 
 
 @pytest.mark.timeout(1_200)
-def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched(aws: FakeAws) -> None:
+def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched(aws: StackAws) -> None:
     """Twenty-five histories."""
     factory: Any = lambda: ClosingsOnDynamodb(aws)  # noqa: E731 - its type is a class, and a function does
     run_state_machine_as_test(factory, settings=effort(25, 12, known=True))
 
 
-def test_a_fortnight_without_deliveries_and_every_seventh_call_failing(aws: FakeAws) -> None:
+def test_a_fortnight_without_deliveries_and_every_seventh_call_failing(aws: StackAws) -> None:
     """What issue 10 calls done."""
     spend_a_fortnight(ClosingsOnDynamodb(aws))
 
 
 @pytest.mark.parametrize("dies_in", range(8))
-def test_a_receiver_that_is_killed_anywhere_is_made_up_for(aws: FakeAws, dies_in: int) -> None:
+def test_a_receiver_that_is_killed_anywhere_is_made_up_for(aws: StackAws, dies_in: int) -> None:
     """Between the store and the start, too: patrol starts what was stored and never started."""
     machine = ClosingsOnDynamodb(aws)
     machine.begin()

@@ -1,18 +1,21 @@
-"""Messages of the deployed stack: a failed run reaches whoever subscribed to the topic, and so does its repair."""
+"""Messages of the deployed stack: a failed run reaches a topic and a URL in Secrets Manager, and so does its repair."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.aws.test_stack_commands import closeout
 from tests.aws.world import World
+from tests.notified import Service, service
 
 REPOSITORY = "acme/told"
 NUMBER = 810
 MINUTE = 60.0
+TOKEN = "token-of-the-service"
 
 
 class Subscriber:
@@ -60,13 +63,36 @@ def subscriber(world: World) -> Subscriber:
     return Subscriber(world)
 
 
-def test_a_failure_and_its_repair_are_told(world: World, subscriber: Subscriber) -> None:
+@pytest.fixture
+def receiver(world: World) -> Iterator[Service]:
+    """A service on this machine, whose URL is in the secret of the configuration."""
+    with service() as running:
+        value = json.dumps({"url": running.url(path=TOKEN)})
+        world.cloud.client("secretsmanager").create_secret(Name="closeout-told", SecretString=value)
+        yield running
+
+
+def log_of(world: World) -> str:
+    """Return all that the function has logged."""
+    logs = world.cloud.client("logs")
+    (group,) = [
+        one["logGroupName"]
+        for one in logs.describe_log_groups()["logGroups"]
+        if "NotifyLogs" in one["logGroupName"]
+    ]
+    return json.dumps(logs.filter_log_events(logGroupName=group)["events"])
+
+
+def test_a_failure_and_its_repair_are_told(world: World, subscriber: Subscriber, receiver: Service) -> None:
     """Each in one message: what failed, whose it is and what to do; then that it is over. The role may do all of it."""
     world.add_repository(REPOSITORY)
     tested = json.loads(closeout(world, "notify", "test", "--json"))
-    assert [(one["notifier"].rpartition(":")[2], one["ok"]) for one in tested] == [("told", True)]
+    assert [(one["notifier"].rpartition(":")[2], one["ok"]) for one in tested] == [
+        ("told", True),
+        ("closeout-told#url", True),
+    ]
     (message,) = world.until(subscriber.messages, bool)
-    assert message["Subject"] == "closeout: a test message"
+    assert message["Subject"] == receiver.taken[0].title == "closeout: a test message"
 
     world.open(NUMBER, repository=REPOSITORY)
     world.close(NUMBER, repository=REPOSITORY)
@@ -86,3 +112,20 @@ def test_a_failure_and_its_repair_are_told(world: World, subscriber: Subscriber)
     repaired = subscriber.after_a_minute()
     assert repaired["Subject"] == f"closeout: repaired: {REPOSITORY}#{NUMBER}"
     assert list(world.ledger.problems.problems()) == []
+    titles = [failed["Subject"], repaired["Subject"]]
+    assert [one.title for one in receiver.taken[1:]] == titles
+
+    asked = json.loads(closeout(world, "drill", "--json", code=1))[
+        "checks"
+    ]  # of repositories that are not there
+    (check,) = [one for one in asked if one["id"] == "notifiers"]
+    assert check["ok"], check
+    assert check["what"].startswith(
+        "arn:aws:sns:eu-central-1:123456789012:told, aws-secretsmanager:closeout-told#url"
+    )
+    assert len(receiver.taken) == 3, "a drill sends nothing"
+
+    receiver.status = 500
+    said = closeout(world, "notify", "test", "--json", code=4)
+    assert [one["ok"] for one in json.loads(said)] == [True, False]
+    assert TOKEN not in said + log_of(world)

@@ -11,9 +11,9 @@ from aws_durable_execution_sdk_python.execution import InvocationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
 from closeout.lambdas.rechecks import recheck
-from closeout.testing.aws import FakeAws
 from tests.contract.remote_harness import RemoteBench
 from tests.emulator.meter import Meter
+from tests.stack_aws import StackAws
 from tests.unit.run.world import AUTOMATION, Scene
 from tests.unit.wiring.test_stack_looks import DAY, HOUR, RUN, Bench
 
@@ -36,7 +36,7 @@ class Skipping:
         return found
 
 
-def test_a_day_of_rechecks_is_one_operation_with_few_polls(aws: FakeAws, meters: dict[str, Meter]) -> None:
+def test_a_day_of_rechecks_is_one_operation_with_few_polls(aws: StackAws, meters: dict[str, Meter]) -> None:
     """One for each look, and one that finds out when they are due."""
     scene = Scene(automation=replace(AUTOMATION, name="cleanup"))
     scene.world.resources.clear()

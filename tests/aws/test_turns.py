@@ -18,11 +18,11 @@ from closeout.ledger.dynamodb.requests import Requests
 from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ports import Durable, Ending, Execution
 from closeout.stack import table as layout
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.aws.durable_service import Client, Context, DurableExecution, Killed
 from tests.contract.remote_harness import WORKER, RemoteBench
 from tests.emulator.meter import LIMIT
+from tests.stack_aws import StackAws
 
 DAY = 86_400.0
 
@@ -35,7 +35,7 @@ def named(execution: str, number: int = 0) -> str:
 class Account:
     """A ledger, its worker, and the durable service that invokes it. Runs note their name in `begun`."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock()
         self.bench = RemoteBench(aws, self._run, clock=self.clock)
         self.client = Client(self.clock, self._work)
@@ -122,7 +122,7 @@ def _unused(_target: str, _by: str) -> str:
 
 
 @pytest.fixture
-def account(aws: FakeAws) -> Account:
+def account(aws: StackAws) -> Account:
     """An empty ledger and nothing started."""
     return Account(aws)
 

@@ -13,10 +13,10 @@ import pytest
 
 from closeout.core.runs import MAX_DEATHS
 from closeout.ports import Ending
-from closeout.testing.aws import FakeAws
 from tests.aws.lambda_host import LambdaHost
 from tests.contract.remote_harness import RemoteBench
 from tests.emulator.meter import Meter
+from tests.stack_aws import StackAws
 
 OPERATIONS = ("delete", "gone", "final")
 ONCE = Counter({"delete": 1, "gone": 3, "final": 1})
@@ -32,7 +32,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 class Stage:
     """One accepted run and what its processes did."""
 
-    def __init__(self, aws: FakeAws, folder: Path, kill_at: str = "", times: int = 1) -> None:
+    def __init__(self, aws: StackAws, folder: Path, kill_at: str = "", times: int = 1) -> None:
         self.bench = RemoteBench(aws)
         self.journal = folder / "journal"
         self.execution = self.bench.accept("killed", key="k")
@@ -58,7 +58,7 @@ class Stage:
 
 
 def test_a_worker_killed_before_it_wakes_the_next_run_wakes_it_in_its_next_process(
-    aws: FakeAws, tmp_path: Path
+    aws: StackAws, tmp_path: Path
 ) -> None:
     """Its run has ended and given its key back; the callback of the next one is completed all the same."""
     stage = Stage(aws, tmp_path, kill_at="run:finished")
@@ -71,7 +71,7 @@ def test_a_worker_killed_before_it_wakes_the_next_run_wakes_it_in_its_next_proce
     assert order == ["delete", "final"] * 2
 
 
-def test_a_worker_that_nobody_kills(aws: FakeAws, tmp_path: Path, meters: dict[str, Meter]) -> None:
+def test_a_worker_that_nobody_kills(aws: StackAws, tmp_path: Path, meters: dict[str, Meter]) -> None:
     """Each wait ends its invocation: three processes, or more since time is skipped; each effect once.
 
     Each invocation is a poll, which is an operation for AWS, beside the two of the execution and of the condition.
@@ -86,7 +86,7 @@ def test_a_worker_that_nobody_kills(aws: FakeAws, tmp_path: Path, meters: dict[s
 
 @pytest.mark.parametrize("moment", ["before", "after", "stored"])
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_worker_killed_in_an_operation(aws: FakeAws, tmp_path: Path, operation: str, moment: str) -> None:
+def test_a_worker_killed_in_an_operation(aws: StackAws, tmp_path: Path, operation: str, moment: str) -> None:
     """The next invocation goes on there: what was stored is not repeated, what was cut off is."""
     stage = Stage(aws, tmp_path, f"{operation}:{moment}")
     assert stage.play() == Ending("success", "deleted")
@@ -98,7 +98,7 @@ def test_a_worker_killed_in_an_operation(aws: FakeAws, tmp_path: Path, operation
 
 @pytest.mark.parametrize("moment", ["taken", "finished"])
 def test_a_worker_killed_around_the_run(
-    aws: FakeAws, tmp_path: Path, meters: dict[str, Meter], moment: str
+    aws: StackAws, tmp_path: Path, meters: dict[str, Meter], moment: str
 ) -> None:
     """Right after it took the run, and between the ledger's end of the run and Lambda's. The retry is an operation."""
     stage = Stage(aws, tmp_path, f"run:{moment}")
@@ -109,7 +109,7 @@ def test_a_worker_killed_around_the_run(
 
 
 def test_an_operation_that_always_kills_its_worker_fails_and_the_run_reports_it(
-    aws: FakeAws, tmp_path: Path
+    aws: StackAws, tmp_path: Path
 ) -> None:
     """After five deaths it is not tried again; the status is posted and the execution in Lambda succeeds."""
     stage = Stage(aws, tmp_path, "delete:before", times=100)

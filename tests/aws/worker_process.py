@@ -18,13 +18,13 @@ from typing import Any
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
+from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.core.errors import StepFailed
 from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, Operation
 from closeout.wiring.stack_ledger import Place, StackLedger
-from closeout.wiring.stack_runtime import boto_clients
 
 JOURNAL = Path(os.environ["JOURNAL"])
 KILL_AT = os.environ.get("KILL_AT", "")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from closeout.testing.aws import FakeAws
 from tests.quick_moto import quicken
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[FakeAws]:
+def aws() -> Iterator[StackAws]:
     """An emulator in this process that lives as long as the tests."""
-    with FakeAws() as server:
+    with StackAws() as server:
         quicken()
         yield server

@@ -27,9 +27,10 @@ from closeout.ports import Clock, Ending, Operation, RunFunction
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger
 from tests.contract.local_harness import WallClock
 from tests.direct import pass_over_sockets
+from tests.ledger_table import create_ledger
+from tests.stack_aws import StackAws
 
 WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 BUCKET = "bodies"
@@ -59,7 +60,7 @@ def _client(aws: FakeAws, service: str) -> Any:
 class RemoteBench:
     """One table with everything that stands on it. `run` may be set per automation in `functions`."""
 
-    def __init__(self, aws: FakeAws, run: RunFunction | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(self, aws: StackAws, run: RunFunction | None = None, *, clock: Clock | None = None) -> None:
         self.aws = aws
         self.clock = clock or WallClock()
         self.functions: dict[str, RunFunction] = {}
@@ -195,7 +196,7 @@ class RemoteHarness:
 
     tick = 0.01
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.bench = RemoteBench(aws)
         self._count = 0
 

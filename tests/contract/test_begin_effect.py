@@ -12,9 +12,9 @@ from pathlib import Path
 from closeout.engine.durable import Abandoned
 from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
-from closeout.testing.aws import FakeAws
 from tests.contract.local_harness import Bench, eventually
 from tests.contract.remote_harness import FOREVER, RemoteBench
+from tests.stack_aws import StackAws
 
 
 class Script:
@@ -84,7 +84,7 @@ def test_on_one_machine_that_is_restarted(tmp_path: Path) -> None:
     assert script.begins == ["begun", "again"]
 
 
-def test_on_aws(aws: FakeAws) -> None:
+def test_on_aws(aws: StackAws) -> None:
     """Another environment takes over each time; the second one is ended by Lambda in the middle."""
     script = Script()
     bench = RemoteBench(aws, script)

@@ -12,13 +12,13 @@ from closeout.ledger.dynamodb.teardowns import MOST, teardowns
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.closings import closing_items, closings_partition
-from closeout.testing.aws import FakeAws
 from tests.contract.ledger_suite import accept, again, new_delivery, new_run, run_id
 from tests.contract.test_ledgers import StackLedger
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture
-def bench(aws: FakeAws) -> Any:
+def bench(aws: StackAws) -> Any:
     """An empty table."""
     aws.reset()
     return StackLedger(aws)
@@ -88,8 +88,8 @@ def test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request(bench:
     """However many runs there are of others; beyond `MOST` nobody can tell."""
     for number, name in enumerate("abcdefgh"):
         bench.accept(new_delivery(bench, name)._replace(number=number), [new_run(name)])
-    counting = Counting(table._client)
-    assert teardowns(Table(counting, table._name), "acme/shop", 3) == [f"{run_id('d')}-1"]
+    counting = Counting(table.client)
+    assert teardowns(Table(counting, table.name), "acme/shop", 3) == [f"{run_id('d')}-1"]
     assert counting.calls == ["query", "query"]
     about = new_delivery(bench, "g")._asdict()
     for number in range(MOST + 1):

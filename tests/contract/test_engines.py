@@ -12,11 +12,11 @@ import pytest
 from closeout.engine.lambda_ import DONE
 from closeout.ports import Ending, Operation
 from closeout.stack import table as layout
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.engine_suite import EngineSuite
 from tests.contract.local_harness import Bench, eventually
 from tests.contract.remote_harness import FOREVER, RemoteBench
+from tests.stack_aws import StackAws
 
 
 class Local:
@@ -57,7 +57,7 @@ class Remote:
 
     tick, soon = 10.0, 25.0
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock()
         self.bench = RemoteBench(aws, clock=self.clock)
         self.functions = self.bench.functions
@@ -126,6 +126,6 @@ class TestLambdaEngine(EngineSuite):
     """The stack's."""
 
     @pytest.fixture
-    def engine(self, aws: FakeAws) -> Remote:
+    def engine(self, aws: StackAws) -> Remote:
         """One on an empty table."""
         return Remote(aws)

@@ -26,11 +26,11 @@ from closeout.ports import Ending, Execution, LedgerReader, Operation, PageReade
 from closeout.ports import Requests as RequestsPort
 from closeout.stack.problems import PROBLEM, PROBLEMS, problem_key
 from closeout.stack.table import attempt_key, from_item
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import DAY, SECRET, LedgerSuite, ServerLedgerSuite, run_id
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client
 from tests.memory_ledger import MemoryLedger
+from tests.stack_aws import StackAws
 
 
 def redact(text: str) -> str:
@@ -118,7 +118,7 @@ class TestSqlite(ServerLedgerSuite):
 class StackLedger:
     """`LedgerBench` over DynamoDB: the receiver's acceptance, and what invocations of the worker write."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock(float(int(time.time())))
         self._remote = RemoteBench(aws, clock=self.clock)
         client(aws, "s3").create_bucket(Bucket=BUCKET)
@@ -218,7 +218,7 @@ class TestDynamodb(LedgerSuite):
     """Every test of the suite, on DynamoDB."""
 
     @pytest.fixture
-    def bench(self, aws: FakeAws) -> StackLedger:
+    def bench(self, aws: StackAws) -> StackLedger:
         """An empty table."""
         aws.reset()
         return StackLedger(aws)

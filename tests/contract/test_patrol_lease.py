@@ -9,13 +9,13 @@ import pytest
 from closeout.core.errors import StoreUnavailable
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.stack.patrol import mark_key
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import RemoteBench
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture
-def bench(aws: FakeAws) -> RemoteBench:
+def bench(aws: StackAws) -> RemoteBench:
     """An empty table."""
     aws.reset()
     return RemoteBench(aws, clock=FakeClock(float(int(time.time()))))

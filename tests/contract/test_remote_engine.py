@@ -20,9 +20,9 @@ from closeout.ledger.dynamodb.rows import row_key
 from closeout.ledger.dynamodb.table import Table, update
 from closeout.ports import Durable, Ending, Execution, Operation, RunRecord
 from closeout.stack import table as layout
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench, run_name
+from tests.stack_aws import StackAws
 
 
 class Gate:
@@ -54,7 +54,7 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def bench(aws: FakeAws, gate: Gate) -> RemoteBench:
+def bench(aws: StackAws, gate: Gate) -> RemoteBench:
     """An empty ledger, and a clock that is moved by hand."""
     return RemoteBench(aws, gate, clock=FakeClock())
 
@@ -203,7 +203,7 @@ def test_a_head_that_was_never_started_is_started_by_name(bench: RemoteBench, ga
 
 
 def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
-    aws: FakeAws, bench: RemoteBench, gate: Gate
+    aws: StackAws, bench: RemoteBench, gate: Gate
 ) -> None:
     """Lambda may refuse its name to another version of the worker; where it is kept was noted at its start."""
     a, b = bench.accept("dead", key="k"), bench.accept("next", key="k")
@@ -227,7 +227,7 @@ def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "STOPPED"])
 def test_a_dead_holder_is_ended_and_passed_over(
-    aws: FakeAws, bench: RemoteBench, gate: Gate, status: str
+    aws: StackAws, bench: RemoteBench, gate: Gate, status: str
 ) -> None:
     """Only when Lambda says so: until then its key is its own."""
     name = {"FAILED": "fa", "TIMED_OUT": "ti", "STOPPED": "st"}[status]

@@ -16,15 +16,15 @@ from closeout.engine.lambda_ import DONE
 from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
 from closeout.stack import table as layout
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench, client
+from tests.stack_aws import StackAws
 
 
 class Queue:
     """A ledger whose runs wait an hour in their step, and note when they begin."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock()
         self.bench = RemoteBench(aws, self._run, clock=self.clock)
         self.begun: list[str] = []
@@ -68,7 +68,7 @@ class Queue:
 
 
 @pytest.fixture
-def queue(aws: FakeAws) -> Queue:
+def queue(aws: StackAws) -> Queue:
     """An empty ledger."""
     return Queue(aws)
 
@@ -223,6 +223,19 @@ def test_the_next_in_line_that_was_never_started_is_started_when_the_key_is_give
     queue.clock.advance(3_600.0)
     assert queue.advance(a) == DONE
     assert [entry["starts"] for entry in queue.executions() if entry["name"] == b] == [1]
+
+
+def test_nobody_is_next_while_a_key_is_held(queue: Queue) -> None:
+    """Or two executions would be woken for one key."""
+    a, b = queue.accept("a"), queue.accept("b")
+    store = queue.bench.store
+    assert store.next_in_line("k") == a
+    queue.advance(a)
+    assert (store.next_in_line("k"), store.first("k")) == (None, a)
+    queue.clock.advance(3_600.0)
+    queue.advance(a)
+    assert store.next_in_line("k") == b
+    assert store.next_in_line("another") is None
 
 
 def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(queue: Queue) -> None:

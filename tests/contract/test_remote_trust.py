@@ -19,9 +19,9 @@ from closeout.ports import Durable, Ending, Execution, Operation, RunRecord
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.invocation import EARLIER
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, RemoteBench, run_name
+from tests.stack_aws import StackAws
 
 RUN = run_name("a")
 OTHER = '{"another": 1}'
@@ -49,7 +49,7 @@ def log() -> Log:
 
 
 @pytest.fixture
-def bench(aws: FakeAws, log: Log) -> RemoteBench:
+def bench(aws: StackAws, log: Log) -> RemoteBench:
     """An empty ledger, and a clock that is moved by hand."""
     return RemoteBench(aws, log, clock=FakeClock())
 

@@ -13,7 +13,6 @@ from closeout.ledger.dynamodb.rechecks import Teardowns as DynamoTeardowns
 from closeout.ledger.dynamodb.table import Table
 from closeout.ports import Ending
 from closeout.run.recheck import Teardowns
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import (
     DEFINITION,
@@ -25,6 +24,7 @@ from tests.contract.ledger_suite import (
     run_id,
 )
 from tests.contract.test_ledgers import LocalLedger, StackLedger, redact
+from tests.stack_aws import StackAws
 
 
 class Reader(Teardowns, Protocol):
@@ -34,7 +34,7 @@ class Reader(Teardowns, Protocol):
         """Return the fields of each teardown of a pull request that finished after `since`."""
         ...
 
-    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+    def deleted_before(self, run_id: str, attempt: int, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also a run of an earlier closing."""
         ...
 
@@ -61,7 +61,7 @@ def _sqlite(folder: Path) -> Iterator[Bench]:
 
 
 def _dynamodb(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    aws: FakeAws = request.getfixturevalue("aws")
+    aws: StackAws = request.getfixturevalue("aws")
     aws.reset()
     made = StackLedger(aws)
     remote = made._remote
@@ -149,7 +149,7 @@ class Unlisted(Table):
         return iter(())
 
 
-def test_teardowns_of_one_pull_request_need_no_search_in_the_index(aws: FakeAws) -> None:
+def test_teardowns_of_one_pull_request_need_no_search_in_the_index(aws: StackAws) -> None:
     """A late deploy may ask each minute: a search would read every run of a month, and miss the latest ones."""
     aws.reset()
     ledger: Any = StackLedger(aws)

@@ -11,9 +11,9 @@ import pytest
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.table import Table
 from closeout.stack.table import Item
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import RemoteBench, run_name
+from tests.stack_aws import StackAws
 
 NOW = float(int(time.time()))
 
@@ -31,7 +31,7 @@ class Counted(Table):
 
 
 @pytest.fixture
-def bench(aws: FakeAws) -> RemoteBench:
+def bench(aws: StackAws) -> RemoteBench:
     """A ledger with a run for each of ten hours, the newest an hour old."""
     aws.reset()
     made = RemoteBench(aws, clock=FakeClock(NOW))

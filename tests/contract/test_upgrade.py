@@ -26,13 +26,13 @@ from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_ledger import Place
 from closeout.wiring.stack_runtime import StackRuntime
 from tests.contract.remote_harness import WORKER, client
+from tests.ledger_table import create_ledger
+from tests.stack_aws import StackAws
 from tests.upgrade import CONFIG, FUNCTIONS, REPOSITORY, facts, known, same, told_again
 
 KEPT: dict[str, Any] = json.loads(
@@ -45,7 +45,7 @@ INVOCATION = 900.0
 class Upgraded:
     """The table under the code of now, in an account of its own; pull requests are called by their number."""
 
-    def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path) -> None:
+    def __init__(self, aws: StackAws, github: FakeGitHub, folder: Path) -> None:
         self.github = github
         self.folder = folder
         self.clock = FakeClock(KEPT["now"])
@@ -129,7 +129,7 @@ def _outline(item: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def upgraded(aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upgraded]:
+def upgraded(aws: StackAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upgraded]:
     """The table of the commit before."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "kept", raising=False)
@@ -165,7 +165,7 @@ def test_every_run_is_shown_as_the_commit_before_showed_it(upgraded: Upgraded) -
     assert upgraded.ledger.switch.paused() == KEPT["paused"]
 
 
-def test_a_closing_of_the_commit_before_has_its_run_already(upgraded: Upgraded, aws: FakeAws) -> None:
+def test_a_closing_of_the_commit_before_has_its_run_already(upgraded: Upgraded, aws: StackAws) -> None:
     """Sent again through its hook, or through another one: it finds the run that is named after its GUID."""
     views = upgraded.ledger.views
     automations = load(upgraded.folder / "closeout.yaml", builtin()).automations

@@ -34,10 +34,10 @@ AT_ONCE = 250
 
 @contextmanager
 def _on_dynamodb() -> Iterator[Callable[[], Closings]]:
-    from closeout.testing.aws import FakeAws
     from tests.model.on_dynamodb import ClosingsOnDynamodb
+    from tests.stack_aws import StackAws
 
-    with FakeAws() as aws:
+    with StackAws() as aws:
         yield lambda: ClosingsOnDynamodb(aws)
 
 

@@ -19,7 +19,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
 from closeout.core.errors import Unauthorized
-from closeout.patrol.moments import seconds
+from closeout.patrol.answers import seconds
 from closeout.patrol.report import Report
 from closeout.run import guard
 from closeout.testing.github.world import Pull, Repository

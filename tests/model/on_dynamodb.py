@@ -28,11 +28,11 @@ from closeout.run.finalize import make_finalizer
 from closeout.stack.patrol import mark_key
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github.world import Pull, Repository
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_patrols import StackPatrols, StartingAttempts
 from tests.direct import DirectClient, pass_over_sockets
+from tests.ledger_table import create_ledger, deploy
 from tests.model.machine import Closings
 from tests.model.outside import HOOK_URL, Died, Fate, GitHub
 from tests.model.process import Ended, Process, Store

@@ -18,7 +18,7 @@ from closeout.adapters.github import GitHubClient
 from closeout.core.errors import ServiceError
 from closeout.core.url import Url
 from closeout.engine.durable import Abandoned
-from closeout.patrol.moments import seconds
+from closeout.patrol.answers import seconds
 from closeout.ports import HttpAnswer
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock

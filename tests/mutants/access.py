@@ -43,15 +43,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a session's secret is a token",
         _ACCESS,
-        "        return found if _matches(_signature(self._key, found.kind, random), signature) else None",
+        "        return found if _matches(sign(self._key, found.kind, random), signature) else None",
         "        return next((found._replace(kind=kind) for kind in (SESSION, TOKEN) if"
-        " _matches(_signature(self._key, kind, random), signature)), None)",
+        " _matches(sign(self._key, kind, random), signature)), None)",
         (f"{_REFUSED}[session's secret as a bearer]", f"{_REFUSED}[token's secret as a cookie]"),
     ),
     Mutant(
         "a forged secret is looked for in the ledger",
         _ACCESS,
-        "        return found if _matches(_signature(self._key, found.kind, random), signature) else None",
+        "        return found if _matches(sign(self._key, found.kind, random), signature) else None",
         "        return found if found.secret else None",
         (
             "tests/contract/http/test_access_matrix.py::test_a_forged_secret_is_refused_without_a_read_of_the_ledger",
@@ -72,9 +72,30 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{_STORES}::TestSqlite::test_a_code_makes_one_credential",),
     ),
     Mutant(
+        "sign-in leads to any address",
+        "src/closeout/server/pages/way_back.py",
+        '        return self._own(path, query) or "/"',
+        "        return text",
+        ("tests/contract/http/test_way_back.py::test_what_somebody_else_wrote_leads_to_the_overview",),
+    ),
+    Mutant(
+        "sign-in leads up from a page",
+        "src/closeout/server/pages/way_back.py",
+        'unquote(part) in (".", "..")',
+        'part == "."',
+        ("tests/contract/http/test_way_back.py::test_what_somebody_else_wrote_leads_to_the_overview",),
+    ),
+    Mutant(
+        "a browser keeps what opens a page",
+        "src/closeout/server/pages/way_back.py",
+        '_NOT_KEPT = (*SECRETS, "expires", "part")',
+        '_NOT_KEPT = ("part",)',
+        ("tests/contract/http/test_way_back.py::test_sign_in_leads_back_to_the_page_that_was_asked_for",),
+    ),
+    Mutant(
         "a link that nobody signed signs in",
         _ACCESS,
-        '        if not _matches(_signature(self._key, "sign in", text), signature) or len(parts) != 4:',
+        '        if not _matches(sign(self._key, "sign in", text), signature) or len(parts) != 4:',
         "        if len(parts) != 4:",
         (f"{_UNIT}test_a_link_of_another_kind_signs_nobody_in",),
     ),
@@ -151,8 +172,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an encoded name carries a signature into the log",
         "src/closeout/server/details.py",
-        "if unquote_plus(name) in _SECRETS",
-        "if name in _SECRETS",
+        "if unquote_plus(name) in SECRETS",
+        "if name in SECRETS",
         ("tests/unit/server/test_details.py::test_a_signature_is_kept_out_of_logs",),
     ),
 )

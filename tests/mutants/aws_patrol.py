@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: an audit that was killed is repeated at once",
         WIRING,
-        '                rounds.keep("audit", {"ended_at": self._clock.now()})',
+        '                rounds.keep("audit", {"ended_at": self.clock.now()})',
         "                pass",
         (f"{PATROLS}::test_an_audit_that_lambda_killed_is_not_repeated_at_once",),
     ),
@@ -100,7 +100,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: the audit assumes the roles of steps",
         "src/closeout/wiring/orphans.py",
-        "one.reason is None and (assumes or one.step.assume_role is None)",
+        "one.reason is None and (self.assumes or one.step.assume_role is None)",
         "one.reason is None",
         (f"{PATROLS}::test_the_audit_assumes_no_role_of_a_step",),
     ),
@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "drill on AWS: a broken link is told by no metric",
         "src/closeout/wiring/stack_patrols.py",
-        "        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))",
+        "        return Made(report, rounds, self.drills.round(loaded, self._marks, self._remaining))",
         "        return Made(report, rounds)",
         (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
     ),

@@ -7,6 +7,8 @@ from tests.mutants.mutant import Mutant
 STORE = "src/closeout/ledger/dynamodb/problems.py"
 SUITE = "tests/contract/test_problems.py::TestDynamodb"
 TOLD = "tests/unit/wiring/test_stack_notifying.py"
+DRILL = "tests/unit/wiring/test_stack_checking.py"
+TELLS = "tests/unit/wiring/test_notifying.py"
 ROLE = "cdk/tests/test_notify.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -61,11 +63,91 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{TOLD}::test_a_topic_that_is_gone_is_logged_at_each_look_and_gets_the_message_later",),
     ),
     Mutant(
-        "messages on AWS: a secret reference is deployed as a topic",
+        "messages on AWS: what the function cannot read is deployed",
         "src/closeout/stack/problems.py",
-        "list(filter(is_topic, route.to))]",
+        "list(filter(is_told, route.to))]",
         "list(route.to)]",
-        (f"{TOLD}::test_routes_are_deployed_with_topics_alone",),
+        (f"{TOLD}::test_routes_are_deployed_with_what_a_stack_can_send_to",),
+    ),
+    Mutant(
+        "messages: what a target says is not redacted in the answer of a test",
+        "src/closeout/wiring/notifying.py",
+        "            error.message = redactor.text(error.message)",
+        "            pass",
+        (f"{TELLS}::test_what_a_target_says_is_redacted_in_the_answer_of_a_test",),
+    ),
+    Mutant(
+        "messages: one target waits for another",
+        "src/closeout/wiring/notifying.py",
+        '        threading.Thread(target=do, args=(target, work), name="notifier", daemon=True).start()',
+        "        do(target, work)",
+        (
+            f"{TELLS}::test_a_target_that_hangs_keeps_no_other_from_its_messages",
+            f"{TOLD}::test_a_target_that_hangs_keeps_no_topic_from_its_message",
+        ),
+    ),
+    Mutant(
+        "messages: a look goes on when its time is over",
+        "src/closeout/wiring/notifying.py",
+        "        until = time.monotonic() + self._patience",
+        "        until = math.inf",
+        (f"{TELLS}::test_a_look_begins_no_message_when_its_time_is_over",),
+    ),
+    Mutant(
+        "messages: a defect in one target ends the look",
+        "src/closeout/wiring/notifying.py",
+        'error = NotifierFailed(f"{type(failure).__name__}, which is a bug in closeout")',
+        "raise",
+        (f"{TELLS}::test_a_defect_in_sending_fails_one_target_alone",),
+    ),
+    Mutant(
+        "messages on AWS: patrol that is silent is nobody's business",
+        "src/closeout/wiring/stack_notifying.py",
+        "        if not any(self._stale.values()) and self._problems.is_empty():",
+        "        if self._problems.is_empty():",
+        (f"{TOLD}::test_patrol_that_has_been_silent_is_told_and_so_is_its_return",),
+    ),
+    Mutant(
+        "messages on AWS: what patrol missed while it was off is told",
+        "src/closeout/wiring/stack_notifying.py",
+        '            since = float(row["since"]) if row.get("patrol") == self._text else None',
+        '            since = float(row.get("since", 0.0))',
+        (f"{TOLD}::test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count",),
+    ),
+    Mutant(
+        "messages on AWS: each process of the function excuses patrol anew",
+        "src/closeout/wiring/stack_notifying.py",
+        "                self._table.change(put(to_item({**key",
+        "                (put(to_item({**key",
+        (f"{TOLD}::test_patrol_that_has_been_silent_is_told_and_so_is_its_return",),
+    ),
+    Mutant(
+        "messages: a topic of which SNS says nothing is fine",
+        "src/closeout/checks/notifiers.py",
+        "        if error.reason == TOPIC_DENIED:",
+        "        if error.reason:",
+        ("tests/unit/checks/test_answers.py::test_a_topic_of_which_sns_says_nothing_is_not_fine",),
+    ),
+    Mutant(
+        "messages on AWS: a drill does not hear what the function says of a URL",
+        "src/closeout/wiring/stack_checking.py",
+        '        if row["ok"]:',
+        "        if row:",
+        (f"{DRILL}::test_the_function_says_of_each_url_what_is_wrong",),
+    ),
+    Mutant(
+        "messages on AWS: a drill does not see that the role may not publish",
+        "src/closeout/wiring/stack_checking.py",
+        "            self._check_right(target)\n",
+        "",
+        (f"{DRILL}::test_a_topic_must_exist_and_take_what_the_function_publishes",),
+    ),
+    Mutant(
+        "messages on AWS: what libraries log may hold a URL, and Lambda keeps it",
+        "src/closeout/lambdas/notify.py",
+        "    logging.getLogger().handlers = [logging.NullHandler()]",
+        "    pass",
+        (f"{TOLD}::test_no_line_of_a_library_reaches_the_functions_log",),
     ),
 )
 STACK: tuple[Mutant, ...] = (
@@ -82,5 +164,22 @@ STACK: tuple[Mutant, ...] = (
         '("sns:Publish",), *topics(routes))',
         '("sns:Publish",), "*", wildcard="x")',
         (f"{ROLE}::test_it_may_publish_to_its_topics_and_write_problems_alone",),
+    ),
+    Mutant(
+        "the function that tells people may read every secret",
+        "cdk/closeout_cdk/notify.py",
+        '            *permissions.of_actions(secret_statements(secrets(routes), "notify")),\n',
+        '            permissions.allow(("secretsmanager:GetSecretValue", "kms:Decrypt"), "*", wildcard="x"),\n',
+        (
+            f"{ROLE}::test_a_url_in_secrets_manager_is_read_with_a_right_to_that_secret_alone",
+            f"{ROLE}::test_it_may_publish_to_its_topics_and_write_problems_alone",
+        ),
+    ),
+    Mutant(
+        "what sends messages goes into the worker's bundle",
+        "cdk/closeout_cdk/functions.py",
+        '"notify": "notify"}',
+        '"notify": "worker"}',
+        (f"{ROLE}::test_only_a_stack_that_tells_urls_has_what_sends_to_them",),
     ),
 )

@@ -76,8 +76,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "rechecks on AWS: one that is given up is no alarm",
         "src/closeout/run/recheck.py",
-        '            self._gave_up(f"the recheck of run {teardown.run_id} is given up',
-        '            self._report(f"the recheck of run {teardown.run_id} is given up',
+        '            self.gave_up(f"the recheck of run {teardown.run_id} is given up',
+        '            self.report(f"the recheck of run {teardown.run_id} is given up',
         (f"{LOOKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
     ),
     Mutant(

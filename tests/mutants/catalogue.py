@@ -438,10 +438,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "plans of any size pass",
-        "src/closeout/core/limits.py",
+        "src/closeout/run/guards.py",
         "    if len(counted) > max_changes:",
         "    if False:",
-        ("tests/unit/core/test_limits.py",),
+        ("tests/unit/run/test_limits.py",),
     ),
     Mutant(
         "nothing is protected",
@@ -474,8 +474,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "invocations: a holder that lives is ended",
         "src/closeout/engine/key_queue.py",
-        "        return status not in ALIVE and self._finalize(",
-        "        return self._finalize(",
+        "        return status not in ALIVE and self.finalize(",
+        "        return self.finalize(",
         (f"{INVOCATIONS}::test_a_dead_holder_is_ended_and_passed_over",),
     ),
     Mutant(

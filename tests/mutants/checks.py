@@ -77,8 +77,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "checks: a right that is missing is fine",
         "src/closeout/checks/token.py",
-        "        if error.http_status == 422:  # the token may; only the status cannot be",
-        "        if True:",
+        "        if error.http_status != 422:  # then the token may; only the status cannot be",
+        "        if False:",
         (f"{NAMED}[github-statuses: statuses: write]",),
     ),
     Mutant(

@@ -135,9 +135,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "closings: one that a run claimed and met open stays with it",
         "src/closeout/wiring/api_intake.py",
-        "        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]",
+        "        reopened += [run for run in claimed if (found := read(run.run_id)) and found.reopened]",
         "        del claimed",
         (f"{INTAKE_OF_PATROL}::test_a_closing_that_a_run_claimed_and_met_open_starts_again",),
+    ),
+    Mutant(
+        "closings: a further attempt reads the delivery that first told of its closing",
+        "src/closeout/wiring/reruns.py",
+        "self._attempt(found.id, run, by, delivery)",
+        "self._attempt(found.id, run, by, None)",
+        ("tests/unit/wiring/test_reruns.py::test_a_further_attempt_reads_what_tells_of_the_closing_now",),
     ),
     Mutant(
         "closings: a further attempt goes by a name that its repository lost",

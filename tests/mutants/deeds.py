@@ -15,13 +15,14 @@ _BUSY = (
 )
 _TESTS = "tests/contract/http/test_deeds.py::"
 _CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
+_RERUN_TESTS = "tests/contract/http/test_reruns.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a reader acts from the pages",
         _ACTING,
-        '        Route("POST", path, ACT, explained(act, renderer, log, here)),',
-        '        Route("POST", path, "read", explained(act, renderer, log, here)),',
+        '            Route("POST", path, ACT, self._explained(act, here)),',
+        '            Route("POST", path, "read", self._explained(act, here)),',
         (
             _TESTS + "test_a_reader_and_nobody_change_nothing",
             _CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",
@@ -30,8 +31,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "each click on a form is a request",
         _ACTING,
-        '    return await forms.once(form_name(asked), asked.form["once"], ask)',
-        "    return await ask()",
+        '        return await self._forms.once(_form_name(asked), asked.form["once"], ask)',
+        "        return await ask()",
         (_TESTS + "test_a_form_that_is_sent_again_makes_one_request",),
     ),
     Mutant(
@@ -65,14 +66,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a plan that could not be made is confirmed",
         _PLANS,
-        '            if step.word == "error":',
+        '            if word == "error":',
         "            if False:",
         (_TESTS + "test_a_plan_that_is_none_has_no_button",),
     ),
     Mutant(
         "a plan that a guard rejects is confirmed",
         _PLANS,
-        '            if step.word == "refused":',
+        '            if word == "refused":',
         "            if False:",
         (_TESTS + "test_a_plan_that_is_none_has_no_button",),
     ),
@@ -86,16 +87,44 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a resume ends a pause that the visitor never saw",
         _DEEDS,
-        '"Resume closeout?", says, "Resume", paused, "/", "/")',
-        '"Resume closeout?", says, "Resume", "", "/", "/")',
+        '"Resume closeout?", says, "Resume", paused, "/")',
+        '"Resume closeout?", says, "Resume", "", "/")',
         (_TESTS + "test_pause_and_resume",),
     ),
     Mutant(
         "a clean-up goes by another plan than the one that was shown",
-        _CLEANUP,
+        "src/closeout/server/pages/batches.py",
         "            if plan.problem is not None or plan.digest != confirmed:",
         "            if plan.problem is not None:",
         (_CLEANUP_TESTS + "test_another_plan_than_the_one_shown_requests_nothing",),
+    ),
+    Mutant(
+        "an error of GitHub reaches a page with the secrets in it",
+        _ACTING,
+        "        return self._redact(error.message)",
+        "        return error.message",
+        (_TESTS + "test_an_error_of_github_says_no_secret",),
+    ),
+    Mutant(
+        "a problem is dismissed although it has become another one",
+        "src/closeout/server/pages/deeds.py",
+        'f"{found.since} {found.text}",',
+        '"",',
+        (_TESTS + "test_a_problem_is_dismissed_with_a_reason_and_a_name",),
+    ),
+    Mutant(
+        "a rerun of several counts although somebody else reran meanwhile",
+        "src/closeout/server/pages/reruns.py",
+        'plan_of(rows, f"rerun {run.execution}")',
+        'plan_of(rows, "rerun")',
+        (_RERUN_TESTS + "test_one_changed_plan_requests_nothing",),
+    ),
+    Mutant(
+        "one confirmation starts any number of runs",
+        "src/closeout/server/pages/batches.py",
+        "        if not 1 <= len(chosen) <= MOST:",
+        "        if not chosen:",
+        (_RERUN_TESTS + "test_no_more_than_the_cap_at_once",),
     ),
     Mutant(
         "the pages clean up what is no orphan besides",
@@ -114,8 +143,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what a visitor sends ends a header",
         _ACTING,
-        """    query = f"&{urlencode({'limit': limit})}" if limit else ""  # what""",
-        """    query = f"&limit={limit}" if limit else ""  # what""",
+        "{urlencode(given)}",
+        "{'&'.join(map('='.join, given))}",
         (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
     ),
     Mutant(

@@ -51,14 +51,24 @@ def pytest_sessionfinish() -> None:
     Path(os.environ[SECONDS]).write_text(json.dumps(_seconds), "utf-8")
 
 
-def measure(folder: Path, tree: Path, tests: Iterable[str]) -> None:
+def measure(folder: Path, tree: Path, tests: Iterable[str], jobs: int) -> None:
     """Run tests under coverage and keep in `folder` what each executes."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings"
     settings.write_text(SETTINGS.format(folder=folder.resolve()), "utf-8")
     command = [sys.executable, "-m", "coverage"]
     options = [f"--rcfile={settings.resolve()}"]
-    pytest_run = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutants.executed"]
+    pytest_run = [
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        str(jobs),
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.mutants.executed",
+    ]
     environment = {**os.environ, SECONDS: str(folder.resolve() / "seconds")}
     subprocess.run([*command, "run", *options, *pytest_run, *tests], cwd=tree, env=environment, check=True)
     subprocess.run([*command, "combine", "-q", *options], cwd=tree, check=True)

@@ -44,8 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: a failed message counts as told",
         "src/closeout/wiring/notifying.py",
-        "                self._failed(target, self._redact(error.message), report)\n                return",
-        "                self._failed(target, self._redact(error.message), report)",
+        "            self._failed(target, self._redact(error.message), report)\n            return",
+        "            self._failed(target, self._redact(error.message), report)",
         (f"{TELLS}::test_a_target_that_is_down_for_a_day_hears_how_things_are_then",),
     ),
     Mutant(
@@ -149,8 +149,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: one that a service refuses keeps the others from it",
         "src/closeout/wiring/notifying.py",
-        "        for message in (*found[first:], *found[:first]):",
-        "        for message in found:",
+        "        ordered.rotate(-self._failing[target].times if target in self._failing else 0)\n",
+        "",
         (f"{TELLS}::test_a_message_that_a_service_refuses_keeps_no_other_from_it",),
     ),
     Mutant(

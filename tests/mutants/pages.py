@@ -40,8 +40,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages: an open page is told that nothing has changed",
         "src/closeout/server/pages/rendering.py",
-        '        if request.headers.get("if-none-match") == tag:',
-        '        if "if-none-match" in request.headers:',
+        '        if asked.request.headers.get("if-none-match") == tag:',
+        '        if "if-none-match" in asked.request.headers:',
         (f"{HTTP}::test_a_live_part_is_sent_only_when_it_has_changed",),
     ),
     Mutant(
@@ -53,9 +53,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a payload turns the direction of its text",
-        "src/closeout/server/pages/deliveries_page.py",
-        "        payload=escaped_json(detail.payload),",
-        "        payload=detail.payload,",
+        "src/closeout/server/pages/delivery_page.py",
+        "        payload = escaped_json(found.payload)",
+        "        payload = found.payload",
+        ("tests/contract/http/test_lists.py::test_what_comes_from_outside_stays_text_on_every_page",),
+    ),
+    Mutant(
+        "pages: a template shows what a terminal or a browser would obey",
+        "src/closeout/server/pages/rendering.py",
+        "    return presentation.clean(value) if type(value) is str else value",
+        "    return value",
         ("tests/contract/http/test_lists.py::test_what_comes_from_outside_stays_text_on_every_page",),
     ),
 )

@@ -75,7 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "two runs are started for one find",
         "src/closeout/run/recheck.py",
-        "        if self._reader.superseded(run.id, run.attempt):",
+        "        if self.reader.superseded(run.id, run.attempt):",
         "        if not run.id:",
         (f"{RECHECKS}::test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own",),
     ),

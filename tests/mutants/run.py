@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,17 +75,25 @@ def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = S
     return done.returncode, done.stdout[-1500:] + done.stderr[-500:]
 
 
-def run_forked(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
-    """Run tests in a tree, in a process that has imported pytest and its plugins already. Raises `TimeoutError`."""
-    output = tree.parent / "output"
-    process = FORKS.Process(target=forked.run, args=(str(tree), tests, str(output)))
+def run_forked(
+    tree: Path, tests: Sequence[str], seconds: int = SECONDS, options: Sequence[str] = ()
+) -> tuple[int, tuple[str, ...], str]:
+    """Run tests in a tree, in a process that has imported pytest and its plugins already.
+
+    Return pytest's exit code, what failed, and the end of its output. Raises `TimeoutError`.
+    """
+    output, failed = tree.parent / "output", tree.parent / "output.failed"
+    for file in (output, failed):
+        file.write_text("", "utf-8")
+    process = FORKS.Process(target=forked.run, args=(str(tree), tests, str(output), options))
     process.start()
-    process.join(SECONDS)
+    process.join(seconds)
     if process.exitcode is None:
         process.kill()
         process.join()
         raise TimeoutError
-    return process.exitcode, output.read_text("utf-8", "replace")[-2000:] if output.exists() else ""
+    names = tuple(failed.read_text("utf-8").splitlines())
+    return process.exitcode, names, output.read_text("utf-8", "replace")[-2000:]
 
 
 def sabotage(mutant: Mutant, untouched: Path) -> str | None:
@@ -99,7 +108,7 @@ def sabotage(mutant: Mutant, untouched: Path) -> str | None:
         path.unlink()  # of the untouched tree, too, it is one file
         path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
         try:
-            code, output = run_forked(tree, mutant.tests)
+            code, _, output = run_forked(tree, mutant.tests)
         except TimeoutError:
             return None  # a sabotaged program that hangs its test has been noticed as well
     if code == 0:

@@ -2,7 +2,12 @@
 
 `make mutants` holds promises that somebody wrote down. This finds those that nobody did: a seeded sample over every
 place where one comparison, condition, constant or statement can be another. Each is judged by the unit, property and
-contract tests that execute the changed line. It takes minutes, proves nothing by itself and so is not in the gate.
+contract tests that execute the changed line, and noticed when one fails that passes without the change. It takes minutes,
+proves nothing by itself and so is not in the gate.
+
+Some changes make no other program, or are for another judge, and are never drawn: those in texts (`other` changes no string,
+`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, and `return None` in
+place of another empty value (`EMPTY`). Code that stays the same under any other change is code to simplify.
 
 Of the tools that are maintained, none draws a sample with a seed, leaves out a statement and works on a copy, all three.
 """
@@ -11,56 +16,45 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
-import importlib
-import multiprocessing
+import importlib.util
 import os
 import random
-import signal
-import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-import pytest
-
 from tests.mutants.executed import Executed, measure
-from tests.mutants.run import ROOT, copy_tree
+from tests.mutants.run import ROOT, copy_tree, run_forked
+from tests.temporary import use_memory
 
 PACKAGES = (
     "actions",
     "adapters",
+    "checks",
     "config",
     "core",
     "engine",
     "intake",
     "lambdas",
     "ledger",
+    "orphans",
+    "patrol",
     "run",
     "server",
     "stack",
 )
 JUDGES = ("tests/unit", "tests/properties", "tests/contract")
 SECONDS = 900
-"""For the tests of one mutation: whatever hangs has been noticed."""
-TEST_SECONDS = 60
-"""For one test."""
+"""For the tests of one mutation."""
+OPTIONS = ("--timeout=60",)
+"""A test that a mutation lets hang fails by its own limit, which no test comes near on a busy machine."""
 PASSED = (0, 5)
 """pytest's exit codes when all tests passed, and when there are none."""
 ENOUGH = 0.9
-PRELOADED = (
-    "hypothesis",
-    "moto.server",
-    "boto3",
-    "starlette.applications",
-    "jinja2",
-    "ruamel.yaml",
-    "uvloop",
-    "xdist",
-)
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     one: other
     for pair in (
@@ -198,57 +192,27 @@ def judges(mutation: Mutation, executed: Executed, tree: Path) -> Iterator[tuple
 
 
 def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
-    """Whether a test of the copy in `tree` fails, or hangs, with the mutation."""
+    """Whether a test of the copy in `tree` fails, or hangs, with the mutation and passes without it."""
     file = tree / mutation.path
     source, status = file.read_bytes(), file.stat()
     chosen = [tests for tests in judges(mutation, executed, tree) if tests]
     file.write_bytes(mutation.apply(source))
     try:
-        return any(forked_pytest(tree, tests) not in PASSED for tests in chosen)
+        failed = next(filter(None, (_failed(tree, tests) for tests in chosen)), ())
     finally:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+    return bool(failed) and not _failed(tree, failed)
 
 
-def preload() -> None:
-    """Import what tests need of others, once for all mutations: it takes longer than most tests."""
-    for name in PRELOADED:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-
-
-def forked_pytest(tree: Path, tests: Sequence[str]) -> int:
-    """Run tests in a fork of this process, which has imported nothing of the program; return pytest's exit code."""
-    names = tree / "judges"
-    names.write_text("\n".join(tests), "utf-8")
-    child = os.fork()
-    if not child:
-        with contextlib.suppress(BaseException):
-            os._exit(_pytest(tree, names))
-        os._exit(1)
-    ends = time.monotonic() + SECONDS
-    while time.monotonic() < ends:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return 1
-
-
-def _pytest(tree: Path, names: Path) -> int:
-    os.setpgid(0, 0)
-    os.chdir(tree)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
-        os.dup2(nothing, number)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("closeout", "tests")]:
-        del sys.modules[name]
-    sys.path[:] = [str(tree / "src"), str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
-    os.environ["PYTHONPATH"] = str(tree / "src")
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0"]
-    return int(pytest.main([*options, f"--timeout={TEST_SECONDS}", f"@{names}"]))
+def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
+    """Return what failed first of some tests, all of them when none could begin; nothing when the time was up."""
+    try:
+        code, failed, _ = run_forked(tree, tests, SECONDS, OPTIONS)
+    except TimeoutError:
+        return ()
+    return () if code in PASSED else failed or tuple(tests)
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
@@ -277,9 +241,10 @@ def main() -> int:
     asked = parser.parse_args()
     if not (asked.executed / "seconds").exists():
         print(f"Measuring which test executes which line, for {asked.executed}", flush=True)
-        measure(asked.executed, ROOT, JUDGES)
+        measure(asked.executed, ROOT, JUDGES, asked.jobs)
     samples = {seed: sample(seed, asked.count, asked.only) for seed in asked.seed}
-    seen = judge(sorted({each for drawn in samples.values() for each in drawn}), asked.executed, asked.jobs)
+    chosen = sorted({each for drawn in samples.values() for each in drawn})
+    seen = judge(chosen, Executed(asked.executed), asked.jobs)
     print(table(seen))
     counts = {seed: sum(seen[each] for each in drawn) for seed, drawn in samples.items()}
     for seed, count in counts.items():
@@ -287,36 +252,32 @@ def main() -> int:
     return 0 if all(count >= ENOUGH * len(samples[seed]) for seed, count in counts.items()) else 1
 
 
-def judge(chosen: Sequence[Mutation], executed: Path, jobs: int) -> dict[Mutation, bool]:
+def judge(chosen: Sequence[Mutation], executed: Executed, jobs: int) -> dict[Mutation, bool]:
     """Return whether each was noticed; print it as soon as it is known."""
-    preload()
     found: dict[Mutation, bool] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="closeout-sample-") as folder,
-        multiprocessing.get_context("fork").Pool(jobs, _begin, (Path(folder), executed)) as pool,
-    ):
-        for mutation, seen in pool.imap_unordered(_judge, chosen):
-            found[mutation] = seen
-            number = f"{len(found):3}/{len(chosen)}"
-            print(f"{number} {'noticed  ' if seen else 'UNNOTICED'} {mutation}", flush=True)
+    use_memory()
+    with tempfile.TemporaryDirectory(prefix="closeout-sample-") as folder, ThreadPoolExecutor(jobs) as pool:
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(jobs):
+            tree = Path(folder, str(number), "tree")
+            tree.mkdir(parents=True)
+            copy_tree(tree)
+            trees.put(tree)
+
+        def seen(mutation: Mutation) -> bool:
+            tree = trees.get()
+            try:
+                return noticed(mutation, executed, tree)
+            finally:
+                trees.put(tree)
+
+        waiting = {pool.submit(seen, mutation): mutation for mutation in chosen}
+        for future in as_completed(waiting):
+            mutation = waiting[future]
+            found[mutation] = future.result()
+            said = "noticed  " if found[mutation] else "UNNOTICED"
+            print(f"{len(found):3}/{len(chosen)} {said} {mutation}", flush=True)
     return found
-
-
-_worker: tuple[Path, Executed]
-"""The tree of this worker process, and what is known of the tests."""
-
-
-def _begin(folder: Path, executed: Path) -> None:
-    global _worker  # noqa: PLW0603 - a pool's initializer has no other way
-    tree = folder / str(os.getpid())
-    tree.mkdir()
-    copy_tree(tree)
-    _worker = tree, Executed(executed)
-
-
-def _judge(mutation: Mutation) -> tuple[Mutation, bool]:
-    tree, executed = _worker
-    return mutation, noticed(mutation, executed, tree)
 
 
 def table(seen: Mapping[Mutation, bool]) -> str:

@@ -13,9 +13,9 @@ from closeout.core.errors import StepFailed
 from closeout.engine.durable import Abandoned
 from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, RemoteBench
+from tests.stack_aws import StackAws
 
 NAMES = ("a", "b", "c")
 PAUSE = 20.0
@@ -28,16 +28,16 @@ STEPS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[FakeAws]:
+def aws() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with FakeAws() as server:
+    with StackAws() as server:
         yield server
 
 
 class Scene:
     """Three runs of one key; each looks, whenever it does something, that the others do nothing."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock()
         self.bench = RemoteBench(aws, self.run, clock=self.clock)
         self.dying = False
@@ -100,7 +100,7 @@ class Scene:
 @pytest.mark.timeout(600)
 @settings(max_examples=6)
 @given(steps=STEPS)
-def test_one_at_a_time_in_order_and_everybody_ends(aws: FakeAws, steps: list[tuple[str, str]]) -> None:
+def test_one_at_a_time_in_order_and_everybody_ends(aws: StackAws, steps: list[tuple[str, str]]) -> None:
     """Whichever run advances, dies or is cancelled, and when: a key has one lock holder, in the order of tickets."""
     scene = Scene(aws)
     for step in steps:

@@ -7,8 +7,8 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from closeout.patrol.answers import seconds
 from closeout.patrol.closings import patrol_closings
-from closeout.patrol.moments import seconds
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure

@@ -7,51 +7,37 @@ importable becomes an action by itself.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import NoReturn
 
 from closeout.actions.spec import Action
 from closeout.core.errors import UsageError
 
 
-class Registry(Mapping[str, Action]):
+class Registry(dict[str, Action]):
     """Actions by their `uses`, in the order given. Raises `ValueError` for two of one name."""
 
     def __init__(self, actions: Iterable[Action]) -> None:
-        self._actions: dict[str, Action] = {}
+        super().__init__()
         for action in actions:
-            if action.uses in self._actions:
+            if action.uses in self:
                 raise ValueError(f"two actions are named {action.uses!r}")
-            self._actions[action.uses] = action
+            self[action.uses] = action
 
-    def __getitem__(self, uses: str) -> Action:
-        """Return an action. Raises `UnknownAction`, with the near names, when there is none."""
-        try:
-            return self._actions[uses]
-        except KeyError:
-            raise UnknownAction(uses, self._actions) from None
-
-    def __contains__(self, uses: object) -> bool:
-        return uses in self._actions
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._actions)
-
-    def __len__(self) -> int:
-        return len(self._actions)
+    def __missing__(self, uses: str) -> NoReturn:
+        """Raise `UnknownAction`, with the near names."""
+        raise UnknownAction(uses, self)
 
 
-class UnknownAction(UsageError, KeyError):
-    """No action has this name. A `KeyError` too, so that a `Mapping`'s own methods work."""
+class UnknownAction(UsageError):
+    """No action has this name."""
 
     def __init__(self, uses: str, known: Iterable[str]) -> None:
         names = list(known)
         close = difflib.get_close_matches(uses, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
         super().__init__(f"there is no action {uses!r}; {hint}")
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from closeout.adapters import github_answers as answers
-from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError, unusable_answer
+from closeout.core.errors import (
+    CloseoutError,
+    ConfigError,
+    InputError,
+    ServiceError,
+    github_error,
+    unusable_answer,
+)
 from closeout.core.url import Url, parse_base
 from closeout.ports import HttpAnswer, Json, PullRequest
 from closeout.ports.patrol import Page
@@ -231,9 +238,11 @@ class GitHubClient:
                 return answer
             target = url.redirected(answer.headers.get("location"))
             if target is None:
-                raise _refused(method, path, "redirect", "GitHub redirects to another host; not followed")
+                raise github_error(
+                    f"{method} {path}", "GitHub redirects to another host; not followed", "redirect"
+                )
             url = target
-        raise _refused(method, path, "redirect", f"more than {MAX_REDIRECTS} redirects")
+        raise github_error(f"{method} {path}", f"more than {MAX_REDIRECTS} redirects", "redirect")
 
     def _send(self, method: str, path: str, url: Url, data: bytes | None, etag: str | None) -> HttpAnswer:
         from closeout.adapters.transport import NoAnswer  # noqa: PLC0415 - TLS when first needed
@@ -253,12 +262,8 @@ class GitHubClient:
                 method, url, headers=headers, body=data, timeout=self._timeout, limit=ANSWER_LIMIT
             )
         except NoAnswer as error:
-            raise ServiceError(
-                f"GitHub: {method} {path}: {error}",
-                service="github",
-                operation=f"{method} {path}",
-                reason=error.reason,
-                transient=error.transient,
+            raise github_error(
+                f"{method} {path}", str(error), error.reason, transient=error.transient
             ) from None
 
     def _read_token(self, method: str, path: str) -> str:
@@ -266,17 +271,11 @@ class GitHubClient:
             token = self._token().strip()
         except CloseoutError as error:
             # The secret's store may be back in a minute; whoever waits for an answer should wait.
-            raise ServiceError(
-                f"GitHub: {method} {path}: no token: {error.message}",
-                service="github",
-                operation=f"{method} {path}",
-                reason="no-token",
-                transient=True,
-            ) from error
+            text = f"no token: {error.message}"
+            raise github_error(f"{method} {path}", text, "no-token", transient=True) from error
         if not token or not token.isascii() or not token.isprintable():
-            raise _refused(
-                method, path, "no-token", "there is no GitHub token, or it is malformed; see `secrets.github`"
-            )
+            text = "there is no GitHub token, or it is malformed; see `secrets.github`"
+            raise github_error(f"{method} {path}", text, "no-token")
         return token
 
     # --- what an error means ----------------------------------------------------------------------------
@@ -285,11 +284,10 @@ class GitHubClient:
         text = answers.explain(answer)
         wait = self._wait(answer, text)
         limited = wait is not None and answer.status in (403, 429)
-        return ServiceError(
-            f"GitHub: {method} {path}: {answer.status} {text}{self._wrong(answer)}{answers.wanted(answer)}",
-            service="github",
-            operation=f"{method} {path}",
-            reason="rate-limit" if limited else str(answer.status),
+        return github_error(
+            f"{method} {path}",
+            f"{answer.status} {text}{self._wrong(answer)}{answers.wanted(answer)}",
+            "rate-limit" if limited else str(answer.status),
             transient=limited or answer.status >= 500 or answer.status == 408,
             retry_after=wait,
             http_status=answer.status,
@@ -334,7 +332,7 @@ def _api(text: str) -> Url:
 
 def _repo(repository: str) -> str:
     if not _REPOSITORY.fullmatch(repository) or {".", ".."} & set(repository.split("/")):
-        raise _refused("GET", "/repos", "bad-repository", f"{repository!r} is not the name of a repository")
+        raise github_error("GET /repos", f"{repository!r} is not the name of a repository", "bad-repository")
     return f"/repos/{repository}"
 
 
@@ -346,7 +344,7 @@ def _checked(method: str, path: str) -> str:
         or {".", ".."} & set(segments)
         or re.search(r"[?#\\\x00-\x20\x7f-\U0010ffff]", path)
     ):
-        raise _refused(method, "/…", "bad-path", f"{path!r} is not a path of GitHub's API")
+        raise github_error(f"{method} /…", f"{path!r} is not a path of GitHub's API", "bad-path")
     return path
 
 
@@ -355,17 +353,7 @@ def _decode(method: str, path: str, answer: HttpAnswer) -> Json:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         # An HTML page of a proxy, or a cut answer: nothing that GitHub has said.
-        raise ServiceError(
-            f"GitHub: {method} {path}: {answer.status}, and the answer is not JSON",
-            service="github",
-            operation=f"{method} {path}",
-            reason="not-json",
-            transient=True,
-            http_status=answer.status,
+        text = f"{answer.status}, and the answer is not JSON"
+        raise github_error(
+            f"{method} {path}", text, "not-json", transient=True, http_status=answer.status
         ) from None
-
-
-def _refused(method: str, path: str, reason: str, text: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: {method} {path}: {text}", service="github", operation=f"{method} {path}", reason=reason
-    )

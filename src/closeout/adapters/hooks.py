@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from closeout.core.errors import InputError, ServiceError, UsageError
 from closeout.core.url import parse
-from closeout.ports import Json
+from closeout.ports import GitHubRequests, Json
+from closeout.ports.clients import Hook, HookDelivery
 
 PAGE = 100
 MAX_PAGES = 10
@@ -21,21 +22,6 @@ MAX_PAGES = 10
 
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-
-
-class Requests(Protocol):
-    """What is needed of GitHub's client."""
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Json] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Json:
-        """Call one path of the API (see `ports.GitHub`)."""
-        ...
 
 
 class Target(NamedTuple):
@@ -64,35 +50,10 @@ class Target(NamedTuple):
         return cls(text)
 
 
-class Hook(NamedTuple):
-    """A webhook, as far as GitHub shows it: never its secret."""
-
-    id: int
-    url: str
-    events: tuple[str, ...]
-    active: bool
-    content_type: str
-    insecure: bool
-    """Whether GitHub does not check the certificate."""
-    last_code: int | None
-    """Status of the answer to its last delivery; None: none yet, or an organization's hook, which does not say."""
-
-
-class HookDelivery(NamedTuple):
-    """One delivery of a hook, as GitHub's list shows it."""
-
-    id: int
-    guid: str
-    event: str
-    status: str
-    status_code: int
-    delivered_at: str
-
-
 class Hooks:
     """The hooks of one target. Every method raises `ServiceError`; `hints` says in it what a token needs to write hooks."""
 
-    def __init__(self, github: Requests, target: Target, *, hints: bool = True) -> None:
+    def __init__(self, github: GitHubRequests, target: Target, *, hints: bool = True) -> None:
         self._github = github
         self.target = target
         self._hints = hints

@@ -48,7 +48,7 @@ class HttpClient:
         when no answer came.
         """
         secret = dict(secret_headers or {})
-        _check(method, {**headers, **secret})
+        _check({**headers, **secret})
         place = parse(url)
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._send(method, place, {**headers, **secret}, body, timeout)
@@ -73,10 +73,8 @@ class HttpClient:
             raise _error(method, url, error.reason, str(error), transient=error.transient) from None
 
 
-def _check(method: str, headers: Mapping[str, str]) -> None:
+def _check(headers: Mapping[str, str]) -> None:
     """Refuse what http.client would refuse with an error that quotes the value."""
-    if not re.fullmatch(r"[A-Z]{3,16}", method):
-        raise InputError(f"{method!r} is not an HTTP method")
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
             raise InputError(f"{name!r} is not the name of a header")

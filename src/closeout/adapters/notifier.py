@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import socket
-import threading
-from queue import Empty, Queue
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
@@ -18,8 +16,6 @@ from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
 from closeout.core.errors import NotifierFailed, NotifierUnknown
 from closeout.core.runs import clip
 
-SECONDS = 30.0
-"""How long a message may take."""
 CONNECT_SECONDS = 5.0
 DATAGRAMS = ("rsyslog",)
 """Schemes to which nobody connects."""
@@ -55,18 +51,8 @@ def check(url: str, *, reach: bool = False) -> None:
 
 
 def send(url: str, title: str, body: str) -> None:
-    """Send a message. Raises `NotifierUnknown`, or `NotifierFailed` with what the service said."""
-    service = _service(url)
-    answers: Queue[str] = Queue()
-    # A thread that no end of the process waits for: whoever sends an answer byte by byte may take for ever.
-    work = threading.Thread(
-        target=lambda: answers.put(_send(service, title, body)), name="notifier", daemon=True
-    )
-    work.start()
-    try:
-        error = answers.get(timeout=SECONDS)
-    except Empty:
-        error = f"no answer within {SECONDS:g} seconds"
+    """Send a message, however long a service takes. Raises `NotifierUnknown`, or `NotifierFailed` with what the service said."""
+    error = _send(_service(url), title, body)
     if error:
         raise NotifierFailed(f"{scheme(url)}: {error}")
 

@@ -111,26 +111,24 @@ class SecretReader:
     def _aws(self, reference: str, rest: str) -> tuple[Active, ...]:
         name, _, key = rest.partition("#")
         current = self._version(reference, name, "AWSCURRENT")
-        if current is None:
-            raise SecretError(f"{reference} has no value; put one with: aws secretsmanager put-secret-value")
         found = [Active(_part(reference, key, current))]
         until = _created(current) + PREVIOUS_SECONDS
         if self._now() < until:
             previous = self._version(reference, name, "AWSPREVIOUS")
             # A former version that was empty or had another form is no secret: the current one is what counts.
             with contextlib.suppress(SecretError):
-                former = _part(reference, key, previous) if previous is not None else ""
+                former = _part(reference, key, previous) if previous else ""
                 found += [Active(former, until)] if former else []
         return tuple(found)
 
-    def _version(self, reference: str, name: str, stage: str) -> Mapping[str, Any] | None:
-        """Read one version; None when there is none with this stage."""
+    def _version(self, reference: str, name: str, stage: str) -> Mapping[str, Any]:
+        """Read one version; the former one is empty when there is none."""
         try:
             answer: Mapping[str, Any] = self._client(name).get_secret_value(SecretId=name, VersionStage=stage)
         except Exception as error:  # noqa: BLE001 - boto3's errors, or ServiceError from AwsClients
             code, transient = _reason(error)
             if code == "ResourceNotFoundException" and stage == "AWSPREVIOUS":
-                return None
+                return {}
             raise _aws_error(reference, code, transient=transient) from None
         return answer
 
@@ -150,7 +148,8 @@ def boto_client(region: str | None) -> Any:
     config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
     # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
     place = region or os.environ.get("AWS_REGION") or None
-    return boto3.client("secretsmanager", region_name=place, config=config)
+    # A session of its own: boto3's default one is not made for several threads.
+    return boto3.Session().client("secretsmanager", region_name=place, config=config)
 
 
 def _reason(error: Exception) -> tuple[str, bool]:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from closeout.adapters.aws import translated
-from closeout.core.errors import NotifierFailed, ServiceError
+from closeout.core.errors import NotifierFailed, NotifierUnknown, ServiceError
 from closeout.core.runs import clip
 
+ABSENT = "NotFound"
+"""The code: https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html"""
 MOST_OF_A_SUBJECT = 100
 """Characters of a subject, ASCII without control characters: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 
@@ -30,6 +32,18 @@ def publish(topic: str, title: str, body: str, client: Callable[[str], Any] | No
         raise NotifierFailed(f"sns: {error.reason}: {error.message}") from None
 
 
+def check(topic: str, client: Callable[[str], Any] | None = None) -> None:
+    """Raise `NotifierUnknown` if there is no such topic, and `ServiceError` if SNS does not say whether there is."""
+    sns = (client or boto_client)(topic.split(":")[3])
+    try:
+        with translated("sns", "get_topic_attributes", time.time):
+            sns.get_topic_attributes(TopicArn=topic)
+    except ServiceError as error:
+        if error.reason != ABSENT:
+            raise
+        raise NotifierUnknown("there is no such topic") from None
+
+
 def boto_client(region: str) -> Any:
     """Return boto3's client."""
     import boto3  # noqa: PLC0415 - half of a second that only a topic costs
@@ -41,4 +55,5 @@ def boto_client(region: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": 2},
         user_agent_extra="closeout",
     )
-    return boto3.client("sns", region_name=region, config=config)
+    # A session of its own: boto3's default one is not made for several threads.
+    return boto3.Session().client("sns", region_name=region, config=config)

@@ -121,7 +121,6 @@ class Transport:
         try:
             connection.connect()
         except TimeoutError:
-            connection.close()
             raise NoAnswer("ConnectTimeout", f"{url.host} did not accept a connection in time") from None
         return connection
 

@@ -94,7 +94,7 @@ def _simulated(world: World, target: AwsTarget, needed: Sequence[Statement]) -> 
             return
         iam = world.iam(target)
         for one in needed:
-            missing = _missing(iam, principal, one)
+            missing = not_allowed(iam, principal, one)
             if missing:
                 yield wrong(f"{principal} lacks {', '.join(missing)} (for {one.steps[0]})")
             else:
@@ -117,7 +117,7 @@ def _principal(arn: str, target: AwsTarget) -> str | None:
     return arn if name.startswith(("user/", "role/")) else None
 
 
-def _missing(iam: Any, principal: str, needed: Statement) -> list[str]:
+def not_allowed(iam: Any, principal: str, needed: Statement) -> list[str]:
     """Return the actions that are not allowed on each resource. Raises `ServiceError`."""
     answer: Mapping[str, Any] = iam.simulate_principal_policy(
         PolicySourceArn=principal,

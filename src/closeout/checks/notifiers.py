@@ -1,29 +1,41 @@
-"""Checks of who is told of problems: each notifier's URL can be read, has a known form, and leads to a host that answers.
+"""Checks of who is told of problems: each URL can be read, has a known form, and leads to a host that answers; each topic exists.
 
 Nothing is sent: `closeout notify test` does that.
 """
 
 from __future__ import annotations
 
-from closeout.checks.check import Check, Result, failed, skipped, worst, wrong
+from closeout.checks.check import Check, Result, failed, fine, listed, skipped, worst, wrong
 from closeout.checks.world import World
-from closeout.core.errors import NotifierFailed, NotifierUnknown, SecretError
+from closeout.core.errors import NotifierFailed, NotifierUnknown, SecretError, ServiceError
 from closeout.core.units import spoken_duration
+
+TOPIC_DENIED = "AuthorizationError"
+"""What SNS answers to whoever may not ask about a topic."""
 
 
 def _notifiers(world: World) -> Result:
     targets = world.loaded.routes.targets()
     if not targets:
         return skipped("the file has no `notify`, so nobody is told of problems")
-    results = [result for target in targets if (result := _wrong_with(world, target)) is not None]
-    return worst(results, f"{', '.join(targets)} can be read, and can be reached where the URL names a host")
+    results = {target: _asked(world, target) for target in targets}
+    unasked = listed(result.what for result in results.values() if result.state == "skipped")
+    known = ", ".join(target for target, result in results.items() if result.state == "fine")
+    if unasked and not known:
+        return worst(list(results.values()), unasked)._replace(state="skipped")
+    what = f"{known} can be read, and can be reached where the URL names a host; a topic exists"
+    return worst(list(results.values()), f"{what}; {unasked}" if unasked else what)
 
 
-def _wrong_with(world: World, target: str) -> Result | None:
-    """Return what is wrong with a notifier, None if nothing is."""
+def _asked(world: World, target: str) -> Result:
+    """Return what is known of a notifier."""
     try:
         world.outside.check_notifier(target)
     except SecretError as error:
+        return failed(error)
+    except ServiceError as error:
+        if error.reason == TOPIC_DENIED:  # to publish to it is another right
+            return skipped(f"closeout may not ask SNS whether {target} exists (`sns:GetTopicAttributes`)")
         return failed(error)
     except NotifierUnknown as error:
         return wrong(f"{target}: {error.message}")
@@ -31,7 +43,7 @@ def _wrong_with(world: World, target: str) -> Result | None:
         return wrong(
             f"{target}: {error.message}", "see that the service runs, and that this machine may reach it"
         )
-    return None
+    return fine(target)
 
 
 def _deliveries(world: World) -> Result:
@@ -56,9 +68,9 @@ CHECKS = (
     Check(
         id="notifiers",
         group="Messages",
-        looks="each notifier's URL can be read, has a known form, and leads to a host that answers",
+        looks="each notifier's URL can be read, has a known form, and leads to a host that answers; each topic exists",
         breaks="nobody is told when a run fails or something is left behind",
-        fix="write the service's URL where the reference says, and try it with `closeout notify test`",
+        fix="write the service's URL where the reference says, or correct the topic's ARN, and try it with `closeout notify test`",
         ask=_notifiers,
         after=("configuration",),
     ),

@@ -30,7 +30,7 @@ OF_A_MACHINE = (
     "aws-credentials",
     "aws-role",
     "aws-cloudformation-role",
-    *(check.id for check in notifiers.CHECKS),
+    "messages",
 )
 """What cannot be asked of a stack: it has no files and no server, its credentials are the worker's alone, and an
 alarm tells when its patrol is late."""

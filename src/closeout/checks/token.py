@@ -14,7 +14,7 @@ from closeout.checks.check import Check, Result, counted, denied, failed, fine, 
 from closeout.checks.expected import repositories
 from closeout.checks.world import World
 from closeout.config.permissions import github_statements
-from closeout.core.errors import ServiceError
+from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.patterns import is_literal
 
 SCOPES = (
@@ -146,45 +146,35 @@ def needed(world: World, permission: str) -> tuple[list[str], Result]:
     return [name for name in visible(world) if name.lower() in found], UNREADABLE
 
 
-def _may_read(permission: str, world: World) -> Result:
+def _may(permission: str, what: str, ask: Callable[[World, str], object], world: World) -> Result:
+    """Return whether the token may do `what` wherever the configuration needs the permission, tried by `ask`."""
     names, without = needed(world, permission)
     if not names:
         return without
-    shown = permission.replace("_", " ").capitalize()
-    results = [_read(world, name, permission, shown) for name in names]
-    return worst(results, f"the token can read {shown.lower()} in {counted(len(names))}")
+    results = []
+    for name in names:
+        try:
+            ask(world, name)
+        except ServiceError as error:
+            told = wrong(f"{name}: the token may not {what} ({error.message})")
+            results.append(told if denied(error) else failed(error))
+    return worst(results, f"the token can {what} in {counted(len(names))}")
 
 
-def _read(world: World, name: str, permission: str, shown: str) -> Result:
-    try:
-        world.read(f"/repos/{name}/{READS[permission]}", {"per_page": "1"})
-    except ServiceError as error:
-        if denied(error):
-            return wrong(f"{name}: the token may not read {shown.lower()} ({error.message})")
-        return failed(error)
-    return fine(name)
+def _read(path: str, world: World, name: str) -> None:
+    world.read(f"/repos/{name}/{path}", {"per_page": "1"})
 
 
-def _statuses(world: World) -> Result:
-    names, without = needed(world, "statuses")
-    if not names:
-        return without
-    results = [_status(world, name) for name in names]
-    return worst(results, f"the token can post commit statuses in {counted(len(names))}")
-
-
-def _status(world: World, name: str) -> Result:
+def _post_status(world: World, name: str) -> None:
     """Post a status that cannot be: of no commit, and in a state that there is not."""
     path = f"/repos/{name}/statuses/{NOBODY}"
     try:
         world.outside.github.request("POST", path, body={"state": "asked", "context": "closeout/doctor"})
     except ServiceError as error:
-        if error.http_status == 422:  # the token may; only the status cannot be
-            return fine(name)
-        if denied(error):
-            return wrong(f"{name}: the token may not post commit statuses ({error.message})")
-        return failed(error)
-    return unknown(f"{name}: GitHub took a commit status that cannot be")
+        if error.http_status != 422:  # then the token may; only the status cannot be
+            raise
+    else:
+        raise unusable_answer(f"POST {path}", "it took a commit status that cannot be")
 
 
 def _right(permission: str, words: str, breaks: str) -> Check:
@@ -194,7 +184,7 @@ def _right(permission: str, words: str, breaks: str) -> Check:
         looks=f"the token can read {words}, where that is needed",
         breaks=breaks,
         fix=f"give the token `{words.capitalize()}: read` ({FINE_GRAINED}); a classic token needs `repo`",
-        ask=with_token(partial(_may_read, permission)),
+        ask=with_token(partial(_may, permission, f"read {words}", partial(_read, READS[permission]))),
         after=ASKING,
     )
 
@@ -264,7 +254,7 @@ CHECKS = (
         looks="the token can post commit statuses, tried with one that GitHub must refuse",
         breaks="no commit shows what became of its run",
         fix=f"give the token `Commit statuses: write` ({FINE_GRAINED}); a classic token needs `repo:status`",
-        ask=with_token(_statuses),
+        ask=with_token(partial(_may, "statuses", "post commit statuses", _post_status)),
         after=ASKING,
     ),
 )

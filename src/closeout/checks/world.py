@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
 from closeout.patrol.reader import Reader
-from closeout.ports import AwsTarget, ClientFactory, Http, Secrets
-from closeout.ports.durable import Json
+from closeout.ports import AwsTarget, ClientFactory, GitHubRequests, Http, Secrets
+from closeout.ports.clients import Hook, HookDelivery
 from closeout.ports.patrol import GitHubReads, Page
 
 T = TypeVar("T")
@@ -26,51 +26,8 @@ PATIENCE = 30
 """Looks at a webhook's log for its ping, a second apart."""
 
 
-class GitHubAsks(GitHubReads, Protocol):
+class GitHubAsks(GitHubReads, GitHubRequests, Protocol):
     """What is needed of GitHub's client."""
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Json] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Json:
-        """Call one path of the API (see `ports.GitHub`)."""
-        ...
-
-
-class Hook(Protocol):
-    """A webhook as GitHub shows it."""
-
-    @property
-    def id(self) -> int: ...  # noqa: D102 - as GitHub calls them
-    @property
-    def url(self) -> str: ...  # noqa: D102
-    @property
-    def events(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def active(self) -> bool: ...  # noqa: D102
-    @property
-    def content_type(self) -> str: ...  # noqa: D102
-    @property
-    def insecure(self) -> bool: ...  # noqa: D102
-
-
-class HookDelivery(Protocol):
-    """A delivery as a webhook's log shows it."""
-
-    @property
-    def id(self) -> int: ...  # noqa: D102
-    @property
-    def event(self) -> str: ...  # noqa: D102
-    @property
-    def status(self) -> str: ...  # noqa: D102
-    @property
-    def status_code(self) -> int: ...  # noqa: D102
-    @property
-    def delivered_at(self) -> str: ...  # noqa: D102
 
 
 class Webhooks(Protocol):
@@ -301,13 +258,7 @@ class World:
     def _read_repository(self, name: str) -> Mapping[str, Any]:
         body = self.read(f"/repos/{name}").body
         if not isinstance(body, dict) or not isinstance(body.get("full_name"), str):
-            raise ServiceError(
-                f"GitHub: GET /repos/{name}: the answer is not a repository",
-                service="github",
-                operation=f"GET /repos/{name}",
-                reason="unusable-answer",
-                transient=True,
-            )
+            raise unusable_answer(f"GET /repos/{name}", "the answer is not a repository")
         return body
 
     def hooks(self, name: str) -> HooksFound:

@@ -11,21 +11,24 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import click
+from click.shell_completion import CompletionItem
 
+from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output, suggestions
-from closeout.cli.commands import command, group
+from closeout.cli.commands import Group, command, group
 from closeout.cli.confirm import who
-from closeout.cli.requests import ask
-from closeout.core.errors import LedgerInUse, NotFound, Unavailable
+from closeout.cli.requests import by_the_writer
+from closeout.core.errors import NotFound, Unavailable
 from closeout.core.json_times import with_iso_times
+from closeout.ledger.sqlite import Ledger, Requests, Views
+from closeout.ports import Credential
+from closeout.ports.access import ACT, READ, TOKEN
+from closeout.server import access, details
 
-if TYPE_CHECKING:
-    from closeout.ledger.sqlite import Ledger
-    from closeout.ports import Credential
-
+Suggest: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 LONGEST_NAME = 80
 PATIENCE = 30.0
 """Seconds to wait until the server has written."""
@@ -59,10 +62,6 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
     It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
     it, so pass it to nobody.
     """
-    from closeout.ledger.sqlite import Requests, Views
-    from closeout.ports.access import ACT, READ
-    from closeout.server import access, details
-
     path = options.existing_ledger(db, config)
     views = Views(path)
     key = views.setting(details.KEY_SETTING)
@@ -121,24 +120,17 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
     Send it as `Authorization: Bearer TOKEN`. It may read everything that the ledger has; with --act it may delete by
     rerunning.
     """
-    from closeout.ports.access import ACT, READ, TOKEN
-    from closeout.server.access import digest, new_secret
-
     path = options.existing_ledger(db, config)
-    secret = new_secret(_key(path), TOKEN)
+    secret = access.new_secret(_key(path), TOKEN)
     values: dict[str, Any] = {
         "name": name,
         "right": ACT if act else READ,
-        "digest": digest(secret),
+        "digest": access.digest(secret),
         "expires_at": None if expires is None else time.time() + expires,
     }
 
-    def add(ledger: Ledger) -> str:
-        ledger.credentials.add(TOKEN, **values)
-        return "done"
-
     others = [str(each.id) for each in _holding("token", path) if each.name == name]
-    _written(path, "token", json.dumps(values), add)
+    _written(path, "token", json.dumps(values), lambda ledger: ledger.credentials.add(TOKEN, **values))
     if as_json:
         output.print_json(
             {"token": secret, "name": name, "right": values["right"], "expires_at": values["expires_at"]}
@@ -152,117 +144,95 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         )
 
 
-@token.command("list", examples=("closeout token list",))
-@options.config
-@options.db
-@options.as_json
-def list_tokens(config: Path, db: Path | None, as_json: bool) -> None:
-    """List tokens, the newest first."""
-    _list("token", options.existing_ledger(db, config), as_json=as_json)
-
-
-@token.command("revoke", examples=("closeout token revoke 3",))
-@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.tokens)
-@options.config
-@options.db
-def revoke_token(number: int, config: Path, db: Path | None) -> None:
-    """End a token now. NUMBER is that of `closeout token list`."""
-    _revoke("token", number, options.existing_ledger(db, config))
-
-
 @group("session", "closeout session list", "closeout session revoke 7")
 def session() -> None:
     """List and revoke the sessions that links of `closeout open` made."""
 
 
-@session.command("list", examples=("closeout session list",))
-@options.config
-@options.db
-@options.as_json
-def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
-    """List sessions, the newest first."""
-    _list("session", options.existing_ledger(db, config), as_json=as_json)
+def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> None:
+    """Add the commands that sessions and tokens have alike."""
+
+    @held.command("list", examples=(f"closeout {kind} list",), help=f"List {kind}s, the newest first.")
+    @options.config
+    @options.db
+    @options.as_json
+    def list_(config: Path, db: Path | None, as_json: bool) -> None:
+        _list(kind, options.existing_ledger(db, config), as_json=as_json)
+
+    @held.command(
+        "revoke",
+        examples=(f"closeout {kind} revoke {example}",),
+        help=f"End a {kind} now. NUMBER is that of `closeout {kind} list`.",
+    )
+    @click.argument("number", type=click.IntRange(1), shell_complete=known)
+    @options.config
+    @options.db
+    def revoke(number: int, config: Path, db: Path | None) -> None:
+        _revoke(kind, number, options.existing_ledger(db, config))
 
 
-@session.command("revoke", examples=("closeout session revoke 7",))
-@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.sessions)
-@options.config
-@options.db
-def revoke_session(number: int, config: Path, db: Path | None) -> None:
-    """End a session now. NUMBER is that of `closeout session list`."""
-    _revoke("session", number, options.existing_ledger(db, config))
+_list_and_revoke("token", token, 3, suggestions.tokens)
+_list_and_revoke("session", session, 7, suggestions.sessions)
 
 
 def _key(path: Path) -> bytes:
     """Return the ledger's own key, made now if no server has run on it."""
-    from closeout.adapters.clock import SystemClock
-    from closeout.ledger.sqlite import Ledger as LedgerFile
-    from closeout.ledger.sqlite import Views
-    from closeout.server import details
-
     views = Views(path)
     key = views.setting(details.KEY_SETTING)
     views.close()
     if key is not None:
         return key
-    with LedgerFile(path, clock=SystemClock()) as ledger:
+    with Ledger(path, clock=SystemClock()) as ledger:
         return ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
 
 
 def _list(kind: str, path: Path, *, as_json: bool) -> None:
-    from closeout.ledger.sqlite import Views
-
-    views = Views(path)
-    found = [each for each in views.credentials() if each.kind == kind]
-    views.close()
+    found = _all(kind, path)
     if as_json:
         output.print_json([with_iso_times(each.to_json()) for each in found])
         return
     now = time.time()
-    rows = []
-    for each in found:
-        held = "yes" if each.holds(now) else "revoked" if each.ended_at else "expired"
-        rows.append(
-            (
-                str(each.id),
-                each.name,
-                each.right,
-                output.ago(each.made_at, now),
-                output.moment(each.expires_at),
-                held,
-            )
+    rows = [
+        (
+            str(each.id),
+            each.name,
+            each.right,
+            output.ago(each.made_at, now),
+            output.moment(each.expires_at),
+            "yes" if each.holds(now) else "revoked" if each.ended_at else "expired",
         )
+        for each in found
+    ]
     output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
 
 
-def _holding(kind: str, path: Path) -> list[Credential]:
-    """Return the sessions or the tokens that hold."""
-    from closeout.ledger.sqlite import Views
-
+def _all(kind: str, path: Path) -> list[Credential]:
+    """Return the sessions or the tokens, the newest first."""
     views = Views(path)
-    found = [each for each in views.credentials() if each.kind == kind and each.holds(time.time())]
+    found = [each for each in views.credentials() if each.kind == kind]
     views.close()
     return found
+
+
+def _holding(kind: str, path: Path) -> list[Credential]:
+    now = time.time()
+    return [each for each in _all(kind, path) if each.holds(now)]
 
 
 def _revoke(kind: str, number: int, path: Path) -> None:
     if not any(each.id == number for each in _holding(kind, path)):
         raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
-    _written(path, "revoke", str(number), lambda ledger: str(ledger.credentials.end(number)))
+    _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
     output.say(f"The {kind} {number} has ended.")
 
 
 def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any]) -> None:
     """Let the server write, or do it `alone` when none runs. Raises `Unavailable` when the server does not come to it."""
-    from closeout.adapters.clock import SystemClock
-    from closeout.ledger.sqlite import Ledger as LedgerFile
-    from closeout.ledger.sqlite import Requests
 
-    try:
-        with LedgerFile(path, clock=SystemClock()) as ledger:
-            alone(ledger)
-    except LedgerInUse:
-        _, outcome = ask(Requests(path), kind, target, who(), None, PATIENCE)
-        if outcome != "done":
-            said = f"the server says: {outcome}" if outcome else "the server is still working"
-            raise Unavailable(f"The {kind} was asked for; {said}.") from None
+    def write(ledger: Ledger) -> str:
+        alone(ledger)
+        return "done"
+
+    outcome = by_the_writer(path, kind, target, write, PATIENCE)
+    if outcome != "done":
+        raise Unavailable(f"The {kind} was asked for; the server says: {outcome}.")

@@ -6,18 +6,18 @@ There is no second description to fall behind: inputs, permissions and examples 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from closeout.actions.permissions import needed
+from closeout.actions.registry import builtin
+from closeout.actions.spec import Action, Input
 from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Group
+from closeout.config.workflow_words import absent_action
 from closeout.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-    from closeout.actions.spec import Action, Input
 
 
 class ActionsGroup(Group):
@@ -52,8 +52,6 @@ def actions() -> None:
 @options.as_json
 def list_(as_json: bool) -> None:
     """List every action with its one-line summary."""
-    from closeout.actions.registry import builtin
-
     registry = builtin()
     if as_json:
         output.print_json([_to_json(action) for action in registry.values()])
@@ -70,9 +68,6 @@ def list_(as_json: bool) -> None:
 @options.as_json
 def show(name: str, as_json: bool) -> None:
     """Describe one action: inputs, permissions, limits, and a step to copy."""
-    from closeout.actions.registry import builtin
-    from closeout.config.workflow_words import absent_action
-
     registry = builtin()
     absent = None if name in registry else absent_action(name)
     if absent is not None:
@@ -140,39 +135,20 @@ def _kind(value: Input) -> str:
 
 
 def _permissions(action: Action) -> list[dict[str, Any]]:
-    from closeout.actions.permissions import needed
-
+    names = ("system", "actions", "resources", "reason")
     return [
-        {
-            "system": need.permission.system,
-            "actions": list(need.permission.actions),
-            "resources": list(need.permission.resources),
-            "reason": need.permission.reason,
-            "with": need.when,
-        }
+        {name: getattr(need.permission, name) for name in names} | {"with": need.when}
         for need in needed(action)
     ]
 
 
 def _to_json(action: Action) -> dict[str, Any]:
+    names = ("uses", "summary", "description", "destructive", "needs_aws", "timeout")
+    shown = ("type", "description", "required", "default", "names", "secret", "choices")
     return {
-        "uses": action.uses,
-        "summary": action.summary,
-        "description": action.description,
-        "destructive": action.destructive,
-        "needs_aws": action.needs_aws,
-        "timeout": action.timeout,
+        **{name: getattr(action, name) for name in names},
         "inputs": {
-            key: {
-                "type": value.type,
-                "description": value.description,
-                "required": value.required,
-                "default": value.default,
-                "names": value.names,
-                "secret": value.secret,
-                "choices": list(value.choices),
-            }
-            for key, value in action.inputs.items()
+            key: {name: getattr(value, name) for name in shown} for key, value in action.inputs.items()
         },
         "permissions": _permissions(action),
         "example": action.example,

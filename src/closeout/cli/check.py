@@ -6,13 +6,13 @@ It reads the file and nothing else: no secret, no network, no account.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from closeout.cli import exits, findings, options, output
+from closeout.actions.registry import builtin
+from closeout.cli import exits, options, output
 from closeout.cli.commands import command
-
-if TYPE_CHECKING:
-    from closeout.config.inverses import StepInventory
+from closeout.config import bases
+from closeout.config.inverses import StepInventory, inventories
+from closeout.config.load import inspect
 
 
 @command("check", "closeout check closeout.yaml", "closeout check closeout.yaml --json")
@@ -31,11 +31,6 @@ def check(path: Path, as_json: bool) -> int:
     for others it cannot; which of them have neither audit nor rechecks on AWS; and which bases count for an automation that
     filters the base of closed pull requests.
     """
-    from closeout.actions.registry import builtin
-    from closeout.config import bases
-    from closeout.config.inverses import inventories
-    from closeout.config.load import inspect
-
     registry = builtin()
     loaded, found = inspect(path, registry)
     errors = sum(finding.severity == "error" for finding in found)
@@ -55,13 +50,12 @@ def check(path: Path, as_json: bool) -> int:
             }
         )
     else:
-        findings.show(found, err=False)
-        for one in counted:
-            output.note(
-                output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")
-            )
+        output.print_findings(found, err=False)
         count = f"{errors or 'no'} error{'' if errors == 1 else 's'}"
         output.note(f"{path}: {count}." if found else f"{path}: fine.")
+        for one in counted:
+            said = f"{one['automation']}: {one['reason']} (bases: {one['bases']})"
+            output.note(output.wrapped(said, "  ", "    "))
         for step in steps:
             output.note(output.wrapped(_inventory(step), "  ", "    "))
     return exits.FAILED if errors else exits.OK

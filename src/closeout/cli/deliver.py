@@ -214,5 +214,9 @@ def _report(answer: ReceiverAnswer, guid: str, *, as_json: bool) -> None:
         for key, value in said.items():
             shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
             output.say(f"  {key}: {output.clean(shown)}")
+        if said.get("runs") == []:
+            output.note(
+                "No automation matches it. `closeout deliveries list` has it; `closeout explain` says why."
+            )
     elif said:
         output.say(f"  {output.clean(said[:500])}")

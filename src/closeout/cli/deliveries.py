@@ -10,25 +10,24 @@ from typing import Any
 
 import click
 
-from closeout.cli import ignored, options, output, preview, requests, suggestions
-from closeout.cli.commands import Command, Group
+from closeout.cli import ignored, options, output, plan, requests, suggestions
+from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.json_times import with_iso_times
+from closeout.ledger import filters
 
 
-@click.group(
-    "deliveries",
-    cls=Group,
-    examples=("closeout deliveries list --limit 20", "closeout deliveries show 12 --payload > closed.json"),
+@group(
+    "deliveries", "closeout deliveries list --limit 20", "closeout deliveries show 12 --payload > closed.json"
 )
 def deliveries() -> None:
     """List, show and replay deliveries: the webhooks that were verified and stored, and what was recovered."""
 
 
 @deliveries.command(
-    "list", cls=Command, examples=("closeout deliveries list --json", "closeout deliveries list --ignored")
+    "list", examples=("closeout deliveries list --json", "closeout deliveries list --ignored")
 )
 @ledger
 @options.filters
@@ -56,8 +55,6 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     if left_alone:
         ignored.show_list(where, limit, as_json=as_json)
         return
-    from closeout.ledger import filters
-
     wanted = filters.delivery_filter(options.given(given), time.time())
     found = [delivery.to_json() for delivery in where.views.deliveries(limit, wanted)]
     if as_json:
@@ -85,7 +82,6 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
 
 @deliveries.command(
     "show",
-    cls=Command,
     examples=(
         "closeout deliveries show 12",
         "closeout deliveries show 12 --payload > push.json",
@@ -119,7 +115,6 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
 
 @deliveries.command(
     "replay",
-    cls=Command,
     examples=(
         "closeout deliveries replay 12",
         "closeout deliveries replay 5f3a6c10-0000-11f0-8b2c-3f1d0a9e7b42",
@@ -150,7 +145,7 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     if not yes:
         about = f"{_event(row)}, {row['repository'] or 'no repository'}"
         output.note(output.clean(f"Delivery {delivery} ({about}) would do{today.told}:"))
-        preview.show(today, row["event"], where.views.body(row["id"]))
+        plan.preview(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
     requests.send(where, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
 

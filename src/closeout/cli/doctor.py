@@ -6,17 +6,21 @@ server does, with the server's secrets and rights, and has GitHub send a ping.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from closeout.cli import exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from closeout.checks.check import Check, Outcome
 
 MARKS = {
     "fine": ("✓", "green"),
@@ -29,11 +33,7 @@ PATIENCE = 600.0
 """Seconds to wait for a server's drill."""
 
 
-@click.command(
-    "doctor",
-    cls=Command,
-    examples=("closeout doctor", "closeout doctor --config closeout.yaml --json"),
-)
+@command("doctor", "closeout doctor", "closeout doctor --config closeout.yaml --json")
 @options.config
 @options.db
 @options.as_json
@@ -52,11 +52,7 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
     return _report(_asked_here(config, options.ledger_path(db, config), pings=False), as_json=as_json)
 
 
-@click.command(
-    "drill",
-    cls=Command,
-    examples=("closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack"),
-)
+@command("drill", "closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack")
 @options.config
 @options.db
 @click.option("--stack", "stack_name", metavar="NAME", help="Check a deployed stack instead.")
@@ -74,13 +70,15 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
     """
     from closeout.cli import requests
     from closeout.ledger.sqlite import Requests
+    from closeout.wiring.stack_checking import inspect_stack
 
     if stack_name is not None:
         if db is not None:
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
         source = click.get_current_context().get_parameter_source("config")
         given = config if source is ParameterSource.COMMANDLINE else None
-        return _report(_asked_of_stack(stack_name, given), as_json=as_json)
+        checks = _shown(lambda told: inspect_stack(stack_name, given=given, told=told))
+        return _report(checks, as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
         rows = requests.by_the_server(ledger, "drill", PATIENCE)
@@ -90,27 +88,26 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
 
 
 def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str, Any]]:
-    """Yield the results of checks that this process makes; show on a terminal which one it asks."""
-    from closeout.cli import progress
+    """Yield the results of checks that this process makes."""
     from closeout.server.details import BASE_SETTING
     from closeout.wiring.checking import inspect
 
-    shown = progress.Line()
-    for outcome in inspect(
-        config, ledger, BASE_SETTING, pings=pings, told=lambda check: shown.show(check.looks)
-    ):
-        shown.clear()
-        yield outcome.to_json()
+    return _shown(lambda told: inspect(config, ledger, BASE_SETTING, pings=pings, told=told))
 
 
-def _asked_of_stack(name: str, given: Path | None) -> Iterable[dict[str, Any]]:
-    """Yield the results of the checks of a deployed stack."""
-    from closeout.cli import progress
-    from closeout.wiring.stack_checking import inspect_stack
+def _shown(
+    inspect: Callable[[Callable[[Check], None]], Iterable[Outcome]],
+) -> Iterable[dict[str, Any]]:
+    """Yield the results as they come, and show on a terminal meanwhile which check is asked."""
+    on = sys.stderr.isatty()
 
-    shown = progress.Line()
-    for outcome in inspect_stack(name, given=given, told=lambda check: shown.show(check.looks)):
-        shown.clear()
+    def line(text: str) -> None:
+        if on:
+            sys.stderr.write(f"\r\x1b[K{output.cut(text, output.columns() - 1)}")
+            sys.stderr.flush()
+
+    for outcome in inspect(lambda check: line(f"… {check.looks}")):
+        line("")
         yield outcome.to_json()
 
 

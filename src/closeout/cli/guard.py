@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import click
 
+from closeout.actions.registry import builtin
 from closeout.cli import event_source, exits, ledger_option, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.cli.ledger_option import Where
+from closeout.config.load import load
+from closeout.wiring.guard import ask
 
 CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE}
 
 
-@click.command(
+@command(
     "guard",
-    cls=Command,
-    examples=(
-        "closeout guard --pull-request acme/shop#17 && ./deploy.sh",
-        "closeout guard --stack closed-pr-event-stack --pull-request acme/shop#17",
-        "closeout guard --pull-request https://github.com/acme/shop/pull/17 --json",
-    ),
+    "closeout guard --pull-request acme/shop#17 && ./deploy.sh",
+    "closeout guard --stack closed-pr-event-stack --pull-request acme/shop#17",
+    "closeout guard --pull-request https://github.com/acme/shop/pull/17 --json",
 )
 @ledger_option.ledger
 @click.option(
@@ -38,10 +38,6 @@ def guard(where: Where, pull_request: str, as_json: bool) -> int:
     With --stack it asks with your rights: the stack's table, and its GitHub token, whose `secretReaders` must name you.
     With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.wiring.guard import ask
-
     repository, number = event_source.read_name(pull_request)
     loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
     answer = ask(loaded, lambda: where.views, repository, number)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
 
-from closeout.cli import output, preview, requests
+from closeout.cli import output, plan, requests
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where
 from closeout.core.json_times import with_iso_times
-
-if TYPE_CHECKING:
-    from closeout.patrol.ignored import Ignored
+from closeout.patrol.ignored import Ignored
+from closeout.stack.table import delivery_id
+from closeout.wiring.preview import github_reads
+from closeout.wiring.recovery import KIND, find, left_alone, named, read
 
 LISTED = "`closeout deliveries list --ignored` shows them."
 
@@ -43,17 +43,14 @@ def note_count(where: Where) -> None:
 
 def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
     """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
-    from closeout.wiring import preview as clients
-    from closeout.wiring.recovery import KIND, find, read
-
     each = find(where.patrol_marks, time.time(), guid)
     if not yes:
         about = f"{_event(each)}, {each.repository or 'no repository'}"
         output.note(
             output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
         )
-        payload = read(clients.github_reads(where.today.load()), each)
-        preview.show(where.today, each.event, json.dumps(payload).encode())
+        payload = read(github_reads(where.today.load()), each)
+        plan.preview(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
     requests.send(where, KIND, guid, reason, done="Recovery queued.", as_json=as_json)
 
@@ -64,9 +61,6 @@ def take_in(where: Where, guid: str) -> str:
     The command has not the stack's token, and what is stored starts nothing. Raises `NotFound`, or `Unavailable` with what
     kept it from being stored.
     """
-    from closeout.stack.table import delivery_id
-    from closeout.wiring.recovery import named
-
     where.today.load()  # what raises here must do so before anything is stored
     marks = where.patrol_marks
     each = named(marks, time.time(), guid)
@@ -78,8 +72,6 @@ def take_in(where: Where, guid: str) -> str:
 
 
 def _left_alone(where: Where) -> list[Ignored]:
-    from closeout.wiring.recovery import left_alone
-
     return left_alone(where.patrol_marks, time.time())
 
 

@@ -1,6 +1,7 @@
-"""`closeout init`: a commented configuration to start from, and the schema that editors check it with.
+"""`closeout init` and `closeout schema`: a commented configuration to start from, and the schema that editors check it with.
 
-The text is a file of its own, `init.yaml`, so that a test can check it as any other configuration.
+The text is a file of its own, `init.yaml`, so that a test can check it as any other configuration. The schema is made from
+the table of keys (`schema/generate.py`) and is in the package, so it needs no download.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import click
 
-from closeout.cli import options, output, schema
+from closeout.cli import options, output
 from closeout.cli.commands import command
 from closeout.core.errors import NotConfirmed, Unavailable
 
+SCHEMA = "closeout.schema.json"
 NEXT = """\
 Next:
   1. Edit {path}: your repository, AWS account and stack names.
@@ -39,8 +41,8 @@ def init(path: Path) -> None:
     if not _write(path, files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")):
         raise NotConfirmed(f"{path} exists, so nothing was written. Name another path: closeout init PATH")
     output.say(f"Wrote {path}.")
-    beside = path.parent / schema.FILE_NAME
-    if _write(beside, schema.text()):
+    beside = path.parent / SCHEMA
+    if _write(beside, _schema()):
         output.say(f"Wrote {beside}.")
     else:
         output.note(f"{beside} exists; `closeout schema > {beside}` updates it.")
@@ -61,3 +63,19 @@ def _write(path: Path, text: str) -> bool:
     except OSError as error:
         raise Unavailable(f"Cannot write {path}: {error.strerror}.") from None
     return True
+
+
+@command("schema", f"closeout schema > {SCHEMA}")
+def schema() -> None:
+    """Print the JSON Schema of closeout.yaml.
+
+    An editor with a YAML language server completes and checks the file when its first line is
+    "# yaml-language-server: $schema=closeout.schema.json" and the schema is beside it. `closeout init` writes both;
+    repeat the command of the example after you upgrade closeout.
+    """
+    output.say(_schema().rstrip("\n"))
+
+
+def _schema() -> str:
+    """Return the schema as it is in the package."""
+    return files("closeout.config").joinpath(SCHEMA).read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
+    from closeout.ledger.sqlite import Views
     from closeout.ports import DeliveryId, LedgerReader, Requests, RunView
     from closeout.wiring.recovery import Marks
     from closeout.wiring.stack import Stack
@@ -95,35 +96,23 @@ class Where:
     @cached_property
     def views(self) -> LedgerReader:
         """The read side."""
-        if self._stack:
-            return self._remote.views
-        from closeout.ledger.sqlite import Views as LedgerViews
-
-        return LedgerViews(self.path)
+        return self._remote.views if self._stack else self._file
 
     @cached_property
     def patrol_marks(self) -> Marks:
         """What patrol keeps in the ledger."""
-        if self._stack:
-            from closeout.ledger.dynamodb.marks import DynamoMarks
+        if not self._stack:
+            return self._file
+        from closeout.ledger.dynamodb.marks import DynamoMarks
 
-            return DynamoMarks(self._remote.table)
-        from closeout.ledger.sqlite import Views as FileViews
-
-        return FileViews(self.path)
+        return DynamoMarks(self._remote.table)
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
         """Return how many runs found nothing, of automations that never found anything."""
         if self._stack:
             return self._remote.empty_runs.counts()
-        from closeout.ledger.sqlite import Views as FileViews
-
-        views = FileViews(self.path)
-        try:
-            found: Mapping[str, int] = views.stats()["empty_runs"]
-        finally:
-            views.close()
+        found: Mapping[str, int] = self._file.stats()["empty_runs"]
         return found
 
     def page(self, run: RunView) -> str | None:
@@ -132,12 +121,9 @@ class Where:
             from closeout.stack.console import run_log_url
 
             return run_log_url(self.stack.region, self.stack.output("LogGroupName"), run.id, run.accepted_at)
-        from closeout.ledger.sqlite import Views as FileViews
         from closeout.server import details
 
-        views = FileViews(self.path)
-        key, base = views.setting(details.KEY_SETTING), views.setting(details.BASE_SETTING)
-        views.close()
+        key, base = self._file.setting(details.KEY_SETTING), self._file.setting(details.BASE_SETTING)
         return details.link(base.decode(), key, run.execution, time.time()) if key and base else None
 
     @cached_property
@@ -192,6 +178,12 @@ class Where:
         from closeout.wiring.stack import open_stack
 
         return open_stack(str(self._stack))
+
+    @cached_property
+    def _file(self) -> Views:
+        from closeout.ledger.sqlite import Views as FileViews
+
+        return FileViews(self.path)
 
     @cached_property
     def _remote(self) -> StackLedger:

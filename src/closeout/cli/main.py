@@ -23,7 +23,7 @@ SECTIONS = {
         "demo": Entry("demo", "Run the main job on this machine, without any account."),
         "init": Entry("init", "Write a commented closeout.yaml to start from."),
         "completion": Entry("completion", "Complete commands, runs and automations with Tab."),
-        "schema": Entry("schema", "Print the JSON Schema of closeout.yaml, for editors."),
+        "schema": Entry("init", "Print the JSON Schema of closeout.yaml, for editors."),
         "check": Entry("check", "Check a configuration; report every error with its line."),
         "actions": Entry("actions", "List the actions that steps can use, and describe one."),
     },
@@ -146,10 +146,10 @@ def _note(text: str) -> None:
 
 def _show_config_error(error: ConfigError) -> int:
     """Show the findings as `closeout check` does; an error without any is a sentence."""
-    from closeout.cli import findings
+    from closeout.cli import output
 
     found = getattr(error, "findings", ())
-    findings.show(found, err=True)
+    output.print_findings(found, err=True)
     if not found:
         _note(f"closeout: {error.message}")
     return exits.FAILED

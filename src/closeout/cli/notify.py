@@ -10,8 +10,13 @@ from typing import Any
 
 import click
 
+from closeout.actions.registry import builtin
 from closeout.cli import exits, options, output
 from closeout.cli.commands import group
+from closeout.config.load import load
+from closeout.stack.problems import TEST
+from closeout.wiring.notifying import try_all
+from closeout.wiring.stack import open_stack
 
 
 @group("notify", "closeout notify test --config closeout.yaml")
@@ -33,13 +38,16 @@ def notify() -> None:
 def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
     """Send one message to each notifier of the configuration, and say whether it arrived.
 
-    Run it with the variables of the server. With --stack the stack's function sends them to the topics that were deployed.
+    Run it with the variables of the server. With --stack the stack's function sends them to the notifiers that were deployed.
     Exit code 0 if each took its message, 1 if a URL cannot be used or the configuration names no notifier, 4 if one cannot
     be read or reached. With --json: [{"notifier", "ok", "code", "error"}].
     """
     if stack_name is not None:
         rows, code = _by_the_stack(stack_name)
-        add = f"the stack {stack_name} tells no topic; add `notify: {{ to: ['arn:aws:sns:…'] }}` and deploy it again"
+        add = (
+            f"the stack {stack_name} tells nobody; add `notify: {{ to: ['aws-secretsmanager:NAME'] }}` or the ARN of a topic,"
+            " and deploy it again"
+        )
     else:
         rows, code = _by_this_shell(config)
         add = f"{config} names no notifier; add `notify: {{ to: ['env:NAME'] }}`"
@@ -57,10 +65,6 @@ def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
 
 def _by_this_shell(config: Path) -> tuple[list[dict[str, Any]], int]:
     """Send the messages; return a row for each, and the exit code."""
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.wiring.notifying import try_all
-
     results = try_all(load(config, builtin()))
     codes = (exits.code_for(error) for _, error in results if error is not None)
     return [_row(target, error) for target, error in results], max(codes, default=exits.OK)
@@ -68,9 +72,7 @@ def _by_this_shell(config: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _by_the_stack(name: str) -> tuple[list[dict[str, Any]], int]:
     """Let the stack's function send the messages."""
-    from closeout.wiring.stack import open_stack
-
-    rows = open_stack(name).test_messages()
+    rows = open_stack(name).ask_notifiers(TEST)
     return rows, exits.OK if all(row["ok"] for row in rows) else exits.UNAVAILABLE
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from closeout.core.errors import BadDelivery, Unavailable, UsageError
+from closeout.core.errors import Unavailable, UsageError
 from closeout.core.units import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,6 +101,14 @@ def existing_ledger(given: Path | None, config_path: Path | None = None) -> Path
     return path
 
 
+def check_folder(ledger: Path) -> None:
+    """Raise `Unavailable` if there is no folder for a ledger that may be new."""
+    if not ledger.parent.is_dir():
+        raise Unavailable(
+            f"The folder {ledger.parent} of the ledger does not exist; create it, or change --db."
+        )
+
+
 def read_payload(source: str) -> bytes:
     """Read the payload's bytes from a path, or from standard input for `-`."""
     if source == "-":
@@ -109,25 +117,6 @@ def read_payload(source: str) -> bytes:
         return Path(source).read_bytes()
     except OSError as error:
         raise UsageError(f"Cannot read the payload {source}: {error.strerror}.") from None
-
-
-def decode_payload(source: str) -> dict[str, Any]:
-    """Read and decode a payload by the one rule that the receiver has (see `core.payload`)."""
-    from closeout.core import payload as rule
-
-    try:
-        return rule.decode(read_payload(source))
-    except BadDelivery as error:
-        raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
-
-
-def event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the event's name and its decoded payload, or say which option is missing."""
-    if not event:
-        raise UsageError("Name the event with --event, for example --event pull_request.")
-    if source is None:
-        raise UsageError("Give the payload with --payload PATH, or --payload - for standard input.")
-    return event, decode_payload(source)
 
 
 def age(context: click.Context, parameter: click.Parameter, value: str) -> float:

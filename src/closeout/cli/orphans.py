@@ -6,32 +6,28 @@ server or the stack for runs, after the plan and a confirmation.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from closeout.cli import exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli import exits, options, output, plan, requests
+from closeout.cli.commands import command
 from closeout.cli.confirm import confirm, who
 from closeout.cli.ledger_option import Where, ledger
+from closeout.config.load import Loaded
+from closeout.orphans.audit import Report, Row, Target
+from closeout.wiring.cleaning import KIND
+from closeout.wiring.orphans import audit
+from closeout.wiring.preview import planner
 
-if TYPE_CHECKING:
-    from closeout.config.load import Loaded
-    from closeout.orphans.audit import Report, Row, Target
 
-
-@click.command(
+@command(
     "orphans",
-    cls=Command,
-    examples=(
-        "closeout orphans",
-        "closeout orphans --json > orphans.json",
-        "closeout orphans --clean --limit 3",
-    ),
+    "closeout orphans",
+    "closeout orphans --json > orphans.json",
+    "closeout orphans --clean --limit 3",
 )
 @ledger
 @click.option("--clean", is_flag=True, help="Start a run for each orphan, after the plan and a confirmation.")
@@ -63,8 +59,6 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
     --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
     "unknown": [{"resource", "reason"}]}; --clean adds "requests": [{"target", "outcome"}].
     """
-    from closeout.wiring.orphans import audit
-
     loaded, now = where.today.load(), time.time()
     if clean and not where.on_stack:
         _ = where.path  # raises if there is no ledger that could take the requests
@@ -73,15 +67,15 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
         _show(report, now)
     for error in report.errors:
         output.note(output.wrapped(f"Not asked: {error}"))
-    requests = _clean(where, loaded, report, limit, reason, yes=yes) if clean else []
+    asked = _clean(where, loaded, report, limit, reason, yes=yes) if clean else []
     if as_json:
         told: dict[str, Any] = {
             "orphans": [row.to_json(now) for row in report.of("orphan")],
             "unknown": [{"resource": row.resource, "reason": row.reason} for row in report.of("unknown")],
         }
-        output.print_json(told | ({"requests": requests} if clean else {}))
+        output.print_json(told | ({"requests": asked} if clean else {}))
     else:
-        for row in requests:
+        for row in asked:
             output.say(output.clean(f"{row['target']}: {row['outcome'] or 'queued'}"))
     if report.errors:
         return exits.UNAVAILABLE
@@ -95,9 +89,6 @@ def _clean(
 
     Raises `NotConfirmed`, or the error of a pull request that cannot be read for its plan: then nothing is requested.
     """
-    from closeout.cli import requests
-    from closeout.wiring.cleaning import KIND
-
     targets = report.targets()
     for target in sorted({row.target for row in report.of("orphan")} & report.spared):
         output.note(output.clean(f"{target} is left out: its run would also delete what is no orphan."))
@@ -121,14 +112,10 @@ def _clean(
 
 def _show_plans(loaded: Loaded, targets: Sequence[Target]) -> None:
     """Print the plan for each pull request, beside the question."""
-    from closeout.cli import plan
-    from closeout.wiring.preview import planner
-
     plans = planner(loaded)
     for target in targets:
         output.note(output.clean(f"{target.repository}#{target.number} would do:"))
-        with redirect_stdout(sys.stderr):
-            plan.show(plans.plan_cleaning(target))
+        plan.show_aside(plans.plan_cleaning(target))
 
 
 def _show(report: Report, now: float) -> None:

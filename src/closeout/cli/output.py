@@ -15,12 +15,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from closeout.core.terminal import escaped, escaped_json
 from closeout.core.units import DAY, HOUR, MINUTE, local_time, spoken_duration
+
+if TYPE_CHECKING:
+    from closeout.config.findings import Finding
 
 GAP = "  "
 NARROWEST = 8
@@ -94,6 +97,31 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, shrink: Seq
         cells = [cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True)]
         cells[-1] = cells[-1].rstrip()
         say(GAP.join(cell.replace(cell.strip(), word(cell.strip()), 1) for cell in cells))
+
+
+def print_findings(findings: Sequence[Finding], *, err: bool) -> None:
+    """Print the errors of a configuration: `FILE:LINE:COL: message`, and indented below it the line, a caret and the fix.
+
+    `check`, `serve` and every command that loads the file show them in the same way.
+    """
+    stream = sys.stderr if err else sys.stdout
+    for finding in findings:
+        say(_colour(finding) if stream.isatty() else finding.pretty(), stream)
+
+
+def _colour(finding: Finding) -> str:
+    """Return a finding for a terminal: in colour, with its sentences wrapped between words."""
+    head, *rest = finding.pretty().splitlines()
+    main = "yellow" if finding.severity == "warning" else "red"
+    lines = [style(wrapped(head, following="  "), bold=True)]
+    for line in rest:
+        if line.strip(" |^~") == "" and "^" in line:
+            lines.append(style(line, fg=main, bold=True))
+        elif line.lstrip().startswith("fix:"):
+            lines.append(style(wrapped(line.strip(), "  ", "    "), fg="green"))
+        else:
+            lines.append(line)
+    return "\n".join((*lines, ""))
 
 
 def columns() -> int:

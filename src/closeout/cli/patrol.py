@@ -6,38 +6,34 @@ the runs that it starts to the next server. With `--stack` the stack's own funct
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from closeout.cli import exits, options, output
-from closeout.cli.commands import Command
-from closeout.cli.confirm import who
+from closeout.actions.registry import builtin
+from closeout.cli import exits, options, output, requests
+from closeout.cli.commands import command
 from closeout.cli.ledger_option import Where, ledger
-from closeout.core.errors import LedgerInUse, Unavailable, UsageError
+from closeout.config.load import load
+from closeout.core.errors import LedgerInUse, UsageError
+from closeout.server.details import BASE_SETTING
 from closeout.stack.patrol import BUSY, EVERYTHING
-
-if TYPE_CHECKING:
-    from closeout.wiring.stack import Stack
+from closeout.wiring.patrols import patrol_without_server
+from closeout.wiring.stack import Stack
 
 PATIENCE = 3_600.0
 """Seconds to wait for the server. A round over many repositories takes minutes."""
-POLL = 0.1
 BUSY_POLL = 2.0
 """Seconds until a stack is asked again whose patrol is under way."""
 
 
-@click.command(
+@command(
     "patrol",
-    cls=Command,
-    examples=(
-        "closeout patrol --once",
-        "closeout patrol --once --json",
-        "closeout patrol --once --stack closed-pr-event-stack",
-    ),
+    "closeout patrol --once",
+    "closeout patrol --once --json",
+    "closeout patrol --once --stack closed-pr-event-stack",
 )
 @click.option("--once", is_flag=True, help="Look once, now. A server patrols by itself and needs no command.")
 @ledger
@@ -75,20 +71,13 @@ def patrol(*, where: Where, once: bool, as_json: bool) -> int:
 
 def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
     """Return the report of a round, with its notes."""
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.server.details import BASE_SETTING
-    from closeout.wiring.patrols import patrol_without_server
-
     loaded = load(config, builtin())
-    if not ledger.parent.is_dir():
-        raise Unavailable(
-            f"The folder {ledger.parent} of the ledger does not exist; create it, or change --db."
-        )
+    options.check_folder(ledger)
     try:
         return patrol_without_server(loaded, ledger, BASE_SETTING).with_notes()
     except LedgerInUse:
-        return _by_the_server(ledger)
+        report: dict[str, Any] = requests.by_the_server(ledger, "patrol", PATIENCE)
+        return report
 
 
 def _by_the_stack(stack: Stack) -> dict[str, Any]:
@@ -99,26 +88,6 @@ def _by_the_stack(stack: Stack) -> dict[str, Any]:
         if report != BUSY:
             return report
         time.sleep(BUSY_POLL)
-
-
-def _by_the_server(ledger: Path) -> dict[str, Any]:
-    """Ask the server that holds the ledger, and wait for its report."""
-    from closeout.ledger.sqlite import Requests
-
-    requests = Requests(ledger)
-    number = requests.add_request("patrol", None, who(), None)
-    deadline = time.monotonic() + PATIENCE
-    while (outcome := requests.outcome(number)) is None:
-        if time.monotonic() > deadline:
-            raise Unavailable("The server was asked to patrol and is still working.")
-        if not requests.server_running():
-            raise Unavailable("The server stopped before its patrol ended; the next one takes the request.")
-        time.sleep(POLL)
-    try:
-        report: dict[str, Any] = json.loads(outcome)
-    except ValueError:
-        raise Unavailable(f"The server could not patrol; it says: {outcome}.") from None
-    return report
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -6,40 +6,31 @@ The same statements make the stack's roles, so what is reviewed here is what is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from closeout.actions.registry import builtin
 from closeout.cli import options, output
-from closeout.cli.commands import Command
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from closeout.config.permissions import Statement
+from closeout.cli.commands import command
+from closeout.config.load import load
+from closeout.config.permissions import Statement, policy, roles, statements, unknown
+from closeout.config.reading_rights import audit_statements
 
 OWN = "closeout's own role"
 PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
 """What GitHub's page calls a permission whose name there is another one."""
 
 
-@click.command(
+@command(
     "permissions",
-    cls=Command,
-    examples=(
-        "closeout permissions closeout.yaml",
-        "closeout permissions closeout.yaml --audit",
-        "closeout permissions closeout.yaml --json",
-    ),
+    "closeout permissions closeout.yaml",
+    "closeout permissions closeout.yaml --audit",
+    "closeout permissions closeout.yaml --json",
 )
-@click.argument(
-    "path",
-    metavar="[CONFIG]",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=options.DEFAULT_CONFIG,
-    envvar="CLOSEOUT_CONFIG",
-)
+@options.config_argument
 @click.option(
     "--audit", is_flag=True, help="Print what `closeout orphans` needs instead: no right to change anything."
 )
@@ -55,11 +46,6 @@ def permissions(path: Path, audit: bool, as_json: bool) -> None:
     "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],
     "unknown": [...]}. The role null is closeout's own.
     """
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.config.permissions import policy, roles, statements, unknown
-    from closeout.config.reading_rights import audit_statements
-
     loaded = load(path, builtin())
     automations = loaded.automations
     if audit:
@@ -126,9 +112,4 @@ def _in_githubs_words(permission: str) -> str:
 
 
 def _to_json(one: Statement) -> dict[str, Any]:
-    return {
-        "actions": list(one.actions),
-        "resources": list(one.resources),
-        "reasons": list(one.reasons),
-        "steps": list(one.steps),
-    }
+    return {name: getattr(one, name) for name in ("actions", "resources", "reasons", "steps")}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 
-from closeout.adapters.hooks import HookDelivery, Hooks
+from closeout.adapters.hooks import Hooks
 from closeout.core.errors import ActionFailed, ServiceError, Unavailable
+from closeout.ports.clients import HookDelivery
 
 PATIENCE = 30.0
 """Seconds within which a ping should be in GitHub's list."""

@@ -1,18 +1,26 @@
 """`closeout plan`: what the steps would change, as a run would freeze it now; nothing is changed.
 
-`show` is also what `runs rerun` and `deliveries replay` put before their question.
+`preview` is what `runs rerun` and `deliveries replay` put before their question. It is never the reason that nothing is
+asked: the server, or the stack's worker, makes its own plan in any case, and its guards hold it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from closeout.cli import event_source, exits, options, output
 from closeout.cli.commands import command
 from closeout.cli.explain import because
+from closeout.cli.ledger_option import Today
+from closeout.core.errors import CloseoutError
+from closeout.core.payload import decode
 from closeout.core.plan import REFUSALS, spoken_error, spoken_step
+from closeout.wiring.preview import explain as why
+from closeout.wiring.preview import planner
 
 
 @command(
@@ -39,17 +47,15 @@ def plan(
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
     adds "pull_request" with its "name", "state" and "notes".
     """
-    from closeout.wiring import preview
-
     loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = preview.planner(loaded).plan(name, value)
+    rows = planner(loaded).plan(name, value)
     if as_json:
         output.print_json({"automations": rows} | read)
     elif rows:
         show(rows)
     else:
         output.say("No automation matches; nothing would change.")
-        for row in preview.explain(loaded, name, value, True):
+        for row in why(loaded, name, value, True):
             output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)
 
@@ -70,6 +76,25 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     if failed:
         which = f"{failed} of {len(steps)} steps" if len(steps) > 1 else "The step"
         output.say(output.style(f"{which} cannot be planned.", fg="red", bold=True))
+
+
+def show_aside(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print plans on standard error: as a part of a question, and not of what a program reads."""
+    with redirect_stdout(sys.stderr):
+        show(rows)
+
+
+def preview(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
+    """Print aside the plan that today's configuration makes for an event (of the automation `only`), or why it cannot be shown."""
+    try:
+        rows = planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
+    except CloseoutError as error:
+        output.note(f"The plan cannot be shown here: {error.message}")
+        return
+    if rows:
+        show_aside(rows)
+    else:
+        output.note("Nothing: the current configuration does not match this event.")
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:

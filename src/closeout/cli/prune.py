@@ -13,9 +13,7 @@ import click
 
 from closeout.cli import options, output
 from closeout.cli.commands import command
-from closeout.cli.confirm import who
-from closeout.cli.requests import ask
-from closeout.core.errors import LedgerInUse, Unavailable
+from closeout.cli.requests import answer, by_the_writer
 
 PATIENCE = 300.0
 """Seconds to wait for the server: a large ledger is pruned in small pieces between deliveries."""
@@ -34,26 +32,13 @@ def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> No
     closeout no longer recognizes a removed delivery as a duplicate. GitHub can redeliver for three days, so keep
     more than that.
     """
-    counts = _prune(options.existing_ledger(db, config), older_than)
+    path = options.existing_ledger(db, config)
+    outcome = by_the_writer(
+        path, "prune", str(older_than), lambda ledger: json.dumps(ledger.prune(older_than)), PATIENCE
+    )
+    counts = answer("prune", outcome)
     if as_json:
         output.print_json(counts)
     else:
         told = [f"{count} {name}" for name, count in counts.items()]
         output.say(f"Removed {', '.join(told)}.")
-
-
-def _prune(path: Path, older_than: float) -> dict[str, int]:
-    from closeout.adapters.clock import SystemClock
-    from closeout.ledger.sqlite import Ledger, Requests
-
-    try:
-        with Ledger(path, clock=SystemClock()) as ledger:
-            return ledger.prune(older_than)
-    except LedgerInUse:
-        _, outcome = ask(Requests(path), "prune", str(older_than), who(), None, PATIENCE)
-    try:
-        counts: dict[str, int] = json.loads(outcome or "")
-    except ValueError:
-        said = f"the server says: {outcome}" if outcome else "it is still working"
-        raise Unavailable(f"The server was asked to prune; {said}.") from None
-    return counts

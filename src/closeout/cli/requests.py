@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from closeout.adapters.clock import SystemClock
 from closeout.cli import output
 from closeout.cli.confirm import who
 from closeout.cli.ledger_option import Where
-
-if TYPE_CHECKING:
-    from closeout.ports import Requests
+from closeout.core.errors import LedgerInUse, Unavailable
+from closeout.ledger import sqlite
+from closeout.ports import Requests
 
 NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0
@@ -38,12 +40,26 @@ def ask(
     return running, outcome
 
 
+def by_the_writer(
+    path: Path, kind: str, target: str, alone: Callable[[sqlite.Ledger], str], patience: float
+) -> str:
+    """Return what `alone` returns of the ledger; if a server holds that, write a request and return its word.
+
+    Raises `Unavailable` if the server does not come to it within `patience` seconds.
+    """
+    try:
+        with sqlite.Ledger(path, clock=SystemClock()) as ledger:
+            return alone(ledger)
+    except LedgerInUse:
+        _, outcome = ask(sqlite.Requests(path), kind, target, who(), None, patience)
+    if outcome is None:
+        raise Unavailable(f"The server was asked for {kind} and is still working.")
+    return outcome
+
+
 def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
     """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
-    from closeout.core.errors import Unavailable
-    from closeout.ledger.sqlite import Requests
-
-    requests = Requests(ledger)
+    requests = sqlite.Requests(ledger)
     number = requests.add_request(kind, None, who(), None)
     deadline = time.monotonic() + patience
     while (outcome := requests.outcome(number)) is None:
@@ -52,10 +68,15 @@ def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
         if not requests.server_running():
             raise Unavailable(f"The server stopped before its {kind} ended; the next one takes the request.")
         time.sleep(POLL)
+    return answer(kind, outcome)
+
+
+def answer(kind: str, outcome: str) -> Any:
+    """Return a server's word as decoded JSON. Raises `Unavailable` if it is a sentence: then something failed."""
     try:
         return json.loads(outcome)
     except ValueError:
-        raise Unavailable(f"The server could not make a {kind}; it says: {outcome}.") from None
+        raise Unavailable(f"The server could not carry out the {kind}; it says: {outcome}.") from None
 
 
 def send(

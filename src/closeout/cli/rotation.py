@@ -11,18 +11,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from closeout.adapters.hooks import Hook, Hooks, Target
+from closeout.adapters.hooks import Hooks, Target
 from closeout.cli import output, pings
+from closeout.config.load import Loaded
 from closeout.core.errors import ActionFailed, CloseoutError, NotFound, ServiceError, Unavailable
 from closeout.core.patterns import is_literal
 from closeout.core.secrets import PREVIOUS_SECONDS
 from closeout.core.units import DAY, iso
-
-if TYPE_CHECKING:
-    from closeout.config.load import Loaded
-    from closeout.wiring.stack import Stack, StoredSecret
+from closeout.ports.clients import Hook
+from closeout.wiring.stack import Stack, StoredSecret
 
 T = TypeVar("T")
 Tell = Callable[[str], None]

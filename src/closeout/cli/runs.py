@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from closeout.cli import exits, options, output, plan, preview, requests, suggestions
+from closeout.cli import exits, options, output, plan, requests, suggestions
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
@@ -20,9 +19,8 @@ from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
 from closeout.core.json_times import with_iso_times
 from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
-
-if TYPE_CHECKING:
-    from closeout.ports import LedgerReader, LogLine, RunView, StepView
+from closeout.ledger import filters
+from closeout.ports import LedgerReader, LogLine, RunView, StepView
 
 SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
@@ -75,8 +73,6 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
     "webhook|delivery-log|closed-list|inventory|recheck", "closing": "REPOSITORY-ID/PULL-REQUEST-ID/CLOSED-AT" or null,
     "steps": [{"id", "state", "attempts"}], …}].
     """
-    from closeout.ledger import filters
-
     found = where.views.runs(limit, filters.run_filter(options.given(given), time.time()))
     if as_json:
         output.print_json([with_iso_times(run.to_json()) for run in found])
@@ -192,7 +188,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
     if not yes:
         told = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{today.told}:"
         output.note(output.clean(told))
-        preview.show(today, run.event, views.body(run.delivery), only=run.automation)
+        plan.preview(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
     requests.send(where, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -18,9 +18,7 @@ from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.core.errors import ServiceError, UsageError
 from closeout.core.secrets import PREVIOUS_SECONDS
-
-if TYPE_CHECKING:
-    from closeout.wiring.stack import Stack
+from closeout.wiring.stack import Stack, open_stack
 
 LIMIT = 65_536
 """Bytes that Secrets Manager takes (PutSecretValue, SecretString)."""
@@ -86,8 +84,6 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     change within that time asks first, and needs --yes if you pipe the value in. With --json:
     {"secret", "version", "region", "stack"}.
     """
-    from closeout.wiring.stack import open_stack
-
     kind = KINDS[name]
     stack = open_stack(stack_name)
     where = stack.output(kind.output)

@@ -104,10 +104,7 @@ def serve(  # noqa: PLR0913 - each argument is an option
     from closeout.server.service import serve_forever
 
     ledger = options.ledger_path(db, config)
-    if not ledger.parent.is_dir():
-        raise Unavailable(
-            f"The folder {ledger.parent} of the ledger does not exist; create it, or change --db."
-        )
+    options.check_folder(ledger)
     with _listener(pages, (host, port)) if pages else nullcontext() as listener:
         try:
             serve_forever(

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from closeout.actions.registry import builtin
 from closeout.cli import exits, options, output
 from closeout.cli.commands import command
+from closeout.config.load import load
 from closeout.core.errors import CloseoutError
 from closeout.core.json_times import with_iso_times
-
-if TYPE_CHECKING:
-    from closeout.ledger.sqlite import Views
-    from closeout.ports import RunView
-    from closeout.server.pages.overview_page import Facts, Need
+from closeout.ledger.sqlite import Requests, Views
+from closeout.patrol.marks import REPORT
+from closeout.ports import RunView
+from closeout.server.pages import overview_facts, overview_page
+from closeout.server.pages.overview_page import Facts, Need
 
 SHOWN = 10
 """Runs that are listed."""
@@ -38,9 +39,6 @@ def status(*, config: Path, db: Path | None, as_json: bool) -> int:
     "text", "fix", "path", "since"}], "running": [...], "running_count", "paused", "queue_age", "last_delivery", "last_patrol",
     "last_drill", "orphans", "unknown", "days": [{"day", "closings", "torn_down", "left", "recovered"}]}.
     """
-    from closeout.ledger.sqlite import Requests, Views
-    from closeout.server.pages import overview_facts, overview_page
-
     path = options.existing_ledger(db, config)
     serves = Requests(path).server_running()
     views = Views(path)
@@ -61,14 +59,10 @@ def status(*, config: Path, db: Path | None, as_json: bool) -> int:
 
 def _patrols(config: Path, views: Views) -> bool:
     """Return whether patrol looks for closed pull requests: as the configuration says, or, where it cannot be read, as it has."""
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
-    from closeout.wiring.rounds import LAST
-
     try:
         return load(config, builtin(), modules=False).settings.patrol.state is not None
     except CloseoutError:
-        return "lists" in views.marks(LAST)
+        return "lists" in views.marks(REPORT)
 
 
 def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -23,33 +23,22 @@ if TYPE_CHECKING:
 
     from closeout.ledger.sqlite import Views
 
+T = TypeVar("T")
 NEWEST = 100
 
 
 def runs(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the newest runs, each with what became of it."""
-    try:
-        found = [
-            (run.id, f"{run.verdict or run.state}, {run.automation} on {run.about}")
-            for views in _ledger(ctx)
-            for run in views.runs(NEWEST)
-        ]
-    except CloseoutError:
-        return []
-    return _items(found, incomplete)
+    found = _read(ctx, lambda views: views.runs(NEWEST))
+    pairs = [(run.id, f"{run.verdict or run.state}, {run.automation} on {run.about}") for run in found]
+    return _items(pairs, incomplete)
 
 
 def deliveries(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the newest deliveries, each with its event."""
-    try:
-        found = [
-            (str(one.id), f"{one.event} {one.action or ''} {one.repository or ''}")
-            for views in _ledger(ctx)
-            for one in views.deliveries(NEWEST)
-        ]
-    except CloseoutError:
-        return []
-    return _items(found, incomplete)
+    found = _read(ctx, lambda views: views.deliveries(NEWEST))
+    pairs = [(str(one.id), f"{one.event} {one.action or ''} {one.repository or ''}") for one in found]
+    return _items(pairs, incomplete)
 
 
 def sessions(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -64,16 +53,10 @@ def tokens(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> 
 
 def _credentials(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     now = time.time()
-    try:
-        found = [
-            (str(one.id), f"{one.name}, may {one.right}")
-            for views in _ledger(ctx)
-            for one in views.credentials()
-            if one.kind == kind and one.holds(now)
-        ]
-    except CloseoutError:
-        return []
-    return _items(found, incomplete)
+    found = [
+        one for one in _read(ctx, lambda views: views.credentials()) if one.kind == kind and one.holds(now)
+    ]
+    return _items([(str(one.id), f"{one.name}, may {one.right}") for one in found], incomplete)
 
 
 def automations(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -84,8 +67,7 @@ def automations(ctx: click.Context, _parameter: click.Parameter, incomplete: str
     names: set[str] = set()
     with suppress(CloseoutError):
         names |= {one.name for one in load(_config(ctx), builtin(), modules=False).automations}
-    with suppress(CloseoutError):
-        names |= {run.automation for views in _ledger(ctx) for run in views.runs(NEWEST)}
+    names |= {run.automation for run in _read(ctx, lambda views: views.runs(NEWEST))}
     return _items([(name, "") for name in sorted(names)], incomplete)
 
 
@@ -106,15 +88,20 @@ def _items(found: list[tuple[str, str]], incomplete: str) -> list[CompletionItem
     ]
 
 
-def _ledger(ctx: click.Context) -> Iterator[Views]:
-    """Yield the ledger's reader, or nothing: without a file, or with --stack, which is far away."""
+def _read(ctx: click.Context, read: Callable[[Views], Sequence[T]]) -> Sequence[T]:
+    """Return what a ledger's file has; nothing without a file that can be read, or with --stack, which is far away."""
     from closeout.ledger.sqlite import Views as FileViews
 
     given = ctx.params.get("db") or os.environ.get("CLOSEOUT_DB")
     path = options.ledger_path(Path(given) if given else None, _config(ctx))
-    if path.exists() and not ctx.params.get("stack_name"):
-        views = FileViews(path)
-        yield views
+    if not path.exists() or ctx.params.get("stack_name"):
+        return ()
+    views = FileViews(path)
+    try:
+        return read(views)
+    except CloseoutError:
+        return ()
+    finally:
         views.close()
 
 

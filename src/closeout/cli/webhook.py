@@ -9,19 +9,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import click
 
-from closeout.cli import exits, options, output
+from closeout.actions.registry import builtin
+from closeout.adapters.hooks import same_webhook
+from closeout.cli import exits, options, output, pings, rotation, webhook_context
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
+from closeout.cli.webhook_context import WebhookContext, prepare
+from closeout.config.load import Loaded, load
 from closeout.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from closeout.adapters.hooks import Hook, HookDelivery
-    from closeout.cli.webhook_context import WebhookContext
-    from closeout.config.load import Loaded
+from closeout.ports.clients import Hook, HookDelivery
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,15 +48,10 @@ class Source(NamedTuple):
 
     def settings(self) -> Loaded:
         """Read the configuration for its addresses; its Python modules are not imported."""
-        from closeout.actions.registry import builtin
-        from closeout.config.load import load
-
         return load(self.config, builtin(), modules=False)
 
     def contexts(self, targets: Iterable[str], loaded: Loaded | None = None) -> list[WebhookContext]:
         """Find the stack and its token; return what a command works with for each target."""
-        from closeout.cli.webhook_context import prepare
-
         return prepare(targets, self.stack_name, self.token_from, loaded or self.settings())
 
 
@@ -112,10 +107,6 @@ def create(*, target: str, source: Source, as_json: bool, wait: float, update: b
     --json: {"target", "hook", "url", "events", "outcome": "created|updated|present", "differs": [...], "ping":
     {"id", "guid", "status_code"} or null}.
     """
-    from closeout.actions.registry import builtin
-    from closeout.cli import pings, webhook_context
-    from closeout.config.load import load
-
     loaded = load(source.config, builtin())
     [context] = source.contexts([target], loaded)
     events = webhook_context.events_for(loaded, context.hooks.target)
@@ -150,8 +141,6 @@ def list_(*, target: str, source: Source, as_json: bool) -> None:
     With --json: [{"id", "url", "events", "active", "content_type", "insecure", "last_code", "stack": bool}].
     LAST is the status of the answer to a repository hook's last delivery.
     """
-    from closeout.adapters.hooks import same_webhook
-
     [context] = source.contexts([target])
     found = [(hook, same_webhook(hook.url, context.url)) for hook in context.hooks.all()]
     if as_json:
@@ -186,8 +175,6 @@ def ping(*, target: str, source: Source, as_json: bool, wait: float, hook_id: in
 
     With --json: the same as `webhook create`.
     """
-    from closeout.cli import pings, webhook_context
-
     [context] = source.contexts([target])
     hook = webhook_context.one(context, hook_id)
     _tell(context, hook, "present", pings.ping(context.hooks, hook.id, patience=wait), as_json=as_json)
@@ -203,8 +190,6 @@ def delete(*, target: str, source: Source, as_json: bool, hook_id: int | None, y
 
     Shows the webhook and asks first, unless you give --yes. With --json: {"target", "hook", "url", "outcome": "deleted"}.
     """
-    from closeout.cli import webhook_context
-
     [context] = source.contexts([target])
     hook = webhook_context.one(context, hook_id)
     if not yes:
@@ -238,8 +223,6 @@ def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, ne
 
     With --json: {"secret", "version", "generated": bool, "accepted_until", "hooks": [{"target", "hook", "ping"}]}.
     """
-    from closeout.cli import rotation
-
     loaded = source.settings()
     contexts = source.contexts(dict.fromkeys(targets), loaded)
     hooks = [context.hooks for context in contexts]
@@ -257,8 +240,6 @@ def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, ne
 
 def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
     """Print that the webhook exists, and how it differs from what `create` would make."""
-    from closeout.cli import webhook_context
-
     differs = webhook_context.differences(hook, events)
     name = context.hooks.target.name
     if as_json:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from closeout.adapters.github import GitHubClient
-from closeout.adapters.hooks import Hook, Hooks, Target
+from closeout.adapters.hooks import Hooks, Target
 from closeout.adapters.secrets import SecretReader
 from closeout.checks import expected
 from closeout.config.load import Loaded
 from closeout.core.errors import NotFound, SecretError, UsageError
 from closeout.core.secrets import REFERENCES
+from closeout.ports.clients import Hook
 from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 

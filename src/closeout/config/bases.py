@@ -42,7 +42,7 @@ def shown(automation: Automation, actions: Registry) -> str | None:
         reason = (
             "the file says so"
             if why
-            else "every destructive step deletes exactly what it names, and no name has the base"
+            else "the steps delete only what they name, and no name contains the base"
         )
         return f"`branches` are compared with every base that a pull request ever had: {reason}"
     return f"`branches` are compared with the base at the close: {why or 'the file says so'}"

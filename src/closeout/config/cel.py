@@ -16,16 +16,6 @@ from typing import Any, NamedTuple
 from closeout.core import templates
 from closeout.core.errors import ExpressionError, SenderUnknown
 
-__all__ = [
-    "NOTHING_YET",
-    "RunSoFar",
-    "compile_check",
-    "condition",
-    "evaluate",
-    "interpolate",
-    "payload_problem",
-]
-
 MAX_EXPRESSION = 4_096
 """Characters. The library's own limit is on depth (32); this bounds the time to compile."""
 MAX_DEPTH = 100

@@ -251,6 +251,19 @@ def _names(step: Step, actions: Registry) -> Iterator[tuple[str, str]]:
             yield key, str(value)
 
 
+def secret_statements(references: Iterable[str], who: str) -> tuple[Statement, ...]:
+    """Return what it takes to read these secrets of Secrets Manager; `who` reads them."""
+    found = []
+    for reference in references:
+        arns = _secret_arns(reference.partition(":")[2].partition("#")[0])
+        why = ("read the secret that the configuration refers to",)
+        found += [
+            Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, (who,)),
+            _decryption(arns, (who,)),
+        ]
+    return merged(found)
+
+
 def _secrets(step: Step, actions: Registry) -> Iterator[tuple[str, ...]]:
     """Yield the ARNs of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
     for key, spec in actions[step.uses].inputs.items():

@@ -233,12 +233,11 @@ def _retry(at: At | None, action: Action) -> tuple[int, float]:
 def _destructive(at: At | None, uses: str, action: Action) -> bool:
     default = action.destructive != "never"
     value = at.boolean() if at else None
-    if at is None or value is None or value is default:
-        return default
-    if action.destructive == "unless-declared":
-        return value
-    kind = "always destructive" if default else "never destructive"
-    at.error("not-for-action", f"`{uses}` is {kind}", "leave `destructive` out")
+    if at is not None and value is not None and value is not default:
+        if action.destructive == "unless-declared":
+            return value
+        kind = "always destructive" if default else "never destructive"
+        at.error("not-for-action", f"`{uses}` is {kind}", "leave `destructive` out")
     return default
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from closeout.core.payload import at
+
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _REPOSITORY = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", re.ASCII)
 
@@ -36,8 +38,8 @@ class StatusTarget(NamedTuple):
 
 def status_target(event: str, payload: Mapping[str, Any]) -> StatusTarget | None:
     """Return the commit that a status of this event's run is posted on, or None."""
-    sha = _at(payload, *_path(event, payload))
-    repository = _at(payload, "repository", "full_name")
+    sha = at(payload, *_path(event, payload))
+    repository = at(payload, "repository", "full_name")
     if not isinstance(repository, str) or _REPOSITORY.fullmatch(repository) is None:
         return None
     if not isinstance(sha, str) or _SHA.fullmatch(sha) is None or not sha.strip("0"):
@@ -47,7 +49,7 @@ def status_target(event: str, payload: Mapping[str, Any]) -> StatusTarget | None
 
 def certainly_private(payload: Mapping[str, Any]) -> bool:
     """Whether a status, and the link in it, is read by the repository's members only. What is not known is public."""
-    return _at(payload, "repository", "private") is True
+    return at(payload, "repository", "private") is True
 
 
 def why_none(event: str, payload: Mapping[str, Any]) -> str:
@@ -55,9 +57,9 @@ def why_none(event: str, payload: Mapping[str, Any]) -> str:
     path = _path(event, payload)
     if not path:
         return f"a {event} event belongs to no commit, so there is no status"
-    if event == "push" and (payload.get("deleted") is True or _at(payload, "after") in ("0" * 40, "0" * 64)):
+    if event == "push" and (payload.get("deleted") is True or at(payload, "after") in ("0" * 40, "0" * 64)):
         return "the push deleted its ref, so there is no commit for a status"
-    if not isinstance(_at(payload, "repository", "full_name"), str):
+    if not isinstance(at(payload, "repository", "full_name"), str):
         return f"this {event} event names no repository, so there is no status"
     return f"this {event} event has no commit at {'.'.join(path)}, so there is no status"
 
@@ -66,9 +68,3 @@ def _path(event: str, payload: Mapping[str, Any]) -> tuple[str, ...]:
     if event.startswith("pull_request") or (event not in PATHS and "pull_request" in payload):
         return ("pull_request", "head", "sha")
     return PATHS.get(event, ())
-
-
-def _at(value: Any, *path: str) -> Any:
-    for key in path or ("",):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value

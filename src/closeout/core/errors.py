@@ -284,15 +284,15 @@ class ServiceError(CloseoutError):
         self.http_status = http_status
 
 
+def github_error(operation: str, problem: str, reason: str, **how: Any) -> ServiceError:
+    """Return an error of GitHub's API: `operation` is the method and the path, `how` is `transient` and the like."""
+    text = f"GitHub: {operation}: {problem}"
+    return ServiceError(text, service="github", operation=operation, reason=reason, **how)
+
+
 def unusable_answer(operation: str, problem: str = "the answer is not what was asked for") -> ServiceError:
     """Return the error of an answer of GitHub's that cannot be used: the next one may be another."""
-    return ServiceError(
-        f"GitHub: {operation}: {problem}",
-        service="github",
-        operation=operation,
-        reason="unusable-answer",
-        transient=True,
-    )
+    return github_error(operation, problem, "unusable-answer", transient=True)
 
 
 # --- the pages and the JSON API -----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from closeout.core.facts import Facts
+from closeout.core.payload import at
 
 MISSING = "<missing>"
 MAX_LENGTH = 512
@@ -45,14 +46,7 @@ def is_pull_request(facts: Facts) -> bool:
 
 def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
     """Return the `lookup` of a decoded payload."""
-
-    def lookup(path: str) -> Any:
-        value: Any = payload
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
-
-    return lookup
+    return lambda path: at(payload, *path.split("."))
 
 
 def check_template(template: str) -> str | None:

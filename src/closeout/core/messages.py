@@ -159,7 +159,8 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
     if message.event == "recovered":
         return lines
     if first.kind == "stale":
-        return [*lines, "To do: run `closeout doctor` on the server, and follow what it says."]
+        where = f"drill{links.options}`" if links.options else "doctor` on the server"
+        return [*lines, f"To do: run `closeout {where}, and follow what it says."]
     if first.kind == "orphans" and message.event != "many":
         there = "there (sign in with `closeout open`) or " if links.base else ""
         return [*lines, f"To do: clean it up {there}with `closeout orphans --clean{links.options}`."]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
@@ -48,6 +48,13 @@ def check_bytes(text: bytes) -> None:
     # Three searches for substrings would cost thirty microseconds; a single byte's and the pattern's cost six at most.
     if b"\\" in text and _SUSPICIOUS.search(text):
         _check_escapes(text)
+
+
+def at(value: Any, *path: str) -> Any:
+    """Return what is at a path of keys in a decoded payload; None if there is nothing."""
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def decode(text: bytes) -> dict[str, Any]:

@@ -87,11 +87,7 @@ def _string_end(template: str, position: int) -> int | None:
     """Return where the CEL string literal at `position` ends: `"…"`, `'…'`, triple quotes, or raw with an `r`."""
     quote = template[position]
     mark = quote * 3 if template.startswith(quote * 3, position) else quote
-    raw = (
-        position > 0
-        and template[position - 1] in "rR"
-        and not template[position - 2 : position - 1].isalnum()
-    )
+    raw = template[position - 1] in "rR"
     position += len(mark)
     while position < len(template):
         if template[position] == "\\" and not raw:

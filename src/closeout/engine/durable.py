@@ -92,7 +92,8 @@ class ReplayDurable:
         self._recorder = recorder
         self._recorded = {operation.name: operation for operation in recorded}
         self._reached: set[str] = set()
-        self._inside: str | None = None
+        self.inside: str | None = None
+        """The name of the operation that is under way."""
         self._polled: Operation | None = None
         """The operation whose poll is under way, as this try of it began."""
         self._effect_begun = False
@@ -101,11 +102,6 @@ class ReplayDurable:
         """Whether an earlier try may have killed the process and no new one has begun: what is recorded is no progress."""
         self.suspended: float | None = None
         """When to continue, once the run function is unwinding: what it does after that does not count."""
-
-    @property
-    def inside(self) -> str | None:
-        """The name of the operation that is under way."""
-        return self._inside
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -184,8 +180,8 @@ class ReplayDurable:
 
     def begin_effect(self) -> EffectBegin:
         """Store that an effect begins now which nobody can ask about later (see `ports.Durable`)."""
-        if self._inside is None or self._polled is None or self._polled.name != self._inside:
-            where = self._inside or "begin-effect"
+        if self.inside is None or self._polled is None or self._polled.name != self.inside:
+            where = self.inside or "begin-effect"
             raise StepFailed(where, "misplaced-call", "begin_effect() belongs inside a poll")
         if self._effect_begun:
             return "again"
@@ -209,8 +205,8 @@ class ReplayDurable:
         """Enter an operation; return what is recorded of it."""
         if self.suspended is not None:
             raise Suspended(self.suspended)
-        if self._inside is not None:
-            message = f"{name} was called inside {self._inside}: a recorded function makes no durable calls"
+        if self.inside is not None:
+            message = f"{name} was called inside {self.inside}: a recorded function makes no durable calls"
             raise StepFailed(name, "nested-call", message)
         if name in self._reached:
             raise StepFailed(name, "duplicate-name", f"this run has two operations named {name}")
@@ -256,7 +252,7 @@ class ReplayDurable:
         return Operation(name, position, kind, "waiting", None, 0, None, self._recorder.now(), None)
 
     def _call(self, name: str, fn: Callable[[], Json]) -> Json:
-        self._inside = name
+        self.inside = name
         try:
             return fn()
         except (Suspended, Abandoned, Exception):
@@ -265,7 +261,7 @@ class ReplayDurable:
             # sys.exit() in a user's function ends that function, not this thread.
             raise StepFailed(name, type(error).__name__, f"{name} raised {error!r}") from error
         finally:
-            self._inside = None
+            self.inside = None
 
     # --- leaving --------------------------------------------------------------------------------------
 

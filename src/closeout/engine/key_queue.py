@@ -8,6 +8,7 @@ killed between releasing and waking. The local engine keeps its queues in memory
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from closeout.core.errors import CloseoutError
 from closeout.engine.store import Finalize, RemoteStore, Starts
@@ -29,35 +30,26 @@ def next_look(accepted_at: float, queue_timeout: float, now: float, longest: flo
     return min(now + pause, max(accepted_at + queue_timeout, now + 1.0))
 
 
-class KeyQueue:
+class KeyQueue(NamedTuple):
     """The queues of one ledger. `finalize` and `report` are as in `LambdaEngine`."""
 
-    def __init__(
-        self,
-        store: RemoteStore,
-        starts: Starts,
-        finalize: Finalize,
-        *,
-        clock: Clock,
-        report: Callable[[str, CloseoutError, str], None],
-    ) -> None:
-        self._store = store
-        self._starts = starts
-        self._finalize = finalize
-        self._clock = clock
-        self._report = report
+    store: RemoteStore
+    starts: Starts
+    finalize: Finalize
+    clock: Clock
+    report: Callable[[str, CloseoutError, str], None]
 
     def turn(self, record: RunRecord, key: str, remaining: Callable[[], float]) -> str | None:
         """Return the turn in which a queued execution may run; None while it waits for its key."""
         for _ in range(MOST_CLEARED):
-            ahead = self._store.ahead(record)
+            ahead = self.store.ahead(record)
             if ahead is None:
                 return "own"
             if not self._clear(record, key, ahead, remaining):
                 break
         if record.run.cancel:
             return "cancelled"
-        return "expired" if self._clock.now() >= record.accepted_at + record.queue_timeout else None
+        return "expired" if self.clock.now() >= record.accepted_at + record.queue_timeout else None
 
     def wake_next(self, key: str | None) -> None:
         """Wake the execution whose turn it is now, if nobody holds the key. Call this after each release of a key.
@@ -66,34 +58,34 @@ class KeyQueue:
         """
         execution = None
         try:
-            execution = None if key is None else self._store.next_in_line(key)
+            execution = None if key is None else self.store.next_in_line(key)
             if execution is not None:
-                self._starts.wake(execution)
+                self.starts.wake(execution)
         except CloseoutError as error:
-            self._report(execution or "", error, "it could not be woken for its turn")
+            self.report(execution or "", error, "it could not be woken for its turn")
 
     def _clear(self, behind: RunRecord, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
         """Remove the execution ahead from the queue if it is over; return whether it was. Start it if it has no start."""
-        other, now = self._store.look(ahead), self._clock.now()
+        other, now = self.store.look(ahead), self.clock.now()
         if other is None and now - behind.accepted_at < SUSPECT:
             # Its ticket may be visible a moment before its row, which the same transaction writes.
             return False
         if other is None or other.run.state == "finished":
-            self._store.clear(key, ahead)
+            self.store.clear(key, ahead)
             return True
         if now - other.accepted_at < (SUSPECT if other.started else UNSTARTED) or self._looks(other, now):
             return False
         try:
-            status = self._starts.ensure(ahead)
+            status = self.starts.ensure(ahead)
         except CloseoutError as error:
-            self._report(ahead, error, "its status in Lambda is unknown")
+            self.report(ahead, error, "its status in Lambda is unknown")
             return False
-        return status not in ALIVE and self._finalize(ahead, status, remaining)
+        return status not in ALIVE and self.finalize(ahead, status, remaining)
 
     def _looks(self, ahead: RunRecord, now: float) -> bool:
         """Return whether an execution ahead waits for its own turn and will check the queue.
 
         Then only the first waiting run of a queue asks Lambda about the run before it: Lambda allows few such requests.
         """
-        wake_up = self._store.wake_up(ahead.execution) if ahead.run.state == "queued" else None
+        wake_up = self.store.wake_up(ahead.execution) if ahead.run.state == "queued" else None
         return wake_up is not None and now < wake_up.until + SUSPECT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from closeout.core import runs
@@ -29,6 +30,7 @@ AFTER_A_COLLISION = 2.0
 DONE: dict[str, Any] = {"done": True}
 
 
+@dataclass
 class LambdaEngine:
     """Runs the executions of one ledger with one run function, an invocation at a time.
 
@@ -38,39 +40,25 @@ class LambdaEngine:
     take: with less time left, only the first one of an invocation begins, because the next invocation has more.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names them all
-        self,
-        store: RemoteStore,
-        run: RunFunction,
-        *,
-        starts: Starts,
-        finalize: Finalize,
-        clock: Clock,
-        token: Callable[[], str],
-        jitter: Callable[[], float],
-        redact: Callable[[str], str],
-        report: Callable[[str, str], None],
-        on_finish: Callable[[Finished], None] = lambda _finished: None,
-        on_end: Callable[[RunRecord], None] = lambda _record: None,
-        pause: Callable[[float], None] = time.sleep,
-        drain: float = DRAIN,
-        longest: float = 0.0,
-    ) -> None:
-        self.store = store
-        self.drain = drain
-        self.clock = clock
-        self.jitter = jitter
-        self.redact = redact
-        self.report = report
-        self.on_finish = on_finish
-        self._on_end = on_end
-        self.pause = pause
-        self._run = run
-        self._starts = starts
-        self._finalize = finalize
-        self.queue = KeyQueue(store, starts, finalize, clock=clock, report=self._report_error)
-        self._token = token
-        self._longest = longest
+    store: RemoteStore
+    run: RunFunction
+    starts: Starts
+    finalize: Finalize
+    clock: Clock
+    token: Callable[[], str]
+    jitter: Callable[[], float]
+    redact: Callable[[str], str]
+    report: Callable[[str, str], None]
+    on_finish: Callable[[Finished], None] = lambda _finished: None
+    on_end: Callable[[RunRecord], None] = lambda _record: None
+    pause: Callable[[float], None] = time.sleep
+    drain: float = DRAIN
+    longest: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.queue = KeyQueue(
+            self.store, self.starts, self.finalize, clock=self.clock, report=self._report_error
+        )
         self._unreleased: dict[str, str] = {}
         """Fencing tokens of claims that this process could not release in an outage. To find one again is no crash."""
 
@@ -91,7 +79,7 @@ class LambdaEngine:
         Return what `advance` returns for a finished execution. Never raises.
         """
         try:
-            self._starts.hand_over(execution, number)
+            self.starts.hand_over(execution, number)
         except CloseoutError as error:
             self._report_error(execution, error, "it cannot be continued by another durable execution now")
             return self._wake_in(LONGEST_WAIT)
@@ -137,7 +125,7 @@ class LambdaEngine:
         if run.state == "waiting" and run.wake is not None and run.wake > now and not run.cancel:
             return self._wake_at(run.wake)
         if run.state != "queued" or run.turn != "own" or record.key is None:
-            return self._execute(record, run.turn, self._run, remaining)
+            return self._execute(record, run.turn, self.run, remaining)
         waits = {"accepted_at": record.accepted_at, "queue_timeout": record.queue_timeout}
         wake = next_look(**waits, now=now)
         if callback is not None:
@@ -147,7 +135,7 @@ class LambdaEngine:
         turn = self.queue.turn(record, record.key, remaining)
         if turn is None:
             return {"wake": wake, "queued": waits}
-        return self._execute(record, turn, self._run, remaining)
+        return self._execute(record, turn, self.run, remaining)
 
     def _end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> dict[str, Any]:
         record = self.store.read(execution)
@@ -177,7 +165,7 @@ class LambdaEngine:
             # A run that is found `running` outlived its process; in any other state this changes nothing.
             before = runs.advance(before, runs.Crashed(alone=True))
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
-        taken = found._replace(run=after, fencing_token=self._token())
+        taken = found._replace(run=after, fencing_token=self.token())
         keyed = found.key is not None
         try:
             claimed = self.store.take(
@@ -189,12 +177,12 @@ class LambdaEngine:
         if not claimed:
             return self._wake_in(AFTER_A_COLLISION)
         self._unreleased.pop(found.execution, None)
-        longest = 0.0 if over else self._longest
+        longest = 0.0 if over else self.longest
         invocation = Invocation(self, taken, run, remaining, over=over, longest=longest)
         try:
             wake = invocation.execute()
         except BegunEarlier:
-            ended = self._finalize(found.execution, EARLIER, remaining)
+            ended = self.finalize(found.execution, EARLIER, remaining)
             return DONE if ended else self._wake_in(AFTER_A_FAULT)
         except (OutOfTime, StoreUnavailable):
             self._release(invocation.record)
@@ -206,7 +194,7 @@ class LambdaEngine:
     def _ended(self, record: RunRecord) -> dict[str, Any]:
         """Do what follows the end of a run; return when to try that again if it cannot be done now."""
         try:
-            self._on_end(record)
+            self.on_end(record)
         except CloseoutError as error:
             self._report_error(record.execution, error, "what follows its end cannot be done now")
             return self._wake_in(AFTER_A_FAULT)

@@ -7,6 +7,7 @@ long.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from closeout.core.errors import StoreUnavailable
 from closeout.engine.recorder import StopSignal, persist
@@ -14,30 +15,24 @@ from closeout.engine.store import EngineStore
 from closeout.ports import Request
 
 
+@dataclass
 class Requests:
     """The requests of one store. `cancel(execution, by)` is the engine's own; see `local.Engine` for the rest."""
 
-    def __init__(
-        self,
-        store: EngineStore,
-        on_request: Callable[[Request], str | None] | None,
-        *,
-        cancel: Callable[[str, str], bool],
-        redact: Callable[[str], str],
-        stop: StopSignal,
-    ) -> None:
-        self._store = store
-        self._on_request = on_request
-        self._cancel = cancel
-        self._redact = redact
-        self._stop = stop
+    store: EngineStore
+    on_request: Callable[[Request], str | None] | None
+    cancel: Callable[[str, str], bool]
+    redact: Callable[[str], str]
+    stop: StopSignal
+
+    def __post_init__(self) -> None:
         self._taken: set[int] = set()
 
     def take(self) -> Iterator[Request]:
         """Carry out the cancel requests; yield each other new request, for `serve`. Raises `StoreUnavailable`."""
-        for request in self._store.take_requests():
+        for request in self.store.take_requests():
             if request.kind == "cancel":
-                self._store.finish_request(request.id, self._cancelled(request))
+                self.store.finish_request(request.id, self._cancelled(request))
             elif request.id not in self._taken:
                 self._taken.add(request.id)
                 yield request
@@ -45,17 +40,17 @@ class Requests:
     def serve(self, request: Request) -> None:
         """Call the owner with a request, and store the outcome."""
         try:
-            outcome = self._on_request(request) if self._on_request else f"this server cannot {request.kind}"
+            outcome = self.on_request(request) if self.on_request else f"this server cannot {request.kind}"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-            outcome = f"failed: {self._redact(str(error))}"
-        persist(lambda: self._store.finish_request(request.id, outcome or "done"), self._stop)
+            outcome = f"failed: {self.redact(str(error))}"
+        persist(lambda: self.store.finish_request(request.id, outcome or "done"), self.stop)
         self._taken.discard(request.id)
 
     def _cancelled(self, request: Request) -> str:
         """Carry out a cancel request. One that cannot be read must not block all others."""
         try:
             by = f"{request.by}: {request.reason}" if request.reason else request.by
-            done = self._cancel(request.target or "", by)
+            done = self.cancel(request.target or "", by)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome

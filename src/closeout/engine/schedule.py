@@ -45,24 +45,6 @@ class KeyQueues:
 class Task:
     """One unfinished execution as the engine schedules it."""
 
-    __slots__ = (
-        "alone",
-        "cancel",
-        "crashes",
-        "deaths",
-        "execution",
-        "expires",
-        "found",
-        "fresh",
-        "key",
-        "number",
-        "running",
-        "state",
-        "suspected",
-        "turn",
-        "wake",
-    )
-
     def __init__(self, pending: Pending, *, found: bool = False) -> None:
         self.number = pending.number
         self.execution = pending.execution

@@ -8,7 +8,7 @@ SQLite, DynamoDB or Lambda's client.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from closeout.core.runs import Outcome, RunState
 from closeout.ports import (
@@ -181,9 +181,5 @@ class Starts(Protocol):
         ...
 
 
-class Finalize(Protocol):
-    """Ends a run whose execution is over, as `status` says; returns whether the run has ended."""
-
-    def __call__(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
-        """End it."""
-        ...
+Finalize: TypeAlias = Callable[[str, str, Callable[[], float]], bool]
+"""Ends a run whose execution is over: `(execution, status, remaining)`. Returns whether the run has ended."""

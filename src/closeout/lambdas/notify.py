@@ -1,26 +1,32 @@
 """The function that tells people what needs them: a schedule starts it each minute, and `closeout notify test` on demand.
 
-It is not durable: what is to be said follows from the table at each look, so nothing has to survive an invocation.
+It is not durable: what is to be said follows from the table at each look, so nothing has to survive an invocation. Its clients
+are those of a worker's start, so most invocations import neither boto3 nor the library that sends messages.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from functools import cache
 from typing import Any
 
 from closeout.core.errors import UsageError
-from closeout.stack.problems import TEST
+from closeout.lambdas.clients import late_clients
+from closeout.stack.problems import CHECK, TEST
 from closeout.wiring.stack_notifying import StackNotifying, open_stack_notifying
 
 
 @cache
 def notifying() -> StackNotifying:
     """Return what this environment tells with."""
-    return open_stack_notifying()
+    # What libraries log may hold a part of a URL, and Lambda would keep it. What closeout says goes another way.
+    logging.getLogger().handlers = [logging.NullHandler()]
+    return open_stack_notifying(late_clients(os.environ["AWS_REGION"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry: look, or send a test message to each target and return the results."""
+    """Lambda's entry: look, or send a test message to each target or check each URL, and return the results."""
     return handle(event, str(context.aws_request_id), notifying())
 
 
@@ -28,6 +34,8 @@ def handle(event: dict[str, Any], invocation: str, made: StackNotifying) -> dict
     """Do what the event asks for."""
     if event == TEST:
         return {"results": made.test()}
+    if event == CHECK:
+        return {"results": made.check()}
     if event:
         raise UsageError(f"the event says nothing that can be done; its keys are {sorted(event)}")
     made.look(invocation)

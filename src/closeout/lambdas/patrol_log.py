@@ -72,7 +72,6 @@ def metrics(made: Made) -> dict[str, int]:
     if rounds is not None:
         found["PatrolOrphans"] = rounds.figures().orphans
     if drill is not None:
-        found["DrillAge"] = int(drill.age)
-        if drill.failed is not None and drill.unknown is not None:
-            found |= {"DrillFailed": drill.failed, "DrillUnknown": drill.unknown}
+        counts = {"DrillAge": int(drill.age), "DrillFailed": drill.failed, "DrillUnknown": drill.unknown}
+        found |= {name: count for name, count in counts.items() if count is not None}
     return found

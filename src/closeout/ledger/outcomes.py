@@ -31,6 +31,8 @@ class _Calls(NamedTuple):
 
     begun: bool
     """Whether anything was recorded for it."""
+    waits: bool
+    """Whether the last of it was held back, as by a pause, and waits for its next try. After an error the call may have been made."""
     made: bool
     """Whether a guarded call was made."""
     failed: bool
@@ -70,7 +72,7 @@ class _Running:
 
     def own(self, _change: Mapping[str, Any], calls: _Calls, later: bool) -> str:
         """Return the outcome of a change that is applied by itself."""
-        if not calls.begun:
+        if not calls.begun or (calls.waits and not calls.made):
             return "pending"
         return "done" if later and not self._verifying else "under-way"
 
@@ -110,28 +112,31 @@ class _Ended:
 
 def _calls(named: Mapping[str, Operation], prefix: str) -> _Calls:
     found = [one for name, one in named.items() if name not in _OF_THE_STEP and name.startswith(prefix)]
-    return _Calls(bool(found), any(map(_made, found)), any(map(_failed, found)))
+    last = found[-1] if found else None
+    waits = last is not None and last.wake is not None and not recorded_object(last.result)
+    return _Calls(bool(found), waits, any(map(_made, found)), any(map(_failed, found)))
 
 
 def _made(operation: Operation) -> bool:
     """Return whether an operation is a guarded call that was made, or may have been: only those record `{"result"}`."""
-    value = _object(operation.result)
+    value = recorded_object(operation.result)
     if operation.state == "waiting":
         return "marked" in value
     return operation.kind == "wait" and operation.state == "ok" and value.keys() == {"result"}
 
 
 def _failed(operation: Operation) -> bool:
-    return operation.state == "error" and _object(operation.result).get("kind") not in _GUARDS
+    return operation.state == "error" and recorded_object(operation.result).get("kind") not in _GUARDS
 
 
 def error_code(operations: Iterable[Operation]) -> str | None:
     """Return the kind of the last error that was recorded; None if there is none."""
-    kinds = [_object(one.result).get("kind") for one in operations if one.state == "error"]
+    kinds = [recorded_object(one.result).get("kind") for one in operations if one.state == "error"]
     return str(kinds[-1]) if kinds and kinds[-1] else None
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def recorded_object(text: str | None) -> dict[str, Any]:
+    """Return a recorded object; an empty one if its text is damaged."""
     try:
         value = json.loads(text) if text else None
     except ValueError:

@@ -16,7 +16,7 @@ from closeout.core.closing import EVENT
 from closeout.core.commit import certainly_private
 from closeout.core.errors import CloseoutError
 from closeout.core.ids import split_execution
-from closeout.core.payload import decode, from_form
+from closeout.core.payload import at, decode, from_form
 from closeout.core.problems import Problem
 from closeout.core.records import NewDelivery
 from closeout.core.runs import clip
@@ -57,16 +57,21 @@ def of_run(
     return None
 
 
-def dismiss(store: ProblemStore, run_id: str, by: str, at: float) -> str:
-    """Close the problem of a run, because a person says that it is none; return how that ended."""
-    found = [
-        one
-        for one in store.problems()
-        if one.closed_at is None and one.execution and split_execution(one.execution)[0] == run_id
-    ]
+def dismissable(problem: Problem) -> str | None:
+    """Return the target of a request to dismiss a problem: its run's id, or what identifies it; None for one of closeout itself."""
+    if problem.execution:
+        return split_execution(problem.execution)[0]
+    return f"{problem.automation} {problem.key}" if problem.automation else None
+
+
+def dismiss(store: ProblemStore, target: str, by: str, at: float) -> str:
+    """Close the problem of a run, or one that patrol found, because a person says that it is none; return how that ended."""
+    found = [one for one in store.problems() if one.closed_at is None and dismissable(one) == target]
     for one in found:
         store.close_problems(one.automation, one.key, one.key, at, f"{problems.DISMISSED} by {by}")
-    return "done" if found else "the run has no open problem"
+    if found:
+        return "done"
+    return "there is no such open problem" if " " in target else "the run has no open problem"
 
 
 def of_reopened(delivery: NewDelivery) -> Closes | None:
@@ -77,20 +82,18 @@ def of_reopened(delivery: NewDelivery) -> Closes | None:
     if (delivery.event, delivery.action) != (EVENT, "reopened"):
         return None
     payload = _payload(from_form(delivery.body) if delivery.form else delivery.body)
-    pull_request = _object(payload, "pull_request")
-    ids = (_object(payload, "repository").get("id"), pull_request.get("id"))
-    at = pull_request.get("updated_at")
-    if not all(type(one) is int for one in ids) or not isinstance(at, str):
+    ids = (at(payload, "repository", "id"), at(payload, "pull_request", "id"))
+    changed = at(payload, "pull_request", "updated_at")
+    if not all(type(one) is int for one in ids) or not isinstance(changed, str):
         return None
     pull = "/".join(map(str, ids))
-    return Closes(f"{pull}/", f"{pull}/{at}", "reopened")
+    return Closes(f"{pull}/", f"{pull}/{changed}", "reopened")
 
 
 def _opened(
-    execution: Execution, operations: Sequence[Operation], ending: Ending, key: str, at: float
+    execution: Execution, operations: Sequence[Operation], ending: Ending, key: str, since: float
 ) -> Problem:
     payload = _payload(execution.body)
-    pull_request = _object(payload, "pull_request")
     steps = step_views(execution.definition, operations, verdict=ending.verdict, full=False)
     failed = next((step for step in steps if step.state == "failure"), None)
     left = [row for step in steps for row in step.left]
@@ -101,14 +104,14 @@ def _opened(
         kind="failure",
         text=clip(ending.summary, LONGEST),
         public=clip(public(operations) or visibility.WITHHELD, LONGEST),
-        since=at,
+        since=since,
         code=(failed.code if failed else None) or "",
         step=failed.id if failed else "",
         left=tuple(str(row.get("resource", "")) for row in left)[:MOST_LEFT],
         public_left=tuple(visibility.named(str(row.get("resource", ""))) for row in shown)[:MOST_LEFT],
-        repository=_text(_object(payload, "repository").get("full_name")),
-        number=_number(pull_request.get("number")),
-        login=_text(_object(pull_request, "user").get("login")),
+        repository=_text(at(payload, "repository", "full_name")),
+        number=_number(at(payload, "pull_request", "number")),
+        login=_text(at(payload, "pull_request", "user", "login")),
         private=certainly_private(payload),
         execution=execution.id,
         basis=steps_digest(execution.definition),
@@ -126,11 +129,6 @@ def _payload(body: bytes) -> Mapping[str, Any]:
         return decode(body) if body else {}
     except CloseoutError:
         return {}
-
-
-def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _text(value: Any) -> str | None:

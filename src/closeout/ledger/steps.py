@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from closeout.core.errors import Reopened
 from closeout.core.runs import MAX_DEATHS
-from closeout.ledger.outcomes import error_code, outcomes
+from closeout.ledger.outcomes import error_code, outcomes, recorded_object
 from closeout.ports import Operation, StepView
 
 
@@ -41,7 +41,7 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     waiting = [operation for operation in operations if operation.state == "waiting"]
     if not waiting:
         return None
-    heard = _object(waiting[-1].result).get("heard") if waiting[-1].result else None
+    heard = recorded_object(waiting[-1].result).get("heard") if waiting[-1].result else None
     step = waiting[-1].name.partition("/")[0]
     return f"{step}: {heard}" if heard else f"waits in {step}"
 
@@ -109,7 +109,7 @@ def _step_deleted(operations: Sequence[Operation]) -> bool:
 def reopened(operations: Sequence[Operation]) -> bool:
     """Return whether a run ended because GitHub showed its pull request as open, or its ref as there, again."""
     return any(
-        one.state == "error" and one.result and _object(one.result).get("kind") == Reopened.code
+        one.state == "error" and one.result and recorded_object(one.result).get("kind") == Reopened.code
         for one in operations
     )
 
@@ -197,13 +197,4 @@ def _waits(operation: Operation) -> bool:
 def _result(operation: Operation) -> dict[str, Any]:
     if operation.state != "ok" or not operation.result:
         return {}
-    return _object(operation.result)
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Return a recorded object; an empty one if its text is damaged."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return recorded_object(operation.result)

@@ -1,15 +1,20 @@
-"""What patrol accepts as an answer: a list where it asked for one. Anything else is an error and never an empty list.
+"""What patrol accepts of an answer: a list where it asked for one, and times of GitHub's form.
 
-An answer that cannot be used may be a proxy's, or half of GitHub's; the same call may bring the whole one later.
+Anything else is an error, never an empty list and no time: whoever reads a list by it would stop at the wrong place. An
+answer that cannot be used may be a proxy's, or half of GitHub's; the same call may bring the whole one later.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 MOST_PAGES = 2_000
 """Pages of one list. GitHub's end long before; a list that does not is told as an error."""
+FORM = "%Y-%m-%dT%H:%M:%SZ"
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 
 
 def items(body: Any) -> Sequence[Mapping[str, Any]]:
@@ -17,3 +22,16 @@ def items(body: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(body, list):
         raise TypeError("not a list")
     return body
+
+
+def seconds(text: object) -> int:
+    """Return `2026-03-10T08:00:00Z` in whole seconds since the epoch, fractions dropped. Raises `ValueError`."""
+    found = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError("not a time of GitHub's")
+    return int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp())
+
+
+def shown(moment: int) -> str:
+    """Return a moment as GitHub writes it."""
+    return datetime.fromtimestamp(moment, UTC).strftime(FORM)

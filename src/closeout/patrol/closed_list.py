@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.units import DAY
-from closeout.patrol.answers import MOST_PAGES, items
+from closeout.patrol.answers import MOST_PAGES, items, seconds
 from closeout.patrol.marks import RepositoryMark
-from closeout.patrol.moments import seconds
 from closeout.ports.patrol import GitHubReads, Page
 
 LAG = 300

@@ -12,9 +12,8 @@ from typing import Any
 from closeout.core.automation import Automation
 from closeout.core.closed_payload import SLACK, Closers, closed_by, closers
 from closeout.core.errors import ServiceError, unusable_answer
-from closeout.patrol.answers import items
+from closeout.patrol.answers import items, seconds
 from closeout.patrol.closed_list import PER_PAGE, ClosedPull
-from closeout.patrol.moments import seconds
 from closeout.ports.patrol import GitHubReads
 
 PAGES = 10

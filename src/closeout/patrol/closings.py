@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
+from closeout.patrol.answers import shown
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
 from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
-from closeout.patrol.moments import shown
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, PatrolStore

@@ -12,6 +12,10 @@ from closeout.ports.durable import Json
 
 REPOSITORY = "repository"
 HOOK = "hook"
+REPORT = "report"
+"""The kind of the marks that keep what the last rounds saw: of `lists`, of `logs`, and of orphans."""
+DRILL, LAST = "drill", "last"
+"""Kind and key of the mark that keeps what the last drill found."""
 
 
 class RepositoryMark(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from closeout.core.errors import ServiceError
+from closeout.core.errors import ServiceError, github_error
 from closeout.ports.patrol import GitHubReads, Page
 
 TRIES = 4
@@ -90,10 +90,4 @@ class Reader:
 
 
 def _spent(path: str, why: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: GET {path}: not asked in this patrol: {why}",
-        service="github",
-        operation=f"GET {path}",
-        reason=SPENT,
-        transient=True,
-    )
+    return github_error(f"GET {path}", f"not asked in this patrol: {why}", SPENT, transient=True)

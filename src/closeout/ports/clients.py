@@ -28,7 +28,26 @@ class PullRequest(NamedTuple):
     """When it was closed, as GitHub writes that; None while it is open."""
 
 
-class GitHub(Protocol):
+class GitHubRequests(Protocol):
+    """GitHub's API, one path at a time."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Call one path of the API (`/repos/…`) and return the decoded answer (None for 204). Raises `ServiceError`.
+
+        Rate limits come back as a transient `ServiceError` with `retry_after`; redirects are followed only
+        within the API's origin.
+        """
+        ...
+
+
+class GitHub(GitHubRequests, Protocol):
     """GitHub's REST API as closeout uses it. `repository` is `owner/name`. Every method raises `ServiceError`.
 
     An error is never read as an answer: only GitHub's exact 404 on a ref means "gone".
@@ -56,20 +75,30 @@ class GitHub(Protocol):
         """Whether `heads/x` or `tags/x` is there."""
         ...
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Json] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Json:
-        """Call one path of the API (`/repos/…`) and return the decoded answer (None for 204).
 
-        Rate limits come back as a transient `ServiceError` with `retry_after`; redirects are followed only
-        within the API's origin.
-        """
-        ...
+class Hook(NamedTuple):
+    """A webhook, as far as GitHub shows it: never its secret."""
+
+    id: int
+    url: str
+    events: tuple[str, ...]
+    active: bool
+    content_type: str
+    insecure: bool
+    """Whether GitHub does not check the certificate."""
+    last_code: int | None
+    """Status of the answer to its last delivery; None: none yet, or an organization's hook, which does not say."""
+
+
+class HookDelivery(NamedTuple):
+    """One delivery of a hook, as GitHub's list shows it."""
+
+    id: int
+    guid: str
+    event: str
+    status: str
+    status_code: int
+    delivered_at: str
 
 
 class HttpAnswer(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Protocol
 from closeout.core.problems import Problem, Told
 
 
-class ProblemReader(Protocol):
-    """Reads problems. Every method raises `StoreUnavailable` or `LedgerError`."""
+class ProblemStore(Protocol):
+    """Opens and closes problems, and keeps what was told. Methods raise `StoreUnavailable`, those that read also `LedgerError`."""
 
     def problems(self) -> Sequence[Problem]:
         """Return the open problems, and closed ones of which a target was told and not yet that they are over.
@@ -25,10 +25,6 @@ class ProblemReader(Protocol):
     def told(self) -> Sequence[Told]:
         """Return what each target was last told of these problems."""
         ...
-
-
-class ProblemStore(ProblemReader, Protocol):
-    """Opens and closes problems, and keeps what was told. Every method raises `StoreUnavailable`."""
 
     def open_problem(self, problem: Problem) -> None:
         """Store a problem. One that is open keeps its `since`, and takes everything else; one that was closed begins anew."""

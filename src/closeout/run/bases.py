@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from closeout.core.errors import ServiceError
+from closeout.core.errors import ServiceError, github_error
 from closeout.ports import GitHub, Json
 
 PATH = "/graphql"
@@ -98,6 +98,4 @@ def _name(value: Any) -> str:
 
 
 def _unusable(text: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: POST {PATH}: {text}", service="github", operation=f"POST {PATH}", reason="unusable-answer"
-    )
+    return github_error(f"POST {PATH}", text, "unusable-answer")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from closeout.core import payload as rule
 from closeout.core.closed_payload import closed_payload
-from closeout.core.errors import NotFound, ServiceError
+from closeout.core.errors import NotFound, ServiceError, github_error
 from closeout.ports import GitHub, Json
 
 
@@ -86,9 +86,4 @@ def _check_whole(path: str, answer: Json, number: int) -> None:
     except (KeyError, TypeError, IndexError):
         whole = False
     if not whole:
-        raise ServiceError(
-            f"GitHub: GET {path}: the answer is not the pull request that was asked for",
-            service="github",
-            operation=f"GET {path}",
-            reason="unusable",
-        )
+        raise github_error(f"GET {path}", "the answer is not the pull request that was asked for", "unusable")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from closeout.core.errors import PayloadRefused, ServiceError
+from closeout.core.errors import PayloadRefused, ServiceError, github_error
 from closeout.ports import GitHub, Json
 
 PAGE = 100
@@ -64,6 +64,4 @@ def _objects(path: str, answer: Json) -> list[dict[str, Any]]:
 
 
 def _unusable(path: str, text: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: GET {path}: {text}", service="github", operation=f"GET {path}", reason="unusable-answer"
-    )
+    return github_error(f"GET {path}", text, "unusable-answer")

@@ -6,22 +6,14 @@ The composition root fills it; tests fill it with fakes. Nothing in `run` makes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from closeout.actions.spec import Action, Limit
 from closeout.config.functions import Run
 from closeout.core.automation import Current
+from closeout.core.redact import Redactor
 from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Switch
-
-
-class Redact(Protocol):
-    """Removes secrets from text."""
-
-    def text(self, value: str) -> str:
-        """Return `value` with every known secret replaced."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +30,11 @@ class RunDeps:
     journal: Journal
     clock: Clock
     switch: Switch
-    redact: Redact
+    redact: Redactor
     current: Callable[[str], Current]
-    functions: Mapping[str, Callable[[Run], object]]
-    details: Callable[[Execution], str | None]
-    directory: Path
+    functions: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)
+    details: Callable[[Execution], str | None] = lambda _execution: None
+    directory: Path = Path()
     own_contexts: Callable[[], tuple[str, ...]] = tuple
     """Returns the status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
@@ -51,7 +43,7 @@ class RunDeps:
     """`ports.Attempts.claim_closing`."""
     learn: Callable[[], None] = lambda: None
     """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is read only now, and unusable."""
-    deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False
+    deleted_before: Callable[[str, int, bool], bool] = lambda _run_id, _attempt, _closings: False
     """Whether an earlier attempt of the run deleted something; with True also an earlier run of its automation for the
     same pull request. Raises `StoreUnavailable`. Only inside a recorded function."""
     longest_call: Limit | None = None

@@ -38,7 +38,7 @@ def check_expected(context: RunContext, step: Step, absent: Message) -> None:
             raise NothingThere(
                 f"{absent.full}, but the step has `expect: present`: correct the name that it makes"
             )
-        return {"deleted_before": True}
+        return {}
 
     context.durable.record(f"{step.id}/expect", context.safe(look), RETRY)
 
@@ -81,7 +81,7 @@ def _deleted_before(context: RunContext, *, closings: bool) -> bool:
     execution = context.execution
     if execution.attempt == 1 and not closings:
         return False
-    return context.deps.deleted_before(execution, closings)
+    return context.deps.deleted_before(execution.run_id, execution.attempt, closings)
 
 
 def _check_environment(context: RunContext) -> Message | None:

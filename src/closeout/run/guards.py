@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from closeout.actions.spec import Action
-from closeout.core import limits, protect
+from closeout.core import protect
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import GuardRefused, WrongAccount
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget, Clients
+
+NO_RESOURCE = frozenset(("keep", "run", "call", "start", "dispatch", "comment", "post", "patch", "send"))
+"""Verbs of changes that take away no resource that could be counted; whatever is not known counts."""
 
 
 def dry_run(stored: Automation, current: Current) -> bool:
@@ -47,11 +50,31 @@ def check_plan(
             if rule:
                 first = change.resource.partition("\n")[0]  # of a script; all of it would hide the rule
                 raise GuardRefused(f"{first} is protected ({rule}); nothing was done")
-    limits.check(
-        [change for change in (*before, *changes) if change.verb != "keep"],
+    check_size(
+        (*before, *changes),
         max_changes=min(form.max_changes for form in forms),
         max_objects=min(form.max_objects for form in forms),
     )
+
+
+def check_size(changes: Sequence[Change], *, max_changes: int, max_objects: int) -> None:
+    """Raise `GuardRefused` when a plan takes away more resources or objects than allowed.
+
+    A plan that is larger than anybody expected is more often a wrong pattern than a large preview. What is kept is not
+    counted, nor are scripts, calls, builds and comments: there is one for each step.
+    """
+    counted = [change for change in changes if change.verb not in NO_RESOURCE]
+    objects = sum(max(change.objects, 0) for change in counted)
+    if len(counted) > max_changes:
+        raise GuardRefused(
+            f"{len(counted):,} resources planned, max-changes allows {max_changes:,}; nothing was done. Is the name right?"
+            " Then raise max-changes"
+        )
+    if objects > max_objects:
+        raise GuardRefused(
+            f"{objects:,} objects planned, max-objects allows {max_objects:,}; nothing was done. Is the name right?"
+            " Then raise max-objects"
+        )
 
 
 def _forms(stored: Automation, current: Current) -> tuple[Automation, ...]:

@@ -55,7 +55,11 @@ def _steps(
                 planned = planning.make_plan(deps, occasion, step, before)
                 before.extend(planned.changes)
                 row["changes"] = [
-                    {"verb": change.verb, "resource": change.resource, "reason": change.reason}
+                    {
+                        "verb": change.verb,
+                        "resource": deps.redact.text(change.resource),
+                        "reason": deps.redact.text(change.reason),
+                    }
                     for change in planned.changes
                 ]
                 if planned.absent is not None:

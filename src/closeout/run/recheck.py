@@ -54,17 +54,7 @@ class Teardowns(RunReader, Protocol):
         ...
 
 
-class NewAttempt(Protocol):
-    """`ports.Attempts.new_attempt`."""
-
-    def __call__(
-        self, run_id: str, definition: str, requested_by: str, *, key: str | None, queue_timeout: float
-    ) -> str:
-        """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one."""
-        ...
-
-
-class Looks:
+class Looks(NamedTuple):
     """Looks at single teardowns of one ledger, and adds the attempts that delete what is there.
 
     `current` returns today's form of an automation, None if it is not rechecked. `start` has an attempt begin that may be
@@ -72,26 +62,14 @@ class Looks:
     look that is not made again. Unless it `assumes` roles, steps that name one are not looked at.
     """
 
-    def __init__(  # noqa: PLR0913 - what it reads, and whom it tells
-        self,
-        reader: Teardowns,
-        new_attempt: NewAttempt,
-        current: Callable[[str], Automation | None],
-        deps: RunDeps,
-        *,
-        start: Callable[[str], None],
-        report: Callable[[str], None],
-        gave_up: Callable[[str], None],
-        assumes: bool = True,
-    ) -> None:
-        self._reader = reader
-        self._new_attempt = new_attempt
-        self._current = current
-        self._deps = deps
-        self._start = start
-        self._report = report
-        self._gave_up = gave_up
-        self._assumes = assumes
+    reader: Teardowns
+    new_attempt: Callable[..., str]
+    current: Callable[[str], Automation | None]
+    deps: RunDeps
+    start: Callable[[str], None]
+    report: Callable[[str], None]
+    gave_up: Callable[[str], None]
+    assumes: bool = True
 
     def look(self, teardown: Teardown, tries: int) -> Outcome:
         """Look at a teardown that was tried `tries` times; start a further attempt if something is there. Never raises."""
@@ -103,42 +81,42 @@ class Looks:
             # Not only transient ones: a token may be renewed, a role repaired.
             if tries + 1 < TRIES:
                 return "unknown"
-            self._gave_up(f"the recheck of run {teardown.run_id} is given up: {error.message}")
+            self.gave_up(f"the recheck of run {teardown.run_id} is given up: {error.message}")
         except Exception as error:  # noqa: BLE001 - a defect that one run meets must not end the others' rechecks
-            self._gave_up(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
+            self.gave_up(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
         return "nothing"
 
     def _look(self, teardown: Teardown) -> Outcome:
-        run = self._reader.run(teardown.run_id)
+        run = self.reader.run(teardown.run_id)
         if run is None or run.action != ACTION:
             return "nothing"
         if run.attempt != teardown.attempt:
             if run.requested_by == BY and run.state == "queued":
-                self._start(run.execution)  # the process may have ended, or failed, before it did
+                self.start(run.execution)  # the process may have ended, or failed, before it did
             return "replaced"
-        if self._reader.superseded(run.id, run.attempt):
+        if self.reader.superseded(run.id, run.attempt):
             return "nothing"  # the run of the later closing has rechecks of its own
-        automation = self._current(teardown.automation)
+        automation = self.current(teardown.automation)
         if automation is None:
             return "nothing"
         carried_out = Automation.from_canonical(teardown.definition)
-        if not deletes_the_same(carried_out, automation, self._deps.actions):
-            self._report(
+        if not deletes_the_same(carried_out, automation, self.deps.actions):
+            self.report(
                 f"run {run.id} is not rechecked: the deletes of {automation.name} have changed since it ran"
             )
             return "changed"
-        payload = decode(self._reader.body(run.delivery))
-        found = look(self._deps, automation, payload, assumes=self._assumes)
+        payload = decode(self.reader.body(run.delivery))
+        found = look(self.deps, automation, payload, assumes=self.assumes)
         if not found:
             return "nothing"
-        definition = again(automation, self._deps.actions)
-        execution = self._new_attempt(
+        definition = again(automation, self.deps.actions)
+        execution = self.new_attempt(
             run.id, definition.canonical(), BY, key=run.key, queue_timeout=automation.queue_timeout
         )
-        self._report(
+        self.report(
             f"{run.about} was deployed after it was closed ({found[0].resource}); attempt {execution} deletes it"
         )
-        self._start(execution)
+        self.start(execution)
         return "started"
 
 

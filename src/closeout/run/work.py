@@ -111,11 +111,6 @@ class StepWork:
         )
 
     @property
-    def destructive(self) -> bool:
-        """Whether the live check guards this step's calls."""
-        return self._step.destructive
-
-    @property
     def settings(self) -> Mapping[str, Any]:
         """Keys of the step and the server that are not in `with`."""
         return {
@@ -174,10 +169,6 @@ class StepWork:
                 transient=True,
             )
         return call() if begin == "begun" else on_interrupted()
-
-    def remaining(self) -> float:
-        """Return the seconds left for a call."""
-        return self.limit().seconds
 
     def limit(self) -> Limit:
         """Return how long a call may take: the least of the step's timeout, the run's time left, and the engine's limit."""

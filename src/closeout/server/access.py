@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from closeout.core.errors import CodeRefused, FormRefused
 from closeout.ports import Credential, Credentials
 from closeout.ports.access import ACT, SESSION, TOKEN
+from closeout.server.details import sign
 
 COOKIE = "closeout_session"
 """The cookie's name over loopback HTTP. Over HTTPS it has a prefix, which stops other hosts of a domain from setting it."""
@@ -27,6 +28,8 @@ LOGIN = "/login"
 CODE_SECONDS = 600.0
 """How long a link of `closeout open` works."""
 SESSION_SECONDS = 8 * 3600.0
+PAGE_SECONDS = 1800.0
+"""How long a browser keeps the page to which sign-in leads back."""
 CLOCK_SLACK = 60.0
 """Seconds by which two reads of this machine's clock may differ before it was set back."""
 SIGN_IN = (
@@ -93,7 +96,7 @@ class Access:
         bearer = scheme.lower() == "bearer" and given.startswith(_BEGIN)
         found = Presented(TOKEN if bearer else SESSION, given if bearer else self._cookie(headers))
         random, _, signature = found.secret.rpartition(".")
-        return found if _matches(_signature(self._key, found.kind, random), signature) else None
+        return found if _matches(sign(self._key, found.kind, random), signature) else None
 
     def visitor(self, presented: Presented) -> Visitor | None:
         """Return who has a secret, None if it opens nothing any more. Raises `StoreUnavailable` or `LedgerError`."""
@@ -122,12 +125,17 @@ class Access:
         )
         if not added:
             raise CodeRefused(f"This link was used already: it works once. {_ANOTHER}")
-        return self._set_cookie(secret, int(SESSION_SECONDS), headers)
+        return self._session_cookie(secret, int(SESSION_SECONDS), headers)
 
     def sign_out(self, visitor: Visitor, headers: Mapping[str, str]) -> str:
         """End the session; return the `Set-Cookie` header that removes its cookie."""
         self._store.end(visitor.number)
-        return self._set_cookie("", 0, headers)
+        return self._session_cookie("", 0, headers)
+
+    def login_cookie(self, name: str, value: str, headers: Mapping[str, str]) -> str:
+        """Return the `Set-Cookie` header of a value that only `/login` gets; an empty one removes it."""
+        seconds = int(PAGE_SECONDS) if value else 0
+        return _set_cookie(name, value, f"{self.base_path}{LOGIN}", seconds, headers)
 
     def check_form(self, visitor: Visitor, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
         """Raise `FormRefused` unless a page of this server made the visitor's browser send the form."""
@@ -144,7 +152,7 @@ class Access:
     def _open_code(self, code: str) -> tuple[str, str]:
         text, _, signature = code.rpartition(".")
         parts = text.split(".")
-        if not _matches(_signature(self._key, "sign in", text), signature) or len(parts) != 4:
+        if not _matches(sign(self._key, "sign in", text), signature) or len(parts) != 4:
             raise CodeRefused(f"This server did not make this link. {_ANOTHER}")
         expires, right, name, _ = parts
         if not 0 < int(expires) - self._clock() <= CODE_SECONDS + CLOCK_SLACK:
@@ -158,7 +166,7 @@ class Access:
         return found.holds(now) and (found.kind != SESSION or (found.expires_at or 0.0) <= longest)
 
     def _form_token(self, secret: str) -> str:
-        return _signature(self._key, "form", digest(secret))
+        return sign(self._key, "form", digest(secret))
 
     def _from_elsewhere(self, headers: Mapping[str, str]) -> bool:
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -189,10 +197,8 @@ class Access:
         found = {value for name, _, value in pairs if name == self._cookie_name(headers)}
         return found.pop() if len(found) == 1 else ""
 
-    def _set_cookie(self, secret: str, seconds: int, headers: Mapping[str, str]) -> str:
-        secure = "" if _is_loopback(headers) else "; Secure"
-        path = self.base_path or "/"
-        return f"{self._cookie_name(headers)}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    def _session_cookie(self, secret: str, seconds: int, headers: Mapping[str, str]) -> str:
+        return _set_cookie(self._cookie_name(headers), secret, self.base_path or "/", seconds, headers)
 
 
 _ANOTHER = "Make another one with `closeout open` on the machine of this server."
@@ -202,7 +208,7 @@ def login_link(base_url: str, key: bytes, name: str, now: float, *, right: str =
     """Return a URL that signs `name` in once, within ten minutes. `now` is in seconds since the epoch."""
     who = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
     text = f"{int(now + CODE_SECONDS)}.{right}.{who}.{secrets.token_urlsafe(16)}"
-    code = f"{text}.{_signature(key, 'sign in', text)}"
+    code = f"{text}.{sign(key, 'sign in', text)}"
     return f"{base_url.rstrip('/')}{LOGIN}?{urlencode({'code': code})}"
 
 
@@ -220,7 +226,12 @@ def digest(secret: str) -> str:
 def new_secret(key: bytes, kind: str) -> str:
     """Return the secret of a new session or token. It opens nothing until its digest is in the ledger."""
     random = f"{_BEGIN}{secrets.token_urlsafe(32)}"
-    return f"{random}.{_signature(key, kind, random)}"
+    return f"{random}.{sign(key, kind, random)}"
+
+
+def _set_cookie(name: str, value: str, path: str, seconds: int, headers: Mapping[str, str]) -> str:
+    secure = "" if _is_loopback(headers) else "; Secure"
+    return f"{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 
 
 def _is_loopback(headers: Mapping[str, str]) -> bool:
@@ -232,8 +243,3 @@ def _is_loopback(headers: Mapping[str, str]) -> bool:
 
 def _matches(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
-
-
-def _signature(key: bytes, purpose: str, text: str) -> str:
-    signed = hmac.digest(key, f"closeout {purpose}\n{text}".encode("utf-8", "replace"), "sha256")
-    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()

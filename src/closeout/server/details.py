@@ -24,7 +24,8 @@ KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 PAGES_SETTING = "pages-base"
 """Where the ledger keeps what a link to sign in begins with, which differs if the pages have an address of their own."""
 PATH = "/runs/"
-_SECRETS = frozenset(("signature", "code"))
+SECRETS = frozenset(("signature", "code"))
+"""Fields of a query that open something."""
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
@@ -77,11 +78,11 @@ def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
         ids.parse_execution(f"{run_id}-{attempt}")
     except CloseoutError:
         return None
-    expected = _sign(key, run_id, int(attempt), int(expires))
+    own = _query(key, run_id, int(attempt), int(expires))
+    expected = own.rpartition("=")[2]
     given = values.get("signature", "")
     if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
         return None
-    own = f"attempt={attempt}&expires={expires}&signature={expected}"
     return Link(run_id, int(attempt), now >= int(expires), own, expires=int(expires))
 
 
@@ -95,15 +96,17 @@ def redacted(query: str) -> str:
     fields = (field.partition("=") for field in query.split("&"))
     # A name counts as it is read: `%73ignature` opens the page too.
     return "&".join(
-        f"{name}{equals}{'[redacted]' if unquote_plus(name) in _SECRETS else value}"
+        f"{name}{equals}{'[redacted]' if unquote_plus(name) in SECRETS else value}"
         for name, equals, value in fields
     )
 
 
 def _query(key: bytes, run_id: str, attempt: int, expires: int) -> str:
-    return f"attempt={attempt}&expires={expires}&signature={_sign(key, run_id, attempt, expires)}"
+    signature = sign(key, "details", f"{run_id}\n{attempt}\n{expires}")
+    return f"attempt={attempt}&expires={expires}&signature={signature}"
 
 
-def _sign(key: bytes, run_id: str, attempt: int, expires: int) -> str:
-    text = f"closeout details\n{run_id}\n{attempt}\n{expires}".encode()
-    return base64.urlsafe_b64encode(hmac.digest(key, text, "sha256")).rstrip(b"=").decode()
+def sign(key: bytes, purpose: str, text: str) -> str:
+    """Return the signature of a text with the ledger's key. That of one purpose is none for another."""
+    signed = hmac.digest(key, f"closeout {purpose}\n{text}".encode("utf-8", "replace"), "sha256")
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from closeout.patrol.report import PatrolFigures
 from closeout.wiring.drills import DrillFigures
@@ -20,6 +20,48 @@ ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2
 """Seconds. GitHub's timeout is ten."""
 CLOSED = ("full", "address-share", "memory", "idle", "head", "body", "answer")
 """Reasons for closing a connection: three limits, then four deadlines by what the connection was waiting for."""
+
+
+Samples: TypeAlias = Mapping[tuple[str, str], float] | float
+"""A value, or values by a label and what it says."""
+METRICS: Mapping[str, tuple[str, str]] = {
+    "build_info": ("gauge", "The running version."),
+    "deliveries_total": ("counter", "Requests on the webhook path since the start, by outcome."),
+    "ack_seconds": ("histogram", "Time from a delivery's head to its answer, of those that were stored."),
+    "held_bytes": ("gauge", "Bytes of bodies being read or waiting for their commit."),
+    "connections": ("gauge", "Open connections."),
+    "connections_max": ("gauge", "Connections at most."),
+    "connections_closed_total": ("counter", "Connections that closeout closed, by reason."),
+    "runs": ("gauge", "Finished runs in the ledger, by verdict."),
+    "open_runs": ("gauge", "Runs that have not finished, by state."),
+    "suspect_runs": (
+        "gauge",
+        "Open runs that take a turn alone after a crash, or wait for it; nothing else begins until then.",
+    ),
+    "queue_age_seconds": ("gauge", "Seconds that the oldest queued run has waited; 0 when none waits."),
+    "empty_runs": (
+        "gauge",
+        "Runs that found nothing to delete, of automations that have never found anything.",
+    ),
+    "step_seconds": ("summary", "How long finished steps took, by automation and step."),
+    "patrol_last_end_seconds": (
+        "gauge",
+        "When a patrol last ended, in seconds since the epoch: of the delivery logs, and of the lists.",
+    ),
+    "patrol_repositories": (
+        "gauge",
+        "Repositories whose list of closed pull requests the last patrol read as a whole.",
+    ),
+    "patrol_uncovered_patterns": ("gauge", "Patterns of `repositories` that patrol cannot follow."),
+    "patrol_orphans": ("gauge", "What closed pull requests left behind, as the last daily audit found it."),
+    "patrol_total": ("counter", "What patrols since the start saw and did."),
+    "drill_last_end_seconds": ("gauge", "When the last drill ended, in seconds since the epoch."),
+    "check_failed": ("gauge", "Whether a check of the last drill found something wrong."),
+    "check_unknown": ("gauge", "Whether a check of the last drill could not be asked."),
+    "messages_total": ("counter", "Messages that each notifier took since the start."),
+    "notifier_failures": ("gauge", "Times that a notifier took no message since it last took one."),
+}
+"""Kind and help of each metric, in the order of the page; their names begin with `closeout_`."""
 
 
 class Histogram:
@@ -66,29 +108,15 @@ class ServerMetrics:
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
         """Return the metrics page. `stats` comes from the ledger's `stats()`; missing parts are left out."""
         lines = [
-            *_family("closeout_build_info", "gauge", "The running version.", {("version", version): 1}),
-            *_family(
-                "closeout_deliveries_total",
-                "counter",
-                "Requests on the webhook path since the start, by outcome.",
-                {("outcome", outcome): count for outcome, count in sorted(self.deliveries.items())},
-            ),
-            "# HELP closeout_ack_seconds Time from a delivery's head to its answer, of those that were stored.",
-            "# TYPE closeout_ack_seconds histogram",
+            *_family("build_info", {("version", version): 1}),
+            *_family("deliveries_total", _by("outcome", self.deliveries)),
+            *_head("ack_seconds"),
             *self.ack.lines("closeout_ack_seconds"),
+            *_family("held_bytes", held_bytes),
+            *_family("connections", self.connections()),
+            *_family("connections_max", self.most_connections),
             *_family(
-                "closeout_held_bytes",
-                "gauge",
-                "Bytes of bodies being read or waiting for their commit.",
-                held_bytes,
-            ),
-            *_family("closeout_connections", "gauge", "Open connections.", self.connections()),
-            *_family("closeout_connections_max", "gauge", "Connections at most.", self.most_connections),
-            *_family(
-                "closeout_connections_closed_total",
-                "counter",
-                "Connections that closeout closed, by reason.",
-                {("reason", reason): self.closed[reason] for reason in CLOSED},
+                "connections_closed_total", {("reason", reason): self.closed[reason] for reason in CLOSED}
             ),
             *_ledger_lines(stats),
             *(_patrol_lines(self.patrol()) if self.patrol else ()),
@@ -99,31 +127,18 @@ class ServerMetrics:
 
 
 def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
-    runs = stats.get("runs_by_verdict")
-    if runs is not None:
-        samples = {("verdict", verdict): count for verdict, count in sorted(runs.items())}
-        yield from _family("closeout_runs", "gauge", "Finished runs in the ledger, by verdict.", samples)
-    states = stats.get("runs_by_state")
-    if states is not None:
-        samples = {("state", state): count for state, count in sorted(states.items())}
-        yield from _family("closeout_open_runs", "gauge", "Runs that have not finished, by state.", samples)
+    for name, key, label in (("runs", "runs_by_verdict", "verdict"), ("open_runs", "runs_by_state", "state")):
+        if stats.get(key) is not None:
+            yield from _family(name, _by(label, stats[key]))
     if stats.get("suspects") is not None:
-        told = (
-            "Open runs that take a turn alone after a crash, or wait for it; nothing else begins until then."
-        )
-        yield from _family("closeout_suspect_runs", "gauge", told, stats["suspects"])
+        yield from _family("suspect_runs", stats["suspects"])
     if stats.get("queue_age") is not None:
-        told = "Seconds that the oldest queued run has waited; 0 when none waits."
-        yield from _family("closeout_queue_age_seconds", "gauge", told, float(stats["queue_age"]))
-    empty = stats.get("empty_runs")
-    if empty is not None:
-        told = "Runs that found nothing to delete, of automations that have never found anything."
-        samples = {("automation", name): count for name, count in sorted(empty.items())}
-        yield from _family("closeout_empty_runs", "gauge", told, samples)
+        yield from _family("queue_age_seconds", float(stats["queue_age"]))
+    if stats.get("empty_runs") is not None:
+        yield from _family("empty_runs", _by("automation", stats["empty_runs"]))
     durations = stats.get("step_durations")
     if durations is not None:
-        yield "# HELP closeout_step_seconds How long finished steps took, by automation and step."
-        yield "# TYPE closeout_step_seconds summary"
+        yield from _head("step_seconds")
         for (automation, step), (count, total) in sorted(durations.items()):
             labels = f'{{automation="{_escaped(automation)}",step="{_escaped(step)}"}}'
             yield f"closeout_step_seconds_sum{labels} {total:.3f}"
@@ -132,81 +147,50 @@ def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
 
 def _patrol_lines(figures: PatrolFigures) -> Iterable[str]:
     yield from _family(
-        "closeout_patrol_last_end_seconds",
-        "gauge",
-        "When a patrol last ended, in seconds since the epoch: of the delivery logs, and of the lists.",
-        {("of", kind): ended for kind, ended in figures.ended_at.items()},
+        "patrol_last_end_seconds", {("of", kind): ended for kind, ended in figures.ended_at.items()}
     )
-    yield from _family(
-        "closeout_patrol_repositories",
-        "gauge",
-        "Repositories whose list of closed pull requests the last patrol read as a whole.",
-        figures.repositories,
-    )
-    yield from _family(
-        "closeout_patrol_uncovered_patterns",
-        "gauge",
-        "Patterns of `repositories` that patrol cannot follow.",
-        figures.uncovered,
-    )
-    yield from _family(
-        "closeout_patrol_orphans",
-        "gauge",
-        "What closed pull requests left behind, as the last daily audit found it.",
-        figures.orphans,
-    )
-    yield from _family(
-        "closeout_patrol_total",
-        "counter",
-        "What patrols since the start saw and did.",
-        {("what", what): count for what, count in figures.totals.items()},
-    )
+    yield from _family("patrol_repositories", figures.repositories)
+    yield from _family("patrol_uncovered_patterns", figures.uncovered)
+    yield from _family("patrol_orphans", figures.orphans)
+    yield from _family("patrol_total", {("what", what): count for what, count in figures.totals.items()})
 
 
 def _drill_lines(figures: DrillFigures | None) -> Iterable[str]:
     if figures is None:
         return
-    yield from _family(
-        "closeout_drill_last_end_seconds",
-        "gauge",
-        "When the last drill ended, in seconds since the epoch.",
-        figures.ended_at,
-    )
-    for state, told in (("wrong", "failed"), ("unknown", "unknown")):
-        words = "found something wrong" if state == "wrong" else "could not be asked"
-        samples = {("check", check): int(found == state) for check, found in figures.states.items()}
+    yield from _family("drill_last_end_seconds", figures.ended_at)
+    for name, state in (("check_failed", "wrong"), ("check_unknown", "unknown")):
         yield from _family(
-            f"closeout_check_{told}", "gauge", f"Whether a check of the last drill {words}.", samples
+            name, {("check", check): int(found == state) for check, found in figures.states.items()}
         )
 
 
 def _notifier_lines(figures: Mapping[str, NotifierFigures]) -> Iterable[str]:
     if not figures:
         return
+    yield from _family("messages_total", {("notifier", target): one.sent for target, one in figures.items()})
     yield from _family(
-        "closeout_messages_total",
-        "counter",
-        "Messages that each notifier took since the start.",
-        {("notifier", target): one.sent for target, one in figures.items()},
-    )
-    yield from _family(
-        "closeout_notifier_failures",
-        "gauge",
-        "Times that a notifier took no message since it last took one.",
-        {("notifier", target): one.failures for target, one in figures.items()},
+        "notifier_failures", {("notifier", target): one.failures for target, one in figures.items()}
     )
 
 
-def _family(
-    name: str, kind: str, told: str, samples: Mapping[tuple[str, str], float] | float
-) -> Iterable[str]:
-    yield f"# HELP {name} {told}"
-    yield f"# TYPE {name} {kind}"
+def _by(label: str, counts: Mapping[str, int]) -> Samples:
+    return {(label, value): count for value, count in sorted(counts.items())}
+
+
+def _head(name: str) -> Iterable[str]:
+    kind, told = METRICS[name]
+    yield f"# HELP closeout_{name} {told}"
+    yield f"# TYPE closeout_{name} {kind}"
+
+
+def _family(name: str, samples: Samples) -> Iterable[str]:
+    yield from _head(name)
     if isinstance(samples, Mapping):
         for (label, value), number in samples.items():
-            yield f'{name}{{{label}="{_escaped(value)}"}} {number}'
+            yield f'closeout_{name}{{{label}="{_escaped(value)}"}} {number}'
     else:
-        yield f"{name} {samples}"
+        yield f"closeout_{name} {samples}"
 
 
 def _escaped(value: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from closeout.config.load import Loaded
+from closeout.core.automation import Automation
 from closeout.intake.receiver import Receiver
 from closeout.ports import PageReader, Requests
 from closeout.server.access import Access
@@ -93,3 +94,13 @@ class ServerParts:
     spool_file: Callable[[], IO[bytes]] = unnamed_file
     """Opens a file for a body over 1 MB that is not verified yet."""
     clock: Callable[[], float] = time.time
+
+    @property
+    def automations(self) -> Sequence[Automation]:
+        """The automations in force."""
+        return self.loaded.automations if self.loaded is not None else ()
+
+    @property
+    def patrols(self) -> bool:
+        """Whether patrol looks for closed pull requests."""
+        return self.loaded is not None and self.loaded.settings.patrol.state is not None

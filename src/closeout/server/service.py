@@ -23,14 +23,14 @@ from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.access import Access
-from closeout.server.app import create_app
+from closeout.server.app import Application
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
-from closeout.server.metrics import ServerMetrics
 from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
+from closeout.wiring.orphans import STOPPING
 from closeout.wiring.preview import Planner
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 from closeout.wiring.workflow_guard import WorkflowGuard
@@ -71,8 +71,10 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         parts = parts_of(runtime, key, log, None if pages else base)
-        app = create_app(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
-        _measure(app.metrics, runtime)
+        app = Application(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
+        app.metrics.patrol = runtime.patrols.figures
+        app.metrics.drill = runtime.drills.figures
+        app.metrics.notifiers = runtime.notifying.figures
 
         def listening(address: str) -> None:
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
@@ -124,13 +126,6 @@ def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log
         log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
 
 
-def _measure(metrics: ServerMetrics, runtime: Runtime) -> None:
-    """Let `/metrics` show what the timers of a server do."""
-    metrics.patrol = runtime.patrols.figures
-    metrics.drill = runtime.drills.figures
-    metrics.notifiers = runtime.notifying.figures
-
-
 def look_for_garbage_less() -> None:
     """Exclude all objects so far from garbage collection, and collect after `YOUNG` new ones.
 
@@ -176,14 +171,18 @@ def _finished(log: Log, finished: Finished) -> None:
 
 
 def _patrolled(log: Log, report: Report) -> None:
-    """Log what a round of patrol found, and what it could not read. A round without either is in the metrics alone."""
+    """Log what a round of patrol found, and what it could not read. A round without either is in the metrics alone.
+
+    What a stopping server did not read is no error: the next start reads it.
+    """
     for note in report.notes:
         log.line(f"patrol: {note}")
     if report.found:
         recovered = f"{report.recovered} deliveries recovered, {report.gaps} gaps"
         log.line(f"patrol: {report.started} closings started, {recovered}")
     for error in report.errors:
-        log.seldom("patrol could not read all", error=error)
+        if not error.endswith(STOPPING):
+            log.seldom("patrol could not read all", error=error)
 
 
 def metrics_token(secrets: Secrets) -> str | None:

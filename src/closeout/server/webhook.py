@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
 from closeout.core.records import Accepted
@@ -19,15 +19,16 @@ from closeout.core.signature import UNFIT
 from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
-from closeout.intake.receiver import Receiver
 from closeout.ports import Incoming
 from closeout.server import asgi
 from closeout.server.asgi import RawHeaders
-from closeout.server.bodies import Holder, Limits, Unverified
+from closeout.server.bodies import Holder, Unverified
 from closeout.server.head import Head
-from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
-from closeout.server.spool import Spool, Spooled, unnamed_file
+from closeout.server.spool import Spool, Spooled
+
+if TYPE_CHECKING:
+    from closeout.server.parts import ServerParts
 
 Accept: TypeAlias = Callable[[Sequence[Incoming]], None]
 
@@ -47,36 +48,18 @@ class Request(Holder, Protocol):
 
 
 class Webhook:
-    """`POST /webhook`.
+    """`POST /webhook`. Of `parts`, `accept` calls each `done` from the ledger's own thread, and `refresh` may block."""
 
-    `accept` hands deliveries to the ledger, which calls each `done` from its own thread after the commit. `started` gets
-    the new executions. `refresh` reads the secrets again and returns whether they changed; it may block. `secrets` are
-    their references, for the log.
-    """
-
-    def __init__(  # noqa: PLR0913 - each is a separate dependency
-        self,
-        receiver: Receiver,
-        *,
-        accept: Accept,
-        started: Callable[[Sequence[str]], None],
-        refresh: Callable[[], bool],
-        metrics: ServerMetrics,
-        log: Log,
-        limits: Limits,
-        secrets: str = "",
-        clock: Callable[[], float] = time.time,
-        spool_file: Callable[[], IO[bytes]] = unnamed_file,
-    ) -> None:
-        self._receiver = receiver
-        self._accept = accept
-        self._started = started
-        self._refresh = refresh
+    def __init__(self, parts: ServerParts, metrics: ServerMetrics) -> None:
+        self._receiver = parts.receiver
+        self._accept = parts.accept
+        self._started = parts.started
+        self._refresh = parts.refresh
         self._metrics = metrics
-        self._log = log
-        self.limits = limits
-        self._secrets = secrets
-        self._clock = clock
+        self._log = parts.log
+        self.limits = limits = parts.limits
+        self._secrets = parts.secrets
+        self._clock = parts.clock
         self._gathered: list[Incoming] = []
         self._committed: deque[tuple[_WaitingRequest, Any]] = deque()
         self._waking = False
@@ -87,7 +70,7 @@ class Webhook:
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
         self.unverified = Unverified(limits.memory_bytes)
-        self.spool = Spool(limits, receiver.check, spool_file)
+        self.spool = Spool(limits, parts.receiver.check, parts.spool_file)
         self.held = 0
         """Bytes of verified bodies that wait for their commit."""
 

@@ -2,6 +2,7 @@
 
     problem   problems       problem#<automation>#<key>   with what each target was last told of it
     lease     problems       lease                        which invocation tells
+    watch     problems       watch                        since when patrol's intervals are what they are
 
 In one partition, so that one query lists them. Only a problem that is over expires.
 """
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from closeout.core.problems import Route, Routes, is_topic
+from closeout.stack.patrol import mark_partition
 from closeout.stack.table import Item
 
 PROBLEMS = "problems"
@@ -22,8 +24,16 @@ PROBLEM = "problem#"
 TOLD = "told:"
 """Prefix of the attributes that say what a target was told, as a JSON list of when, and whether it was that it is over."""
 LEASE_KEY: Item = {"pk": {"S": PROBLEMS}, "sk": {"S": "lease"}}
+WATCH = "watch"
+"""The sort key of the item that says since when patrol's intervals are what they are."""
+WATCHED = (mark_partition("report"), mark_partition("drill"))
+"""The partitions of the marks (`patrol.marks`) that say whether patrol works."""
+SECRET = "aws-secretsmanager:"  # noqa: S105 - how a reference begins
+"""The secret references that a stack can read."""
 TEST: Mapping[str, Any] = {"test": True}
 """The event that asks for a test message to each target; the schedule's asks for what is due."""
+CHECK: Mapping[str, Any] = {"check": True}
+"""The event that asks whether each URL can be read and sent to. Nothing is sent."""
 
 
 def problem_key(automation: str, key: str) -> Item:
@@ -32,7 +42,10 @@ def problem_key(automation: str, key: str) -> Item:
 
 
 def pack_routes(routes: Routes) -> str:
-    """Return routes as the function's environment has them, with topics alone: JSON."""
+    """Return routes as the function's environment has them, with the targets that a stack can send to: JSON.
+
+    A secret is in it by its reference, and never by its value.
+    """
     return json.dumps(
         [_plain(routes.default), {name: _plain(one) for name, one in routes.automations.items()}]
     )
@@ -44,13 +57,28 @@ def unpack_routes(text: str) -> Routes:
     return Routes(_route(default), {name: _route(one) for name, one in automations.items()})
 
 
+def is_told(target: str) -> bool:
+    """Return whether a stack can send to a target: to topics, and to URLs in Secrets Manager."""
+    return is_topic(target) or is_secret(target)
+
+
+def is_secret(target: str) -> bool:
+    """Return whether a target is a URL in Secrets Manager."""
+    return target.startswith(SECRET)
+
+
 def topics(routes: Routes) -> tuple[str, ...]:
-    """Return the targets to which a stack can send."""
-    return tuple(target for target in routes.targets() if is_topic(target))
+    """Return the topics among the targets."""
+    return tuple(filter(is_topic, routes.targets()))
+
+
+def secrets(routes: Routes) -> tuple[str, ...]:
+    """Return the targets whose URLs are in Secrets Manager."""
+    return tuple(filter(is_secret, routes.targets()))
 
 
 def _plain(route: Route) -> list[list[str]]:
-    return [sorted(route.on), list(filter(is_topic, route.to))]
+    return [sorted(route.on), list(filter(is_told, route.to))]
 
 
 def _route(plain: Sequence[Sequence[str]]) -> Route:

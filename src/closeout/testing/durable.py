@@ -1,13 +1,12 @@
-"""A durable engine in memory: the real operations over no disk, a clock that jumps, and deaths on demand.
+"""A durable engine in memory: the real operations over no disk, and a clock that jumps.
 
 It suspends and replays as the engines do, because it is their `ReplayDurable`; only the ledger
-is a dict. So a run function that cheats on determinism fails here first, and a test can kill it at any call.
+is a dict. So a run function that cheats on determinism fails here first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Ending, Execution, Json, Operation, RunFunction
@@ -28,21 +27,12 @@ class FakeClock:
         self._now += seconds
 
 
-class Killed(Abandoned):
-    """The process died here."""
-
-
 class MemoryDurable:
-    """One execution's operations. `kill(name, when)` decides whether the process dies `before` or `after` a call.
-
-    `calls` are the recorded functions that were really called, in order.
-    """
+    """One execution's operations."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.kill: Callable[[str, str], bool] = lambda _name, _when: False
         self.operations: dict[str, Operation] = {}
-        self.calls: list[str] = []
         self._cancelled_by: str | None = None
 
     def cancel(self, by: str = "a test") -> None:
@@ -55,7 +45,7 @@ class MemoryDurable:
 
     def replay(self) -> ReplayDurable:
         """Return the `Durable` of the next execution of the run function, over what is recorded."""
-        return _Mortal(self)
+        return ReplayDurable(self, self.operations.values())
 
     # --- what ReplayDurable asks of its engine ---------------------------------------------------------------
 
@@ -103,21 +93,6 @@ class MemoryDurable:
             self._cancelled_by = None
 
 
-class _Mortal(ReplayDurable):
-    def __init__(self, memory: MemoryDurable) -> None:
-        super().__init__(memory, memory.operations.values())
-        self._memory = memory
-
-    def _call(self, name: str, fn: Callable[[], Json]) -> Json:
-        if self._memory.kill(name, "before"):
-            raise Killed(name)
-        self._memory.calls.append(name)
-        value = super()._call(name, fn)
-        if self._memory.kill(name, "after"):
-            raise Killed(name)
-        return value
-
-
 def play(run: RunFunction, memory: MemoryDurable, execution: Execution, *, most: int = 10_000) -> Ending:
     """Run to the end, jumping the clock over every wait and coming back after every death."""
     for _ in range(most):
@@ -125,7 +100,7 @@ def play(run: RunFunction, memory: MemoryDurable, execution: Execution, *, most:
         ending: Ending | None = None
         try:
             ending = run(durable, execution)
-        except Killed:
+        except Abandoned:
             continue
         except Suspended:
             pass

@@ -183,7 +183,6 @@ class _World:
             redact=Redactor(),
             current=loaded.current,
             functions=loaded.functions,
-            details=lambda _execution: None,
             directory=loaded.directory,
             own_contexts=partial(status_contexts, loaded.automations),
             has_token=has_token,
@@ -247,7 +246,7 @@ class _World:
         """Return the action with every change noted instead of made; a `python` step's function is called as well."""
         if action.uses == "python":
             return replace(action, apply=partial(self._call, action))
-        plan = _plan_of(action) if action.needs_aws else action.plan
+        plan = partial(_plan, action) if action.needs_aws else action.plan
         return replace(
             action, plan=plan, apply=self._note, verify=lambda _changes, _clients: (), read_tags=None
         )
@@ -356,23 +355,11 @@ class _World:
         return None
 
 
-def _plan_of(action: Action) -> Callable[[Inputs, Clients], Sequence[Change]]:
-    """Return a plan for which everything exists that an `aws/*` step names."""
-
-    def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-        names = [str(inputs[name]) for name, spec in action.inputs.items() if spec.names and spec.required]
-        verb, resource = (
-            ("delete", action.absent(inputs))
-            if action.absent
-            else ("start", f"{action.uses} {' '.join(names)}")
-        )
-        return (
-            Change(
-                verb=verb,
-                resource=resource,
-                reason="play assumes that it exists",
-                name=names[0] if names else None,
-            ),
-        )
-
-    return plan
+def _plan(action: Action, inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+    """Return the plan for which everything exists that an `aws/*` step names."""
+    names = [str(inputs[name]) for name, spec in action.inputs.items() if spec.names and spec.required]
+    verb, resource = (
+        ("delete", action.absent(inputs)) if action.absent else ("start", f"{action.uses} {' '.join(names)}")
+    )
+    name = names[0] if names else None
+    return (Change(verb=verb, resource=resource, reason="play assumes that it exists", name=name),)

@@ -5,39 +5,33 @@ An automation that had not begun when something happened is left out here, after
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.closed_payload import closed_payload
 from closeout.core.closing import Closing
-from closeout.core.errors import StoreUnavailable
 from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.patrol.closed_list import ClosedPull
 from closeout.patrol.delivery_log import Entry
-from closeout.ports import Attempts, DeliveryId, Incoming, PatrolStore, RunReader, RunView
+from closeout.ports import DeliveryId, PatrolStore, RunView
+from closeout.wiring.reruns import Reruns
 
-COMMIT_SECONDS = 60.0
-"""Longer than any commit takes. Without an answer by then, the round fails and its marks stay."""
+BY = "patrol"
+"""Who asks for what is started here."""
+Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
+"""Stores a delivery with its runs, and waits until that is durable. Raises `CloseoutError`."""
 
 
 class ApiIntake(NamedTuple):
-    """`patrol.rounds.Intake` over one ledger. `started` is told of new executions.
-
-    `again` starts the next attempts of runs that were cancelled because their pull request was open; they read the given
-    delivery (`Reruns.closed_again`).
-    """
+    """`patrol.rounds.Intake` over one ledger. `accept` stores durably."""
 
     receiver: Receiver
-    reader: RunReader
+    reruns: Reruns
     store: PatrolStore
-    attempts: Attempts
-    accept: Callable[[Sequence[Incoming]], None]
-    started: Callable[[Iterable[str]], None]
-    again: Callable[[Iterable[NewRun], DeliveryId], Sequence[str]]
+    accept: Accept
     now: Callable[[], float]
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
@@ -51,7 +45,7 @@ class ApiIntake(NamedTuple):
 
     def _runs(self, closed: ClosedPull, automations: frozenset[str]) -> list[RunView | None]:
         closing = Closing(closed.repository_id, closed.id, closed.pull["closed_at"])
-        return [self.reader.run(closing.run_id(name)) for name in automations]
+        return [self.reruns.reader.run(closing.run_id(name)) for name in automations]
 
     def take_in(
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
@@ -62,13 +56,15 @@ class ApiIntake(NamedTuple):
         runs = _of(decision.runs, automations)
         if decision.delivery is None or not runs:
             return False  # it starts nothing, as most closings of a repository do
-        there = [self.reader.run(run.run_id) for run in runs]
+        read = self.reruns.reader.run
+        there = [read(run.run_id) for run in runs]
         started, claimed = self._begin(decision.delivery, runs) if None in there else (False, [])
         reopened = [run for run, found in zip(runs, there, strict=True) if found and found.reopened]
-        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]
+        reopened += [run for run in claimed if (found := read(run.run_id)) and found.reopened]
         if reopened:
             # The delivery that they read first may have a name that the repository no longer has.
-            started |= bool(self.again(reopened, self._accept(decision.delivery, runs).delivery))
+            delivery = self._accept(decision.delivery, runs).delivery
+            started |= bool(self.reruns.closed_again(reopened, delivery, BY))
         return started
 
     def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[bool, list[NewRun]]:
@@ -80,12 +76,12 @@ class ApiIntake(NamedTuple):
         missing = [run for run in runs if run.run_id not in accepted.runs]
         if not missing:
             return bool(accepted.started), []
-        added = self.attempts.add_runs(accepted.delivery, missing, "patrol")
-        self.started(added)
+        added = self.reruns.attempts.add_runs(accepted.delivery, missing, BY)
+        self.reruns.start(added)
         begun = {split_execution(execution)[0] for execution in added}
         closing = str(delivery.closing)
         claimed = [
-            run._replace(run_id=self.attempts.claim_closing(closing, run.run_id, run.run_id))
+            run._replace(run_id=self.reruns.attempts.claim_closing(closing, run.run_id, run.run_id))
             for run in missing
             if run.run_id not in begun
         ]
@@ -119,21 +115,8 @@ class ApiIntake(NamedTuple):
         return self._accept(decision.delivery, _of(decision.runs, automations)).delivery
 
     def _accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
-        """Store, and wait for the commit. Raises `CloseoutError`."""
-        done: Future[Accepted] = Future()
-
-        def answer(result: Any) -> None:
-            if isinstance(result, Exception):
-                done.set_exception(result)
-            else:
-                done.set_result(result)
-
-        self.accept([(delivery, runs, answer)])
-        try:
-            accepted = done.result(COMMIT_SECONDS)
-        except TimeoutError:
-            raise StoreUnavailable("the ledger did not answer in time") from None
-        self.started(accepted.started)
+        accepted = self.accept(delivery, runs)
+        self.reruns.start(accepted.started)
         return accepted
 
 

@@ -16,19 +16,15 @@ from closeout.adapters.clock import SystemClock
 from closeout.checks.check import redacted
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load
-from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Requests, Views, place
+from closeout.patrol.marks import REPORT
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.notifying import NOTIFIER
-from closeout.wiring.outside import Outside
+from closeout.wiring.outside import Outside, hooks_heard
 
 if TYPE_CHECKING:
     from closeout.checks.check import Check, Outcome
-
-LAST = "report"
-"""The kind of the marks in which patrol keeps what its last rounds saw."""
-
 
 NEWEST = 500
 """Deliveries that are looked at for the webhooks by which they came."""
@@ -68,18 +64,11 @@ class LedgerFile:
 
     def heard(self, repository: str) -> frozenset[str]:
         """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        newest = self._views.deliveries(NEWEST)
-        return frozenset(
-            one.hook
-            for one in newest
-            if one.repository
-            and one.repository.lower() == repository.lower()
-            and heard_by(one.origin) == WEBHOOK
-        )
+        return hooks_heard(self._views.deliveries(NEWEST), repository)
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw."""
-        return self._views.marks(LAST)
+        return self._views.marks(REPORT)
 
     def empty_runs(self) -> Mapping[str, int]:
         """Return the runs that found nothing, by automation."""

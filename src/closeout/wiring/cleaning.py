@@ -7,19 +7,19 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from closeout.actions.registry import builtin
 from closeout.config.typed_deletes import alone
 from closeout.core.automation import Automation
 from closeout.core.ids import short_digest
-from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.records import Accepted, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.orphans.audit import Target
 from closeout.ports import Attempts, Clock, GitHub, RunReader
 from closeout.run.closed_event import read_closed_event
+from closeout.wiring.api_intake import Accept
 
 KIND = "clean"
 """The request's kind in the ledger."""
@@ -27,30 +27,15 @@ HEARD = "inventory"
 _TARGET = re.compile(r"(?P<repository>[^/#\s]+/[^/#\s]+)#(?P<number>[1-9][0-9]{0,17}) (?P<automation>\S+)")
 
 
-class CleaningStore(Protocol):
-    """What cleaning writes to."""
-
-    @property
-    def attempts(self) -> Attempts:
-        """Further attempts at runs."""
-        ...
-
-    def accept_wait(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
-        """Store a delivery with its runs durably."""
-        ...
-
-
-class Cleaning:
+class Cleaning(NamedTuple):
     """Carries requests to clean out, over one ledger. The engine must be told of what they start."""
 
-    def __init__(
-        self, receiver: Receiver, ledger: CleaningStore, reader: RunReader, github: GitHub, clock: Clock
-    ) -> None:
-        self._receiver = receiver
-        self._ledger = ledger
-        self._reader = reader
-        self._github = github
-        self._clock = clock
+    receiver: Receiver
+    accept: Accept
+    attempts: Attempts
+    reader: RunReader
+    github: GitHub
+    clock: Clock
 
     def start(self, text: str, by: str) -> str:
         """Carry a request out: return the execution that starts, or why there is none. Raises as `clean` does."""
@@ -63,34 +48,38 @@ class Cleaning:
         With `once`, not if the last attempt was made for an orphan: another would end as that did. Raises GitHub's error,
         and then nothing is started.
         """
-        now = self._clock.now()
-        closed = read_closed_event(self._github, target.repository, target.number, now)
+        now = self.clock.now()
+        closed = read_closed_event(self.github, target.repository, target.number, now)
         if closed.state != "closed":
             return False, f"{closed.name} is {closed.state}, so nothing was started"
         # A name of its own: under the closing's, the other automations of that closing would count as started.
         guid = f"{HEARD} {short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
-        decision = recovered(self._receiver, closed.payload, heard=HEARD, at=now, guid=guid)
+        decision = recovered(self.receiver, closed.payload, heard=HEARD, at=now, guid=guid)
         runs = [run for run in decision.runs if run.automation == target.automation]
         if decision.delivery is None or decision.delivery.closing is None or not runs:
             return False, f"{target.automation} does not start when {closed.name} is closed"
-        accepted = self._ledger.accept_wait(decision.delivery, runs)
+        accepted = self.accept(decision.delivery, runs)
         if accepted.started:
             return True, accepted.started[0]
         return self._again(accepted, runs[0], by, once=once)
 
     def _again(self, accepted: Accepted, run: NewRun, by: str, *, once: bool) -> tuple[bool, str]:
         """Start the next attempt at a run that is there. A person may also start one that was pruned."""
-        before = self._reader.run(accepted.runs[0]) if accepted.runs else None
+        before = self.reader.run(accepted.runs[0]) if accepted.runs else None
         if before is None:
-            added = () if once else self._ledger.attempts.add_runs(accepted.delivery, (run,), by)
+            added = () if once else self.attempts.add_runs(accepted.delivery, (run,), by)
             return bool(added), added[0] if added else f"the run of {run.automation} was pruned"
         if before.state != "finished":
             return False, f"run {before.id} has not finished"
         for_an_orphan = before.requested_by == by or (before.attempt == 1 and before.heard == HEARD)
         if once and for_an_orphan:
             return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
-        execution = self._ledger.attempts.new_attempt(
-            before.id, _alone(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
+        execution = self.attempts.new_attempt(
+            before.id,
+            alone(Automation.from_canonical(run.definition), builtin()).canonical(),
+            by,
+            key=run.key,
+            queue_timeout=run.queue_timeout,
         )
         return True, execution
 
@@ -99,7 +88,3 @@ def read_target(text: str) -> Target | None:
     """Read the text of a request to clean; None if it names no pull request and automation."""
     found = _TARGET.fullmatch(text)
     return Target(found["repository"], int(found["number"]), found["automation"]) if found else None
-
-
-def _alone(definition: str) -> str:
-    return alone(Automation.from_canonical(definition), builtin()).canonical()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.checks.check import news, redacted
@@ -16,12 +17,11 @@ from closeout.checks.world import World
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Ledger
+from closeout.patrol.marks import DRILL, LAST
 
 if TYPE_CHECKING:
     from closeout.checks.check import Outcome
 
-KIND, LAST = "drill", "last"
-"""Where the ledger keeps what the last drill found."""
 JOIN_SECONDS = 2.0
 AGAIN = 3_600.0
 """Seconds until a drill is made again that failed as a whole."""
@@ -35,36 +35,30 @@ class DrillFigures(NamedTuple):
     """By the check's id."""
 
 
+@dataclass
 class Drills:
     """The drills of one process. `world` returns what the next one asks, given how to wait; `every` is the interval in seconds, None for never."""
 
-    def __init__(
-        self,
-        world: Callable[[Callable[[float], object]], World],
-        ledger: Ledger,
-        redactor: Redactor,
-        *,
-        every: float | None,
-        now: Callable[[], float],
-    ) -> None:
-        self._world = world
-        self._ledger = ledger
-        self._redactor = redactor
-        self._every = every
-        self._now = now
+    world: Callable[[Callable[[float], object]], World]
+    ledger: Ledger
+    redactor: Redactor
+    every: float | None
+    now: Callable[[], float]
+
+    def __post_init__(self) -> None:
         self._one_at_a_time = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last: dict[str, Any] = ledger.marks(KIND).get(LAST, {})
+        self._last: dict[str, Any] = self.ledger.marks(DRILL).get(LAST, {})
 
     def drill(self) -> list[Outcome]:
         """Make one drill, and keep what it found."""
         from closeout.checks import registry
 
         with self._one_at_a_time:
-            outcomes = list(redacted(registry.ask(self._world(self._stopping.wait)), self._redactor))
+            outcomes = list(redacted(registry.ask(self.world(self._stopping.wait)), self.redactor))
             states = {one.check.id: one.result.state for one in outcomes}
-            self._keep({"ended_at": self._now(), "states": states})
+            self._keep({"ended_at": self.now(), "states": states})
         return outcomes
 
     def figures(self) -> DrillFigures | None:
@@ -75,7 +69,7 @@ class Drills:
     def _keep(self, value: dict[str, Any]) -> None:
         self._last = value
         with suppress(CloseoutError):  # a full disk is among what a drill tells
-            self._ledger.save_mark(KIND, LAST, value)
+            self.ledger.save_mark(DRILL, LAST, value)
 
     # --- the timer ----------------------------------------------------------------------------------------
 
@@ -84,8 +78,8 @@ class Drills:
 
         The first drill is one interval after the first start. A thread makes them all: their import would slow the start down.
         """
-        if self._every is not None and not self._last:
-            self._keep({"ended_at": self._now()})
+        if self.every is not None and not self._last:
+            self._keep({"ended_at": self.now()})
         self._thread = threading.Thread(target=self._run, args=(told,), name="drill", daemon=True)
         self._thread.start()
 
@@ -97,10 +91,10 @@ class Drills:
 
     def _run(self, told: Callable[[str], None]) -> None:
         self._check_at_start(told)
-        every = self._every
+        every = self.every
         if every is None:
             return
-        wait = float(self._last["ended_at"]) + every - self._now()
+        wait = float(self._last["ended_at"]) + every - self.now()
         while not self._stopping.wait(max(wait, 0.0)):
             before = dict(self._last.get("states", {}))
             try:
@@ -116,7 +110,7 @@ class Drills:
 
         checks = [check for check in registry.CHECKS if check.at_start]
         for check, result, _ in redacted(
-            registry.ask(self._world(self._stopping.wait), checks), self._redactor
+            registry.ask(self.world(self._stopping.wait), checks), self.redactor
         ):
             if result.state == "wrong":
                 told(f"warning: {result.what}: {result.fix or check.fix}")

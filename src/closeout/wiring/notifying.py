@@ -2,27 +2,32 @@
 
 Each look starts from the ledger, so a restart or an outage loses nothing. What a target was told is stored after the message
 was sent: a process that dies between the two sends that message again, once. A target that does not answer is tried again
-ever later, up to an hour, and holds up no other.
+ever later, up to an hour, and holds up no other: each has a thread of its own while a message is sent. The same on both runtimes.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import partial
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.adapters.clock import SystemClock
-from closeout.config.load import Loaded
 from closeout.core import messages
-from closeout.core.errors import CloseoutError, NotifierUnknown
+from closeout.core.errors import CloseoutError, NotifierFailed, NotifierUnknown
 from closeout.core.messages import Links, Text
 from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.ports import ProblemStore, Secrets
-from closeout.wiring.clients import configured_clients
+
+if TYPE_CHECKING:
+    from closeout.config.load import Loaded
 
 EVERY = 5.0
 """Seconds between two looks."""
@@ -31,6 +36,8 @@ REST = 20
 JOIN_SECONDS = 2.0
 NOTIFIER = "notifier"
 """The kind of the marks in which a server keeps which notifiers take no message."""
+SECONDS = 30.0
+"""How long a message may take."""
 RETRY = Backoff(first=30.0, factor=2.0, cap=3_600.0)
 
 Send = Callable[[str, Text], None]
@@ -38,22 +45,47 @@ Send = Callable[[str, Text], None]
 
 
 class Targets:
-    """Sends to targets by their references. `learned` receives every secret in a URL, for redaction."""
+    """Sends to targets by their references. `learned` receives every secret in a URL, for redaction.
 
-    def __init__(self, secrets: Callable[[], Secrets], learned: Callable[[str], None]) -> None:
+    `topics` returns SNS's client of a region, boto3's unless given.
+    """
+
+    def __init__(
+        self,
+        secrets: Callable[[], Secrets],
+        learned: Callable[[str], None],
+        topics: Callable[[str], Any] | None = None,
+    ) -> None:
         self._secrets = secrets
         self._learned = learned
+        self._topics = topics
 
     def send(self, target: str, text: Text) -> None:
         """Send a message. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
         if is_topic(target):
             from closeout.adapters import sns
 
-            sns.publish(target, *text)
+            sns.publish(target, *text, self._topics)
             return
         from closeout.adapters import notifier
 
         notifier.send(self.url(target), *text)
+
+    def check(self, target: str, *, reach: bool = True) -> None:
+        """Check a target without sending: its URL, or whether the topic exists. Raises as `send` does, and `ServiceError`.
+
+        Without `reach` nothing outside is asked.
+        """
+        if is_topic(target):
+            if not reach:
+                return
+            from closeout.adapters import sns
+
+            sns.check(target, self._topics)
+            return
+        from closeout.adapters import notifier
+
+        notifier.check(self.url(target), reach=reach)
 
     def url(self, target: str) -> str:
         """Read the URL of a target; its secrets are redacted from then on. Raises `SecretError`, `NotifierUnknown`."""
@@ -87,6 +119,8 @@ class _Failing(NamedTuple):
 
 def try_all(loaded: Loaded) -> list[tuple[str, CloseoutError | None]]:
     """Send a test message to each target of a configuration; return the error of each, None if it took the message."""
+    from closeout.wiring.clients import configured_clients
+
     redactor = Redactor()
     clients = configured_clients(loaded, SystemClock(), redactor)
     return try_each(loaded.routes, Targets(lambda: clients.secrets, redactor.add).send, redactor)
@@ -94,22 +128,50 @@ def try_all(loaded: Loaded) -> list[tuple[str, CloseoutError | None]]:
 
 def try_each(routes: Routes, send: Send, redactor: Redactor) -> list[tuple[str, CloseoutError | None]]:
     """Send a test message to each target; return the error of each, None if it took the message."""
-    results: list[tuple[str, CloseoutError | None]] = []
-    for target in routes.targets():
-        try:
-            send(target, messages.TEST)
-        except CloseoutError as error:
+    targets = routes.targets()
+    results = dict(at_once({target: partial(send, target, messages.TEST) for target in targets}))
+    for error in results.values():
+        if error is not None:
             error.message = redactor.text(error.message)
-            results.append((target, error))
-        else:
-            results.append((target, None))
-    return results
+    return [(target, results[target]) for target in targets]
+
+
+def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, CloseoutError | None]]:
+    """Do something for each target, all at the same time; yield each one's error, None without one, as soon as it is known.
+
+    What takes longer than `SECONDS` has failed. Its thread may go on, but neither this process nor a Lambda waits for it:
+    a service that answers byte by byte may take for ever.
+    """
+    answers: Queue[tuple[str, CloseoutError | None]] = Queue()
+
+    def do(target: str, work: Callable[[], None]) -> None:
+        error: CloseoutError | None = None
+        try:
+            work()
+        except CloseoutError as failure:
+            error = failure
+        except Exception as failure:  # noqa: BLE001 - a defect, too, must not hold up others; its text may hold a secret
+            error = NotifierFailed(f"{type(failure).__name__}, which is a bug in closeout")
+        answers.put((target, error))
+
+    for target, work in works.items():
+        threading.Thread(target=do, args=(target, work), name="notifier", daemon=True).start()
+    until, waiting = time.monotonic() + SECONDS, set(works)
+    while waiting:
+        try:
+            target, error = answers.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            break
+        waiting.discard(target)
+        yield target, error
+    for target in sorted(waiting):
+        yield target, NotifierFailed(f"no answer within {SECONDS:g} seconds")
 
 
 class Notifying:
-    """What one process tells. `stale` returns what is stale by name, with why; None for what could not be asked.
+    """What one process tells. `check` raises for a target whose URL has no known form; `stale` returns what is stale by name, with why; None for what could not be asked.
 
-    `wait` is how long a problem waits for others of its cause.
+    `wait` is how long a problem waits for others of its cause, `patience` how long a look begins further messages.
     """
 
     def __init__(  # noqa: PLR0913 - a composition root
@@ -121,9 +183,11 @@ class Notifying:
         links: Callable[[], Links],
         redact: Callable[[str], str],
         now: Callable[[], float],
+        check: Callable[[str], None] = lambda _target: None,
         keep: Callable[[str, Mapping[str, Any]], None] = lambda _target, _state: None,
         stale: Callable[[], Mapping[str, str | None]] = dict,
         wait: float = WAIT,
+        patience: float = math.inf,
     ) -> None:
         self._problems = problems
         self._routes = routes
@@ -131,9 +195,11 @@ class Notifying:
         self._links = links
         self._redact = redact
         self._now = now
+        self._check = check
         self._keep = keep
         self._stale = stale
         self._wait = wait
+        self._patience = patience
         self._failing: dict[str, _Failing] = {}
         self._sent: dict[str, int] = dict.fromkeys(routes.targets(), 0)
         self._unmarked: list[Told] = []
@@ -151,11 +217,10 @@ class Notifying:
             return
         told, now = self._problems.told(), self._now()
         self._mark(forgotten(problems, told, self._routes))
-        for target, found in due(problems, told, now, self._routes, self._wait).items():
-            failing = self._failing.get(target)
-            # A clock that is set back must not silence a target.
-            if failing is None or not 0 < failing.again_at - self._now() <= RETRY.cap:
-                self._tell(target, found, report)
+        messages_of = due(problems, told, now, self._routes, self._wait)
+        self._tell(
+            {one: self._ordered(one, found) for one, found in messages_of.items() if self._may(one)}, report
+        )
 
     def figures(self) -> dict[str, NotifierFigures]:
         """Return what the metrics say, by target."""
@@ -164,25 +229,48 @@ class Notifying:
             for target, count in self._sent.items()
         }
 
-    def _tell(self, target: str, found: list[Message], report: Callable[[str], None]) -> None:
+    def _may(self, target: str) -> bool:
+        """Return whether it is time to try a target: a clock that is set back must not silence one."""
+        failing = self._failing.get(target)
+        return failing is None or not 0 < failing.again_at - self._now() <= RETRY.cap
+
+    def _ordered(self, target: str, found: list[Message]) -> deque[Message]:
         # A message that a service refuses must not keep the others from it: each further try begins with another one.
-        first = self._failing[target].times % len(found) if target in self._failing else 0
-        for message in (*found[first:], *found[:first]):
-            if self._stopping.is_set():
-                return
-            try:
-                self._send(target, messages.text(message, self._links(), self._redact, self._now()))
-            except CloseoutError as error:
-                self._failed(target, self._redact(error.message), report)
-                return
-            failed = self._failing.pop(target, None) is not None
-            if failed or not self._sent[target]:  # an earlier process may have kept that it fails
-                self._keep(target, {})
-            self._sent[target] += 1
-            self._mark(
-                Told(target, one.automation, one.key, self._now(), recovered=one.closed_at is not None)
-                for one in message.problems
-            )
+        ordered = deque(found)
+        ordered.rotate(-self._failing[target].times if target in self._failing else 0)
+        return ordered
+
+    def _tell(self, waiting: dict[str, deque[Message]], report: Callable[[str], None]) -> None:
+        """Send each target its messages, one after the other, and all targets at the same time."""
+        until = time.monotonic() + self._patience
+        while waiting and not self._stopping.is_set() and time.monotonic() < until:
+            links, now = self._links(), self._now()
+            texts = {one: messages.text(found[0], links, self._redact, now) for one, found in waiting.items()}
+            works = {target: partial(self._send, target, text) for target, text in texts.items()}
+            for target, error in at_once(works):
+                message = waiting[target].popleft()
+                with suppress(CloseoutError):  # the ledger: what was sent meanwhile must be heard of as well
+                    self._heard(target, message, error, report)
+                if error is not None or not waiting[target]:
+                    del waiting[target]
+            self._mark([])
+
+    def _heard(
+        self, target: str, message: Message, error: CloseoutError | None, report: Callable[[str], None]
+    ) -> None:
+        """Keep whether a target took a message."""
+        if error is not None:
+            self._failed(target, self._redact(error.message), report)
+            return
+        failed = self._failing.pop(target, None) is not None
+        fresh = failed or not self._sent[target]  # an earlier process may have kept that it fails
+        self._sent[target] += 1
+        self._mark(
+            Told(target, one.automation, one.key, self._now(), recovered=one.closed_at is not None)
+            for one in message.problems
+        )
+        if fresh:
+            self._keep(target, {})
 
     def _mark(self, told: Iterable[Told]) -> None:
         self._unmarked += told
@@ -227,11 +315,28 @@ class Notifying:
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
+    def check(self, report: Callable[[str], None]) -> None:
+        """Report each notifier whose URL has no known form: a failed run would be too late to learn it."""
+        for target in self._routes.targets():
+            try:
+                self._check(target)
+            except NotifierUnknown as error:
+                report(
+                    f"warning: notifier {target}: {self._redact(error.message)} ({error.code}), so nobody is told there."
+                    " Write the URL of a service there, and try it with `closeout notify test`"
+                )
+            except CloseoutError:
+                continue  # what cannot be read was said at the start, and is said again when a message waits
+
     def _run(self, report: Callable[[str], None]) -> None:
-        pause = EVERY
+        pause, checked = EVERY, False
         while not self._stopping.wait(pause):
             began = time.monotonic()
             try:
+                if not checked:
+                    # Not while the server starts: the library that knows the forms takes a third of a second to import.
+                    checked = True
+                    self.check(report)
                 with suppress(CloseoutError):  # the ledger: others report that
                     self.look(report)
             except Exception as error:  # noqa: BLE001 - a defect, too, must be told, and must not end the thread

@@ -5,9 +5,11 @@ Apart from `checking`, which reads a SQLite file: the functions of a stack do no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from closeout.adapters.hooks import Hooks, Target, same_webhook
-from closeout.core.problems import is_topic
-from closeout.ports import Http, Secrets
+from closeout.core.closing import WEBHOOK, heard_by
+from closeout.ports import DeliveryView, Http, Secrets
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
 
 
@@ -37,14 +39,20 @@ class Outside:
         return same_webhook(one, other)
 
     def check_notifier(self, target: str) -> None:
-        """Check the URL of a notifier without sending. A topic's ARN was checked when the file was read."""
-        if is_topic(target):
-            return
-        from closeout.adapters import notifier
+        """Check a notifier without sending."""
         from closeout.wiring.notifying import Targets
 
-        notifier.check(Targets(lambda: self.secrets, self.clients.learned).url(target), reach=True)
+        Targets(lambda: self.secrets, self.clients.learned).check(target)
 
     def setting(self, text: str, key: str) -> str:
         """Return a URL of the file."""
         return setting_value(text, key)
+
+
+def hooks_heard(deliveries: Iterable[DeliveryView], repository: str) -> frozenset[str]:
+    """Return the ids of the webhooks by which these deliveries of a repository came."""
+    return frozenset(
+        one.hook
+        for one in deliveries
+        if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == WEBHOOK
+    )

@@ -16,7 +16,7 @@ from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Target
-from closeout.ports import Execution, GitHubReads
+from closeout.ports import GitHubReads
 from closeout.run import explain as run_explain
 from closeout.run import preview
 from closeout.run.bases import bases_of
@@ -139,10 +139,6 @@ def preview_deps(
 ) -> RunDeps:
     """Return the dependencies for planning."""
     quiet = _Quiet()
-
-    def no_details(_execution: Execution) -> str | None:
-        return None
-
     return RunDeps(
         actions=actions,
         clients=clients,
@@ -153,7 +149,6 @@ def preview_deps(
         redact=redactor,
         current=loaded.current,
         functions=loaded.functions,
-        details=no_details,
         directory=loaded.directory,
         has_token=clients.has_token,
     )

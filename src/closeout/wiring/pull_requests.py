@@ -14,7 +14,7 @@ from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
 from closeout.core.closing import heard_by
 from closeout.core.errors import CloseoutError
-from closeout.core.payload import decode
+from closeout.core.payload import at, decode
 from closeout.ports import DeliveryFilter, DeliveryView, LedgerReader, RunView
 from closeout.run.recheck import BY
 
@@ -206,9 +206,9 @@ def _heard(delivery: DeliveryView, reader: LedgerReader) -> Iterator[Entry]:
     if delivery.action != "edited":
         return
     payload = _payload(reader, delivery)
-    before = _text(_object(_object(_object(payload, "changes"), "base"), "ref"), "from")
-    if before is not None:
-        base = _text(_object(_pull(payload), "base"), "ref") or "another branch"
+    before = at(payload, "changes", "base", "ref", "from")
+    if isinstance(before, str):
+        base = at(_pull(payload), "base", "ref") or "another branch"
         yield Entry(
             delivery.received_at, "retarget", f"retargeted from {before} to {base}", delivery=delivery
         )
@@ -306,12 +306,8 @@ def _deleted(run: RunView) -> bool:
 
 
 def _pull(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _object(payload, "pull_request") or _object(payload, "issue")
-
-
-def _object(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = payload.get(name)
-    return value if isinstance(value, dict) else {}
+    found = at(payload, "pull_request") or at(payload, "issue")
+    return found if isinstance(found, dict) else {}
 
 
 def _text(payload: Mapping[str, Any], name: str) -> str | None:

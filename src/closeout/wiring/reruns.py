@@ -6,6 +6,7 @@ The same for both ledgers: the server carries them out on SQLite, the command it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from closeout.core.automation import Automation
 from closeout.core.records import NewRun
@@ -14,38 +15,29 @@ from closeout.ports import Attempts, DeliveryId, RunReader
 NOTHING = "nothing to start: no automation matches, or its run has not finished"
 
 
-class Reruns:
+class Reruns(NamedTuple):
     """Reruns and replays over one ledger. `matched` returns the runs that an event (name, GUID, JSON text) starts today."""
 
-    def __init__(
-        self,
-        reader: RunReader,
-        attempts: Attempts,
-        automations: Mapping[str, Automation],
-        *,
-        matched: Callable[[str, str, bytes], Sequence[NewRun]],
-        start: Callable[[Iterable[str]], None],
-    ) -> None:
-        self._reader = reader
-        self._attempts = attempts
-        self._automations = automations
-        self._matched = matched
-        self._start = start
+    reader: RunReader
+    attempts: Attempts
+    automations: Mapping[str, Automation]
+    matched: Callable[[str, str, bytes], Sequence[NewRun]]
+    start: Callable[[Iterable[str]], None]
 
     def rerun(self, target: str, by: str, request: int | None = None) -> str:
         """Store and start the next attempt at a run; return its execution, or why there is none."""
-        run = self._reader.run(target)
+        run = self.reader.run(target)
         if run is None:
             return f"there is no run {target}"
         if run.state != "finished":
             return f"run {target} has not finished; cancel it first"
-        automation = self._automations.get(run.automation)
+        automation = self.automations.get(run.automation)
         if automation is None:
             return f"the configuration no longer has the automation {run.automation}"
         # Use today's key, too: with the old one this run could run beside a run that holds today's.
-        matched = self._matched(run.event, run.guid, self._reader.body(run.delivery))
+        matched = self.matched(run.event, run.guid, self.reader.body(run.delivery))
         today = next((new for new in matched if new.automation == run.automation), None)
-        execution = self._attempts.new_attempt(
+        execution = self.attempts.new_attempt(
             run.id,
             automation.canonical(),
             by,
@@ -53,7 +45,7 @@ class Reruns:
             queue_timeout=automation.queue_timeout,
             request=request,
         )
-        self._start([execution])
+        self.start([execution])
         return execution
 
     def closed_again(self, runs: Iterable[NewRun], delivery: DeliveryId, by: str) -> tuple[str, ...]:
@@ -62,13 +54,13 @@ class Reruns:
         For a closing that GitHub's API tells of now, in `delivery`: the run met a moment in which the pull request was open, or
         an answer that was out of date. Each attempt reads GitHub again before it deletes anything.
         """
-        there = [(run, self._reader.run(run.run_id)) for run in runs]
+        there = [(run, self.reader.run(run.run_id)) for run in runs]
         started = tuple(
             self._attempt(found.id, run, by, delivery)
             for run, found in there
             if found is not None and found.state == "finished" and found.reopened
         )
-        self._start(started)
+        self.start(started)
         return started
 
     def replay(self, delivery_id: DeliveryId, by: str) -> str:
@@ -76,24 +68,24 @@ class Reruns:
 
         The attempt reads this delivery, also if another one brought its closing first.
         """
-        delivery = self._reader.delivery(delivery_id)
+        delivery = self.reader.delivery(delivery_id)
         if delivery is None:
             return f"there is no delivery {delivery_id}"
-        runs = self._matched(delivery.event, delivery.guid, self._reader.body(delivery_id))
-        started = list(self._attempts.add_runs(delivery_id, runs, by))
+        runs = self.matched(delivery.event, delivery.guid, self.reader.body(delivery_id))
+        started = list(self.attempts.add_runs(delivery_id, runs, by))
         # By automation: what an earlier release ran is named after the GUID, and `runs` after the closing.
-        there = {view.automation: view for view in map(self._reader.run, delivery.runs) if view}
+        there = {view.automation: view for view in map(self.reader.run, delivery.runs) if view}
         for run in runs:
             found = there.get(run.automation)
             if found is not None and found.state == "finished":
                 # A webhook may say who closed the pull request where the list that was heard first does not.
                 other = found.closing is not None and found.closing == delivery.closing
                 started.append(self._attempt(found.id, run, by, delivery_id if other else None))
-        self._start(started)
+        self.start(started)
         return ", ".join(started) if started else NOTHING
 
     def _attempt(self, run_id: str, run: NewRun, by: str, delivery: DeliveryId | None) -> str:
         """Store the next attempt at a run, by what matches today; it reads `delivery` if one is given."""
-        return self._attempts.new_attempt(
+        return self.attempts.new_attempt(
             run_id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout, delivery=delivery
         )

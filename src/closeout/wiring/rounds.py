@@ -6,47 +6,39 @@ The same on both runtimes: a server's timer and a function on AWS differ only in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from closeout.config.patrol import PatrolSettings
 from closeout.core.errors import ServiceError
+from closeout.patrol.marks import REPORT
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import COUNTED, PatrolFigures, Report, first
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Page, PatrolStore
 from closeout.wiring.clients import SharedClients
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import STOPPING, OrphanRounds
 
 MOST_ERRORS = 100
 """Errors of a round that are kept: an item of DynamoDB has 400 KB at most. A round that cannot be kept is due again at once."""
-LAST = "report"
-"""The kind of the mark that keeps what the last round saw."""
 
 
+@dataclass
 class Rounds:
     """Makes rounds over one ledger, one at a time. `start` is told of new executions, `stopped` ends a round early."""
 
-    def __init__(
-        self,
-        settings: PatrolSettings,
-        patrol: Patrol,
-        store: PatrolStore,
-        orphans: OrphanRounds,
-        *,
-        now: Callable[[], float],
-        start: Callable[[Iterable[str]], None],
-        stopped: Callable[[], bool],
-    ) -> None:
-        self.settings = settings
-        self.patrol = patrol
-        self._store = store
-        self._orphans = orphans
-        self._now = now
-        self._start = start
-        self._stopped = stopped
+    settings: PatrolSettings
+    patrol: Patrol
+    store: PatrolStore
+    orphans: OrphanRounds
+    now: Callable[[], float]
+    start: Callable[[Iterable[str]], None]
+    stopped: Callable[[], bool]
+
+    def __post_init__(self) -> None:
         self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
         """What all rounds of this process saw and did."""
-        self.last: dict[str, Mapping[str, Any]] = dict(store.marks(LAST))
+        self.last: dict[str, Mapping[str, Any]] = dict(self.store.marks(REPORT))
         """What the last rounds saw, also those of an earlier process."""
 
     @property
@@ -58,7 +50,7 @@ class Rounds:
     @property
     def audits(self) -> bool:
         """Whether rounds look for orphans."""
-        return self.settings.state is not None and self._orphans.watches
+        return self.settings.state is not None and self.orphans.watches
 
     def make(self, *, deliveries: bool, closings: bool, orphans: bool) -> Report:
         """Make one round, of what is not switched off."""
@@ -75,17 +67,17 @@ class Rounds:
         """Look for orphans, unless nothing can be listed, and add what comes of it to a report."""
         if not self.audits:
             return
-        made = self._orphans.round(self._stopped, self.patrol.reader)
+        made = self.orphans.round(self.stopped, self.patrol.reader)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors
         if made.started:
-            self._start(())
+            self.start(())
         # An audit that saw only a part says neither that there are none, nor that it is done.
         if not made.errors:
             self.keep(
                 "orphans",
-                {"ended_at": self._now(), "found": made.found, "unknown": made.unknown, "rows": made.kept},
+                {"ended_at": self.now(), "found": made.found, "unknown": made.unknown, "rows": made.kept},
             )
 
     def note(self, report: Report, *, looked: bool) -> None:
@@ -106,12 +98,12 @@ class Rounds:
         kind = "logs" if report.repositories is None else "lists"
         errors = first(report.errors, MOST_ERRORS, "patrol's log names")
         told = {**report.to_json(), "errors": errors}
-        self.keep(kind, {"ended_at": self._now(), "repositories": report.repositories, **told})
+        self.keep(kind, {"ended_at": self.now(), "repositories": report.repositories, **told})
 
     def keep(self, what: str, value: Mapping[str, Any]) -> None:
         """Keep something of the last round for the next process. Raises `StoreUnavailable`."""
         self.last[what] = value
-        self._store.save_mark(LAST, what, value)
+        self.store.save_mark(REPORT, what, value)
 
     def figures(self) -> PatrolFigures:
         """Return what the metrics say of patrol."""
@@ -136,7 +128,7 @@ class StoppableReads:
         """Read one page."""
         if self._stopped():
             raise ServiceError(
-                "closeout is stopping",
+                STOPPING,
                 service="github",
                 operation=f"GET {path}",
                 reason=SPENT,

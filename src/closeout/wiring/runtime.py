@@ -25,7 +25,7 @@ from closeout.intake.receiver import Receiver
 from closeout.ledger.problems import dismiss
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.orphans.audit import Report as Audited
-from closeout.ports import Execution, Request
+from closeout.ports import Request
 from closeout.ports.access import TOKEN
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
@@ -39,7 +39,6 @@ from closeout.wiring.orphans import OrphanRounds, audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
-from closeout.wiring.reruns import Reruns
 from closeout.wiring.staleness import stale
 
 Report = Callable[[str], None]
@@ -109,8 +108,9 @@ class Runtime:
             start=self.engine.wake,
             report=report,
         )
-        self._reruns = self._make_reruns()
-        self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
+        self._cleaning = Cleaning(
+            self.receiver, ledger.accept_wait, ledger.attempts, self.views, LazyGitHub(clients), clock
+        )
         self.patrols = self._patrols()
         self.drills = self._drills()
         self.notifying = self._notifying()
@@ -151,15 +151,6 @@ class Runtime:
         self.patrols.stop()
         self.rechecks.stop()
 
-    def _make_reruns(self) -> Reruns:
-        return Reruns(
-            self.views,
-            self.ledger.attempts,
-            self._automations,
-            matched=self.receiver.runs,
-            start=lambda _executions: self.engine.wake(),
-        )
-
     def _drills(self) -> Drills:
         def world(pause: Callable[[float], object]) -> World:
             ledger = LedgerFile(self.ledger.path, lambda _views: self.base)
@@ -188,9 +179,11 @@ class Runtime:
 
         def found() -> dict[str, str | None]:
             patrols = self.patrols
-            settings = self.loaded.settings.patrol if patrols.watches and self.clients.has_token else None
-            figures, now = patrols.figures(), self.clients.now()
-            return stale(settings, figures, self.drills.figures(), started=started, now=now)
+            settings, watched = self.loaded.settings.patrol, patrols.watches and self.clients.has_token
+            every = {"logs": settings.deliveries, "lists": settings.state} if watched else {}
+            drill, now = self.drills.figures(), self.clients.now()
+            states = drill.states if drill else {}
+            return stale(every, patrols.figures().ended_at, states, started=started, now=now)
 
         return Notifying(
             self.ledger.problems,
@@ -199,6 +192,7 @@ class Runtime:
             links=lambda: Links(self.page, self.base),
             redact=self.redactor.text,
             now=self.clients.now,
+            check=partial(targets.check, reach=False),
             keep=partial(self.ledger.save_mark, NOTIFIER),
             stale=found,
         )
@@ -223,9 +217,6 @@ class Runtime:
             ),
         )
 
-    def _details_link(self, execution: Execution) -> str | None:
-        return self.page(execution.id)
-
     def _deps(self) -> RunDeps:
         from closeout.actions.registry import builtin
 
@@ -239,21 +230,18 @@ class Runtime:
             redact=self.redactor,
             current=self.loaded.current,
             functions=self.loaded.functions,
-            details=self._details_link,
+            details=lambda execution: self.page(execution.id),
             directory=self.loaded.directory,
             own_contexts=partial(status_contexts, self.loaded.automations),
             has_token=self.clients.has_token,
             claim_closing=self.ledger.attempts.claim_closing,
             learn=self.clients.step_secrets.learn,
-            deleted_before=self._deleted_before,
+            deleted_before=self.views.deleted_before,
         )
 
     def _rechecked(self) -> float | None:
         stored = self.views.setting(RECHECKED)
         return float(stored) if stored is not None else None
-
-    def _deleted_before(self, execution: Execution, closings: bool) -> bool:
-        return self.views.deleted_before(execution.run_id, execution.attempt, closings=closings)
 
     # --- requests of other processes -------------------------------------------------------------------------
 
@@ -269,12 +257,13 @@ class Runtime:
 
     def _carriers(self) -> Mapping[str, Callable[[Request], str]]:
         """Return who carries out each kind of request."""
+        reruns = self.patrols.recovery.intake.reruns
         return {
             "patrol": lambda _: json.dumps(self.patrols.round().with_notes()),
             "drill": lambda _: json.dumps([outcome.to_json() for outcome in self.drills.drill()]),
             "prune": lambda request: json.dumps(self.ledger.prune(float(str(request.target)))),
-            "rerun": lambda request: self._reruns.rerun(str(request.target), request.by, request.id),
-            "replay": lambda request: self._reruns.replay(int(str(request.target)), request.by),
+            "rerun": lambda request: reruns.rerun(str(request.target), request.by, request.id),
+            "replay": lambda request: reruns.replay(int(str(request.target)), request.by),
             recovery.KIND: lambda request: self.patrols.recovery.replay(str(request.target), request.by),
             cleaning.KIND: self._clean,
             "dismiss": self._dismiss,
@@ -335,19 +324,16 @@ def open_runtime(
 
 
 def _check_notifiers(loaded: Loaded, clients: SharedClients, report: Report) -> None:
-    """Report a notifier whose variable or file cannot be read or holds no URL: a failed run would be too late to learn it.
+    """Report a notifier whose variable or file cannot be read: a failed run would be too late to learn it.
 
-    Which URLs the library knows is the doctor's to check: to import it takes time and memory.
+    What is read there `Notifying` checks a few seconds later: to import the library that knows the forms takes time.
     """
     for target in loaded.routes.targets():
         if target.startswith(("env:", "file:")):
             try:
-                urls = clients.secrets.read(target)
+                clients.secrets.read(target)
             except SecretError as error:
                 report(f"notifier {target} cannot be read, so nobody is told there: {error.message}")
-                continue
-            if not urls or "://" not in urls[0]:
-                report(f"notifier {target} holds no URL such as slack://…, so nobody is told there")
 
 
 def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:

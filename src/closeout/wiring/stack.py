@@ -17,7 +17,6 @@ from closeout.core.errors import SecretError, ServiceError, Unavailable
 from closeout.ports import AwsTarget
 from closeout.stack.invocation import ALIVE
 from closeout.stack.patrol import cleaning, recovering
-from closeout.stack.problems import TEST
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
@@ -70,9 +69,9 @@ class Stack:
 
     def ledger(self) -> StackLedger:
         """Return the stack's ledger."""
+        from closeout.adapters.boto import boto_clients
         from closeout.adapters.clock import SystemClock
         from closeout.wiring.stack_ledger import Place, StackLedger
-        from closeout.wiring.stack_runtime import boto_clients
 
         place = Place(
             table=self.output("TableName"),
@@ -123,15 +122,20 @@ class Stack:
             raise Unavailable(str(found["error"]))
         return str(found["delivery"])
 
-    def test_messages(self) -> list[dict[str, Any]]:
-        """Let the stack's function send a test message to each topic; return its results, none if the stack has no function.
+    @property
+    def tells(self) -> bool:
+        """Whether the stack has a function that tells people."""
+        return bool(self._outputs.get("NotifyFunction"))
 
-        Raises `Unavailable` and `ServiceError`.
+    def ask_notifiers(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Let the stack's function send test messages, or check URLs, as the event says; return its results.
+
+        None if the stack has no such function. Raises `Unavailable` and `ServiceError`.
         """
-        function = self._outputs.get("NotifyFunction")
-        if not function:
+        if not self.tells:
             return []
-        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(TEST).encode())
+        function = self.output("NotifyFunction")
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise Unavailable(f"The function {function} could not do it: {said.get('errorMessage')}.")

@@ -9,28 +9,31 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.actions.registry import builtin
+from closeout.adapters import sns
 from closeout.adapters.clock import SystemClock
 from closeout.checks import registry
-from closeout.checks.account import DENIED
+from closeout.checks.account import DENIED, not_allowed
 from closeout.checks.check import redacted
 from closeout.checks.world import WEBHOOK, World
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_file
 from closeout.config.patrol import PatrolSettings
-from closeout.core.closing import WEBHOOK as BY_WEBHOOK
-from closeout.core.closing import heard_by
-from closeout.core.errors import ServiceError
+from closeout.config.permissions import Statement
+from closeout.core.errors import NotifierFailed, NotifierUnknown, SecretError, ServiceError
+from closeout.core.problems import is_topic
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.patrol.marks import REPORT
 from closeout.ports import AwsTarget
+from closeout.stack.problems import CHECK, unpack_routes
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.deployed import as_loaded, check_same, read_deployed
-from closeout.wiring.outside import Outside
-from closeout.wiring.rounds import LAST
+from closeout.wiring.outside import Outside, hooks_heard
 from closeout.wiring.stack import Stack, open_stack
 from closeout.wiring.stack_ledger import StackLedger
 
@@ -57,16 +60,11 @@ class StackLook:
 
     def heard(self, repository: str) -> frozenset[str]:
         """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        newest = self._ledger.views.deliveries(NEWEST)
-        return frozenset(
-            one.hook
-            for one in newest
-            if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == BY_WEBHOOK
-        )
+        return hooks_heard(self._ledger.views.deliveries(NEWEST), repository)
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw."""
-        return DynamoMarks(self._ledger.table).marks(LAST)
+        return DynamoMarks(self._ledger.table).marks(REPORT)
 
     def empty_runs(self) -> Mapping[str, int]:
         """Return the runs that found nothing, by automation."""
@@ -116,9 +114,53 @@ class StackWorld(World):
         )
         return found
 
+    @property
+    def notify(self) -> Mapping[str, Any]:
+        """The configuration of the function that tells people. Raises `ServiceError`, `Unavailable`."""
+        return self.once("notify", lambda: self._function("NotifyFunction"))
+
     def _worker(self) -> Mapping[str, Any]:
         found = self._function("WorkerAlias")
         return {**of_role(str(found["Role"])), "ResponseMetadata": found["ResponseMetadata"]}
+
+
+class StackOutside(Outside):
+    """What is beyond a stack. Its function says of URLs what it may read; topics are asked as the caller."""
+
+    stack: Stack
+    role: Callable[[], str]
+    """Returns the ARN of the role of the function that tells people."""
+
+    @cached_property
+    def _urls(self) -> Mapping[str, Mapping[str, Any]]:
+        return {one["notifier"]: one for one in self.stack.ask_notifiers(CHECK)}
+
+    def check_notifier(self, target: str) -> None:
+        """Check a notifier without sending."""
+        if is_topic(target):
+            sns.check(target)
+            self._check_right(target)
+            return
+        row = self._urls[target]
+        if row["ok"]:
+            return
+        errors = {kind.code: kind for kind in (SecretError, NotifierUnknown)}
+        error = errors.get(row["code"], NotifierFailed)(row["error"])
+        error.transient = row["transient"]
+        raise error
+
+    def _check_right(self, topic: str) -> None:
+        needed = Statement("aws", None, ("sns:Publish",), (topic,), (), ())
+        try:
+            lacking = not_allowed(self.stack.client("iam"), self.role(), needed)
+        except ServiceError as error:
+            if error.reason == DENIED:  # as of the worker's role: nobody knows
+                return
+            raise
+        if lacking:
+            raise NotifierUnknown(
+                f"{self.role()} may not publish to it (`sns:Publish`); deploy the stack again"
+            )
 
 
 def of_role(arn: str) -> Mapping[str, Any]:
@@ -141,11 +183,20 @@ def inspect_stack(
     def load() -> Loaded:
         loaded = as_loaded(stack, read_deployed(name, ledger))
         base = stack.output("WebhookUrl").removesuffix(WEBHOOK)
-        return replace(loaded, settings=replace(loaded.settings, public_url=base))
+        settings = replace(loaded.settings, public_url=base)
+        if not stack.tells:
+            return replace(loaded, settings=settings)
+        variables = world.notify.get("Environment", {}).get("Variables", {})
+        return replace(loaded, settings=settings, routes=unpack_routes(variables["CLOSEOUT_NOTIFY"]))
+
+    def connect(loaded: Loaded) -> Outside:
+        outside = StackOutside(configured_clients(loaded, SystemClock(), redactor))
+        outside.stack, outside.role = stack, lambda: str(world.notify["Role"])
+        return outside
 
     world = StackWorld(
         load,
-        lambda loaded: Outside(configured_clients(loaded, SystemClock(), redactor)),
+        connect,
         StackLook(ledger),
         file=Path(f"the configuration of {name}"),
         now=time.time,

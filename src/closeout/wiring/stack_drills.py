@@ -1,6 +1,7 @@
 """The drill of a stack: patrol's function makes the checks once a day, after its round, with the rights that patrol has.
 
-It leaves out what only a person's credentials or a machine can show: IAM's simulation, and the clock. Nothing that a drill
+It leaves out what only a person's credentials or a machine can show, IAM's simulation and the clock, and what patrol may not read,
+the URLs of notifiers. Nothing that a drill
 meets fails a round. When it last ended is in the ledger's table, because the function forgets it.
 """
 
@@ -20,15 +21,15 @@ from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.redact import Redactor
 from closeout.core.units import HOUR
 from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.outside import Outside
 from closeout.wiring.stack_checking import StackLook, of_role
 from closeout.wiring.stack_ledger import StackLedger
 
-KIND, LAST = "drill", "last"
-"""Where the table keeps what the last drill found."""
-CHECKS = tuple(check for check in registry.ON_STACK if check.id not in ("aws-permissions", "clock"))
+OF_A_PERSON = ("aws-permissions", "clock", "notifiers")
+CHECKS = tuple(check for check in registry.ON_STACK if check.id not in OF_A_PERSON)
 ENOUGH = 300.0
 """Seconds that an invocation must have left for a drill to begin: a ping alone may take half a minute."""
 RESERVED = 120.0
@@ -44,29 +45,17 @@ class DrillFigures(NamedTuple):
     """Seconds since it ended, or since patrol began if there was none."""
 
 
-class StackDrills:
+class StackDrills(NamedTuple):
     """The drills of one stack. `worker` is the ARN of its function, `told` writes what is new to the log."""
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        ledger: StackLedger,
-        clients: SharedClients,
-        settings: Settings,
-        *,
-        worker: str,
-        redactor: Redactor,
-        now: Callable[[], float],
-        pause: Callable[[float], object],
-        told: Callable[[str], None],
-    ) -> None:
-        self._ledger = ledger
-        self._clients = clients
-        self._settings = settings
-        self._worker = worker
-        self._redactor = redactor
-        self._now = now
-        self._pause = pause
-        self._told = told
+    ledger: StackLedger
+    clients: SharedClients
+    settings: Settings
+    worker: str
+    redactor: Redactor
+    now: Callable[[], float]
+    pause: Callable[[float], object]
+    told: Callable[[str], None]
 
     def round(
         self, loaded: Loaded, marks: DynamoMarks, remaining: Callable[[], float]
@@ -77,24 +66,24 @@ class StackDrills:
         """
         last: Mapping[str, Any] | None = None
         try:
-            last = marks.marks(KIND).get(LAST)
-            every = self._settings.patrol.drill
+            last = marks.marks(DRILL).get(LAST)
+            every = self.settings.patrol.drill
             if every is None:
                 return None
             if last is None:  # first one interval after the first round, when webhooks are there
-                last = self._keep(marks, {"ended_at": self._now()})
+                last = self._keep(marks, {"ended_at": self.now()})
             elif self._is_due(last, every) and remaining() >= ENOUGH:
                 # Kept first: a drill that Lambda killed, or that failed as a whole, is made again after an hour.
-                before, last = last, self._keep(marks, {**last, "begun_at": self._now()})
+                before, last = last, self._keep(marks, {**last, "begun_at": self.now()})
                 last = self._keep(marks, self._drill(loaded, before.get("states", {}), remaining))
         except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets
             why = error.message if isinstance(error, CloseoutError) else type(error).__name__
-            self._told(f"drill failed: {why}")
+            self.told(f"drill failed: {why}")
         return self._figures(last) if last is not None else None
 
     def _is_due(self, last: Mapping[str, Any], every: float) -> bool:
         # A schedule is never exact: half an interval early is in time.
-        now = self._now() + 30.0 * (self._settings.patrol.minutes or 0)
+        now = self.now() + 30.0 * (self.settings.patrol.minutes or 0)
         return now >= float(last["ended_at"]) + every and now >= float(last.get("begun_at", 0.0)) + HOUR
 
     def _drill(
@@ -102,32 +91,30 @@ class StackDrills:
     ) -> dict[str, Any]:
         """Ask every check, tell what is new, and return what is kept."""
         world = FunctionWorld(
-            lambda: replace(loaded, settings=self._settings),
-            lambda _loaded: Outside(
-                self._clients, GitHubInTime(self._clients, lambda: remaining() < RESERVED)
-            ),
-            StackLook(self._ledger),
+            lambda: replace(loaded, settings=self.settings),
+            lambda _loaded: Outside(self.clients, GitHubInTime(self.clients, lambda: remaining() < RESERVED)),
+            StackLook(self.ledger),
             file=Path("the deployed configuration"),
-            now=self._now,
-            pause=self._pause,
+            now=self.now,
+            pause=self.pause,
             pings=True,
         )
-        world.worker = self._worker
-        outcomes = list(redacted(registry.ask(world, CHECKS), self._redactor))
+        world.worker = self.worker
+        outcomes = list(redacted(registry.ask(world, CHECKS), self.redactor))
         for line in news(outcomes, before):
-            self._told(line)
-        return {"ended_at": self._now(), "states": {one.check.id: one.result.state for one in outcomes}}
+            self.told(line)
+        return {"ended_at": self.now(), "states": {one.check.id: one.result.state for one in outcomes}}
 
     def _figures(self, last: Mapping[str, Any]) -> DrillFigures:
         states = list(last.get("states", {}).values())
-        age = max(0.0, self._now() - float(last["ended_at"]))
+        age = max(0.0, self.now() - float(last["ended_at"]))
         unfinished = "begun_at" in last
         if not states and not unfinished:
             return DrillFigures(None, None, age)
         return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)
 
     def _keep(self, marks: DynamoMarks, value: dict[str, Any]) -> Mapping[str, Any]:
-        marks.save_mark(KIND, LAST, value)
+        marks.save_mark(DRILL, LAST, value)
         return value
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from closeout.actions.registry import builtin
@@ -44,9 +43,6 @@ def open_looks(
         switch=ledger.switch,
         redact=redactor,
         current=lambda name: read_deployed(stack, ledger).current(name),
-        functions={},
-        details=lambda _execution: None,
-        directory=Path(),
         has_token=clients.has_token,
     )
     return StackLooks(ledger, deps, journal.report, journal.gave_up)

@@ -1,49 +1,57 @@
 """Tell people what needs them, on AWS: one look at the table's problems, for a function that a schedule starts each minute.
 
 Each look starts from the table, so an invocation that is lost or killed is made up for by the next one. What a target was told
-is stored after the message was sent, so such a kill sends one message again.
+is stored after the message was sent, so such a kill sends one message again. A URL is read from Secrets Manager when something
+is sent to it, so a rotated one is taken without a deployment.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from closeout.adapters import sns
 from closeout.adapters.clock import SystemClock
+from closeout.adapters.secrets import SecretReader, boto_client
 from closeout.core.errors import CloseoutError
 from closeout.core.ids import split_execution
-from closeout.core.messages import Links, Text
+from closeout.core.messages import Links
 from closeout.core.problems import Routes
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ledger.dynamodb.marks import Lease
+from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.rows import row_key
-from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.dynamodb.table import Table, put
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import Clock
 from closeout.stack.console import run_log_url
-from closeout.stack.problems import LEASE_KEY, unpack_routes
-from closeout.stack.table import from_item
-from closeout.wiring.notifying import Notifying, try_each
-from closeout.wiring.stack_runtime import boto_clients
+from closeout.stack.problems import LEASE_KEY, PROBLEMS, WATCH, secrets, unpack_routes
+from closeout.stack.table import from_item, to_item
+from closeout.wiring.notifying import Notifying, Targets, at_once, try_each
+from closeout.wiring.staleness import stale
 
 LEASE = 130.0
 """Seconds after which an invocation that was killed no longer keeps the next one from looking: it has 120."""
 WAIT = 50.0
 """Seconds that a problem waits for others of its cause: with a minute until the next look it is told within two."""
+PATIENCE = 60.0
+"""Seconds of a look in which it begins messages: the last ones have `notifying.SECONDS`, and the invocation has 120."""
 
 
 class StackNotifying:
     """What one process of the function tells. A target that fails is remembered, and retried ever later, while it lives."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root
         self,
         table: Table,
         routes: Routes,
-        send: Callable[[str, Text], None],
+        targets: Targets,
+        watch: PatrolWatch,
         *,
         links: Links,
         redactor: Redactor,
@@ -53,24 +61,29 @@ class StackNotifying:
         self._table = table
         self._problems = Problems(table)
         self._routes = routes
-        self._send = send
+        self._targets = targets
+        self._watch = watch
         self._redactor = redactor
         self._journal = journal
         self._failing: dict[str, Mapping[str, Any]] = {}
+        self._stale: Mapping[str, str | None] = {}
         self._notifying = Notifying(
             self._problems,
             routes,
-            send,
+            targets.send,
             links=lambda: links,
             redact=redactor.text,
             now=clock.now,
             keep=self._failing.__setitem__,
+            stale=lambda: self._stale,
             wait=WAIT,
+            patience=PATIENCE,
         )
 
     def look(self, invocation: str) -> None:
         """Send what is due, unless another invocation is about it. Raises `StoreUnavailable`."""
-        if self._problems.is_empty():
+        self._stale = self._watch.stale()
+        if not any(self._stale.values()) and self._problems.is_empty():
             return
         lease = Lease(self._table, invocation, uuid.uuid4().hex, LEASE_KEY)
         if not lease.take(LEASE):
@@ -86,7 +99,17 @@ class StackNotifying:
 
     def test(self) -> list[dict[str, Any]]:
         """Send a test message to each target; return for each whether it took it, as `closeout notify test --json` does."""
-        return [_result(*one) for one in try_each(self._routes, self._send, self._redactor)]
+        return [_result(*one) for one in try_each(self._routes, self._targets.send, self._redactor)]
+
+    def check(self) -> list[dict[str, Any]]:
+        """Return for each URL whether it can be read and sent to, without sending."""
+        works = {target: partial(self._targets.check, target) for target in secrets(self._routes)}
+        results = []
+        for target, error in at_once(works):
+            if error is not None:
+                error.message = self._redactor.text(error.message)
+            results.append({**_result(target, error), "transient": error is not None and error.transient})
+        return results
 
 
 def _result(target: str, error: CloseoutError | None) -> dict[str, Any]:
@@ -98,17 +121,53 @@ def _result(target: str, error: CloseoutError | None) -> dict[str, Any]:
     }
 
 
+class PatrolWatch:
+    """What patrol's function left in the table, and whether it is late: the function itself may be dead.
+
+    `settings` are the deployed intervals, JSON. What patrol missed before they were deployed does not count.
+    """
+
+    def __init__(self, table: Table, settings: str, now: Callable[[], float]) -> None:
+        self._table = table
+        self._marks = DynamoMarks(table)
+        self._text = settings
+        self._settings: Mapping[str, float | None] = json.loads(settings)
+        self._now = now
+        self._since: float | None = None
+
+    def stale(self) -> dict[str, str | None]:
+        """Return what is stale, by name, with why. Raises `StoreUnavailable`."""
+        every = {"logs": self._settings.get("deliveries"), "lists": self._settings.get("state")}
+        rounds = self._marks.marks(REPORT, "lists", "logs")
+        ended_at = {kind: float(one["ended_at"]) for kind, one in rounds.items()}
+        drill: Mapping[str, Any] = {}
+        if self._settings.get("drill") is not None:
+            drill = self._marks.marks(DRILL).get(LAST, {})
+        return stale(every, ended_at, drill.get("states", {}), started=self._started(), now=self._now())
+
+    def _started(self) -> float:
+        """Return since when the intervals are what they are. The table knows, because a process of a function forgets."""
+        if self._since is None:
+            row = next((from_item(one) for one in self._table.query(PROBLEMS, WATCH)), {})
+            since = float(row["since"]) if row.get("patrol") == self._text else None
+            if since is None:
+                since = self._now()
+                key = {"pk": PROBLEMS, "sk": WATCH}
+                self._table.change(put(to_item({**key, "patrol": self._text, "since": since})))
+            self._since = since
+        return self._since
+
+
 def open_stack_notifying(
+    client: Callable[[str], Any],
     environment: Mapping[str, str] = os.environ,
     *,
-    client: Callable[[str], Any] | None = None,
     topics: Callable[[str], Any] = sns.boto_client,
     clock: Clock | None = None,
 ) -> StackNotifying:
-    """Compose from a Lambda's environment. `topics` returns SNS's client of a region."""
+    """Compose from a Lambda's environment. `client` returns a service's client, `topics` SNS's of a region."""
     region, clock, redactor = environment["AWS_REGION"], clock or SystemClock(), Redactor()
-    made = client or boto_clients(region)
-    table = Table(made("dynamodb"), environment["CLOSEOUT_TABLE"], now=clock.now)
+    table = Table(client("dynamodb"), environment["CLOSEOUT_TABLE"], now=clock.now)
     group = environment["CLOSEOUT_LOG_GROUP"]
 
     def page(execution: str) -> str | None:
@@ -120,10 +179,16 @@ def open_stack_notifying(
             return None
         return run_log_url(region, group, split_execution(execution)[0], from_item(row)["accepted_at"])
 
+    def secrets_client(of: str | None) -> Any:
+        return client("secretsmanager") if of == region else boto_client(of)
+
+    # Without this process's environment: what is not in Secrets Manager is nobody's to read here.
+    reader = SecretReader({}, client=secrets_client, region=region, now=clock.now, on_value=redactor.add)
     return StackNotifying(
         table,
         unpack_routes(environment["CLOSEOUT_NOTIFY"]),
-        lambda target, text: sns.publish(target, *text, topics),
+        Targets(lambda: reader, redactor.add, topics),
+        PatrolWatch(table, environment.get("CLOSEOUT_PATROL", "{}"), clock.now),
         links=Links(page, None, f" --stack {environment['CLOSEOUT_STACK']}"),
         redactor=redactor,
         clock=clock,

@@ -13,10 +13,12 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.adapters.hooks import same_webhook
 from closeout.checks.world import WEBHOOK
@@ -26,7 +28,7 @@ from closeout.config.settings import Settings
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, LedgerError
 from closeout.core.ids import split_execution
-from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.records import NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
 from closeout.core.units import DAY, HOUR
@@ -35,10 +37,10 @@ from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Attempts, Clock, DeliveryId, Incoming
+from closeout.ports import Clock, DeliveryId
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import known_key
-from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.api_intake import Accept, ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
@@ -49,7 +51,6 @@ from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks, open_looks
-from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
 """Seconds after which a patrol that was killed no longer keeps the next one from beginning: an invocation has 900."""
@@ -59,10 +60,6 @@ LEFT = 120.0
 """Seconds after which a run that was stored and not started is started by patrol."""
 GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
-BY = "patrol"
-
-Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
-"""Stores a delivery and starts its runs, as the receiver does."""
 
 
 class Made(NamedTuple):
@@ -73,42 +70,31 @@ class Made(NamedTuple):
     drill: DrillFigures | None = None
 
 
+@dataclass
 class StackPatrols:
-    """Patrols of one stack. `accept` stores and starts; `settings` are the file's in the bundle."""
+    """Patrols of one stack. `accept` stores and starts, as the receiver does; `settings` are the file's in the bundle."""
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        ledger: StackLedger,
-        clients: SharedClients,
-        accept: Accept,
-        settings: PatrolSettings,
-        *,
-        name: str,
-        webhook: str,
-        redactor: Redactor,
-        clock: Clock,
-        pause: Callable[[float], None] = time.sleep,
-        drills: StackDrills | None = None,
-    ) -> None:
-        self.ledger = ledger
-        self.settings = settings
-        self._drills = drills
-        self._clients = clients
-        self._accept = accept
-        self._name = name
-        self._webhook = webhook
-        self._redactor = redactor
-        self._redact = redactor.text
-        self._clock = clock
-        self._pause = pause
-        self._marks = DynamoMarks(ledger.table)
+    ledger: StackLedger
+    clients: SharedClients
+    accept: Accept
+    settings: PatrolSettings
+    name: str
+    webhook: str
+    redactor: Redactor
+    clock: Clock
+    pause: Callable[[float], None] = time.sleep
+    drills: StackDrills | None = None
+
+    def __post_init__(self) -> None:
+        self._redact = self.redactor.text
+        self._marks = DynamoMarks(self.ledger.table)
         self._remaining: Callable[[], float] = lambda: math.inf
         self._kept: tuple[str, Patrol, OrphanRounds] | None = None
 
     @cached_property
     def looks(self) -> StackLooks:
         """Rechecks, which this function carries out too."""
-        return open_looks(self.ledger, self._clients, self._redactor, self._clock, self._name)
+        return open_looks(self.ledger, self.clients, self.redactor, self.clock, self.name)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
@@ -135,9 +121,9 @@ class StackPatrols:
             loaded = self._loaded()
             digest = _digest(loaded)
             rounds = self._rounds(loaded, digest)
-            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
+            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self.clock.now())
             if "orphans" not in rounds.last:  # first a day after the first start
-                rounds.keep("orphans", {"ended_at": self._clock.now()})
+                rounds.keep("orphans", {"ended_at": self.clock.now()})
             report = rounds.make(deliveries="deliveries" in due, closings="closings" in due, orphans=False)
             if "closings" in due:
                 self._start_left(rounds, report)
@@ -146,21 +132,21 @@ class StackPatrols:
                 rounds.keep("config", {"digest": digest})
             if "orphans" in due:
                 # Kept first: Lambda repeats an audit that it killed, and then nothing must be due for an hour.
-                rounds.keep("audit", {"ended_at": self._clock.now()})
+                rounds.keep("audit", {"ended_at": self.clock.now()})
                 rounds.audit(report)
         except CloseoutError as error:
             report.failed(error)
         report.errors = list(map(self._redact, report.errors))
         report.notes = list(map(self._redact, report.notes))
-        if loaded is None or self._drills is None:
+        if loaded is None or self.drills is None:
             return Made(report, rounds)
-        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))
+        return Made(report, rounds, self.drills.round(loaded, self._marks, self._remaining))
 
     def clean(self, target: str, by: str) -> str:
         """Start the run that deletes an orphan; return its execution, or why there is none."""
         try:
             going, receiver = self.ledger.deployed.is_removed(), _receiver(self._loaded())
-            cleaning = self._cleaning(receiver, self._store())
+            cleaning = self._cleaning(receiver)
             return GOING if going else self._redact(cleaning.start(target, by))
         except CloseoutError as error:
             return self._redact(error.message)
@@ -168,22 +154,20 @@ class StackPatrols:
     def recover(self, guid: str) -> dict[str, str]:
         """Store a delivery that patrol left alone, without a run; return its id as `delivery`, or why not as `error`."""
         try:
-            going, each = self.ledger.deployed.is_removed(), named(self._marks, self._clock.now(), guid)
+            going, each = self.ledger.deployed.is_removed(), named(self._marks, self.clock.now(), guid)
             if going:
                 return {"error": GOING}
-            return {"delivery": str(take_in(self._clients.github, self._intake(self._loaded()), each))}
+            return {"delivery": str(take_in(self.clients.github, self._intake(self._loaded()), each))}
         except CloseoutError as error:
             return {"error": self._redact(error.message)}
 
-    def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
-        return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
-
-    def _store(self) -> StackStore:
-        return StackStore(self._accept, StartingAttempts(self.ledger))
+    def _cleaning(self, receiver: Receiver) -> Cleaning:
+        attempts, github = StartingAttempts(self.ledger), LazyGitHub(self.clients)
+        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock)
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
-        deployed = read_deployed(self._name, self.ledger)
+        deployed = read_deployed(self.name, self.ledger)
         settings = Settings(patrol=self.settings)
         return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
 
@@ -197,40 +181,30 @@ class StackPatrols:
             patrol,
             self._marks,
             orphans,
-            now=self._clock.now,
+            now=self.clock.now,
             start=_started,
             stopped=self._stopped,
         )
 
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
-        intake, store = self._intake(loaded), self._store()
+        intake = self._intake(loaded)
         patrol = Patrol(
-            StoppableReads(self._clients, self._stopped),
+            StoppableReads(self.clients, self._stopped),
             self._marks,
             intake,
             loaded.automations,
-            ours=lambda url: same_webhook(url, self._webhook),
-            pause=self._pause,
+            ours=lambda url: same_webhook(url, self.webhook),
+            pause=self.pause,
         )
-        cleaning = self._cleaning(intake.receiver, store)
+        cleaning = self._cleaning(intake.receiver)
         audit = partial(OrphanRounds, assumes=False, problems=self.ledger.problems)
-        return patrol, audit(loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact)
+        return patrol, audit(loaded, self.clients, self.ledger.views, self._marks, cleaning, self._redact)
 
     def _intake(self, loaded: Loaded) -> ApiIntake:
         automations = {one.name: one for one in loaded.automations}
-        receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
-        attempts = store.attempts
+        receiver, views, attempts = _receiver(loaded), self.ledger.views, StartingAttempts(self.ledger)
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
-        return ApiIntake(
-            receiver,
-            views,
-            self._marks,
-            attempts,
-            store.accept_group,
-            _started,
-            partial(reruns.closed_again, by=BY),
-            self._clock.now,
-        )
+        return ApiIntake(receiver, reruns, self._marks, self.accept, self.clock.now)
 
     def _stopped(self) -> bool:
         return self._remaining() < RESERVED
@@ -240,7 +214,7 @@ class StackPatrols:
 
         All before a mark are known to be started. It stays a day behind, for the clocks of others and for the index.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         known_to = now - DAY
         since = float(rounds.last.get("starts", {}).get("known_to", 0.0))
         for execution, accepted_at in self.ledger.attempts.unstarted(since, now - LEFT):
@@ -309,22 +283,6 @@ class StartingAttempts:
         for execution in executions:
             self._start(execution)
         return executions
-
-
-class StackStore(NamedTuple):
-    """What patrol and cleaning write to."""
-
-    accept_wait: Accept
-    attempts: Attempts
-
-    def accept_group(self, group: Sequence[Incoming]) -> None:
-        """Accept deliveries one by one, and answer each."""
-        for delivery, runs, answer in group:
-            try:
-                accepted: Accepted | CloseoutError = self.accept_wait(delivery, runs)
-            except CloseoutError as error:
-                accepted = error
-            answer(accepted)
 
 
 def _started(_executions: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.adapters.aws import translated
 from closeout.core.automation import Automation
@@ -44,16 +44,13 @@ def with_boto(client: Any, now: Callable[[], float]) -> Invoke:
     return invoke
 
 
-class RecheckStarts:
+class RecheckStarts(NamedTuple):
     """Starts the executions that look again. `function` is the alias of patrol's function: its ARN, or `name:alias`."""
 
-    def __init__(
-        self, invoke: Invoke, function: str, now: Callable[[], float], report: Callable[[str], None]
-    ) -> None:
-        self._invoke = invoke
-        self._function = function
-        self._now = now
-        self._report = report
+    invoke: Invoke
+    function: str
+    now: Callable[[], float]
+    report: Callable[[str], None]
 
     def ended(self, record: RunRecord) -> None:
         """Start the rechecks of a run that has ended, if it has any.
@@ -69,10 +66,10 @@ class RecheckStarts:
         try:
             self._start(f"recheck-{record.execution}", {"run_id": run_id, "attempt": attempt})
         except ServiceError as error:
-            late = self._now() - (record.run.finished_at or 0.0) > START_WITHIN
+            late = self.now() - (record.run.finished_at or 0.0) > START_WITHIN
             if error.transient and not late:
                 raise
-            self._report(f"run {run_id} is not rechecked: its rechecks cannot be started: {error.message}")
+            self.report(f"run {run_id} is not rechecked: its rechecks cannot be started: {error.message}")
 
     def hurry(self, repository: str, number: int) -> None:
         """Look again at once at what was torn down for a pull request: a deploy of it has just asked, and is too late.
@@ -80,16 +77,16 @@ class RecheckStarts:
         Once a minute. Raises `ServiceError`.
         """
         about = short_digest(f"{repository.lower()}#{number}")
-        turn = int(self._now() // HURRIED)
+        turn = int(self.now() // HURRIED)
         self._start(f"hurry-{about}-{turn}", {"repository": repository, "number": number})
 
     def _start(self, name: str, asked: Mapping[str, Any]) -> None:
         """Start an execution once by its name: the same name always comes with the same payload."""
         payload = json.dumps({"recheck": asked}, separators=(",", ":"), sort_keys=True).encode()
         try:
-            self._invoke(self._function, payload, durable_name(self._function, name))
+            self.invoke(self.function, payload, durable_name(self.function, name))
         except ServiceError as error:
             if error.reason == GONE:
-                self._report("nothing is rechecked: patrol's function does not exist; deploy the stack again")
+                self.report("nothing is rechecked: patrol's function does not exist; deploy the stack again")
             elif error.reason != STARTED:
                 raise

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
+from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Current, status_contexts
 from closeout.core.errors import CloseoutError
@@ -23,7 +24,7 @@ from closeout.core.runs import FIRST_RUNS
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock, Execution, RunFunction, RunRecord
+from closeout.ports import Clock, Execution, RunRecord
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import make_finalizer
 from closeout.run.workflow import make_run_function
@@ -89,7 +90,7 @@ class StackRuntime:
         self.deps = self._deps()
         self.engine = LambdaEngine(
             self.ledger.store,
-            self._run_function(),
+            make_run_function(self.deps),
             starts=self.ledger.starts,
             finalize=self._finalize,
             clock=clock,
@@ -124,9 +125,6 @@ class StackRuntime:
     def _finalize(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         return self.end(execution, status, lambda: min(remaining(), self._drain + SHORT))
 
-    def _run_function(self) -> RunFunction:
-        return make_run_function(self.deps)
-
     @cached_property
     def _loaded(self) -> Loaded:
         """Return the configuration in the bundle. Raises `ConfigError`: the run that needs it fails with this text.
@@ -144,6 +142,7 @@ class StackRuntime:
         return of_region
 
     def _deps(self) -> RunDeps:
+        region = self._region
         return RunDeps(
             actions=Late(_builtin),
             clients=self._clients,
@@ -154,18 +153,15 @@ class StackRuntime:
             redact=self.redactor,
             current=self._current,
             functions=Late(lambda: self._loaded.functions),
-            details=self._details,
+            details=lambda run: run_log_url(region, self._place.log_group, run.run_id, run.accepted_at),
             directory=self._directory,
             own_contexts=lambda: status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
             claim_closing=self.ledger.attempts.claim_closing,
-            learn=self._learn,
+            learn=lambda: self._clients.step_secrets.learn(),  # noqa: PLW0108 - made when first needed
             longest_call=CALL,
-            deleted_before=self._deleted_before,
+            deleted_before=lambda *asked: self.ledger.teardowns.deleted_before(*asked),  # noqa: PLW0108
         )
-
-    def _deleted_before(self, execution: Execution, closings: bool) -> bool:
-        return self.ledger.teardowns.deleted_before(execution.run_id, execution.attempt, closings=closings)
 
     def _current(self, name: str) -> Current:
         """Read what was deployed last, because a waiting run keeps an old version of this worker.
@@ -174,12 +170,6 @@ class StackRuntime:
         """
         deployed = self.ledger.deployed.read()
         return self._loaded.current(name) if deployed is None else deployed.current(name)
-
-    def _learn(self) -> None:
-        self._clients.step_secrets.learn()
-
-    def _details(self, execution: Execution) -> str:
-        return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
 
     def _recheck(self, record: RunRecord) -> None:
         """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
@@ -278,26 +268,3 @@ def _builtin() -> Registry:
     from closeout.actions.registry import builtin
 
     return builtin()
-
-
-def boto_clients(region: str) -> Callable[[str], Any]:
-    """Return boto3's low-level clients of a region, each made once. Their waits are short, because the engine retries."""
-    import boto3
-    from botocore.config import Config
-
-    session = boto3.Session(region_name=region)
-    config = Config(
-        connect_timeout=3.0,
-        read_timeout=10.0,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=16,
-        user_agent_extra="closeout",
-    )
-    made: dict[str, Any] = {}
-
-    def client(service: str) -> Any:
-        if service not in made:
-            made[service] = session.client(service, config=config)
-        return made[service]
-
-    return client

@@ -11,15 +11,15 @@ import pytest
 from closeout.actions.aws import listing
 from closeout.adapters.aws import AwsClients
 from closeout.ports import AwsTarget, Clients
-from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import Stack
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import client
+from tests.stack_aws import StackAws
 
 __all__ = ["aws"]
 
 
-def test_a_secret_is_changed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_changed(aws: StackAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Store a value, follow it by another one, and ask when that was."""
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
@@ -33,7 +33,7 @@ def test_a_secret_is_changed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> N
     assert stack.changed(name)
 
 
-def test_a_role_is_assumed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_is_assumed(aws: StackAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a step that names one."""
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
@@ -42,7 +42,7 @@ def test_a_role_is_assumed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Non
     assert AwsClients(now=time.time).for_target(target).account() == "210987654321"
 
 
-def test_stacks_are_listed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stacks_are_listed(aws: StackAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """For an audit of what closed pull requests left."""
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)

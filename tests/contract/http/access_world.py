@@ -28,7 +28,7 @@ from closeout.core.ids import run_id as id_of
 from closeout.core.redact import Redactor
 from closeout.ports.access import ACT, READ, SESSION, TOKEN
 from closeout.server import access, details, serve
-from closeout.server.app import create_app
+from closeout.server.app import Application
 from closeout.server.log import Log
 from closeout.server.pages.composition import compose
 from closeout.server.pages.site import Route
@@ -211,7 +211,7 @@ def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> It
         assert parts.access is not None
         routes = compose(parts, asyncio.Event()).routes
         pages = serve.bind("127.0.0.1", 0) if apart else None
-        app = create_app(replace(parts, pages_apart=apart))
+        app = Application(replace(parts, pages_apart=apart))
         with (
             carrying(runtime),
             listening(app, pages=pages) as server,

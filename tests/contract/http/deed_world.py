@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from closeout.core import ids
 from closeout.core.errors import CloseoutError, NotFound
 from closeout.core.records import NewDelivery, NewRun
+from closeout.ledger.problems import dismiss
 from closeout.orphans.audit import Report, Row, Target
 from closeout.patrol.ignored import Ignored
 from closeout.ports import Ending
@@ -22,6 +23,8 @@ from closeout.testing import deliveries
 from tests.contract.http.serving import AUTOMATION, KEY, Answer, FakeStore, Running, serving
 
 NAME = AUTOMATION.name
+SECRET = "ghs_a-token-of-this-server"
+"""What the server's redactor knows."""
 SECRETS = {
     "operator": new_secret(KEY, SESSION),
     "reader": new_secret(KEY, SESSION),
@@ -128,6 +131,8 @@ class DeedStore(FakeStore):
             self.finish_request(number, "done" if self.ask_cancel(target, by) else "unknown or finished")
         elif kind in ("replay", "recover", "clean"):
             self.finish_request(number, self.replays.pop(0))
+        elif kind == "dismiss":
+            self.finish_request(number, dismiss(self.problems, target, by, 3.0))
         else:
             self.take_requests()
 
@@ -254,5 +259,7 @@ def deeds() -> Iterator[Deeds]:
         left_alone=planned.left_alone,
         read=lambda each: {"ref": "refs/heads/main", "guid": each.guid},
     )
-    with serving(store=store, access=access, acting=acting) as server:
+    with serving(
+        store=store, access=access, acting=acting, redact=lambda text: text.replace(SECRET, "[redacted]")
+    ) as server:
         yield Deeds(server, store, planned)

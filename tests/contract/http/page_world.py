@@ -247,8 +247,8 @@ class World:
         return ListPage(self.deliveries(limit, wanted), None, None)
 
     def stats(self) -> dict[str, Any]:
-        """Return no figures."""
-        return {}
+        """Return how many steps ended."""
+        return {"step_durations": {(run.automation, "stack"): (1, 2.0) for run in self.runs.values()}}
 
 
 LOG = (

@@ -17,7 +17,7 @@ from closeout.core.automation import Automation
 from closeout.intake import Receiver
 from closeout.ports import Incoming
 from closeout.server import serve
-from closeout.server.app import Application, create_app
+from closeout.server.app import Application
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
 from closeout.server.parts import ServerParts
@@ -174,7 +174,7 @@ def serving(
         **more,
     )
     with listening(
-        create_app(parts),
+        Application(parts),
         store,
         started=started,
         log=lines.lines,

@@ -62,7 +62,7 @@ def check_refusal(case: Case, verdict: str) -> None:
     text = answer.body.decode()
     as_json = not case.html or route.path.startswith("/api/")
     assert not any(word in text for word in SECRETS_OF_THE_LEDGER)
-    assert "set-cookie" not in headers
+    assert headers.get("set-cookie", "closeout_page=").startswith("closeout_page="), "no session"
     if verdict == HIDDEN:
         assert answer.status in (404, 410)
     elif verdict == UNKNOWN and not as_json and route.method == "GET":

@@ -17,7 +17,7 @@ from typing import IO, Any
 import pytest
 
 from closeout.intake.receiver import Receiver
-from closeout.server.app import create_app
+from closeout.server.app import Application
 from closeout.server.bodies import Limits
 from closeout.server.head import Head
 from closeout.server.log import Log
@@ -133,7 +133,7 @@ class World:
             spool_file=self.file,
             log=Log(stream=lines),  # type: ignore[arg-type]
         )
-        self.app = create_app(parts)
+        self.app = Application(parts)
         self.shared = Shared(self.app, Places(most, ()), Timers())
         self.wires: list[Wire] = []
         self.log = lines

@@ -5,16 +5,19 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from closeout.actions.registry import builtin
+from closeout.config.load import load
 from closeout.core.problems import Problem
+from closeout.patrol.marks import REPORT
 from closeout.ports import DayTally
 from closeout.ports.access import READ
 from closeout.testing import deliveries
-from closeout.wiring import rounds
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW
 from tests.contract.http.signed_in import SignedIn, signed_in
@@ -85,6 +88,24 @@ def test_runs_are_filtered_by_the_url(site: SignedIn) -> None:
     assert '<option value="failure" selected>' in text
     assert 'value="acme/shop"' in text
     assert 'href="/runs?verdict=failure"' in text
+
+
+def test_the_form_offers_the_automations_that_there_are(tmp_path: Path) -> None:
+    """Those in force and those that have had runs, and what the URL names besides; without script, as any choice."""
+    (tmp_path / "closeout.yaml").write_text(
+        "version: 1\nsecrets: { webhook: env:X }\nautomations:\n  in-force:\n    repositories: [acme/shop]\n"
+        "    on: { pull_request: { types: [closed] } }\n"
+        "    steps: [{ id: say, uses: shell, with: { run: 'true' } }]\n"
+    )
+    with signed_in(loaded=load(tmp_path / "closeout.yaml", builtin())) as site:
+        page_world.success(site.world)
+        text = site.text("/runs?automation=was-renamed")
+        offered = re.findall(
+            r'<option value="([a-z-]*)"( selected)?>', text.partition("filter-automation")[2]
+        )
+        assert offered[:4] == [
+            ("", ""), ("in-force", ""), ("preview-cleanup", ""), ("was-renamed", " selected")
+        ]  # fmt: skip
 
 
 def test_a_list_has_one_url(site: SignedIn) -> None:
@@ -204,7 +225,7 @@ ROW = {
 ROUND = {"ended_at": NOW, "errors": [HOSTILE]}
 ROWS = [{**ROW, "state": state} for state in ("orphan", "unknown")]
 MARKS: dict[str, dict[str, dict[str, Any]]] = {
-    rounds.LAST: {
+    REPORT: {
         "lists": ROUND,
         "logs": ROUND,
         "orphans": {"ended_at": NOW, "found": 1, "unknown": 1, "rows": ROWS},
@@ -262,6 +283,7 @@ def test_what_comes_from_outside_stays_text_on_every_page() -> None:
             assert "&lt;img src=x" in text, path
             for part in ("<img", "alert(2)</script>", 'href="javascript', "\x1b", "\u202e"):
                 assert part not in text, (path, part)
+        assert "\\u202e" in site.text("/deliveries/1"), "a payload is shown as it came"
         for path in ("/api/runs", "/api/pull-requests/acme/shop/17", "/api/overview"):
             answer = site.get(path)
             assert "alert(2)" in answer.body.decode(), path

@@ -38,7 +38,9 @@ def test_the_webhook_s_address_has_no_pages_but_those_of_details_links(walk: Wal
     headers = bearer(walk)
     assert len(walk.routes) > 4
     for route in walk.routes:
-        answer = walk.server.send(route.method, path_of(route), headers={**headers, "Accept": "text/html"})
+        answer = walk.server.send(
+            route.method, path_of(route), headers={**headers, "Accept": "application/json"}
+        )
         assert answer.status == 404, route.path
         assert path_of(route).startswith("/runs/") or answer.json["error"] == "not-found"
     page = f"/runs/{RUN}?{LINKS['own']}"
@@ -63,6 +65,7 @@ def test_the_pages_address_has_nothing_else(walk: Walk) -> None:
     body = deliveries.encode(deliveries.pull_request())
     headers = deliveries.signed_headers("pull_request", body, SECRET, "g-1")
     before = walk.version()
+    assert b"href" not in walk.server.send("GET", "/nowhere", headers={"Accept": "text/html"}).body
     for path in ("/webhook", "/healthz", "/readyz", "/metrics", "/guard?pull-request=1", "/webhook/x"):
         answer = walk.send(
             "POST" if "hook" in path else "GET", path, body.decode() if "hook" in path else None, headers
@@ -103,7 +106,11 @@ def test_pages_answer_with_and_without_the_base_path(tmp_path: Path, prefix: str
     with walking(tmp_path, "https://closeout.example.com/base") as walk:
         cookie = {"Cookie": f"{access.COOKIE}={walk.credential(SESSION, ACT)}"}
         assert walk.send("GET", f"{prefix}/", headers=cookie).status == 200
-        assert walk.send("GET", f"{prefix}/nothing", headers=cookie).status == 404
+        assert walk.send("GET", f"{prefix}/nothing", headers=cookie).json["error"] == "not-found"
+        lost = walk.send("GET", f"{prefix}/nothing", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (lost.status, lost.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert lost.headers["content-security-policy"].startswith("default-src 'none'")
+        assert '<a href="/base/">' in lost.body.decode()
         away = walk.send("GET", f"{prefix}/", headers={"Accept": "text/html"})
         assert (away.status, away.headers["location"]) == (303, "/base/login")
         assert walk.send("GET", f"{prefix}/login").status == 200

@@ -46,3 +46,56 @@ def test_a_default_has_the_type_of_its_input(spec: Input) -> None:
     if spec.default is not None and spec.type != "any":
         assert isinstance(spec.default, types[spec.type])
     assert spec.default is None or not spec.choices or spec.default in spec.choices
+
+
+NAMES = {
+    "aws/cloudformation-delete-stack": ["stack-name", "role-arn"],
+    "aws/s3-delete-objects": ["bucket", "prefix"],
+    "aws/codebuild-start-build": ["project", "source-version"],
+    "github/dispatch-workflow": ["repository", "workflow", "ref", "inputs"],
+    "github/comment": ["repository", "number"],
+    "http/request": ["url"],
+    "shell": [],
+    "python": [],
+}
+LITERAL = {
+    "aws/s3-delete-objects": ["delimiter"],
+    "github/dispatch-workflow": ["workflow", "trace-input"],
+    "http/request": ["method", "secret-headers", "expect"],
+    "shell": ["argv", "run"],
+    "python": ["function"],
+}
+DESTRUCTIVE = {
+    "aws/cloudformation-delete-stack": "always",
+    "aws/s3-delete-objects": "always",
+    "aws/codebuild-start-build": "always",
+    "github/comment": "never",
+}
+OWN_CODE = ["shell", "python"]
+GLOBAL = ["aws/s3-delete-objects"]
+
+
+def test_the_guards_see_every_input_that_names_what_is_acted_on() -> None:
+    """One that is not marked could hold any value of the payload, so a new input is decided here as well."""
+    for uses, action in builtin().items():
+        assert [name for name, spec in action.inputs.items() if spec.names] == NAMES[uses], uses
+
+
+def test_only_some_inputs_refuse_expressions() -> None:
+    """A delimiter, a method or code that a payload wrote would be an injection."""
+    for uses, action in builtin().items():
+        literal = [name for name, spec in action.inputs.items() if not spec.templates]
+        assert literal == LITERAL.get(uses, []), uses
+        assert [name for name, spec in action.inputs.items() if spec.secret or spec.url] == (
+            ["url", "secret-headers"] if uses == "http/request" else []
+        )
+
+
+def test_what_an_action_is_decides_which_guards_it_has() -> None:
+    """Whether it deletes, runs the user's code, or names something in a region."""
+    for uses, action in builtin().items():
+        assert action.destructive == DESTRUCTIVE.get(uses, "unless-declared")
+        assert action.needs_aws is uses.startswith("aws/")
+        assert action.own_code is (uses in OWN_CODE)
+        assert action.passes_env is (uses == "shell")
+        assert action.regional is (uses not in GLOBAL)

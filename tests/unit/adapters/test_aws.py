@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from closeout.adapters.aws import AwsClients, retry_after
+from closeout.adapters.aws import AwsClients, retry_after, translated
 from closeout.core.errors import ServiceError
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
@@ -231,3 +231,9 @@ def test_import_is_cheap() -> None:
     """Importing the adapter does not import boto3."""
     code = "import sys, closeout.adapters.aws; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_error_of_ours_stays_what_it_is() -> None:
+    """It is no answer of AWS."""
+    with pytest.raises(ZeroDivisionError), translated("s3", "ListObjects", lambda: 0.0):
+        raise ZeroDivisionError

@@ -76,6 +76,11 @@ def test_a_variable_that_is_missing_or_empty_is_refused() -> None:
     assert empty == "env:HOOK is empty; put the secret's value there", "it may be a token as well"
 
 
+def test_a_variable_that_is_no_text_is_refused() -> None:
+    """Its bytes are not shown."""
+    assert "env:HOOK is not UTF-8 text" in str(refusal(lambda: reader(HOOK="\udcff").read("env:HOOK")))
+
+
 @pytest.mark.parametrize("text", ["s3cret", "s3cret\n", "s3cret\r\n"])
 def test_a_file_is_read_without_its_last_line_end(tmp_path: Path, text: str) -> None:
     """Editors end a file with a line end that is no part of the secret."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from closeout.adapters import transport
+from closeout.adapters.deadline import DeadlineConnection
 from closeout.adapters.transport import NoAnswer, Transport
 from closeout.core.url import parse
 from closeout.ports import HttpAnswer
@@ -183,3 +184,27 @@ def _wait_for(happened: Callable[[], bool]) -> None:
             return
         threading.Event().wait(0.01)
     raise AssertionError("it did not happen")
+
+
+def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
+    """Nothing was sent yet, so that a request that must not be sent twice may be."""
+    with pytest.raises(NoAnswer, match="did not accept a connection in time") as caught:
+        Transport()._connect(parse("http://127.0.0.1:9"), 0.0)
+    assert (caught.value.reason, caught.value.transient) == ("ConnectTimeout", True)
+
+
+def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others() -> None:
+    """Each has an equal share of what is left, and the first that answers is taken."""
+
+    class Several(DeadlineConnection):
+        def addresses(self) -> list[str]:
+            return ["127.0.0.9", "127.0.0.1", "127.0.0.8"]
+
+        def _left(self) -> float:
+            return 10.0
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = Several("several.test", None, 0.0, server.getsockname()[1])
+        with made._connected() as connected:
+            assert connected.getpeername()[0] == "127.0.0.1"
+            assert connected.gettimeout() == 5.0

@@ -13,7 +13,7 @@ from closeout.adapters.answers import checked
 from closeout.adapters.github import GitHubClient
 from closeout.adapters.hooks import Hooks, Target, same_webhook
 from closeout.core.errors import ServiceError
-from closeout.ports import Json
+from closeout.ports import HttpAnswer, Json
 
 PULL: dict[str, Any] = {
     "id": 1700,
@@ -148,6 +148,25 @@ def test_a_url_that_cannot_be_read_is_no_webhook_of_ours() -> None:
     """Nobody knows where it leads."""
     assert same_webhook("https://a.example/x/webhook/", "https://a.example/x")
     assert same_webhook("https://a.example", "nonsense") is False
+
+
+class Answers(GitHubClient):
+    """A client whose every exchange brings an empty list with these headers."""
+
+    def __init__(self, **headers: str) -> None:
+        super().__init__(lambda: "t", "https://api.github.test")
+        self._answer = HttpAnswer(200, headers, b"[]")
+
+    def _exchange(self, *_request: object) -> HttpAnswer:
+        return self._answer
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Jan 2026 00:00:00 GMT"])
+def test_a_page_has_a_moment_by_githubs_clock(date: str) -> None:
+    """Marks are kept by it."""
+    refused(lambda: Answers(date=date).read("/x", {}), "the answer has no date")
+    refused(lambda: Answers().read("/x", {}), "the answer has no date")
+    assert Answers(date="Thu, 01 Jan 2026 00:00:00 GMT").read("/x", {}).date == 1_767_225_600
 
 
 def of(kind: str, **more: Any) -> Any:

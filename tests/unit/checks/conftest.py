@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from closeout.testing.aws import FakeAws
 from tests.direct import no_sockets
+from tests.stack_aws import StackAws
 from tests.unit.checks.scene import Scene, scene
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[FakeAws]:
+def cloud() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with FakeAws() as aws, no_sockets(aws):
+    with StackAws() as aws, no_sockets(aws):
         yield aws
 
 
 @pytest.fixture
-def whole(tmp_path: Path, cloud: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def whole(tmp_path: Path, cloud: StackAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """A set-up in which all is well."""
     with scene(tmp_path, cloud, monkeypatch) as made:
         yield made

@@ -165,7 +165,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("unknown-key", "notify: { §events: failure, to: env:A }\n" + SHELL, "known here: on, to"),
     Sample("bad-account", preview("'123456789012'", "§123456789012"), "quotes"),
     Sample("bad-account", preview("'123456789012'", "§'1234'")),
-    Sample("bad-account", preview("with: {", "with: { account: §acme,")),
+    Sample("bad-account", preview("with: {", "with: { account: §acme,"), "write it like"),
     Sample("aws-missing", preview("aws: { account: '123456789012', region: eu-central-1 }\n", "").replace("- uses", "- §uses")),
     Sample("aws-missing", preview(", region: eu-central-1", "").replace("- uses", "- §uses"), "region"),
     Sample("aws-role-account", preview("region: eu-central-1", "region: eu-central-1, assume-role: 'arn:aws:iam::210987654321:role/other'").replace("- uses", "- §uses"), "account 210987654321"),

@@ -79,5 +79,5 @@ def test_a_default_says_why(tmp_path: Path) -> None:
     """With the step that decides; without a filter there is nothing to say."""
     script = f"{STACK}, {{ uses: shell, with: {{ run: 'true' }} }}"
     assert str(bases.shown(read(tmp_path, script), REGISTRY)).endswith("`shell` does not say what it deletes")
-    assert str(bases.shown(read(tmp_path), REGISTRY)).endswith("and no name has the base")
+    assert str(bases.shown(read(tmp_path), REGISTRY)).endswith("and no name contains the base")
     assert bases.shown(read(tmp_path, filters=""), REGISTRY) is None

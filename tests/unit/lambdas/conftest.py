@@ -15,8 +15,8 @@ from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
 from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.testing import deliveries
-from closeout.testing.aws.server import FakeAws
 from tests.direct import no_sockets
+from tests.stack_aws import StackAws
 from tests.unit.lambdas.servers import Server
 
 SECRET = "the-secret-of-the-hook"
@@ -29,14 +29,14 @@ AUTOMATIONS = (
 
 
 @pytest.fixture(scope="session")
-def one_aws() -> Iterator[FakeAws]:
+def one_aws() -> Iterator[StackAws]:
     """One emulator for all tests here."""
-    with FakeAws() as running, no_sockets(running):
+    with StackAws() as running, no_sockets(running):
         yield running
 
 
 @pytest.fixture
-def aws(one_aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+def aws(one_aws: StackAws, monkeypatch: pytest.MonkeyPatch) -> StackAws:
     """An empty account, and the environment in which any client talks to it."""
     one_aws.reset()
     for name, value in one_aws.environment().items():
@@ -67,7 +67,7 @@ def _client(url: str, service: str) -> Any:
 class Stack(NamedTuple):
     """What is deployed, and how to reach it."""
 
-    aws: FakeAws
+    aws: StackAws
     environment: dict[str, str]
     logged: list[str]
     app: Callable[[], ReceiverApp]
@@ -83,7 +83,7 @@ class Stack(NamedTuple):
 
 
 @pytest.fixture
-def stack(aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(aws: StackAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A table, a bucket, a secret and compiled rules."""
     (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ("closeout/cleanup",)), "utf-8")
     logged: list[str] = []

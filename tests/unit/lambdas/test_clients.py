@@ -13,20 +13,20 @@ from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.clients import DynamoDb, SecretsManager, from_wire, to_wire
 from closeout.ledger.dynamodb.table import Table, put
 from closeout.stack.table import NEW, from_item, to_item
-from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger
 from tests.contract.remote_harness import client
+from tests.ledger_table import create_ledger
+from tests.stack_aws import StackAws
 
 
 @pytest.fixture
-def signed(aws: FakeAws) -> AwsClient:
+def signed(aws: StackAws) -> AwsClient:
     """A client of the emulator."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     return AwsClient({"AWS_ENDPOINT_URL": aws.url, "AWS_REGION": "us-east-1", **keys})
 
 
 @pytest.fixture
-def table(aws: FakeAws, signed: AwsClient) -> Table:
+def table(aws: StackAws, signed: AwsClient) -> Table:
     """An empty ledger."""
     create_ledger(client(aws, "dynamodb"), "signed")
     return Table(DynamoDb(signed), "signed")
@@ -74,7 +74,7 @@ def test_only_binary_attributes_become_bytes() -> None:
     assert from_wire(to_wire(item)) == item
 
 
-def test_a_secret_is_read_with_the_one_before(aws: FakeAws, signed: AwsClient) -> None:
+def test_a_secret_is_read_with_the_one_before(aws: StackAws, signed: AwsClient) -> None:
     """For a day after a rotation both count, as with boto3; errors have AWS's code."""
     secrets = client(aws, "secretsmanager")
     secrets.create_secret(Name="token", SecretString="first")

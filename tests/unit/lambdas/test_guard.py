@@ -17,10 +17,10 @@ from closeout.run.guard import Answer
 from closeout.stack import table as layout
 from closeout.stack.closings import closing_items
 from closeout.stack.deployed import digest_of, pack
-from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
 from tests.contract.remote_harness import client
+from tests.ledger_table import create_ledger
+from tests.stack_aws import StackAws
 from tests.unit.adapters.workflow import OTHER, OURS, public_key, token
 
 REPOSITORY = "acme/shop"
@@ -33,7 +33,7 @@ EVERYWHERE = Automation(name="everywhere", triggers=({"event": "pull_request"},)
 class Scene:
     """A stack with a guard, and pull request #17, which is open."""
 
-    def __init__(self, aws: FakeAws, github: FakeGitHub) -> None:
+    def __init__(self, aws: StackAws, github: FakeGitHub) -> None:
         self.aws = aws
         self.github = github
         github.world.add_repository(REPOSITORY)
@@ -88,7 +88,7 @@ def event(given: str, number: str = "17", **changed: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def scene(aws: FakeAws) -> Iterator[Scene]:
+def scene(aws: StackAws) -> Iterator[Scene]:
     """A stack."""
     with FakeGitHub(token=TOKEN) as github:
         yield Scene(aws, github)

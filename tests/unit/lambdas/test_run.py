@@ -14,8 +14,8 @@ import pytest
 
 from closeout.lambdas import run
 from closeout.stack.table import worker_event
-from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
+from tests.stack_aws import StackAws
 from tests.unit.wiring.stack_world import REGION, StackWorld
 
 ROOT = Path(__file__).parents[3]
@@ -81,7 +81,7 @@ def test_the_start_imports_no_sdk_and_little_else() -> None:
     assert {name for name in roots - known if not name.startswith("_")} == PACKAGES
 
 
-def test_pending_is_posted_before_anything_else_is_imported(aws: FakeAws, tmp_path: Path) -> None:
+def test_pending_is_posted_before_anything_else_is_imported(aws: StackAws, tmp_path: Path) -> None:
     """Over real connections, in an environment that has just begun, as the ledger has accepted the run."""
     with FakeGitHub(token="token") as github:
         world = StackWorld(aws, github, tmp_path, token="token")

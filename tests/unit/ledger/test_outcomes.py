@@ -99,6 +99,20 @@ def test_changes_are_applied_one_after_another() -> None:
     assert became([*plan, BUCKET], "waiting", **verifying) == "under-way under-way under-way under-way"
 
 
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [(None, "pending"), ({"marked": True}, "under-way"), ({"heard": "Throttling"}, "under-way")],
+)
+def test_a_call_that_waits_for_its_next_try_was_not_made(result: Any, expected: str) -> None:
+    """A pause holds it back; one that is marked or had an error may have been made. One that was made before is under way."""
+    held = Operation("delete-1", 2, "wait", "waiting", json.dumps(result), 3, 30.0, 0.0, None)
+    made = Operation("delete-1", 2, "wait", "ok", '{"result": null}', 1, None, 0.0, 1.0)
+    polls = held._replace(name="end-1", position=3)
+    plan = {"changes": [STACK, BUCKET, TABLE]}
+    assert outcomes(plan, {"delete-1": held}, {}, "waiting") == (expected, expected, "kept")
+    assert outcomes(plan, {"delete-1": made, "end-1": polls}, {}, "waiting")[0] == "under-way"
+
+
 def test_the_last_error_is_the_steps() -> None:
     """Earlier ones were survived; damaged text is none."""
 

@@ -14,7 +14,8 @@ from closeout.config.inverses import inventories
 from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
 from closeout.core.inverse import Naming
-from closeout.orphans.audit import Audit, Report
+from closeout.core.units import iso
+from closeout.orphans.audit import EVERY, Audit, Report, Row
 from closeout.ports import AwsTarget, ClientFactory, Clients, GitHub
 from closeout.testing import payloads
 from tests.unit.orphans.test_verdict import AUTOMATION, NOW, OPENED, STEP, TIMES, USES
@@ -186,3 +187,31 @@ def test_a_name_is_spelled_as_github_spells_the_repository() -> None:
 
     report = audit([named(name)], clients, Capital())
     assert states(report) == {"p-Shop-17": "orphan"}
+
+
+def test_an_orphan_is_shown_with_its_age() -> None:
+    """One whose creation AWS does not say is new."""
+    row = Row(None, "preview-17", "orphan", "", "acme/shop", 17, "clean", NOW - 90.0, failed=False)
+    assert row.to_json(NOW) == {
+        "resource": "preview-17",
+        "repository": "acme/shop",
+        "pull_request": 17,
+        "automation": "clean",
+        "created": iso(NOW - 90.0),
+        "age_seconds": 90,
+    }
+    unknown = row._replace(created=None).to_json(NOW)
+    assert (unknown["created"], unknown["age_seconds"]) == (iso(NOW), 0)
+
+
+def test_a_long_audit_says_how_far_it_is() -> None:
+    """Each so many names that are listed, and each so many that are judged."""
+    said: list[str] = []
+    stacks = [f"preview-{number}" for number in range(1, EVERY + 2)]
+    clients = FakeClients({"eu-central-1": stacks})
+    actions: dict[str, Action] = {USES: replace(builtin()[USES], inventory=inventory)}
+    plans = inventories([named(PREVIEW)], actions)
+    Audit(cast("ClientFactory", clients), cast("GitHub", FakeGitHub()), NOW, said.append).run(plans)
+    judging = [f"Judging 1 to {EVERY} of {EVERY + 1}", f"Judging {EVERY + 1} to {EVERY + 1} of {EVERY + 1}"]
+    assert said[0] == f"Listing what {USES} deletes in {ACCOUNT}/eu-central-1"
+    assert [text for text in said if "listed" in text or "Judging" in text] == [f"  {EVERY} listed", *judging]

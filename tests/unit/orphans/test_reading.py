@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from closeout.adapters.github import GitHubClient
 from closeout.core.errors import ServiceError
 from closeout.orphans.reading import Pull, Unread, reading
+from closeout.ports import Json
 from closeout.testing.github import FakeGitHub
 from tests.openapi.description import check
 
@@ -95,3 +97,81 @@ def test_another_repository_is_no_answer(github: FakeGitHub) -> None:
     assert [isinstance(pull, Unread) and pull.failed for pull in found.values()] == [True]
     with pytest.raises(ServiceError):
         reading(client(github), "acme/none")
+
+
+class Says(GitHubClient):
+    """A client that gets one answer for each path."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        super().__init__(lambda: "t", "https://api.github.test")
+        self.answers = answers
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Return the answer."""
+        del method, body, query
+        answer: Json = self.answers[path]
+        return answer
+
+
+HOME = {"full_name": REPOSITORY, "id": 501}
+PULL = {"number": 17, "state": "closed", "base": {"repo": {"id": 501}}}
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, {"id": 501}, {"full_name": 5, "id": 501}, {"full_name": REPOSITORY, "id": "501"}]
+)
+def test_an_answer_that_is_no_repository_is_an_error(answer: Any) -> None:
+    """Nothing is judged by the pull requests of nobody knows which repository."""
+    with pytest.raises(ServiceError, match="the answer is not what was asked for"):
+        reading(Says({f"/repos/{REPOSITORY}": answer}), REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        "proxy",
+        PULL | {"number": "17"},
+        PULL | {"number": 18},
+        PULL | {"state": "gone"},
+        PULL | {"base": {"repo": None}},
+        PULL | {"base": {"repo": {"id": 502}}},
+    ],
+)
+def test_an_answer_that_is_no_pull_request_is_a_failure(answer: Any) -> None:
+    """Alone as well as in a list, and the next one gets the same reason without a call."""
+    path = f"/repos/{REPOSITORY}/pulls"
+    alone = reading(Says({f"/repos/{REPOSITORY}": HOME, f"{path}/17": answer}), REPOSITORY)
+    listed = reading(Says({f"/repos/{REPOSITORY}": HOME, path: [answer]}), REPOSITORY)
+    found = [alone.alone(17), alone.alone(18)]
+    if answer != PULL | {"number": 18}:  # which a list may have
+        found += [listed.read([17])[17], listed.alone(18)]
+        found += [listed.read([17, 18])[18]]
+    for pull in found:
+        assert isinstance(pull, Unread)
+        assert pull.failed
+        assert "the answer is not what was asked for" in pull.reason
+
+
+@pytest.mark.parametrize("answer", [None, {}, "proxy", PULL])
+def test_an_answer_that_is_no_list_is_a_failure(answer: Any) -> None:
+    """No list is not "no pull request"."""
+    source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": answer}), REPOSITORY)
+    (found,) = source.read([17]).values()
+    assert isinstance(found, Unread)
+    assert found.failed
+
+
+def test_an_empty_list_says_that_there_are_none() -> None:
+    """A repository in which nobody has opened a pull request."""
+    source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": []}), REPOSITORY)
+    assert source.read([1]) == {1: Unread("acme/shop has no pull request 1", failed=False)}

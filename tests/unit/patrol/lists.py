@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from closeout.core.errors import ServiceError
+from closeout.patrol.answers import shown
 from closeout.patrol.closed_list import ClosedPull
-from closeout.patrol.moments import shown
 from closeout.ports.patrol import Page
 
 START = 1_780_000_000

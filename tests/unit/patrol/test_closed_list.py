@@ -9,9 +9,9 @@ import pytest
 
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
+from closeout.patrol.answers import seconds, shown
 from closeout.patrol.closers import asks_who_closed
 from closeout.patrol.closings import patrol_closings
-from closeout.patrol.moments import seconds, shown
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from closeout.core.automation import Automation
+from closeout.patrol.answers import shown
 from closeout.patrol.coverage import Coverage
 from closeout.patrol.delivery_log import DeliveryLogs, Entry
 from closeout.patrol.hooks import Hook, Hooks
 from closeout.patrol.ignored import IGNORED, MOST, Ignored, ignored, keep_ignored
 from closeout.patrol.marks import RepositoryMark
-from closeout.patrol.moments import shown
 from closeout.patrol.report import Report
 from closeout.ports.patrol import Page
 from closeout.wiring.recovery import left_alone

@@ -9,7 +9,7 @@ import pytest
 
 from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
-from closeout.core.errors import ServiceError
+from closeout.core.errors import PayloadRefused, ServiceError
 from closeout.run import deployments
 from closeout.testing.github import FakeGitHub
 from tests.unit.adapters.conftest import client, github  # noqa: F401 - fixtures
@@ -55,7 +55,7 @@ def test_a_script_beside_it_may_have_deleted_something() -> None:
 def test_a_further_attempt_finds_gone_what_an_earlier_one_deleted() -> None:
     """It says so, because a reader must not take the name for a wrong one."""
     scene = empty()
-    scene.attempt, scene.deleted_before = 2, lambda _execution, closings: not closings
+    scene.attempt, scene.deleted_before = 2, lambda _run_id, _attempt, closings: not closings
     assert scene.play().summary == f"already gone, an earlier attempt deleted it: {ABSENT}"
     scene = empty()
     scene.attempt = 2
@@ -66,7 +66,7 @@ def test_what_earlier_attempts_did_is_asked_again_while_the_ledger_does_not_answ
     """It is never taken for "nothing"."""
     answers = [unreachable("ledger"), None]
 
-    def before(_execution: object, _closings: bool) -> bool:
+    def before(_run_id: str, _attempt: int, _closings: bool) -> bool:
         error = answers.pop(0)
         if error is not None:
             raise error
@@ -97,7 +97,7 @@ def test_it_succeeds_when_something_is_there_or_an_earlier_attempt_deleted_it() 
     scene = Scene().with_automation(steps=(step(expect="present"),))
     assert scene.play().verdict == "success"
     scene = empty(steps=(step(expect="present"),))
-    scene.attempt, scene.deleted_before = 2, lambda _execution, closings: not closings
+    scene.attempt, scene.deleted_before = 2, lambda _run_id, _attempt, closings: not closings
     assert scene.play().verdict == "success"
 
 
@@ -124,7 +124,7 @@ def test_a_deployment_that_is_not_active_is_none(states: tuple[str, ...]) -> Non
 def test_what_was_deleted_for_an_earlier_closing_was_the_deployment() -> None:
     """Reopened and closed again without a deployment: GitHub still shows the old one as active."""
     scene = deployed(empty(environment=ENVIRONMENT), "success")
-    scene.deleted_before = lambda _execution, closings: closings
+    scene.deleted_before = lambda _run_id, _attempt, closings: closings
     assert scene.play().verdict == "success"
 
 
@@ -197,3 +197,19 @@ def test_too_many_deployments_are_unknown() -> None:
     scene.world.answers |= {LIST: page, **{f"{LIST}/{n}/statuses": [] for n in range(100)}}
     with pytest.raises(ServiceError, match="300 deployments or more"):
         deployments.is_active(scene.deps().github, "acme/shop", "e")
+
+
+def test_deployments_of_a_payload_without_its_repository_are_unknown() -> None:
+    """That is no "no"."""
+    for about in (None, {}, {"full_name": 5}):
+        with pytest.raises(PayloadRefused, match="lacks the repository"):
+            deployments.repository({"repository": about})
+    assert deployments.repository({"repository": {"full_name": "acme/shop"}}) == "acme/shop"
+
+
+@pytest.mark.parametrize("statuses", [{}, [5], [{}], [{"state": 1}]])
+def test_statuses_that_are_none_are_unknown(statuses: Any) -> None:
+    """Also where nothing is the likely answer."""
+    scene = empty(environment=ENVIRONMENT)
+    scene.world.answers |= {LIST: [{"id": 5, "environment": "preview-17"}], f"{LIST}/5/statuses": statuses}
+    assert "nobody knows whether it should have been" in scene.play().summary

@@ -12,7 +12,7 @@ from closeout.config.typed_deletes import typed
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed
 from closeout.run import preview
-from closeout.testing.durable import Killed
+from tests.mortal import Killed
 from tests.unit.run.world import DELETE, Scene, World, step
 
 FREE: dict[str, Any] = {"destructive": False, "account": None, "region": None, "retry_attempts": 1}

@@ -12,7 +12,7 @@ import pytest
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, ServiceError, StoreUnavailable
 from closeout.ports import PullRequest
-from closeout.testing.durable import Killed
+from tests.mortal import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
 
 
@@ -829,6 +829,7 @@ def test_a_call_that_cannot_be_killed_keeps_the_runs_key() -> None:
     began = scene.clock.now()
     assert scene.play().verdict == "success"
     assert looks == 4
+    assert scene.world.lines.count("a call over its time still runs here; the run keeps its key") == 1
     assert scene.clock.now() > began + 1
     assert scene.world.statuses[-1][0] == "success"
 

@@ -8,7 +8,8 @@ from closeout.engine.durable import Suspended
 from closeout.ports import Ending, RunFunction
 from closeout.run.finalize import make_finalizer
 from closeout.run.workflow import make_run_function
-from closeout.testing.durable import Killed, play
+from closeout.testing.durable import play
+from tests.mortal import Killed
 from tests.unit.run.world import Scene, World, unreachable
 
 WHY = "the body of its delivery is damaged"

@@ -17,7 +17,8 @@ from closeout.core.retry import Backoff
 from closeout.ports import AwsTarget, Clients, Ending, Execution, Http, Json, PullRequest, Secrets
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
-from closeout.testing.durable import FakeClock, MemoryDurable, play
+from closeout.testing.durable import FakeClock, play
+from tests.mortal import MortalDurable
 
 ACCOUNT = "123456789012"
 CLOSED_AT = "2026-03-14T09:26:53Z"
@@ -271,12 +272,12 @@ class Scene:
     has_token: bool = True
     longest_call: Limit | None = None
     attempt: int = 1
-    deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False
+    deleted_before: Callable[[str, int, bool], bool] = lambda _run_id, _attempt, _closings: False
     actions: dict[str, Action] = field(default_factory=lambda: {"test/delete": DELETE})
-    durable: MemoryDurable = field(init=False)
+    durable: MortalDurable = field(init=False)
 
     def __post_init__(self) -> None:
-        self.durable = MemoryDurable(self.clock)
+        self.durable = MortalDurable(self.clock)
 
     def deps(self) -> RunDeps:
         world = self.world

@@ -223,3 +223,18 @@ def test_a_form_token_belongs_to_one_session() -> None:
     tokens = [visitor.form_token for visitor in visitors if visitor]
     assert len(set(tokens)) == 2
     desk.access.check_form(Visitor("bot", ACT, 3, None), {}, {"origin": "https://evil.example"})
+
+
+@pytest.mark.parametrize(
+    ("base", "kept"),
+    [
+        ("https://ci.example", True),
+        ("http://ci.example", False),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost", True),
+        ("http://localhost.example", False),
+    ],
+)
+def test_browsers_keep_a_session_over_https_or_on_this_machine(base: str, kept: bool) -> None:
+    """A link for another address would sign nobody in."""
+    assert access.keeps_sessions(base) is kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -164,3 +165,27 @@ def test_a_value_ends_after_an_hour_and_with_its_process() -> None:
         assert requests.made == 0
 
     play(scene())
+
+
+def test_an_error_that_nobody_came_back_for_is_not_logged() -> None:
+    """Whoever asked has left; asyncio would write a traceback."""
+    said: list[object] = []
+    slow, before = Slow(), set(threading.enumerate())
+
+    def fail() -> int:
+        slow()
+        raise Overloaded("no")
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
+        reads = SlowReads(60.0)
+        assert await reads.result("a", fail, 0.0) is None
+        slow.end.set()
+        await asyncio.wait([reads._reads["a"].result])
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
+        reads._reads.clear()
+        gc.collect()
+
+    play(scene())
+    assert said == []

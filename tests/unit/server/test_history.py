@@ -36,6 +36,16 @@ def test_a_run_is_told_from_its_acceptance_to_its_end() -> None:
     assert [entry.took for entry in told if entry.took] == ["52 s", "5.0 s", "21 s"]
 
 
+def test_the_end_has_the_verdict() -> None:
+    """Whether the status arrived is said where it is known."""
+    world = World()
+    for verdict, title in (("success", "Succeeded"), ("cancelled", "Cancelled"), ("failure", "Failed")):
+        run = world.run(*ids.parse_execution(world.add(verdict, "finished", verdict)))
+        assert run is not None
+        end = entries(run._replace(status="undelivered"), (), (), NOW + 200)[-1]
+        assert (end.tone, end.title, end.says) == (verdict, title, "GitHub did not take the status")
+
+
 def test_a_bar_is_a_share_of_the_runs_time() -> None:
     """From the run's begin to its end; the waits lie within."""
     run, recorded = failed()

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from closeout.core.advice import advice
+from closeout.core.errors import NothingThere
+from closeout.core.problems import Problem
 from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
 from closeout.server.pages import chart, overview_page
-from closeout.server.pages.overview_page import Facts, Need, Trouble
+from closeout.server.pages.overview_page import Facts, Need
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 
@@ -23,16 +26,22 @@ def needs(facts: Facts) -> tuple[Need, ...]:
     return overview_page.shown(facts).needs
 
 
-def failed(number: int, *, automation: str = "preview-cleanup", cause: str = "stack left") -> Trouble:
+def failed(
+    number: int, *, automation: str = "preview-cleanup", step: str = "stack", code: str = ""
+) -> Problem:
     """Return the problem of a run that failed an hour ago."""
-    return Trouble(
-        "failure",
-        automation,
-        f"acme/shop#{number}",
-        "bucket is still there",
-        cause,
-        NOW - 3600,
-        f"/runs/r{number}",
+    return Problem(
+        automation=automation,
+        key=f"{number}",
+        kind="failure",
+        text="bucket is still there",
+        public="",
+        since=NOW - 3600,
+        code=code,
+        step=step,
+        repository="acme/shop",
+        number=number,
+        execution=f"r{number}-1",
     )
 
 
@@ -45,10 +54,12 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
 
 def test_a_failure_says_what_to_do_before_the_rerun() -> None:
     """For one and for many, in the words of the run's own page."""
-    one, two = (failed(number)._replace(cure="Allow what the message names.") for number in (17, 18))
+    one, two = failed(17, code=NothingThere.code), failed(18, code=NothingThere.code)
+    cure = advice(NothingThere.code, one.text)
+    assert cure
     for found, fix in (((one,), "Then rerun it."), ((one, two), "Then rerun each.")):
-        (need,) = needs(QUIET._replace(troubles=found))
-        assert need.fix == f"Allow what the message names. {fix}"
+        (need,) = needs(QUIET._replace(problems=found))
+        assert need.fix == f"{cure} {fix}"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +89,7 @@ def test_problems_of_one_cause_are_one_entry() -> None:
     """A thousand failures of one cause need one repair; another cause or automation is another entry."""
     many = [failed(number) for number in range(1, 1001)]
     found = needs(
-        QUIET._replace(troubles=[*many, failed(7, cause="stack denied"), failed(8, automation="docs")])
+        QUIET._replace(problems=[*many, failed(7, code=NothingThere.code), failed(8, automation="docs")])
     )
     assert [need.title for need in found] == [
         "preview-cleanup failed for 1000 pull requests".replace("1000", "1,000"),
@@ -93,7 +104,7 @@ def test_problems_of_one_cause_are_one_entry() -> None:
 def test_what_is_broken_comes_before_what_waits() -> None:
     """Whatever it is; a pause is first, since it explains the others."""
     wrong = QUIET._replace(
-        paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], troubles=[failed(1)]
+        paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], problems=[failed(1)]
     )
     assert [need.tone for need in needs(wrong)] == ["wait", "bad", "bad", "wait"]
     assert needs(wrong)[0].deed == "/resume"
@@ -104,7 +115,7 @@ def test_the_tab_says_whether_something_needs_somebody() -> None:
     for wrong, title, icon in (
         ({}, "Overview", "success"),
         ({"orphans": 1}, "(1) Overview", "waiting"),
-        ({"orphans": 1, "troubles": [failed(1)]}, "(2) Overview", "failure"),
+        ({"orphans": 1, "problems": [failed(1)]}, "(2) Overview", "failure"),
     ):
         page = overview_page.shown(QUIET._replace(**wrong))
         assert (page.title, page.icon) == (title, icon)
@@ -112,9 +123,12 @@ def test_the_tab_says_whether_something_needs_somebody() -> None:
 
 def test_orphans_are_said_once() -> None:
     """As a problem of patrol or as a figure of its audit, not as both."""
-    trouble = Trouble("orphans", "preview-cleanup", "acme/shop#3", "stack preview-3", "", NOW - 60, None)
-    (need,) = needs(QUIET._replace(troubles=[trouble], orphans=1))
+    trouble = Problem("preview-cleanup", "3", "orphans", "stack preview-3", "", NOW - 60)
+    (need,) = needs(QUIET._replace(problems=[trouble], orphans=1))
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
+    assert need.fix == "Look at the orphans, then clean up."
+    (stale,) = needs(QUIET._replace(problems=[trouble._replace(kind="stale")]))
+    assert stale.fix == "`closeout doctor` says what is wrong and how to mend it."
 
 
 def waiting(**more: Any) -> RunView:
@@ -143,13 +157,13 @@ def test_what_is_running_is_shown_against_its_limit() -> None:
     late = waiting(started_at=NOW - 2.5 * HOUR)
     unlimited = waiting(timeout=None)
     going = overview_page.shown(QUIET._replace(open_runs=[queued, unlimited, waiting(), late])).going
-    assert [(run.word, run.took, run.limit, run.percent) for run in going] == [
-        ("Waiting", "2 h 30 min", "3 h", 83),
-        ("Waiting", "1 h", "3 h", 33),
-        ("Waiting", "1 h", "", None),
-        ("Queued", "6 h", "1 d", 25),
+    assert [each[1:] for each in going] == [
+        (True, "2 h 30 min", "3 h", 83),
+        (False, "1 h", "3 h", 33),
+        (False, "1 h", "", None),
+        (False, "6 h", "1 d", 25),
     ]
-    assert [run.tone for run in going] == ["failure", "waiting", "waiting", "queued"]
+    assert [each.run for each in going] == [late, waiting(), unlimited, queued]
 
 
 def test_an_empty_ledger_shows_the_next_step() -> None:
@@ -217,8 +231,8 @@ def test_a_problem_of_closeout_itself_is_said_once() -> None:
     )
     assert len(needs(late)) == 2
     text = "patrol has not read the delivery logs for 3 h"
-    stale = Trouble("stale", "", "", text, "patrol", NOW - 60, None)
-    assert [need.title for need in needs(late._replace(troubles=[stale]))] == [
+    stale = Problem("", "patrol", "stale", text, "", NOW - 60, "patrol")
+    assert [need.title for need in needs(late._replace(problems=[stale]))] == [
         "The last drill found 1 fault",
         "Patrol has not read the delivery logs for 3 h",
     ]

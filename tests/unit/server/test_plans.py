@@ -63,4 +63,4 @@ def test_the_digest_covers_what_changes() -> None:
 def test_text_of_others_stays_text() -> None:
     """Names come from outside: what would move a terminal or turn the text is taken out."""
     plan = plan_of(rows(change(resource="stack \x1b[31mred\u202e")), "x")
-    assert plan.automations[0].steps[0].changes[0]["resource"] == "stack red"
+    assert plan.automations[0]["steps"][0]["changes"][0]["resource"] == "stack red"

@@ -91,6 +91,20 @@ def test_a_waiting_run_says_what_it_waits_for() -> None:
     assert "DELETE_IN_PROGRESS" in banner.says
 
 
+def test_a_paused_run_says_so() -> None:
+    """The last line of its step says why it waits; a list, which reads no log, adds that calls are paused."""
+    world = World()
+    found = world.run(*ids.parse_execution(waiting(world)))
+    assert found is not None
+    run = found._replace(reason="waits in stack")
+    said = {"stack": "waiting: paused: by ada: incident 42"}
+    assert presentation.banner(run, NOW, progress=said).says == "waiting: paused: by ada: incident 42"
+    assert presentation.banner(run, NOW, paused=True).says == "waits in stack; destructive calls are paused"
+    assert presentation.banner(run, NOW).says == "waits in stack"
+    throttled = run._replace(reason="stack: Throttling")
+    assert presentation.banner(throttled, NOW, paused=True, progress=said).says == "stack: Throttling"
+
+
 def test_a_sleeping_run_says_until_when() -> None:
     """To everybody: a time tells nothing. Who asked to cancel it is told to the log's readers only."""
     world = World()

@@ -8,6 +8,7 @@ from typing import Any
 from closeout.ports import DeliveryId, RunView
 from closeout.server.pages import pull_request_page
 from closeout.server.pages.pull_request_page import Facts, Heard, PullRequest
+from closeout.server.pages.rendering import Renderer
 from closeout.testing import deliveries
 from closeout.wiring.pull_requests import Entry, Next, PullRequestView, Resource
 from tests.contract.http import page_world
@@ -91,11 +92,11 @@ def test_what_happened_is_told_in_order() -> None:
 def test_the_header_says_what_the_newest_delivery_says() -> None:
     """Title, state and branches; nothing is guessed without one."""
     page = shown(heard("opened", 0, title="Old"), heard("closed", 9, merged=True, title="New"))
-    assert (page.title, page.state, page.url is not None) == ("New", "Merged", True)
+    assert (page.about.title, page.state, page.about.url is not None) == ("New", "Merged", True)
     assert dict(page.facts)["Branches"] == "feature/basket → develop"
     assert shown(heard("closed", 1)).state == "Closed"
     assert shown(heard("reopened", 1)).state == "Open"
-    assert (shown().state, shown().title, shown().entries) == ("Unknown", None, ())
+    assert (shown().state, shown().about.title, shown().entries) == ("Unknown", None, ())
     renamed = shown(heard("closed", 1), former_names=("acme/old",))
     assert ("Earlier", "earlier in acme/old") in renamed.facts
 
@@ -103,7 +104,7 @@ def test_the_header_says_what_the_newest_delivery_says() -> None:
 def test_nothing_is_known_of_a_pull_request_that_nobody_told_of() -> None:
     """Not even that it exists."""
     page = pull_request_page.shown(Facts("acme/shop", 4711, NOW, None, {}))
-    assert (page.entries, page.groups, page.next, page.state) == ((), (), (), "Unknown")
+    assert (page.entries, page.groups, page.next, page.state) == ((), {}, (), "Unknown")
 
 
 def test_what_became_of_each_resource_last_counts() -> None:
@@ -118,9 +119,7 @@ def test_what_became_of_each_resource_last_counts() -> None:
             resource("bucket d", "a word of a later version"),
         )
     )
-    found = {
-        group.kind: [(one.name, one.says, one.reason) for one in group.resources] for group in page.groups
-    }
+    found = {kind: [(one.name, one.says, one.reason) for one in group] for kind, group in page.groups.items()}
     assert found == {
         "left": [
             ("stack preview-17", "still there", "DELETE_FAILED"),
@@ -130,25 +129,35 @@ def test_what_became_of_each_resource_last_counts() -> None:
         "gone": [("bucket a", "deleted", ""), ("bucket b", "not there any more", "")],
         "kept": [("table audit", "kept", "")],
     }
-    assert page.groups[1].resources[0].url == "/runs/r9?attempt=1"
-    assert pull_request_page.summary(page) == "2 resources left."
+    assert page.groups["ahead"][0].url == "/runs/r9?attempt=1"
+    assert page.summary == "2 resources left."
     gone = shown(resources=(resource("bucket a", "done"),))
-    assert pull_request_page.summary(gone) == "Everything that closeout planned to delete is gone."
-    assert pull_request_page.summary(shown()) == ""
+    assert gone.summary == "Everything that closeout planned to delete is gone."
+    assert shown().summary == ""
 
 
 def test_resources_of_several_automations_say_whose_they_are() -> None:
     """The same name may be planned by two."""
     runs = (attempt("success", execution="r1-2"), attempt("success", execution="r9-1", automation="docs"))
     page = shown(attempts=runs, resources=(resource("a", "done"), resource("a", "done", "r9-1")))
-    assert [one.says for one in page.groups[2].resources] == ["deleted by preview-cleanup", "deleted by docs"]
+    assert [one.says for one in page.groups["gone"]] == ["deleted by preview-cleanup", "deleted by docs"]
 
 
 def test_a_long_list_of_resources_is_cut_and_counted() -> None:
     """What is not listed is still told."""
     page = shown(resources=tuple(resource(f"bucket {number}", "left") for number in range(250)))
-    assert (len(page.groups[0].resources), page.groups[0].more) == (200, 50)
-    assert pull_request_page.summary(page) == "250 resources left."
+    assert page.summary == "250 resources left."
+    text = Renderer().fragment(
+        "_pull_request.html",
+        page=page,
+        now=NOW,
+        asked_for="acme/shop",
+        titles=pull_request_page.TITLES,
+        most_listed=pull_request_page.MOST_LISTED,
+        visitor=None,
+    )
+    assert text.count("<code>bucket ") == 200
+    assert "and 50 more" in text
 
 
 def test_what_comes_next() -> None:
@@ -170,12 +179,11 @@ def test_the_icon_tells_a_tab_in_the_background() -> None:
     """What is left or has to be repaired before what goes on, and that before what is gone."""
     left, gone = resource("a", "left"), resource("b", "done")
     going = attempt("waiting")
-    icon = pull_request_page.icon
-    assert icon(shown(attempts=(going,), resources=(left, gone))) == "failure"
-    assert icon(shown(attempts=(attempt("failure"),))) == "failure"
-    assert icon(shown(attempts=(going,), resources=(gone,))) == "running"
-    assert icon(shown(resources=(gone,))) == "success"
-    assert icon(shown()) == "none"
+    assert shown(attempts=(going,), resources=(left, gone)).icon == "failure"
+    assert shown(attempts=(attempt("failure"),)).icon == "failure"
+    assert shown(attempts=(going,), resources=(gone,)).icon == "running"
+    assert shown(resources=(gone,)).icon == "success"
+    assert shown().icon == "none"
 
 
 def test_nothing_comes_after_a_repair() -> None:

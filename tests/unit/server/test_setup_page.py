@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.config.inverses import inventories
 from closeout.config.load import load_text
-from closeout.server.pages import setup_page
+from closeout.ports.access import ACT
+from closeout.server.access import Visitor
+from closeout.server.pages import setup_pages
+from closeout.server.pages.rendering import Renderer
 
 NOW = 1_790_000_000.0
 CONFIG = """\
@@ -44,38 +48,80 @@ ROW = {
 }
 
 
+def shown(template: str, **values: Any) -> str:
+    """Return a page."""
+    page = Renderer().html(200, template, Visitor("ada", ACT, 1, None), now=NOW, **values)
+    return " ".join(bytes(page.body).decode().partition("<main")[2].split())
+
+
 def test_an_automation_says_what_it_deletes_and_what_can_be_listed() -> None:
     """What starts it, what it does, and the list of its runs."""
     automations = load_text(CONFIG, builtin()).automations
-    first, second = setup_page.automation_cards(automations, inventories(automations, builtin()), {}, NOW)
-    assert (first.mode, first.tone, first.where) == ("applies its changes", "good", "acme/shop")
-    assert first.starts == ("pull_request: types closed; branches develop",)
-    assert [(step.uses, step.deletes, step.inventory) for step in first.steps] == [
-        ("aws/cloudformation-delete-stack", True, "leftovers are listed"),
-        ("shell", False, ""),
-    ]
-    assert dict(first.facts)["Grace"] == "1 h"
-    assert first.runs == "/runs?automation=preview-cleanup"
-    assert first.last is None
-    assert (second.mode, second.tone, second.where) == (
-        "dry run: it changes nothing", "wait", "acme/shop, acme/*",
-    )  # fmt: skip
-    assert "cannot be listed: shell cannot list" in second.steps[0].inventory
+    leftovers = setup_pages.leftovers(inventories(automations, builtin()))
+    assert (
+        setup_pages.trigger_of(automations[0].triggers[0]) == "pull_request: types closed; branches develop"
+    )
+    assert dict(setup_pages.facts_of(automations[0]))["Grace"] == "1 h"
+    assert leftovers["preview-cleanup", automations[0].steps[0].id] == "leftovers are listed"
+    assert "cannot be listed: shell cannot list" in leftovers["tryout", automations[1].steps[0].id]
+    first, second = shown(
+        "automations.html",
+        automations=automations,
+        last={},
+        leftovers=leftovers,
+        trigger_of=setup_pages.trigger_of,
+        facts_of=setup_pages.facts_of,
+    ).split("</section>")[:2]
+    for text in (
+        "applies its changes",
+        "<dd>acme/shop</dd>",
+        '"/runs?automation=preview-cleanup"',
+        "has not run",
+    ):
+        assert text in first
+    assert first.count("deletes</span>") == 1
+    assert "dry run: it changes nothing" in second
+    assert "<dd>acme/shop, acme/*</dd>" in second
+
+
+def test_an_automation_says_its_conditions() -> None:
+    """Those that the file sets, and what patrol does with what its steps leave behind."""
+    (plain, harmless) = load_text(CONFIG, builtin()).automations
+    assert dict(setup_pages.facts_of(plain)) == {
+        "Grace": "1 h",
+        "Looks again after": "15 min, 1 h, 24 h",
+        "Patrol": "reports orphans",
+        "Status": "closeout/preview-cleanup",
+    }
+    changed = replace(
+        harmless, condition="event.x", function="hooks:clean", grace=0.0, recheck=(), patrol="off"
+    )
+    step = replace(harmless.steps[0], destructive=True)
+    assert dict(setup_pages.facts_of(replace(changed, steps=(step,), status_context=""))) == {
+        "Function": "hooks:clean",
+        "Condition": "event.x",
+        "Looks again after": "never",
+        "Patrol": "leaves orphans alone",
+        "Status": "none",
+    }
+    repairs = dict(setup_pages.facts_of(replace(plain, patrol="repair")))
+    assert repairs["Patrol"] == "cleans a few orphans up by itself"
+    quiet = replace(harmless, steps=(replace(step, destructive=False),))
+    assert list(dict(setup_pages.facts_of(quiet))) == ["Status"]
 
 
 def test_orphans_are_those_of_the_last_audit() -> None:
     """With their pull request; what is unknown stands apart."""
     unknown = {**ROW, "state": "unknown", "reason": "GitHub did not answer", "created": None}
     mark = {"ended_at": NOW - 7_200, "found": 3, "unknown": 1, "rows": [ROW, unknown]}
-    page = setup_page.orphans(mark, NOW, listed=1)
-    assert (page.ago, page.found, page.unknown, page.none) == ("2 h ago", 3, 1, "")
-    (orphan,), (other,) = page.orphans, page.unknowns
-    assert (orphan.about, orphan.about_url, orphan.age) == (
-        "acme/shop#17",
-        "/pull-requests/acme/shop/17",
-        "1 d ago",
-    )
-    assert (other.age, other.reason) == ("unknown", "GitHub did not answer")
+    text = shown("orphans.html", **setup_pages.orphans(mark, listed=1))
+    assert "as patrol found it 2 h ago" in text
+    assert "2 more: <code>closeout orphans</code>" in text
+    orphan, other = text.split('id="unknown-title"')
+    assert '<a href="/pull-requests/acme/shop/17">acme/shop#17</a>' in orphan
+    assert ">1 d ago</td>" in orphan
+    assert ">unknown</td>" in other
+    assert "GitHub did not answer" in other
 
 
 @pytest.mark.parametrize(
@@ -90,28 +136,32 @@ def test_orphans_are_those_of_the_last_audit() -> None:
 )
 def test_what_nobody_has_looked_at_is_no_zero(mark: dict[str, Any], listed: int, says: str) -> None:
     """A mark of an earlier release has no rows."""
-    assert says in setup_page.orphans(mark, NOW, listed=listed).none
+    assert says in setup_pages.orphans(mark, listed=listed)["none"]
 
 
 def test_health_says_since_when() -> None:
     """Never is a word, and not a time."""
     patrol = {"lists": {"ended_at": NOW - 300, "repositories": 3, "errors": ["no right", "no right"]}}
     stats = {"runs_by_state": {"queued": 2, "running": 1}, "queue_age": 4_000.0}
-    facts = {fact.label: fact for fact in setup_page.health(stats, patrol, None, None, NOW)}
+    facts = {fact.label: fact for fact in setup_pages.health(stats, patrol, None, None, NOW)}
     assert facts["Patrol read the lists"][1:3] == ("5 min ago", "3 repositories")
     assert facts["Patrol read the logs"].value == facts["Last drill"].value == "never"
     assert facts["Last delivery"].value == "none yet"
     assert facts["Runs under way"].value == "3"
     assert facts["Oldest queued run"].tone == "wait"
-    assert setup_page.patrol_errors(patrol) == ("no right",)
+    assert setup_pages.patrol_errors(patrol) == ["no right"]
 
 
 def test_what_is_wrong_comes_first() -> None:
     """With what to do; a check that this version does not know is still shown."""
     from closeout.checks import registry
 
-    known = {check.id: check for check in registry.CHECKS}
     wrong = registry.CHECKS[0]
-    lines = setup_page.drill_lines({"a-new-check": "fine", wrong.id: "wrong"}, known)
-    assert [(line.name, line.word) for line in lines] == [(wrong.id, "Wrong"), ("a-new-check", "Fine")]
-    assert lines[0].fix == wrong.fix
+    states = setup_pages.wrong_first({"a-new-check": "fine", wrong.id: "wrong"})
+    assert states == [(wrong.id, "wrong"), ("a-new-check", "fine")]
+    text = shown(
+        "health.html", facts=(), errors=(), states=states, words=setup_pages.STATES, checks={wrong.id: wrong}
+    )
+    assert ">Wrong</span>" in text
+    assert ">Fine</span>" in text
+    assert "What to do" in text

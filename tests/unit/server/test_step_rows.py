@@ -122,7 +122,7 @@ def test_a_change_says_how_much_it_is(change: dict[str, Any], amount: str, part:
 def test_a_step_has_a_word_and_a_time(state: str, ended: float | None, word: str, took: str) -> None:
     """A skipped one took none."""
     row = step_rows._step(step("one", state, ended_at=ended, attempts=2), NOW + 60, "last line")
-    assert (row.word, row.tries, row.rows, row.counts) == (word, 2, None, "")
+    assert (presentation.WORDS.get(row.step.state, row.step.state), row.rows, row.counts) == (word, None, "")
     assert row.took in (took, "1 min" if took == "60.0 s" else took)
     assert row.says == ("last line" if state == "running" else "")
 
@@ -183,7 +183,7 @@ def test_a_failed_step_says_its_error_once() -> None:
     run = world.run(*ids.parse_execution(failure(world)))
     assert run is not None
     (trouble,) = step_rows.troubles(run, whole=True)
-    assert trouble.text.startswith("bucket preview-17-assets is still there")
+    assert presentation.failure_text(trouble.step).startswith("bucket preview-17-assets is still there")
     assert "closeout permissions" in trouble.advice
     assert [row.resource for row in trouble.left] == ["stack preview-17", "bucket preview-17-assets"]
     assert all("console.aws.amazon.com" in str(row.console) for row in trouble.left)

@@ -20,6 +20,7 @@ from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spooled
 from closeout.server.webhook import Webhook
 from closeout.testing import deliveries
+from tests.unit.server.wire import server_parts
 
 SECRET = b"sixteen letters, and more"
 BODY = deliveries.encode(deliveries.pull_request())
@@ -61,15 +62,13 @@ class Rotating:
         self.stored: list[str] = []
         self._changes = changes
         self._secrets: Sequence[bytes] = (b"the old one of sixteen",)
-        self.webhook = Webhook(
-            Receiver((), (), lambda: self._secrets),
+        parts = server_parts(
+            receiver=Receiver((), (), lambda: self._secrets),
             accept=self._accept,
-            started=lambda _executions: None,
             refresh=self._refresh,
-            metrics=ServerMetrics(),
             log=Log(stream=io.StringIO()),
-            limits=Limits(),
         )
+        self.webhook = Webhook(parts, ServerMetrics())
 
     def _refresh(self) -> bool:
         self._secrets = (SECRET,)
@@ -155,16 +154,16 @@ def webhook(
     **limits: int,
 ) -> Webhook:
     """Return a webhook with one part that a test chooses."""
-    return Webhook(
-        Receiver((), (), secrets),
+    parts = server_parts(
+        receiver=Receiver((), (), secrets),
         accept=accept,
-        started=started,
         refresh=refresh,
-        metrics=ServerMetrics(),
+        started=started,
         log=Log(stream=log, hold_seconds=0.0),
         limits=Limits(**limits),
         clock=clock,
     )
+    return Webhook(parts, ServerMetrics())
 
 
 def fails(*_: Any) -> Any:

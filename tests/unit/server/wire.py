@@ -16,6 +16,7 @@ from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
+from closeout.server.parts import ServerParts
 from closeout.server.places import Places
 from closeout.server.protocol import Connection
 from closeout.server.shared import Shared, Timers
@@ -36,6 +37,20 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"abc"})
 
 
+def server_parts(**given: Any) -> ServerParts:
+    """Return what a webhook alone needs, with the parts that a test gives."""
+    values: dict[str, Any] = {
+        "receiver": Receiver((), (), lambda: (SECRET,)),
+        "started": lambda _executions: None,
+        "refresh": lambda: False,
+        "ready": lambda: None,
+        "views": None,
+        "link_key": b"",
+        **given,
+    }
+    return ServerParts(**values)
+
+
 class App:
     """An application: one page for all paths, and a webhook whose ledger commits when it is told to."""
 
@@ -45,15 +60,9 @@ class App:
         self.written = io.StringIO()
         self.log = Log(stream=self.written, hold_seconds=0.0)
         self.groups: list[Sequence[Incoming]] = []
-        self.webhook = Webhook(
-            Receiver((), (), lambda: (SECRET,)),
-            accept=self.groups.append,
-            started=lambda _executions: None,
-            refresh=lambda: False,
-            metrics=self.metrics,
-            log=self.log,
-            limits=Limits(read_seconds=BODY_SECONDS, **limits),
-        )
+        limited = Limits(read_seconds=BODY_SECONDS, **limits)
+        parts = server_parts(accept=self.groups.append, log=self.log, limits=limited)
+        self.webhook = Webhook(parts, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is no delivery."""

@@ -16,11 +16,11 @@ from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.patrol.report import Report
 from closeout.ports import RunView
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_patrols import Made, StackPatrols, open_stack_patrols
 from tests.direct import no_sockets
+from tests.stack_aws import StackAws
 from tests.unit.wiring.stack_world import REGION, REPOSITORY, StackWorld
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -118,14 +118,14 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[FakeAws]:
+def emulator() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with FakeAws(delete_seconds=0.1) as server, no_sockets(server):
+    with StackAws(delete_seconds=0.1) as server, no_sockets(server):
         yield server
 
 
 @pytest.fixture
-def scene(emulator: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(emulator: StackAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """A stack that patrol has begun to watch."""
     emulator.reset()
     for name, value in emulator.environment().items():

@@ -22,11 +22,11 @@ from closeout.lambdas.clients import late_clients
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
-from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 from tests.direct import DirectClient
+from tests.ledger_table import create_ledger, deploy
+from tests.stack_aws import StackAws
 
 REPOSITORY = "acme/shop"
 REGION = "eu-central-1"
@@ -50,7 +50,7 @@ automations:
 class StackWorld:
     """One stack: `runtime` is a Lambda environment's composition; a new one is another environment."""
 
-    def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path, *, token: str | None) -> None:
+    def __init__(self, aws: StackAws, github: FakeGitHub, folder: Path, *, token: str | None) -> None:
         self.aws = aws
         self.github = github
         self._folder = folder

@@ -42,7 +42,9 @@ class World:
         self.ledger = Ledger(folder / "closeout.db", clock=clock, redact=str).open()
         self.views = Views(folder / "closeout.db", clock=clock)
         self.receiver = Receiver.of(AUTOMATIONS, lambda: (b"secret",))
-        self.cleaning = Cleaning(self.receiver, self.ledger, self.views, self.client, clock)
+        self.cleaning = Cleaning(
+            self.receiver, self.ledger.accept_wait, self.ledger.attempts, self.views, self.client, clock
+        )
 
     def start(self, target: Target = TARGET) -> str:
         return self.cleaning.start(str(target), "ann@host")

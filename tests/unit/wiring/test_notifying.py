@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,8 @@ from closeout.core.problems import AGAIN, EVENTS, WAIT, Problem, Route, Routes, 
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY, HOUR
 from closeout.testing.durable import FakeClock
-from closeout.wiring.notifying import Notifying, Targets, rest, try_all
+from closeout.wiring import notifying
+from closeout.wiring.notifying import Notifying, Targets, at_once, rest, try_all, try_each
 from tests.memory_problems import MemoryProblems
 from tests.notified import Service, service
 
@@ -38,7 +40,8 @@ ON_PAGE = "on that page (sign in with `closeout open`)"
 class Bench:
     """A store, a clock, and what tells over them; `urls` are what the targets' references say."""
 
-    def __init__(self, **urls: str) -> None:
+    def __init__(self, *, patience: float = math.inf, **urls: str) -> None:
+        self.patience = patience
         self.store = MemoryProblems()
         self.clock = FakeClock(0.0)
         self.urls = urls
@@ -59,6 +62,7 @@ class Bench:
             now=self.clock.now,
             keep=self.kept.__setitem__,
             stale=lambda: self.stale,
+            patience=self.patience,
         )
 
     def read(self, reference: str) -> tuple[str, ...]:
@@ -260,15 +264,68 @@ def test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process(
     receiver: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One byte now and then is no silence that a socket would notice."""
-    monkeypatch.setattr(notifier, "SECONDS", 0.2)
-    gate = threading.Event()
-    receiver.before = lambda: gate.wait(10)
+    monkeypatch.setattr(notifying, "SECONDS", 0.2)
+    entered, gate = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        entered.set()
+        gate.wait(10)
+
+    receiver.before = hang
     before = {threading.main_thread(), *pools._threads_queues}
-    with pytest.raises(NotifierFailed, match=r"json: no answer within 0\.2 seconds"):
-        notifier.send(receiver.url(), "a", "b")
+    ((_, error),) = at_once({"A": lambda: notifier.send(receiver.url(), "a", "b")})
+    assert error is not None
+    assert error.message == "no answer within 0.2 seconds"
+    assert entered.wait(10)
     waited_for = {one for one in threading.enumerate() if not one.daemon} | set(pools._threads_queues)
     gate.set()
     assert waited_for <= before, "the end of a process waits for these"
+
+
+def test_a_target_that_hangs_keeps_no_other_from_its_messages(receiver: Service) -> None:
+    """The first target answers only once the second has its message."""
+    arrived, waited = threading.Event(), []
+    receiver.before = arrived.set
+    with service() as hanging:
+        hanging.before = lambda: waited.append(arrived.wait(10))
+        bench = Bench(A=hanging.url(), B=receiver.url())
+        bench.open(PROBLEM)
+        bench.look(WAIT)
+    assert waited == [True]
+    assert len(bench.store.told()) == 2
+
+
+def test_a_defect_in_sending_fails_one_target_alone(receiver: Service) -> None:
+    """Its text may hold the URL, so only the kind of error is kept."""
+
+    def broken() -> None:
+        raise KeyError("token-1")
+
+    results = dict(at_once({"A": broken, "B": lambda: notifier.send(receiver.url(), "a", "b")}))
+    assert results["B"] is None
+    assert results["A"] is not None
+    assert results["A"].message == "KeyError, which is a bug in closeout"
+
+
+def test_what_a_target_says_is_redacted_in_the_answer_of_a_test() -> None:
+    """A service may repeat the token that it refuses."""
+    redactor = Redactor()
+    redactor.add("path-token-1")
+
+    def refuse(_target: str, _text: object) -> None:
+        raise NotifierFailed("json: no such token: path-token-1")
+
+    ((_, error),) = try_each(Routes(Route(frozenset(), ("A",))), refuse, redactor)
+    assert error is not None
+    assert error.message == "json: no such token: ***"
+
+
+def test_a_look_begins_no_message_when_its_time_is_over(receiver: Service) -> None:
+    """A function's next look does the rest."""
+    bench = Bench(A=receiver.url(), patience=0.0)
+    bench.open(PROBLEM)
+    bench.look(WAIT)
+    assert receiver.taken == []
 
 
 def test_a_message_that_a_service_refuses_keeps_no_other_from_it(receiver: Service) -> None:

@@ -18,6 +18,7 @@ from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.orphans.reading import Unread, reading
 from closeout.orphans.repair import Repaired
+from closeout.patrol.marks import REPORT
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from closeout.ports import GitHub
@@ -25,7 +26,6 @@ from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import LazyGitHub, configured_clients
 from closeout.wiring.orphans import Budgeted, OrphanRounds
 from closeout.wiring.patrols import Patrols
-from closeout.wiring.rounds import LAST
 from tests.until import until
 
 CONFIG = """\
@@ -112,7 +112,7 @@ def test_an_audit_is_due_a_day_after_the_last(scene: Scene) -> None:
     assert scene.orphans.rounds == 0
     scene.first_round()
     assert scene.orphans.rounds == 0
-    scene.ledger.save_mark(LAST, "orphans", {"ended_at": scene.clients.now() - DAY - 1})
+    scene.ledger.save_mark(REPORT, "orphans", {"ended_at": scene.clients.now() - DAY - 1})
     scene.first_round()
     until("the audit", lambda: scene.orphans.rounds == 1)
     scene.first_round()
@@ -136,13 +136,13 @@ def test_an_audit_with_errors_is_not_done_and_its_number_does_not_count(
 ) -> None:
     """It saw a part only. What was known before stays, and the next audit comes after an hour."""
     before = {"ended_at": scene.clients.now() - DAY - 1, "found": 7}
-    scene.ledger.save_mark(LAST, "orphans", before)
+    scene.ledger.save_mark(REPORT, "orphans", before)
     scene.orphans.errors = ("an error",)
     patrols = scene.patrols()
     report = patrols.round()
     assert (report.errors, report.orphans_found) == (["an error"], 2)
     assert patrols.figures().orphans == 7
-    assert scene.ledger.marks(LAST)["orphans"] == before
+    assert scene.ledger.marks(REPORT)["orphans"] == before
     monkeypatch.setattr("closeout.wiring.patrols.AUDIT_AGAIN", 0.05)
     patrols.start(lambda _report: None)
     until("the audits", lambda: scene.orphans.rounds >= 3)

@@ -66,6 +66,20 @@ def test_a_run_that_met_an_open_pull_request_gets_a_further_attempt() -> None:
     assert scene.closed_again() == (), "it has not finished"
 
 
+def test_a_further_attempt_reads_what_tells_of_the_closing_now() -> None:
+    """The first delivery may not say who closed it, or may be out of date in what a condition asks for."""
+    scene = Scene()
+    scene.end(Ending("cancelled", "acme/shop#17 is open again"), Reopened("acme/shop#17 is open again"))
+    payload = deliveries.pull_request(closed_at=AT) | {"sender": {"login": "ada"}}
+    later = recovered(RECEIVER, payload, heard="closed-list", at=2.0, guid="g2")
+    assert later.delivery is not None
+    scene.delivery = scene.ledger.accept_wait(later.delivery, later.runs).delivery
+    scene.closed_again()
+    view = scene.ledger.run(scene.run)
+    assert view is not None
+    assert json.loads(scene.ledger.body(view.delivery))["sender"] == {"login": "ada"}
+
+
 def test_a_run_that_ended_otherwise_gets_none() -> None:
     """One that a person cancelled stays cancelled, and a failure is a person's to look at."""
     for ending in (Ending("cancelled", "by ada"), Ending("failure", "left"), Ending("success", "done")):

@@ -1,15 +1,21 @@
-"""What a drill of a stack may say of roles that its steps assume."""
+"""What a drill of a stack may say of roles that its steps assume, and of whom it tells."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from closeout.actions.registry import builtin
+from closeout.adapters import sns
 from closeout.checks.registry import CHECKS, ask
 from closeout.config.load import load_text
+from closeout.core.errors import CloseoutError, NotifierFailed, NotifierUnknown, SecretError
+from closeout.stack.problems import CHECK
 from closeout.wiring.stack import Stack
-from closeout.wiring.stack_checking import StackWorld
+from closeout.wiring.stack_checking import StackOutside, StackWorld
+from tests.stack_aws import StackAws
 
 CONFIG = """\
 version: 1
@@ -56,3 +62,81 @@ def test_a_role_of_another_account_is_no_finding() -> None:
     found = {one.check.id: one.result for one in ask(world, checks)}
     assert found["aws-account"].state == "fine", found
     assert found["aws-permissions"].state == "skipped", found
+
+
+URL = "aws-secretsmanager:closeout/team-url"
+
+
+class Telling(Deployed):
+    """A stack that tells somebody; its function answers with these rows, and IAM with this decision."""
+
+    def __init__(self, *rows: tuple[str | None, str | None, bool], decision: str = "allowed") -> None:
+        self._rows = rows
+        self._decision = decision
+        self.asked: list[Any] = []
+
+    def ask_notifiers(self, event: Any) -> list[dict[str, Any]]:
+        """Return what the function says."""
+        self.asked.append(event)
+        return [
+            {"notifier": URL, "ok": code is None, "code": code, "error": error, "transient": transient}
+            for code, error, transient in self._rows
+        ]
+
+    def client(self, service: str) -> Any:
+        """Return IAM."""
+        assert service == "iam"
+        return self
+
+    def simulate_principal_policy(self, **given: Any) -> dict[str, Any]:
+        """Decide."""
+        assert given["PolicySourceArn"] == "arn:aws:iam::1:role/notify"
+        return {"EvaluationResults": [{"EvalActionName": "sns:Publish", "EvalDecision": self._decision}]}
+
+
+def outside(stack: Telling) -> StackOutside:
+    """Return what a drill asks of this stack."""
+    made = StackOutside(cast("Any", None))
+    made.stack, made.role = cast("Stack", stack), lambda: "arn:aws:iam::1:role/notify"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "transient"),
+    [
+        ("secret-unavailable", SecretError, False),
+        ("secret-unavailable", SecretError, True),
+        ("notifier-unknown", NotifierUnknown, False),
+        ("notifier-failed", NotifierFailed, True),
+    ],
+)
+def test_the_function_says_of_each_url_what_is_wrong(
+    code: str, kind: type[CloseoutError], transient: bool
+) -> None:
+    """It is asked once, without sending, and its answer keeps whether it may pass."""
+    stack = Telling((code, "why", transient))
+    asking = outside(stack)
+    for _ in range(2):
+        with pytest.raises(kind, match="why") as raised:
+            asking.check_notifier(URL)
+        assert raised.value.transient is transient
+    assert stack.asked == [CHECK]
+
+
+def test_a_url_that_the_function_can_send_to_is_fine() -> None:
+    """Nothing is raised."""
+    outside(Telling((None, None, False))).check_notifier(URL)
+
+
+def test_a_topic_must_exist_and_take_what_the_function_publishes(
+    emulator: StackAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By IAM's simulation of the function's role."""
+    for name, value in (("ENDPOINT_URL", emulator.url), ("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    topic = sns.boto_client("us-east-1").create_topic(Name="checked")["TopicArn"]
+    outside(Telling()).check_notifier(topic)
+    with pytest.raises(NotifierUnknown, match="may not publish"):
+        outside(Telling(decision="implicitDeny")).check_notifier(topic)
+    with pytest.raises(NotifierUnknown, match="no such topic"):
+        outside(Telling()).check_notifier(f"{topic}-gone")

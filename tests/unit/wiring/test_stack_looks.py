@@ -16,12 +16,12 @@ from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
 from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
-from closeout.testing.aws import FakeAws
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks
 from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts, with_boto
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client, run_name
+from tests.stack_aws import StackAws
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
 
 __all__ = ["aws"]
@@ -171,7 +171,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(aws: FakeAws) -> Bench:
+def bench(aws: StackAws) -> Bench:
     """A teardown of #17 that has just succeeded; nothing is there any more."""
     aws.reset()
     scene = Scene(automation=replace(AUTOMATION, name="cleanup"))

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from closeout.adapters import sns
-from closeout.core.errors import NotifierFailed, UsageError
+from closeout.core.errors import NotifierFailed, NotifierUnknown, UsageError
 from closeout.core.messages import Text
 from closeout.core.problems import EVENTS, Problem, Route, Routes
 from closeout.lambdas import notify
-from closeout.ledger.dynamodb.marks import Lease
+from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.ledger.dynamodb.problems import Problems
 from closeout.ledger.dynamodb.table import Table
-from closeout.stack.problems import LEASE_KEY, TEST, pack_routes, unpack_routes
-from closeout.testing.aws import FakeAws
+from closeout.patrol.marks import DRILL, LAST, REPORT
+from closeout.stack.patrol import mark_partition
+from closeout.stack.problems import CHECK, LEASE_KEY, TEST, WATCHED, pack_routes, unpack_routes
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger
 from closeout.wiring.notifying import Targets
 from closeout.wiring.stack_notifying import WAIT, StackNotifying, open_stack_notifying
 from tests.contract.remote_harness import client
+from tests.ledger_table import create_ledger
+from tests.notified import Service, service
+from tests.stack_aws import StackAws
+from tests.until import until
 
 NOW = 1_700_000_000.0
 PROBLEM = Problem(
@@ -34,10 +41,13 @@ PROBLEM = Problem(
 )  # fmt: skip
 
 
+NAME = "closeout/team-url"
+
+
 class Bench:
     """A table, a topic with a queue behind it, and the function's composition over them."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock(NOW)
         self.client: Callable[[str], Any] = partial(client, aws)
         name = f"ledger-{uuid.uuid4().hex[:8]}"
@@ -50,6 +60,7 @@ class Bench:
         queue_arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn["Attributes"]["QueueArn"])
         self.name = name
+        self.patrol: dict[str, float | None] = {}
         self.made = self.restart()
 
     def restart(self, *targets: str) -> StackNotifying:
@@ -61,11 +72,25 @@ class Bench:
             "CLOSEOUT_LOG_GROUP": "/closeout/worker",
             "CLOSEOUT_NOTIFY": pack_routes(routes),
             "CLOSEOUT_STACK": "previews",
+            "CLOSEOUT_PATROL": json.dumps(self.patrol),
         }
         self.made = open_stack_notifying(
-            environment, client=self.client, topics=lambda _region: self.sns, clock=self.clock
+            self.client, environment, topics=lambda _region: self.sns, clock=self.clock
         )
         return self.made
+
+    def put_url(self, url: str, name: str = NAME) -> str:
+        """Store a URL; return its reference."""
+        secrets = self.client("secretsmanager")
+        try:
+            secrets.create_secret(Name=name, SecretString=url)
+        except secrets.exceptions.ResourceExistsException:
+            secrets.put_secret_value(SecretId=name, SecretString=url)
+        return f"aws-secretsmanager:{name}"
+
+    def end_patrol(self, kind: str, **value: Any) -> None:
+        """Let patrol's function keep that a round has ended now."""
+        DynamoMarks(self.table).save_mark(REPORT, kind, {"ended_at": self.clock.now(), **value})
 
     def look(self, seconds: float = 0.0) -> list[dict[str, Any]]:
         """Let time go by, let the schedule start the function, and return the messages that arrived."""
@@ -82,7 +107,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(emulator: FakeAws) -> Bench:
+def bench(emulator: StackAws) -> Bench:
     """An empty table, and a topic."""
     emulator.reset()
     return Bench(emulator)
@@ -152,6 +177,16 @@ def test_a_test_message_says_for_each_target_whether_it_took_it(bench: Bench) ->
         notify.handle({"tset": True}, "two", bench.made)
 
 
+def test_a_topic_is_there_or_not(bench: Bench) -> None:
+    """Nothing is published to find out."""
+    no_secrets: Any = None
+    targets = Targets(no_secrets, no_secrets, lambda _region: bench.sns)
+    targets.check(bench.topic)
+    assert bench.arrived() == []
+    with pytest.raises(NotifierUnknown, match="there is no such topic"):
+        targets.check(f"{bench.topic}-gone")
+
+
 def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
     """ASCII, in less than a hundred characters. The message itself has all of the title."""
     title = "closeout: 清理 failed for " + "a" * 200
@@ -174,13 +209,166 @@ def test_a_server_publishes_with_its_own_credentials(bench: Bench, monkeypatch: 
     assert [message["Subject"] for message in bench.arrived()] == ["closeout: a test"]
 
 
-def test_routes_are_deployed_with_topics_alone() -> None:
-    """What the function cannot read is not in its environment."""
-    topic = "arn:aws:sns:eu-central-1:123456789012:previews"
+def test_routes_are_deployed_with_what_a_stack_can_send_to() -> None:
+    """What the function cannot read is not in its environment; a secret is there by its reference."""
+    topic, secret = "arn:aws:sns:eu-central-1:123456789012:previews", "aws-secretsmanager:closeout/url#slack"
     routes = Routes(
-        Route(frozenset(("failure", "recovered")), (topic, "env:URL")),
-        {"one": Route(frozenset(("orphans",)), ("env:URL",))},
+        Route(frozenset(("failure", "recovered")), (topic, "env:URL", "file:/url")),
+        {"one": Route(frozenset(("orphans",)), ("env:URL", secret))},
     )
     assert unpack_routes(pack_routes(routes)) == Routes(
-        Route(frozenset(("failure", "recovered")), (topic,)), {"one": Route(frozenset(("orphans",)), ())}
+        Route(frozenset(("failure", "recovered")), (topic,)),
+        {"one": Route(frozenset(("orphans",)), (secret,))},
     )
+
+
+# --- URLs in Secrets Manager ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver() -> Iterator[Service]:
+    """A service that takes messages."""
+    with service() as running:
+        yield running
+
+
+def test_a_url_in_secrets_manager_is_told_and_read_anew_for_each_message(
+    bench: Bench, receiver: Service
+) -> None:
+    """A rotated one is taken by the next look of the same process. The topic beside it hears the same."""
+    secret = bench.put_url(receiver.url())
+    bench.restart(bench.topic, secret)
+    bench.problems.open_problem(PROBLEM)
+    assert len(bench.look(60)) == 1
+    (taken,) = receiver.taken
+    assert taken.title == "closeout: teardown failed for acme/shop#17, step stack"
+    assert taken.body.splitlines()[-1].endswith("`closeout runs rerun abc --stack previews`.")
+    with service() as moved:
+        bench.put_url(moved.url())
+        bench.problems.close_problems("teardown", PROBLEM.key, PROBLEM.key, bench.clock.now(), "patrol")
+        assert len(bench.look(60)) == 1
+        assert [one.title for one in moved.taken] == ["closeout: repaired: acme/shop#17"]
+    assert len(receiver.taken) == 1
+
+
+def test_a_target_that_hangs_keeps_no_topic_from_its_message(bench: Bench, receiver: Service) -> None:
+    """The function would be ended before it came to the others."""
+    there: list[Any] = []
+
+    def has_arrived() -> bool:
+        there.extend(bench.arrived())
+        return bool(there)
+
+    receiver.before = lambda: until("the topic's message", has_arrived)
+    bench.restart(bench.put_url(receiver.url()), bench.topic)
+    bench.problems.open_problem(PROBLEM)
+    bench.look(60)
+    assert len(there) == 1
+
+
+def test_no_secret_of_a_url_is_in_a_log_or_an_answer(
+    bench: Bench, receiver: Service, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a service that fails, of a URL that is none, and of one that is not there."""
+    receiver.status = 500
+    refused = bench.put_url(receiver.url(path="path-token-1"))
+    unknown = bench.put_url("nosuch://user-name-2:pass-word-2@x/path-token-2", "closeout/other")
+    bench.restart(refused, unknown, "aws-secretsmanager:closeout/absent")
+    bench.problems.open_problem(PROBLEM)
+    bench.look(60)
+    answers = [notify.handle(dict(event), "x", bench.made)["results"] for event in (TEST, CHECK)]
+    codes = [[one["code"] for one in sorted(found, key=lambda one: one["notifier"])] for found in answers]
+    absent, other = "secret-unavailable", "notifier-unknown"
+    assert codes == [[absent, other, "notifier-failed"], [absent, other, None]]
+    captured = capfd.readouterr()
+    said = captured.out + captured.err + json.dumps(answers)
+    assert captured.out.count('"messages": "undelivered"') == 3
+    assert "json: " in said
+    for secret in ("path-token", "pass-word", "user-name"):
+        assert secret not in said
+
+
+def test_no_line_of_a_library_reaches_the_functions_log() -> None:
+    """It may hold a part of a URL, and Lambda keeps what is printed."""
+    code = (
+        "import logging; logging.basicConfig();"  # as Lambda does
+        "from closeout.lambdas.notify import notifying; notifying();"
+        "logging.getLogger('urllib3').warning('path-token-1')"
+    )
+    variables = ("TABLE", "LOG_GROUP", "STACK")
+    environment = {
+        **{f"CLOSEOUT_{name}": "x" for name in variables},
+        "CLOSEOUT_NOTIFY": pack_routes(Routes(Route(frozenset(), ()))),
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "PYTHONPATH": str(Path(notify.__file__).parents[2]),
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_check_reads_each_url_and_sends_nothing(bench: Bench, receiver: Service) -> None:
+    """The function asks, with its own rights. Topics are asked by whoever may."""
+    secret = bench.put_url(receiver.url())
+    bench.restart(bench.topic, secret)
+    assert notify.handle(dict(CHECK), "one", bench.made)["results"] == [
+        {"notifier": secret, "ok": True, "code": None, "error": None, "transient": False}
+    ]
+    assert receiver.taken == []
+    assert bench.arrived() == []
+
+
+# --- closeout itself --------------------------------------------------------------------------------------------
+
+
+def test_patrol_that_has_been_silent_is_told_and_so_is_its_return(bench: Bench) -> None:
+    """After three intervals, by a look at what patrol's function keeps: it may be dead. The table is empty otherwise."""
+    bench.patrol = {"deliveries": 300.0, "state": 3_600.0, "drill": None}
+    bench.restart()
+    assert bench.look() == []
+    bench.end_patrol("lists", rows=[])
+    assert bench.look(900) == []
+    bench.restart()
+    assert bench.look(1) == []
+    (message,) = bench.look(60)
+    assert message["Subject"].startswith(
+        "closeout needs you: patrol has not read the delivery logs for 15 min"
+    )
+    assert (
+        message["Message"].splitlines()[-1]
+        == "To do: run `closeout drill --stack previews`, and follow what it says."
+    )
+    bench.end_patrol("logs")
+    assert bench.look(30) == []
+    (message,) = bench.look(60)
+    assert "this is over: patrol has not read" in message["Message"]
+
+
+def test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count(bench: Bench) -> None:
+    """Whoever switches patrol on again is not told that it was off. A new process of the function changes nothing."""
+    bench.patrol = {"deliveries": 300.0, "state": None, "drill": None}
+    bench.end_patrol("logs")
+    bench.clock.advance(86_400)
+    bench.restart()
+    assert bench.look() == bench.look(800) == []
+    bench.restart()
+    assert bench.look(160) == []
+    assert len(bench.look(60)) == 1
+
+
+def test_the_function_may_read_the_marks_that_it_asks_for() -> None:
+    """The role names the partitions."""
+    assert (mark_partition(REPORT), mark_partition(DRILL)) == WATCHED
+
+
+def test_what_the_last_drill_found_is_told(bench: Bench) -> None:
+    """As on a server; without drills what an old one found is nobody's business."""
+    DynamoMarks(bench.table).save_mark(DRILL, LAST, {"ended_at": 1.0, "states": {"hook-active": "wrong"}})
+    assert bench.look() == bench.look(60) == []
+    bench.patrol = {"drill": 86_400.0}
+    bench.restart()
+    assert bench.look() == []
+    (message,) = bench.look(60)
+    assert "the drill found something wrong with `hook-active`" in message["Message"]

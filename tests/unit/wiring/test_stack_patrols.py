@@ -13,9 +13,10 @@ from closeout.config.settings import Settings
 from closeout.core.errors import LedgerError
 from closeout.core.units import DAY, HOUR
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
+from closeout.patrol.marks import REPORT
 from closeout.patrol.report import Report
 from closeout.stack.table import REMOVAL_KEY
-from closeout.wiring.rounds import LAST, MOST_ERRORS, Rounds
+from closeout.wiring.rounds import MOST_ERRORS, Rounds
 from closeout.wiring.stack_patrols import (
     LEFT,
     StartingAttempts,
@@ -115,7 +116,7 @@ def test_a_run_that_lambda_refuses_for_days_is_not_forgotten(scene: Scene) -> No
     scene.starts.down = False
     report = scene.patrol()
     assert (report.errors, len(scene.starts.started)) == ([], 1)
-    kept = DynamoMarks(scene.patrols.ledger.table).marks(LAST)["starts"]
+    kept = DynamoMarks(scene.patrols.ledger.table).marks(REPORT)["starts"]
     assert kept == {"known_to": scene.clock.now() - DAY}
 
 
@@ -264,7 +265,7 @@ def test_a_round_of_many_errors_is_kept_all_the_same(scene: Scene) -> None:
     rounds = scene.patrols._rounds(scene.patrols._loaded(), "many")
     errors = [f"acme/{number}: {'x' * 300}" for number in range(2_000)]
     rounds.note(Report(errors=errors), looked=True)
-    kept = DynamoMarks(scene.patrols.ledger.table).marks(LAST)["logs"]["errors"]
+    kept = DynamoMarks(scene.patrols.ledger.table).marks(REPORT)["logs"]["errors"]
     assert kept == [*errors[:MOST_ERRORS], "and 1900 more, which patrol's log names"]
     assert rounds.totals["errors"] == 2_000
 

@@ -18,11 +18,11 @@ from closeout.ledger.dynamodb.table import put
 from closeout.ports import AwsTarget, Ending
 from closeout.stack.console import run_log_url
 from closeout.stack.table import REMOVAL_KEY, named_execution, without_stack
-from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import SharedClients
 from tests.direct import no_sockets
+from tests.stack_aws import StackAws
 from tests.unit.actions.aws import previews
 from tests.unit.wiring.stack_world import REGION, StackWorld
 
@@ -30,14 +30,14 @@ TOKEN = "a-token-that-nobody-may-see"
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[FakeAws]:
+def emulator() -> Iterator[StackAws]:
     """An emulator in this process."""
-    with FakeAws(delete_seconds=0.1) as server, no_sockets(server):
+    with StackAws(delete_seconds=0.1) as server, no_sockets(server):
         yield server
 
 
 @pytest.fixture
-def aws(emulator: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+def aws(emulator: StackAws, monkeypatch: pytest.MonkeyPatch) -> StackAws:
     """An empty account, and the environment in which any client talks to it."""
     emulator.reset()
     for name, value in emulator.environment().items():
@@ -53,7 +53,7 @@ def github() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture
-def world(aws: FakeAws, github: FakeGitHub, tmp_path: Path) -> StackWorld:
+def world(aws: StackAws, github: FakeGitHub, tmp_path: Path) -> StackWorld:
     """The stack."""
     return StackWorld(aws, github, tmp_path, token=TOKEN)
 
@@ -184,7 +184,7 @@ def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
 
 
 def test_a_secret_without_a_value_fails_the_run_by_name(
-    aws: FakeAws, github: FakeGitHub, tmp_path: Path
+    aws: StackAws, github: FakeGitHub, tmp_path: Path
 ) -> None:
     """A stack that was deployed and never given a token deletes nothing, and its log says which secret is empty."""
     world = StackWorld(aws, github, tmp_path, token=None)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from closeout.config.patrol import PatrolSettings
-from closeout.patrol.report import PatrolFigures
-from closeout.wiring.drills import DrillFigures
 from closeout.wiring.staleness import stale
 
-SETTINGS = PatrolSettings(deliveries=300.0, state=3_600.0)
+EVERY: Mapping[str, float | None] = {"logs": 300.0, "lists": 3_600.0}
 
 
 def names(
-    ended: dict[str, float], *, started: float = 0.0, settings: PatrolSettings | None = SETTINGS
+    ended: dict[str, float], *, started: float = 0.0, every: Mapping[str, float | None] = EVERY
 ) -> set[str]:
     """Return what is stale at 100,000 s."""
-    figures = PatrolFigures(ended, 0, 0, {})
-    found = stale(settings, figures, None, started=started, now=100_000.0)
+    found = stale(every, ended, {}, started=started, now=100_000.0)
     return {name for name, why in found.items() if why is not None}
 
 
@@ -53,20 +51,20 @@ def test_what_was_missed_before_the_start_does_not_count() -> None:
 )
 def test_a_restart_repairs_nothing(ended: dict[str, float], unknown: set[str]) -> None:
     """Before its first round has ended nobody knows whether patrol works again."""
-    found = stale(SETTINGS, PatrolFigures(ended, 0, 0, {}), None, started=99_990.0, now=100_000.0)
+    found = stale(EVERY, ended, {}, started=99_990.0, now=100_000.0)
     assert found == dict.fromkeys(unknown)
 
 
 def test_what_is_switched_off_is_never_stale() -> None:
     """Neither is patrol without anything to look at."""
-    assert names({}, settings=PatrolSettings(deliveries=None, state=None)) == set()
-    assert names({}, settings=None) == set()
+    assert names({}, every={"logs": None, "lists": None}) == set()
+    assert names({}, every={}) == set()
 
 
 def test_a_drill_names_what_is_wrong_and_what_nobody_knows() -> None:
     """Nobody knows is neither wrong nor fine."""
-    drill = DrillFigures(1.0, {"hook-active": "wrong", "github-api": "unknown", "disk": "fine"})
-    found = stale(None, PatrolFigures({}, 0, 0, {}), drill, started=0.0, now=1.0)
+    drill = {"hook-active": "wrong", "github-api": "unknown", "disk": "fine"}
+    found = stale({}, {}, drill, started=0.0, now=1.0)
     assert found == {
         "drill/hook-active": "the drill found something wrong with `hook-active`",
         "drill/github-api": None,

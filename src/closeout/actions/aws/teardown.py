@@ -69,7 +69,9 @@ class Teardown:
     def run(self) -> Json:
         """Delete the stack. Returns `{"summary"}`; raises `ActionFailed` that names what prevents it."""
         rounds = max(1, self.work.retry.attempts)
-        for number in range(1, rounds + 1):
+        number = 0
+        while True:
+            number += 1
             ready = self._wait(
                 f"ready-{number}", partial(self._ready, number), "was still busy with something else"
             )
@@ -91,7 +93,6 @@ class Teardown:
             failures = [Failure.from_json(item) for item in why["failures"]]
             if number == rounds or not self._remedy(number, failures):
                 raise ActionFailed(self._explain(failures, why["reason"]))
-        raise ActionFailed(f"stack {self.doomed.name} was not deleted")  # unreachable: the last round raises
 
     # --- waiting --------------------------------------------------------------------------------------
 

@@ -158,7 +158,6 @@ class Supervised:
                 }
                 self._tell(json.dumps(order).encode() + b"\n")
                 code = self._follow(output, timeout)
-                file.seek(0)
                 self.written = file.read(outputs.LIMIT + 1)
             return code
         finally:

@@ -26,9 +26,12 @@ class DynamoMarks:
         self._table = table
         self.lease = lease
 
-    def marks(self, kind: str) -> dict[str, Mapping[str, Any]]:
-        """Return all marks of a kind by key."""
-        rows = map(from_item, self._table.query(patrol.mark_partition(kind), patrol.MARK))
+    def marks(self, kind: str, first: str = "", last: str | None = None) -> dict[str, Mapping[str, Any]]:
+        """Return the marks of a kind by key, those from `first` to `last` if both are given."""
+        upto = None if last is None else f"{patrol.MARK}{last}"
+        rows = map(
+            from_item, self._table.query(patrol.mark_partition(kind), f"{patrol.MARK}{first}", upto=upto)
+        )
         return {row["sk"].removeprefix(patrol.MARK): json.loads(row["value"]) for row in rows}
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from closeout.core.problems import Problem, Told, closes
 from closeout.core.runs import RunState
 from closeout.core.units import DAY
-from closeout.ledger.dynamodb.table import Action, Table
+from closeout.ledger.dynamodb.table import Action, Table, delete, update
 from closeout.ports import Ending, Execution, Operation, RunRecord
 from closeout.stack.problems import PROBLEM, PROBLEMS, TOLD, problem_key
 from closeout.stack.table import Item, from_item, to_item
@@ -81,7 +81,7 @@ class Problems:
             of.setdefault((one.automation, one.key), []).append(one)
         for (automation, key), marks in of.items():
             values = {f"{TOLD}{one.target}": json.dumps([one.at, one.recovered]) for one in marks}
-            self._table.change(_update(problem_key(automation, key), values))
+            self._table.change(update(problem_key(automation, key), values))
 
     def prune(self) -> None:
         """Delete problems that are over and that every target who was told of them knows to be over."""
@@ -89,15 +89,7 @@ class Problems:
         for row in self._rows():
             ended = row.problem.closed_at if row.problem else None
             if ended is not None and ended < before and not row.is_shown:
-                self._table.change(
-                    {
-                        "Delete": {
-                            "Key": row.key,
-                            "ConditionExpression": "closed_at = :ended",
-                            "ExpressionAttributeValues": to_item({":ended": ended}),
-                        }
-                    }
-                )
+                self._table.change(delete(row.key, "closed_at = :ended", {":ended": ended}))
 
     def at_end(
         self,
@@ -136,7 +128,7 @@ class Problems:
 
     def _closing(self, automation: str | None, first: str, last: str, at: float, by: str) -> list[Action]:
         return [
-            _update(
+            update(
                 row.key,
                 {
                     "closed_at": at,
@@ -167,7 +159,7 @@ def _opening(problem: Problem) -> Action:
     """Write a problem: one that is open keeps its `since`, one that was closed begins anew."""
     about = {name: value for name, value in problem._asdict().items() if name not in _APART}
     values = {"problem": json.dumps(about), **dict.fromkeys(("closed_at", "closed_by", "began", "expires"))}
-    action = _update(problem_key(problem.automation, problem.key), values)
+    action = update(problem_key(problem.automation, problem.key), values)
     part = action["Update"]
     part["UpdateExpression"] = part["UpdateExpression"].replace(
         "SET ", "SET since = if_not_exists(since, :since), "
@@ -177,23 +169,6 @@ def _opening(problem: Problem) -> Action:
 
 
 _APART = ("since", "closed_at", "closed_by")
-
-
-def _update(key: Item, values: Mapping[str, Any]) -> Action:
-    """Set attributes of an item, or remove those that are None, whether it is there or not."""
-    names = {f"#n{number}": name for number, name in enumerate(values)}
-    given = {f":n{number}": value for number, value in enumerate(values.values()) if value is not None}
-    sets = [f"#n{number} = :n{number}" for number in range(len(values)) if f":n{number}" in given]
-    removes = [f"#n{number}" for number in range(len(values)) if f":n{number}" not in given]
-    texts = (("SET ", sets), ("REMOVE ", removes))
-    return {
-        "Update": {
-            "Key": key,
-            "UpdateExpression": " ".join(word + ", ".join(parts) for word, parts in texts if parts),
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": to_item(given),
-        }
-    }
 
 
 def _row(item: Item) -> _Row:

@@ -15,7 +15,6 @@ from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.dynamodb.teardowns import runs_of_closings
 from closeout.ledger.dynamodb.views import Views
 from closeout.ledger.steps import has_deleted, rehearsed
-from closeout.ports import DeliveryId, DeliveryView, RunView
 from closeout.stack import table as layout
 from closeout.stack.table import from_item
 
@@ -38,19 +37,7 @@ class Teardowns:
     def __init__(self, table: Table, store: Executions, views: Views) -> None:
         self._table = table
         self._store = store
-        self._views = views
-
-    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
-        """Return a run, None if there is none: the latest attempt unless told otherwise."""
-        return self._views.run(run_id, attempt)
-
-    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
-        """Return a delivery, None if there is none."""
-        return self._views.delivery(delivery_id)
-
-    def body(self, delivery_id: DeliveryId) -> bytes:
-        """Return a delivery's payload as JSON text. Raises `NotFound`."""
-        return self._views.body(delivery_id)
+        self.run, self.delivery, self.body = views.run, views.delivery, views.body
 
     def teardown(self, run_id: str, attempt: int) -> Teardown | None:
         """Return one attempt's teardown; None if it was none, or deleted nothing because it was a dry run."""
@@ -89,7 +76,7 @@ class Teardowns:
             for other in self._others(run_id, row)
         )
 
-    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+    def deleted_before(self, run_id: str, attempt: int, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also a run of an earlier closing."""
         if any(self._deleted(run_id, earlier) for earlier in range(attempt - 1, 0, -1)):
             return True

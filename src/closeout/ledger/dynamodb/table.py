@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError, StoreUnavailable
-from closeout.stack.table import Attribute, Item, to_item
+from closeout.stack.table import Item, to_item
 
 CONFLICTS = frozenset(
     ("TransactionConflict", "TransactionConflictException", "TransactionInProgressException")
@@ -27,21 +27,13 @@ Action = dict[str, Any]
 """One part of a transaction: `{"Put": …}`, `{"Update": …}`, `{"Delete": …}` or `{"ConditionCheck": …}`, tableless."""
 
 
-class Table:
+class Table(NamedTuple):
     """Reads and writes of one table. `now` is seconds since the epoch, `pause` sleeps."""
 
-    def __init__(
-        self,
-        client: Any,
-        name: str,
-        *,
-        now: Callable[[], float] = time.time,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
-        self._name = name
-        self.now = now
-        self._pause = pause
+    client: Any
+    name: str
+    now: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
 
     def get(self, key: Item) -> Item | None:
         """Read one item, consistently."""
@@ -59,14 +51,14 @@ class Table:
         left = list(keys)
         pause = FIRST_PAUSE
         for tried in range(TRIES):
-            asked = {self._name: {"Keys": left, "ConsistentRead": True}}
+            asked = {self.name: {"Keys": left, "ConsistentRead": True}}
             answer = self._call("batch_get_item", table=False, RequestItems=asked)
-            found |= {_place(item): item for item in answer["Responses"].get(self._name, ())}
-            left = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            found |= {_place(item): item for item in answer["Responses"].get(self.name, ())}
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if not left:
                 return [found.get(_place(key)) for key in keys]
             if tried < TRIES - 1:
-                self._pause(pause)
+                self.pause(pause)
                 pause = min(pause * 2, 0.5)
         raise StoreUnavailable("the ledger is busy: it left items of a read for later again and again")
 
@@ -144,7 +136,7 @@ class Table:
         was lost can be retried. Pass False for actions that may be meant twice.
         """
         parts = [
-            {kind: {**part, "TableName": self._name} for kind, part in action.items()} for action in actions
+            {kind: {**part, "TableName": self.name} for kind, part in action.items()} for action in actions
         ]
         arguments: dict[str, Any] = {"TransactItems": parts}
         if token:
@@ -185,12 +177,12 @@ class Table:
     def _call(self, operation: str, *, table: bool = True, **arguments: Any) -> Any:
         """Call DynamoDB, and retry conflicts. Raises `_Refused` or `StoreUnavailable`."""
         if table:
-            arguments["TableName"] = self._name
+            arguments["TableName"] = self.name
         pause = FIRST_PAUSE
         for tried in range(TRIES):
             try:
                 with translated("dynamodb", operation, self.now):
-                    return getattr(self._client, operation)(**arguments)
+                    return getattr(self.client, operation)(**arguments)
             except ServiceError as error:
                 reasons = _reasons(error)
                 if not CONFLICTS.intersection(reasons):
@@ -200,7 +192,7 @@ class Table:
                     raise StoreUnavailable(f"the ledger did not answer: {error.message}") from error
                 last = error
             if tried < TRIES - 1:
-                self._pause(pause)
+                self.pause(pause)
                 pause = min(pause * 2, 0.5)
         raise StoreUnavailable(f"the ledger is busy with other writes: {last.message}")
 
@@ -248,21 +240,18 @@ def delete(key: Item, condition: str | None = None, values: Mapping[str, Any] | 
 def update(
     key: Item,
     changes: Mapping[str, Any],
-    condition: str,
+    condition: str | None = None,
     values: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Action:
-    """Set attributes to plain values (None removes one), under a condition; with no changes only check it."""
+    """Set attributes to plain values (None removes one), under a condition if one is given; with no changes only check it."""
     named = {f"#c{number}": name for number, name in enumerate(changes)}
     given = {f":c{number}": value for number, value in enumerate(changes.values())}
     sets = [f"#c{number} = :c{number}" for number, value in enumerate(changes.values()) if value is not None]
     removes = [f"#c{number}" for number, value in enumerate(changes.values()) if value is None]
     texts = (("SET ", sets), ("REMOVE ", removes))
     expression = " ".join(word + ", ".join(parts) for word, parts in texts if parts)
-    part: dict[str, Any] = {"Key": key, "ConditionExpression": condition}
-    attributes: dict[str, Attribute] = to_item({**given, **(values or {})})
-    if attributes:
-        part["ExpressionAttributeValues"] = attributes
+    part = {"Key": key, **_conditioned(condition, {**given, **(values or {})})}
     all_names = {**named, **(names or {})}
     if all_names:
         part["ExpressionAttributeNames"] = all_names
@@ -275,6 +264,6 @@ def _conditioned(condition: str | None, values: Mapping[str, Any] | None) -> dic
     part: dict[str, Any] = {}
     if condition:
         part["ConditionExpression"] = condition
-    if values:
-        part["ExpressionAttributeValues"] = to_item(values)
+    if attributes := to_item(values or {}):
+        part["ExpressionAttributeValues"] = attributes
     return part

@@ -8,5 +8,3 @@ from __future__ import annotations
 from closeout.ledger.sqlite.ledger import Ledger
 from closeout.ledger.sqlite.requests import Requests
 from closeout.ledger.sqlite.views import Views
-
-__all__ = ["Ledger", "Requests", "Views"]

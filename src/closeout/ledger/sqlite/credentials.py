@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core.units import DAY
 from closeout.ledger.sqlite.sql import SQL
@@ -19,27 +19,21 @@ KEPT = 30 * DAY
 """Seconds for which a credential is listed after it ended."""
 
 
-class Credentials:
+class Credentials(NamedTuple):
     """See the module. `read` executes a named statement; `writer` raises `StoreUnavailable` while the ledger is closed."""
 
-    def __init__(
-        self,
-        read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]],
-        writer: Callable[[], Writer],
-        clock: Clock,
-    ) -> None:
-        self._read = read
-        self._writer = writer
-        self._clock = clock
+    read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+    writer: Callable[[], Writer]
+    clock: Clock
 
     def find(self, digest: str) -> Credential | None:
         """Return the credential with this digest, whether or not it still holds."""
-        rows = self._read("credential", (digest,))
+        rows = self.read("credential", (digest,))
         return Credential(*rows[0]) if rows else None
 
     def all(self) -> Sequence[Credential]:
         """Return all credentials, the newest first."""
-        return credentials(self._read)
+        return credentials(self.read)
 
     def add(
         self,
@@ -52,19 +46,19 @@ class Credentials:
         code: str | None = None,
     ) -> bool:
         """Store a credential, and forget old ones. Return False if its code was used before."""
-        now = self._clock.now()
+        now = self.clock.now()
 
         def work(connection: sqlite3.Connection) -> bool:
             connection.execute(SQL["forget_credentials"], {"before": now - KEPT})
             row = (kind, name, right, digest, code, now, expires_at)
             return connection.execute(SQL["add_credential"], row).rowcount == 1
 
-        return bool(self._writer().run(work))
+        return bool(self.writer().run(work))
 
     def end(self, number: int) -> bool:
         """End a credential now. Return False if there is none with this number, or if it was ended before."""
-        row = {"now": self._clock.now(), "id": number}
-        ended = self._writer().run(lambda connection: connection.execute(SQL["end_credential"], row).rowcount)
+        row = {"now": self.clock.now(), "id": number}
+        ended = self.writer().run(lambda connection: connection.execute(SQL["end_credential"], row).rowcount)
         return bool(ended)
 
 

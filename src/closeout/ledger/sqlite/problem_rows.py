@@ -35,7 +35,7 @@ def _row(problem: Problem) -> tuple[Any, ...]:
 
 
 def read_problems(read: Read) -> list[Problem]:
-    """Return the problems that `ports.ProblemReader` tells of."""
+    """Return the problems that `ports.ProblemStore` tells of."""
     found = [Problem(*row) for row in read("problems", ())]
     return [
         one._replace(

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,7 @@ class Views:
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
         """Return a page of the list of runs. Raises `BadFilter` for a foreign cursor."""
-
-        def read(start: Start, count: int) -> list[tuple[int, Any]]:
-            with closing(run_rows(self._rows, wanted, start)) as rows:
-                return [(row[0], row) for row in islice(rows, count)]
-
-        found = page(read, cursor, limit)
+        found = self._page(partial(run_rows, self._rows, wanted), cursor, limit)
         return ListPage(self._run_views(found.rows), found.newer, found.older)
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
@@ -157,7 +153,7 @@ class Views:
         """Return the open executions that the closing of a pull request started, the oldest first."""
         return [row[0] for row in self._read("teardowns", {"repository": repository, "number": number})]
 
-    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+    def deleted_before(self, run_id: str, attempt: int, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also an earlier run for the same number."""
         names = ("earlier_attempts", "earlier_runs") if closings else ("earlier_attempts",)
         return any(
@@ -181,12 +177,7 @@ class Views:
 
     def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
         """Return a page of the list of deliveries. Raises `BadFilter` for a foreign cursor."""
-
-        def read(start: Start, count: int) -> list[tuple[int, Any]]:
-            with closing(delivery_rows(self._rows, wanted, start)) as rows:
-                return [(row[0], row) for row in islice(rows, count)]
-
-        found = page(read, cursor, limit)
+        found = self._page(partial(delivery_rows, self._rows, wanted), cursor, limit)
         return ListPage(self._delivery_views(found.rows), found.newer, found.older)
 
     def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
@@ -265,6 +256,17 @@ class Views:
             },
             "empty_runs": dict(self._read("empty_runs", ())),
         }
+
+    def _page(
+        self, listed: Callable[[Start], Generator[Any]], cursor: str | None, limit: int
+    ) -> ListPage[Any]:
+        """Return one page of what `listed` yields from a start on."""
+
+        def read(start: Start, count: int) -> list[tuple[int, Any]]:
+            with closing(listed(start)) as rows:
+                return [(row[0], row) for row in islice(rows, count)]
+
+        return page(read, cursor, limit)
 
     def _run_views(self, rows: Sequence[Sequence[Any]]) -> list[RunView]:
         """Return runs without their plans."""

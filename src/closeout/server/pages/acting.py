@@ -1,6 +1,6 @@
 """How a page acts: it answers with a sentence whatever happens, and writes a request in the visitor's name, once for a form.
 
-Shared by all that visitors do; `deeds` and `cleanup` say what that is.
+Shared by all that visitors do; `deeds` and `batches` say what that is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from closeout.core.errors import CloseoutError, FormRefused, UsageError
 from closeout.core.ids import parse_execution
 from closeout.ports.access import ACT
 from closeout.server.access import Visitor
-from closeout.server.log import Log
-from closeout.server.pages.confirmations import OneTimeForms
-from closeout.server.pages.presentation import clean
+from closeout.server.pages.confirmations import OneTimeForms, SlowReads
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route, is_program
-from closeout.server.parts import Acting
+from closeout.server.parts import Acting, ServerParts
 
 GLANCE = 3.0
 """Seconds to wait for a plan before the page says that it is being made."""
@@ -33,38 +31,96 @@ POLL = 0.05
 LONGEST_REASON = 500
 
 
-def acting_routes(
-    path: str, show: Handler, act: Handler, renderer: Renderer, log: Log, here: str
-) -> Sequence[Route]:
-    """Return the routes of a confirmation and of its form."""
-    return (
-        Route("GET", path, ACT, explained(show, renderer, log, here)),
-        Route("POST", path, ACT, explained(act, renderer, log, here)),
-    )
+class ActingPages:
+    """What every group of pages that act has. `seconds` is the limit of a plan."""
 
+    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer, seconds: float) -> None:
+        self._views = parts.views
+        self._acting = acting
+        self._renderer = renderer
+        self._log = parts.log
+        self._redact = parts.redact
+        self._forms = OneTimeForms(parts.clock)
+        self._reads = SlowReads(seconds)
 
-def explained(answer: Handler, renderer: Renderer, log: Log, here: str) -> Handler:
-    """Return a handler that answers an error with its sentence, also one of the ledger: who may act may know it."""
+    def _both(self, path: str, show: Handler, act: Handler, here: str) -> Sequence[Route]:
+        """Return the routes of a confirmation and of its form."""
+        return (
+            Route("GET", path, ACT, self._explained(show, here)),
+            Route("POST", path, ACT, self._explained(act, here)),
+        )
 
-    async def answered(asked: Asked) -> Response:
-        try:
-            return await answer(asked)
-        except CloseoutError as error:
-            status = error.status if error.status < 500 else 503
-            if status == 503:
-                log.line("what a visitor asked for failed", by=by(asked), reason=error.message)
-            if is_program(asked.request):
-                return as_json(renderer, {"error": error.code, "message": error.message}, status)
-            return notice(renderer, asked, status, error.message, here)
+    def _explained(self, answer: Handler, here: str) -> Handler:
+        """Return a handler that answers an error with its sentence, also one of the ledger: who may act may know it."""
 
-    return answered
+        async def answered(asked: Asked) -> Response:
+            try:
+                return await answer(asked)
+            except CloseoutError as error:
+                status, message = error.status if error.status < 500 else 503, self._said(error)
+                if status == 503:
+                    self._log.line("what a visitor asked for failed", by=by(asked), reason=message)
+                if is_program(asked.request):
+                    return self._json({"error": error.code, "message": message}, status)
+                return self._notice(asked, status, message, here)
 
+        return answered
 
-def notice(renderer: Renderer, asked: Asked, status: int, text: str, here: str) -> Response:
-    """Return a page that says why something did not work, with the navigation."""
-    title = "Requested" if status == 202 else "This did not work"
-    values = {"title": title, "text": clean(text), "verdict": None}
-    return renderer.html(status, "notice.html", visitor=visitor_of(asked), here=here, **values)
+    def _said(self, error: CloseoutError) -> str:
+        """Return an error for a visitor: that of GitHub or AWS may quote what was sent to it."""
+        return self._redact(error.message)
+
+    def _notice(self, asked: Asked, status: int, text: str, here: str) -> Response:
+        """Return a page that says why something did not work, with the navigation."""
+        title = "Requested" if status == 202 else "This did not work"
+        values = {"title": title, "text": text, "verdict": None}
+        return self._renderer.html(status, "notice.html", asked.visitor, here=here, **values)
+
+    def _once_value(self, asked: Asked) -> str:
+        """Return a value for the form of a page, which makes one request."""
+        return self._forms.value(_form_name(asked))
+
+    async def _once(self, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what `ask` returns, and call it once for each form. A token sends no form: each of its requests counts."""
+        if visitor_of(asked).form_token is None:
+            return await ask()
+        if "once" not in asked.form:
+            raise FormRefused("This form is not complete. Open its page again.")
+        return await self._forms.once(_form_name(asked), asked.form["once"], ask)
+
+    async def _request(self, asked: Asked, kind: str, target: str | None) -> int:
+        """Write a request with the visitor's name; return its number."""
+        reason = " ".join(asked.form.get("reason", "").split()) or None  # one line in statuses and logs
+        if reason is not None and len(reason) > LONGEST_REASON:
+            raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
+        number = await asyncio.to_thread(self._acting.requests.add_request, kind, target, by(asked), reason)
+        self._log.line(f"a visitor asked for {kind}", request=number, by=by(asked), target=target or "-")
+        return number
+
+    async def _outcome_of(self, number: int) -> str | None:
+        """Return what became of a request, None if nothing has after a few seconds."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + OUTCOME_SECONDS
+        while (outcome := await asyncio.to_thread(self._acting.requests.outcome, number)) is None:
+            if loop.time() > ends:
+                return None
+            await asyncio.sleep(POLL)
+        return outcome
+
+    def _working(self, asked: Asked, title: str, here: str) -> Response:
+        """Return the answer while a plan is being made: it asks again by itself, without script too."""
+        given = [pair for pair in asked.request.query_params.multi_items() if pair[0] != "wait"]
+        # Encoded, because what a visitor sent must not end the header.
+        again = self._renderer.url(f"{asked.request.url.path}?wait{'&' if given else ''}{urlencode(given)}")
+        if is_program(asked.request):
+            return self._json({"state": "planning", "again": again}, 202)
+        page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
+        page.headers["Refresh"] = f"1; url={again}"
+        return page
+
+    def _json(self, value: Mapping[str, Any], status: int) -> Response:
+        """Return an answer to a program."""
+        return Response(json.dumps(value), status, self._renderer.headers, media_type="application/json")
 
 
 def visitor_of(asked: Asked) -> Visitor:
@@ -79,39 +135,9 @@ def by(asked: Asked) -> str:
     return f"{visitor.name} ({'token' if visitor.form_token is None else 'pages'})"
 
 
-def form_name(asked: Asked) -> str:
+def _form_name(asked: Asked) -> str:
     """Return what a one-time value belongs to: one path and one session."""
     return f"{asked.request.url.path} {visitor_of(asked).number}"
-
-
-async def once(forms: OneTimeForms, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
-    """Return what `ask` returns, and call it once for each form. A token sends no form: each of its requests counts."""
-    if visitor_of(asked).form_token is None:
-        return await ask()
-    if "once" not in asked.form:
-        raise FormRefused("This form is not complete. Open its page again.")
-    return await forms.once(form_name(asked), asked.form["once"], ask)
-
-
-async def request(acting: Acting, log: Log, asked: Asked, kind: str, target: str | None) -> int:
-    """Write a request with the visitor's name; return its number."""
-    reason = " ".join(asked.form.get("reason", "").split()) or None  # one line in statuses and logs
-    if reason is not None and len(reason) > LONGEST_REASON:
-        raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
-    number = await asyncio.to_thread(acting.requests.add_request, kind, target, by(asked), reason)
-    log.line(f"a visitor asked for {kind}", request=number, by=by(asked), target=target or "-")
-    return number
-
-
-async def outcome_of(acting: Acting, number: int) -> str | None:
-    """Return what became of a request, None if nothing has after a few seconds."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + OUTCOME_SECONDS
-    while (outcome := await asyncio.to_thread(acting.requests.outcome, number)) is None:
-        if loop.time() > ends:
-            return None
-        await asyncio.sleep(POLL)
-    return outcome
 
 
 def started(outcome: str | None) -> list[str]:
@@ -125,29 +151,6 @@ def started(outcome: str | None) -> list[str]:
     return names
 
 
-def run_page(execution: str) -> str:
-    """Return the path of an attempt's page."""
-    run_id, attempt = parse_execution(execution)
-    return f"/runs/{run_id}?attempt={attempt}"
-
-
 def patience(asked: Asked) -> float:
     """Return how many seconds a page waits for its plan: little at first, longer once it has said that it waits."""
     return LOOK if "wait" in asked.request.query_params else GLANCE
-
-
-def working(renderer: Renderer, asked: Asked, title: str, here: str) -> Response:
-    """Return the answer while a plan is being made: it asks again by itself, without script too."""
-    again = f"{asked.request.url.path}?wait"
-    if is_program(asked.request):
-        return as_json(renderer, {"state": "planning", "again": renderer.url(again)}, 202)
-    limit = asked.request.query_params.get("limit")
-    query = f"&{urlencode({'limit': limit})}" if limit else ""  # what a visitor sent must not end the header
-    page = renderer.signed_in("planning.html", visitor_of(asked), here=here, title=title)
-    page.headers["Refresh"] = f"1; url={renderer.url(again + query)}"
-    return page
-
-
-def as_json(renderer: Renderer, value: Mapping[str, Any], status: int) -> Response:
-    """Return an answer to a program."""
-    return Response(json.dumps(value), status, renderer.headers, media_type="application/json")

@@ -22,6 +22,7 @@ from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import DeliveryView, ListPage, RunView
 from closeout.ports.access import READ
 from closeout.ports.lists import LARGEST_PAGE
+from closeout.server.details import line_id
 from closeout.server.pages.overview_facts import read_facts, to_json
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import API, Asked, Route
@@ -31,8 +32,6 @@ from closeout.wiring.pull_requests import read_pull_request, recheck_times
 
 ROWS = 50
 """Rows of a page, unless `limit` says otherwise."""
-LONGEST_NUMBER = 18
-"""Digits of a number in a path."""
 Query: TypeAlias = Mapping[str, str]
 
 
@@ -42,24 +41,17 @@ class Api:
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
         self._renderer = renderer
-        self._automations = parts.loaded.automations if parts.loaded is not None else ()
-        self._rechecks = recheck_times(self._automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
-            Route("GET", f"{API}runs", READ, self._answer(self.runs)),
-            Route("GET", f"{API}runs/{{run_id}}", READ, self._answer(self.run)),
-            Route("GET", f"{API}overview", READ, self._answer(self.overview)),
-            Route("GET", f"{API}deliveries", READ, self._answer(self.deliveries)),
-            Route("GET", f"{API}deliveries/{{delivery}}", READ, self._answer(self.delivery)),
-            Route(
-                "GET",
-                f"{API}pull-requests/{{owner}}/{{name}}/{{number}}",
-                READ,
-                self._answer(self.pull_request),
-            ),
+        self._rechecks = recheck_times(parts.automations, builtin())
+        reads = {
+            "runs": self.runs,
+            "runs/{run_id}": self.run,
+            "overview": self.overview,
+            "deliveries": self.deliveries,
+            "deliveries/{delivery}": self.delivery,
+            "pull-requests/{owner}/{name}/{number}": self.pull_request,
+        }
+        self.routes: Sequence[Route] = tuple(
+            Route("GET", API + path, READ, self._answer(read)) for path, read in reads.items()
         )
 
     def runs(self, query: Query, _path: Query) -> dict[str, Any]:
@@ -84,45 +76,35 @@ class Api:
 
     def delivery(self, _query: Query, path: Query) -> dict[str, Any]:
         """Return one delivery, and why each automation would start a run or not. Raises `NotFound`."""
-        number = _number(path["delivery"])
-        parts = self._parts
-        found = (
-            read_delivery(parts.views, number, self._automations, parts.redact)
-            if number is not None
-            else None
-        )
-        if found is None:
-            raise NotFound("The ledger has no such delivery.")
-        return found.to_json()
+        number, parts = line_id(path["delivery"]), self._parts
+        if number is not None:
+            found = read_delivery(parts.views, number, parts.automations, parts.redact)
+            if found is not None:
+                return found.to_json()
+        raise NotFound("The ledger has no such delivery.")
 
     def pull_request(self, _query: Query, path: Query) -> dict[str, Any]:
         """Return the story of one pull request. Raises `NotFound`."""
         views, repository = self._parts.views, f"{path['owner']}/{path['name']}"
-        number = _number(path["number"])
-        found = (
-            read_pull_request(views, repository, number, self._parts.clock(), self._rechecks, views.paused())
-            if number is not None
-            else None
-        )
-        if found is None:
-            raise NotFound("The ledger has no delivery about this pull request.")
-        return found.to_json()
+        number, now = line_id(path["number"]), self._parts.clock()
+        if number is not None:
+            found = read_pull_request(views, repository, number, now, self._rechecks, views.paused())
+            if found is not None:
+                return found.to_json()
+        raise NotFound("The ledger has no delivery about this pull request.")
 
     def overview(self, _query: Query, _path: Query) -> dict[str, Any]:
         """Return what needs somebody, what is running, and how fresh everything is."""
         parts = self._parts
-        patrol = parts.loaded.settings.patrol if parts.loaded is not None else None
-        patrols = patrol is not None and patrol.state is not None
-        paused = parts.views.paused()
+        paused, patrols = parts.views.paused(), parts.patrols
         return to_json(read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=patrols))
 
     def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[Asked], Any]:
         async def answer(asked: Asked) -> Response:
             query = _query(asked.request)
             value = await asyncio.to_thread(read, query, asked.request.path_params)
-            body = escaped_json(
-                json.dumps(with_iso_times(value), ensure_ascii=False)
-            )  # people read it in terminals
+            # People read it in terminals.
+            body = escaped_json(json.dumps(with_iso_times(value), ensure_ascii=False))
             return Response(body, 200, self._renderer.headers, media_type="application/json")
 
         return answer
@@ -152,11 +134,7 @@ def _whole(query: Query, name: str, default: int | None) -> int | None:
     text = query.get(name) or ""
     if not text:
         return default
-    number = _number(text)
+    number = line_id(text)
     if not number:
         raise BadFilter(f"{name} is a number from 1, not {text[:40]!r}")
     return number
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else None

@@ -5,105 +5,44 @@ As `closeout orphans --clean`: the audit only proposes. The server reads each pu
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from starlette.responses import Response
-
-from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
-from closeout.orphans.audit import Row, Target
-from closeout.server.log import Log
-from closeout.server.pages.acting import (
-    LOOK,
-    acting_routes,
-    as_json,
-    by,
-    form_name,
-    once,
-    outcome_of,
-    patience,
-    request,
-    run_page,
-    started,
-    visitor_of,
-    working,
-)
-from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.core.errors import CloseoutError, UsageError
+from closeout.orphans.audit import Target
+from closeout.server.pages.batches import MOST, Batch, BatchPages, Proposal, Proposed, at_once
 from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Route, is_program
-from closeout.server.parts import Acting
+from closeout.server.parts import Acting, ServerParts
 from closeout.wiring.cleaning import KIND, read_target
 
-AUDIT_SECONDS = 600.0
-"""The limit of an audit with the plans of what it proposes."""
-LIMIT, MOST = 10, 50
-"""Runs that are proposed, unless the page is asked for more, and at most."""
-PATH, HERE = "/orphans/clean", "/orphans"
-TITLE = "Clean up orphans?"
+LIMIT = 10
+"""Runs that are proposed, unless the page is asked for more."""
+BATCH = Batch(
+    KIND,
+    "/orphans/clean",
+    "/orphans",
+    "Clean up orphans?",
+    "Each choice starts one run of the named automation. The server reads the pull request again; the run makes its plan anew,"
+    " and every guard and the live check apply.",
+    "The audit found no orphan.",
+    "Clean-up requested",
+    600.0,
+)
 
 
-class Proposal(NamedTuple):
-    """One run that would clean up: what it is for, what the audit found, and the plan."""
-
-    target: Target
-    found: Sequence[Row]
-    plan: Plan
-
-
-class Audited(NamedTuple):
-    """What an audit proposes. `notes` say what is left out, and what could not be asked."""
-
-    proposals: Sequence[Proposal]
-    notes: Sequence[str]
-
-
-class Cleanup:
+class Cleanup(BatchPages):
     """The route of `/orphans/clean`."""
 
-    def __init__(self, acting: Acting, clock: Callable[[], float], renderer: Renderer, log: Log) -> None:
-        self._acting = acting
-        self._renderer = renderer
-        self._log = log
-        self._forms = OneTimeForms(clock)
-        self._reads = SlowReads(AUDIT_SECONDS)
+    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
+        super().__init__(parts, acting, renderer, BATCH)
 
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return acting_routes(PATH, self._show, self._clean, self._renderer, self._log, HERE)
-
-    async def _show(self, asked: Asked) -> Response:
-        limit = _limit(asked.request.query_params.get("limit", str(LIMIT)))
+    def _propose(self, query: Mapping[str, str]) -> Proposed:
+        limit = _limit(query.get("limit", str(LIMIT)))
         try:
-            key = (visitor_of(asked).number, limit)
-            audited = await self._reads.result(key, lambda: self._audit(limit), patience(asked))
+            report = self._acting.audit()
         except CloseoutError as error:
-            audited = Audited((), (f"The audit could not be made: {clean(error.message)}",))
-        if audited is None:
-            return working(self._renderer, asked, TITLE, HERE)
-        if is_program(asked.request):
-            proposals = [
-                {"target": str(each.target), "resources": [row.resource for row in each.found]}
-                | each.plan.to_json()
-                for each in audited.proposals
-            ]
-            return as_json(self._renderer, {"proposals": proposals, "notes": list(audited.notes)}, 200)
-        return self._renderer.signed_in(
-            "clean.html",
-            visitor_of(asked),
-            here=HERE,
-            title=TITLE,
-            audited=audited,
-            once=self._forms.value(form_name(asked)),
-            ready=any(each.plan.problem is None for each in audited.proposals),
-        )
-
-    def _audit(self, limit: int) -> Audited:
-        """List, ask and plan. Called in a thread; raises `ConfigError`, or the error of a token that cannot be read."""
-        report = self._acting.audit()
+            return Proposed((), (f"The audit could not be made: {clean(self._said(error))}",))
         orphans, targets = report.of("orphan"), report.targets()
         spared = sorted({row.target for row in orphans} & report.spared)
         notes = [f"{target} is left out: its run would also delete what is no orphan." for target in spared]
@@ -112,63 +51,20 @@ class Cleanup:
             notes.append(
                 f"{len(targets)} runs would clean up; these are the {limit} with the oldest orphans."
             )
-        proposals = [
-            Proposal(target, [row for row in orphans if row.target == target], self._plan(target))
-            for target in targets[:limit]
-        ]
-        return Audited(proposals, tuple(map(clean, notes)))
 
-    def _plan(self, target: Target) -> Plan:
-        try:
-            return plan_of(self._acting.plan_cleaning(target), str(target))
-        except CloseoutError as error:
-            return no_plan(error.message)
+        def proposal(target: Target) -> Proposal:
+            resources = [row.resource for row in orphans if row.target == target]
+            name = str(target)
+            return Proposal(name, name, None, self._plan(name), {"resources": resources})
 
-    async def _clean(self, asked: Asked) -> Response:
-        chosen = _chosen(asked)
+        return Proposed(at_once(proposal, targets[:limit]), tuple(map(clean, notes)))
 
-        async def ask() -> Mapping[str, int]:
-            await self._check(asked, chosen)
-            return {
-                str(target): await request(self._acting, self._log, asked, KIND, str(target))
-                for target in chosen
-            }
+    def _rows_plan(self, target: str) -> Plan:
+        found = read_target(target)
+        return plan_of(self._acting.plan_cleaning(found), target) if found else no_plan("no such target")
 
-        numbers: Mapping[str, int] = await once(self._forms, asked, ask)
-        outcomes = await asyncio.gather(*(outcome_of(self._acting, number) for number in numbers.values()))
-        found = [
-            {"target": target, "request": number, "outcome": outcome, "runs": started(outcome)}
-            for (target, number), outcome in zip(numbers.items(), outcomes, strict=True)
-        ]
-        status = 202 if None in outcomes else 200
-        if is_program(asked.request):
-            return as_json(self._renderer, {"by": by(asked), "requests": found}, status)
-        return self._renderer.signed_in(
-            "cleaned.html", visitor_of(asked), here=HERE, requests=found, run_page=run_page
-        )
-
-    async def _check(self, asked: Asked, chosen: Mapping[Target, str]) -> None:
-        """Raise `ChangedMeanwhile` unless each plan is still the one that was confirmed. A program need not name plans."""
-        if visitor_of(asked).form_token is None and not any(chosen.values()):
-            return
-        key = (visitor_of(asked).number, tuple(chosen))
-        plans = await self._reads.result(key, lambda: [self._plan(target) for target in chosen], LOOK)
-        if plans is None:
-            raise ChangedMeanwhile("AWS and GitHub did not answer in time, so nothing was requested.")
-        for (target, confirmed), plan in zip(chosen.items(), plans, strict=True):
-            if plan.problem is not None or plan.digest != confirmed:
-                raise ChangedMeanwhile(
-                    f"The plan for {clean(target)} is no longer what you confirmed, so nothing was requested."
-                    " Open the page again."
-                )
-
-
-def _chosen(asked: Asked) -> Mapping[Target, str]:
-    """Return what the form names, each with the plan that was shown. Raises `UsageError`."""
-    chosen = {target: plan for name, plan in asked.form.items() if (target := read_target(name)) is not None}
-    if not 1 <= len(chosen) <= MOST:
-        raise UsageError(f"Choose between 1 and {MOST} pull requests to clean up after.")
-    return chosen
+    def _is_target(self, name: str) -> bool:
+        return read_target(name) is not None
 
 
 def _limit(text: str) -> int:

@@ -10,10 +10,12 @@ import asyncio
 from closeout.server.pages.api import Api
 from closeout.server.pages.cleanup import Cleanup
 from closeout.server.pages.deeds import Deeds
-from closeout.server.pages.delivery_pages import DeliveryPages
+from closeout.server.pages.delivery_page import DeliveryPage
+from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
+from closeout.server.pages.pull_requests import PullRequests
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.run_lists import RunLists
+from closeout.server.pages.reruns import Reruns
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
@@ -23,14 +25,10 @@ from closeout.server.parts import ServerParts
 def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
     """Return all pages over one renderer."""
     renderer = Renderer(parts.access.base_path if parts.access else "")
-    runs = RunPages(
-        parts.views, parts.link_key, parts.clock, draining, renderer, public_logs=parts.public_logs
-    )
-    groups = [runs.routes, Overview(parts, renderer).routes, RunLists(parts, renderer).routes]
-    groups.append(Api(parts, renderer).routes)
-    groups.append(DeliveryPages(parts, renderer).routes)
-    groups.append(SetupPages(parts, renderer).routes)
+    readers = (Overview, Lists, PullRequests, DeliveryPage, SetupPages, Api)
+    groups = [RunPages(parts, renderer, draining).routes, *(of(parts, renderer).routes for of in readers)]
     if parts.acting is not None:
-        groups.append(Deeds(parts.views, parts.acting, parts.clock, renderer, parts.log).routes)
-        groups.append(Cleanup(parts.acting, parts.clock, renderer, parts.log).routes)
+        groups.append(Deeds(parts, parts.acting, renderer).routes)
+        groups.append(Cleanup(parts, parts.acting, renderer).routes)
+        groups.append(Reruns(parts, parts.acting, renderer).routes)
     return Site(parts.access, renderer, groups, parts.views.paused)

@@ -12,44 +12,33 @@ from typing import Any, NamedTuple
 
 from starlette.responses import RedirectResponse, Response
 
-from closeout.core.errors import (
-    ChangedMeanwhile,
-    CloseoutError,
-    NotFound,
-)
+from closeout.core.errors import ChangedMeanwhile, CloseoutError, NotFound
 from closeout.core.payload import decode
-from closeout.ports import RunReader, RunView
+from closeout.ledger.problems import dismissable
+from closeout.ports import RunView
 from closeout.server.access import Visitor
-from closeout.server.log import Log
+from closeout.server.details import line_id
 from closeout.server.pages.acting import (
     LONGEST_REASON,
     LOOK,
-    acting_routes,
-    as_json,
+    ActingPages,
     by,
-    form_name,
-    notice,
-    once,
-    outcome_of,
     patience,
-    request,
-    run_page,
     started,
     visitor_of,
-    working,
 )
-from closeout.server.pages.confirmations import OneTimeForms, SlowReads
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route, is_program
-from closeout.server.parts import Acting
+from closeout.server.pages.wording import execution_path, problem_name
+from closeout.server.parts import Acting, ServerParts
 from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0
 """The limit of a plan."""
-LONGEST_NAME, LONGEST_NUMBER = 40, 18
-"""Characters of a run's id or a GUID, and digits of a delivery's number."""
+LONGEST_NAME = 40
+"""Characters of a run's id or a GUID."""
 
 
 class Deed(NamedTuple):
@@ -63,12 +52,15 @@ class Deed(NamedTuple):
     button: str
     state: str
     """What the confirmation is about besides the plan: if it changes, the confirmation no longer counts."""
-    here: str
-    """The part of the navigation that it belongs to."""
     back: str
     """The page that it came from."""
     rows: Callable[[], Rows] | None = None
     """Makes the plan. None: nothing is planned."""
+
+    @property
+    def here(self) -> str:
+        """The part of the navigation that it belongs to."""
+        return "/" + self.back.split("/")[1]
 
 
 class PlanChanged(ChangedMeanwhile):
@@ -81,38 +73,28 @@ class PlanChanged(ChangedMeanwhile):
         self.deed, self.plan = deed, plan
 
 
-class Deeds:
-    """The routes of what visitors may do. `views` and `acting` read and write the ledger and are called in threads."""
+class Deeds(ActingPages):
+    """The routes of what visitors may do. The ledger is read and written in threads."""
 
-    def __init__(
-        self, views: RunReader, acting: Acting, clock: Callable[[], float], renderer: Renderer, log: Log
-    ) -> None:
-        self._views = views
-        self._acting = acting
-        self._renderer = renderer
-        self._log = log
-        self.forms = OneTimeForms(clock)
-        self.reads = SlowReads(PLAN_SECONDS)
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
-            *self._both("/runs/{run_id}/rerun", "/runs", self._rerun),
-            *self._both("/runs/{run_id}/cancel", "/runs", self._cancel),
-            *self._both("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
-            *self._both("/pause", "/", self._pause),
-            *self._both("/resume", "/", self._resume),
+    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
+        super().__init__(parts, acting, renderer, PLAN_SECONDS)
+        self.routes: Sequence[Route] = (
+            *self._deed("/runs/{run_id}/rerun", "/runs", self._rerun),
+            *self._deed("/runs/{run_id}/cancel", "/runs", self._cancel),
+            *self._deed("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
+            *self._deed("/problems/{problem}/dismiss", "/", self._dismiss),
+            *self._deed("/pause", "/", self._pause),
+            *self._deed("/resume", "/", self._resume),
         )
 
-    def _both(self, path: str, here: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
+    def _deed(self, path: str, here: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
         async def show(asked: Asked) -> Response:
             return await self._show(asked, await asyncio.to_thread(find, asked))
 
         async def act(asked: Asked) -> Response:
             return await self._act(asked, lambda: asyncio.to_thread(find, asked))
 
-        return acting_routes(path, show, act, self._renderer, self._log, here)
+        return self._both(path, show, act, here)
 
     # --- what the ledger knows: called in threads ------------------------------------------------------------
 
@@ -123,14 +105,13 @@ class Deeds:
         return Deed(
             "rerun",
             run.id,
-            f"Rerun {clean(run.automation)} on {clean(run.about)}?",
+            f"Rerun {run.automation} on {run.about}?",
             (
                 f"Attempt {run.attempt + 1}, on the same event, with the configuration that this server runs.",
                 "The run makes its plan anew, and every guard and the live check apply.",
             ),
             "Rerun",
             run.execution,
-            "/runs",
             f"/runs/{run.id}",
             lambda: self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation),
         )
@@ -144,7 +125,7 @@ class Deeds:
         return Deed(
             "cancel",
             run.execution,
-            f"Cancel {clean(run.automation)} on {clean(run.about)}?",
+            f"Cancel {run.automation} on {run.about}?",
             (
                 "The run stops at its next operation, or in its wait.",
                 "What it has deleted until then is not undone, and what it has not deleted stays.",
@@ -152,7 +133,6 @@ class Deeds:
             ),
             "Cancel the run",
             run.execution,
-            "/runs",
             f"/runs/{run.id}",
         )
 
@@ -166,8 +146,7 @@ class Deeds:
         name = _id(asked)
         if "-" in name:
             return self._recover(name)
-        number = int(name) if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER else 0
-        found = self._views.delivery(number)
+        found = self._views.delivery(line_id(name) or 0)
         if found is None:
             raise NotFound("The ledger has no such delivery; it may have been pruned.")
         event = f"{found.event} {found.action}" if found.action else found.event
@@ -176,13 +155,12 @@ class Deeds:
             str(found.id),
             f"Replay delivery {found.id}?",
             (
-                f"It is {clean(event)}, {clean(found.repository or 'no repository')}.",
+                f"It is {event}, {found.repository or 'no repository'}.",
                 "What matches in the configuration that this server runs is run, as the next attempt.",
                 "Each run makes its plan anew, and every guard and the live check apply.",
             ),
             "Replay",
             str(found.id),
-            "/deliveries",
             f"/deliveries/{found.id}",
             lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
         )
@@ -193,35 +171,55 @@ class Deeds:
         return Deed(
             recovery.KIND,
             guid,
-            f"Recover and replay delivery {clean(guid)}?",
+            f"Recover and replay delivery {guid}?",
             (
-                f"It is {clean(event)}, {clean(each.repository or 'no repository')}, and did not arrive.",
+                f"It is {event}, {each.repository or 'no repository'}, and did not arrive.",
                 "closeout reads it from GitHub, stores it, and runs what matches.",
                 "Each run makes its plan anew, and every guard and the live check apply.",
             ),
             "Recover and replay",
             guid,
             "/deliveries",
-            "/deliveries",
             lambda: self._acting.plan(each.event, self._acting.read(each)),
+        )
+
+    def _dismiss(self, asked: Asked) -> Deed:
+        name = _id(asked)
+        found = next((one for one in self._views.open_problems() if problem_name(one) == name), None)
+        target = dismissable(found) if found is not None else None
+        if found is None or target is None:
+            raise NotFound("There is no such open problem; it may be over.")
+        again = (
+            "The next audit that finds it opens it anew."
+            if found.kind == "orphans"
+            else "A further attempt that fails opens it anew."
+        )
+        return Deed(
+            "dismiss",
+            target,
+            f"Dismiss the problem of {found.automation} on {found.about or 'an event'}?",
+            (found.text, f"Nothing is deleted, and nobody is told of it any longer. {again}"),
+            "Dismiss",
+            f"{found.since} {found.text}",
+            "/",
         )
 
     def _pause(self, asked: Asked) -> Deed:
         paused = visitor_of(asked).paused
         says = ["Runs wait before their next call that changes something. Deliveries are still accepted."]
         if paused:
-            says.insert(0, f"closeout was paused {clean(paused)}. Another pause replaces the reason.")
-        return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/", "/")
+            says.insert(0, f"closeout was paused {paused}. Another pause replaces the reason.")
+        return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/")
 
     def _resume(self, asked: Asked) -> Deed:
         paused = visitor_of(asked).paused
         if paused is None:
             raise ChangedMeanwhile("closeout is not paused; there is nothing to resume.")
         says = (
-            f"closeout was paused {clean(paused)}.",
+            f"closeout was paused {paused}.",
             "Waiting runs continue where they stopped and may delete what their plans name; every guard still applies.",
         )
-        return Deed("resume", None, "Resume closeout?", says, "Resume", paused, "/", "/")
+        return Deed("resume", None, "Resume closeout?", says, "Resume", paused, "/")
 
     # --- the confirmation ------------------------------------------------------------------------------------
 
@@ -229,7 +227,7 @@ class Deeds:
         visitor = visitor_of(asked)
         plan = await self._planned(visitor, deed, patience(asked))
         if plan is None:
-            return working(self._renderer, asked, deed.title, deed.here)
+            return self._working(asked, deed.title, deed.here)
         return self._confirmation(asked, deed, plan, 200)
 
     async def _planned(self, visitor: Visitor, deed: Deed, patience: float) -> Plan | None:
@@ -238,31 +236,30 @@ class Deeds:
         if rows is None:
             return Plan((), None, 0, digest_of(deed.kind, deed.state))
         try:
-            made = await self.reads.result((visitor.number, deed.kind, deed.state), rows, patience)
+            made = await self._reads.result((visitor.number, deed.kind, deed.state), rows, patience)
         except CloseoutError as error:
-            return no_plan(error.message)
+            return no_plan(self._said(error))
         return None if made is None else plan_of(made, f"{deed.kind} {deed.state}")
 
     def _confirmation(self, asked: Asked, deed: Deed, plan: Plan, status: int, notice: str = "") -> Response:
         visitor = visitor_of(asked)
         if is_program(asked.request):
-            told = {"kind": deed.kind, "target": deed.target, "title": deed.title} | plan.to_json()
+            told = {"kind": deed.kind, "target": deed.target, "title": clean(deed.title)} | plan.to_json()
             if status != 200:
                 told |= {"error": ChangedMeanwhile.code, "message": notice}
-            return as_json(self._renderer, told, status)
-        page = self._renderer.signed_in(
+            return self._json(told, status)
+        return self._renderer.html(
+            status,
             "confirm.html",
             visitor,
             here=deed.here,
             deed=deed,
             plan=plan,
             notice=notice,
-            once=self.forms.value(form_name(asked)),
+            once=self._once_value(asked),
             path=asked.request.url.path,
             longest=LONGEST_REASON,
         )
-        page.status_code = status
-        return page
 
     # --- the request -----------------------------------------------------------------------------------------
 
@@ -270,13 +267,13 @@ class Deeds:
         async def ask() -> tuple[Deed, int]:
             deed = await find()
             await self._check(asked, deed)
-            return deed, await request(self._acting, self._log, asked, deed.kind, deed.target)
+            return deed, await self._request(asked, deed.kind, deed.target)
 
         try:
-            deed, number = await once(self.forms, asked, ask)
+            deed, number = await self._once(asked, ask)
         except PlanChanged as changed:
             return self._confirmation(asked, changed.deed, changed.plan, changed.status, changed.message)
-        outcome = await outcome_of(self._acting, number)
+        outcome = await self._outcome_of(number)
         return self._answer(asked, deed, number, outcome)
 
     async def _check(self, asked: Asked, deed: Deed) -> None:
@@ -301,14 +298,14 @@ class Deeds:
             told |= {"by": by(asked), "outcome": outcome, "runs": runs}
             if status == ChangedMeanwhile.status:
                 told |= {"error": ChangedMeanwhile.code, "message": outcome}
-            return as_json(self._renderer, told, status)
+            return self._json(told, status)
         if done:
-            page = run_page(runs[0]) if len(runs) == 1 else deed.back
+            page = execution_path(runs[0]) if len(runs) == 1 else deed.back
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)
         if outcome is None:
             says = f"Request {number} is stored, and closeout has not carried it out yet."
-            return notice(self._renderer, asked, status, says, deed.here)
-        return notice(self._renderer, asked, status, f"closeout says: {outcome}.", deed.here)
+            return self._notice(asked, status, says, deed.here)
+        return self._notice(asked, status, f"closeout says: {outcome}.", deed.here)
 
 
 def _id(asked: Asked) -> str:

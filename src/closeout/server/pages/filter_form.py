@@ -1,4 +1,4 @@
-"""The form of a list's filters: its fields with what is set, and the links that drop one filter or all of them.
+"""A list with its filters: the form with what is set, the links that drop one filter or all of them, and its pages.
 
 A list has one URL for one set of filters, whatever the order in which somebody wrote them.
 """
@@ -6,8 +6,9 @@ A list has one URL for one set of filters, whatever the order in which somebody 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from closeout.ports import ListPage
 from closeout.server.pages.wording import with_query
 
 
@@ -45,9 +46,24 @@ class Chip(NamedTuple):
     without: str
 
 
+class Listed(NamedTuple):
+    """Everything that the page of a list shows."""
+
+    rows: Sequence[Any]
+    fields: tuple[Field, ...]
+    chips: tuple[Chip, ...]
+    newer: str | None
+    older: str | None
+    error: str | None
+    advice: str
+    """What to do if filters left it empty."""
+
+
 class FilterForm(NamedTuple):
     """The filters of one list. `labels` has their names in the URL, in the order of the form."""
 
+    one: str
+    """What a row is called."""
     path: str
     labels: Mapping[str, str]
     hints: Mapping[str, str]
@@ -57,22 +73,27 @@ class FilterForm(NamedTuple):
         """Return the filters of a query that are set."""
         return {name: value for name, value in given.items() if value and name in self.labels}
 
-    def fields(self, filters: Mapping[str, str]) -> tuple[Field, ...]:
-        """Return the form."""
-        return tuple(self._field(name, label, filters.get(name, "")) for name, label in self.labels.items())
+    def listed(self, page: ListPage[Any], filters: Mapping[str, str], error: str | None = None) -> Listed:
+        """Return a page of the list with the filters that are set; `error` says what is wrong with one."""
+        chips = tuple(
+            Chip(self.labels[name], self._spoken(name, value), self.url(filters, without=name))
+            for name, value in filters.items()
+        )
+        return Listed(
+            page.rows,
+            tuple(self._field(name, label, filters.get(name, "")) for name, label in self.labels.items()),
+            chips,
+            newer=self.url(filters, cursor=page.newer) if page.newer else None,
+            older=self.url(filters, cursor=page.older) if page.older else None,
+            error=error,
+            advice=self._advice(chips),
+        )
 
     def _field(self, name: str, label: str, value: str) -> Field:
         options = self.choices.get(name, ())
         if options and value and value not in {option.value for option in options}:
             options = (*options, Option(value, value))  # a URL may say more than the form offers
         return Field(name, label, value, options, self.hints.get(name, ""))
-
-    def chips(self, filters: Mapping[str, str]) -> tuple[Chip, ...]:
-        """Return what is set, each with the way to drop it."""
-        return tuple(
-            Chip(self.labels[name], self._spoken(name, value), self.url(filters, without=name))
-            for name, value in filters.items()
-        )
 
     def _spoken(self, name: str, value: str) -> str:
         return next((each.label for each in self.choices.get(name, ()) if each.value == value), value)
@@ -84,9 +105,7 @@ class FilterForm(NamedTuple):
         kept = {name: filters[name] for name in self.labels if filters.get(name) and name != without}
         return with_query(self.path, **kept, cursor=cursor)
 
-
-def advice(what: str, chips: Sequence[Chip]) -> str:
-    """Return what to do about a list that filters left empty; `what` is one row of it, as in `run`."""
-    if len(chips) == 1:
-        return f"No {what} meets the filter {chips[0].label}: {chips[0].value}."
-    return f"No {what} meets all of these filters together. Drop one of them:"
+    def _advice(self, chips: Sequence[Chip]) -> str:
+        if len(chips) == 1:
+            return f"No {self.one} meets the filter {chips[0].label}: {chips[0].value}."
+        return f"No {self.one} meets all of these filters together. Drop one of them:"

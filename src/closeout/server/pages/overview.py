@@ -25,38 +25,30 @@ class Overview:
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
         self._renderer = renderer
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (Route("GET", "/", READ, self._page),)
+        self.routes: Sequence[Route] = (Route("GET", "/", READ, self._page),)
 
     async def _page(self, asked: Asked) -> Response:
-        assert asked.visitor is not None
-        facts = await asyncio.to_thread(self._facts, asked.visitor.paused)
+        facts = await asyncio.to_thread(self._facts, asked)
         return self._renderer.followed(
-            asked.request,
+            asked,
             "overview.html",
             "_overview.html",
-            asked.visitor,
             here="/",
             page=overview_page.shown(facts),
             start=self._start(asked),
+            now=facts.now,
         )
 
-    def _facts(self, paused: str | None) -> Facts:
+    def _facts(self, asked: Asked) -> Facts:
         """Read everything. Called in threads."""
-        parts = self._parts
-        patrol = parts.loaded.settings.patrol if parts.loaded is not None else None
-        patrols = patrol is not None and patrol.state is not None
-        return read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=patrols)
+        parts, paused = self._parts, asked.visitor.paused if asked.visitor is not None else None
+        return read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=parts.patrols)
 
     def _start(self, asked: Asked) -> Start:
         """Return what the webhook must be, as far as this server knows its own name."""
         parts = self._parts
         base = parts.access.base_url if parts.access is not None else ""
-        automations = parts.loaded.automations if parts.loaded is not None else ()
-        events = {str(trigger["event"]) for each in automations for trigger in each.triggers}
+        events = {str(trigger["event"]) for each in parts.automations for trigger in each.triggers}
         return Start(
             webhook=(base or f"http://{asked.request.headers.get('host', '')}") + "/webhook",
             secret=parts.secrets.partition(",")[0],

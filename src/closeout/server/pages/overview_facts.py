@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from closeout.core.advice import advice
-from closeout.core.problems import Problem
 from closeout.core.units import DAY
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
 from closeout.server.pages import overview_page
-from closeout.server.pages.overview_page import MOST_OPEN, Facts, Trouble
-from closeout.server.pages.wording import run_path
-from closeout.wiring import drills, rounds
+from closeout.server.pages.overview_page import MOST_OPEN, Facts
 
+_SHOWN = (
+    *("id", "execution", "automation", "repository", "number", "state", "reason"),
+    *("accepted_at", "started_at", "until", "timeout", "queue_timeout"),
+)
+"""What JSON has of a run under way."""
 _OPEN = ("running", "waiting", "queued")
 
 
@@ -34,7 +36,7 @@ def read_facts(
     """
     stats = views.stats()
     newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
-    patrol, drill = marks(rounds.LAST), marks(drills.KIND).get(drills.LAST, {})
+    patrol, drill = marks(REPORT), marks(DRILL).get(LAST, {})
     states, orphans = drill.get("states", {}), patrol.get("orphans", {})
     return Facts(
         now=now,
@@ -42,7 +44,7 @@ def read_facts(
         open_runs=tuple(_open_runs(views)),
         open_count=sum(stats.get("runs_by_state", {}).values()),
         queue_age=stats.get("queue_age", 0.0),
-        troubles=tuple(_trouble(problem) for problem in views.open_problems()),
+        problems=tuple(views.open_problems()),
         last_delivery=newest[0].received_at if newest else None,
         patrol_ended=patrol.get("lists", {}).get("ended_at"),
         patrol_watches=patrols,
@@ -61,7 +63,7 @@ def to_json(facts: Facts) -> dict[str, Any]:
             {"title": need.title, "text": need.text, "fix": need.fix, "path": need.url, "since": need.since}
             for need in overview_page.shown(facts).needs
         ],
-        "running": [_run(run) for run in facts.open_runs],
+        "running": [{name: getattr(run, name) for name in _SHOWN} for run in facts.open_runs],
         "running_count": facts.open_count,
         "paused": facts.paused,
         "queue_age": facts.queue_age,
@@ -74,29 +76,6 @@ def to_json(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _run(run: RunView) -> dict[str, Any]:
-    names = (
-        *("id", "execution", "automation", "repository", "number", "state", "reason"),
-        *("accepted_at", "started_at", "until", "timeout", "queue_timeout"),
-    )
-    return {name: getattr(run, name) for name in names}
-
-
 def _open_runs(views: PageReader) -> Iterable[RunView]:
     for state in _OPEN:
         yield from views.run_page(RunFilter(state=state), None, MOST_OPEN).rows
-
-
-def _trouble(problem: Problem) -> Trouble:
-    """Return a problem as the overview shows it: to somebody who may see everything, so in full."""
-    return Trouble(
-        kind=problem.kind,
-        automation=problem.automation,
-        about=problem.about,
-        text=problem.text,
-        cause=f"{problem.step} {problem.code}".strip(),
-        since=problem.since,
-        url=run_path(problem.execution.rpartition("-")[0]) if problem.execution else None,
-        left=problem.left,
-        cure=advice(problem.code or None, problem.text) if problem.kind == "failure" else "",
-    )

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from closeout.core.advice import advice
+from closeout.core.problems import Problem
 from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
-from closeout.server.pages import presentation
 from closeout.server.pages.chart import Chart, chart
+from closeout.server.pages.presentation import banner, clean
 from closeout.server.pages.under_way import NEAR_LIMIT, Going, going, spent_time
-from closeout.server.pages.wording import ago, counted, rough, run_path, with_query
+from closeout.server.pages.wording import RERUN, ago, counted, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
 QUEUE_SECONDS = HOUR
@@ -30,23 +32,7 @@ _RUN = "Open the run"
 
 
 STALE, PATROL, DRILL = "stale", "patrol", "drill"
-"""The kind of a problem of closeout itself, and the causes that it may have."""
-
-
-class Trouble(NamedTuple):
-    """A problem of the ledger: a cause and one thing that it befell. `url` is a path."""
-
-    kind: str
-    automation: str
-    about: str
-    text: str
-    cause: str
-    """What problems of one cause have in common."""
-    since: float
-    url: str | None
-    left: tuple[str, ...] = ()
-    cure: str = ""
-    """What to do before a rerun."""
+"""The kind of a problem of closeout itself, and what it may be about."""
 
 
 class Facts(NamedTuple):
@@ -59,7 +45,7 @@ class Facts(NamedTuple):
     open_count: int
     queue_age: float
     """Seconds that the oldest queued run has waited."""
-    troubles: Sequence[Trouble] = ()
+    problems: Sequence[Problem] = ()
     last_delivery: float | None = None
     patrol_ended: float | None = None
     patrol_watches: bool = False
@@ -78,7 +64,9 @@ class Item(NamedTuple):
 
     label: str
     url: str | None
-    ago: str
+    since: float
+    dismiss: str | None = None
+    """The path of the page that says that it needs nobody."""
 
 
 class Need(NamedTuple):
@@ -93,10 +81,11 @@ class Need(NamedTuple):
     deed: str | None = None
     """The path of the page that does it, for those who may act."""
     deed_link: str = ""
+    dismiss: str | None = None
+    """The path of the page that says that it needs nobody."""
     items: tuple[Item, ...] = ()
     more: int = 0
     since: float | None = None
-    ago: str = ""
 
 
 class Figure(NamedTuple):
@@ -180,7 +169,7 @@ def _pause(facts: Facts) -> Iterable[Need]:
         yield Need(
             "wait",
             "Destructive calls are paused",
-            f"Paused {presentation.clean(facts.paused)}. Runs wait before they delete anything.",
+            f"Paused {clean(facts.paused)}. Runs wait before they delete anything.",
             "When it is safe again, resume. On the server: `closeout resume`.",
             deed="/resume",
             deed_link="Resume",
@@ -188,9 +177,9 @@ def _pause(facts: Facts) -> Iterable[Need]:
 
 
 def _needs(facts: Facts) -> Iterable[Need]:
-    yield from _troubles(facts.troubles, facts.now)
-    yield from _intake_troubles(facts)
-    if facts.orphans and not any(trouble.kind == "orphans" for trouble in facts.troubles):
+    yield from _problems(facts)
+    yield from _intake_problems(facts)
+    if facts.orphans and not any(problem.kind == "orphans" for problem in facts.problems):
         yield Need(
             "wait",
             f"{counted(facts.orphans, 'resource')} of closed pull requests still there",
@@ -211,64 +200,96 @@ def _needs(facts: Facts) -> Iterable[Need]:
     yield from _long_waits(facts)
 
 
-def _troubles(troubles: Sequence[Trouble], now: float) -> Iterable[Need]:
+def _problems(facts: Facts) -> Iterable[Need]:
     """Yield one entry for each cause: a thousand failures of one cause need one repair."""
-    by_cause: dict[tuple[str, str, str], list[Trouble]] = {}
-    for trouble in sorted(troubles, key=lambda one: one.since):
-        by_cause.setdefault((trouble.kind, trouble.automation, trouble.cause), []).append(trouble)
-    for (kind, automation, _), found in sorted(by_cause.items(), key=lambda pair: pair[1][0].since):
-        newest = found[-1]
-        url, link = _trouble_link(kind, automation, found)
-        items = tuple(
-            Item(one.about, one.url, ago(one.since, now)) for one in found[:MOST_NAMED] if one.about
-        )
+    by_cause: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in sorted(facts.problems, key=lambda one: one.since):
+        by_cause.setdefault((problem.kind, problem.automation, _cause(problem)), []).append(problem)
+    for found in sorted(by_cause.values(), key=lambda found: found[0].since):
+        newest, several = found[-1], len(found) > 1
+        url, link = _problem_link(found)
+        items = [
+            Item(one.about, _run_of(one), one.since, _dismiss_path(one))
+            for one in found[:MOST_NAMED]
+            if one.about
+        ]
         yield Need(
-            tone="wait" if kind == STALE else "bad",
-            title=_trouble_title(kind, automation, found),
-            text="" if kind == STALE else presentation.clean(newest.text),
-            fix=_trouble_fix(kind, newest.cure, len(found)),
+            tone="wait" if newest.kind == STALE else "bad",
+            title=_problem_title(found),
+            text="" if newest.kind == STALE else clean(newest.text),
+            fix=_problem_fix(found),
             url=url,
             link=link,
-            deed=f"{url}/rerun" if link == _RUN else None,
-            deed_link="Rerun",
-            items=items if len(found) > 1 else (),
-            more=len(found) - len(items) if len(found) > 1 else 0,
+            deed=_problem_deed(found),
+            deed_link="Rerun…" if several else "Rerun",
+            dismiss=_dismiss_path(newest) if not several else None,
+            items=tuple(items) if several else (),
+            more=len(found) - len(items) if several else 0,
             since=found[0].since,
-            ago=ago(found[0].since, now),
         )
 
 
-def _trouble_title(kind: str, automation: str, found: Sequence[Trouble]) -> str:
+def _cause(problem: Problem) -> str:
+    """Return what problems of one cause have in common."""
+    return f"{problem.step} {problem.code}".strip()
+
+
+def _run_of(problem: Problem) -> str | None:
+    return run_path(problem.execution.rpartition("-")[0]) if problem.execution else None
+
+
+def _problem_deed(found: Sequence[Problem]) -> str | None:
+    """Return the page that runs again what failed."""
+    first = found[0]
+    if first.kind != "failure":
+        return None
+    if len(found) > 1:
+        return with_query(RERUN, automation=first.automation)
+    run = _run_of(first)
+    return f"{run}/rerun" if run else None
+
+
+def _dismiss_path(problem: Problem) -> str | None:
+    """Return the page that says that a problem needs nobody; what is stale ends by itself."""
+    return None if problem.kind == STALE else f"/problems/{problem_name(problem)}/dismiss"
+
+
+def _problem_title(found: Sequence[Problem]) -> str:
+    kind, automation = found[0].kind, clean(found[0].automation)
     if kind == "failure":
-        about = presentation.clean(found[0].about) if len(found) == 1 else counted(len(found), "pull request")
-        return f"{presentation.clean(automation)} failed for {about or 'an event'}"
+        about = clean(found[0].about) if len(found) == 1 else counted(len(found), "pull request")
+        return f"{automation} failed for {about or 'an event'}"
     if kind == "orphans":
-        return f"{presentation.clean(automation) or 'Patrol'} found resources of closed pull requests"
-    text = presentation.clean(found[-1].text)
+        return f"{automation or 'Patrol'} found resources of closed pull requests"
+    text = clean(found[-1].text)
     return text[:1].upper() + text[1:]
 
 
-def _trouble_link(kind: str, automation: str, found: Sequence[Trouble]) -> tuple[str | None, str]:
+def _problem_link(found: Sequence[Problem]) -> tuple[str | None, str]:
     """Return where a person begins: the run, the list of those that failed, or what patrol found."""
-    if kind == "orphans":
+    first = found[0]
+    if first.kind == "orphans":
         return "/orphans", "Orphans"
-    if len(found) > 1 and kind == "failure":
-        return with_query("/runs", automation=automation, verdict="failure"), "Failed runs"
-    return (found[0].url, _RUN) if found[0].url is not None else (None, "")
+    if len(found) > 1 and first.kind == "failure":
+        return with_query("/runs", automation=first.automation, verdict="failure"), "Failed runs"
+    url = _run_of(first)
+    return url, _RUN if url is not None else ""
 
 
-def _trouble_fix(kind: str, cure: str, count: int) -> str:
-    if kind == "failure":
-        return f"{cure} Then rerun {'it' if count == 1 else 'each'}.".lstrip()
-    if kind == "orphans":
+def _problem_fix(found: Sequence[Problem]) -> str:
+    newest = found[-1]
+    if newest.kind == "failure":
+        cure = advice(newest.code or None, newest.text)
+        return f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip()
+    if newest.kind == "orphans":
         return "Look at the orphans, then clean up."
     return "`closeout doctor` says what is wrong and how to mend it."
 
 
-def _intake_troubles(facts: Facts) -> Iterable[Need]:
+def _intake_problems(facts: Facts) -> Iterable[Need]:
     """Yield what keeps closeout from seeing or from beginning, unless a problem of the ledger says it already."""
     now = facts.now
-    said = {trouble.cause for trouble in facts.troubles if trouble.kind == STALE}
+    said = {_cause(problem) for problem in facts.problems if problem.kind == STALE}
     if facts.queue_age > QUEUE_SECONDS:
         yield Need(
             "bad",
@@ -325,13 +346,12 @@ def _long_waits(facts: Facts) -> Iterable[Need]:
             continue
         yield Need(
             "wait",
-            f"{presentation.clean(run.about)} is near its time limit",
-            presentation.clean(run.reason or presentation.banner(run, facts.now).says),
+            f"{clean(run.about)} is near its time limit",
+            clean(run.reason or banner(run, facts.now).says),
             f"It fails after {rough(limit)}. Open it to see what it waits for.",
             run_path(run.id),
             _RUN,
             since=run.started_at,
-            ago=ago(run.started_at, facts.now),
         )
 
 

@@ -13,36 +13,16 @@ from typing import Any, NamedTuple
 from closeout.core.plan import spoken_error, spoken_step
 from closeout.server.pages.presentation import clean
 
+DRY_RUN = "dry-run"
 Rows = Sequence[Mapping[str, Any]]
 NO_MATCH = "The current configuration does not match this event, so there is nothing to confirm."
-
-
-class PlannedStep(NamedTuple):
-    """One step as the page shows it."""
-
-    id: str
-    uses: str
-    word: str
-    """`refused`, `error`, `skipped`, or empty."""
-    says: str
-    """Instead of its changes; empty if it has some."""
-    changes: Sequence[Mapping[str, str]]
-
-
-class Planned(NamedTuple):
-    """One automation as the page shows it."""
-
-    name: str
-    dry_run: bool
-    problem: str
-    """Why its run would fail before its first step, or empty."""
-    steps: Sequence[PlannedStep]
 
 
 class Plan(NamedTuple):
     """A plan before its confirmation."""
 
-    automations: Sequence[Planned]
+    automations: Sequence[Mapping[str, Any]]
+    """Those that would run, as JSON, with their steps and what each would change."""
     problem: str | None
     """Why this cannot be confirmed. None if it can."""
     gone: int
@@ -57,48 +37,29 @@ class Plan(NamedTuple):
             return self.problem
         if self.gone:
             return f"{self.gone} resource{'' if self.gone == 1 else 's'} will be deleted."
-        changes = any(step.changes for one in self.automations for step in one.steps)
-        dry = any(one.dry_run for one in self.automations)
-        if dry:
+        if any(one["mode"] == DRY_RUN for one in self.automations):
             return "The automation is in dry-run mode: nothing will be changed."
+        changes = any(step["changes"] for one in self.automations for step in one["steps"])
         return "Nothing will be deleted." if changes else "Nothing will be changed."
 
     def to_json(self) -> dict[str, Any]:
         """Return what a program gets: `plan` is the digest that it may send back."""
-        automations = [
-            {
-                "name": one.name,
-                "mode": "dry-run" if one.dry_run else "apply",
-                "problem": one.problem or None,
-                "steps": [
-                    {
-                        "id": step.id,
-                        "uses": step.uses,
-                        "says": ": ".join(filter(None, (step.word, step.says))) or None,
-                        "changes": list(step.changes),
-                    }
-                    for step in one.steps
-                ],
-            }
-            for one in self.automations
-        ]
         return {
             "plan": self.digest,
             "problem": self.problem,
             "deletes": self.gone,
-            "automations": automations,
+            "automations": self.automations,
         }
 
 
 def plan_of(rows: Rows, about: str) -> Plan:
     """Return the plan; `about` is what the digest covers besides the changes: the state that the plan is for."""
-    automations = tuple(_planned(row) for row in rows)
     gone = sum(
         change["verb"] == "delete"
-        for one in automations
-        if not one.dry_run
-        for step in one.steps
-        for change in step.changes
+        for row in rows
+        if row.get("mode") != DRY_RUN
+        for step in row["steps"]
+        for change in step["changes"]
     )
     compared = [
         [
@@ -111,7 +72,7 @@ def plan_of(rows: Rows, about: str) -> Plan:
         ]
         for row in rows
     ]  # fmt: skip
-    return Plan(automations, _problem(automations), gone, digest_of(about, compared))
+    return Plan([_shown(row) for row in rows], _problem(rows), gone, digest_of(about, compared))
 
 
 def no_plan(reason: str) -> Plan:
@@ -124,30 +85,40 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _planned(row: Mapping[str, Any]) -> Planned:
-    problem = clean(spoken_error(row["error"])[1]) if row.get("error") else ""
-    steps = tuple(map(_step, row["steps"]))
-    return Planned(clean(row["name"]), row.get("mode") == "dry-run", problem, steps)
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": clean(row["name"]),
+        "mode": DRY_RUN if row.get("mode") == DRY_RUN else "apply",
+        "problem": clean(spoken_error(row["error"])[1]) if row.get("error") else None,
+        "steps": [_shown_step(step) for step in row["steps"]],
+    }
 
 
-def _step(step: Mapping[str, Any]) -> PlannedStep:
-    word, says = spoken_step(step) or ("", "")
-    changes = tuple(
-        {key: clean(change[key] or "") for key in ("verb", "resource", "reason")}
-        for change in step["changes"]
-    )
-    return PlannedStep(clean(step["id"]), step["uses"], word, clean(says), changes)
+def _shown_step(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": clean(step["id"]),
+        "uses": step["uses"],
+        "says": clean(": ".join(filter(None, spoken_step(step) or ()))) or None,
+        "changes": [
+            {key: clean(change[key] or "") for key in ("verb", "resource", "reason")}
+            for change in step["changes"]
+        ],
+    }
 
 
-def _problem(automations: Sequence[Planned]) -> str | None:
-    if not automations:
+def _problem(rows: Rows) -> str | None:
+    if not rows:
         return NO_MATCH
-    for one in automations:
-        if one.problem:
-            return f"{one.name} would fail before its first step: {one.problem}"
-        for step in one.steps:
-            if step.word == "refused":
-                return f"A guard rejects the plan of {step.id}, so the run would fail: {step.says}"
-            if step.word == "error":
-                return f"{step.id} cannot be planned, so nothing can be confirmed: {step.says}"
+    for row in rows:
+        if row.get("error"):
+            error = clean(spoken_error(row["error"])[1])
+            return f"{clean(row['name'])} would fail before its first step: {error}"
+        for step in row["steps"]:
+            word, says = spoken_step(step) or ("", "")
+            if word == "refused":
+                return (
+                    f"A guard rejects the plan of {clean(step['id'])}, so the run would fail: {clean(says)}"
+                )
+            if word == "error":
+                return f"{clean(step['id'])} cannot be planned, so nothing can be confirmed: {clean(says)}"
     return None

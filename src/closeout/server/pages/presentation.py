@@ -71,9 +71,9 @@ class Subject:
 
 def subject(payload: Mapping[str, Any]) -> Subject:
     """Read from a payload what the page shows of it. Never raises for its content."""
-    repository = _object(payload, "repository")
-    pull = _object(payload, "pull_request") or _object(payload, "issue")
-    head, base = _object(pull, "head"), _object(pull, "base")
+    repository = object_of(payload, "repository")
+    pull = object_of(payload, "pull_request") or object_of(payload, "issue")
+    head, base = object_of(pull, "head"), object_of(pull, "base")
     repository_url = _address(repository.get("html_url"))
     sha = _text(head, "sha") or _text(payload, "after")
     known = sha is not None and re.fullmatch(r"[0-9a-f]{40,64}", sha) is not None
@@ -88,7 +88,7 @@ def subject(payload: Mapping[str, Any]) -> Subject:
         base=_text(base, "ref"),
         sha=sha if known else None,
         commit_url=f"{repository_url}/commit/{sha}" if known and repository_url else None,
-        sender=_text(_object(payload, "sender"), "login"),
+        sender=_text(object_of(payload, "sender"), "login"),
         private=commit.certainly_private(payload),
     )
 
@@ -142,12 +142,24 @@ class Banner:
     limit: Limit | None
 
 
-def banner(run: RunView, now: float, *, errors_below: bool = False) -> Banner:
-    """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first."""
+def banner(
+    run: RunView,
+    now: float,
+    *,
+    errors_below: bool = False,
+    progress: Mapping[str, str] | None = None,
+    paused: bool = False,
+) -> Banner:
+    """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first.
+
+    `progress` is the last log line of each step, and `paused` whether destructive calls are: both say why a run waits.
+    """
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
     result = _result(run) if errors_below else run.summary
-    says = (result if finished else _sleeps(run, now) or run.reason) or _standing(run)
+    says = (
+        result if finished else _sleeps(run, now) or _waits(run, progress or {}, paused=paused)
+    ) or _standing(run)
     end = run.finished_at if finished else now
     took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(
@@ -207,6 +219,18 @@ def _sleeps(run: RunView, now: float) -> str | None:
     return f"It waits until {when} ({run.sleeps_in})."
 
 
+def says_nothing(reason: str | None, step: StepView) -> bool:
+    """Whether a reason only says that something waits in a step, and not for what."""
+    return reason == f"waits in {step.id}"
+
+
+def _waits(run: RunView, progress: Mapping[str, str], *, paused: bool) -> str | None:
+    step = next((step for step in run.steps if says_nothing(run.reason, step)), None)
+    if step is None or run.reason is None:
+        return run.reason
+    return progress.get(step.id) or run.reason + ("; destructive calls are paused" if paused else "")
+
+
 def _standing(run: RunView) -> str:
     if run.state == "queued":
         return "It starts when the runs before it have ended."
@@ -216,7 +240,8 @@ def _standing(run: RunView) -> str:
     return "" if run.state == "finished" else "It is running."
 
 
-def _object(holder: Any, key: str) -> Mapping[str, Any]:
+def object_of(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return an object in a payload, an empty one if it is not there or something else."""
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
 

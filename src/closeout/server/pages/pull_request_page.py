@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.ports import DeliveryId, DeliveryView, RunView
 from closeout.server.pages import presentation
-from closeout.server.pages.wording import ago, counted, execution_path, run_path
+from closeout.server.pages.presentation import object_of
+from closeout.server.pages.wording import counted, delivery_path, execution_path, heard_of, run_path
 from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"
@@ -29,12 +30,13 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     "planned": (AHEAD, "planned only: dry run"),
 }
 """In which group a resource is, and in which words, by what became of it (`core.outcomes`)."""
-_HEARD = {
-    "delivery-log": "found by patrol in GitHub's delivery log",
-    "closed-list": "found by patrol in GitHub's list of closed pull requests",
-    "inventory": "found by patrol's audit",
-    "recheck": "found by a recheck",
+TITLES = {
+    LEFT: ("Left", "bad"),
+    AHEAD: ("To be deleted", "busy"),
+    GONE: ("Gone", "good"),
+    KEPT: ("Kept", "none"),
 }
+"""Title and tone of each group."""
 MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
@@ -60,7 +62,6 @@ class Entry(NamedTuple):
     """One thing that happened. `url` is a path."""
 
     at: float
-    ago: str
     tone: str
     icon: str
     title: str
@@ -80,23 +81,13 @@ class Resource(NamedTuple):
     url: str
 
 
-class Group(NamedTuple):
-    """Resources with one fate."""
-
-    kind: str
-    title: str
-    tone: str
-    resources: tuple[Resource, ...]
-    more: int
-
-
 class Step(NamedTuple):
     """What comes next."""
 
     tone: str
     text: str
-    url: str | None = None
-    link: str = ""
+    run: str | None = None
+    """The path of the run that it is about."""
     deed: str | None = None
     """The path of the page that does it."""
 
@@ -106,16 +97,37 @@ class PullRequest(NamedTuple):
 
     repository: str
     number: int
-    title: str | None
-    url: str | None
+    about: presentation.Subject
     state: str
     tone: str
     facts: tuple[tuple[str, str], ...]
-    groups: tuple[Group, ...]
+    groups: Mapping[str, Sequence[Resource]]
+    """What is left, what is ahead, what is gone and what was kept, of every resource that any attempt planned for."""
     next: tuple[Step, ...]
     entries: tuple[Entry, ...]
     left_out: int
     """Older deliveries that are not shown."""
+
+    @property
+    def icon(self) -> str:
+        """The tone of the page's icon: what a tab in the background must tell."""
+        if any(step.tone == "bad" for step in self.next) or self._count(LEFT):
+            return "failure"
+        if any(step.tone == "busy" for step in self.next):
+            return "running"
+        return "success" if self._count(GONE) else "none"
+
+    @property
+    def summary(self) -> str:
+        """What all of it comes to, in one sentence."""
+        if left := self._count(LEFT):
+            return f"{counted(left, 'resource')} left."
+        if ahead := self._count(AHEAD):
+            return f"{counted(ahead, 'resource')} to be deleted."
+        return "Everything that closeout planned to delete is gone." if self._count(GONE) else ""
+
+    def _count(self, kind: str) -> int:
+        return len(self.groups.get(kind, ()))
 
 
 def shown(facts: Facts) -> PullRequest:
@@ -127,14 +139,13 @@ def shown(facts: Facts) -> PullRequest:
     state, tone = _state(newest)
     runs = story.runs if story is not None else ()
     return PullRequest(
-        repository=presentation.clean(story.repository if story is not None else facts.repository),
+        repository=story.repository if story is not None else facts.repository,
         number=facts.number,
-        title=about.title,
-        url=about.url,
+        about=about,
         state=state,
         tone=tone,
         facts=tuple(_facts(newest, about, story)),
-        groups=tuple(_groups(story)) if story is not None else (),
+        groups=_groups(story) if story is not None else {},
         next=tuple(_next(story, now)) if story is not None else (),
         entries=tuple(_entries(heard, runs, now)),
         left_out=story.left_out if story is not None else 0,
@@ -159,7 +170,7 @@ def _newest(deliveries: Sequence[Heard]) -> Mapping[str, Any]:
 
 
 def _state(payload: Mapping[str, Any]) -> tuple[str, str]:
-    pull = _object(payload, "pull_request") or _object(payload, "issue")
+    pull = object_of(payload, "pull_request") or object_of(payload, "issue")
     if pull.get("merged") is True:
         return "Merged", "busy"
     words = {"closed": ("Closed", "bad"), "open": ("Draft" if pull.get("draft") is True else "Open", "good")}
@@ -169,43 +180,31 @@ def _state(payload: Mapping[str, Any]) -> tuple[str, str]:
 def _facts(
     payload: Mapping[str, Any], about: presentation.Subject, story: PullRequestView | None
 ) -> Iterable[tuple[str, str]]:
-    author = _object(_object(payload, "pull_request") or _object(payload, "issue"), "user").get("login")
+    author = object_of(object_of(payload, "pull_request") or object_of(payload, "issue"), "user").get("login")
     if isinstance(author, str):
-        yield "Author", presentation.clean(author)
+        yield "Author", author
     if about.head and about.base:
         yield "Branches", f"{about.head} → {about.base}"
     if about.sha:
         yield "Commit", about.sha[:10]
     if story is not None and story.former_names:
-        yield "Earlier", f"earlier in {', '.join(map(presentation.clean, story.former_names))}"
+        yield "Earlier", f"earlier in {', '.join(story.former_names)}"
 
 
 # --- what was there ----------------------------------------------------------------------------------------
 
 
-def _groups(story: PullRequestView) -> Iterable[Group]:
-    """Yield what is left, what is ahead, what is gone and what was kept, of every resource that any attempt planned for."""
+def _groups(story: PullRequestView) -> Mapping[str, Sequence[Resource]]:
     found: dict[str, list[Resource]] = {LEFT: [], AHEAD: [], GONE: [], KEPT: []}
     automations = {run.execution: run.automation for run in story.runs}
     several = len(set(automations.values())) > 1
     for one in story.resources:
         group, says = _GROUPS.get(one.outcome, (LEFT, one.outcome))
         by = f" by {automations.get(one.execution, '')}" if several else ""
-        reason = presentation.clean(one.reason) if group == LEFT else ""
+        reason = one.reason if group == LEFT else ""
         url = execution_path(one.execution)
-        found[group].append(
-            Resource(presentation.clean(one.resource), presentation.clean(says + by), reason, url)
-        )
-    titles = {
-        LEFT: ("Left", "bad"),
-        AHEAD: ("To be deleted", "busy"),
-        GONE: ("Gone", "good"),
-        KEPT: ("Kept", "none"),
-    }
-    for kind, resources in found.items():
-        title, tone = titles[kind]
-        listed = tuple(resources[:MOST_LISTED])
-        yield Group(kind, title, tone, listed, len(resources) - len(listed))
+        found[group].append(Resource(one.resource, says + by, reason, url))
+    return found
 
 
 # --- what comes next ---------------------------------------------------------------------------------------
@@ -215,18 +214,16 @@ def _next(story: PullRequestView, now: float) -> Iterable[Step]:
     """Yield what is expected, and what a person has to do: a failed run whose work no later one has done."""
     latest = {run.id: run for run in sorted(story.runs, key=lambda one: one.attempt)}
     for run in sorted(latest.values(), key=lambda one: one.accepted_at):
-        name = presentation.clean(run.automation)
+        name = run.automation
         if run.state != "finished":
             says = presentation.banner(run, now).says or "It goes on."
-            yield Step(
-                "busy", f"{name}: {says}", run_path(run.id), "Open the run", f"{run_path(run.id)}/cancel"
-            )
+            yield Step("busy", f"{name}: {says}", run_path(run.id), f"{run_path(run.id)}/cancel")
         elif run.verdict == "failure" and not _repaired(run, latest.values()):
             text = f"{name} failed. Open the run to see what is left and why, repair that, and rerun it."
-            yield Step("bad", text, run_path(run.id), "Open the run", f"{run_path(run.id)}/rerun")
+            yield Step("bad", text, run_path(run.id), f"{run_path(run.id)}/rerun")
     for expected in story.next:
         if expected.kind == "recheck" and expected.at is not None:
-            says, when = presentation.clean(expected.says), presentation.moment(expected.at)[1]
+            says, when = expected.says, presentation.moment(expected.at)[1]
             yield Step("none", f"{says}, on {when}.")
 
 
@@ -245,15 +242,15 @@ def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
 
 def _entries(heard: Sequence[Heard], runs: Sequence[RunView], now: float) -> Iterable[Entry]:
     """Return everything that happened, the oldest first: a run where it was accepted, with what it came to."""
-    entries = [*_delivery_entries(heard, now), *(_attempt_entry(run, now) for run in runs)]
+    entries = [*_delivery_entries(heard), *(_attempt_entry(run, now) for run in runs)]
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _delivery_entries(deliveries: Sequence[Heard], now: float) -> Iterable[Entry]:
+def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
     """Yield an entry for each delivery; one for those in a row that say the same, since a push is not a story."""
     found: list[tuple[Entry, int]] = []
     for heard in deliveries:
-        entry = _delivery_entry(heard, now)
+        entry = _delivery_entry(heard)
         if found and found[-1][0].title == entry.title and not entry.text and not found[-1][0].text:
             found[-1] = (entry, found[-1][1] + 1)
         else:
@@ -262,42 +259,32 @@ def _delivery_entries(deliveries: Sequence[Heard], now: float) -> Iterable[Entry
         yield entry._replace(title=f"{entry.title} ({count} times)") if count > 1 else entry
 
 
-def _delivery_entry(heard: Heard, now: float) -> Entry:
+def _delivery_entry(heard: Heard) -> Entry:
     view, payload = heard
     title, text, icon = _told(view, payload)
-    way = heard_by(view.origin)
-    aside = [] if way == WEBHOOK else [_HEARD.get(way, way)]
-    sender = _object(payload, "sender").get("login")
+    aside = [] if heard_by(view.origin) == WEBHOOK else [heard_of(view)]
+    sender = object_of(payload, "sender").get("login")
     if isinstance(sender, str):
-        aside.insert(0, f"by {presentation.clean(sender)}")
-    return Entry(
-        view.received_at,
-        ago(view.received_at, now),
-        "none",
-        icon,
-        title,
-        text,
-        _delivery_path(view.id),
-        ", ".join(aside),
-    )
+        aside.insert(0, f"by {sender}")
+    return Entry(view.received_at, "none", icon, title, text, delivery_path(view.id), ", ".join(aside))
 
 
 def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return what a delivery says: a title, a text, and an icon."""
-    pull = _object(payload, "pull_request")
-    base = _object(_object(_object(payload, "changes"), "base"), "ref").get("from")
+    pull = object_of(payload, "pull_request")
+    base = object_of(object_of(object_of(payload, "changes"), "base"), "ref").get("from")
     if view.event == "pull_request":
         if view.action == "edited" and isinstance(base, str):
-            now = _object(pull, "base").get("ref")
+            now = object_of(pull, "base").get("ref")
             return (
                 "Base changed",
-                f"From {presentation.clean(base)} to {presentation.clean(now or '?')}.",
+                f"From {base} to {now or '?'}.",
                 "arrow",
             )
         if view.action == "closed":
-            into = _object(pull, "base").get("ref")
+            into = object_of(pull, "base").get("ref")
             merged = pull.get("merged") is True
-            text = f"Into {presentation.clean(into)}." if merged and isinstance(into, str) else ""
+            text = f"Into {into}." if merged and isinstance(into, str) else ""
             return ("Merged" if merged else "Closed"), text, "closed"
         words = {
             "opened": "Opened",
@@ -308,21 +295,20 @@ def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str
         if view.action in words:
             return words[view.action], "", "open" if view.action in ("opened", "reopened") else "dot"
     name = f"{view.event}.{view.action}" if view.action else view.event
-    return presentation.clean(name), "", "dot"
+    return name, "", "dot"
 
 
 def _attempt_entry(run: RunView, now: float) -> Entry:
     shown = presentation.banner(run, now)
-    name = presentation.clean(run.automation)
+    name = run.automation
     asides = [f"attempt {run.attempt}"] if run.attempt > 1 else []
     if run.requested_by:
-        asides.append(f"asked for by {presentation.clean(run.requested_by)}")
+        asides.append(f"asked for by {run.requested_by}")
     if shown.took:
         asides.append(f"took {shown.took}" if shown.finished else f"for {shown.took}")
-    left = tuple(presentation.clean(row.get("resource", "")) for step in run.steps for row in step.left)
+    left = tuple(row.get("resource", "") for step in run.steps for row in step.left)
     return Entry(
         at=run.accepted_at,
-        ago=ago(run.accepted_at, now),
         tone=shown.tone,
         icon=shown.tone,
         title=f"{name}: {shown.word}",
@@ -331,34 +317,3 @@ def _attempt_entry(run: RunView, now: float) -> Entry:
         aside=", ".join(asides),
         left=left,
     )
-
-
-def _delivery_path(delivery: DeliveryId) -> str:
-    return f"/deliveries/{delivery}"
-
-
-def icon(page: PullRequest) -> str:
-    """Return the tone of the page's icon: what a tab in the background must tell."""
-    if any(step.tone == "bad" for step in page.next) or _count(page, LEFT):
-        return "failure"
-    if any(step.tone == "busy" for step in page.next):
-        return "running"
-    return "success" if _count(page, GONE) else "none"
-
-
-def summary(page: PullRequest) -> str:
-    """Return what all of it comes to in one sentence."""
-    if left := _count(page, LEFT):
-        return f"{counted(left, 'resource')} left."
-    if ahead := _count(page, AHEAD):
-        return f"{counted(ahead, 'resource')} to be deleted."
-    return "Everything that closeout planned to delete is gone." if _count(page, GONE) else ""
-
-
-def _count(page: PullRequest, kind: str) -> int:
-    return sum(len(group.resources) + group.more for group in page.groups if group.kind == kind)
-
-
-def _object(holder: Any, key: str) -> Mapping[str, Any]:
-    value = holder.get(key)
-    return value if isinstance(value, dict) else {}

@@ -10,16 +10,18 @@ import hashlib
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from closeout.server.access import Visitor
-from closeout.server.pages import presentation
+from closeout.server.pages import presentation, wording
+
+if TYPE_CHECKING:
+    from closeout.server.pages.site import Asked
 
 HERE = Path(__file__).parent
 NAVIGATION = (
@@ -47,20 +49,25 @@ _NEUTRAL = ("57606a", "M4 8.2l2.7 2.7L12 5.4")
 class Renderer:
     """Templates, style and script, and the headers that go with every page.
 
+    What a template shows is escaped and has no control characters: titles, branches and log lines come from outside.
     `base_path` is the path of the public URL: every link of a template to another page is `url(path)`.
     """
 
     def __init__(self, base_path: str = "") -> None:
         self._base_path = base_path
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            # All are read now: an upgrade under a running server must not bring it templates of other code.
+            loader=jinja2.DictLoader(
+                {file.name: file.read_text("utf-8") for file in (HERE / "templates").glob("*.html")}
+            ),
+            auto_reload=False,
             autoescape=True,
+            finalize=_shown,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         environment.filters.update(
-            clean=presentation.clean,
             coded=coded,
             moment=presentation.moment,
             clock_time=presentation.clock_time,
@@ -74,6 +81,20 @@ class Renderer:
             favicon=favicon,
             url=self.url,
             link=self.link,
+            about_of=wording.about_of,
+            ago=wording.ago,
+            banner_of=presentation.banner,
+            counted=wording.counted,
+            delivery_path=wording.delivery_path,
+            event_of=wording.event_of,
+            execution_path=wording.execution_path,
+            heard_of=wording.heard_of,
+            failure_text=presentation.failure_text,
+            step_name=presentation.step_name,
+            words=presentation.WORDS,
+            pull_request_path=wording.pull_request_path,
+            run_path=wording.run_path,
+            with_query=wording.with_query,
         )
         self._environment = environment
         self.paths: Collection[str] = ()
@@ -87,7 +108,7 @@ class Renderer:
     def link(self, path: str) -> str | None:
         """Return the link to a path, None if this server does not answer it."""
         parts = path.partition("?")[0].split("/")
-        known = any(_fits(route.split("/"), parts) for route in self.paths)
+        known = any(fits(route.split("/"), parts) for route in self.paths)
         return self.url(path) if known else None
 
     def missing(self) -> Response:
@@ -104,37 +125,32 @@ class Renderer:
         """Return one part of the page, for a page that is open already."""
         return self._environment.get_template(name).render(**values)
 
-    def signed_in(self, name: str, visitor: Visitor, *, here: str = "", **values: Any) -> Response:
-        """Return a page for somebody who is signed in. `here` is the path of `NAVIGATION` that it belongs to."""
-        return self.html(200, name, visitor=visitor, here=here, **values)
-
-    def followed(
-        self, request: Request, name: str, part: str, visitor: Visitor, *, here: str, **values: Any
-    ) -> Response:
+    def followed(self, asked: Asked, name: str, part: str, *, here: str, **values: Any) -> Response:
         """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.
 
         `live.js` asks for it with `?part=live` and the tag of what it shows.
         """
-        if request.query_params.get("part") != "live":
-            return self.signed_in(name, visitor, here=here, **values)
-        text = self.fragment(part, visitor=visitor, **values)
+        if asked.request.query_params.get("part") != "live":
+            return self.html(200, name, asked.visitor, here=here, **values)
+        text = self.fragment(part, visitor=asked.visitor, **values)
         tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
         headers = self.headers | {"ETag": tag}
-        if request.headers.get("if-none-match") == tag:
+        if asked.request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return HTMLResponse(text, headers=headers)
 
     def html(
-        self, status: int, name: str, *, visitor: Visitor | None = None, here: str = "", **values: Any
+        self, status: int, name: str, visitor: Visitor | None = None, *, here: str = "", **values: Any
     ) -> Response:
-        """Return a page; one without a visitor has no navigation."""
+        """Return a page; one without a visitor has no navigation. `here` is the path of `NAVIGATION` that it belongs to."""
         nav = [(path, label) for path, label in NAVIGATION if visitor is not None and self.link(path)]
         text = self.fragment(name, visitor=visitor, nav=nav, here=here, **values)
         headers = self.headers if visitor is None else self.headers | FORM_HEADERS
         return HTMLResponse(text, status, headers)
 
 
-def _fits(route: Sequence[str], parts: Sequence[str]) -> bool:
+def fits(route: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether the parts of a path are those of a route."""
     return len(route) == len(parts) and all(
         known == given or known.startswith("{") for known, given in zip(route, parts, strict=True)
     )
@@ -151,9 +167,13 @@ def favicon(tone: str) -> str:
     return "data:image/svg+xml," + quote(image, safe=" ='/:")
 
 
+def _shown(value: object) -> object:
+    return presentation.clean(value) if type(value) is str else value
+
+
 def coded(text: str) -> Markup:
     """Return a sentence as HTML, with what stands between backticks as code."""
-    parts = re.split("`([^`\n]+)`", text)
+    parts = re.split("`([^`\n]+)`", presentation.clean(text))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
     )

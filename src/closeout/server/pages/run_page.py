@@ -61,28 +61,18 @@ def page(renderer: Renderer, shown: Shown, view: View, now: float) -> Response:
     """Return a run's page."""
     live = view.newest and not view.search
     values = standing(renderer, shown, view.visitor, now, step_rows.progress_of(shown.lines) if live else {})
-    links = _links(renderer, shown) if view.visitor is not None else {}
     return renderer.html(
         200,
         "run.html",
-        **values,
-        visitor=view.visitor,
+        view.visitor,
         here="/runs",
-        links=links,
-        about=shown.about,
-        delivery=shown.delivery,
-        whole=shown.log,
-        attempts=shown.attempts,
+        **values,
+        shown=shown,
+        view=view,
+        links=_links(renderer, shown) if view.visitor is not None else {},
         later=_later(shown)[-1:],
         folds=log_folds.folds(shown.run, shown.lines, view.search),
-        count=len(shown.lines),
-        first=shown.lines[0].id if shown.lines else 0,
-        last=shown.lines[-1].id if shown.lines else 0,
-        earlier=shown.left_out,
-        search=view.search,
-        newest=view.newest,
         follows=live and not values["banner"].finished,
-        query=view.link.query,
         fields=parse_qsl(view.link.query),
         refresh=REFRESH_SECONDS,
     )
@@ -111,7 +101,7 @@ def standing(
     """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
     return {
         "run": shown.run,
-        "banner": presentation.banner(shown.run, now, errors_below=True),
+        "banner": presentation.banner(shown.run, now, errors_below=True, progress=progress),
         "troubles": step_rows.troubles(shown.run, whole=shown.log),
         "rerun": _rerun(shown, visitor),
         "rerun_page": renderer.link(f"/runs/{shown.run.id}/rerun"),

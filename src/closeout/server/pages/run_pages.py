@@ -6,7 +6,7 @@ Whoever has no right link gets the same answer whether or not the run exists.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,13 +16,14 @@ from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
 from closeout.core.runs import CONTINUES
-from closeout.ports import DeliveryId, LogWindow, Operation, PageReader
+from closeout.ports import DeliveryId, LogWindow, Operation
 from closeout.server import details
 from closeout.server.pages import log_folds, presentation, run_page
 from closeout.server.pages.live import LiveRuns
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.run_page import Attempt, Shown
 from closeout.server.pages.site import LINK, Asked, Route
+from closeout.server.parts import ServerParts
 
 MOST_ATTEMPTS = 10
 """Attempts that a page links to."""
@@ -31,31 +32,18 @@ MOST_SUBJECTS = 256
 
 
 class RunPages:
-    """The routes of `/runs/ID`. `views` reads the ledger and is called in threads."""
+    """The routes of `/runs/ID`. The ledger is read in threads."""
 
-    def __init__(
-        self,
-        views: PageReader,
-        key: bytes,
-        clock: Callable[[], float],
-        draining: asyncio.Event,
-        renderer: Renderer,
-        *,
-        public_logs: bool = False,
-    ) -> None:
-        self._views = views
-        self._key = key
-        self._clock = clock
-        self._public_logs = public_logs
+    def __init__(self, parts: ServerParts, renderer: Renderer, draining: asyncio.Event) -> None:
+        self._views = parts.views
+        self._key = parts.link_key
+        self._clock = parts.clock
+        self._public_logs = parts.public_logs
         self._renderer = renderer
         # A payload never changes and may have 25 MB, and an open page reads its run once a second.
         self._subject = lru_cache(MOST_SUBJECTS)(self._read_subject)
-        self._live = LiveRuns(self._load, renderer, clock, draining)
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
+        self._live = LiveRuns(self._load, renderer, parts.clock, draining)
+        self.routes: Sequence[Route] = (
             Route("GET", "/runs/{run_id}", LINK, self._page),
             Route("GET", "/runs/{run_id}/live", LINK, self._stream),
         )

@@ -1,6 +1,7 @@
-"""The routes of `/automations`, `/orphans` and `/health`: they read the ledger, the configuration and the disk.
+"""The pages of automations, orphans and health: what is in force, what was left behind, what works.
 
-`setup_page` says what that means. Nothing here asks GitHub or AWS: patrol and the drill have, and the ledger keeps their answers.
+They read the ledger, the configuration and the disk. Nothing here asks GitHub or AWS: patrol and the drill have, and the
+ledger keeps their answers. What nobody has asked yet is no zero.
 """
 
 from __future__ import annotations
@@ -9,26 +10,44 @@ import asyncio
 import platform
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
 import closeout
 from closeout.actions.registry import builtin
-from closeout.config.inverses import inventories
+from closeout.config.inverses import StepInventory, inventories
+from closeout.core.automation import Automation
+from closeout.core.units import HOUR, spoken_duration
+from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, RunFilter
 from closeout.ports.access import READ
-from closeout.server.pages import setup_page
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.setup_page import HealthFact
-from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.site import Asked, Handler, Route
+from closeout.server.pages.wording import ago, counted
 from closeout.server.parts import ServerParts
-from closeout.wiring import drills, rounds
 
 MOST_AUTOMATIONS = 200
 """Automations whose last run is read; a file may have hundreds."""
 LOW_DISK = 1 << 30
+STATES = {
+    "wrong": ("Wrong", "bad"),
+    "unknown": ("Unknown", "wait"),
+    "fine": ("Fine", "good"),
+    "skipped": ("Does not apply", "none"),
+}
+"""For each state of a check its words and the tone of their colour, in the order of the page."""
+_PATROL = {"off": "leaves orphans alone", "report": "reports orphans", "repair": "cleans a few orphans up by itself"}  # fmt: skip
+
+
+class HealthFact(NamedTuple):
+    """One thing to know of the server."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = "none"
 
 
 class SetupPages:
@@ -37,90 +56,170 @@ class SetupPages:
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
         self._renderer = renderer
-        self._automations = parts.loaded.automations if parts.loaded is not None else ()
-        self._inventories = inventories(self._automations, builtin())
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """What this group answers."""
-        return (
-            Route("GET", "/automations", READ, self._show_automations),
-            Route("GET", "/orphans", READ, self._show_orphans),
-            Route("GET", "/health", READ, self._show_health),
+        self._inventories = inventories(parts.automations, builtin())
+        pages = {"automations": self._automations, "orphans": self._orphans, "health": self._health}
+        self.routes: Sequence[Route] = tuple(
+            Route("GET", f"/{name}", READ, self._page(name, read)) for name, read in pages.items()
         )
 
-    async def _show_automations(self, asked: Asked) -> Response:
-        values = await asyncio.to_thread(self._read_automations)
-        return self._page(asked, "automations", values)
+    def _page(self, name: str, read: Callable[[float], Mapping[str, Any]]) -> Handler:
+        async def answer(asked: Asked) -> Response:
+            now = self._parts.clock()
+            values = await asyncio.to_thread(read, now)
+            return self._renderer.html(200, f"{name}.html", asked.visitor, here=f"/{name}", now=now, **values)
 
-    async def _show_orphans(self, asked: Asked) -> Response:
-        values = await asyncio.to_thread(self._read_orphans)
-        return self._page(asked, "orphans", values)
+        return answer
 
-    async def _show_health(self, asked: Asked) -> Response:
-        values = await asyncio.to_thread(self._read_health)
-        return self._page(asked, "health", values)
-
-    def _page(self, asked: Asked, name: str, values: Mapping[str, Any]) -> Response:
-        assert asked.visitor is not None
-        return self._renderer.signed_in(f"{name}.html", asked.visitor, here=f"/{name}", **values)
-
-    def _read_automations(self) -> dict[str, Any]:
-        views = self._parts.views
+    def _automations(self, _now: float) -> Mapping[str, Any]:
+        automations = self._parts.automations
         last = {
             each.name: page.rows[0]
-            for each in self._automations[:MOST_AUTOMATIONS]
-            if (page := views.run_page(RunFilter(automation=each.name), None, 1)).rows
+            for each in automations[:MOST_AUTOMATIONS]
+            if (page := self._parts.views.run_page(RunFilter(automation=each.name), None, 1)).rows
         }
-        now = self._parts.clock()
-        return {"cards": setup_page.automation_cards(self._automations, self._inventories, last, now)}
+        return {
+            "automations": automations,
+            "last": last,
+            "leftovers": leftovers(self._inventories),
+            "trigger_of": trigger_of,
+            "facts_of": facts_of,
+        }
 
-    def _read_orphans(self) -> dict[str, Any]:
-        mark = self._parts.marks(rounds.LAST).get("orphans", {})
-        listed = sum(one.reason is None for one in self._inventories)
-        return {"page": setup_page.orphans(mark, self._parts.clock(), listed=listed)}
+    def _orphans(self, _now: float) -> Mapping[str, Any]:
+        mark = self._parts.marks(REPORT).get("orphans", {})
+        return orphans(mark, listed=sum(one.reason is None for one in self._inventories))
 
-    def _read_health(self) -> dict[str, Any]:
+    def _health(self, now: float) -> Mapping[str, Any]:
         from closeout.checks import registry  # noqa: PLC0415 - only this page needs the checks
 
         parts = self._parts
-        patrol = parts.marks(rounds.LAST)
-        drill = parts.marks(drills.KIND).get(drills.LAST, {})
+        patrol, drill = parts.marks(REPORT), parts.marks(DRILL).get(LAST, {})
         newest = parts.views.delivery_page(EVERY_DELIVERY, None, 1).rows
         states = drill.get("states", {})
-        facts = setup_page.health(
+        freshness = health(
             parts.views.stats(),
             patrol,
             drill["ended_at"] if states else None,
             newest[0].received_at if newest else None,
-            parts.clock(),
+            now,
         )
         return {
-            "facts": (*facts, *self._machine()),
-            "errors": setup_page.patrol_errors(patrol),
-            "checks": setup_page.drill_lines(states, {check.id: check for check in registry.CHECKS}),
+            "facts": (*freshness, *self._machine()),
+            "errors": patrol_errors(patrol),
+            "states": wrong_first(states),
+            "words": STATES,
+            "checks": {check.id: check for check in registry.CHECKS},
         }
 
-    def _machine(self) -> Sequence[HealthFact]:
-        facts = [
-            HealthFact(
-                "Version",
-                closeout.__version__,
-                f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
-            )
-        ]
+    def _machine(self) -> Iterable[HealthFact]:
+        runs_on = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+        yield HealthFact("Version", closeout.__version__, runs_on)
         place = self._parts.place
         if place is None:
-            return facts
+            return
         try:
             free, size = shutil.disk_usage(place.parent).free, place.stat().st_size
         except OSError as error:
-            return [*facts, HealthFact("Disk", "cannot be read", str(error.strerror), "bad")]
+            yield HealthFact("Disk", "cannot be read", str(error.strerror), "bad")
+            return
         tone = "bad" if free < LOW_DISK else "none"
-        return [
-            *facts,
-            HealthFact("Disk", f"{_gigabytes(free)} free", f"the ledger has {_gigabytes(size)}", tone),
-        ]
+        yield HealthFact("Disk", f"{_gigabytes(free)} free", f"the ledger has {_gigabytes(size)}", tone)
+
+
+def leftovers(steps: Iterable[StepInventory]) -> Mapping[tuple[str, str], str]:
+    """Return for each destructive step, by its automation and its id, whether what it leaves can be listed."""
+    return {
+        (one.automation.name, one.step.id): "leftovers are listed"
+        if one.reason is None
+        else f"leftovers cannot be listed: {one.reason}"
+        for one in steps
+    }
+
+
+def trigger_of(trigger: Mapping[str, Any]) -> str:
+    """Return a trigger as `pull_request: types closed; branches develop`."""
+    filters = [
+        f"{name} {', '.join(map(str, values))}"
+        for name, values in trigger.items()
+        if name != "event" and isinstance(values, list | tuple)
+    ]
+    return f"{trigger['event']}{': ' if filters else ''}{'; '.join(filters)}"
+
+
+def facts_of(automation: Automation) -> Iterable[tuple[str, str]]:
+    """Yield what else the file says of an automation: a label and a text."""
+    if automation.function is not None:
+        yield "Function", automation.function
+    if automation.condition is not None:
+        yield "Condition", automation.condition
+    if automation.grace:
+        yield "Grace", spoken_duration(automation.grace)
+    if any(step.destructive for step in automation.steps):
+        yield "Looks again after", ", ".join(map(spoken_duration, automation.recheck)) or "never"
+        yield "Patrol", _PATROL[automation.patrol]
+    yield "Status", automation.status_context or "none"
+
+
+def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
+    """Return what the last audit kept. `listed` counts the steps whose leftovers can be listed."""
+    rows = mark.get("rows")  # a mark of an earlier release has none
+    none = ""
+    if not listed:
+        none = (
+            "No step has an inventory, so there is nothing to list. `closeout check` says for each step why."
+        )
+    elif rows is None:
+        none = "Patrol has made no audit yet: it makes the first one a day after the first start. `closeout orphans` lists now what it would find."
+    elif not rows:
+        none = "The last audit found nothing that a closed pull request left behind."
+    return {
+        "audited": float(mark["ended_at"]) if rows is not None else None,
+        "found": int(mark.get("found", 0)),
+        "unknown": int(mark.get("unknown", 0)),
+        "orphans": [row for row in rows or () if row["state"] == "orphan"],
+        "unknowns": [row for row in rows or () if row["state"] == "unknown"],
+        "none": none,
+    }
+
+
+def health(
+    stats: Mapping[str, Any],
+    patrol: Mapping[str, Mapping[str, Any]],
+    drilled: float | None,
+    last_delivery: float | None,
+    now: float,
+) -> tuple[HealthFact, ...]:
+    """Return how fresh everything is, from what the ledger keeps."""
+
+    def when(at: float | None, never: str = "never") -> str:
+        return never if at is None else ago(at, now)
+
+    lists, logs = patrol.get("lists", {}), patrol.get("logs", {})
+    repositories = lists.get("repositories")
+    read = counted(repositories, "repository", "repositories") if repositories else "of closed pull requests"
+    under_way = sum(stats.get("runs_by_state", {}).values())
+    waited = float(stats.get("queue_age") or 0.0)
+    oldest = spoken_duration(waited) if waited >= 1 else "none waits"
+    return (
+        HealthFact("Last delivery", when(last_delivery, "none yet"), "from GitHub's webhook or by patrol"),
+        HealthFact("Runs under way", f"{under_way:,}", "queued, running and waiting"),
+        HealthFact("Oldest queued run", oldest, tone="wait" if waited >= HOUR else "none"),
+        HealthFact("Patrol read the lists", when(lists.get("ended_at")), read),
+        HealthFact("Patrol read the logs", when(logs.get("ended_at")), "of deliveries"),
+        HealthFact("Last drill", when(drilled), "the checks below; `closeout drill` makes one now"),
+    )
+
+
+def patrol_errors(patrol: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+    """Return what the last rounds of patrol could not read."""
+    errors = [error for kind in ("lists", "logs") for error in patrol.get(kind, {}).get("errors", ())]
+    return list(dict.fromkeys(errors))
+
+
+def wrong_first(states: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Return the checks of a drill with their states, what is wrong first; a state of another version is the last."""
+    order = {state: number for number, state in enumerate(STATES)}
+    return sorted(states.items(), key=lambda item: (order.get(item[1], len(order)), item[0]))
 
 
 def _gigabytes(size: int) -> str:

@@ -25,6 +25,7 @@ from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Present
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.way_back import WayBack, looks_ahead
 
 NOBODY, LINK = "nobody", "link"
 """What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""
@@ -33,8 +34,6 @@ FORM = "application/x-www-form-urlencoded"
 FAILED = "closeout could not answer; its log says why. Try again."
 BAD_HOST = b'{"error": "bad-request", "message": "The header Host is not a host and a port."}'
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-_PURPOSES = ("sec-purpose", "purpose", "x-moz")
-"""Headers by which browsers say that nobody has asked for a page yet."""
 
 
 class Asked(NamedTuple):
@@ -76,6 +75,13 @@ class Site:
         ]
         if access is None:
             self.routes = [route for route in self.routes if route.needs in (NOBODY, LINK)]
+        pages = {route.path for route in self.routes if route.method == "GET"}
+        shown = {
+            path
+            for path in pages
+            if path != LOGIN and not path.startswith(API) and not path.endswith("/live")
+        }
+        self._way_back = WayBack(access, shown) if access else None
         renderer.paths = {route.path for route in self.routes}
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
@@ -97,7 +103,10 @@ class Site:
     def _guarded(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                return await route.answer(await self._admit(request, route))
+                asked = await self._admit(request, route)
+                response = await route.answer(asked)
+                hidden = response.status_code >= 400 and asked.visitor is None
+                return self._led_back(request, response) if hidden else response
             except CloseoutError as error:
                 if error.status >= 500:
                     raise  # the server logs it, and its answer says nothing of it
@@ -134,28 +143,34 @@ class Site:
             headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
             return Response(body, error.status, headers, media_type="application/json")
         if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
-            return RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
+            response: Response = RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
+            return self._led_back(request, response)
         if isinstance(error, NotSignedIn):
-            return self._renderer.notice(
-                error.status, "You are not signed in", f"Nothing was done. {SIGN_IN_PAGE}"
-            )
+            says = f"Nothing was done. {SIGN_IN_PAGE}"
+            return self._led_back(request, self._renderer.notice(error.status, "You are not signed in", says))
         return self._renderer.notice(error.status, "This did not work", error.message)
+
+    def _led_back(self, request: Request, response: Response) -> Response:
+        """Return the answer to somebody who may sign in, and be led back to the page that they asked for."""
+        return self._way_back.keep(request, response) if self._way_back else response
 
     async def _login(self, asked: Asked) -> Response:
         assert self._access is not None
+        assert self._way_back is not None
         request = asked.request
         code = request.query_params.get("code")
         if code is None:
             return self._renderer.notice(200, "Sign in", SIGN_IN_PAGE)
-        if request.method == "HEAD" or any("prefetch" in request.headers.get(name, "") for name in _PURPOSES):
+        if request.method == "HEAD" or looks_ahead(request):
             # A preview must not use the link up.
             return Response(status_code=204, headers=self._renderer.headers)
         try:
             cookie = await asyncio.to_thread(self._access.sign_in, code, request.headers)
         except CodeRefused as error:
             return self._renderer.notice(error.status, "This link does not work", error.message)
-        headers = self._renderer.headers | {"Set-Cookie": cookie}
-        return RedirectResponse(self._renderer.url("/"), 303, headers)
+        response = RedirectResponse("", 303, self._renderer.headers | {"Set-Cookie": cookie})
+        response.headers["Location"] = self._renderer.url(self._way_back.lead(request, response))
+        return response
 
     async def _logout(self, asked: Asked) -> Response:
         assert self._access is not None

@@ -5,16 +5,16 @@ An error stands once on a page, at its top, with what to do about it; a step's o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core.advice import advice
 from closeout.core.units import spoken_duration, spoken_size
 from closeout.ports import LogLine, RunView, StepView
 from closeout.server.pages import console
-from closeout.server.pages.presentation import WORDS, Limit, clean, failure_text, limit, step_name
+from closeout.server.pages.presentation import Limit, failure_text, limit, says_nothing
 
 OPEN_RESOURCES = 8
 """A plan of up to this many resources is shown unfolded."""
@@ -43,8 +43,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 """Word and tone of an outcome (`ledger.outcomes`) that does not depend on the verb."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceRow:
+class ResourceRow(NamedTuple):
     """One resource of a plan, or one that is left and was not in it."""
 
     outcome: str
@@ -56,35 +55,35 @@ class ResourceRow:
     console: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRow:
-    """One step."""
+class StepRow(NamedTuple):
+    """One step, with what its page says of it."""
 
-    id: str
-    name: str
-    uses: str
-    state: str
-    word: str
+    step: StepView
     took: str
-    tries: int
     says: str
     rows: tuple[ResourceRow, ...] | None
     """None if there is no plan that may be shown."""
-    counts: str
-    """What became of the rows, in a few words."""
-    unfolded: bool
     limit: Limit | None
 
+    @property
+    def counts(self) -> str:
+        """What became of the rows: `3 deleted, 1 kept`."""
+        counted = Counter(row.outcome for row in self.rows or ())
+        return ", ".join(f"{count:,} {word}" for word, count in counted.items())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """The error of one step that failed, and what to do about it."""
+    @property
+    def unfolded(self) -> bool:
+        """Whether the rows are shown at once: few, or some of what has to be repaired."""
+        rows = self.rows or ()
+        return len(rows) <= OPEN_RESOURCES or any(row.tone == "bad" for row in rows)
 
-    step: str
-    name: str
-    text: str
-    advice: str
+
+class Trouble(NamedTuple):
+    """A step that failed, what is left of it, and what to do about it."""
+
+    step: StepView
     left: tuple[ResourceRow, ...]
+    advice: str
 
 
 def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
@@ -96,11 +95,9 @@ def troubles(run: RunView, *, whole: bool) -> tuple[Trouble, ...]:
     """Return the errors of a run's steps. Advice and addresses are only for who may see the whole run."""
     return tuple(
         Trouble(
-            step=clean(step.id),
-            name=step_name(step),
-            text=clean(failure_text(step)),
-            advice=advice(step.code, failure_text(step)) if whole else "",
+            step,
             left=tuple(row for row in _rows(step) or () if row.tone == "bad"),
+            advice=advice(step.code, failure_text(step)) if whole else "",
         )
         for step in run.steps
         if step.state == "failure"
@@ -117,21 +114,13 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
     end = now if under_way else step.ended_at
     took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
     # That a step waits in itself says nothing: its last line says whether that is for AWS or because of a pause.
-    reason = None if step.state == "failure" or step.reason == f"waits in {step.id}" else step.reason
+    reason = None if step.state == "failure" or says_nothing(step.reason, step) else step.reason
     says = reason or step.summary or (progress if under_way else "") or step.reason or ""
-    rows = _rows(step)
     return StepRow(
-        id=clean(step.id),
-        name=step_name(step),
-        uses=clean(step.uses),
-        state=step.state,
-        word=WORDS.get(step.state, step.state),
+        step,
         took=took if step.state != "skipped" else "",
-        tries=step.attempts,
-        says=clean(says) if step.state != "failure" else "",
-        rows=rows,
-        counts=_counts(rows or ()),
-        unfolded=len(rows or ()) <= OPEN_RESOURCES or any(row.tone == "bad" for row in rows or ()),
+        says=says if step.state != "failure" else "",
+        rows=_rows(step),
         limit=limit(step.started_at, step.timeout, now, "Has run for") if under_way else None,
     )
 
@@ -165,8 +154,8 @@ def _row(
     return ResourceRow(
         outcome=word,
         tone=tone,
-        resource=clean(resource),
-        reason=clean(reasons.get(resource) or change.get("reason", "")),
+        resource=resource,
+        reason=reasons.get(resource) or str(change.get("reason", "")),
         amount=amount,
         part=bool(change.get("part_of")),
         console=addresses.get(resource) if outcome in ("left", "unknown") else None,
@@ -180,13 +169,5 @@ def _outcome(outcome: str, verb: str) -> tuple[str, str]:
     if outcome == "under-way":
         return _ING.get(verb, "under way"), "busy"
     if outcome == "planned":
-        return f"would {clean(verb)}", "none"
-    return _WORDS.get(outcome, (clean(verb), "none"))
-
-
-def _counts(rows: Iterable[ResourceRow]) -> str:
-    """Return `3 deleted, 1 kept`."""
-    counted: dict[str, int] = {}
-    for row in rows:
-        counted[row.outcome] = counted.get(row.outcome, 0) + 1
-    return ", ".join(f"{count:,} {word}" for word, count in counted.items())
+        return f"would {verb}", "none"
+    return _WORDS.get(outcome, (verb, "none"))

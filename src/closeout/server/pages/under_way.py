@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from closeout.ports import RunView
-from closeout.server.pages import presentation
-from closeout.server.pages.wording import pull_request_path, rough, run_path
+from closeout.server.pages.wording import rough
 
 NEAR_LIMIT = 0.75
 """Of its time limit, after which a run is said to wait long."""
@@ -19,13 +18,9 @@ NEAR_LIMIT = 0.75
 class Going(NamedTuple):
     """A run under way. `percent` is of its limit, None if it has none."""
 
-    url: str
-    about: str
-    about_url: str | None
-    automation: str
-    tone: str
-    word: str
-    says: str
+    run: RunView
+    is_near: bool
+    """Whether its time is nearly over."""
     took: str
     limit: str
     percent: int | None
@@ -45,17 +40,11 @@ def spent_time(run: RunView, now: float) -> float:
 
 
 def _going(run: RunView, now: float) -> Going:
-    shown = presentation.banner(run, now)
     share = _share(run, now)
     limit = run.queue_timeout if run.started_at is None else run.timeout
     return Going(
-        url=run_path(run.id),
-        about=presentation.clean(run.about),
-        about_url=pull_request_path(run.repository, run.number) if run.event == "pull_request" else None,
-        automation=presentation.clean(run.automation),
-        tone="failure" if share is not None and share >= NEAR_LIMIT else shown.tone,
-        word=shown.word,
-        says=shown.says,
+        run,
+        is_near=share is not None and share >= NEAR_LIMIT,
         took=rough(spent_time(run, now)),
         limit=rough(limit) if limit else "",
         percent=None if share is None else min(round(100 * share), 100),

@@ -1,50 +1,51 @@
-"""Words that lists of pages share: how long ago, what a run is about, and links between pages.
+"""Words that pages share: how long ago, by which way, how many, and the paths that link them.
 
-Apart from `presentation`, which says what one run's page shows.
+Apart from `presentation`, which says what one run's page shows. Templates call most of these themselves.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
+from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.ids import short_digest
+from closeout.core.problems import Problem
 from closeout.core.units import DAY, HOUR, MINUTE, spoken_duration
-from closeout.ports import RunView
-from closeout.server.pages import presentation
+from closeout.ports import DeliveryId, DeliveryView
+
+HEARD = {
+    WEBHOOK: "by webhook",
+    "delivery-log": "found by patrol in GitHub's delivery log",
+    "closed-list": "found by patrol in GitHub's list of closed pull requests",
+    "inventory": "found by patrol's audit",
+    "recheck": "found by a recheck",
+}
+"""By which way closeout heard of an event (`core.closing.HEARD`)."""
+
+RERUN = "/rerun"
+"""The page that reruns the failed runs of a list."""
 
 
-class RunLine(NamedTuple):
-    """A run in a list. `url` and `about_url` are paths."""
-
-    url: str
-    tone: str
-    word: str
-    about: str
-    about_url: str | None
-    automation: str
-    says: str
-    at: float
-    ago: str
-    took: str
-    attempt: int
+def heard_of(delivery: DeliveryView) -> str:
+    """Return by which way a delivery came."""
+    heard = heard_by(delivery.origin)
+    return HEARD.get(heard, heard)
 
 
-def run_line(run: RunView, now: float) -> RunLine:
-    """Return what a list says of a run."""
-    shown = presentation.banner(run, now)
-    return RunLine(
-        url=run_path(run.id),
-        tone=shown.tone,
-        word=shown.word,
-        about=presentation.clean(run.about),
-        about_url=pull_request_path(run.repository, run.number) if run.event == "pull_request" else None,
-        automation=presentation.clean(run.automation),
-        says=shown.says,
-        at=run.accepted_at,
-        ago=ago(run.accepted_at, now),
-        took=shown.took,
-        attempt=run.attempt,
-    )
+def about_of(delivery: DeliveryView) -> str:
+    """Return `acme/shop#17`, or the repository, or nothing."""
+    repository = delivery.repository or ""
+    return f"{repository}#{delivery.number}" if delivery.number else repository
+
+
+def event_of(delivery: DeliveryView) -> str:
+    """Return `pull_request.closed`, or `push`."""
+    return f"{delivery.event}.{delivery.action}" if delivery.action else delivery.event
+
+
+def delivery_path(delivery: DeliveryId) -> str:
+    """Return the path of a delivery's page."""
+    return f"/deliveries/{quote(str(delivery), safe='')}"
 
 
 def run_path(run_id: str, attempt: int | None = None) -> str:
@@ -65,6 +66,11 @@ def pull_request_path(repository: str | None, number: int | None) -> str | None:
     if not (slash and owner and name and number):
         return None
     return f"/pull-requests/{quote(owner, safe='')}/{quote(name, safe='')}/{number}"
+
+
+def problem_name(problem: Problem) -> str:
+    """Return what names a problem in a path: its key may hold anything."""
+    return short_digest(f"{problem.automation}\n{problem.key}")
 
 
 def with_query(path: str, **values: str | None) -> str:

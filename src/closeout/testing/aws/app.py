@@ -6,14 +6,12 @@ holds one world at a time.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,15 +23,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import s3_backends
 from werkzeug.test import run_wsgi_app
 
-from closeout.testing.aws import cloudformation, codebuild, dynamodb
-from closeout.testing.aws.calls import Call, error_answer, read_call
-from closeout.testing.aws.executions import Executions
+from closeout.testing.aws import cloudformation, codebuild
+from closeout.testing.aws.calls import Answer, Call, Request, error_answer, read_call
 from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
 from closeout.testing.aws.rules import StackRules, Undeletable
-from closeout.testing.aws.simulation import Simulation
 
 REGION = "us-east-1"
-Answer = tuple[int, dict[str, str], bytes]
 
 
 class DropConnection(ConnectionError):
@@ -44,16 +39,11 @@ class Emulator:
     """A WSGI application. `delete_seconds` is how long a stack takes to delete."""
 
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        dynamodb.spare_copies()
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
         self.builds = codebuild.BuildRules(clock=clock)
-        self.executions = Executions()
-        self.simulation = Simulation()
         self.faults = FaultBoard()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
-        self._serial = threading.Lock()
-        """DynamoDB's transactions are serializable; moto's undo what others write meanwhile, so one call at a time."""
         self._moto = DomainDispatcherApplication(self._create_app)
         # Otherwise moto lists the folder of its own package twice for each request.
         self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)  # type: ignore[method-assign]
@@ -69,8 +59,6 @@ class Emulator:
             self.stacks.seconds, self.stacks.events_late = self._delete_seconds, 0.0
             self.stacks.unending = False
             self.builds.clear()
-            self.executions.clear()
-            self.simulation.denied.clear()
         self.journal.clear()
 
     def _create_app(self, service: Any) -> Any:
@@ -101,28 +89,20 @@ class Emulator:
             for key, value in environ.items()
             if key.startswith("HTTP_") or key == "CONTENT_TYPE"
         }
-        call = read_call(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, body)
-        durable = partial(self.executions.answer, environ["REQUEST_METHOD"], path, headers, body)
-        return self._aws(environ, start_response, call, headers, durable)
+        request = Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, body)
+        return self._aws(environ, start_response, request)
 
-    def _aws(
-        self,
-        environ: dict[str, Any],
-        start_response: Any,
-        call: Call,
-        headers: dict[str, str],
-        durable: Callable[[], Answer | None],
-    ) -> Iterable[bytes]:
+    def _aws(self, environ: dict[str, Any], start_response: Any, request: Request) -> Iterable[bytes]:
+        call = self.read_call(request)
         entry = self.journal.begin(call)
         fault = self.faults.take(call)
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
-        answer = answer or self._wrong_owner(call, headers) or self.simulation.answer(call) or durable()
+        answer = answer or self.answer(call, request)
         if answer is not None:
             entry.status = answer[0]
             return _send(start_response, answer)
         self.stacks.advance()
-        with self._serial if call.service == "dynamodb" else contextlib.nullcontext():
-            chunks, status, answer_headers = run_wsgi_app(self._moto, environ, buffered=True)
+        chunks, status, answer_headers = self.ask_moto(call, environ)
         if fault is not None and fault.after:
             replaced = self._apply(fault, call, entry)
             if replaced is not None:
@@ -147,9 +127,18 @@ class Emulator:
             headers["Retry-After"] = str(fault.retry_after)
         return status, headers, body
 
-    def _wrong_owner(self, call: Call, headers: dict[str, str]) -> Answer | None:
-        """S3 answers 403 when the bucket is not the expected owner's; moto does not look (S3 UserGuide, bucket-owner-condition)."""
-        expected = headers.get("x-amz-expected-bucket-owner")
+    def read_call(self, request: Request) -> Call:
+        """Return what is called."""
+        return read_call(request)
+
+    def ask_moto(self, call: Call, environ: dict[str, Any]) -> tuple[Iterable[bytes], str, Any]:
+        """Return moto's answer: chunks, status and headers."""
+        del call
+        return run_wsgi_app(self._moto, environ, buffered=True)
+
+    def answer(self, call: Call, request: Request) -> Answer | None:
+        """Answer in moto's place: S3 says 403 when the bucket is not the expected owner's (S3 UserGuide, bucket-owner-condition)."""
+        expected = request.headers.get("x-amz-expected-bucket-owner")
         owner = s3_backends.bucket_accounts.get(call.bucket or "", (None, None))[1]
         if expected and owner and expected != owner:
             return error_answer(call, 403, "AccessDenied", "Access Denied")
@@ -157,9 +146,9 @@ class Emulator:
 
     # --- the control API ------------------------------------------------------------------------------
 
-    def control(self, method: str, path: str, query: str, body: bytes) -> Answer:
-        """Answer one request of the control API."""
-        routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+    def routes(self, query: str) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
+        """Return what carries out each control request."""
+        return {
             ("POST", "reset"): lambda _: self.reset(),
             ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
@@ -169,12 +158,12 @@ class Emulator:
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
             ("POST", "builds"): self._order_build,
-            ("GET", "executions"): lambda _: self.executions.seen(),
-            ("GET", "callbacks"): lambda _: list(self.executions.completed),
-            ("POST", "executions"): self.executions.turn,
             ("POST", "settings"): self._settings,
         }
-        handler = routes.get((method, path))
+
+    def control(self, method: str, path: str, query: str, body: bytes) -> Answer:
+        """Answer one request of the control API."""
+        handler = self.routes(query).get((method, path))
         if handler is None:
             return _json(404, {"error": "not-found", "message": f"no control {path}"})
         try:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
@@ -38,6 +38,20 @@ _S3_OPERATIONS: tuple[tuple[str, bool, str, str], ...] = (
 )
 
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+
+
+class Request(NamedTuple):
+    """An HTTP request; header names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One AWS call: `service` and `operation` in AWS's own spelling (`s3`, `DeleteObjects`)."""
@@ -53,8 +67,9 @@ class Call:
         return self.params.get("Bucket") if self.service == "s3" else None
 
 
-def read_call(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Return what is called; header names in lower case. What is not known is named `METHOD /path`."""
+def read_call(request: Request) -> Call:
+    """Return what is called. What is not known is named `METHOD /path`."""
+    method, path, query, headers, body = request
     scope = _SCOPE.search(headers.get("authorization", ""))
     service = scope["service"].lower() if scope else ""
     region = scope["region"] if scope else "us-east-1"
@@ -67,12 +82,6 @@ def read_call(method: str, path: str, query: str, headers: Mapping[str, str], bo
         return Call(service=service, operation=form.pop("Action", ""), region=region, params=form)
     if service in {"", "s3"}:
         return _s3_call(method, path, query, region)
-    if service == "lambda" and method == "POST" and path.endswith("/invocations"):
-        return Call(service=service, operation="Invoke", region=region)
-    if service == "lambda" and method == "GET" and "/durable-executions/" in path:
-        return Call(service=service, operation="GetDurableExecution", region=region)
-    if service == "lambda" and method == "POST" and "/durable-execution-callbacks/" in path:
-        return Call(service=service, operation="SendDurableExecutionCallbackSuccess", region=region)
     return Call(service=service, operation=f"{method} {path}", region=region)
 
 
@@ -90,7 +99,7 @@ def _s3_call(method: str, path: str, query: str, region: str) -> Call:
     return Call(service="s3", operation=f"{method} {path}", region=region, params=params)
 
 
-def error_answer(call: Call, status: int, code: str, message: str) -> tuple[int, dict[str, str], bytes]:
+def error_answer(call: Call, status: int, code: str, message: str) -> Answer:
     """Return status, headers and body of an error in the protocol that the call used."""
     if call.service == "s3":
         body = f"<?xml version='1.0'?><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"

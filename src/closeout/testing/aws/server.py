@@ -91,6 +91,8 @@ class FakeAws:
     may say how time passes for what takes time.
     """
 
+    emulator: ClassVar[type[Emulator]] = Emulator
+
     def __init__(
         self,
         *,
@@ -117,7 +119,7 @@ class FakeAws:
                 raise RuntimeError(message)
             self.url = line.split()[-1]
         else:
-            self._server = make(Emulator(delete_seconds=self._delete_seconds, clock=self._clock))
+            self._server = make(self.emulator(delete_seconds=self._delete_seconds, clock=self._clock))
             threading.Thread(
                 target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
             ).start()
@@ -161,45 +163,31 @@ class FakeAws:
 
     def reset(self) -> None:
         """Start a new, empty world."""
-        self._call("POST", "reset")
+        self.control("POST", "reset")
 
     def fault(self, **order: Any) -> None:
         """Order a fault: the fields of `faults.Fault`."""
-        self._call("POST", "faults", order)
+        self.control("POST", "faults", order)
 
     def clear_faults(self) -> None:
         """Forget faults and let go of held calls."""
-        self._call("DELETE", "faults")
+        self.control("DELETE", "faults")
 
     def requests(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the journal's entries after that number."""
-        answer: list[dict[str, Any]] = self._call("GET", f"requests?after={after}")
+        answer: list[dict[str, Any]] = self.control("GET", f"requests?after={after}")
         return answer
-
-    def executions(self) -> list[dict[str, Any]]:
-        """Return every durable execution that was started: function, name, payload, status, starts."""
-        answer: list[dict[str, Any]] = self._call("GET", "executions")
-        return answer
-
-    def callbacks(self) -> list[str]:
-        """Return the ids of the durable callbacks that were completed, in order."""
-        answer: list[str] = self._call("GET", "callbacks")
-        return answer
-
-    def execution_status(self, name: str, status: str) -> None:
-        """Set the status of a durable execution."""
-        self._call("POST", "executions", {"name": name, "status": status})
 
     def stack_status(
         self, stack: str, status: str, *, seconds: float, then: str, region: str = REGION
     ) -> None:
         """Put a stack into a state for some seconds."""
         order = {"stack": stack, "status": status, "seconds": seconds, "then": then, "region": region}
-        self._call("POST", "stacks", order)
+        self.control("POST", "stacks", order)
 
     def undeletable(self, stack: str, logical_id: str, reason: str, times: int = 1_000_000) -> None:
         """Make a resource fail to delete, `times` times over."""
-        self._call(
+        self.control(
             "POST",
             "undeletable",
             {"stack": stack, "logical_id": logical_id, "reason": reason, "times": times},
@@ -207,29 +195,30 @@ class FakeAws:
 
     def deletable(self) -> None:
         """Undo every `undeletable`."""
-        self._call("DELETE", "undeletable")
+        self.control("DELETE", "undeletable")
 
     def build_outcome(self, project: str, **outcome: Any) -> None:
         """Set how builds of a project end: `seconds`, `status`, `phase`, `message`."""
-        self._call("POST", "builds", {"project": project, **outcome})
+        self.control("POST", "builds", {"project": project, **outcome})
 
     def delete_takes(self, seconds: float) -> None:
         """Set how long a stack takes to delete from now on."""
-        self._call("POST", "settings", {"delete_seconds": seconds})
+        self.control("POST", "settings", {"delete_seconds": seconds})
 
     def events_come_late(self, seconds: float) -> None:
         """Set how long it takes from now on until the event of a stack's resource can be read."""
-        self._call("POST", "settings", {"events_late": seconds})
+        self.control("POST", "settings", {"events_late": seconds})
 
     def stop_deletes_at_the_end(self) -> None:
         """Stop each delete after its last resource: the stack stays DELETE_IN_PROGRESS."""
-        self._call("POST", "settings", {"unending": True})
+        self.control("POST", "settings", {"unending": True})
 
     def let_deletes_end(self) -> None:
         """Undo `stop_deletes_at_the_end`."""
-        self._call("POST", "settings", {"unending": False})
+        self.control("POST", "settings", {"unending": False})
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a control request and return its answer."""
         data = None if body is None else json.dumps(body).encode()
         if self._server is not None:
             resource, _, query = path.partition("?")

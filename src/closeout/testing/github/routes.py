@@ -36,11 +36,6 @@ class Cut(list[Any]):
     following: Mapping[str, str] | None = None
 
 
-def page(call: Call, items: list[Any]) -> list[Any]:
-    """Cut one page out, as the call's query says."""
-    return cut_page(call.query, items)
-
-
 def cut_page(query: Mapping[str, str], items: list[Any]) -> Cut:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
     size = min(int(query.get("per_page", "30")), 100)
@@ -64,7 +59,7 @@ def _list_pulls(call: Call) -> Answer:
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]
-    listed = page(call, pulls[::-1])
+    listed = cut_page(call.query, pulls[::-1])
     listed[:] = [_in_a_list(call, pull) for pull in listed]
     return 200, listed
 
@@ -138,13 +133,15 @@ def _patch_comment(call: Call) -> Answer:
 def _list_deployments(call: Call) -> Answer:
     named = call.query.get("environment")
     found = [one for one in call.repository.deployments if named in (None, one["environment"])]
-    return 200, page(call, [{key: one[key] for key in ("id", "environment", "sha", "ref")} for one in found])
+    return 200, cut_page(
+        call.query, [{key: one[key] for key in ("id", "environment", "sha", "ref")} for one in found]
+    )
 
 
 def _list_deployment_statuses(call: Call) -> Answer:
     for one in call.repository.deployments:
         if one["id"] == int(call.rest[0]):
-            return 200, page(call, one["statuses"])
+            return 200, cut_page(call.query, one["statuses"])
     raise Refused(404, "Not Found")
 
 
@@ -157,7 +154,7 @@ def _dispatch(call: Call) -> Answer:
 
 def _list_workflows(call: Call) -> Answer:
     known = [{"id": one["id"], "path": one["file"]} for one in call.repository.workflows.values()]
-    return 200, {"total_count": len(known), "workflows": page(call, known)}
+    return 200, {"total_count": len(known), "workflows": cut_page(call.query, known)}
 
 
 def _list_runs(call: Call) -> Answer:
@@ -171,7 +168,10 @@ def _list_runs(call: Call) -> Answer:
         and call.query.get("event", run["event"]) == run["event"]
         and call.query.get("branch", run["head_branch"]) == run["head_branch"]
     ]
-    return 200, {"total_count": len(runs), "workflow_runs": page(call, [_shown(run) for run in runs])}
+    return 200, {
+        "total_count": len(runs),
+        "workflow_runs": cut_page(call.query, [_shown(run) for run in runs]),
+    }
 
 
 def _cancel_run(call: Call) -> Answer:
@@ -191,22 +191,22 @@ ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     (
         "GET",
         r"/pulls/(\d+)/files",
-        lambda call: (200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)),
+        lambda call: (200, cut_page(call.query, call.world.pull(call.repository, int(call.rest[0])).files)),
     ),
     ("POST", r"/statuses/([0-9a-f]{40})", _post_status),
     (
         "GET",
         r"/commits/([^/]+)/statuses",
-        lambda call: (200, page(call, call.repository.statuses.get(call.rest[0], []))),
+        lambda call: (200, cut_page(call.query, call.repository.statuses.get(call.rest[0], []))),
     ),
     ("GET", r"/git/ref/(.+)", _get_ref),
     ("GET", r"/git/matching-refs/(.+)", _matching_refs),
     ("DELETE", r"/git/refs/(.+)", _delete_ref),
-    ("GET", r"/issues/events", lambda call: (200, page(call, call.repository.events))),
+    ("GET", r"/issues/events", lambda call: (200, cut_page(call.query, call.repository.events))),
     (
         "GET",
         r"/issues/(\d+)/comments",
-        lambda call: (200, page(call, call.repository.comments.get(int(call.rest[0]), []))),
+        lambda call: (200, cut_page(call.query, call.repository.comments.get(int(call.rest[0]), []))),
     ),
     ("POST", r"/issues/(\d+)/comments", _post_comment),
     ("PATCH", r"/issues/comments/(\d+)", _patch_comment),

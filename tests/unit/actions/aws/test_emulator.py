@@ -14,7 +14,7 @@ from closeout.adapters.aws import AwsClients
 from closeout.core.errors import ServiceError
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger
+from tests.ledger_table import create_ledger
 from tests.unit.actions.aws import previews
 from tests.unit.actions.aws.previews import bucket, create, fill, queue, status, table, template
 

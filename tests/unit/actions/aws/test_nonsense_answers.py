@@ -177,4 +177,6 @@ def test_another_stacks_answer_is_refused(garbled: Garbled) -> None:
         b"<StackName>production</StackName><StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks>"
         b"</DescribeStacksResult></DescribeStacksResponse>"
     )
-    assert "another" in refused(lambda: DELETE_STACK.plan(STACK, garbled.clients)).message
+    error = refused(lambda: DELETE_STACK.plan(STACK, garbled.clients))
+    assert "another" in error.message
+    assert error.transient

@@ -211,8 +211,9 @@ def test_any_other_type_is_asked_of_cloud_control(schema: Any, properties: Any, 
     """
     registry = Registry(schema, properties)
     if found is None:
-        with pytest.raises(GuardRefused, match="cannot be read"):
+        with pytest.raises(GuardRefused, match="cannot be read") as caught:
             read(registry, "AWS::MSK::Cluster", "x")
+        assert ("finds no such resource" in caught.value.message) is (properties is GONE)
     else:
         assert read(registry, "AWS::MSK::Cluster", "x") == found
 

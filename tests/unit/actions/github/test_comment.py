@@ -19,7 +19,7 @@ def write(clients: GitHubOnly, body: str = "Gone.", event: Any = EVENT, **option
     """Plan and apply; return the result."""
     inputs = {"body": body} | options.pop("inputs", {})
     (change,) = ACTION.plan(inputs, clients)
-    return ACTION.apply(change, inputs, ImmediateWork(clients, event=event, destructive=False, **options))
+    return ACTION.apply(change, inputs, ImmediateWork(clients, event=event, **options))
 
 
 def bodies(github: FakeGitHub, number: int = 17) -> list[str]:
@@ -52,8 +52,11 @@ def test_our_comment_is_found_on_a_later_page(github: FakeGitHub, clients: GitHu
     for i in range(230):
         github.world.add_comment(github.world.repository("acme/shop"), 17, f"+{i}", {"login": "x", "id": 5})
     write(clients, "one")
+    github.clear_requests()
     write(clients, "two", execution="b" * 26 + "-1")
     assert [body for body in bodies(github) if MARK in body] == [f"{MARK}\ntwo"]
+    lists = [entry["query"] for entry in github.requests() if entry["path"].endswith("/17/comments")]
+    assert [query["page"] for query in lists] == ["1", "2", "3"]
 
 
 def test_the_same_text_again_changes_nothing(github: FakeGitHub, clients: GitHubOnly) -> None:

@@ -45,7 +45,7 @@ def write(answer: Answer) -> Any:
     clients = GitHubOnly(Says(answer))  # type: ignore[arg-type]
     (change,) = comment.ACTION.plan({"body": "x"}, clients)
     return comment.ACTION.apply(
-        change, {"body": "x"}, ImmediateWork(clients, event=EVENT, destructive=False, pause=lambda _: None)
+        change, {"body": "x"}, ImmediateWork(clients, event=EVENT, pause=lambda _: None)
     )
 
 
@@ -57,7 +57,7 @@ def dispatch(answer: Answer, **inputs: Any) -> Any:
     return action.apply(
         change,
         DISPATCH | inputs,
-        ImmediateWork(clients, event=EVENT, destructive=False, pause=lambda _: None),
+        ImmediateWork(clients, event=EVENT, pause=lambda _: None),
     )
 
 
@@ -145,7 +145,5 @@ def test_more_inputs_than_github_takes_are_refused_before_the_call() -> None:
     given = DISPATCH | {"inputs": inputs, "trace-input": "t"}
     (change,) = action.plan(given, clients)
     with pytest.raises((ActionFailed, StepFailed), match="26 inputs, but GitHub accepts at most 25"):
-        action.apply(
-            change, given, ImmediateWork(clients, event=EVENT, destructive=False, pause=lambda _: None)
-        )
+        action.apply(change, given, ImmediateWork(clients, event=EVENT, pause=lambda _: None))
     assert not [asked for asked in github.asked if asked.startswith("POST")]

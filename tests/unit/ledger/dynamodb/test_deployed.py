@@ -10,8 +10,8 @@ from closeout.core.errors import StoreUnavailable
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.table import put
 from closeout.stack import table as layout
-from closeout.testing.dynamo import deploy
 from tests.contract.remote_harness import RemoteBench
+from tests.ledger_table import deploy
 from tests.unit.core.test_automation import AUTOMATION
 
 

@@ -16,9 +16,9 @@ from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import deploy
 from closeout.wiring.stack_ledger import Place, StackLedger
 from tests.contract.remote_harness import BUCKET, FOREVER, GROUP, WORKER, RemoteBench, client
+from tests.ledger_table import deploy
 
 FILE = """\
 version: 1

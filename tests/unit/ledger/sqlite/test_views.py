@@ -262,3 +262,12 @@ def test_numbers_are_never_given_twice(path: Any, clock: HandClock) -> None:
         ledger.prune(1.0)
     with Ledger(path, clock=clock) as ledger:
         assert ledger.accept_wait(delivery("g3"), []).delivery == 3
+
+
+def test_a_reader_beside_the_server_knows_deliveries_too(run: Ledger, views: Views) -> None:
+    """By hook and GUID: commands ask so without the server's own connection."""
+    assert views.has_delivery("h1", "g1")
+    assert not views.has_delivery("h2", "g1")
+    assert not views.has_delivery("h1", "g2")
+    assert run.has_delivery("h1", "g1")
+    assert views.told() == []

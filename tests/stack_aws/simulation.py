@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-from closeout.testing.aws.calls import Call
-
-Answer = tuple[int, dict[str, str], bytes]
+from closeout.testing.aws.calls import Answer, Call
 
 
 class Simulation:

@@ -14,14 +14,15 @@ import json
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
+
+from closeout.testing.aws.calls import Answer, Call, Request
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _ASK = re.compile(r"/2025-12-01/durable-executions/(.+)")
 _COMPLETE = re.compile(r"/2025-12-01/durable-execution-callbacks/(.+)/succeed")
-
-Answer = tuple[int, dict[str, str], bytes]
 
 
 class Executions:
@@ -51,8 +52,19 @@ class Executions:
                 if entry["name"].endswith(order["name"]):
                     entry["status"] = order["status"]
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
+    def named(self, call: Call, request: Request) -> Call:
+        """Return a call of Lambda by the name of its operation."""
+        if request.method == "POST" and request.path.endswith("/invocations"):
+            return replace(call, operation="Invoke")
+        if request.method == "GET" and "/durable-executions/" in request.path:
+            return replace(call, operation="GetDurableExecution")
+        if request.method == "POST" and "/durable-execution-callbacks/" in request.path:
+            return replace(call, operation="SendDurableExecutionCallbackSuccess")
+        return call
+
+    def answer(self, request: Request) -> Answer | None:
         """Answer a call that is about a durable execution; None for any other."""
+        method, path, _, headers, body = request
         invoked, asked, completed = (pattern.fullmatch(path) for pattern in (_INVOKE, _ASK, _COMPLETE))
         name = headers.get("x-amz-durable-execution-name")
         if method == "POST" and invoked and name:

@@ -1,6 +1,6 @@
 """The ledger's table as the stack makes it, for an emulator: keys, the index of lists, on demand.
 
-Public, so that tests of every part that uses the ledger stand on the same table.
+The tests of every part that uses the ledger stand on the same table.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.errors import GuardRefused
-from closeout.core.limits import check
 from closeout.core.plan import Change
+from closeout.run.guards import check_size
 
 
 def changes(count: int, verb: str = "delete", objects: int = 0) -> list[Change]:
@@ -21,7 +21,7 @@ def changes(count: int, verb: str = "delete", objects: int = 0) -> list[Change]:
 )
 def test_a_plan_within_its_limits_passes(plan: list[Change]) -> None:
     """Exactly the limit is allowed, and neither what is kept nor a script counts."""
-    check(plan, max_changes=50, max_objects=100_000)
+    check_size(plan, max_changes=50, max_objects=100_000)
 
 
 def test_a_plan_over_a_limit_is_refused_whole() -> None:
@@ -30,7 +30,7 @@ def test_a_plan_over_a_limit_is_refused_whole() -> None:
         GuardRefused,
         match=r"^61 resources planned, max-changes allows 50; nothing was done\. .* raise max-changes$",
     ):
-        check(changes(61), max_changes=50, max_objects=100_000)
+        check_size(changes(61), max_changes=50, max_objects=100_000)
 
 
 def test_objects_are_counted_over_all_changes() -> None:
@@ -38,16 +38,16 @@ def test_objects_are_counted_over_all_changes() -> None:
     with pytest.raises(
         GuardRefused, match=r"^100,002 objects planned, max-objects allows 100,000; nothing.*max-objects$"
     ):
-        check(changes(2, objects=50_001) + changes(1, objects=-50), max_changes=50, max_objects=100_000)
+        check_size(changes(2, objects=50_001) + changes(1, objects=-50), max_changes=50, max_objects=100_000)
 
 
 def test_a_verb_that_is_not_known_counts() -> None:
     """A new kind of change is a resource until somebody says that it is none."""
     with pytest.raises(GuardRefused, match=r"^2 resources planned"):
-        check(changes(2, "shred"), max_changes=1, max_objects=0)
+        check_size(changes(2, "shred"), max_changes=1, max_objects=0)
 
 
 def test_a_limit_of_nothing_refuses_everything() -> None:
     """0 is a limit, not "no limit"."""
     with pytest.raises(GuardRefused):
-        check(changes(1), max_changes=0, max_objects=0)
+        check_size(changes(1), max_changes=0, max_objects=0)

@@ -1,0 +1,32 @@
+"""Boto3's clients for the functions of a stack, and for commands that ask one.
+
+Apart from what composes a worker, because the function that tells people has them in its bundle and not the worker's libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def boto_clients(region: str) -> Callable[[str], Any]:
+    """Return boto3's low-level clients of a region, each made once. Their waits are short, because the engine retries."""
+    import boto3  # noqa: PLC0415 - half of a second
+    from botocore.config import Config  # noqa: PLC0415
+
+    session = boto3.Session(region_name=region)
+    config = Config(
+        connect_timeout=3.0,
+        read_timeout=10.0,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=16,
+        user_agent_extra="closeout",
+    )
+    made: dict[str, Any] = {}
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = session.client(service, config=config)
+        return made[service]
+
+    return client

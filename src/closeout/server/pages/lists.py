@@ -1,0 +1,158 @@
+"""The lists of runs and of deliveries: their filters, and one page of rows.
+
+One query string means the same here, in the JSON API and on the command line (`ledger.filters`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from starlette.responses import RedirectResponse, Response
+
+from closeout.core.errors import BadFilter
+from closeout.core.runs import STATES, VERDICTS
+from closeout.ledger.filters import delivery_filter, run_filter
+from closeout.ports import ListPage
+from closeout.ports.access import READ
+from closeout.server.pages import presentation
+from closeout.server.pages.filter_form import PERIODS, FilterForm, Option
+from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.wording import RERUN, with_query
+from closeout.server.parts import ServerParts
+
+ROWS = 50
+"""Rows on one page of a list."""
+RUNS = FilterForm(
+    "run",
+    "/runs",
+    {
+        "search": "Words",
+        "repository": "Repository",
+        "pull-request": "Pull request",
+        "automation": "Automation",
+        "verdict": "Verdict",
+        "state": "State",
+        "since": "Accepted in",
+        "until": "Accepted before",
+    },
+    {
+        "search": "words of the summary",
+        "repository": "acme/shop",
+        "pull-request": "17 or acme/shop#17",
+        "until": "2026-03-14",
+    },
+    {
+        "verdict": tuple(Option(each, presentation.WORDS[each]) for each in VERDICTS),
+        "state": tuple(Option(each, presentation.WORDS.get(each, each.capitalize())) for each in STATES),
+        "since": PERIODS,
+    },
+)
+DELIVERIES = FilterForm(
+    "delivery",
+    "/deliveries",
+    {
+        "repository": "Repository",
+        "pull-request": "Pull request",
+        "event": "Event",
+        "guid": "GUID",
+        "since": "Received in",
+        "until": "Received before",
+    },
+    {
+        "repository": "acme/shop",
+        "pull-request": "17 or acme/shop#17",
+        "event": "pull_request",
+        "guid": "X-GitHub-Delivery",
+        "until": "2026-03-14",
+    },
+    {"since": PERIODS},
+)
+FAILED = {"verdict": "failure"}
+_TABS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("All", {}),
+    ("Failed", FAILED),
+    ("Running", {"state": "running"}),
+    ("Waiting", {"state": "waiting"}),
+    ("Queued", {"state": "queued"}),
+    ("Succeeded", {"verdict": "success"}),
+)
+
+
+class Tab(NamedTuple):
+    """A list that is asked for often."""
+
+    label: str
+    url: str
+    is_current: bool
+
+
+class Lists:
+    """The routes of `/runs` and `/deliveries`."""
+
+    def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
+        self._parts = parts
+        self._views = parts.views
+        self._clock = parts.clock
+        self._renderer = renderer
+        self.routes: Sequence[Route] = (
+            Route("GET", RUNS.path, READ, self._runs),
+            Route("GET", DELIVERIES.path, READ, self._deliveries),
+        )
+
+    async def _runs(self, asked: Asked) -> Response:
+        def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
+            return self._views.run_page(run_filter(filters, now), cursor, ROWS)
+
+        filters = RUNS.set(asked.request.query_params)
+        rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
+        names = await asyncio.to_thread(self._automations)
+        form = RUNS._replace(
+            choices={**RUNS.choices, "automation": tuple(Option(name, name) for name in names)}
+        )
+        return await self._answer(asked, form, read, "runs", tabs=tabs(filters), rerun=rerun)
+
+    def _automations(self) -> Sequence[str]:
+        """Return the names of the automations in force, and of those that have had runs. Called in threads."""
+        ran = {automation for automation, _ in self._views.stats().get("step_durations", {})}
+        return sorted(ran | {each.name for each in self._parts.automations})
+
+    async def _deliveries(self, asked: Asked) -> Response:
+        def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
+            return self._views.delivery_page(delivery_filter(filters, now), cursor, ROWS)
+
+        return await self._answer(asked, DELIVERIES, read, "deliveries")
+
+    async def _answer(
+        self,
+        asked: Asked,
+        form: FilterForm,
+        read: Callable[[Mapping[str, str], str | None, float], ListPage[Any]],
+        name: str,
+        **values: Any,
+    ) -> Response:
+        """Return a page of the list that `read`, called in a thread, finds; `name` is that of its templates."""
+        given = dict(asked.request.query_params)
+        if any(given.get(field) == "" for field in form.labels):
+            # A form sends its empty fields too. One list has one URL, which people send to each other.
+            return RedirectResponse(self._renderer.url(form.url(given)), 303, self._renderer.headers)
+        filters, now, error = form.set(given), self._clock(), None
+        try:
+            found = await asyncio.to_thread(read, filters, given.get("cursor") or None, now)
+        except BadFilter as bad:
+            found, error = ListPage((), None, None), bad.message
+        page = form.listed(found, filters, error)
+        parts = (f"{name}.html", f"_{name}_list.html")
+        response = self._renderer.followed(asked, *parts, here=form.path, page=page, now=now, **values)
+        if error is not None:
+            response.status_code = BadFilter.status
+        return response
+
+
+def tabs(given: Mapping[str, str]) -> list[Tab]:
+    """Return the lists of runs that are asked for often, each with the filters that say where and when."""
+    filters = RUNS.set(given)
+    now = {name: filters.pop(name) for name in ("verdict", "state") if name in filters}
+    return [Tab(label, RUNS.url({**filters, **wanted}), wanted == now) for label, wanted in _TABS]

@@ -1,0 +1,162 @@
+"""What AWS refuses, over plain answers: an error is raised or said, and never read as gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from closeout.actions.aws import cloudformation_delete_stack, s3_delete_objects, stacks
+from closeout.actions.aws.buckets import Version
+from closeout.actions.aws.stacks import Failure
+from closeout.actions.aws.tag_reads import Named
+from closeout.actions.aws.tags import _Reader
+from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.aws.together import each
+from closeout.core.errors import ServiceError
+from closeout.core.plan import Change
+from tests.work import ImmediateWork
+
+ACCOUNT = "123456789012"
+ID = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/preview-17/1"
+GONE = "Stack with id preview-17 does not exist"
+BUCKET = "AWS::S3::Bucket"
+
+
+def error(reason: str, message: str = "No", *, transient: bool = False) -> ServiceError:
+    """Return an error of AWS."""
+    return ServiceError(message, service="x", operation="y", reason=reason, transient=transient)
+
+
+def raises(problem: Exception) -> Callable[..., Any]:
+    """Return a call that raises."""
+
+    def call(**_arguments: Any) -> Any:
+        raise problem
+
+    return call
+
+
+def clients(**calls: Callable[..., Any]) -> Any:
+    """Return clients whose every service has these operations."""
+    return SimpleNamespace(aws=lambda _service: SimpleNamespace(**calls))
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "known"),
+    [
+        ("ValidationError", GONE, True),
+        ("ValidationError", "1 validation error detected", False),
+        ("AccessDenied", f"{GONE} or you may not see it", False),
+    ],
+)
+def test_a_stack_is_forgotten_only_by_its_own_sentence(reason: str, message: str, known: bool) -> None:
+    """Any other refusal says nothing of its resources, nor of whose a resource is."""
+    client = clients(
+        list_stack_resources=raises(error(reason, message)),
+        describe_stack_resources=raises(error(reason, message)),
+    ).aws("cloudformation")
+    if known:
+        assert (stacks.resource_statuses(client, ID), stacks.owner(client, "b")) == ({}, None)
+        return
+    for read in (lambda: stacks.resource_statuses(client, ID), lambda: stacks.owner(client, "b")):
+        with pytest.raises(ServiceError):
+            read()
+
+
+def failure(kind: str, physical_id: str, reason: str) -> Failure:
+    """Return why a resource was not deleted."""
+    return Failure(type=kind, logical_id="A", physical_id=physical_id, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("failed", "empties", "fix"),
+    [
+        (failure(BUCKET, "other", "BucketNotEmpty"), True, "rerun to plan again"),
+        (failure(BUCKET, "assets", "BucketNotEmpty"), False, "set `empty-buckets: true`"),
+        (failure(BUCKET, "assets", "BucketNotEmpty"), True, "something writes to it"),
+        (failure("AWS::ECR::Repository", "a", "not empty"), True, "delete its images"),
+        (failure(BUCKET, "assets", "Access Denied"), True, "remove what is in the way"),
+    ],
+)
+def test_each_failure_says_what_to_do(failed: Failure, empties: bool, fix: str) -> None:
+    """The sentence is in the step's error."""
+    doomed = Doomed(ID, "preview-17", ACCOUNT, 1, ("assets",))
+    teardown = Teardown(doomed, ImmediateWork(clients()), empty_buckets=empties, role_arn=None)
+    assert fix in teardown._explain([failed], "")
+
+
+def test_a_delete_that_somebody_else_goes_on_with_is_joined() -> None:
+    """While closeout waits for the reason of a failure, the stack may be deleted again, or be gone."""
+    looks = [{"StackStatus": "DELETE_IN_PROGRESS", "StackId": ID, "StackName": "preview-17"}]
+    work = ImmediateWork(clients(describe_stacks=lambda **_named: {"Stacks": looks}))
+    teardown = Teardown(Doomed(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None)
+    end = {"state": "failed", "failures": [], "reason": "", "at": 0.0}
+    assert teardown._why(1, {"marker": None}, end)["moved"] is True
+
+
+def test_a_resource_without_a_check_of_its_own_is_what_cloudformation_says() -> None:
+    """It is left while its stack is there and does not call it deleted."""
+
+    def left(stack: str | None, word: str | None) -> bool:
+        known = [] if stack is None else [{"StackId": ID, "StackName": "preview-17", "StackStatus": stack}]
+        rows = [] if word is None else [{"LogicalResourceId": "A", "ResourceStatus": word}]
+        looks = cloudformation_delete_stack._Looks(
+            clients(
+                describe_stacks=lambda **_named: {"Stacks": known},
+                list_stack_resources=lambda **_named: {"StackResourceSummaries": rows},
+                describe_stack_resources=lambda **_named: {"StackResources": []},
+            )
+        )
+        identity = {
+            "type": "Custom::Thing",
+            "physical_id": "a",
+            "stack_id": ID,
+            "logical_id": "A",
+            "account": ACCOUNT,
+        }
+        return looks.resource(identity) is not None
+
+    assert left("DELETE_FAILED", "DELETE_FAILED")
+    assert left("DELETE_FAILED", None)
+    assert not left("DELETE_FAILED", "DELETE_COMPLETE")
+    assert not left("DELETE_FAILED", "DELETE_SKIPPED")
+
+
+def test_tags_of_which_one_answer_holds_only_a_part_are_not_read() -> None:
+    """A tag that protects could be among the others."""
+    many = clients(list_tags_for_stream=lambda **_named: {"HasMoreTags": True, "Tags": []})
+    with pytest.raises(ValueError, match="more tags"):
+        list(_Reader(many)._read(Named("AWS::Kinesis::Stream", "s", ID, ACCOUNT)))
+
+
+FROZEN = s3_delete_objects.freeze([Version("k", "v", "2026-01-01T00:00:00Z", 1)], 10).frozen.to_json()
+
+
+def test_a_listing_that_is_refused_is_left_over_and_one_that_may_pass_is_made_again() -> None:
+    """A refusal is no empty bucket."""
+    identity = {"bucket": "b", "owner": ACCOUNT, "prefix": "p/", "frozen": FROZEN}
+    change = Change(verb="delete", resource="b/p/", reason="", identity=identity)
+    (left,) = s3_delete_objects.verify([change], clients(list_object_versions=raises(error("AccessDenied"))))
+    assert left.reason == "could not be verified: No"
+    with pytest.raises(ServiceError):
+        s3_delete_objects.verify(
+            [change], clients(list_object_versions=raises(error("SlowDown", transient=True)))
+        )
+
+
+def test_a_refusal_among_several_reads_is_raised_and_not_asked_for_again() -> None:
+    """Only what may pass is read one after the other."""
+    asked: list[int] = []
+
+    def read(item: int) -> int:
+        asked.append(item)
+        if item == 1:
+            raise error("AccessDenied")
+        return item
+
+    with pytest.raises(ServiceError):
+        each(read, range(3))
+    assert asked.count(1) == 1

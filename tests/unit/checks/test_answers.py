@@ -1,0 +1,432 @@
+"""What a check answers where there is nothing to ask, or where an answer says nothing: never that all is fine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.checks.registry import CHECKS
+from closeout.checks.world import World
+from closeout.config.load import Loaded, load_text
+from closeout.core.errors import NotifierUnknown, ServiceError, StoreUnavailable
+from closeout.ports.patrol import Page
+from tests.unit.checks.scene import ACCOUNT
+
+ASK = {check.id: check.ask for check in CHECKS}
+PLAIN = """\
+version: 1
+secrets: { webhook: env:HOOK, github: env:TOKEN }
+aws: { account: '123456789012', region: eu-central-1 }
+notify: { to: [env:CHANNEL] }
+automations:
+  clean:
+    on: { pull_request: { types: [closed] } }
+    repositories: [REPOSITORY]
+    steps: [{ uses: STEP }]
+"""
+HERE = "acme/shop"
+SHELL = "shell, with: { run: 'true' }"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/deletes"
+STACK = (
+    "aws/cloudformation-delete-stack,"
+    f" with: {{ stack-name: 'preview-${{{{ event.pull_request.number }}}}', role-arn: '{ROLE}' }}"
+)
+
+
+def loaded(repository: str = HERE, step: str = SHELL, **lines: str) -> Loaded:
+    """Return the plain configuration with something else in some places."""
+    text = PLAIN.replace("REPOSITORY", repository).replace("STEP", step)
+    for old, new in lines.items():
+        text = "\n".join(new if line.startswith(old) else line for line in text.splitlines()) + "\n"
+    return load_text(text, builtin())
+
+
+def error(reason: str = "no", *, transient: bool = False, status: int | None = None) -> ServiceError:
+    """Return an error of GitHub or AWS."""
+    return ServiceError(
+        reason, service="x", operation="y", reason=reason, transient=transient, http_status=status
+    )
+
+
+def raises(problem: BaseException) -> Callable[..., Any]:
+    """Return what raises."""
+
+    def ask(*_args: Any, **_named: Any) -> Any:
+        raise problem
+
+    return ask
+
+
+def returns(value: object) -> Callable[..., Any]:
+    """Return what returns."""
+    return lambda *_args, **_named: value
+
+
+def answers(check: str, **parts: Any) -> tuple[str, str]:
+    """Ask one check of a world that has only these parts; return its state and what it says."""
+    found = ASK[check](cast("World", SimpleNamespace(**{"loaded": loaded(), "has_token": True, **parts})))
+    return found.state, found.what
+
+
+NO_LEDGER = SimpleNamespace(exists=returns(False))
+LEDGER = SimpleNamespace(
+    exists=returns(True), last_patrols=returns({}), empty_runs=returns({}), base=returns(None)
+)
+FOLDER = Path(__file__).parent
+OUTSIDE = SimpleNamespace(setting=lambda text, _key: text)
+
+
+@pytest.mark.parametrize(
+    ("check", "why"),
+    [
+        ("ledger", "there is no ledger"),
+        ("server", "there is no ledger yet, so no server"),
+        ("server-ready", "no server has run yet"),
+        ("public-url", "no server has run yet"),
+        ("paused", "there is no ledger yet"),
+        ("messages", "no server has run yet"),
+        ("patrol-lists", "no server has run yet"),
+        ("patrol-errors", "no server has run yet"),
+        ("empty-runs", "no run has ended yet"),
+    ],
+)
+def test_before_the_first_start_nothing_is_known(check: str, why: str) -> None:
+    """And nothing is wrong yet."""
+    place = SimpleNamespace(path=FOLDER / "closeout.db", held=returns(False))
+    world = {"ledger": NO_LEDGER, "place": place, "base": returns("https://ci.example"), "outside": OUTSIDE}
+    state, what = answers(check, **world)
+    assert state == "skipped"
+    assert what.startswith(why)
+
+
+def test_a_public_url_in_the_file_is_asked_before_the_first_start_and_the_server_is_the_first_fix() -> None:
+    """Most likely nobody answers there because nothing runs."""
+    settings = {"ledger": NO_LEDGER, "base": returns("https://ci.example")}
+    web = SimpleNamespace(
+        request=returns(SimpleNamespace(status=502, body=b"[]")), setting=lambda text, _key: text
+    )
+    outside = SimpleNamespace(http=web, setting=OUTSIDE.setting)
+    known = loaded(notify="public-url: https://ci.example\nnotify: { to: [env:CHANNEL] }")
+    found = ASK["public-url"](
+        cast("World", SimpleNamespace(loaded=known, has_token=True, outside=outside, **settings))
+    )
+    assert (found.state, found.what) == ("wrong", "https://ci.example/healthz answers 502")
+    assert found.fix is not None
+    assert found.fix.startswith("start `closeout serve`")
+
+
+@pytest.mark.parametrize(
+    ("problem", "state"), [(error("gone", transient=True), "wrong"), (StoreUnavailable("busy"), "unknown")]
+)
+def test_a_server_that_does_not_answer_is_wrong_and_another_error_says_nothing(
+    problem: Exception, state: str
+) -> None:
+    """Whatever hinders this machine hinders GitHub."""
+    outside = SimpleNamespace(http=SimpleNamespace(request=raises(problem)))
+    world = {"ledger": LEDGER, "base": returns("https://ci.example"), "outside": outside}
+    assert answers("server-ready", **world)[0] == state
+
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:previews"
+
+
+@pytest.mark.parametrize(
+    ("problem", "state", "said"),
+    [
+        (error("AuthorizationError"), "skipped", f"closeout may not ask SNS whether {TOPIC} exists"),
+        (error("EndpointConnectionError", transient=True), "unknown", "EndpointConnectionError"),
+        (error("InvalidClientTokenId"), "wrong", "InvalidClientTokenId"),
+        (NotifierUnknown("there is no such topic"), "wrong", f"{TOPIC}: there is no such topic"),
+    ],
+)
+def test_a_topic_of_which_sns_says_nothing_is_not_fine(problem: Exception, state: str, said: str) -> None:
+    """To publish and to ask whether it exists are two rights."""
+    outside = SimpleNamespace(check_notifier=raises(problem))
+    found = answers("notifiers", loaded=loaded(notify=f"notify: {{ to: ['{TOPIC}'] }}"), outside=outside)
+    assert found[0] == state
+    assert said in found[1]
+
+
+def test_beside_one_that_is_fine_a_topic_that_nobody_may_ask_about_is_named() -> None:
+    """Nothing is wrong, and nobody says that all is fine."""
+
+    def check(target: str) -> None:
+        if target == TOPIC:
+            raise error("AuthorizationError")
+
+    known = loaded(notify=f"notify: {{ to: [env:CHANNEL, '{TOPIC}'] }}")
+    state, what = answers("notifiers", loaded=known, outside=SimpleNamespace(check_notifier=check))
+    assert (state, what.partition(" can be read")[0]) == ("fine", "env:CHANNEL")
+    assert "may not ask SNS" in what
+
+
+def test_a_machine_that_does_not_answer_is_unknown() -> None:
+    """Not full, and not on another machine's disk."""
+    place = SimpleNamespace(
+        path=FOLDER / "x.db", free=raises(OSError(5, "broken")), file_system=returns(None)
+    )
+    assert answers("disk", place=place) == (
+        "unknown",
+        f"nobody knows how much space {FOLDER.resolve()} has (broken)",
+    )
+    assert answers("ledger-place", place=place)[0] == "skipped"
+
+
+def test_a_ledger_in_a_folder_that_is_not_there_is_wrong() -> None:
+    """SQLite would not make it."""
+    found = ASK["ledger"](cast("World", SimpleNamespace(place=SimpleNamespace(path=FOLDER / "no" / "x.db"))))
+    assert (found.state, found.fix) == ("wrong", f"run `mkdir {FOLDER / 'no'}`, or change --db")
+
+
+def test_a_free_disk_ends_at_200_mb() -> None:
+    """A byte less is too little."""
+    for free, state in ((200_000_000, "fine"), (199_999_999, "wrong")):
+        assert answers("disk", place=SimpleNamespace(path=FOLDER / "x.db", free=returns(free)))[0] == state
+
+
+@pytest.mark.parametrize(("offset", "state"), [(60.0, "fine"), (60.1, "wrong"), (-60.1, "wrong")])
+def test_a_clock_may_be_off_by_a_minute(offset: float, state: str) -> None:
+    """In both directions."""
+    found = answers("clock", limits=returns(None), github_offset=offset)
+    assert found[0] == state
+    if state == "wrong":
+        assert (" behind " if offset > 0 else " ahead of ") in found[1]
+
+
+def test_without_an_answer_nobody_knows_the_time() -> None:
+    """Also with AWS in the file, whose answer had no date."""
+    world = {"limits": raises(error()), "github_offset": None, "identity": returns({})}
+    assert answers("clock", **world)[0] == "unknown"
+    assert answers("clock", **{**world, "loaded": loaded(step=STACK)})[0] == "unknown"
+
+
+# --- GitHub ---------------------------------------------------------------------------------------------
+
+
+def page(**more: Any) -> Page:
+    """Return an answer of GitHub's."""
+    return Page({}, False, None, 0)._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "limit", "state"),
+    [(None, 5000, "skipped"), (5000, None, "skipped"), (500, 5000, "fine"), (499, 5000, "wrong")],
+)
+def test_a_token_should_have_a_tenth_of_its_calls(
+    remaining: int | None, limit: int | None, state: str
+) -> None:
+    """A GitHub without a limit says no number."""
+    assert answers("github-limit", limits=returns(page(remaining=remaining, limit=limit)))[0] == state
+
+
+@pytest.mark.parametrize(
+    ("scopes", "state", "says"),
+    [
+        (None, "skipped", "classic tokens only"),
+        ((), "fine", ": none"),
+        (("repo", "read:org"), "fine", ": repo, read:org"),
+        (("repo", "delete_repo"), "wrong", ": delete_repo"),
+    ],
+)
+def test_scopes_beyond_those_that_are_of_use_are_a_finding(
+    scopes: tuple[str, ...] | None, state: str, says: str
+) -> None:
+    """Only classic tokens have scopes."""
+    found = answers("github-excess", limits=returns(page(scopes=scopes)))
+    assert found[0] == state
+    assert found[1].endswith(says)
+
+
+def test_scopes_that_cannot_be_read_are_no_finding() -> None:
+    """The check of the token tells of the error."""
+    assert answers("github-excess", limits=raises(error()))[0] == "skipped"
+
+
+def test_a_file_of_patterns_names_no_repository() -> None:
+    """Which ones are there, the token alone knows."""
+    world = {"loaded": loaded("'acme/*'")}
+    assert answers("github-repositories", **world)[0] == "skipped"
+    assert answers("github-statuses", **world)[0] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("status", "transient", "state"),
+    [
+        (422, False, "fine"),
+        (403, False, "wrong"),
+        (403, True, "unknown"),
+        (500, True, "unknown"),
+        (None, False, "unknown"),
+    ],
+)
+def test_a_commit_status_that_cannot_be_tells_of_the_right(
+    status: int | None, transient: bool, state: str
+) -> None:
+    """GitHub refuses the status where it would take a sound one. If it takes it, nobody knows."""
+    ask = raises(error(status=status, transient=transient)) if status else returns({})
+    github = SimpleNamespace(request=ask)
+    world = {"outside": SimpleNamespace(github=github), "repository": returns({"full_name": HERE})}
+    assert answers("github-statuses", **world)[0] == state
+
+
+@pytest.mark.parametrize(
+    ("problem", "state"), [(error(status=403), "wrong"), (error(status=500, transient=True), "unknown")]
+)
+def test_a_repository_that_cannot_be_read_is_wrong_or_asked_for_again(
+    problem: ServiceError, state: str
+) -> None:
+    """A token that may not, and a GitHub that has a bad minute."""
+    assert answers("github-repositories", repository=raises(problem))[0] == state
+
+
+def test_a_repository_with_another_name_is_wrong_and_the_case_does_not_count() -> None:
+    """GitHub redirects from the old name; closings carry the new one."""
+    assert answers("github-repositories", repository=returns({"full_name": "ACME/Shop"}))[0] == "fine"
+    assert answers("github-repositories", repository=returns({"full_name": "acme/store"}))[0] == "wrong"
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"full_name": 5}])
+def test_an_answer_that_is_no_repository_is_asked_for_again(body: Any) -> None:
+    """A proxy's page, for instance."""
+
+    class Reads:
+        def read(self, _path: str, _query: object, _etag: object = None) -> Page:
+            return Page(body, False, None, 0)
+
+    world = World(
+        loaded,
+        lambda _loaded: cast("Any", SimpleNamespace(github=Reads())),
+        cast("Any", LEDGER),
+        file=FOLDER,
+        now=lambda: 0.0,
+        pause=lambda _seconds: None,
+    )
+    with pytest.raises(ServiceError, match="GET /repos/acme/shop: the answer is not a repository") as caught:
+        world.repository(HERE)
+    assert caught.value.transient
+
+
+# --- the file and its secrets ----------------------------------------------------------------------------
+
+
+def test_a_file_without_a_token_that_it_needs_is_wrong() -> None:
+    """A live check and a status both ask GitHub."""
+    known = loaded(secrets="secrets: { webhook: env:HOOK }")
+    assert answers("secret-github", loaded=known) == ("wrong", "the file has no `secrets.github`")
+
+
+def test_a_secret_that_fails_in_an_unforeseen_way_is_unknown_and_its_text_not_shown() -> None:
+    """The text may hold the value."""
+    outside = SimpleNamespace(secrets=SimpleNamespace(read=raises(ValueError("the value"))))
+    assert answers("secret-github", outside=outside) == (
+        "unknown",
+        "env:TOKEN cannot be read: ValueError",
+    )
+
+
+# --- patrol ---------------------------------------------------------------------------------------------
+
+
+def patrolled(ended: Mapping[str, float], check: str = "patrol-logs", **every: float | None) -> str:
+    """Return the state of the check of patrol's age at 100,000 s."""
+    ledger = SimpleNamespace(
+        exists=returns(True),
+        last_patrols=returns({name: {"ended_at": moment} for name, moment in ended.items()}),
+    )
+    patrol = SimpleNamespace(**{"state": 3600.0, "deliveries": 300.0, **every})
+    return answers(check, ledger=ledger, patrol=patrol, now=lambda: 100_000.0)[0]
+
+
+def test_a_round_that_never_ended_is_unknown() -> None:
+    """The server may have started a second ago."""
+    assert patrolled({}) == "unknown"
+
+
+def test_a_round_that_is_switched_off_is_skipped() -> None:
+    """The file says so."""
+    assert patrolled({"logs": 1.0}, deliveries=None) == "skipped"
+    assert patrolled({"lists": 1.0}, "patrol-lists", state=None) == "skipped"
+
+
+def test_a_file_of_patterns_without_an_owner_cannot_be_followed() -> None:
+    """Nobody can list all of GitHub."""
+    state, what = answers(
+        "patrol-patterns", loaded=loaded("'*/shop'", f"shell, destructive: false{SHELL[5:]}")
+    )
+    assert state == "skipped"
+    assert "*/shop" in what
+    assert answers("patrol-patterns")[0] == "fine"
+
+
+# --- AWS ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def aws(**calls: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """Yield a world with AWS, in which IAM answers so."""
+    client = SimpleNamespace(aws=returns(SimpleNamespace(**calls)))
+    outside = SimpleNamespace(clients=SimpleNamespace(for_step=returns(client)))
+    yield {"loaded": loaded(step=STACK), "outside": outside, "iam": returns(SimpleNamespace(**calls))}
+
+
+TRUST = {"Statement": [{"Principal": {"Service": "cloudformation.amazonaws.com"}}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "says"),
+    [
+        (error("AccessDenied"), "skipped", "may not ask IAM"),
+        (error("NoSuchEntity"), "wrong", "does not exist"),
+        (error("Throttling", transient=True), "unknown", "Throttling"),
+        (error("ValidationError"), "wrong", "ValidationError"),
+        ({"Arn": f"{ROLE}-2", "AssumeRolePolicyDocument": TRUST}, "wrong", "-2 does"),
+        ({"Arn": ROLE, "AssumeRolePolicyDocument": {}}, "wrong", "does not trust"),
+        ({"Arn": ROLE, "AssumeRolePolicyDocument": TRUST}, "fine", "trust CloudFormation"),
+    ],
+)
+def test_cloudformations_role_is_there_and_trusts_it(answer: Any, state: str, says: str) -> None:
+    """Or nobody knows."""
+    ask = raises(answer) if isinstance(answer, Exception) else returns({"Role": answer})
+    with aws(get_role=ask) as world:
+        found = answers("aws-cloudformation-role", **world)
+    assert found[0] == state
+    assert says in found[1]
+
+
+@pytest.mark.parametrize(
+    ("arn", "simulated"),
+    [
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/closeout/session", f"arn:aws:iam::{ACCOUNT}:role/closeout"),
+        (f"arn:aws:iam::{ACCOUNT}:user/ada", f"arn:aws:iam::{ACCOUNT}:user/ada"),
+        (f"arn:aws:iam::{ACCOUNT}:role/closeout", f"arn:aws:iam::{ACCOUNT}:role/closeout"),
+        (f"arn:aws:iam::{ACCOUNT}:root", None),
+    ],
+)
+def test_iam_simulates_the_role_of_a_session(arn: str, simulated: str | None) -> None:
+    """A session has no policy of its own, and the account's root cannot be simulated."""
+    asked: list[str] = []
+
+    def simulate(**named: Any) -> Any:
+        asked.append(named["PolicySourceArn"])
+        return {
+            "EvaluationResults": [
+                {"EvalActionName": name, "EvalDecision": "allowed"} for name in named["ActionNames"]
+            ]
+        }
+
+    with aws(simulate_principal_policy=simulate) as world:
+        state, what = answers("aws-permissions", identity=returns({"Arn": arn}), **world)
+    assert set(asked) == ({simulated} if simulated else set())
+    assert (state, "roles and users only" in what) == ("fine" if simulated else "skipped", not simulated)
+
+
+def test_an_account_without_an_answer_is_unknown() -> None:
+    """Another check tells of the error."""
+    with aws() as world:
+        assert answers("aws-account", identity=raises(error()), **world)[0] == "unknown"

@@ -1,0 +1,106 @@
+"""Requests of other processes: each gets an outcome, and one that fails blocks no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from closeout.core.errors import StoreUnavailable
+from closeout.engine.requests import Requests
+from closeout.ports.durable import Request
+
+
+def request(number: int, kind: str, target: str | None = "r1-1", reason: str | None = None) -> Request:
+    """Return a request of ada's."""
+    return Request(number, kind, target, "ada", reason)
+
+
+class Bench:
+    """A store of requests, and what an engine does with them."""
+
+    def __init__(self, *waiting: Request, cancel: Callable[[str, str], bool], serve: Any = None) -> None:
+        self.outcomes: dict[int, str] = {}
+        store = SimpleNamespace(take_requests=lambda: waiting, finish_request=self._finish)
+        self.requests = Requests(
+            cast("Any", store),
+            serve,
+            cancel,
+            lambda text: text.replace("hunter2", "***"),
+            cast("Any", SimpleNamespace(is_set=lambda: False, wait=lambda _seconds: False)),
+        )
+
+    def _finish(self, number: int, outcome: str) -> None:
+        self.outcomes[number] = outcome
+
+
+def never(_target: str, _by: str) -> bool:
+    """Nobody asked to cancel."""
+    raise AssertionError
+
+
+def test_a_cancel_says_who_asked_and_what_became_of_it() -> None:
+    """With the reason, if there is one."""
+    asked: list[tuple[str, str]] = []
+
+    def cancel(target: str, by: str) -> bool:
+        asked.append((target, by))
+        return target == "r1-1"
+
+    bench = Bench(
+        request(1, "cancel", reason="wrong branch"), request(2, "cancel", target="r9-1"), cancel=cancel
+    )
+    assert list(bench.requests.take()) == []
+    assert asked == [("r1-1", "ada: wrong branch"), ("r9-1", "ada")]
+    assert bench.outcomes == {1: "done", 2: "unknown or finished"}
+
+
+def test_a_cancel_that_fails_is_its_own_outcome() -> None:
+    """The others are carried out. But a store that does not answer is asked again for all."""
+
+    def fails(target: str, _by: str) -> bool:
+        if target == "bad":
+            raise ValueError("no number")
+        return True
+
+    bench = Bench(request(1, "cancel", target="bad"), request(2, "cancel"), cancel=fails)
+    list(bench.requests.take())
+    assert bench.outcomes == {1: "failed: no number", 2: "done"}
+
+    def unavailable(_target: str, _by: str) -> bool:
+        raise StoreUnavailable("busy")
+
+    bench = Bench(request(1, "cancel"), cancel=unavailable)
+    with pytest.raises(StoreUnavailable):
+        list(bench.requests.take())
+    assert bench.outcomes == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [(None, "done"), ("r2-1", "r2-1"), (RuntimeError("hunter2 is wrong"), "failed: *** is wrong")],
+)
+def test_another_request_is_the_owners(answer: Any, outcome: str) -> None:
+    """It is given out once, until its outcome is stored; no secret is in that."""
+
+    def serve(_request: Request) -> str | None:
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("str | None", answer)
+
+    bench = Bench(request(1, "rerun"), cancel=never, serve=serve)
+    (found,) = bench.requests.take()
+    assert list(bench.requests.take()) == []
+    bench.requests.serve(found)
+    assert bench.outcomes == {1: outcome}
+    assert list(bench.requests.take()) == [found]
+
+
+def test_an_engine_without_an_owner_says_that_it_cannot() -> None:
+    """Rather than leave the request open for ever."""
+    bench = Bench(request(1, "rerun"), cancel=never)
+    for found in bench.requests.take():
+        bench.requests.serve(found)
+    assert bench.outcomes == {1: "this server cannot rerun"}
