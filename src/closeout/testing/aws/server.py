@@ -223,7 +223,8 @@ class FakeAws:
         if self._server is not None:
             resource, _, query = path.partition("?")
             status, _, text = self.application.control(method, resource, query, data or b"")
-            assert status == 200, text
+            if status != 200:
+                raise ValueError(text.decode())
             return json.loads(text)
         request = urllib.request.Request(f"{self.url}/_closeout/{path}", data=data, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
