@@ -8,7 +8,7 @@ killed between releasing and waking. The local engine keeps its queues in memory
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from closeout.core.errors import CloseoutError
 from closeout.engine.store import Finalize, RemoteStore, Starts
@@ -30,7 +30,8 @@ def next_look(accepted_at: float, queue_timeout: float, now: float, longest: flo
     return min(now + pause, max(accepted_at + queue_timeout, now + 1.0))
 
 
-class KeyQueue(NamedTuple):
+@dataclass
+class KeyQueue:
     """The queues of one ledger. `finalize` and `report` are as in `LambdaEngine`."""
 
     store: RemoteStore
