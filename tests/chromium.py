@@ -21,6 +21,8 @@ ARGUMENTS = (
     "--in-process-gpu",
     "--disable-software-rasterizer",
     "--renderer-process-limit=1",
+    "--process-per-site",
+    "--disable-site-isolation-trials",  # a process for each new site costs more than its page
     "--disable-extensions",
     "--no-first-run",
     "--disable-background-networking",

@@ -7,8 +7,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +15,8 @@ import pytest
 
 from closeout.cli import exits
 from tests.acceptance.cli_process import Result, closeout, environment
+from tests.acceptance.forked import Forked
+from tests.until import until
 
 SECRET = {"CLOSEOUT_WEBHOOK_SECRET": "s3cret"}
 CONFIG = "version: 1\nsecrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET }\nautomations: {}\n"
@@ -28,23 +28,22 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "closeout.yaml").write_text(CONFIG)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "closeout", "serve", "--port", "0", "--pages", "127.0.0.1:0"],
-            cwd=folder,
-            env=environment(SECRET),
-            stderr=subprocess.PIPE,
-            text=True,
+        with (folder / "serve.log").open("wb") as output:
+            self.process = Forked(
+                ["serve", "--port", "0", "--pages", "127.0.0.1:0"],
+                folder=folder, environment=environment(SECRET), output=output, errors=output,
+            )  # fmt: skip
+        self.webhook = until("its address", lambda: self._address(r"listens on (http://127\.0\.0\.1:\d+)"))
+        self.pages = until(
+            "the pages' address",
+            lambda: self._address(r"pages: (http://127\.0\.0\.1:\d+)/, and nowhere else"),
         )
-        assert self.process.stderr is not None
-        self.webhook = self._address(r"listens on (http://127\.0\.0\.1:\d+)")
-        self.pages = self._address(r"pages: (http://127\.0\.0\.1:\d+)/, and nowhere else")
 
-    def _address(self, pattern: str) -> str:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if found := re.search(pattern, line):
-                return found[1]
-        pytest.fail("the server did not start")
+    def _address(self, pattern: str) -> str | None:
+        text = (self.folder / "serve.log").read_text("utf-8")
+        found = re.search(pattern, text)
+        assert found or self.process.poll() is None, text
+        return found[1] if found else None
 
     def cli(self, *arguments: str) -> Result:
         """Run a command in the server's folder, where its ledger is the default."""
@@ -62,10 +61,8 @@ class Desk:
 
     def end(self) -> int:
         """Ask it to end with SIGTERM; return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
-        return self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
 
 
 def completed(desk: Desk, words: str) -> list[str]:

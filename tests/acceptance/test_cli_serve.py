@@ -6,8 +6,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,8 @@ from closeout.cli import exits
 from closeout.server.service import YOUNG
 from closeout.testing import deliveries
 from tests.acceptance.cli_process import Result, closeout, environment
+from tests.acceptance.forked import Forked, Main, closeout_executed, closeout_main
+from tests.until import until
 
 SECRET = {"CLOSEOUT_WEBHOOK_SECRET": "s3cret"}
 CONFIG = """\
@@ -60,6 +60,7 @@ class Serving:
     """`closeout serve` in a folder, and the commands that are used beside it."""
 
     variables = SECRET
+    main: Main = staticmethod(closeout_main)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,26 +69,28 @@ class Serving:
         self.start()
 
     def start(self) -> None:
-        """Start it and wait for the line that says where it listens."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "closeout", "serve", "--config", "closeout.yaml", "--port", "0"],
-            cwd=self.folder,
-            env=environment(self.variables),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        line = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, line + self.process.stderr.read()
-        self.url = found[0]
+        """Start it and wait for the line that says where it listens; its log begins anew."""
+        with (self.folder / "serve.log").open("wb") as output:
+            self.process = Forked(
+                ["serve", "--config", "closeout.yaml", "--port", "0"],
+                folder=self.folder, environment=environment(self.variables), output=output, errors=output,
+                main=self.main,
+            )  # fmt: skip
+        self.url = until("its address", self._address)
+
+    def log(self) -> str:
+        """Return what it has written."""
+        return (self.folder / "serve.log").read_text("utf-8")
+
+    def _address(self) -> str | None:
+        found = re.search(r"listens on (http://127\.0\.0\.1:\d+)", self.log())
+        assert found or self.process.poll() is None, self.log()
+        return found[1] if found else None
 
     def end(self) -> int:
         """Ask it to end with SIGTERM; return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
-        return self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
 
     def cli(self, *arguments: str, stdin: str = "") -> Result:
         """Run a command in the server's folder, where its ledger is the default."""
@@ -106,12 +109,19 @@ class Serving:
 
     def until(self, run: str, state: str) -> dict[str, Any]:
         """Wait until a run has this state; return the run."""
-        for _ in range(100):
-            shown: dict[str, Any] = self.cli("runs", "show", run, "--json").json
-            if shown["state"] == state:
-                return shown
-            time.sleep(0.05)
-        pytest.fail(f"run {run} is not {state}: {shown}")
+
+        def shown() -> dict[str, Any] | None:
+            told: dict[str, Any] = self.cli("runs", "show", run, "--json").json
+            return told if told["state"] == state else None
+
+        found: dict[str, Any] = until(f"{state} of run {run}", shown)
+        return found
+
+
+class Executed(Serving):
+    """The same in a process that is no fork: what it imports, reads and freezes is its own."""
+
+    main = staticmethod(closeout_executed)
 
 
 def push(branch: str) -> dict[str, Any]:
@@ -130,8 +140,8 @@ def push(branch: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """One server for the tests of this module; each makes runs of its own."""
-    server = Serving(tmp_path_factory.mktemp("serve"))
+    """One server for the tests of this module, begun as a shell does; each test makes runs of its own."""
+    server = Executed(tmp_path_factory.mktemp("serve"))
     yield server
     server.end()
 
@@ -367,8 +377,7 @@ def test_a_server_looks_for_garbage_less_often(serving: Serving) -> None:
 def test_a_server_without_a_token_says_what_it_cannot_do(tmp_path: Path) -> None:
     """It serves, but no commit will ever get a status: said at its start, not found out weeks later."""
     server = Serving(tmp_path)
-    assert server.process.stderr is not None
-    assert any("no `secrets.github` is configured" in line for line in server.process.stderr)
+    until("the line", lambda: "no `secrets.github` is configured" in server.log())
     assert server.end() == exits.OK
 
 
@@ -391,7 +400,7 @@ def test_a_secret_beyond_ascii_works_in_any_locale(tmp_path: Path) -> None:
 
     there = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
-    class Abroad(Serving):
+    class Abroad(Executed):
         variables = there | {"CLOSEOUT_WEBHOOK_SECRET": secret, "CLOSEOUT_METRICS_TOKEN": secret}
 
     server = Abroad(tmp_path)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.cli_process import environment
+from tests.acceptance.forked import Forked
+from tests.until import until
 
 CONFIG = """\
 version: 1
@@ -36,20 +35,18 @@ automations:
 def start(folder: Path, *arguments: str, config: str = CONFIG) -> list[str]:
     """Start a server and end it once it has said all that it says; return its lines without their times."""
     (folder / "closeout.yaml").write_text(config)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "closeout", "serve", "--port", "0", *arguments],
-        cwd=folder,
-        env=environment({"CLOSEOUT_WEBHOOK_SECRET": "s3cret"}),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    os.kill(process.pid, signal.SIGTERM)
-    with process.stderr as said:
-        rest = said.read()  # `communicate` would lose what came with the first line
-    process.wait(20)
-    return [re.sub(r"^[\d-]+ \S+( UTC)? closeout: ", "", line) for line in (first + rest).splitlines()]
+    log = folder / "serve.log"
+    with log.open("wb") as output:
+        process = Forked(
+            ["serve", "--port", "0", *arguments],
+            folder=folder, environment=environment({"CLOSEOUT_WEBHOOK_SECRET": "s3cret"}), output=output, errors=output,
+        )  # fmt: skip
+    until("its first line", lambda: "\n" in log.read_text("utf-8"))
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    return [
+        re.sub(r"^[\d-]+ \S+( UTC)? closeout: ", "", line) for line in log.read_text("utf-8").splitlines()
+    ]
 
 
 @pytest.fixture(scope="module")

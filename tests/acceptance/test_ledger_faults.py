@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -88,8 +87,8 @@ def test_a_server_that_meets_damage_is_not_ready(server: Serving, table: str) ->
     ready = eventually(lambda: (got := answer(f"{server.url}/readyz")).status == 503 and got)
     assert ready.json["error"] == "store-unavailable"
     assert str(server.folder) not in ready.json["message"]
-    server.process.send_signal(signal.SIGTERM)
-    log = server.process.communicate(timeout=20)[1]
+    server.end()
+    log = server.log()
     assert log.count("is damaged (database disk image is malformed)") <= 5, log
     assert "closeout.db is damaged" in log
 

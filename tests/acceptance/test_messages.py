@@ -1,13 +1,12 @@
 """A real `closeout serve` tells a real service of a run that failed, and survives a kill between the message and its mark.
 
-The two minutes that a problem waits are shortened in the process; nothing else is.
+The two minutes that a problem waits and the rest between two looks are shortened in the process; nothing else is.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +14,10 @@ from urllib.request import Request, urlopen
 
 from closeout.testing import deliveries
 from tests.acceptance.cli_process import closeout, environment
+from tests.acceptance.forked import Forked, closeout_prompt
 from tests.notified import service
+from tests.until import until
 
-HURRIED = """\
-import sys
-from closeout.core import problems
-from closeout.wiring import notifying
-problems.WAIT, notifying.EVERY = 0.3, 0.05
-from closeout.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
 CONFIG = """\
 version: 1
 secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET }
@@ -48,24 +41,25 @@ def deliver(url: str) -> None:
 
 
 @contextmanager
-def serving(folder: Path, variables: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(folder: Path, variables: dict[str, str]) -> Iterator[tuple[Forked, str]]:
     """Run `closeout serve` in a hurry; yield its process and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HURRIED, "serve", "--config", "closeout.yaml", "--port", "0"],
-        cwd=folder,
-        env=environment(variables),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
+    log = folder / "serve.log"
+    with log.open("wb") as output:
+        process = Forked(
+            ["serve", "--config", "closeout.yaml", "--port", "0"],
+            folder=folder, environment=environment(variables), output=output, errors=output, main=closeout_prompt,
+        )  # fmt: skip
+
+    def address() -> str | None:
+        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8"))
+        assert found or process.poll() is None, log.read_text("utf-8")
+        return found[0] if found else None
+
     try:
-        line = process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, line + process.stderr.read()
-        yield process, found[0]
+        yield process, until("its address", address)
     finally:
-        process.terminate()
-        process.communicate(timeout=20)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
 
 
 def test_a_failed_run_is_told_once_also_after_a_kill_and_so_is_its_repair(tmp_path: Path) -> None:
@@ -77,7 +71,7 @@ def test_a_failed_run_is_told_once_also_after_a_kill_and_so_is_its_repair(tmp_pa
             told.before = process.kill
             deliver(url)
             told.wait(1)
-            process.wait(20)
+            process.wait(30)
         told.before = lambda: None
         with serving(tmp_path, variables) as (_, url):
             first, second = told.wait(2)
