@@ -212,6 +212,6 @@ def test_an_event_that_starts_nothing_says_which_filter_it_missed(
     repositories: list[str], senders: list[str], repository: str | None, sender: str | None, said: str | None
 ) -> None:
     """`closeout explain` shows it."""
-    facts = Facts(event="push", repository=repository, sender=sender, ref="refs/heads/main")
+    facts = Facts(event="push", repository=repository, sender=sender)
     found = triggers._not_for(repositories, senders, [{"event": "push"}], facts)
     assert said is found if said is None else said in (found or "")
