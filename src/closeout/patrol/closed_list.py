@@ -79,9 +79,7 @@ def read_closed(
         floor = read.newest - LAG
         beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {}, told=False)
         return ClosedList(beginning.listened(automations, moment), (), True, read.error)
-    mark = mark.listened(automations, moment)._replace(
-        name=name, etag=mark.etag if mark.name == name else None
-    )
+    mark = mark.listened(automations, moment)._replace(name=name, etag=None)
     read.descend(first, mark.known_to)
     # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now. After
     # KEPT_DAYS a ledger may have forgotten a closing.

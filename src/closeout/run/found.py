@@ -79,8 +79,6 @@ def check(context: RunContext, outcomes: Sequence[Outcome]) -> tuple[str, Messag
 
 def _deleted_before(context: RunContext, *, closings: bool) -> bool:
     execution = context.execution
-    if execution.attempt == 1 and not closings:
-        return False
     return context.deps.deleted_before(execution.run_id, execution.attempt, closings)
 
 

@@ -84,3 +84,12 @@ def test_what_is_no_name_or_sha_is_no_target(repository: Any, sha: Any) -> None:
     payload = {"after": sha, "repository": {"full_name": repository}}
     assert status_target("push", payload) is None
     assert why_none("push", payload)
+
+
+def test_a_push_has_its_own_commit_and_another_event_its_pull_requests() -> None:
+    """An event with a known place is never looked up at a pull request that it may also name."""
+    pull = {"head": {"sha": "b" * 40}}
+    payload = {"after": "a" * 40, "pull_request": pull, "repository": {"full_name": "acme/shop"}}
+    assert "commit at after" in why_none("push", {**payload, "after": None})
+    assert "commit at pull_request.head.sha" in why_none("some_new_event", {**payload, "pull_request": {}})
+    assert "belongs to no commit" in why_none("some_new_event", {"repository": payload["repository"]})

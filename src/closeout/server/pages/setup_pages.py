@@ -138,11 +138,7 @@ def leftovers(steps: Iterable[StepInventory]) -> Mapping[tuple[str, str], str]:
 
 def trigger_of(trigger: Mapping[str, Any]) -> str:
     """Return a trigger as `pull_request: types closed; branches develop`."""
-    filters = [
-        f"{name} {', '.join(map(str, values))}"
-        for name, values in trigger.items()
-        if name != "event" and isinstance(values, list | tuple)
-    ]
+    filters = [f"{name} {', '.join(map(str, values))}" for name, values in trigger.items() if name != "event"]
     return f"{trigger['event']}{': ' if filters else ''}{'; '.join(filters)}"
 
 

@@ -12,7 +12,9 @@ from botocore.exceptions import ClientError
 from closeout.core.errors import LedgerError, NotFound, ServiceError, StoreUnavailable
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
-from closeout.stack.table import to_item
+from closeout.ledger.dynamodb.views import _between
+from closeout.ports import RunFilter
+from closeout.stack.table import listed_at, to_item
 
 RUN = "r" * 26
 EXECUTION = f"{RUN}-1"
@@ -118,3 +120,13 @@ def test_a_body_in_the_table_is_not_renewed_and_one_that_is_damaged_is_no_body()
     with pytest.raises(NotFound):
         bodies(refuses("AccessDenied"), None).text("d1")
     bodies(refuses("AccessDenied"), None).renew("d1")
+
+
+def test_a_listing_is_bounded_where_a_filter_has_a_time() -> None:
+    """On the side that it has, a millisecond wider."""
+    assert _between(RunFilter()) is None
+    first, last = _between(RunFilter(since=100.0)) or ("", "")
+    assert listed_at(99.999, "") == first
+    assert last > listed_at(4_000_000_000.0, "")
+    first, last = _between(RunFilter(until=100.0)) or ("", "")
+    assert (first, last) == (listed_at(0.0, ""), listed_at(100.001, ""))

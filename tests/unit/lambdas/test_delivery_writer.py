@@ -1,0 +1,77 @@
+"""Storing a delivery where others write at the same moment, or where it can never fit."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.core.records import NewDelivery, NewRun
+from closeout.lambdas.delivery_writer import ATTEMPTS, DeliveryWriter, Destination
+from closeout.stack import table
+
+DELIVERY = NewDelivery("h1", "g1", "push", None, "acme/shop", b"{}", False, 990.0, "github", None)
+
+
+def run(number: int) -> NewRun:
+    """Return a run to be stored."""
+    return NewRun(f"r{number}", f"a{number}", "acme/shop", "{}", 3600.0)
+
+
+class Writer(DeliveryWriter):
+    """A writer over a table that answers each transaction so."""
+
+    def __init__(self, *codes: str | None, reason: str = "TransactionCanceledException") -> None:
+        self.pauses: list[float] = []
+        self.asked: list[str] = []
+        super().__init__(cast("Any", None), Destination("table", "bucket", "arn", 90.0), self.pauses.append)
+        self._codes, self._reason = codes, reason
+
+    def _dynamo(self, operation: str, _request: Any) -> Any:
+        self.asked.append(operation)
+        if operation != "TransactWriteItems":
+            return {}
+        error = ServiceError("canceled", service="dynamodb", operation=operation, reason=self._reason)
+        error.details = {"CancellationReasons": [{"Code": code} for code in self._codes]}
+        raise error
+
+
+def test_a_transaction_that_others_cancel_is_made_again_after_longer_and_longer_pauses() -> None:
+    """And GitHub is asked to send the delivery again in the end."""
+    writer = Writer("TransactionConflict", "None")
+    with pytest.raises(StoreUnavailable, match="again and again"):
+        writer.accept(DELIVERY, [run(1)])
+    assert writer.pauses == [0.05 * 2**tries for tries in range(ATTEMPTS)]
+    assert writer.asked.count("TransactWriteItems") == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        ((), "TransactionCanceledException"),
+        (("ValidationError", "None"), "TransactionCanceledException"),
+        (("TransactionConflict",), "AccessDeniedException"),
+    ],
+)
+def test_another_refusal_is_not_tried_again(codes: tuple[str, ...], reason: str) -> None:
+    """It would come again."""
+    writer = Writer(*codes, reason=reason)
+    with pytest.raises(StoreUnavailable, match="canceled"):
+        writer.accept(DELIVERY, [run(1)])
+    assert writer.asked.count("TransactWriteItems") == 1
+    assert writer.pauses == []
+
+
+def test_a_delivery_of_too_many_runs_is_not_written() -> None:
+    """A transaction has a limit."""
+    writer = Writer("None")
+    with pytest.raises(StoreUnavailable, match=f"starts {table.MOST_RUNS + 1} runs"):
+        writer.accept(DELIVERY, [run(number) for number in range(table.MOST_RUNS + 1)])
+    assert writer.asked == []
+
+
+def test_a_delivery_that_is_there_and_cannot_be_read_is_sent_again() -> None:
+    """Whether its runs were started, nobody knows."""
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        Writer("ConditionalCheckFailed", "None").accept(DELIVERY, [run(1)])
