@@ -304,6 +304,22 @@ FROM problem p WHERE closed_at IS NOT NULL
     AND EXISTS (SELECT 1 FROM told t WHERE t.automation = p.automation AND t.key = p.key AND t.recovered = 0)
 ORDER BY since, automation, key;
 
+-- name: problem_count
+SELECT count(*) FROM (SELECT 1 FROM problem WHERE closed_at IS NULL LIMIT ?);
+
+-- name: problem_causes
+-- Of the open problems of each cause the oldest and the newest, with how many there are: there may be 100,000.
+WITH ranked AS (
+    SELECT automation, key,
+        row_number() OVER (PARTITION BY kind, automation, step, code ORDER BY since) AS place,
+        count(*) OVER (PARTITION BY kind, automation, step, code) AS several
+    FROM problem WHERE closed_at IS NULL
+)
+SELECT p.automation, p.key, p.kind, p.text, p.public, p.since, p.code, p.step, p.left, p.public_left, p.repository, p.number,
+    p.login, p.private, p.execution, p.basis, p.closed_at, p.closed_by, r.several
+FROM ranked r JOIN problem p USING (automation, key) WHERE r.place <= :most OR r.place = r.several
+ORDER BY p.since, p.automation, p.key;
+
 -- name: told
 SELECT t.target, t.automation, t.key, t.at, t.recovered FROM told t JOIN problem p USING (automation, key)
 WHERE p.closed_at IS NULL OR t.recovered = 0;
