@@ -136,11 +136,9 @@ class Site:
     def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
         """Find who asks, and what the bar of their page says. Called in threads."""
         visitor = access.visitor(presented)
-        return (
-            visitor._replace(paused=self._paused(), problems=self._problems())
-            if visitor is not None
-            else None
-        )
+        if visitor is None:
+            return None
+        return visitor._replace(paused=self._paused(), problems=self._problems())
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
