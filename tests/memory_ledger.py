@@ -48,7 +48,7 @@ from closeout.ports import (
     RunFilter,
     RunView,
 )
-from tests.memory_problems import MemoryProblems
+from tests.memory_problems import MemoryProblems, causes_of
 
 T = TypeVar("T")
 
@@ -317,6 +317,14 @@ class MemoryLedger:
     def open_problems(self) -> list[Problem]:
         """Return what needs a person."""
         return [one for one in self.problems.problems() if one.closed_at is None]
+
+    def problem_count(self, most: int) -> int:
+        """Return how many of these there are."""
+        return min(len(self.open_problems()), most)
+
+    def problem_causes(self, most: int) -> list[tuple[Problem, int]]:
+        """Return some of what needs a person."""
+        return causes_of(self.open_problems(), most)
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request; False if the execution is unknown or finished."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Problem, Told, cause
 from closeout.ledger.problems import Closes
 
 
@@ -78,3 +78,16 @@ class MemoryProblems:
                 if one.closed_at is None or one.closed_at >= cutoff
             }
             self._told = {of: one for of, one in self._told.items() if of[1:] in self._problems}
+
+
+def causes_of(problems: Iterable[Problem], most: int) -> list[tuple[Problem, int]]:
+    """Return what `ports.PageReader.problem_causes` tells of these problems."""
+    by_cause: dict[tuple[str, ...], list[Problem]] = {}
+    for problem in sorted(problems, key=lambda one: one.since):
+        by_cause.setdefault(cause(problem), []).append(problem)
+    return [
+        (one, len(found))
+        for found in by_cause.values()
+        for place, one in enumerate(found, 1)
+        if place <= most or place == len(found)
+    ]

@@ -9,6 +9,20 @@ PAGES = "tests/contract/http/test_pages.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "run page: what a pause holds back is being deleted",
+        "src/closeout/ledger/outcomes.py",
+        "        if not calls.begun or (calls.waits and not calls.made):",
+        "        if not calls.begun:",
+        ("tests/unit/ledger/test_outcomes.py::test_a_call_that_waits_for_its_next_try_was_not_made",),
+    ),
+    Mutant(
+        "run page: a call that had an error counts as held back",
+        "src/closeout/ledger/outcomes.py",
+        "last.wake is not None and not recorded_object(last.result)",
+        "last.wake is not None",
+        ("tests/unit/ledger/test_outcomes.py::test_a_call_that_waits_for_its_next_try_was_not_made",),
+    ),
+    Mutant(
         "what nobody could look for is called deleted",
         "src/closeout/ledger/outcomes.py",
         'self._looked = looked is not None and looked.state == "ok" and UNKNOWN_REST not in self._left',

@@ -143,6 +143,11 @@ class Message(NamedTuple):
     """The oldest first."""
 
 
+def cause(problem: Problem) -> tuple[str, str, str, str]:
+    """Return what problems have in common that one repair may end."""
+    return problem.kind, problem.automation, problem.step, problem.code
+
+
 class _Cause(NamedTuple):
     event: Event
     automation: str

@@ -263,6 +263,17 @@ class PageReader(LedgerReader, Protocol):
         """Return what needs a person, the oldest first."""
         ...
 
+    def problem_count(self, most: int) -> int:
+        """Return how many open problems there are, at most `most`."""
+        ...
+
+    def problem_causes(self, most: int) -> Sequence[tuple[Problem, int]]:
+        """Return of the open problems of each cause the newest and at most `most` others, the oldest, with how many it has.
+
+        A cause is what `core.problems.cause` returns.
+        """
+        ...
+
     def paused(self) -> str | None:
         """Return who paused destructive calls and why, None if nobody did."""
         ...

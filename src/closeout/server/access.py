@@ -64,6 +64,8 @@ class Visitor(NamedTuple):
     """What each form of this session carries. None for a bearer token, which no foreign page can make a browser send."""
     paused: str | None = None
     """Who paused destructive calls, and why: every page of a visitor says it."""
+    problems: int = 0
+    """How many problems are open, as far as a page counts them."""
 
     @property
     def may_act(self) -> bool:

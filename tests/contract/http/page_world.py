@@ -24,6 +24,7 @@ from closeout.ports import (
     StepView,
 )
 from closeout.testing import deliveries
+from tests.memory_problems import causes_of
 
 NOW = 1_790_000_000.0
 STACK = "aws/cloudformation-delete-stack"
@@ -215,6 +216,14 @@ class World:
     def open_problems(self) -> Sequence[Problem]:
         """Return the problems that a test has put in."""
         return self.problems
+
+    def problem_count(self, most: int) -> int:
+        """Return how many there are."""
+        return min(len(self.problems), most)
+
+    def problem_causes(self, most: int) -> Sequence[tuple[Problem, int]]:
+        """Return some of them."""
+        return causes_of(self.problems, most)
 
     def days(self, since: float) -> Sequence[DayTally]:
         """Return the days that a test has put in."""

@@ -151,6 +151,17 @@ def test_the_overview_says_what_needs_somebody(site: SignedIn) -> None:
     assert "Paused by ada@desk: incident." in text
 
 
+def test_every_page_says_how_many_problems_are_open(site: SignedIn) -> None:
+    """Beside the link to the overview, with words for whoever hears it; a flood is not counted to its end."""
+    assert "open problems" not in site.text("/runs")
+    for count, said in ((2, "2"), (150, "99+")):
+        site.world.problems[:] = [
+            Problem("a", str(number), "failure", "x", "x", NOW) for number in range(count)
+        ]
+        for path in PAGES:
+            assert f'<span class="count">{said}<span class="hidden"> open problems' in site.text(path)
+
+
 def test_a_pause_is_said_on_every_page(site: SignedIn) -> None:
     """Once, and on the overview among what needs somebody."""
     site.world.pause = "by ada@desk: incident 4711"

@@ -17,6 +17,7 @@ from closeout.server.pages import chart, overview_page
 from closeout.server.pages.overview_page import Facts, Need
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
+from tests.memory_problems import causes_of
 
 QUIET = Facts(now=NOW, paused=None, open_runs=(), open_count=0, queue_age=0.0, last_delivery=NOW - 60)
 
@@ -52,13 +53,18 @@ def test_nothing_needs_anybody_when_all_is_well() -> None:
     assert dict(overview_page.shown(fine).intake)["Patrol"] == "1 h ago"
 
 
+def said(*problems: Problem) -> list[tuple[Problem, int]]:
+    """Return what the ledger tells of problems."""
+    return causes_of(problems, overview_page.MOST_NAMED)
+
+
 def test_a_failure_says_what_to_do_before_the_rerun() -> None:
     """For one and for many, in the words of the run's own page."""
     one, two = failed(17, code=NothingThere.code), failed(18, code=NothingThere.code)
     cure = advice(NothingThere.code, one.text)
     assert cure
     for found, fix in (((one,), "Then rerun it."), ((one, two), "Then rerun each.")):
-        (need,) = needs(QUIET._replace(problems=found))
+        (need,) = needs(QUIET._replace(problems=said(*found)))
         assert need.fix == f"{cure} {fix}"
 
 
@@ -89,7 +95,7 @@ def test_problems_of_one_cause_are_one_entry() -> None:
     """A thousand failures of one cause need one repair; another cause or automation is another entry."""
     many = [failed(number) for number in range(1, 1001)]
     found = needs(
-        QUIET._replace(problems=[*many, failed(7, code=NothingThere.code), failed(8, automation="docs")])
+        QUIET._replace(problems=said(*many, failed(7, code=NothingThere.code), failed(8, automation="docs")))
     )
     assert [need.title for need in found] == [
         "preview-cleanup failed for 1000 pull requests".replace("1000", "1,000"),
@@ -104,7 +110,7 @@ def test_problems_of_one_cause_are_one_entry() -> None:
 def test_what_is_broken_comes_before_what_waits() -> None:
     """Whatever it is; a pause is first, since it explains the others."""
     wrong = QUIET._replace(
-        paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], problems=[failed(1)]
+        paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], problems=said(failed(1))
     )
     assert [need.tone for need in needs(wrong)] == ["wait", "bad", "bad", "wait"]
     assert needs(wrong)[0].deed == "/resume"
@@ -115,7 +121,7 @@ def test_the_tab_says_whether_something_needs_somebody() -> None:
     for wrong, title, icon in (
         ({}, "Overview", "success"),
         ({"orphans": 1}, "(1) Overview", "waiting"),
-        ({"orphans": 1, "problems": [failed(1)]}, "(2) Overview", "failure"),
+        ({"orphans": 1, "problems": said(failed(1))}, "(2) Overview", "failure"),
     ):
         page = overview_page.shown(QUIET._replace(**wrong))
         assert (page.title, page.icon) == (title, icon)
@@ -124,10 +130,10 @@ def test_the_tab_says_whether_something_needs_somebody() -> None:
 def test_orphans_are_said_once() -> None:
     """As a problem of patrol or as a figure of its audit, not as both."""
     trouble = Problem("preview-cleanup", "3", "orphans", "stack preview-3", "", NOW - 60)
-    (need,) = needs(QUIET._replace(problems=[trouble], orphans=1))
+    (need,) = needs(QUIET._replace(problems=said(trouble), orphans=1))
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
     assert need.fix == "Look at the orphans, then clean up."
-    (stale,) = needs(QUIET._replace(problems=[trouble._replace(kind="stale")]))
+    (stale,) = needs(QUIET._replace(problems=said(trouble._replace(kind="stale"))))
     assert stale.fix == "`closeout doctor` says what is wrong and how to mend it."
 
 
@@ -232,7 +238,7 @@ def test_a_problem_of_closeout_itself_is_said_once() -> None:
     assert len(needs(late)) == 2
     text = "patrol has not read the delivery logs for 3 h"
     stale = Problem("", "patrol", "stale", text, "", NOW - 60, "patrol")
-    assert [need.title for need in needs(late._replace(problems=[stale]))] == [
+    assert [need.title for need in needs(late._replace(problems=said(stale)))] == [
         "The last drill found 1 fault",
         "Patrol has not read the delivery logs for 3 h",
     ]

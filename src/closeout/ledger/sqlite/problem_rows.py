@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from closeout.core.problems import Problem, Told
@@ -36,15 +36,17 @@ def _row(problem: Problem) -> tuple[Any, ...]:
 
 def read_problems(read: Read) -> list[Problem]:
     """Return the problems that `ports.ProblemStore` tells of."""
-    found = [Problem(*row) for row in read("problems", ())]
-    return [
-        one._replace(
-            left=tuple(json.loads(str(one.left))),
-            public_left=tuple(json.loads(str(one.public_left))),
-            private=bool(one.private),
-        )
-        for one in found
-    ]
+    return [problem_of(row) for row in read("problems", ())]
+
+
+def problem_of(row: Sequence[Any]) -> Problem:
+    """Return the problem of a row."""
+    one = Problem(*row)
+    return one._replace(
+        left=tuple(json.loads(str(one.left))),
+        public_left=tuple(json.loads(str(one.public_left))),
+        private=bool(one.private),
+    )
 
 
 def read_told(read: Read) -> list[Told]:

@@ -23,7 +23,7 @@ from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.credentials import credentials
 from closeout.ledger.sqlite.lists import delivery_rows, run_rows
-from closeout.ledger.sqlite.problem_rows import read_problems, read_told
+from closeout.ledger.sqlite.problem_rows import problem_of, read_problems, read_told
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
@@ -220,6 +220,14 @@ class Views:
     def open_problems(self) -> list[Problem]:
         """Return what needs a person, the oldest first."""
         return [problem for problem in self.problems() if problem.closed_at is None]
+
+    def problem_count(self, most: int) -> int:
+        """Return how many open problems there are, at most `most`."""
+        return int(self._read("problem_count", (most,))[0][0])
+
+    def problem_causes(self, most: int) -> list[tuple[Problem, int]]:
+        """Return of the open problems of each cause some, with how many it has."""
+        return [(problem_of(row[:-1]), row[-1]) for row in self._read("problem_causes", {"most": most})]
 
     def told(self) -> list[Told]:
         """Return what each target was last told of these problems."""

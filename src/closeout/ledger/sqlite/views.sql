@@ -58,10 +58,13 @@ WHERE (:automation IS NULL OR r.automation = :automation)
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt);
 
 -- name: every_run_older
-SELECT number FROM run WHERE number > :low AND number < :high ORDER BY number DESC;
+-- For lists that no verdict narrows. It leaves out what `runs` would: hundreds of thousands in a row would be read for one page.
+SELECT number FROM run WHERE number > :low AND number < :high
+  AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number DESC;
 
 -- name: every_run_newer
-SELECT number FROM run WHERE number > :low AND number < :high ORDER BY number;
+SELECT number FROM run WHERE number > :low AND number < :high
+  AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number;
 
 -- name: open_runs_older
 SELECT number FROM run WHERE state <> 'finished' AND number > :low AND number < :high ORDER BY number DESC;
@@ -303,6 +306,22 @@ SELECT automation, key, kind, text, public, since, code, step, left, public_left
 FROM problem p WHERE closed_at IS NOT NULL
     AND EXISTS (SELECT 1 FROM told t WHERE t.automation = p.automation AND t.key = p.key AND t.recovered = 0)
 ORDER BY since, automation, key;
+
+-- name: problem_count
+SELECT count(*) FROM (SELECT 1 FROM problem WHERE closed_at IS NULL LIMIT ?);
+
+-- name: problem_causes
+-- Of the open problems of each cause the oldest and the newest, with how many there are: there may be 100,000.
+WITH ranked AS (
+    SELECT automation, key,
+        row_number() OVER (PARTITION BY kind, automation, step, code ORDER BY since) AS place,
+        count(*) OVER (PARTITION BY kind, automation, step, code) AS several
+    FROM problem WHERE closed_at IS NULL
+)
+SELECT p.automation, p.key, p.kind, p.text, p.public, p.since, p.code, p.step, p.left, p.public_left, p.repository, p.number,
+    p.login, p.private, p.execution, p.basis, p.closed_at, p.closed_by, r.several
+FROM ranked r JOIN problem p USING (automation, key) WHERE r.place <= :most OR r.place = r.several
+ORDER BY p.since, p.automation, p.key;
 
 -- name: told
 SELECT t.target, t.automation, t.key, t.at, t.recovered FROM told t JOIN problem p USING (automation, key)

@@ -14,7 +14,7 @@ from closeout.server.pages.delivery_page import DeliveryPage
 from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
-from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.rendering import MOST_COUNTED, Renderer
 from closeout.server.pages.reruns import Reruns
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
@@ -31,4 +31,10 @@ def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
         groups.append(Deeds(parts, parts.acting, renderer).routes)
         groups.append(Cleanup(parts, parts.acting, renderer).routes)
         groups.append(Reruns(parts, parts.acting, renderer).routes)
-    return Site(parts.access, renderer, groups, parts.views.paused)
+    return Site(
+        parts.access,
+        renderer,
+        groups,
+        parts.views.paused,
+        lambda: parts.views.problem_count(MOST_COUNTED + 1),
+    )

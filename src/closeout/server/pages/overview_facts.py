@@ -44,7 +44,7 @@ def read_facts(
         open_runs=tuple(_open_runs(views)),
         open_count=sum(stats.get("runs_by_state", {}).values()),
         queue_age=stats.get("queue_age", 0.0),
-        problems=tuple(views.open_problems()),
+        problems=tuple(views.problem_causes(overview_page.MOST_NAMED)),
         last_delivery=newest[0].received_at if newest else None,
         patrol_ended=patrol.get("lists", {}).get("ended_at"),
         patrol_watches=patrols,

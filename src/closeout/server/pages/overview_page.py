@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from closeout.core.advice import advice
-from closeout.core.problems import Problem
+from closeout.core.problems import Problem, cause
 from closeout.core.units import DAY, HOUR
 from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
@@ -45,7 +45,8 @@ class Facts(NamedTuple):
     open_count: int
     queue_age: float
     """Seconds that the oldest queued run has waited."""
-    problems: Sequence[Problem] = ()
+    problems: Sequence[tuple[Problem, int]] = ()
+    """Some of the open problems of each cause, with how many it has."""
     last_delivery: float | None = None
     patrol_ended: float | None = None
     patrol_watches: bool = False
@@ -179,7 +180,7 @@ def _pause(facts: Facts) -> Iterable[Need]:
 def _needs(facts: Facts) -> Iterable[Need]:
     yield from _problems(facts)
     yield from _intake_problems(facts)
-    if facts.orphans and not any(problem.kind == "orphans" for problem in facts.problems):
+    if facts.orphans and not any(problem.kind == "orphans" for problem, _ in facts.problems):
         yield Need(
             "wait",
             f"{counted(facts.orphans, 'resource')} of closed pull requests still there",
@@ -202,10 +203,12 @@ def _needs(facts: Facts) -> Iterable[Need]:
 
 def _problems(facts: Facts) -> Iterable[Need]:
     """Yield one entry for each cause: a thousand failures of one cause need one repair."""
-    by_cause: dict[tuple[str, str, str], list[Problem]] = {}
-    for problem in sorted(facts.problems, key=lambda one: one.since):
-        by_cause.setdefault((problem.kind, problem.automation, _cause(problem)), []).append(problem)
-    for found in sorted(by_cause.values(), key=lambda found: found[0].since):
+    by_cause: dict[tuple[str, ...], list[Problem]] = {}
+    counts: dict[tuple[str, ...], int] = {}
+    for problem, count in sorted(facts.problems, key=lambda pair: pair[0].since):
+        by_cause.setdefault(cause(problem), []).append(problem)
+        counts[cause(problem)] = count
+    for key, found in sorted(by_cause.items(), key=lambda pair: pair[1][0].since):
         newest, several = found[-1], len(found) > 1
         url, link = _problem_link(found)
         items = [
@@ -215,7 +218,7 @@ def _problems(facts: Facts) -> Iterable[Need]:
         ]
         yield Need(
             tone="wait" if newest.kind == STALE else "bad",
-            title=_problem_title(found),
+            title=_problem_title(found, counts[key]),
             text="" if newest.kind == STALE else clean(newest.text),
             fix=_problem_fix(found),
             url=url,
@@ -224,14 +227,9 @@ def _problems(facts: Facts) -> Iterable[Need]:
             deed_link="Rerun…" if several else "Rerun",
             dismiss=_dismiss_path(newest) if not several else None,
             items=tuple(items) if several else (),
-            more=len(found) - len(items) if several else 0,
+            more=counts[key] - len(items) if several else 0,
             since=found[0].since,
         )
-
-
-def _cause(problem: Problem) -> str:
-    """Return what problems of one cause have in common."""
-    return f"{problem.step} {problem.code}".strip()
 
 
 def _run_of(problem: Problem) -> str | None:
@@ -254,10 +252,10 @@ def _dismiss_path(problem: Problem) -> str | None:
     return None if problem.kind == STALE else f"/problems/{problem_name(problem)}/dismiss"
 
 
-def _problem_title(found: Sequence[Problem]) -> str:
+def _problem_title(found: Sequence[Problem], count: int) -> str:
     kind, automation = found[0].kind, clean(found[0].automation)
     if kind == "failure":
-        about = clean(found[0].about) if len(found) == 1 else counted(len(found), "pull request")
+        about = clean(found[0].about) if count == 1 else counted(count, "pull request")
         return f"{automation} failed for {about or 'an event'}"
     if kind == "orphans":
         return f"{automation or 'Patrol'} found resources of closed pull requests"
@@ -289,7 +287,7 @@ def _problem_fix(found: Sequence[Problem]) -> str:
 def _intake_problems(facts: Facts) -> Iterable[Need]:
     """Yield what keeps closeout from seeing or from beginning, unless a problem of the ledger says it already."""
     now = facts.now
-    said = {_cause(problem) for problem in facts.problems if problem.kind == STALE}
+    said = {f"{problem.step}{problem.code}" for problem, _ in facts.problems if problem.kind == STALE}
     if facts.queue_age > QUEUE_SECONDS:
         yield Need(
             "bad",

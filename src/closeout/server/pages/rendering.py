@@ -33,6 +33,8 @@ NAVIGATION = (
     ("/health", "Health"),
 )
 """What the bar of a page links to, for those who may see more than one run."""
+MOST_COUNTED = 99
+"""Problems that the bar of a page counts; it says that there are more."""
 FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 """Of a page with forms that act: without it, browsers send a form with the origin `null`."""
 _ICONS = {
@@ -79,6 +81,7 @@ class Renderer:
             script=Markup(script),  # noqa: S704
             live_script=Markup(live),  # noqa: S704
             favicon=favicon,
+            most_counted=MOST_COUNTED,
             url=self.url,
             link=self.link,
             about_of=wording.about_of,

@@ -65,9 +65,11 @@ class Site:
         renderer: Renderer,
         groups: Sequence[Sequence[Route]],
         paused: Callable[[], str | None] = lambda: None,
+        problems: Callable[[], int] = lambda: 0,
     ) -> None:
         self._access = access
         self._paused = paused
+        self._problems = problems
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -134,7 +136,9 @@ class Site:
     def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
         """Find who asks, and what the bar of their page says. Called in threads."""
         visitor = access.visitor(presented)
-        return visitor._replace(paused=self._paused()) if visitor is not None else None
+        if visitor is None:
+            return None
+        return visitor._replace(paused=self._paused(), problems=self._problems())
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from closeout.core.problems import Problem
 from closeout.core.runs import Parked, Recorded
 from closeout.ledger.sqlite import Ledger, Requests, Views
 from closeout.ports import Ending, Operation
+from tests.memory_problems import causes_of
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 DEFINITION = json.dumps(
@@ -262,6 +264,25 @@ def test_numbers_are_never_given_twice(path: Any, clock: HandClock) -> None:
         ledger.prune(1.0)
     with Ledger(path, clock=clock) as ledger:
         assert ledger.accept_wait(delivery("g3"), []).delivery == 3
+
+
+def test_of_many_problems_of_a_cause_some_are_read(ledger: Ledger, views: Views) -> None:
+    """The oldest and the newest, with how many there are; one that is over is none, and each cause is told."""
+    for number in range(9):
+        for code in ("a", "b"):
+            ledger.problems.open_problem(
+                Problem(
+                    "tidy", f"1/{number}/{code}", "failure", "x", "x", 9.0 - number, code, left=("stack x",)
+                )
+            )
+    ledger.problems.open_problem(Problem("", "patrol", "stale", "x", "x", 3.0))
+    ledger.problems.close_problems("tidy", "1/0/b", "1/4/b", 10.0, "patrol")
+    read = views.problem_causes(2)
+    assert dict(read) == dict(causes_of(views.open_problems(), 2))
+    assert sorted((one.key, count) for one, count in read) == [
+        ("1/0/a", 5), ("1/5/b", 4), ("1/7/a", 5), ("1/7/b", 4), ("1/8/a", 5), ("1/8/b", 4), ("patrol", 1)
+    ]  # fmt: skip
+    assert [views.problem_count(most) for most in (100, 5)] == [10, 5]
 
 
 def test_a_reader_beside_the_server_knows_deliveries_too(run: Ledger, views: Views) -> None:
