@@ -13,7 +13,7 @@ from test_bundles import HOST, loaded_from_sources, python, unpacked
 
 LIMIT = 10_000_000
 START = """\
-import json, logging, os
+import json, os
 os.environ.update(
     CLOSEOUT_TABLE="t", CLOSEOUT_LOG_GROUP="g", CLOSEOUT_STACK="s", AWS_REGION="eu-central-1", AWS_ACCESS_KEY_ID="a",
     AWS_SECRET_ACCESS_KEY="b", AWS_ENDPOINT_URL="http://127.0.0.1:9",
@@ -25,7 +25,6 @@ before = set(sys.modules)
 print(handle({"test": True}, "1", made)["results"][0]["code"])
 from closeout.adapters import notifier
 notifier.check("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ")
-logging.getLogger("urllib3").warning("path-token-1")
 print(*before)
 """
 
@@ -36,7 +35,7 @@ def notify(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_it_sends_from_its_bundle_alone(notify: Bundle, tmp_path: Path) -> None:
-    """Apprise is in it, and is imported to send; boto3 is not, nothing is compiled again, and no library's line is printed."""
+    """Apprise is in it, and is imported to send; boto3 is not, and nothing is compiled again."""
     place = unpacked(notify, tmp_path)
     done = python(place, f"exec({START!r})", "-v")
     assert done.returncode == 0, done.stderr[-2_000:]
@@ -44,7 +43,6 @@ def test_it_sends_from_its_bundle_alone(notify: Bundle, tmp_path: Path) -> None:
     assert code == "secret-unavailable", "nobody answers for Secrets Manager"
     assert not {"apprise", "boto3", "botocore", "closeout.config", "closeout.engine"} & set(loaded.split())
     assert loaded_from_sources(done.stderr, place) == []
-    assert "path-token-1" not in done.stdout + done.stderr
 
 
 def test_it_is_small_and_the_same_each_time(notify: Bundle, tmp_path: Path) -> None:

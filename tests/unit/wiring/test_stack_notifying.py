@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,6 +286,27 @@ def test_no_secret_of_a_url_is_in_a_log_or_an_answer(
     assert "json: " in said
     for secret in ("path-token", "pass-word", "user-name"):
         assert secret not in said
+
+
+def test_no_line_of_a_library_reaches_the_functions_log() -> None:
+    """It may hold a part of a URL, and Lambda keeps what is printed."""
+    code = (
+        "import logging; logging.basicConfig();"  # as Lambda does
+        "from closeout.lambdas.notify import notifying; notifying();"
+        "logging.getLogger('urllib3').warning('path-token-1')"
+    )
+    variables = ("TABLE", "LOG_GROUP", "STACK")
+    environment = {
+        **{f"CLOSEOUT_{name}": "x" for name in variables},
+        "CLOSEOUT_NOTIFY": pack_routes(Routes(Route(frozenset(), ()))),
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "PYTHONPATH": str(Path(notify.__file__).parents[2]),
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_check_reads_each_url_and_sends_nothing(bench: Bench, receiver: Service) -> None:
