@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,16 +145,7 @@ class Process:
         self._patrol = Patrol(
             github,
             ledger,
-            ApiIntake(
-                self._receiver,
-                store.reader,
-                ledger,
-                attempts,
-                ledger.accept_wait,
-                store.started,
-                partial(reruns.closed_again, by="patrol"),
-                self._clock.now,
-            ),
+            ApiIntake(self._receiver, reruns, ledger, ledger.accept_wait, self._clock.now),
             automations,
             ours=lambda url: url == HOOK_URL,
             pause=self._clock.advance,

@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "closings: one that a run claimed and met open stays with it",
         "src/closeout/wiring/api_intake.py",
-        "        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]",
+        "        reopened += [run for run in claimed if (found := read(run.run_id)) and found.reopened]",
         "        del claimed",
         (f"{INTAKE_OF_PATROL}::test_a_closing_that_a_run_claimed_and_met_open_starts_again",),
     ),

@@ -58,4 +58,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "        payload = found.payload",
         ("tests/contract/http/test_lists.py::test_what_comes_from_outside_stays_text_on_every_page",),
     ),
+    Mutant(
+        "pages: a template shows what a terminal or a browser would obey",
+        "src/closeout/server/pages/rendering.py",
+        "    return presentation.clean(value) if type(value) is str else value",
+        "    return value",
+        ("tests/contract/http/test_lists.py::test_what_comes_from_outside_stays_text_on_every_page",),
+    ),
 )

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from closeout.actions.registry import builtin
 from closeout.cli import options, output
 from closeout.config.load import Loaded, load
-from closeout.core.errors import UsageError
+from closeout.core.errors import BadDelivery, UsageError
+from closeout.core.payload import decode
 from closeout.wiring.preview import closed_event
 
 _NAME, _NUMBER = r"([\w.-]{1,100}/[\w.-]{1,100})", r"([1-9][0-9]{0,9})"
@@ -42,7 +43,7 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
             raise UsageError(
                 "Name the event: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
             )
-        name, value = options.event_and_payload(event, payload)
+        name, value = _event_and_payload(event, payload)
         return EventSource(load(config, builtin()), name, value, {})
     repository, number = _named(pull_request, event, payload)
     loaded = load(config, builtin())
@@ -51,6 +52,18 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
     for note in read["notes"]:
         output.note(output.wrapped(output.clean(note)))
     return EventSource(loaded, "pull_request", closed, {"pull_request": read})
+
+
+def _event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the event's name and its payload, decoded by the receiver's rule. Raises `UsageError`."""
+    if not event:
+        raise UsageError("Name the event with --event, for example --event pull_request.")
+    if source is None:
+        raise UsageError("Give the payload with --payload PATH, or --payload - for standard input.")
+    try:
+        return event, decode(options.read_payload(source))
+    except BadDelivery as error:
+        raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
 
 
 def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:

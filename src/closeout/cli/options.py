@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from closeout.core.errors import BadDelivery, Unavailable, UsageError
+from closeout.core.errors import Unavailable, UsageError
 from closeout.core.units import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,20 +117,6 @@ def read_payload(source: str) -> bytes:
         return Path(source).read_bytes()
     except OSError as error:
         raise UsageError(f"Cannot read the payload {source}: {error.strerror}.") from None
-
-
-def event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the event's name and its payload, decoded by the receiver's rule. Raises `UsageError`."""
-    from closeout.core import payload as rule
-
-    if not event:
-        raise UsageError("Name the event with --event, for example --event pull_request.")
-    if source is None:
-        raise UsageError("Give the payload with --payload PATH, or --payload - for standard input.")
-    try:
-        return event, rule.decode(read_payload(source))
-    except BadDelivery as error:
-        raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
 
 
 def age(context: click.Context, parameter: click.Parameter, value: str) -> float:

@@ -125,20 +125,17 @@ class Application:
                 ms=round((time.perf_counter() - began) * 1000, 1),
             )
 
-    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
+    async def _health(self, scope: Scope, _receive: Receive, send: Send) -> None:
         await _read_only(scope, send, 200, b'{"status": "ok"}')
 
-    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
+    async def _ready(self, scope: Scope, _receive: Receive, send: Send) -> None:
         reason = await self._readiness.reason()
         if reason is None:
             await _read_only(scope, send, 200, b'{"status": "ready"}')
         else:
             await _read_only(scope, send, 503, reason)
 
-    async def _metrics_page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
+    async def _metrics_page(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if not may_read_metrics(scope, self._parts.metrics_token):
             await respond(send, 403, FORBIDDEN)
             return

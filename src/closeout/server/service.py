@@ -26,7 +26,6 @@ from closeout.server.access import Access
 from closeout.server.app import Application
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
-from closeout.server.metrics import ServerMetrics
 from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
 from closeout.wiring import recovery
@@ -73,7 +72,9 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         parts = parts_of(runtime, key, log, None if pages else base)
         app = Application(replace(parts, guard=_guard(runtime).ask, pages_apart=pages is not None))
-        _measure(app.metrics, runtime)
+        app.metrics.patrol = runtime.patrols.figures
+        app.metrics.drill = runtime.drills.figures
+        app.metrics.notifiers = runtime.notifying.figures
 
         def listening(address: str) -> None:
             runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
@@ -123,13 +124,6 @@ def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log
     runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base).encode())
     if own:
         log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
-
-
-def _measure(metrics: ServerMetrics, runtime: Runtime) -> None:
-    """Let `/metrics` show what the timers of a server do."""
-    metrics.patrol = runtime.patrols.figures
-    metrics.drill = runtime.drills.figures
-    metrics.notifiers = runtime.notifying.figures
 
 
 def look_for_garbage_less() -> None:

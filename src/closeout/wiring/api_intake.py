@@ -5,7 +5,7 @@ An automation that had not begun when something happened is left out here, after
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.closed_payload import closed_payload
@@ -16,26 +16,22 @@ from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.patrol.closed_list import ClosedPull
 from closeout.patrol.delivery_log import Entry
-from closeout.ports import Attempts, DeliveryId, PatrolStore, RunReader, RunView
+from closeout.ports import DeliveryId, PatrolStore, RunView
+from closeout.wiring.reruns import Reruns
 
+BY = "patrol"
+"""Who asks for what is started here."""
 Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
 """Stores a delivery with its runs, and waits until that is durable. Raises `CloseoutError`."""
 
 
 class ApiIntake(NamedTuple):
-    """`patrol.rounds.Intake` over one ledger. `accept` stores durably, `started` is told of new executions.
-
-    `again` starts the next attempts of runs that were cancelled because their pull request was open; they read the given
-    delivery (`Reruns.closed_again`).
-    """
+    """`patrol.rounds.Intake` over one ledger. `accept` stores durably."""
 
     receiver: Receiver
-    reader: RunReader
+    reruns: Reruns
     store: PatrolStore
-    attempts: Attempts
     accept: Accept
-    started: Callable[[Iterable[str]], None]
-    again: Callable[[Iterable[NewRun], DeliveryId], Sequence[str]]
     now: Callable[[], float]
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
@@ -49,7 +45,7 @@ class ApiIntake(NamedTuple):
 
     def _runs(self, closed: ClosedPull, automations: frozenset[str]) -> list[RunView | None]:
         closing = Closing(closed.repository_id, closed.id, closed.pull["closed_at"])
-        return [self.reader.run(closing.run_id(name)) for name in automations]
+        return [self.reruns.reader.run(closing.run_id(name)) for name in automations]
 
     def take_in(
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
@@ -60,13 +56,15 @@ class ApiIntake(NamedTuple):
         runs = _of(decision.runs, automations)
         if decision.delivery is None or not runs:
             return False  # it starts nothing, as most closings of a repository do
-        there = [self.reader.run(run.run_id) for run in runs]
+        read = self.reruns.reader.run
+        there = [read(run.run_id) for run in runs]
         started, claimed = self._begin(decision.delivery, runs) if None in there else (False, [])
         reopened = [run for run, found in zip(runs, there, strict=True) if found and found.reopened]
-        reopened += [run for run in claimed if (found := self.reader.run(run.run_id)) and found.reopened]
+        reopened += [run for run in claimed if (found := read(run.run_id)) and found.reopened]
         if reopened:
             # The delivery that they read first may have a name that the repository no longer has.
-            started |= bool(self.again(reopened, self._accept(decision.delivery, runs).delivery))
+            delivery = self._accept(decision.delivery, runs).delivery
+            started |= bool(self.reruns.closed_again(reopened, delivery, BY))
         return started
 
     def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[bool, list[NewRun]]:
@@ -78,12 +76,12 @@ class ApiIntake(NamedTuple):
         missing = [run for run in runs if run.run_id not in accepted.runs]
         if not missing:
             return bool(accepted.started), []
-        added = self.attempts.add_runs(accepted.delivery, missing, "patrol")
-        self.started(added)
+        added = self.reruns.attempts.add_runs(accepted.delivery, missing, BY)
+        self.reruns.start(added)
         begun = {split_execution(execution)[0] for execution in added}
         closing = str(delivery.closing)
         claimed = [
-            run._replace(run_id=self.attempts.claim_closing(closing, run.run_id, run.run_id))
+            run._replace(run_id=self.reruns.attempts.claim_closing(closing, run.run_id, run.run_id))
             for run in missing
             if run.run_id not in begun
         ]
@@ -118,7 +116,7 @@ class ApiIntake(NamedTuple):
 
     def _accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
         accepted = self.accept(delivery, runs)
-        self.started(accepted.started)
+        self.reruns.start(accepted.started)
         return accepted
 
 

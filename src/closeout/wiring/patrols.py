@@ -62,12 +62,9 @@ class Patrols:
         self._thread: threading.Thread | None = None
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
-        again = partial(reruns.closed_again, by="patrol")
-        intake = ApiIntake(
-            receiver, reader, ledger, ledger.attempts, ledger.accept_wait, start, again, clients.now
-        )
+        intake = ApiIntake(receiver, reruns, ledger, ledger.accept_wait, clients.now)
         github = StoppableReads(clients, self._stopping.is_set)
-        self.recovery = Recovery(github, intake, reruns)
+        self.recovery = Recovery(github, intake)
         patrol = Patrol(
             github,
             ledger,

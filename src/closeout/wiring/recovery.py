@@ -17,7 +17,6 @@ from closeout.patrol.delivery_log import Entry, read_payload
 from closeout.patrol.ignored import IGNORED, Ignored, ignored
 from closeout.ports import DeliveryId, GitHubReads
 from closeout.wiring.api_intake import ApiIntake
-from closeout.wiring.reruns import Reruns
 
 KIND = "recover"
 """The request's kind in the ledger; its target is a GUID."""
@@ -87,7 +86,6 @@ class Recovery(NamedTuple):
 
     github: GitHubReads
     intake: ApiIntake
-    reruns: Reruns
 
     def replay(self, guid: str, by: str) -> str:
         """Store a delivery that was left alone and start what it matches; return that, or why there is nothing.
@@ -95,7 +93,7 @@ class Recovery(NamedTuple):
         Raises as `find` and `take_in` do, and then nothing is stored. The runs are stored by the replay, which says who asked.
         """
         each = find(self.intake.store, self.intake.now(), guid)
-        return self.reruns.replay(take_in(self.github, self.intake, each), by)
+        return self.intake.reruns.replay(take_in(self.github, self.intake, each), by)
 
 
 def _advice(error: ServiceError) -> str:

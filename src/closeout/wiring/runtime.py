@@ -257,7 +257,7 @@ class Runtime:
 
     def _carriers(self) -> Mapping[str, Callable[[Request], str]]:
         """Return who carries out each kind of request."""
-        reruns = self.patrols.recovery.reruns
+        reruns = self.patrols.recovery.intake.reruns
         return {
             "patrol": lambda _: json.dumps(self.patrols.round().with_notes()),
             "drill": lambda _: json.dumps([outcome.to_json() for outcome in self.drills.drill()]),

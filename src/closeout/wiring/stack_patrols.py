@@ -60,7 +60,6 @@ LEFT = 120.0
 """Seconds after which a run that was stored and not started is started by patrol."""
 GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
-BY = "patrol"
 
 
 class Made(NamedTuple):
@@ -205,16 +204,7 @@ class StackPatrols:
         automations = {one.name: one for one in loaded.automations}
         receiver, views, attempts = _receiver(loaded), self.ledger.views, StartingAttempts(self.ledger)
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
-        return ApiIntake(
-            receiver,
-            views,
-            self._marks,
-            attempts,
-            self.accept,
-            _started,
-            partial(reruns.closed_again, by=BY),
-            self.clock.now,
-        )
+        return ApiIntake(receiver, reruns, self._marks, self.accept, self.clock.now)
 
     def _stopped(self) -> bool:
         return self._remaining() < RESERVED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 import pytest
 
@@ -68,17 +67,7 @@ class World:
             matched=self.receiver.runs,
             start=lambda _new: None,
         )
-        again = partial(reruns.closed_again, by="patrol")
-        intake = ApiIntake(
-            self.receiver,
-            self.ledger,
-            self.ledger,
-            self.ledger.attempts,
-            self.ledger.accept_wait,
-            lambda _new: None,
-            again,
-            lambda: 1.0,
-        )
+        intake = ApiIntake(self.receiver, reruns, self.ledger, self.ledger.accept_wait, lambda: 1.0)
         self.patrol = Patrol(
             self.reads,
             self.ledger,
