@@ -66,8 +66,10 @@ def _patrols(config: Path, views: Views) -> bool:
 
 
 def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
+    if not serves:
+        output.say(output.style("No server runs on this ledger: start `closeout serve`.", fg="yellow"))
     if not needs:
-        output.say(output.style("Nothing needs you.", fg="green"))
+        output.say(output.style("Nothing needs you." if serves else "Nothing else needs you.", fg="green"))
     for need in needs:
         colour = "red" if need.tone == "bad" else "yellow"
         output.say(output.style(output.clean(need.title), fg=colour))
