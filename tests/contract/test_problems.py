@@ -76,6 +76,14 @@ class TestDynamodb(ProblemSuite):
         (problem,) = bench.problems.problems()
         assert (problem.closed_at, problem.closed_by) == (9.0, "dismissed by ada: by hand")
 
+    def test_a_problem_without_a_run_is_dismissed_by_its_name(self, bench: Any) -> None:
+        """Only that one; what is stale about closeout itself ends by itself."""
+        for automation, key in (("a", "1/2/x"), ("a", "1/3/x"), ("", "patrol")):
+            bench.problems.open_problem(Problem(automation, key, "orphans", "x", "x", since=1.0))
+        asked = [dismiss(bench.problems, name, "ada", 9.0) for name in ("a 1/2/x", "a 1/2/y", " patrol")]
+        assert asked == ["done", *["there is no such open problem"] * 2]
+        assert {one.key for one in bench.problems.problems() if one.closed_at is None} == {"1/3/x", "patrol"}
+
     def test_what_a_later_version_writes_besides_is_left_out(self, bench: StackLedger) -> None:
         """A waiting run keeps its version of the worker, which reads what a newer one wrote."""
         bench.problems.open_problem(Problem("a", "k", "failure", "x", "x", since=1.0))

@@ -89,7 +89,7 @@ def test_the_price_is_calculated_from_the_price_list() -> None:
     assert cost.UNLISTED < cost.ceiling(record.ALL) < 1
 
 
-def test_the_page_about_emulators_lists_every_question() -> None:
+def test_the_page_about_the_emulated_aws_lists_every_question() -> None:
     """What a recording will settle stands where a reader looks for what is not settled."""
-    page = (ROOT / "docs/explanation/emulators.md").read_text("utf-8")
+    page = (ROOT / "docs/reference/emulated-aws.md").read_text("utf-8")
     assert [question.asks for question in record.ALL if f"| {question.asks} |" not in page] == []

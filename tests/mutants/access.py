@@ -43,15 +43,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a session's secret is a token",
         _ACCESS,
-        "        return found if _matches(_signature(self._key, found.kind, random), signature) else None",
+        "        return found if _matches(sign(self._key, found.kind, random), signature) else None",
         "        return next((found._replace(kind=kind) for kind in (SESSION, TOKEN) if"
-        " _matches(_signature(self._key, kind, random), signature)), None)",
+        " _matches(sign(self._key, kind, random), signature)), None)",
         (f"{_REFUSED}[session's secret as a bearer]", f"{_REFUSED}[token's secret as a cookie]"),
     ),
     Mutant(
         "a forged secret is looked for in the ledger",
         _ACCESS,
-        "        return found if _matches(_signature(self._key, found.kind, random), signature) else None",
+        "        return found if _matches(sign(self._key, found.kind, random), signature) else None",
         "        return found if found.secret else None",
         (
             "tests/contract/http/test_access_matrix.py::test_a_forged_secret_is_refused_without_a_read_of_the_ledger",
@@ -95,7 +95,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a link that nobody signed signs in",
         _ACCESS,
-        '        if not _matches(_signature(self._key, "sign in", text), signature) or len(parts) != 4:',
+        '        if not _matches(sign(self._key, "sign in", text), signature) or len(parts) != 4:',
         "        if len(parts) != 4:",
         (f"{_UNIT}test_a_link_of_another_kind_signs_nobody_in",),
     ),

@@ -100,7 +100,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: the audit assumes the roles of steps",
         "src/closeout/wiring/orphans.py",
-        "one.reason is None and (assumes or one.step.assume_role is None)",
+        "one.reason is None and (self.assumes or one.step.assume_role is None)",
         "one.reason is None",
         (f"{PATROLS}::test_the_audit_assumes_no_role_of_a_step",),
     ),

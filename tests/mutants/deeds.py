@@ -106,6 +106,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (_TESTS + "test_an_error_of_github_says_no_secret",),
     ),
     Mutant(
+        "a problem is dismissed although it has become another one",
+        "src/closeout/server/pages/deeds.py",
+        'f"{found.since} {found.text}",',
+        '"",',
+        (_TESTS + "test_a_problem_is_dismissed_with_a_reason_and_a_name",),
+    ),
+    Mutant(
         "a rerun of several counts although somebody else reran meanwhile",
         "src/closeout/server/pages/reruns.py",
         'plan_of(rows, f"rerun {run.execution}")',

@@ -24,7 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "model: a log that ends before what patrol knew is not told",
         "src/closeout/patrol/delivery_log.py",
-        "        if log.gap(mark):\n            self._report.gaps += 1\n",
+        "        if log.gap(mark):\n            self.report.gaps += 1\n",
         "        if log.gap(mark):\n",
         (f"{MODEL}::test_a_log_that_is_empty_after_a_fortnight_is_told_as_a_gap",),
     ),

@@ -153,12 +153,8 @@ class Work(Protocol):
         """
         ...
 
-    def remaining(self) -> float:
-        """Seconds left for this step. Call it only inside a recorded function: it reads the clock."""
-        ...
-
     def limit(self) -> Limit:
-        """Return `remaining` and what sets it, for the message of a call that has not ended by then."""
+        """Return how long a call may take, and what sets that. Call it only inside a recorded function: it reads the clock."""
         ...
 
     def clean(self, text: str) -> str:

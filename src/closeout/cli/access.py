@@ -11,13 +11,14 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
+from click.shell_completion import CompletionItem
 
 from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output, suggestions
-from closeout.cli.commands import command, group
+from closeout.cli.commands import Group, command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import by_the_writer
 from closeout.core.errors import NotFound, Unavailable
@@ -27,6 +28,7 @@ from closeout.ports import Credential
 from closeout.ports.access import ACT, READ, TOKEN
 from closeout.server import access, details
 
+Suggest: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 LONGEST_NAME = 80
 PATIENCE = 30.0
 """Seconds to wait until the server has written."""
@@ -142,45 +144,35 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         )
 
 
-@token.command("list", examples=("closeout token list",))
-@options.config
-@options.db
-@options.as_json
-def list_tokens(config: Path, db: Path | None, as_json: bool) -> None:
-    """List tokens, the newest first."""
-    _list("token", options.existing_ledger(db, config), as_json=as_json)
-
-
-@token.command("revoke", examples=("closeout token revoke 3",))
-@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.tokens)
-@options.config
-@options.db
-def revoke_token(number: int, config: Path, db: Path | None) -> None:
-    """End a token now. NUMBER is that of `closeout token list`."""
-    _revoke("token", number, options.existing_ledger(db, config))
-
-
 @group("session", "closeout session list", "closeout session revoke 7")
 def session() -> None:
     """List and revoke the sessions that links of `closeout open` made."""
 
 
-@session.command("list", examples=("closeout session list",))
-@options.config
-@options.db
-@options.as_json
-def list_sessions(config: Path, db: Path | None, as_json: bool) -> None:
-    """List sessions, the newest first."""
-    _list("session", options.existing_ledger(db, config), as_json=as_json)
+def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> None:
+    """Add the commands that sessions and tokens have alike."""
+
+    @held.command("list", examples=(f"closeout {kind} list",), help=f"List {kind}s, the newest first.")
+    @options.config
+    @options.db
+    @options.as_json
+    def list_(config: Path, db: Path | None, as_json: bool) -> None:
+        _list(kind, options.existing_ledger(db, config), as_json=as_json)
+
+    @held.command(
+        "revoke",
+        examples=(f"closeout {kind} revoke {example}",),
+        help=f"End a {kind} now. NUMBER is that of `closeout {kind} list`.",
+    )
+    @click.argument("number", type=click.IntRange(1), shell_complete=known)
+    @options.config
+    @options.db
+    def revoke(number: int, config: Path, db: Path | None) -> None:
+        _revoke(kind, number, options.existing_ledger(db, config))
 
 
-@session.command("revoke", examples=("closeout session revoke 7",))
-@click.argument("number", type=click.IntRange(1), shell_complete=suggestions.sessions)
-@options.config
-@options.db
-def revoke_session(number: int, config: Path, db: Path | None) -> None:
-    """End a session now. NUMBER is that of `closeout session list`."""
-    _revoke("session", number, options.existing_ledger(db, config))
+_list_and_revoke("token", token, 3, suggestions.tokens)
+_list_and_revoke("session", session, 7, suggestions.sessions)
 
 
 def _key(path: Path) -> bytes:

@@ -70,13 +70,15 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
     """
     from closeout.cli import requests
     from closeout.ledger.sqlite import Requests
+    from closeout.wiring.stack_checking import inspect_stack
 
     if stack_name is not None:
         if db is not None:
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
         source = click.get_current_context().get_parameter_source("config")
         given = config if source is ParameterSource.COMMANDLINE else None
-        return _report(_asked_of_stack(stack_name, given), as_json=as_json)
+        checks = _shown(lambda told: inspect_stack(stack_name, given=given, told=told))
+        return _report(checks, as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
         rows = requests.by_the_server(ledger, "drill", PATIENCE)
@@ -91,13 +93,6 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
     from closeout.wiring.checking import inspect
 
     return _shown(lambda told: inspect(config, ledger, BASE_SETTING, pings=pings, told=told))
-
-
-def _asked_of_stack(name: str, given: Path | None) -> Iterable[dict[str, Any]]:
-    """Yield the results of the checks of a deployed stack."""
-    from closeout.wiring.stack_checking import inspect_stack
-
-    return _shown(lambda told: inspect_stack(name, given=given, told=told))
 
 
 def _shown(

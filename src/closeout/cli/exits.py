@@ -5,6 +5,8 @@ One table, so that `--help`, the reference page and the program cannot disagree.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from closeout.core.errors import (
     BadFilter,
     CloseoutError,
@@ -38,21 +40,21 @@ MEANINGS: tuple[tuple[int, str], ...] = (
     (INTERRUPTED, "interrupted (Ctrl-C)"),
 )
 
-_BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
-    (UsageError, USAGE),
-    (BadFilter, USAGE),
-    (GuardRefused, REFUSED),
-    (NotConfirmed, REFUSED),
-    (LedgerInUse, UNAVAILABLE),
-    (LedgerError, UNAVAILABLE),
-    (StoreUnavailable, UNAVAILABLE),
-    (SecretError, UNAVAILABLE),
-    (ServiceError, UNAVAILABLE),
-    (NotifierFailed, UNAVAILABLE),
-    (Unavailable, UNAVAILABLE),
-)
+_BY_CODE: Mapping[int, tuple[type[CloseoutError], ...]] = {
+    USAGE: (UsageError, BadFilter),
+    REFUSED: (GuardRefused, NotConfirmed),
+    UNAVAILABLE: (
+        LedgerInUse,
+        LedgerError,
+        StoreUnavailable,
+        SecretError,
+        ServiceError,
+        NotifierFailed,
+        Unavailable,
+    ),
+}
 
 
 def code_for(error: CloseoutError) -> int:
     """Return the exit code that this error ends in."""
-    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), FAILED)
+    return next((code for code, kinds in _BY_CODE.items() if isinstance(error, kinds)), FAILED)

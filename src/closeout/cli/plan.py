@@ -17,7 +17,10 @@ from closeout.cli.commands import command
 from closeout.cli.explain import because
 from closeout.cli.ledger_option import Today
 from closeout.core.errors import CloseoutError
+from closeout.core.payload import decode
 from closeout.core.plan import REFUSALS, spoken_error, spoken_step
+from closeout.wiring.preview import explain as why
+from closeout.wiring.preview import planner
 
 
 @command(
@@ -44,17 +47,15 @@ def plan(
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
     adds "pull_request" with its "name", "state" and "notes".
     """
-    from closeout.wiring import preview
-
     loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = preview.planner(loaded).plan(name, value)
+    rows = planner(loaded).plan(name, value)
     if as_json:
         output.print_json({"automations": rows} | read)
     elif rows:
         show(rows)
     else:
         output.say("No automation matches; nothing would change.")
-        for row in preview.explain(loaded, name, value, True):
+        for row in why(loaded, name, value, True):
             output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)
 
@@ -85,12 +86,8 @@ def show_aside(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def preview(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
     """Print aside the plan that today's configuration makes for an event (of the automation `only`), or why it cannot be shown."""
-    from closeout.core import payload
-    from closeout.wiring import preview
-
     try:
-        planner = preview.planner(today.load(), code_here=today.code_here)
-        rows = planner.plan(event, payload.decode(body), only=only)
+        rows = planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return

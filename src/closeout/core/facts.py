@@ -37,16 +37,10 @@ class Facts(NamedTuple):
     """Number of the pull request or issue."""
     base_ref: str | None = None
     """Short name of the branch that a pull request (or a merge group) goes into."""
-    head_ref: str | None = None
-    """None also when the fork is gone."""
     pull_request_id: int | None = None
     """GitHub's id of the pull request, which no other one gets, whatever its repository is called."""
     closed_at: str | None = None
     """When the pull request was closed, as GitHub writes it."""
-    ref: str | None = None
-    """As the payload has it: `refs/heads/x` on push, `x` on create and delete."""
-    ref_type: str | None = None
-    """`branch` or `tag`."""
     branch: str | None = None
     """What `branches` filters are compared with."""
     tag: str | None = None
@@ -64,10 +58,9 @@ def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ..
     """
     repository = _object(payload, "repository")
     pull = _object(payload, "pull_request")
-    head, base = _object(pull, "head"), _object(pull, "base")
     group = _object(payload, "merge_group")
-    base_ref = _text(base, "ref") or _short(_text(group, "base_ref"))
-    ref, ref_type, branch, tag = _reference(event, payload, base_ref)
+    base_ref = _text(_object(pull, "base"), "ref") or _short(_text(group, "base_ref"))
+    branch, tag = _reference(event, payload, base_ref)
     return Facts(
         event=event,
         action=_text(payload, "action"),
@@ -77,11 +70,8 @@ def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ..
         sender=_text(_object(payload, "sender"), "login"),
         number=_number(payload, pull),
         base_ref=base_ref,
-        head_ref=_text(head, "ref") or _short(_text(group, "head_ref")),
         pull_request_id=_integer(pull, "id"),
         closed_at=_moment(pull, "closed_at"),
-        ref=ref,
-        ref_type=ref_type,
         branch=branch,
         tag=tag,
         changed_paths=_changed_paths(payload) if event == "push" else None,
@@ -110,44 +100,42 @@ def marked_sender(event: str, payload: Mapping[str, Any]) -> int | None:
     return _integer(_object(payload, "sender"), "id")
 
 
-def _reference(
-    event: str, payload: Mapping[str, Any], base_ref: str | None
-) -> tuple[str | None, str | None, str | None, str | None]:
-    """Return ref, ref type, and the branch or the tag that filters are compared with."""
-    ref, ref_type = _text(payload, "ref"), _text(payload, "ref_type")
+def _reference(event: str, payload: Mapping[str, Any], base_ref: str | None) -> tuple[str | None, str | None]:
+    """Return the branch or the tag that filters are compared with."""
     if base_ref is not None:
-        return ref, ref_type, base_ref, None
+        return base_ref, None
+    ref = _text(payload, "ref")
     if event in ("create", "delete"):
-        short = _short(ref)
-        return ref, ref_type, short if ref_type == "branch" else None, short if ref_type == "tag" else None
+        kind, short = _text(payload, "ref_type"), _short(ref)
+        return short if kind == "branch" else None, short if kind == "tag" else None
     if event in _WITH_HEAD_BRANCH:
-        return ref, ref_type, _text(_object(payload, event), "head_branch"), None
+        return _text(_object(payload, event), "head_branch"), None
     if event == "check_run":
         suite = _object(_object(payload, "check_run"), "check_suite")
-        return ref, ref_type, _text(suite, "head_branch"), None
+        return _text(suite, "head_branch"), None
     if event == "release":
-        return ref, ref_type, None, _text(_object(payload, "release"), "tag_name")
+        return None, _text(_object(payload, "release"), "tag_name")
     if event in ("deployment", "deployment_status"):
         return _of_deployment(_object(payload, "deployment"))
-    return (ref, *_of_full(ref))
+    return _of_full(ref)
 
 
-def _of_full(ref: str | None) -> tuple[str | None, str | None, str | None]:
-    """Return type, branch and tag of a full ref; a short one says nothing here."""
+def _of_full(ref: str | None) -> tuple[str | None, str | None]:
+    """Return branch and tag of a full ref; a short one says nothing here."""
     if ref is not None and ref.startswith(_HEADS):
-        return "branch", ref.removeprefix(_HEADS), None
+        return ref.removeprefix(_HEADS), None
     if ref is not None and ref.startswith(_TAGS):
-        return "tag", None, ref.removeprefix(_TAGS)
-    return None, None, None
+        return None, ref.removeprefix(_TAGS)
+    return None, None
 
 
-def _of_deployment(deployment: Mapping[str, Any]) -> tuple[str | None, str | None, str | None, str | None]:
-    """Return ref, type, branch and tag; a short name that is not the commit's SHA counts as a branch."""
+def _of_deployment(deployment: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return branch and tag; a short name that is not the commit's SHA counts as a branch."""
     ref = _text(deployment, "ref")
-    if ref is None or ref == _text(deployment, "sha"):
-        return ref, None, None, None
-    ref_type, branch, tag = _of_full(ref)
-    return (ref, ref_type, branch, tag) if ref_type else (ref, "branch", ref, None)
+    if ref == _text(deployment, "sha"):
+        return None, None
+    branch, tag = _of_full(ref)
+    return (ref, None) if branch is tag is None else (branch, tag)
 
 
 def _short(ref: str | None) -> str | None:

@@ -173,19 +173,15 @@ def _crashed(run: RunState, alone: bool, by_another: bool) -> RunState:
     )
 
 
-def verdict_of(states: Sequence[str], *, cancelled: bool = False) -> Verdict:
+def verdict_of(states: Sequence[str]) -> Verdict:
     """Fold the states of a run's steps into its verdict: the worst counts.
 
     failure, then cancelled, then success. All skipped (or none at all) is a success with nothing to do: `skipped` is
-    the verdict of a run whose own `if` was false. A step that never ended counts as failed unless the run was
-    cancelled; an unknown state counts as failed.
+    the verdict of a run whose own `if` was false. A step that never ended counts as failed, and so does an unknown state.
     """
-    unended = [state for state in states if state not in ENDED]
-    if "failure" in states or (unended and not cancelled):
+    if "failure" in states or not ENDED.issuperset(states):
         return "failure"
-    if cancelled or "cancelled" in states:
-        return "cancelled"
-    return "success"
+    return "cancelled" if "cancelled" in states else "success"
 
 
 def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) -> StatusState | None:

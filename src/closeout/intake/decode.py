@@ -27,21 +27,15 @@ class _Sender(TypedDict, total=False):
     login: Any
 
 
-class _Identified(TypedDict, total=False):
-    id: Any
-
-
-class _Side(TypedDict, total=False):
+class _Base(TypedDict, total=False):
     ref: Any
-    repo: _Identified | None
 
 
 class _PullRequest(TypedDict, total=False):
     id: Any
     number: Any
     closed_at: Any
-    head: _Side | None
-    base: _Side | None
+    base: _Base | None
 
 
 class _Numbered(TypedDict, total=False):
@@ -50,7 +44,6 @@ class _Numbered(TypedDict, total=False):
 
 class _MergeGroup(TypedDict, total=False):
     base_ref: Any
-    head_ref: Any
 
 
 class _Branched(TypedDict, total=False):

@@ -147,8 +147,8 @@ class Receiver:
             return ()
         if facts.changed_paths is not None:
             return _match(candidates, facts)
-        event, action, repository, _id, _private, sender, number, base, *_about_pull = facts[:11]
-        key = (event, action, repository, sender, number is None, base, *facts[11:])
+        event, action, repository, _id, _private, sender, number, base, *_about_pull = facts[:10]
+        key = (event, action, repository, sender, number is None, base, *facts[10:])
         matched = self._matched.get(key)
         if matched is None:
             if len(self._matched) >= REMEMBERED:

@@ -57,16 +57,21 @@ def of_run(
     return None
 
 
-def dismiss(store: ProblemStore, run_id: str, by: str, at: float) -> str:
-    """Close the problem of a run, because a person says that it is none; return how that ended."""
-    found = [
-        one
-        for one in store.problems()
-        if one.closed_at is None and one.execution and split_execution(one.execution)[0] == run_id
-    ]
+def dismissable(problem: Problem) -> str | None:
+    """Return the target of a request to dismiss a problem: its run's id, or what identifies it; None for one of closeout itself."""
+    if problem.execution:
+        return split_execution(problem.execution)[0]
+    return f"{problem.automation} {problem.key}" if problem.automation else None
+
+
+def dismiss(store: ProblemStore, target: str, by: str, at: float) -> str:
+    """Close the problem of a run, or one that patrol found, because a person says that it is none; return how that ended."""
+    found = [one for one in store.problems() if one.closed_at is None and dismissable(one) == target]
     for one in found:
         store.close_problems(one.automation, one.key, one.key, at, f"{problems.DISMISSED} by {by}")
-    return "done" if found else "the run has no open problem"
+    if found:
+        return "done"
+    return "there is no such open problem" if " " in target else "the run has no open problem"
 
 
 def of_reopened(delivery: NewDelivery) -> Closes | None:

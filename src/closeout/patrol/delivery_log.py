@@ -8,6 +8,7 @@ covers it. GitHub is not asked to send anything again, so this works while nobod
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from closeout import livecheck
@@ -59,34 +60,29 @@ class LogIntake(Protocol):
         ...
 
 
+@dataclass
 class DeliveryLogs:
     """One round over the logs of hooks. `automations` are the configuration's.
 
     `lists` names who listens to the repositories whose lists patrol reads, as `Coverage.repositories`.
     """
 
-    def __init__(
-        self,
-        github: GitHubReads,
-        store: PatrolStore,
-        intake: LogIntake,
-        automations: Sequence[Automation],
-        report: Report,
-        lists: Mapping[str, tuple[str, ...]],
-    ) -> None:
-        self._github = github
-        self._store = store
-        self._intake = intake
-        self._report = report
-        self._lists = lists
+    github: GitHubReads
+    store: PatrolStore
+    intake: LogIntake
+    automations: Sequence[Automation]
+    report: Report
+    lists: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
         self._checked = {
             (check.event, check.action): {
-                one.name for one in automations if check in livecheck.possible(one.triggers)
+                one.name for one in self.automations if check in livecheck.possible(one.triggers)
             }
             for check in livecheck.CHECKS
         }
         """For each event with a live check: who listens. Only these events are recovered."""
-        self._triggers = [trigger for one in automations for trigger in one.triggers]
+        self._triggers = [trigger for one in self.automations for trigger in one.triggers]
 
     def patrol(
         self, hooks: Iterable[Hook], ours: Ours, foreign: set[int], repositories: Mapping[int, RepositoryMark]
@@ -95,7 +91,7 @@ class DeliveryLogs:
 
         Errors are told, and the marks of the logs that they hit stay.
         """
-        marks = hook_marks(self._store.marks(HOOK))
+        marks = hook_marks(self.store.marks(HOOK))
         postponed = 0
         for hook in hooks:
             if hook.id in foreign or not self._is_of_interest(hook):
@@ -110,9 +106,9 @@ class DeliveryLogs:
                 if isinstance(error, ServiceError) and error.reason == SPENT:
                     postponed += 1
                 else:
-                    self._report.failed(error)
+                    self.report.failed(error)
         if postponed:
-            self._report.errors.append(
+            self.report.errors.append(
                 f"{postponed} delivery logs wait for the next patrol, which may ask more"
             )
 
@@ -124,19 +120,19 @@ class DeliveryLogs:
 
     def _begin(self, hook: Hook, ours: Ours) -> bool:
         """Begin to watch a hook at its newest delivery, if it is ours."""
-        log = _read_log(self._github, hook, None)
-        if not ours(hook.url) and not any(self._intake.has(hook.id, entry.guid) for entry in log.entries):
+        log = _read_log(self.github, hook, None)
+        if not ours(hook.url) and not any(self.intake.has(hook.id, entry.guid) for entry in log.entries):
             return False
         self._keep(_moved(log, HookMark(hook.id, None, log.date, None, 0, {})), log.date)
         return True
 
     def _patrol(self, hook: Hook, mark: HookMark, repositories: Mapping[int, RepositoryMark]) -> None:
-        log = _read_log(self._github, hook, mark)
+        log = _read_log(self.github, hook, mark)
         mark = mark.listened(self._listening(), log.date)
-        self._store.save_mark(HOOK, str(hook.id), mark.to_json())  # beginnings come before what may fail
+        self.store.save_mark(HOOK, str(hook.id), mark.to_json())  # beginnings come before what may fail
         if log.gap(mark):
-            self._report.gaps += 1
-            self._report.notes.append(
+            self.report.gaps += 1
+            self.report.notes.append(
                 f"{hook.path}: GitHub's delivery log ends before the last known delivery"
                 f" ({shown(mark.delivered_at)}); the list of closed pull requests covers what is missing"
             )
@@ -150,12 +146,12 @@ class DeliveryLogs:
         self._keep(_moved(log, mark), log.date)
 
     def _keep(self, mark: HookMark, moment: int) -> None:
-        self._store.save_mark(HOOK, str(mark.id), mark.listened(self._listening(), moment).to_json())
+        self.store.save_mark(HOOK, str(mark.id), mark.listened(self._listening(), moment).to_json())
 
     def _offer(self, hook: Hook, left: Sequence[Ignored], now: int) -> None:
-        over = keep_ignored(self._store, hook, left, now)
+        over = keep_ignored(self.store, hook, left, now)
         if over:
-            self._report.notes.append(
+            self.report.notes.append(
                 f"{hook.path}: {over} deliveries did not arrive that `closeout deliveries list --ignored` has no room for"
             )
 
@@ -177,16 +173,16 @@ class DeliveryLogs:
         if not mark.begun_for(entry.delivered_at):
             return True
         new = (entry.delivered_at, entry.id) > (mark.delivered_at, mark.last or 0)
-        self._report.deliveries_seen += new
-        if self._intake.has(hook.id, entry.guid):
+        self.report.deliveries_seen += new
+        if self.intake.has(hook.id, entry.guid):
             return True
         check = livecheck.find(entry.event, entry.action)
         if check is None or not self._checked[check.event, check.action]:
-            self._report.ignored += new
+            self.report.ignored += new
             return not new
-        payload = read_payload(self._github, hook.path, entry.id, entry.guid)
+        payload = read_payload(self.github, hook.path, entry.id, entry.guid)
         begun = self._begun(mark, entry, payload, repositories)
-        self._report.recovered += self._intake.recover(hook.id, entry, payload, begun)
+        self.report.recovered += self.intake.recover(hook.id, entry, payload, begun)
         return True
 
     def _begun(
@@ -208,7 +204,7 @@ class DeliveryLogs:
         listed = repositories.get(repository.get("id", 0)) if isinstance(repository, Mapping) else None
         if listed is None or not isinstance(payload.get("pull_request"), Mapping):
             return begun
-        waiting = self._lists.get(listed.name, ())
+        waiting = self.lists.get(listed.name, ())
         return frozenset(
             name
             for name in begun

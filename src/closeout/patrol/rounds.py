@@ -7,6 +7,7 @@ the next one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from closeout.core.automation import Automation
@@ -27,39 +28,32 @@ class Intake(ClosingIntake, LogIntake, Protocol):
     """Takes in what patrol finds, as a webhook would be."""
 
 
+@dataclass
 class Patrol:
     """What patrol watches for one configuration, from one round to the next. `ours` knows this closeout's URLs."""
 
-    def __init__(
-        self,
-        github: GitHubReads,
-        store: PatrolStore,
-        intake: Intake,
-        automations: Sequence[Automation],
-        *,
-        ours: Ours,
-        pause: Callable[[float], object],
-    ) -> None:
-        self._github = github
-        self._store = store
-        self._intake = intake
-        self._automations = tuple(automations)
-        self._ours = ours
-        self._pause = pause
+    github: GitHubReads
+    store: PatrolStore
+    intake: Intake
+    automations: Sequence[Automation]
+    ours: Ours
+    pause: Callable[[float], object]
+
+    def __post_init__(self) -> None:
         self._hooks = Hooks()
         self._owners = Owners()
         self._told: set[int] = set()
-        self._configured = coverage(automations)
+        self._configured = coverage(self.automations)
         self.coverage: Coverage = self._configured
         """With the repositories that patterns stand for, as far as they are known."""
-        self.reader = Reader(github, pause)
+        self.reader = Reader(self.github, self.pause)
         """Of the last round: an audit that belongs to it spends from the same budget."""
-        self._asking = frozenset(one.name for one in automations if asks_who_closed(one))
+        self._asking = frozenset(one.name for one in self.automations if asks_who_closed(one))
 
     def round(self, *, deliveries: bool = True, closings: bool = True, cover_gaps: bool = True) -> Report:
         """Look once; never raise for what GitHub answers. With `cover_gaps` a gap in a log makes it read the lists too."""
         report = Report()
-        reader = self.reader = Reader(self._github, self._pause)
+        reader = self.reader = Reader(self.github, self.pause)
         try:
             if closings and self._configured.listed:
                 self._expand(reader, report)
@@ -68,8 +62,8 @@ class Patrol:
             if closings or (cover_gaps and report.gaps):
                 patrol_closings(
                     reader,
-                    self._store,
-                    self._intake,
+                    self.store,
+                    self.intake,
                     self.coverage.repositories,
                     report,
                     self._asking,
@@ -84,7 +78,7 @@ class Patrol:
         """List what the patterns stand for. Of an owner whose list cannot be read, what was read before stays."""
         known = self._owners.repositories(reader, self._configured.listed, report)
         missing = {owner.lower() for owner in self._configured.listed if owner not in known}
-        before = (mark.name for mark in repository_marks(self._store.marks(REPOSITORY)).values())
+        before = (mark.name for mark in repository_marks(self.store.marks(REPOSITORY)).values())
         names = [name for of_one in known.values() for name in of_one]
         names += [name for name in before if name.partition("/")[0].lower() in missing]
         found = self._configured.with_listed(names)
@@ -95,8 +89,8 @@ class Patrol:
         self.coverage = found
 
     def _read_logs(self, reader: Reader, report: Report, *, again: bool, lists: bool) -> None:
-        known = repository_marks(self._store.marks(REPOSITORY))
+        known = repository_marks(self.store.marks(REPOSITORY))
         read = self.coverage.repositories if lists else {}
-        logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report, read)
+        logs = DeliveryLogs(reader, self.store, self.intake, self.automations, report, read)
         hooks = self._hooks.candidates(reader, self.coverage, report, again=again)
-        logs.patrol(hooks, self._ours, self._hooks.foreign, known)
+        logs.patrol(hooks, self.ours, self._hooks.foreign, known)

@@ -170,10 +170,6 @@ class StepWork:
             )
         return call() if begin == "begun" else on_interrupted()
 
-    def remaining(self) -> float:
-        """Return the seconds left for a call."""
-        return self.limit().seconds
-
     def limit(self) -> Limit:
         """Return how long a call may take: the least of the step's timeout, the run's time left, and the engine's limit."""
         deps = self._context.deps

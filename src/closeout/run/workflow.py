@@ -221,11 +221,11 @@ class _Workflow:
         if not lingering:
             return
 
-        def poll() -> dict[str, bool] | None:
+        def poll() -> Json | None:
             if any(lingers(context.execution.id) for lingers in lingering):
                 context.log_once("lingers", "a call over its time still runs here; the run keeps its key", "")
                 return None
-            return {"ended": True}
+            return {}
 
         with contextlib.suppress(StepFailed):
             context.durable.wait_until(

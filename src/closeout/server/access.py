@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from closeout.core.errors import CodeRefused, FormRefused
 from closeout.ports import Credential, Credentials
 from closeout.ports.access import ACT, SESSION, TOKEN
+from closeout.server.details import sign
 
 COOKIE = "closeout_session"
 """The cookie's name over loopback HTTP. Over HTTPS it has a prefix, which stops other hosts of a domain from setting it."""
@@ -95,7 +96,7 @@ class Access:
         bearer = scheme.lower() == "bearer" and given.startswith(_BEGIN)
         found = Presented(TOKEN if bearer else SESSION, given if bearer else self._cookie(headers))
         random, _, signature = found.secret.rpartition(".")
-        return found if _matches(_signature(self._key, found.kind, random), signature) else None
+        return found if _matches(sign(self._key, found.kind, random), signature) else None
 
     def visitor(self, presented: Presented) -> Visitor | None:
         """Return who has a secret, None if it opens nothing any more. Raises `StoreUnavailable` or `LedgerError`."""
@@ -151,7 +152,7 @@ class Access:
     def _open_code(self, code: str) -> tuple[str, str]:
         text, _, signature = code.rpartition(".")
         parts = text.split(".")
-        if not _matches(_signature(self._key, "sign in", text), signature) or len(parts) != 4:
+        if not _matches(sign(self._key, "sign in", text), signature) or len(parts) != 4:
             raise CodeRefused(f"This server did not make this link. {_ANOTHER}")
         expires, right, name, _ = parts
         if not 0 < int(expires) - self._clock() <= CODE_SECONDS + CLOCK_SLACK:
@@ -165,7 +166,7 @@ class Access:
         return found.holds(now) and (found.kind != SESSION or (found.expires_at or 0.0) <= longest)
 
     def _form_token(self, secret: str) -> str:
-        return _signature(self._key, "form", digest(secret))
+        return sign(self._key, "form", digest(secret))
 
     def _from_elsewhere(self, headers: Mapping[str, str]) -> bool:
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -207,7 +208,7 @@ def login_link(base_url: str, key: bytes, name: str, now: float, *, right: str =
     """Return a URL that signs `name` in once, within ten minutes. `now` is in seconds since the epoch."""
     who = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
     text = f"{int(now + CODE_SECONDS)}.{right}.{who}.{secrets.token_urlsafe(16)}"
-    code = f"{text}.{_signature(key, 'sign in', text)}"
+    code = f"{text}.{sign(key, 'sign in', text)}"
     return f"{base_url.rstrip('/')}{LOGIN}?{urlencode({'code': code})}"
 
 
@@ -225,7 +226,7 @@ def digest(secret: str) -> str:
 def new_secret(key: bytes, kind: str) -> str:
     """Return the secret of a new session or token. It opens nothing until its digest is in the ledger."""
     random = f"{_BEGIN}{secrets.token_urlsafe(32)}"
-    return f"{random}.{_signature(key, kind, random)}"
+    return f"{random}.{sign(key, kind, random)}"
 
 
 def _set_cookie(name: str, value: str, path: str, seconds: int, headers: Mapping[str, str]) -> str:
@@ -242,8 +243,3 @@ def _is_loopback(headers: Mapping[str, str]) -> bool:
 
 def _matches(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
-
-
-def _signature(key: bytes, purpose: str, text: str) -> str:
-    signed = hmac.digest(key, f"closeout {purpose}\n{text}".encode("utf-8", "replace"), "sha256")
-    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()

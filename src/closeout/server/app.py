@@ -36,6 +36,7 @@ PAGES = frozenset(
         "automations",
         "orphans",
         "health",
+        "problems",
         "pause",
         "resume",
         "api",

@@ -78,11 +78,11 @@ def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
         ids.parse_execution(f"{run_id}-{attempt}")
     except CloseoutError:
         return None
-    expected = _sign(key, run_id, int(attempt), int(expires))
+    own = _query(key, run_id, int(attempt), int(expires))
+    expected = own.rpartition("=")[2]
     given = values.get("signature", "")
     if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
         return None
-    own = f"attempt={attempt}&expires={expires}&signature={expected}"
     return Link(run_id, int(attempt), now >= int(expires), own, expires=int(expires))
 
 
@@ -102,9 +102,11 @@ def redacted(query: str) -> str:
 
 
 def _query(key: bytes, run_id: str, attempt: int, expires: int) -> str:
-    return f"attempt={attempt}&expires={expires}&signature={_sign(key, run_id, attempt, expires)}"
+    signature = sign(key, "details", f"{run_id}\n{attempt}\n{expires}")
+    return f"attempt={attempt}&expires={expires}&signature={signature}"
 
 
-def _sign(key: bytes, run_id: str, attempt: int, expires: int) -> str:
-    text = f"closeout details\n{run_id}\n{attempt}\n{expires}".encode()
-    return base64.urlsafe_b64encode(hmac.digest(key, text, "sha256")).rstrip(b"=").decode()
+def sign(key: bytes, purpose: str, text: str) -> str:
+    """Return the signature of a text with the ledger's key. That of one purpose is none for another."""
+    signed = hmac.digest(key, f"closeout {purpose}\n{text}".encode("utf-8", "replace"), "sha256")
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()

@@ -45,8 +45,13 @@ class DeliveryDetail(NamedTuple):
     reasons: tuple[Reason, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object of the JSON API, without the payload."""
-        return {**self.delivery.to_json(), "automations": [reason._asdict() for reason in self.reasons]}
+        """Return the object of the JSON API."""
+        return {
+            **self.delivery.to_json(),
+            "automations": [reason._asdict() for reason in self.reasons],
+            "payload": self.payload,
+            "payload_is_cut": self.is_cut,
+        }
 
 
 def read_delivery(

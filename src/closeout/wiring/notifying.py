@@ -71,16 +71,21 @@ class Targets:
 
         notifier.send(self.url(target), *text)
 
-    def check(self, target: str) -> None:
-        """Check a target without sending: its URL, or whether the topic exists. Raises as `send` does, and `ServiceError`."""
+    def check(self, target: str, *, reach: bool = True) -> None:
+        """Check a target without sending: its URL, or whether the topic exists. Raises as `send` does, and `ServiceError`.
+
+        Without `reach` nothing outside is asked.
+        """
         if is_topic(target):
+            if not reach:
+                return
             from closeout.adapters import sns
 
             sns.check(target, self._topics)
             return
         from closeout.adapters import notifier
 
-        notifier.check(self.url(target), reach=True)
+        notifier.check(self.url(target), reach=reach)
 
     def url(self, target: str) -> str:
         """Read the URL of a target; its secrets are redacted from then on. Raises `SecretError`, `NotifierUnknown`."""
@@ -164,7 +169,7 @@ def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, Clos
 
 
 class Notifying:
-    """What one process tells. `stale` returns what is stale by name, with why; None for what could not be asked.
+    """What one process tells. `check` raises for a target whose URL has no known form; `stale` returns what is stale by name, with why; None for what could not be asked.
 
     `wait` is how long a problem waits for others of its cause, `patience` how long a look begins further messages.
     """
@@ -178,6 +183,7 @@ class Notifying:
         links: Callable[[], Links],
         redact: Callable[[str], str],
         now: Callable[[], float],
+        check: Callable[[str], None] = lambda _target: None,
         keep: Callable[[str, Mapping[str, Any]], None] = lambda _target, _state: None,
         stale: Callable[[], Mapping[str, str | None]] = dict,
         wait: float = WAIT,
@@ -189,6 +195,7 @@ class Notifying:
         self._links = links
         self._redact = redact
         self._now = now
+        self._check = check
         self._keep = keep
         self._stale = stale
         self._wait = wait
@@ -308,11 +315,28 @@ class Notifying:
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
+    def check(self, report: Callable[[str], None]) -> None:
+        """Report each notifier whose URL has no known form: a failed run would be too late to learn it."""
+        for target in self._routes.targets():
+            try:
+                self._check(target)
+            except NotifierUnknown as error:
+                report(
+                    f"warning: notifier {target}: {self._redact(error.message)} ({error.code}), so nobody is told there."
+                    " Write the URL of a service there, and try it with `closeout notify test`"
+                )
+            except CloseoutError:
+                continue  # what cannot be read was said at the start, and is said again when a message waits
+
     def _run(self, report: Callable[[str], None]) -> None:
-        pause = EVERY
+        pause, checked = EVERY, False
         while not self._stopping.wait(pause):
             began = time.monotonic()
             try:
+                if not checked:
+                    # Not while the server starts: the library that knows the forms takes a third of a second to import.
+                    checked = True
+                    self.check(report)
                 with suppress(CloseoutError):  # the ledger: others report that
                     self.look(report)
             except Exception as error:  # noqa: BLE001 - a defect, too, must be told, and must not end the thread

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -58,6 +59,7 @@ def audit(
     return report._replace(rows=rows, errors=tuple(map(redactor.text, report.errors)))
 
 
+@dataclass
 class OrphanRounds:
     """Patrol's audit: of all automations but those that say `patrol: off`.
 
@@ -65,30 +67,23 @@ class OrphanRounds:
     and closes `problems`.
     """
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        loaded: Loaded,
-        clients: SharedClients,
-        ledger: LedgerReader,
-        marks: PatrolStore,
-        cleaning: Cleaning,
-        redact: Callable[[str], str],
-        *,
-        assumes: bool = True,
-        problems: ProblemStore,
-    ) -> None:
-        watched = [one for one in loaded.automations if one.patrol != "off"]
+    loaded: Loaded
+    clients: SharedClients
+    ledger: LedgerReader
+    marks: PatrolStore
+    cleaning: Cleaning
+    redact: Callable[[str], str]
+    problems: ProblemStore
+    assumes: bool = True
+
+    def __post_init__(self) -> None:
+        watched = [one for one in self.loaded.automations if one.patrol != "off"]
         all_steps = inventories(watched, builtin())
         self._steps = [
-            one for one in all_steps if one.reason is None and (assumes or one.step.assume_role is None)
+            one for one in all_steps if one.reason is None and (self.assumes or one.step.assume_role is None)
         ]
-        self._problems = problems
         self._sees = covered(all_steps, self._steps)
-        self._names = [one.name for one in loaded.automations]
         self._modes = {one.name: one.patrol for one in watched}
-        self._limit = loaded.settings.patrol.limit
-        self._clients, self._ledger, self._cleaning, self._redact = clients, ledger, cleaning, redact
-        self._marks = marks
 
     @property
     def watches(self) -> bool:
@@ -100,14 +95,14 @@ class OrphanRounds:
 
         `reader` has the budget of the patrol that the audit belongs to; without it, the audit has one of its own.
         """
-        lazy = LazyGitHub(self._clients)
+        lazy = LazyGitHub(self.clients)
         reader = reader or Reader(cast("GitHubReads", lazy), time.sleep)
         github = cast("GitHub", Budgeted(lazy, reader, stopped))
-        audit = Audit(self._clients, github, self._clients.now(), lambda _text: None, _going_on(self._ledger))
-        before = self._problems.problems()
+        audit = Audit(self.clients, github, self.clients.now(), lambda _text: None, _going_on(self.ledger))
+        before = self.problems.problems()
         report = audit.run(self._steps)
         self._settle(report, before)
-        marks = repository_marks(self._marks.marks(REPOSITORY))
+        marks = repository_marks(self.marks.marks(REPOSITORY))
 
         def begun(row: Row) -> bool:
             mark = marks.get(row.repository_id)
@@ -120,26 +115,26 @@ class OrphanRounds:
         made = repair(
             report,
             self._modes,
-            self._limit,
+            self.loaded.settings.patrol.limit,
             begun=begun,
-            start=partial(self._cleaning.clean, by="patrol", once=True),
+            start=partial(self.cleaning.clean, by="patrol", once=True),
         )
         return made._replace(
-            notes=tuple(map(self._redact, made.notes)),
-            errors=tuple(map(self._redact, made.errors)),
-            kept=tuple({**row, "reason": self._redact(row["reason"])} for row in made.kept),
+            notes=tuple(map(self.redact, made.notes)),
+            errors=tuple(map(self.redact, made.errors)),
+            kept=tuple({**row, "reason": self.redact(row["reason"])} for row in made.kept),
         )
 
     def _settle(self, report: Report, before: Sequence[Problem]) -> None:
         """Open and close problems by what an audit saw. One that has changed meanwhile waits for the next audit."""
-        now = self._clients.now()
-        known = self._problems.problems()
+        now = self.clients.now()
+        known = self.problems.problems()
         for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
-            left = tuple(map(self._redact, problem.left)), tuple(map(self._redact, problem.public_left))
-            self._problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
+            left = tuple(map(self.redact, problem.left)), tuple(map(self.redact, problem.public_left))
+            self.problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
         over = closed(report, [one for one in before if one in known], self._sees)
-        for problem, by in (*over, *abandoned(known, self._names)):
-            self._problems.close_problems(problem.automation, problem.key, problem.key, now, by)
+        for problem, by in (*over, *abandoned(known, [one.name for one in self.loaded.automations])):
+            self.problems.close_problems(problem.automation, problem.key, problem.key, now, by)
 
 
 class Budgeted:

@@ -192,6 +192,7 @@ class Runtime:
             links=lambda: Links(self.page, self.base),
             redact=self.redactor.text,
             now=self.clients.now,
+            check=partial(targets.check, reach=False),
             keep=partial(self.ledger.save_mark, NOTIFIER),
             stale=found,
         )
@@ -323,19 +324,16 @@ def open_runtime(
 
 
 def _check_notifiers(loaded: Loaded, clients: SharedClients, report: Report) -> None:
-    """Report a notifier whose variable or file cannot be read or holds no URL: a failed run would be too late to learn it.
+    """Report a notifier whose variable or file cannot be read: a failed run would be too late to learn it.
 
-    Which URLs the library knows is the doctor's to check: to import it takes time and memory.
+    What is read there `Notifying` checks a few seconds later: to import the library that knows the forms takes time.
     """
     for target in loaded.routes.targets():
         if target.startswith(("env:", "file:")):
             try:
-                urls = clients.secrets.read(target)
+                clients.secrets.read(target)
             except SecretError as error:
                 report(f"notifier {target} cannot be read, so nobody is told there: {error.message}")
-                continue
-            if not urls or "://" not in urls[0]:
-                report(f"notifier {target} holds no URL such as slack://…, so nobody is told there")
 
 
 def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:

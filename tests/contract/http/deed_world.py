@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from closeout.core import ids
 from closeout.core.errors import CloseoutError, NotFound
 from closeout.core.records import NewDelivery, NewRun
+from closeout.ledger.problems import dismiss
 from closeout.orphans.audit import Report, Row, Target
 from closeout.patrol.ignored import Ignored
 from closeout.ports import Ending
@@ -130,6 +131,8 @@ class DeedStore(FakeStore):
             self.finish_request(number, "done" if self.ask_cancel(target, by) else "unknown or finished")
         elif kind in ("replay", "recover", "clean"):
             self.finish_request(number, self.replays.pop(0))
+        elif kind == "dismiss":
+            self.finish_request(number, dismiss(self.problems, target, by, 3.0))
         else:
             self.take_requests()
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.core.problems import Problem
 from closeout.orphans.audit import Report
 from closeout.server.pages import acting
+from closeout.server.pages.wording import problem_name
 from tests.contract.http.deed_world import (
     NAME,
     PLAN,
@@ -308,6 +310,30 @@ def test_what_was_pruned_is_said(world: Deeds, path: str) -> None:
     for answer in (world.get(path), world.post(path, {}, "program")):
         assert answer.status == 404
         assert "may have been pruned" in text(answer)
+
+
+@pytest.mark.parametrize("kind", ["failure", "orphans"])
+def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str) -> None:
+    """That of a run as the command line does it, and one that patrol found by its pull request; one that changed is shown anew."""
+    if kind == "failure":
+        target = world.store.finished()
+    else:
+        found = Problem(NAME, "1/2/x", "orphans", "it is left", "x", 1.0, repository="acme/shop", number=17)
+        world.store.problems.open_problem(found)
+        target = f"{NAME} 1/2/x"
+    (found,) = world.store.open_problems()
+    path = f"/problems/{problem_name(found)}/dismiss"
+    assert f'href="{path}"' in text(world.get("/"))
+    assert path not in text(world.get("/", "reader"))
+    form = world.form(path)
+    world.store.problems.open_problem(found._replace(text="another stack is left"))
+    assert world.post(path, form.fields).status == 409
+    form = world.form(path)
+    done = world.post(path, form.fields | {"reason": "deleted by hand"})
+    assert (done.status, done.headers["location"]) == (303, "/")
+    assert world.store.asked == [("dismiss", target, "operator (pages)", "deleted by hand")]
+    assert world.store.open_problems() == []
+    assert world.get(path).status == 404
 
 
 def test_pause_and_resume(world: Deeds) -> None:

@@ -10,7 +10,7 @@ from closeout.core.facts import Facts, facts_of, is_own, marked_sender
 from tests.unit.core.events import SHA, about, pull_request, push
 
 
-def test_a_pull_request_gives_its_base_and_head() -> None:
+def test_a_pull_request_gives_its_base() -> None:
     """`branches` filters are held against the base branch."""
     assert facts_of("pull_request", pull_request()) == Facts(
         event="pull_request",
@@ -21,18 +21,9 @@ def test_a_pull_request_gives_its_base_and_head() -> None:
         sender="Codertocat",
         number=17,
         base_ref="develop",
-        head_ref="topic",
         pull_request_id=279147437,
         branch="develop",
     )
-
-
-def test_a_fork_that_is_gone_leaves_its_branch() -> None:
-    """`head.repo` is null then, and `head.user` may be missing."""
-    payload = pull_request()
-    payload["pull_request"]["head"] = {"ref": "topic", "sha": SHA, "repo": None}
-    facts = facts_of("pull_request", payload)
-    assert facts.head_ref == "topic"
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,6 @@ flat = st.builds(
     sender=st.sampled_from(["octo-dev", "evil", None]),
     number=st.sampled_from([1, 17, None]),
     base_ref=refs,
-    head_ref=refs,
     branch=refs,
     tag=st.sampled_from(["v1", None]),
     changed_paths=st.sampled_from([None, (), ("src/a",), ("docs/a",)]),
@@ -271,7 +270,7 @@ def test_compiled_rules_say_which_bases_count() -> None:
     assert read_rules(json.dumps(old))[0][0].bases == "at-close"
 
 
-UNSEEN = {"repository_id", "private", "head_ref", "pull_request_id", "closed_at"}
+UNSEEN = {"repository_id", "private", "pull_request_id", "closed_at"}
 """What no trigger, repository or sender filter looks at. What a push changed is never remembered."""
 
 

@@ -213,4 +213,5 @@ def test_a_long_audit_says_how_far_it_is() -> None:
     plans = inventories([named(PREVIEW)], actions)
     Audit(cast("ClientFactory", clients), cast("GitHub", FakeGitHub()), NOW, said.append).run(plans)
     judging = [f"Judging 1 to {EVERY} of {EVERY + 1}", f"Judging {EVERY + 1} to {EVERY + 1} of {EVERY + 1}"]
+    assert said[0] == f"Listing what {USES} deletes in {ACCOUNT}/eu-central-1"
     assert [text for text in said if "listed" in text or "Judging" in text] == [f"  {EVERY} listed", *judging]

@@ -25,7 +25,7 @@ def told(scene: Scene) -> Mapping[str, Any]:
                 run_id=work.run_id,
                 execution=work.execution,
                 retry=(work.retry.attempts, work.retry.backoff.first),
-                remaining=work.remaining(),
+                remaining=work.limit().seconds,
                 now=work.now(),
                 event=work.event,
             )

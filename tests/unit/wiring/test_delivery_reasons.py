@@ -53,7 +53,9 @@ def test_each_automation_says_why_it_matches_or_not() -> None:
         ("release", False, "nothing"),
     ]
     assert "release" in found.reasons[1].reason
-    assert found.to_json()["automations"][0]["automation"] == "develop"
+    told = found.to_json()
+    assert told["automations"][0]["automation"] == "develop"
+    assert (json.loads(told["payload"])["number"], told["payload_is_cut"]) == (17, False)
 
 
 def test_the_payload_is_shown_without_secrets() -> None:

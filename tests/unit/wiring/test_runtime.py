@@ -180,22 +180,31 @@ def test_the_token_of_the_metrics_is_known_from_the_start(
     runtime.close(1.0)
 
 
-def test_a_notifier_that_cannot_be_read_is_reported_at_the_start(
+def test_a_notifier_that_reaches_nobody_is_reported_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not end the start, because deliveries matter more."""
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     monkeypatch.setenv("GOOD", "json://localhost/x")
     monkeypatch.setenv("WORD", "hooks.example.com/x")
+    monkeypatch.setenv("TYPO", "slak://token-of-a-service/x")
     file = tmp_path / "closeout.yaml"
     file.write_text(
-        FILE.replace("automations:", "notify: { to: [env:GOOD, env:NOT_SET, env:WORD] }\nautomations:")
+        FILE.replace(
+            "automations:", "notify: { to: [env:GOOD, env:NOT_SET, env:WORD, env:TYPO] }\nautomations:"
+        )
     )
     said: list[str] = []
-    opened(load(file, builtin()), file, report=said.append).close(1.0)
-    first, second = said
+    runtime = opened(load(file, builtin()), file, report=said.append)
+    runtime.notifying.check(said.append)
+    runtime.close(1.0)
+    first, word, typo = said
     assert first.startswith("notifier env:NOT_SET cannot be read, so nobody is told there: ")
-    assert second == "notifier env:WORD holds no URL such as slack://…, so nobody is told there"
+    assert word.startswith("warning: notifier env:WORD: the URL of a notifier begins with a scheme")
+    assert typo.startswith("warning: notifier env:TYPO: slak:// is not a URL that messages can be sent to")
+    assert "(notifier-unknown), so nobody is told there." in typo
+    assert typo.endswith("try it with `closeout notify test`")
+    assert "token-of-a-service" not in typo
 
 
 def test_a_person_dismisses_the_problem_of_a_run(runtime: Runtime) -> None:

@@ -7,7 +7,7 @@ execution in an environment variable, and a start looks for a build that carries
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from closeout.actions.aws import arns
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work, nothing_left
@@ -23,33 +23,9 @@ LOOK_BACK = 100
 POLL = Backoff(first=2.0, factor=1.5, cap=30.0)
 
 
-class CodeBuild(Protocol):
-    """The calls that this action needs; boto3's shapes."""
-
-    def batch_get_projects(self, **arguments: Any) -> Mapping[str, Any]:
-        """BatchGetProjects."""
-        ...
-
-    def list_builds_for_project(self, **arguments: Any) -> Mapping[str, Any]:
-        """ListBuildsForProject, one page."""
-        ...
-
-    def batch_get_builds(self, **arguments: Any) -> Mapping[str, Any]:
-        """BatchGetBuilds, at most 100."""
-        ...
-
-    def start_build(self, **arguments: Any) -> Mapping[str, Any]:
-        """StartBuild."""
-        ...
-
-    def stop_build(self, **arguments: Any) -> Mapping[str, Any]:
-        """StopBuild."""
-        ...
-
-
 def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     """Freeze the project's ARN. A project that is not there is an error: nothing was cleaned up by it."""
-    client: CodeBuild = clients.aws("codebuild")
+    client = clients.aws("codebuild")
     projects = client.batch_get_projects(names=[inputs["project"]])["projects"]
     if not projects:
         raise ActionFailed(f"CodeBuild has no project {inputs['project']} in this account and region")
@@ -69,7 +45,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Start the build and wait for its end. Raises `ActionFailed` with the phase that failed and its reason."""
-    client: CodeBuild = work.clients.aws("codebuild")
+    client = work.clients.aws("codebuild")
     project = change.identity["project"]
     started = work.change("start", lambda: _start(client, project, inputs, work))
     if not inputs["wait"]:
@@ -89,7 +65,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     return {"summary": f"build {started['id']} succeeded", "id": started["id"], "link": end["link"]}
 
 
-def _start(client: CodeBuild, project: str, inputs: Inputs, work: Work) -> Json:
+def _start(client: Any, project: str, inputs: Inputs, work: Work) -> Json:
     trace = f"{work.execution}/{work.step}"
     build = _traced(client, project, trace)
     if build is None:
@@ -109,7 +85,7 @@ def _start(client: CodeBuild, project: str, inputs: Inputs, work: Work) -> Json:
     return {"id": build["id"], "link": link}
 
 
-def _traced(client: CodeBuild, project: str, trace: str) -> Mapping[str, Any] | None:
+def _traced(client: Any, project: str, trace: str) -> Mapping[str, Any] | None:
     """Return the build that an earlier try of this very step started, if there is one."""
     ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:LOOK_BACK]
     builds = client.batch_get_builds(ids=ids)["builds"] if ids else []
@@ -121,7 +97,7 @@ def _traced(client: CodeBuild, project: str, trace: str) -> Mapping[str, Any] | 
     return None
 
 
-def _look(client: CodeBuild, build_id: str, work: Work) -> Json | None:
+def _look(client: Any, build_id: str, work: Work) -> Json | None:
     """Return how a build ended; None while it goes on."""
     builds = client.batch_get_builds(ids=[build_id])["builds"]
     if not builds:
@@ -157,7 +133,7 @@ def _link(build: Mapping[str, Any]) -> str:
     return str((build.get("logs") or {}).get("deepLink") or "")
 
 
-def _stop(client: CodeBuild, build_id: str, work: Work) -> Json:
+def _stop(client: Any, build_id: str, work: Work) -> Json:
     try:
         client.stop_build(id=build_id)
     except ServiceError as error:

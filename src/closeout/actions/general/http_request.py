@@ -70,7 +70,7 @@ def _send(change: Change, inputs: Inputs, work: Work) -> Json:
             change.identity["url"],
             headers=headers,
             body=body,
-            timeout=max(1.0, min(_CALL_SECONDS, work.remaining())),
+            timeout=max(1.0, min(_CALL_SECONDS, work.limit().seconds)),
             secret_headers=secret,
         )
     except ServiceError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from closeout.cli.demo.http import TimedResponse, request
 from closeout.cli.demo.processes import Child, Children
+from closeout.ledger.sqlite import Views
 
 PATIENCE = 25.0
 """Seconds that a run of the demo may take; it is then said to have not ended."""
@@ -69,15 +70,11 @@ class Server:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return a run as `closeout runs show --json` does."""
-        from closeout.ledger.sqlite import Views
-
         found = Views(self.db).run(run_id)
         return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
 
     def runs(self) -> list[dict[str, Any]]:
         """Return every run."""
-        from closeout.ledger.sqlite import Views
-
         return [run.to_json() for run in Views(self.db).runs()]
 
     def wait_for_run(self, number: int) -> dict[str, Any]:
@@ -92,13 +89,9 @@ class Server:
 
     def logs(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
         """Return a run's log lines after that one."""
-        from closeout.ledger.sqlite import Views
-
         return [line.to_json() for line in Views(self.db).logs(run_id, after=after)]
 
     def operations(self, run_id: str) -> dict[str, tuple[Any, ...]]:
         """Return the finished operations of a run's latest attempt: name → (state, tries, ended at)."""
-        from closeout.ledger.sqlite import Views
-
         rows = Views(self.db).operations(run_id)
         return {row.name: (row.state, row.tries, row.ended_at) for row in rows if row.ended_at is not None}

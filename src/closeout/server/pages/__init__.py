@@ -1,1 +1,12 @@
-"""The pages and the JSON API: what they show, who may see it, and what a visitor can do there."""
+"""The pages and the JSON API: what they show, who may see it, and what a visitor can do there.
+
+A page is a route of a group in `composition`, which reads, and a template, which shows what was read.
+
+- For all of them: `site` admits visitors and explains errors, `way_back` leads back after a sign-in, `rendering` makes HTML
+  and calls the words of `wording` and `presentation`.
+- Groups that read: `overview` (`overview_facts` reads, `overview_page` judges, with `under_way` and `chart`), `lists` (with
+  `filter_form`), `run_pages` (`run_page`, `step_rows`, `log_folds`, `history`, `console`; `live` follows a run),
+  `delivery_page`, `pull_requests` (`pull_request_page`), `setup_pages` and `api`.
+- Groups that act: `deeds`, and by `batches` several at once in `cleanup` and `reruns`; all over `acting`, `confirmations`
+  and `plans`.
+"""

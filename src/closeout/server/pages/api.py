@@ -42,18 +42,16 @@ class Api:
         self._parts = parts
         self._renderer = renderer
         self._rechecks = recheck_times(parts.automations, builtin())
-        self.routes: Sequence[Route] = (
-            Route("GET", f"{API}runs", READ, self._answer(self.runs)),
-            Route("GET", f"{API}runs/{{run_id}}", READ, self._answer(self.run)),
-            Route("GET", f"{API}overview", READ, self._answer(self.overview)),
-            Route("GET", f"{API}deliveries", READ, self._answer(self.deliveries)),
-            Route("GET", f"{API}deliveries/{{delivery}}", READ, self._answer(self.delivery)),
-            Route(
-                "GET",
-                f"{API}pull-requests/{{owner}}/{{name}}/{{number}}",
-                READ,
-                self._answer(self.pull_request),
-            ),
+        reads = {
+            "runs": self.runs,
+            "runs/{run_id}": self.run,
+            "overview": self.overview,
+            "deliveries": self.deliveries,
+            "deliveries/{delivery}": self.delivery,
+            "pull-requests/{owner}/{name}/{number}": self.pull_request,
+        }
+        self.routes: Sequence[Route] = tuple(
+            Route("GET", API + path, READ, self._answer(read)) for path, read in reads.items()
         )
 
     def runs(self, query: Query, _path: Query) -> dict[str, Any]:

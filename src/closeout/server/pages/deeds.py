@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, NotFound
 from closeout.core.payload import decode
+from closeout.ledger.problems import dismissable
 from closeout.ports import RunView
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
@@ -30,7 +31,7 @@ from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route, is_program
-from closeout.server.pages.wording import execution_path
+from closeout.server.pages.wording import execution_path, problem_name
 from closeout.server.parts import Acting, ServerParts
 from closeout.wiring import recovery
 
@@ -81,6 +82,7 @@ class Deeds(ActingPages):
             *self._deed("/runs/{run_id}/rerun", "/runs", self._rerun),
             *self._deed("/runs/{run_id}/cancel", "/runs", self._cancel),
             *self._deed("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
+            *self._deed("/problems/{problem}/dismiss", "/", self._dismiss),
             *self._deed("/pause", "/", self._pause),
             *self._deed("/resume", "/", self._resume),
         )
@@ -179,6 +181,27 @@ class Deeds(ActingPages):
             guid,
             "/deliveries",
             lambda: self._acting.plan(each.event, self._acting.read(each)),
+        )
+
+    def _dismiss(self, asked: Asked) -> Deed:
+        name = _id(asked)
+        found = next((one for one in self._views.open_problems() if problem_name(one) == name), None)
+        target = dismissable(found) if found is not None else None
+        if found is None or target is None:
+            raise NotFound("There is no such open problem; it may be over.")
+        again = (
+            "The next audit that finds it opens it anew."
+            if found.kind == "orphans"
+            else "A further attempt that fails opens it anew."
+        )
+        return Deed(
+            "dismiss",
+            target,
+            f"Dismiss the problem of {found.automation} on {found.about or 'an event'}?",
+            (found.text, f"Nothing is deleted, and nobody is told of it any longer. {again}"),
+            "Dismiss",
+            f"{found.since} {found.text}",
+            "/",
         )
 
     def _pause(self, asked: Asked) -> Deed:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from closeout.ports import LogLine, RunView
 from closeout.server.pages.presentation import clean, step_name
@@ -25,8 +25,7 @@ _WARNED = re.compile(
 _GOOD = re.compile(r"^(success|verified|status success)\b|DELETE_COMPLETE")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineRow:
+class LineRow(NamedTuple):
     """One line. `parts` are its text, cut where a match of the search begins and ends: (text, is a match)."""
 
     id: int
@@ -35,8 +34,7 @@ class LineRow:
     parts: tuple[tuple[str, bool], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fold:
+class Fold(NamedTuple):
     """Lines in a row that belong to one step; `step` is empty for those of the run."""
 
     step: str

@@ -16,7 +16,7 @@ from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
 from closeout.server.pages.presentation import banner, clean
 from closeout.server.pages.under_way import NEAR_LIMIT, Going, going, spent_time
-from closeout.server.pages.wording import RERUN, ago, counted, rough, run_path, with_query
+from closeout.server.pages.wording import RERUN, ago, counted, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
 QUEUE_SECONDS = HOUR
@@ -65,6 +65,8 @@ class Item(NamedTuple):
     label: str
     url: str | None
     since: float
+    dismiss: str | None = None
+    """The path of the page that says that it needs nobody."""
 
 
 class Need(NamedTuple):
@@ -79,6 +81,8 @@ class Need(NamedTuple):
     deed: str | None = None
     """The path of the page that does it, for those who may act."""
     deed_link: str = ""
+    dismiss: str | None = None
+    """The path of the page that says that it needs nobody."""
     items: tuple[Item, ...] = ()
     more: int = 0
     since: float | None = None
@@ -204,7 +208,11 @@ def _problems(facts: Facts) -> Iterable[Need]:
     for found in sorted(by_cause.values(), key=lambda found: found[0].since):
         newest, several = found[-1], len(found) > 1
         url, link = _problem_link(found)
-        items = [Item(one.about, _run_of(one), one.since) for one in found[:MOST_NAMED] if one.about]
+        items = [
+            Item(one.about, _run_of(one), one.since, _dismiss_path(one))
+            for one in found[:MOST_NAMED]
+            if one.about
+        ]
         yield Need(
             tone="wait" if newest.kind == STALE else "bad",
             title=_problem_title(found),
@@ -214,6 +222,7 @@ def _problems(facts: Facts) -> Iterable[Need]:
             link=link,
             deed=_problem_deed(found),
             deed_link="Rerun…" if several else "Rerun",
+            dismiss=_dismiss_path(newest) if not several else None,
             items=tuple(items) if several else (),
             more=len(found) - len(items) if several else 0,
             since=found[0].since,
@@ -238,6 +247,11 @@ def _problem_deed(found: Sequence[Problem]) -> str | None:
         return with_query(RERUN, automation=first.automation)
     run = _run_of(first)
     return f"{run}/rerun" if run else None
+
+
+def _dismiss_path(problem: Problem) -> str | None:
+    """Return the page that says that a problem needs nobody; what is stale ends by itself."""
+    return None if problem.kind == STALE else f"/problems/{problem_name(problem)}/dismiss"
 
 
 def _problem_title(found: Sequence[Problem]) -> str:

@@ -56,7 +56,11 @@ class Renderer:
     def __init__(self, base_path: str = "") -> None:
         self._base_path = base_path
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            # All are read now: an upgrade under a running server must not bring it templates of other code.
+            loader=jinja2.DictLoader(
+                {file.name: file.read_text("utf-8") for file in (HERE / "templates").glob("*.html")}
+            ),
+            auto_reload=False,
             autoescape=True,
             finalize=_shown,
             undefined=jinja2.StrictUndefined,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.ids import short_digest
+from closeout.core.problems import Problem
 from closeout.core.units import DAY, HOUR, MINUTE, spoken_duration
 from closeout.ports import DeliveryId, DeliveryView
 
@@ -64,6 +66,11 @@ def pull_request_path(repository: str | None, number: int | None) -> str | None:
     if not (slash and owner and name and number):
         return None
     return f"/pull-requests/{quote(owner, safe='')}/{quote(name, safe='')}/{number}"
+
+
+def problem_name(problem: Problem) -> str:
+    """Return what names a problem in a path: its key may hold anything."""
+    return short_digest(f"{problem.automation}\n{problem.key}")
 
 
 def with_query(path: str, **values: str | None) -> str:

@@ -38,12 +38,12 @@ def work() -> ImmediateWork:
 def polled(build: dict[str, Any] | None, doing: ImmediateWork | None = None, name: str = "poll") -> Any:
     """Look at the build once."""
     doing = doing or work()
-    return doing.record(name, lambda: action._look(Says(build), "b:1", doing))  # type: ignore[arg-type]
+    return doing.record(name, lambda: action._look(Says(build), "b:1", doing))
 
 
 def stopped(stop: ServiceError | None, doing: ImmediateWork, name: str = "stop") -> Any:
     """Stop the build."""
-    return doing.record(name, lambda: action._stop(Says(stop=stop), "b:1", doing))  # type: ignore[arg-type]
+    return doing.record(name, lambda: action._stop(Says(stop=stop), "b:1", doing))
 
 
 def error(*, transient: bool) -> ServiceError:
@@ -107,4 +107,4 @@ def test_a_build_that_cannot_be_stopped_is_said_and_an_outage_is_waited_out() ->
     assert doing.lines == ["build b:1 could not be stopped: no"]
     assert stopped(None, doing, "again") == {"stopped": True}
     with pytest.raises(ServiceError):
-        action._stop(Says(stop=error(transient=True)), "b:1", doing)  # type: ignore[arg-type]
+        action._stop(Says(stop=error(transient=True)), "b:1", doing)

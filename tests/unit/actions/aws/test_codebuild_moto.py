@@ -52,6 +52,7 @@ def test_waits_for_success(clients: Any, codebuild: Any) -> None:
     (build,) = builds(codebuild)
     assert answer["summary"] == f"build {build['id']} succeeded"
     assert any("https://console.aws.amazon.com" in line for line in work.lines)
+    assert f" of project {INPUTS['project']}: https://" in work.lines[0]
     variables = {item["name"]: item["value"] for item in build["environment"]["environmentVariables"]}
     assert variables == {"PULL_REQUEST": "17", TRACE: f"{work.execution}/teardown"}
 

@@ -101,8 +101,10 @@ class TestEndOfADelete:
             ("DELETE_IN_PROGRESS", BEGUN),
             (None, BEGUN),
         )
-        _, answer = tear_down(script)
+        work, answer = tear_down(script)
         assert answer["summary"] == "deleted stack preview-17 (1 resource)"
+        assert f"asked CloudFormation to delete stack preview-17 ({ID})" in work.lines
+        assert work.lines[-1] == "stack preview-17 is deleted"
 
     def test_only_this_deletes_failures(self) -> None:
         """The reasons are those of this delete."""

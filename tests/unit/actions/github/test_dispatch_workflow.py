@@ -76,6 +76,9 @@ def test_a_workflow_is_dispatched_and_awaited(github: FakeGitHub, clients: GitHu
     assert run["html_url"] in result["summary"]
     assert result["conclusion"] == "success"
     assert work.changes == ["dispatch"]
+    assert work.lines[0].startswith("dispatching ")
+    assert work.lines[1] == f"dispatched: {run['html_url']}"
+    assert work.lines[-1] == f"the workflow run ended as success: {run['html_url']}"
 
 
 @pytest.mark.parametrize(
