@@ -147,4 +147,4 @@ def test_a_drill_that_is_switched_off_is_never_made(scene: Scene, hook: Hook) ->
 def test_the_function_asks_what_it_has_rights_for() -> None:
     """A new check is here too, or is left out with a reason."""
     left_out = {check.id for check in registry.ON_STACK} - {check.id for check in CHECKS}
-    assert left_out == {"aws-permissions", "clock"}
+    assert left_out == {"aws-permissions", "clock", "notifiers"}
