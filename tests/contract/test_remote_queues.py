@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.engine.invocation import LONGEST_WAIT
-from closeout.engine.key_queue import SUSPECT
+from closeout.engine.key_queue import SUSPECT, KeyQueue
 from closeout.engine.lambda_ import DONE
 from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
@@ -92,15 +92,17 @@ def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> Non
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     queue.clock.advance(3_600.0)
-    turn = queue.bench.engine.queue.turn
 
-    def look(record: RunRecord, key: str, remaining: Callable[[], float]) -> str | None:
-        found = turn(record, key, remaining)
-        if record.execution == b:
-            assert queue.advance(a) == DONE
-        return found
+    class Looking(KeyQueue):
+        """The queue, and its holder ends while somebody looks at it."""
 
-    queue.bench.engine.queue.turn = look  # type: ignore[method-assign]
+        def turn(self, record: RunRecord, key: str, remaining: Callable[[], float]) -> str | None:
+            found = super().turn(record, key, remaining)
+            if record.execution == b:
+                assert queue.advance(a) == DONE
+            return found
+
+    queue.bench.engine.queue = Looking(*queue.bench.engine.queue)
     assert "queued" in queue.advance(b, "b1"), "it has seen the holder"
     assert queue.completed() == ["b1"]
 
