@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.ledger_table import create_ledger
+from ledger_table import create_ledger
 
 from closeout.actions.registry import builtin
 from closeout.config.load import load

@@ -102,7 +102,7 @@ def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> Non
                 assert queue.advance(a) == DONE
             return found
 
-    queue.bench.engine.queue = Looking(*queue.bench.engine.queue)
+    queue.bench.engine.queue = Looking(**vars(queue.bench.engine.queue))
     assert "queued" in queue.advance(b, "b1"), "it has seen the holder"
     assert queue.completed() == ["b1"]
 
