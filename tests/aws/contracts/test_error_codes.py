@@ -28,7 +28,9 @@ SERVICES = {
     "actions/aws/tags.py": ("cloudformation", "cloudcontrol"),
     "actions/aws/teardown.py": ("cloudformation",),
     "adapters/secrets.py": ("secretsmanager",),
+    "adapters/sns.py": ("sns",),
     "checks/account.py": ("iam",),
+    "checks/notifiers.py": ("sns",),
     "lambdas/delivery_writer.py": ("dynamodb", "lambda"),
     "lambdas/secret.py": ("secretsmanager",),
     "ledger/dynamodb/bodies.py": ("s3",),
@@ -36,6 +38,7 @@ SERVICES = {
     "ledger/dynamodb/starts.py": ("lambda",),
     "ledger/dynamodb/table.py": ("dynamodb",),
     "wiring/stack.py": ("cloudformation", "secretsmanager"),
+    "wiring/stack_checking.py": ("iam",),
     "wiring/stack_rechecks.py": ("lambda",),
 }
 """Which services the code of a module asks."""
