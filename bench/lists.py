@@ -48,7 +48,7 @@ def measure(*, runs: int, tries: int) -> dict[str, Any]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
-        "method": f"{runs:,} runs of as many deliveries, {OPEN} of them not finished; pages of {PAGE}, {tries} reads each.",
+        "method": f"{runs:,} runs of as many deliveries, {OPEN} of them not finished, 80 of 100 left out of most lists; pages of {PAGE}, {tries} reads each.",
         "figures": figures,
         "words_seconds": built,
         "megabytes": size,
@@ -105,6 +105,9 @@ def _runs(runs: int, began: float) -> Iterator[tuple[Any, ...]]:
         verdict = "skipped" if number % 2 else ("failure" if number % 100 == 0 else "success")
         summary = f"deleted stack preview-{number % 20_000} and {number % 7} buckets; {number % 3} left"
         at = began + number
+        if runs * 0.1 < number <= runs * 0.9:
+            # In a row, the worst case: pull requests whose base no automation names. Lists leave such runs out.
+            verdict, summary = "skipped", "no base matched: none of its triggers names main"
         ended = number <= runs - OPEN
         ending = (verdict, summary, at + 60) if ended else (None, None, None)
         state = "finished" if ended else "queued"

@@ -42,8 +42,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "lists: a run that is run again is not found by what it was",
         "src/closeout/ledger/sqlite/views.sql",
-        "  AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt);\n\n-- name: every_run_older",
-        ";\n\n-- name: every_run_older",
+        "  AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt);\n\n-- name: shown_runs_older",
+        ";\n\n-- name: shown_runs_older",
         (RUNS,),
     ),
     Mutant(

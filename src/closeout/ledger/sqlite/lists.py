@@ -58,9 +58,8 @@ def _numbers_of_runs(
     if wanted.state not in (None, "finished"):
         return unfinished
     match = _match(wanted)
-    if not match:
-        return _firsts(read(f"every_run_{way}", bounds))
-    finished = _firsts(read(f"finished_runs_{way}", {**bounds, "match": match}))
+    index = f"finished_runs_{way}" if match else f"shown_runs_{way}"
+    finished = _firsts(read(index, {**bounds, "match": match}))
     if wanted.state or wanted.verdict or wanted.phrases:
         return finished
     return merge(unfinished, finished, reverse=not newer)

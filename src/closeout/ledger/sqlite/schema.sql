@@ -66,6 +66,8 @@ CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
 CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- for rechecks
+CREATE INDEX run_shown ON run (number)
+WHERE state = 'finished' AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%');
 
 -- By what finished runs are found in lists: the words of their summaries; and automation (n), repository (r) and verdict (v)
 -- in hex, as a word for each of them and for each combination, so that any combination is one list of this index. It keeps no

@@ -57,14 +57,14 @@ WHERE (:automation IS NULL OR r.automation = :automation)
   AND (:verdict IS 'skipped' OR r.verdict IS NOT 'skipped' OR r.summary NOT LIKE 'no base matched%')
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt);
 
--- name: every_run_older
--- For lists that no verdict narrows. It leaves out what `runs` would: hundreds of thousands in a row would be read for one page.
-SELECT number FROM run WHERE number > :low AND number < :high
-  AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number DESC;
+-- name: shown_runs_older
+-- For lists that no verdict narrows. The index leaves out what `runs` would: hundreds of thousands in a row would be read for one page.
+SELECT number FROM run INDEXED BY run_shown WHERE number > :low AND number < :high
+  AND state = 'finished' AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number DESC;
 
--- name: every_run_newer
-SELECT number FROM run WHERE number > :low AND number < :high
-  AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number;
+-- name: shown_runs_newer
+SELECT number FROM run INDEXED BY run_shown WHERE number > :low AND number < :high
+  AND state = 'finished' AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number;
 
 -- name: open_runs_older
 SELECT number FROM run WHERE state <> 'finished' AND number > :low AND number < :high ORDER BY number DESC;
