@@ -205,11 +205,13 @@ def test_an_update_leaves_the_reader_where_they_are(pages: Pages) -> None:
     """Focus stays while times go on, and a screen reader hears only of where the run stands."""
     execution = page_world.running(pages.world)
     page = pages.open(execution)
-    summary = page.locator("details.plan summary").first
-    summary.focus()
-    page.evaluate("document.activeElement.mark = 'kept'")
-    pages.world.change(execution, timeout=5_000.0)
-    page.get_by_text("of at most 1 h 23 min").wait_for()
+    for timeout, said in ((5_000.0, "1 h 23 min"), (6_000.0, "1 h 40 min"), (6_600.0, "1 h 50 min")):
+        page.locator("details.plan summary").first.focus()
+        page.evaluate("window.same = true; document.activeElement.mark = 'kept'")
+        pages.world.change(execution, timeout=timeout)
+        page.get_by_text(f"of at most {said}").wait_for()
+        if page.evaluate("window.same"):
+            break  # else a busy server refused the stream, and the page was loaded again
     assert page.evaluate("document.activeElement.mark") == "kept"
     assert page.locator("#aloud").inner_text() == "Running Current step: Delete its uploads."
     assert page.locator("[aria-live]").count() == 0
