@@ -15,6 +15,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from closeout.config.permissions import secret_statements
+from closeout.core.problems import Routes
 from closeout.stack import table as layout
 from closeout.stack.problems import PROBLEMS, WATCHED, pack_routes, secrets, topics
 from closeout_cdk import permissions
@@ -45,21 +46,7 @@ class Notify(Construct):
             )
         self.logs = functions.log_group(self, "Logs")
         self.role = permissions.role(self, "Role")
-        table = ledger.table.table_arn
-        grants = [
-            permissions.write_log(self.logs),
-            permissions.allow(
-                ("dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
-                table,
-                only=permissions.partitions(PROBLEMS),
-            ),
-            permissions.allow(("dynamodb:GetItem",), table, only=permissions.partitions(layout.RUN)),
-            permissions.allow(("dynamodb:Query",), table, only=permissions.partitions(*WATCHED)),
-            *permissions.of_actions(secret_statements(secrets(routes), "notify")),
-        ]
-        if topics(routes):
-            grants.append(permissions.allow(("sns:Publish",), *topics(routes)))
-        policy = permissions.attach(self, "Policy", self.role, grants)
+        policy = permissions.attach(self, "Policy", self.role, self._grants(routes, ledger))
         self.function = functions.function(
             self,
             "Function",
@@ -93,3 +80,20 @@ class Notify(Construct):
                 )
             ],
         )
+
+    def _grants(self, routes: Routes, ledger: Ledger) -> list[permissions.Grant]:
+        table = ledger.table.table_arn
+        grants = [
+            permissions.write_log(self.logs),
+            permissions.allow(
+                ("dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+                table,
+                only=permissions.partitions(PROBLEMS),
+            ),
+            permissions.allow(("dynamodb:GetItem",), table, only=permissions.partitions(layout.RUN)),
+            permissions.allow(("dynamodb:Query",), table, only=permissions.partitions(*WATCHED)),
+            *permissions.of_actions(secret_statements(secrets(routes), "notify")),
+        ]
+        if topics(routes):
+            grants.append(permissions.allow(("sns:Publish",), *topics(routes)))
+        return grants
