@@ -33,7 +33,6 @@ SECONDS = 120
 ALL_SECONDS = 900
 """For the tests of all mutants, before anything is sabotaged."""
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(list(forked.PRELOADED))
 
 
 def copy_tree(target: Path) -> None:
@@ -85,6 +84,8 @@ def run_forked(
     output, failed = tree.parent / "output", tree.parent / "output.failed"
     for file in (output, failed):
         file.write_text("", "utf-8")
+    # Here and not at the import: a process has one such list, and the architecture's tests import this module too.
+    FORKS.set_forkserver_preload(list(forked.PRELOADED))
     process = FORKS.Process(target=forked.run, args=(str(tree), tests, str(output), options))
     process.start()
     process.join(seconds)
