@@ -74,9 +74,8 @@ class Application:
         self._readiness = Readiness(parts.ready, parts.log)
         self.log = parts.log
         self.webhook = Webhook(parts, self.metrics)
-        self._draining = asyncio.Event()
-        self._pages = Pages(parts, self._draining)
-        self._links = Pages(replace(parts, access=None), self._draining) if parts.pages_apart else self._pages
+        self._pages = Pages(parts)
+        self._links = Pages(replace(parts, access=None)) if parts.pages_apart else self._pages
         self._routes: dict[str, App] = {
             "/healthz": self._health,
             "/readyz": self._ready,
@@ -86,9 +85,8 @@ class Application:
             self._routes["/guard"] = GuardEndpoint(parts.guard, parts.log)
 
     def drain(self) -> None:
-        """Report not ready, and end live pages. Call it on the loop's thread before the server stops."""
+        """Report not ready."""
         self._readiness.draining = True
-        self._draining.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer and log a request that is no delivery. An internal error text is never sent."""
@@ -154,9 +152,8 @@ class Application:
 class Pages:
     """The pages, put together at the first request for one, and 404 for any other path."""
 
-    def __init__(self, parts: ServerParts, draining: asyncio.Event) -> None:
+    def __init__(self, parts: ServerParts) -> None:
         self._parts = parts
-        self._draining = draining
         self._base = parts.access.base_path if parts.access else ""
         self._site: Any = None
 
@@ -169,7 +166,7 @@ class Pages:
         if self._site is None:
             from closeout.server.pages.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
 
-            self._site = compose(self._parts, self._draining)
+            self._site = compose(self._parts)
         await self._site({**scope, "path": path}, receive, send)
 
 

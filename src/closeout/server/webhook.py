@@ -20,8 +20,6 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.ports import Incoming
-from closeout.server import asgi
-from closeout.server.asgi import RawHeaders
 from closeout.server.bodies import Holder, Unverified
 from closeout.server.head import Head
 from closeout.server.metrics import ServerMetrics
@@ -326,7 +324,3 @@ class _WaitingRequest:
         self._reply(answer)
         if answer.status == 202:
             metrics.ack.observe(time.perf_counter() - self._began)
-
-
-EXTRA: Mapping[int, RawHeaders] = {status: asgi.raw(pairs) for status, pairs in answers.MORE.items()}
-"""Extra headers by status."""

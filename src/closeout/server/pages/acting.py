@@ -6,8 +6,7 @@ Shared by all that visitors do; `deeds` and `batches` say what that is.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -61,7 +60,7 @@ class ActingPages:
                 if status == 503:
                     self._log.line("what a visitor asked for failed", by=by(asked), reason=message)
                 if is_program(asked.request):
-                    return self._json({"error": error.code, "message": message}, status)
+                    return self._renderer.json({"error": error.code, "message": message}, status)
                 return self._notice(asked, status, message, here)
 
         return answered
@@ -113,14 +112,10 @@ class ActingPages:
         # Encoded, because what a visitor sent must not end the header.
         again = self._renderer.url(f"{asked.request.url.path}?wait{'&' if given else ''}{urlencode(given)}")
         if is_program(asked.request):
-            return self._json({"state": "planning", "again": again}, 202)
+            return self._renderer.json({"state": "planning", "again": again}, 202)
         page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
         page.headers["Refresh"] = f"1; url={again}"
         return page
-
-    def _json(self, value: Mapping[str, Any], status: int) -> Response:
-        """Return an answer to a program."""
-        return Response(json.dumps(value), status, self._renderer.headers, media_type="application/json")
 
 
 def visitor_of(asked: Asked) -> Visitor:

@@ -107,7 +107,7 @@ class BatchPages(ActingPages):
                 {"target": each.target, **each.facts} | each.plan.to_json() for each in proposed.proposals
             ]
             told = {"proposals": proposals, "notes": list(proposed.notes)}
-            return self._json(told, 200)
+            return self._renderer.json(told, 200)
         return self._renderer.html(
             200,
             "batch.html",
@@ -136,7 +136,7 @@ class BatchPages(ActingPages):
             for (target, number), outcome in zip(numbers.items(), outcomes, strict=True)
         ]
         if is_program(asked.request):
-            return self._json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
+            return self._renderer.json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
         labels = await asyncio.to_thread(lambda: list(map(self._label, numbers)))
         told = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
         here = self._batch.here

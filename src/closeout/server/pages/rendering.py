@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -127,6 +128,14 @@ class Renderer:
     def fragment(self, name: str, **values: Any) -> str:
         """Return one part of the page, for a page that is open already."""
         return self._environment.get_template(name).render(**values)
+
+    def json(
+        self, value: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None
+    ) -> Response:
+        """Return an answer to a program or a script."""
+        return Response(
+            json.dumps(value), status, self.headers | (headers or {}), media_type="application/json"
+        )
 
     def followed(self, asked: Asked, name: str, part: str, *, here: str, **values: Any) -> Response:
         """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.
