@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import html
 import time
 from dataclasses import replace
 from typing import Any
@@ -42,26 +41,10 @@ PAGES = frozenset(
         "api",
     )
 )
-"""What the paths of the pages begin with. Any other path is 404 without a page, and costs nothing."""
+"""What the paths of the pages begin with. On any other path only a browser gets a page, which says that nothing is there."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
-NOT_FOUND_PAGE = (
-    '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
-    '<meta name="color-scheme" content="light dark">\n<title>There is nothing here · closeout</title>\n'
-    "<h1>There is nothing here</h1>\n<p>Nothing has this address.</p>\n"
-)
-HTML = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
-"""The headers of a page without style or script."""
 FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, or send the token."}'
 
 
@@ -150,7 +133,7 @@ class Application:
 
 
 class Pages:
-    """The pages, put together at the first request for one, and 404 for any other path."""
+    """The pages, put together at the first request for one."""
 
     def __init__(self, parts: ServerParts) -> None:
         self._parts = parts
@@ -160,8 +143,9 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = without_base(scope["path"], self._base)
-        if not is_page(path, signed_in=self._parts.access is not None):
-            await _nothing(scope, send, f"{self._base}/" if self._parts.access else None)
+        html = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+        if not html and not is_page(path, signed_in=self._parts.access is not None):
+            await respond(send, 404, NOT_FOUND)
             return
         if self._site is None:
             from closeout.server.pages.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
@@ -200,15 +184,6 @@ def may_read_metrics(scope: Scope, token: str | None) -> bool:
         return False
     client = scope.get("client")
     return client is not None and client[0] in ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
-
-async def _nothing(scope: Scope, send: Send, home: str | None) -> None:
-    """Answer that a path leads nowhere: in HTML to a browser, without the pages' templates, which cost a stranger's request 30 ms."""
-    if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
-        await respond(send, 404, NOT_FOUND)
-        return
-    link = f'<p><a href="{html.escape(home)}">Go to the overview</a>.</p>' if home else ""
-    await respond(send, 404, f"{NOT_FOUND_PAGE}{link}\n".encode(), HTML)
 
 
 async def _read_only(scope: Scope, send: Send, status: int, body: bytes) -> None:

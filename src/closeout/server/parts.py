@@ -34,7 +34,6 @@ class Planning(Protocol):
         self, event: str, payload: Mapping[str, Any], *, only: str | None = None
     ) -> Sequence[Mapping[str, Any]]:
         """Return the rows of the automations that the event would start, of `only` that one. Raises CloseoutError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

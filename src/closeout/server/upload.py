@@ -178,7 +178,7 @@ class Upload:
         self.reply(self._webhook.refuse(error), close=True)
 
     def _cancel(self) -> None:
-        self._webhook.forget(self)
+        self._webhook.waits_for_secrets.pop(self, None)
         if self._task is not None:
             self._task.cancel()
             self._task = None  # its frames keep this object alive
