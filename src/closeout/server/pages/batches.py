@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from starlette.responses import Response
@@ -163,26 +164,16 @@ class BatchPages(ActingPages):
 
 def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Return what `work` returns for each item, from several threads that no shutdown waits for. Raises what `work` raises."""
-    waiting = list(enumerate(items))[::-1]
-    found: dict[int, R] = {}
-    failed: list[Exception] = []
+    waiting = [(item, Future[R]()) for item in items]
+    left = iter(waiting)
 
     def take() -> None:
-        while waiting and not failed:
+        for item, future in left:
             try:
-                number, item = waiting.pop()
-            except IndexError:
-                return  # another thread took the last one
-            try:
-                found[number] = work(item)
+                future.set_result(work(item))
             except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-                failed.append(error)
+                future.set_exception(error)
 
-    threads = [threading.Thread(target=take, name="closeout-plans", daemon=True) for _ in waiting[:AT_ONCE]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return [found[number] for number in sorted(found)]
+    for _ in waiting[:AT_ONCE]:
+        threading.Thread(target=take, name="closeout-plans", daemon=True).start()
+    return [future.result() for _, future in waiting]
