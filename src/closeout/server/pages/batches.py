@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
-from closeout.server.pages.acting import LONGEST_REASON, LOOK, ActingPages, by, patience, started, visitor_of
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
 from closeout.server.pages.plans import Plan, no_plan
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
@@ -98,9 +98,9 @@ class BatchPages(ActingPages):
             return no_plan(self._said(error))
 
     async def _show(self, asked: Asked) -> Response:
-        query = {name: value for name, value in asked.request.query_params.items() if name != "wait"}
+        query = dict(asked.request.query_params)
         key = (visitor_of(asked).number, tuple(sorted(query.items())))
-        proposed = await self._reads.result(key, lambda: self._propose(query), patience(asked))
+        proposed = await self._reads.result(key, lambda: self._propose(query), GLANCE)
         if proposed is None:
             return self._working(asked, self._batch.title, self._batch.here)
         if is_program(asked.request):

@@ -19,11 +19,11 @@ from closeout.ports import RunView
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
 from closeout.server.pages.acting import (
+    GLANCE,
     LONGEST_REASON,
     LOOK,
     ActingPages,
     by,
-    patience,
     started,
     visitor_of,
 )
@@ -225,7 +225,7 @@ class Deeds(ActingPages):
 
     async def _show(self, asked: Asked, deed: Deed) -> Response:
         visitor = visitor_of(asked)
-        plan = await self._planned(visitor, deed, patience(asked))
+        plan = await self._planned(visitor, deed, GLANCE)
         if plan is None:
             return self._working(asked, deed.title, deed.here)
         return self._confirmation(asked, deed, plan, 200)

@@ -112,11 +112,11 @@ class Renderer:
         """Return the page of whatever is not there, or of a link that opens nothing."""
         text = "The link is incomplete, or nothing has this address. Open the link from GitHub or from the message again."
         title = "There is nothing here"
-        return self.html(404, "notice.html", title=title, text=text, verdict=None, home=self.link("/"))
+        return self.notice(404, title, text, home=self.link("/"))
 
-    def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
-        """Return a page with one sentence."""
-        return self.html(status, "notice.html", title=title, text=text, verdict=verdict)
+    def notice(self, status: int, title: str, text: str, **values: Any) -> Response:
+        """Return a page with one sentence, and with a `verdict` or the way `home`."""
+        return self.html(status, "notice.html", title=title, text=text, **values)
 
     def fragment(self, name: str, **values: Any) -> str:
         """Return one part of the page, for a page that is open already."""
