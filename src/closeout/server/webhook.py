@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
 from closeout.core.records import Accepted
@@ -21,27 +21,18 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.ports import Incoming
-from closeout.server.bodies import Holder, Unverified
+from closeout.server.bodies import Unverified
 from closeout.server.head import Head
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spool, Spooled
 
 if TYPE_CHECKING:
     from closeout.server.parts import ServerParts
+    from closeout.server.upload import Upload
 
 Accept: TypeAlias = Callable[[Sequence[Incoming]], None]
 
 PATH = "/webhook"
-
-
-class Request(Holder, Protocol):
-    """A request that waits for its answer."""
-
-    def verified(self) -> None:
-        """Learn that the signature is valid."""
-
-    def reply(self, answer: Answer) -> None:
-        """Send the answer, now or after the commit."""
 
 
 class Webhook:
@@ -63,7 +54,7 @@ class Webhook:
         # Of its own: deliveries must not wait for pages that are busy.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="closeout-secrets")
         self._refreshing: asyncio.Future[bool] | None = None
-        self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
+        self.waits_for_secrets: dict[Upload, tuple[Mapping[bytes, bytes], bytes, float]] = {}
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
         self.unverified = Unverified(limits.memory_bytes)
@@ -76,7 +67,7 @@ class Webhook:
         headers.check_method(head.method.decode("ascii"))
         return headers.check(head.headers, self.limits.body_bytes)
 
-    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Upload) -> None:
         """Verify and store a complete small body. `began` is the `perf_counter` of the request's start.
 
         If the signature matches no secret, the request waits until the secrets have been read again.
@@ -91,7 +82,7 @@ class Webhook:
             self._store(headers, body, began, request)
 
     async def take_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
     ) -> None:
         """Spool, verify and store a large body, or answer with its error."""
         try:
@@ -139,7 +130,7 @@ class Webhook:
             except Exception as error:  # noqa: BLE001 - an error in one request must not block the others
                 self._reply(request, self.refuse(error))
 
-    def _reply(self, request: Request, answer: Answer) -> None:
+    def _reply(self, request: Upload, answer: Answer) -> None:
         """Send an answer in a task that others wait for, so that an error in one connection does not end it."""
         try:
             request.reply(answer)
@@ -147,7 +138,7 @@ class Webhook:
             self._log.unforeseen("an answer could not be sent", error)
 
     async def _store_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
     ) -> None:
         """Store a body, which is in memory until its commit."""
         decision, size = await self._decide_large(headers, spooled)
@@ -169,7 +160,7 @@ class Webhook:
         body = await spooled.read()
         return await self.spool.do(lambda: self._decide(headers, body)), len(body)
 
-    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Upload) -> None:
         request.verified()
         if self.held + len(body) > self.limits.held_bytes:
             request.reply(self.refuse(Overloaded("too many bodies wait for their commit")))
