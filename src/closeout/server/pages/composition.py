@@ -8,7 +8,6 @@ from __future__ import annotations
 from closeout.server.pages.api import Api
 from closeout.server.pages.cleanup import Cleanup
 from closeout.server.pages.deeds import Deeds
-from closeout.server.pages.delivery_page import DeliveryPage
 from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
@@ -23,7 +22,7 @@ from closeout.server.parts import ServerParts
 def compose(parts: ServerParts) -> Site:
     """Return all pages over one renderer."""
     renderer = Renderer(parts.access.base_path if parts.access else "")
-    readers = (RunPages, Overview, Lists, PullRequests, DeliveryPage, SetupPages, Api)
+    readers = (RunPages, Overview, Lists, PullRequests, SetupPages, Api)
     groups = [of(parts, renderer).routes for of in readers]
     if parts.acting is not None:
         groups += [of(parts, parts.acting, renderer).routes for of in (Deeds, Cleanup, Reruns)]

@@ -1,27 +1,32 @@
-"""The lists of runs and of deliveries: their filters, and one page of rows.
+"""The lists of runs and of deliveries: their filters, and one page of rows; and one delivery.
 
-One query string means the same here, in the JSON API and on the command line (`ledger.filters`).
+One query string means the same here, in the JSON API and on the command line (`ledger.filters`). A delivery's reasons are
+those of `closeout explain`, as far as they can be known without GitHub.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from closeout.core.errors import BadFilter
 from closeout.core.runs import STATES, VERDICTS
+from closeout.core.terminal import escaped_json
 from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import ListPage
 from closeout.ports.access import READ
+from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN
+from closeout.server.details import line_id
 from closeout.server.pages import presentation
 from closeout.server.pages.filter_form import PERIODS, FilterForm, Option
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
 from closeout.server.pages.wording import RERUN, with_query
 from closeout.server.parts import ServerParts
+from closeout.wiring.delivery_reasons import read_delivery
 
 ROWS = 50
 """Rows on one page of a list."""
@@ -80,17 +85,18 @@ _TABS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("Succeeded", {"verdict": "success"}),
 )
 
-
-class Tab(NamedTuple):
-    """A list that is asked for often."""
-
-    label: str
-    url: str
-    is_current: bool
+OUTCOMES = {
+    RUN: ("Starts a run", "good"),
+    SKIP: ("Skipped", "none"),
+    FAIL: ("Fails", "bad"),
+    NOTHING: ("No match", "none"),
+    UNKNOWN: ("Unknown", "wait"),
+}
+"""For each outcome of an automation on a delivery its words and the tone of their colour."""
 
 
 class Lists:
-    """The routes of `/runs` and `/deliveries`."""
+    """The routes of `/runs`, `/deliveries` and `/deliveries/ID`."""
 
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
@@ -100,6 +106,7 @@ class Lists:
         self.routes: Sequence[Route] = (
             Route("GET", RUNS.path, READ, self._runs),
             Route("GET", DELIVERIES.path, READ, self._deliveries),
+            Route("GET", f"{DELIVERIES.path}/{{delivery}}", READ, self._delivery),
         )
 
     async def _runs(self, asked: Asked) -> Response:
@@ -124,6 +131,17 @@ class Lists:
             return self._views.delivery_page(delivery_filter(filters, now), cursor, ROWS)
 
         return await self._answer(asked, DELIVERIES, read, "deliveries")
+
+    async def _delivery(self, asked: Asked) -> Response:
+        number, parts = line_id(asked.request.path_params["delivery"]), self._parts
+        read = (parts.views, number or 0, parts.automations, parts.redact)
+        found = await asyncio.to_thread(read_delivery, *read)
+        if found is None:
+            return self._renderer.missing()
+        # A mark that turns the direction of text would change what is read.
+        payload = escaped_json(found.payload)
+        values = {"detail": found, "payload": payload, "outcomes": OUTCOMES}
+        return self._renderer.html(200, "delivery.html", asked.visitor, here=DELIVERIES.path, **values)
 
     async def _answer(
         self,
@@ -151,8 +169,8 @@ class Lists:
         return response
 
 
-def tabs(given: Mapping[str, str]) -> list[Tab]:
-    """Return the lists of runs that are asked for often, each with the filters that say where and when."""
+def tabs(given: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    """Return the lists of runs that are asked for often: a label, the path with the filters that say where and when, is it this."""
     filters = RUNS.set(given)
     now = {name: filters.pop(name) for name in ("verdict", "state") if name in filters}
-    return [Tab(label, RUNS.url({**filters, **wanted}), wanted == now) for label, wanted in _TABS]
+    return [(label, RUNS.url({**filters, **wanted}), wanted == now) for label, wanted in _TABS]
