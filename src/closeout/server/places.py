@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ class Places:
         self.share = max(1, most // SHARES)
         self._on_full = on_full
         self._networks = networks(trusted)
-        self._key = lru_cache(4096)(self._key_of)
         self._taken: Counter[str] = Counter()
         self._open = 0
         self._waiting: dict[Connection, None] = {}
@@ -50,7 +48,19 @@ class Places:
 
     def key(self, peer: str | None) -> str | None:
         """Return the key of a peer; None for a trusted proxy and for a Unix socket."""
-        return None if peer is None else self._key(peer)
+        if peer is None:
+            return None
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return peer
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        if any(address in network for network in self._networks):
+            return None
+        if isinstance(address, ipaddress.IPv6Address):
+            return str(ipaddress.ip_network((address, _V6_PREFIX), strict=False))
+        return str(address)
 
     def enter(self, connection: Connection) -> bool:
         """Add a connection, closing the one that waited longest at the limit. Return False if there is no room."""
@@ -98,19 +108,6 @@ class Places:
             oldest.abort()
             return True
         return False
-
-    def _key_of(self, peer: str) -> str | None:
-        try:
-            address = ipaddress.ip_address(peer.partition("%")[0])
-        except ValueError:
-            return peer
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        if any(address in network for network in self._networks):
-            return None
-        if isinstance(address, ipaddress.IPv6Address):
-            return str(ipaddress.ip_network((address, _V6_PREFIX), strict=False))
-        return str(address)
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from closeout.core.errors import CloseoutError, UsageError
 from closeout.orphans.audit import Target
+from closeout.server.details import line_id
 from closeout.server.pages.batches import MOST, Batch, BatchPages, Proposal, Proposed, at_once
 from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
@@ -38,7 +39,9 @@ class Cleanup(BatchPages):
         super().__init__(parts, acting, renderer, BATCH)
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
-        limit = _limit(query.get("limit", str(LIMIT)))
+        limit = line_id(query.get("limit", str(LIMIT))) or 0
+        if not 1 <= limit <= MOST:
+            raise UsageError(f"`limit` is a number from 1 to {MOST}.")
         try:
             report = self._acting.audit()
         except CloseoutError as error:
@@ -65,9 +68,3 @@ class Cleanup(BatchPages):
 
     def _is_target(self, name: str) -> bool:
         return read_target(name) is not None
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MOST):
-        raise UsageError(f"`limit` is a number from 1 to {MOST}.")
-    return int(text)
