@@ -110,16 +110,14 @@ class Lists:
         )
 
     async def _runs(self, asked: Asked) -> Response:
-        def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
-            return self._views.run_page(run_filter(filters, now), cursor, ROWS)
-
         filters = RUNS.set(asked.request.query_params)
         rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
         names = await asyncio.to_thread(self._automations)
         form = RUNS._replace(
             choices={**RUNS.choices, "automation": tuple(Option(name, name) for name in names)}
         )
-        return await self._answer(asked, form, read, "runs", tabs=tabs(filters), rerun=rerun)
+        values = {"tabs": tabs(filters), "rerun": rerun}
+        return await self._answer(asked, form, self._views.run_page, run_filter, "runs", **values)
 
     def _automations(self) -> Sequence[str]:
         """Return the names of the automations in force, and of those that have had runs. Called in threads."""
@@ -127,10 +125,7 @@ class Lists:
         return sorted(ran | {each.name for each in self._parts.automations})
 
     async def _deliveries(self, asked: Asked) -> Response:
-        def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
-            return self._views.delivery_page(delivery_filter(filters, now), cursor, ROWS)
-
-        return await self._answer(asked, DELIVERIES, read, "deliveries")
+        return await self._answer(asked, DELIVERIES, self._views.delivery_page, delivery_filter, "deliveries")
 
     async def _delivery(self, asked: Asked) -> Response:
         number, parts = line_id(asked.request.path_params["delivery"]), self._parts
@@ -147,18 +142,20 @@ class Lists:
         self,
         asked: Asked,
         form: FilterForm,
-        read: Callable[[Mapping[str, str], str | None, float], ListPage[Any]],
+        page_of: Callable[..., ListPage[Any]],
+        filter_of: Callable[..., Any],
         name: str,
         **values: Any,
     ) -> Response:
-        """Return a page of the list that `read`, called in a thread, finds; `name` is that of its templates."""
+        """Return a page of the list that `page_of`, called in a thread, finds; `name` is that of its templates."""
         given = dict(asked.request.query_params)
         if any(given.get(field) == "" for field in form.labels):
             # A form sends its empty fields too. One list has one URL, which people send to each other.
             return RedirectResponse(self._renderer.url(form.url(given)), 303, self._renderer.headers)
         filters, now, error = form.set(given), self._clock(), None
         try:
-            found = await asyncio.to_thread(read, filters, given.get("cursor") or None, now)
+            wanted = filter_of(filters, now)
+            found = await asyncio.to_thread(page_of, wanted, given.get("cursor") or None, ROWS)
         except BadFilter as bad:
             found, error = ListPage((), None, None), bad.message
         page = form.listed(found, filters, error)
