@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 _DEEDS = "src/closeout/server/pages/deeds.py"
 _ACTING = "src/closeout/server/pages/acting.py"
-_CLEANUP = "src/closeout/server/pages/cleanup.py"
+_CLEANUP = "src/closeout/server/pages/batches.py"
 _CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
 _PLANS = "src/closeout/server/pages/plans.py"
 _BUSY = (
@@ -114,7 +114,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a rerun of several counts although somebody else reran meanwhile",
-        "src/closeout/server/pages/reruns.py",
+        "src/closeout/server/pages/batches.py",
         'plan_of(rows, f"rerun {run.execution}")',
         'plan_of(rows, "rerun")',
         (_RERUN_TESTS + "test_one_changed_plan_requests_nothing",),

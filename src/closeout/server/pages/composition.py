@@ -6,13 +6,12 @@ The application imports it with the first request for a page, since Starlette an
 from __future__ import annotations
 
 from closeout.server.pages.api import Api
-from closeout.server.pages.cleanup import Cleanup
+from closeout.server.pages.batches import Cleanup, Reruns
 from closeout.server.pages.deeds import Deeds
 from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
 from closeout.server.pages.rendering import MOST_COUNTED, Renderer
-from closeout.server.pages.reruns import Reruns
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
