@@ -183,7 +183,6 @@ class Connection(asyncio.Protocol):
                 self._resume_soon()
 
     def _busy(self) -> None:
-        """Note that the request is complete."""
         self._state = BUSY
         self._wait_for(self._shared.timers.answer)
         self._shared.places.busy(self)

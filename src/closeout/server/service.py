@@ -103,7 +103,6 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
 
 
 def _guard(runtime: Runtime) -> WorkflowGuard:
-    """Return what answers workflows that deploy previews."""
     return WorkflowGuard(
         lambda: runtime.loaded.automations,
         runtime.clients,
@@ -135,7 +134,6 @@ def look_for_garbage_less() -> None:
 
 
 def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
-    """Wait for active operations, or for another signal, and log what is left."""
     with serve.signals() as told:
         ended = runtime.stop(seconds, lambda: bool(told))
     left = sum(runtime.engine.counts()[:3])

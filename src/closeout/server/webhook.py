@@ -225,7 +225,6 @@ class Webhook:
                 self._log.unforeseen("the engine did not accept new runs", error)
 
     def _finish(self, waiting: _Waiting, answer: Answer) -> None:
-        """Count the outcome and send the answer."""
         self.held -= waiting.size
         self._metrics.deliveries[answer.outcome] += 1
         waiting.reply(answer)

@@ -43,7 +43,6 @@ class ActingPages:
         self._reads = SlowReads(seconds)
 
     def _both(self, path: str, show: Handler, act: Handler, here: str) -> Sequence[Route]:
-        """Return the routes of a confirmation and of its form."""
         return (
             Route("GET", path, ACT, self._explained(show, here)),
             Route("POST", path, ACT, self._explained(act, here)),
@@ -74,7 +73,6 @@ class ActingPages:
         return self._renderer.notice(status, title, text, visitor=asked.visitor, here=here)
 
     def _once_value(self, asked: Asked) -> str:
-        """Return a value for the form of a page, which makes one request."""
         return self._forms.value(_form_name(asked))
 
     async def _once(self, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -86,7 +84,6 @@ class ActingPages:
         return await self._forms.once(_form_name(asked), asked.form["once"], ask)
 
     async def _request(self, asked: Asked, kind: str, target: str | None) -> int:
-        """Write a request with the visitor's name; return its number."""
         reason = " ".join(asked.form.get("reason", "").split()) or None  # one line in statuses and logs
         if reason is not None and len(reason) > LONGEST_REASON:
             raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")

@@ -83,7 +83,6 @@ def _total(day: DayTally) -> int:
 
 
 def _says(days: Sequence[DayTally]) -> str:
-    """Return what the chart shows as a sentence."""
     if not any(map(_total, days)):
         return "Nothing was closed in this time."
     busiest = max(days, key=_total)

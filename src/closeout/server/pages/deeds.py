@@ -289,7 +289,6 @@ class Deeds(ActingPages):
             raise PlanChanged(deed, plan)
 
     def _answer(self, asked: Asked, deed: Deed, number: int, outcome: str | None) -> Response:
-        """Say what became of a request: its page, or a sentence."""
         runs = started(outcome)
         done = bool(runs) or outcome == "done"
         status = 202 if outcome is None else 200 if done else ChangedMeanwhile.status

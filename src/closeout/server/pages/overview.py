@@ -40,7 +40,6 @@ class Overview:
         )
 
     def _facts(self, asked: Asked) -> Facts:
-        """Read everything. Called in threads."""
         parts, paused = self._parts, asked.visitor.paused if asked.visitor is not None else None
         return read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=parts.patrols)
 

@@ -236,7 +236,6 @@ def _run_of(problem: Problem) -> str | None:
 
 
 def _problem_deed(found: Sequence[Problem]) -> str | None:
-    """Return the page that runs again what failed."""
     first = found[0]
     if first.kind != "failure":
         return None

@@ -247,7 +247,6 @@ def _result(run: RunView) -> str | None:
 
 
 def _sleeps(run: RunView, now: float) -> str | None:
-    """Return until when a run sleeps; None for one that does not."""
     if run.sleeps_in is None or run.until is None:
         return None
     when = f"{clock_time(run.until)} UTC" if run.until - now < 86_400 else moment(run.until)[1]

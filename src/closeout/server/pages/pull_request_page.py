@@ -245,7 +245,6 @@ def _delivery_entry(heard: Heard) -> Entry:
 
 
 def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what a delivery says: a title, a text, and an icon."""
     pull = object_of(payload, "pull_request")
     base = object_of(object_of(object_of(payload, "changes"), "base"), "ref").get("from")
     if view.event == "pull_request":
