@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from closeout.core.errors import Overloaded, StoreUnavailable
@@ -140,8 +141,11 @@ class Spooled:
 
     async def write(self) -> None:
         """Write and hash the body as it arrives, to its end. Raises Overloaded, StoreUnavailable."""
-        while await self._write(await self._next()):
-            pass  # No variable keeps a written piece alive while the next one is awaited.
+        while piece := await self._next():
+            self._spool.take(len(piece), self)
+            self._size += len(piece)
+            await self._spool.do(partial(self._add, piece))
+            piece = bytearray()  # Nothing keeps a written piece alive while the next one is awaited.
 
     def verify(self, header: bytes | None) -> None:
         """Raise Unauthorized unless the signature matches the whole body."""
@@ -194,14 +198,6 @@ class Spooled:
         if self._sender is not None:
             self._sender.resume()
         return piece
-
-    async def _write(self, piece: bytearray) -> bool:
-        if not piece:
-            return False
-        self._spool.take(len(piece), self)
-        self._size += len(piece)
-        await self._spool.do(lambda: self._add(piece))
-        return True
 
     def _add(self, piece: bytearray) -> None:
         if self._file is None:

@@ -44,22 +44,6 @@ AT_ONCE = 8
 """Plans of a batch that are made at the same time, so that all can be made again before their requests are written."""
 
 
-class Batch(NamedTuple):
-    """What the pages of one kind of request say."""
-
-    kind: str
-    """Of the requests."""
-    path: str
-    here: str
-    """The part of the navigation that it belongs to, and the page that it came from."""
-    title: str
-    says: str
-    nothing: str
-    """Says that there is nothing to choose."""
-    requested: str
-    """The title of the answer."""
-
-
 class Proposal(NamedTuple):
     """One run that would start: the request's target, what a person calls it, its path if there is one, and the plan."""
 
@@ -82,12 +66,22 @@ class Proposed(NamedTuple):
 class BatchPages(ActingPages):
     """The routes of one kind of batch. Who derives from it proposes, and plans for one target."""
 
-    batch: Batch
+    kind: str
+    """Of the requests."""
+    path: str
+    here: str
+    """The part of the navigation that it belongs to, and the page that it came from."""
+    title: str
+    says: str
+    nothing: str
+    """Says that there is nothing to choose."""
+    requested: str
+    """The title of the answer."""
 
     def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
         super().__init__(parts, acting, renderer, SECONDS)
         self._clock = parts.clock
-        self.routes: Sequence[Route] = self._both(self.batch.path, self._show, self._start, self.batch.here)
+        self.routes: Sequence[Route] = self._both(self.path, self._show, self._start, self.here)
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
         """Return what a query asks for. Called in a thread; raises CloseoutError."""
@@ -116,7 +110,7 @@ class BatchPages(ActingPages):
         key = (visitor_of(asked).number, tuple(sorted(query.items())))
         proposed = await self._reads.result(key, lambda: self._propose(query), GLANCE)
         if proposed is None:
-            return self._working(asked, self.batch.title, self.batch.here)
+            return self._working(asked, self.title, self.here)
         if is_program(asked.request):
             proposals = [
                 {"target": each.target, **each.facts} | each.plan.to_json() for each in proposed.proposals
@@ -127,8 +121,8 @@ class BatchPages(ActingPages):
             200,
             "batch.html",
             asked.visitor,
-            here=self.batch.here,
-            batch=self.batch,
+            here=self.here,
+            batch=self,
             proposed=proposed,
             once=self._once_value(asked),
             ready=any(each.plan.problem is None for each in proposed.proposals),
@@ -142,7 +136,7 @@ class BatchPages(ActingPages):
 
         async def ask() -> Mapping[str, int]:
             await self._check(asked, chosen)
-            return {target: await self._request(asked, self.batch.kind, target) for target in chosen}
+            return {target: await self._request(asked, self.kind, target) for target in chosen}
 
         numbers: Mapping[str, int] = await self._once(asked, ask)
         outcomes = await asyncio.gather(*(self._outcome_of(number) for number in numbers.values()))
@@ -154,10 +148,8 @@ class BatchPages(ActingPages):
             return self._renderer.json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
         labels = await asyncio.to_thread(lambda: list(map(self._label, numbers)))
         told = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
-        here = self.batch.here
-        return self._renderer.html(
-            200, "requested.html", asked.visitor, here=here, batch=self.batch, requests=told
-        )
+        here = self.here
+        return self._renderer.html(200, "requested.html", asked.visitor, here=here, batch=self, requests=told)
 
     async def _check(self, asked: Asked, chosen: Mapping[str, str]) -> None:
         """Raise `ChangedMeanwhile` unless each plan is still the one that was confirmed. A program need not name plans."""
@@ -179,16 +171,15 @@ class BatchPages(ActingPages):
 class Cleanup(BatchPages):
     """The route of `/orphans/clean`: a new audit proposes, as for `closeout orphans --clean`."""
 
-    batch = Batch(
-        cleaning.KIND,
-        "/orphans/clean",
-        "/orphans",
-        "Clean up orphans?",
+    kind = cleaning.KIND
+    path, here = "/orphans/clean", "/orphans"
+    title = "Clean up orphans?"
+    says = (
         "Each choice starts one run of the named automation. The server reads the pull request again; the run makes its plan anew,"
-        " and every guard and the live check apply.",
-        "The audit found no orphan.",
-        "Clean-up requested",
+        " and every guard and the live check apply."
     )
+    nothing = "The audit found no orphan."
+    requested = "Clean-up requested"
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
         limit = line_id(query.get("limit", str(LIMIT))) or 0
@@ -225,16 +216,15 @@ class Cleanup(BatchPages):
 class Reruns(BatchPages):
     """The route of `/rerun`: the next attempt of each failed run that the filters of `/runs` find."""
 
-    batch = Batch(
-        "rerun",
-        RERUN,
-        RUNS.path,
-        "Rerun failed runs?",
+    kind = "rerun"
+    path, here = RERUN, RUNS.path
+    title = "Rerun failed runs?"
+    says = (
         "Each choice starts the next attempt of one run, on the same event, with the configuration that this server runs. The run"
-        " makes its plan anew, and every guard and the live check apply.",
-        "No failed run meets these filters.",
-        "Reruns requested",
+        " makes its plan anew, and every guard and the live check apply."
     )
+    nothing = "No failed run meets these filters."
+    requested = "Reruns requested"
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
         filters = RUNS.set(query) | FAILED

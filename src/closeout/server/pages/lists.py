@@ -21,7 +21,7 @@ from closeout.ports.access import READ
 from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN
 from closeout.server.details import line_id
 from closeout.server.pages import presentation
-from closeout.server.pages.filter_form import PERIODS, FilterForm, Option
+from closeout.server.pages.filter_form import PERIODS, FilterForm
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
 from closeout.server.pages.wording import RERUN, with_query
@@ -50,8 +50,8 @@ RUNS = FilterForm(
         "until": "2026-03-14",
     },
     {
-        "verdict": tuple(Option(each, presentation.WORDS[each]) for each in VERDICTS),
-        "state": tuple(Option(each, presentation.WORDS.get(each, each.capitalize())) for each in STATES),
+        "verdict": tuple((each, presentation.WORDS[each]) for each in VERDICTS),
+        "state": tuple((each, presentation.WORDS.get(each, each.capitalize())) for each in STATES),
         "since": PERIODS,
     },
 )
@@ -113,9 +113,7 @@ class Lists:
         filters = RUNS.set(asked.request.query_params)
         rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
         names = await asyncio.to_thread(self._automations)
-        form = RUNS._replace(
-            choices={**RUNS.choices, "automation": tuple(Option(name, name) for name in names)}
-        )
+        form = RUNS._replace(choices={**RUNS.choices, "automation": tuple((name, name) for name in names)})
         values = {"tabs": tabs(filters), "rerun": rerun}
         return await self._answer(asked, form, self._views.run_page, run_filter, "runs", **values)
 
