@@ -92,8 +92,7 @@ class Api:
     def overview(self, _query: Query, _path: Query) -> dict[str, Any]:
         """Return what needs somebody, what is running, and how fresh everything is."""
         parts = self._parts
-        paused, patrols = parts.views.paused(), parts.patrols
-        return to_json(read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=patrols))
+        return to_json(read_facts(parts.views, parts.marks, parts.clock(), patrols=parts.patrols))
 
     def _listed(
         self, name: str, query: Query, page_of: Callable[..., ListPage[Any]], filter_of: Callable[..., Any]

@@ -95,7 +95,7 @@ class SetupPages:
         from closeout.checks import registry  # noqa: PLC0415 - only this page needs the checks
 
         parts = self._parts
-        facts = read_facts(parts.views, parts.marks, now, paused=None, patrols=parts.patrols)
+        facts = read_facts(parts.views, parts.marks, now, patrols=parts.patrols)
         patrol = parts.marks(REPORT)
         return {
             "facts": (*health(facts, patrol), *self._machine()),
