@@ -164,8 +164,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages that read for long keep a rotated secret waiting",
         "src/closeout/server/webhook.py",
-        "run_in_executor(self._reader, self._refresh)",
-        "run_in_executor(None, self._refresh)",
+        "run_in_executor(self._reader, self._parts.refresh)",
+        "run_in_executor(None, self._parts.refresh)",
         (_BUSY,),
     ),
 )

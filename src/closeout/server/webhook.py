@@ -40,14 +40,10 @@ class Webhook:
 
     def __init__(self, parts: ServerParts, metrics: ServerMetrics) -> None:
         self._receiver = parts.receiver
-        self._accept = parts.accept
-        self._started = parts.started
-        self._refresh = parts.refresh
+        self._parts = parts
         self._metrics = metrics
         self._log = parts.log
         self.limits = limits = parts.limits
-        self._secrets = parts.secrets
-        self._clock = parts.clock
         self._gathered: list[Incoming] = []
         self._committed: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
@@ -126,15 +122,14 @@ class Webhook:
                     self._receiver.verify(headers, body)
                     self._store(headers, body, began, request)
                 else:
-                    self._reply(request, self.refuse(Unauthorized(UNFIT)))
+                    self._send(request.reply, self.refuse(Unauthorized(UNFIT)))
             except Exception as error:  # noqa: BLE001 - an error in one request must not block the others
-                self._reply(request, self.refuse(error))
+                self._send(request.reply, self.refuse(error))
 
-    def _reply(self, request: Upload, answer: Answer) -> None:
-        """Send an answer in a task that others wait for, so that an error in one connection does not end it."""
+    def _send(self, reply: Callable[[Answer], None], answer: Answer) -> None:
         try:
-            request.reply(answer)
-        except Exception as error:  # noqa: BLE001 - see above
+            reply(answer)
+        except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
             self._log.unforeseen("an answer could not be sent", error)
 
     async def _store_large(
@@ -171,7 +166,7 @@ class Webhook:
     def _decide(self, headers: Mapping[bytes, bytes], body: bytes) -> Any:
         """Return the decision, or the answer if there is nothing to store. Never raises."""
         try:
-            decision = self._receiver.decide(headers, body, self._clock())
+            decision = self._receiver.decide(headers, body, self._parts.clock())
         except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is logged and not sent
             return self._answer_to(error)
         return answers.PONG if decision.delivery is None else decision
@@ -193,7 +188,7 @@ class Webhook:
     def _flush(self) -> None:
         group, self._gathered = self._gathered, []
         try:
-            self._accept(group)
+            self._parts.accept(group)
         except Exception as error:  # noqa: BLE001 - the edge: every request in the group must get an answer
             for _, _, done in group:
                 done(error)
@@ -214,20 +209,17 @@ class Webhook:
             waiting, result = committed.popleft()
             if isinstance(result, Accepted):
                 started += result.started
-            try:
-                self._finish(waiting, self._answer_to(result))
-            except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
-                self._log.unforeseen("an answer could not be sent", error)
+            self._finish(waiting, self._answer_to(result))
         if started:
             try:
-                self._started(started)
+                self._parts.started(started)
             except Exception as error:  # noqa: BLE001 - they are stored, so recovery finds them
                 self._log.unforeseen("the engine did not accept new runs", error)
 
     def _finish(self, waiting: _Waiting, answer: Answer) -> None:
         self.held -= waiting.size
         self._metrics.deliveries[answer.outcome] += 1
-        waiting.reply(answer)
+        self._send(waiting.reply, answer)
         if answer.status == 202:
             self._metrics.ack.observe(time.perf_counter() - waiting.began)
 
@@ -247,7 +239,7 @@ class Webhook:
     async def _secrets_changed(self) -> bool:
         """Read the secrets again in a thread, once for all requests that wait; return whether they changed."""
         if self._refreshing is None:
-            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._refresh)
+            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._parts.refresh)
             self._refreshing.add_done_callback(self._refreshed)
         try:
             return await asyncio.shield(self._refreshing)
@@ -264,7 +256,8 @@ class Webhook:
         """Return one of a few fixed reasons: the log never holds text of a request."""
         if not isinstance(error, Unauthorized):
             return error.code
-        return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
+        secrets = self._parts.secrets
+        return f"{error.why} ({secrets})" if error.why == UNFIT and secrets else error.why
 
 
 class _Waiting(NamedTuple):

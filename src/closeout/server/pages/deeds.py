@@ -18,15 +18,7 @@ from closeout.ledger.problems import dismissable
 from closeout.ports import RunView
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
-from closeout.server.pages.acting import (
-    GLANCE,
-    LONGEST_REASON,
-    LOOK,
-    ActingPages,
-    by,
-    started,
-    visitor_of,
-)
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer

@@ -37,6 +37,13 @@ TITLES = {
     KEPT: ("Kept", "none"),
 }
 """Title and tone of each group."""
+_TOLD = {
+    "opened": ("Opened", "open"),
+    "reopened": ("Opened again", "open"),
+    "synchronize": ("New commits", "dot"),
+    "edited": ("Edited", "dot"),
+}
+"""Title and icon of what is told of a pull request by its action alone."""
 MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
@@ -250,24 +257,15 @@ def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str
     if view.event == "pull_request":
         if view.action == "edited" and isinstance(base, str):
             now = object_of(pull, "base").get("ref")
-            return (
-                "Base changed",
-                f"From {base} to {now or '?'}.",
-                "arrow",
-            )
+            return "Base changed", f"From {base} to {now or '?'}.", "arrow"
         if view.action == "closed":
             into = object_of(pull, "base").get("ref")
             merged = pull.get("merged") is True
             text = f"Into {into}." if merged and isinstance(into, str) else ""
             return ("Merged" if merged else "Closed"), text, "closed"
-        words = {
-            "opened": "Opened",
-            "reopened": "Opened again",
-            "synchronize": "New commits",
-            "edited": "Edited",
-        }
-        if view.action in words:
-            return words[view.action], "", "open" if view.action in ("opened", "reopened") else "dot"
+        if view.action in _TOLD:
+            title, icon = _TOLD[view.action]
+            return title, "", icon
     name = f"{view.event}.{view.action}" if view.action else view.event
     return name, "", "dot"
 
