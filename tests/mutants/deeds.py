@@ -115,8 +115,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a rerun of several counts although somebody else reran meanwhile",
         "src/closeout/server/pages/batches.py",
-        'plan_of(rows, f"rerun {run.execution}")',
-        'plan_of(rows, "rerun")',
+        'plan_of(self._plan_again(run), f"rerun {run.execution}")',
+        'plan_of(self._plan_again(run), "rerun")',
         (_RERUN_TESTS + "test_one_changed_plan_requests_nothing",),
     ),
     Mutant(

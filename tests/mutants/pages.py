@@ -47,7 +47,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages: a pause is not said",
         "src/closeout/server/pages/site.py",
-        "        return visitor._replace(paused=self._paused(), problems=self._problems())",
+        "        return visitor._replace(paused=self._views.paused(), problems=problems)",
         "        return visitor",
         (f"{HTTP}::test_a_pause_is_said_on_every_page",),
     ),

@@ -11,11 +11,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from closeout.core.errors import CloseoutError, FormRefused, UsageError
+from closeout.core.errors import ChangedMeanwhile, CloseoutError, FormRefused, NotFound, UsageError
 from closeout.core.ids import parse_execution
+from closeout.core.payload import decode
+from closeout.ports import RunView
 from closeout.ports.access import ACT
 from closeout.server.access import Visitor
 from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.server.pages.plans import Rows
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route, is_program
 from closeout.server.pages.wording import with_query
@@ -47,6 +50,23 @@ class ActingPages:
             Route("GET", path, ACT, self._explained(show, here)),
             Route("POST", path, ACT, self._explained(act, here)),
         )
+
+    def _run(self, run_id: str) -> RunView:
+        """Return a run's latest attempt. Called in threads; raises `NotFound`."""
+        run = self._views.run(run_id)
+        if run is None:
+            raise NotFound("The ledger has no such run; it may have been pruned.")
+        return run
+
+    def _finished_run(self, run_id: str) -> RunView:
+        """Return a run that can be run again. Called in threads; raises `NotFound` or `ChangedMeanwhile`."""
+        run = self._run(run_id)
+        if run.state != "finished":
+            raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
+        return run
+
+    def _plan_again(self, run: RunView) -> Rows:
+        return self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
 
     def _explained(self, answer: Handler, here: str) -> Handler:
         """Return a handler that answers an error with its sentence, also one of the ledger: who may act may know it."""

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from starlette.responses import Response
 
-from closeout.core.errors import ChangedMeanwhile, CloseoutError, NotFound, UsageError
+from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
 from closeout.core.ids import is_execution
-from closeout.core.payload import decode
 from closeout.ledger.filters import run_filter
 from closeout.orphans.audit import Target
 from closeout.ports import RunView
@@ -245,13 +244,8 @@ class Reruns(BatchPages):
         return target if run is None else _called(run)
 
     def _rows_plan(self, target: str) -> Plan:
-        run = self._views.run(target)
-        if run is None:
-            raise NotFound("The ledger has no such run; it may have been pruned.")
-        if run.state != "finished":
-            raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
-        rows = self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
-        return plan_of(rows, f"rerun {run.execution}")
+        run = self._finished_run(target)
+        return plan_of(self._plan_again(run), f"rerun {run.execution}")
 
     def _is_target(self, name: str) -> bool:
         return is_execution(f"{name}-1")

@@ -11,7 +11,7 @@ from closeout.server.pages.deeds import Deeds
 from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
-from closeout.server.pages.rendering import MOST_COUNTED, Renderer
+from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
@@ -25,10 +25,4 @@ def compose(parts: ServerParts) -> Site:
     groups = [of(parts, renderer).routes for of in readers]
     if parts.acting is not None:
         groups += [of(parts, parts.acting, renderer).routes for of in (Deeds, Cleanup, Reruns)]
-    return Site(
-        parts.access,
-        renderer,
-        groups,
-        parts.views.paused,
-        lambda: parts.views.problem_count(MOST_COUNTED + 1),
-    )
+    return Site(parts.access, renderer, groups, parts.views)
