@@ -41,7 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a pattern covers what the automation takes back, or what another owner has",
         "src/closeout/patrol/coverage.py",
-        "for one in self.listening if _covers(one, name))",
+        "for one in self.listening if covers(one, name))",
         "for one in self.listening)",
         ("tests/unit/patrol/test_coverage.py::test_a_pattern_stands_for_what_github_lists_of_its_owner",),
     ),

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar, cast
 import click
 
 from closeout.actions.registry import builtin
-from closeout.adapters.hooks import same_webhook
 from closeout.cli import exits, options, output, pings, rotation, webhook_context
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.webhook_context import WebhookContext, prepare
 from closeout.config.load import Loaded, load
 from closeout.core.errors import UsageError
+from closeout.core.url import same_webhook
 from closeout.ports.clients import Hook, HookDelivery
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -26,11 +26,9 @@ class ClosingIntake(Protocol):
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether the closing would start one of these automations, or something about it again."""
-        ...
 
     def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether a run of the closing has not ended, and does not sleep."""
-        ...
 
     def take_in(
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
@@ -39,7 +37,6 @@ class ClosingIntake(Protocol):
 
         Return after the commit. Raises `CloseoutError`.
         """
-        ...
 
 
 def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows of the rounds before

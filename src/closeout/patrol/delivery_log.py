@@ -48,7 +48,6 @@ class LogIntake(Protocol):
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""
-        ...
 
     def recover(
         self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
@@ -57,7 +56,6 @@ class LogIntake(Protocol):
 
         Return after the commit. Raises `CloseoutError`.
         """
-        ...
 
 
 @dataclass

@@ -17,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from closeout.core.units import counted
 from closeout.server.access import Visitor
 from closeout.server.pages import presentation, wording
 
@@ -87,7 +88,7 @@ class Renderer:
             about_of=wording.about_of,
             ago=wording.ago,
             banner_of=presentation.banner,
-            counted=wording.counted,
+            counted=counted,
             delivery_path=wording.delivery_path,
             event_of=wording.event_of,
             execution_path=wording.execution_path,
