@@ -19,6 +19,7 @@ from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
 from closeout.core.json_times import with_iso_times
 from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
+from closeout.core.units import spoken_duration
 from closeout.ledger import filters
 from closeout.ports import LedgerReader, LogLine, RunView, StepView
 
@@ -244,11 +245,10 @@ def _beginning(views: LedgerReader, text: str, attempt: int | None) -> RunView |
 
 def _show(run: RunView) -> None:
     output.say(output.style(run.automation, bold=True))
-    event = f"{run.event} {run.action}" if run.action else run.event
     facts = {
         "run": f"{run.id}, attempt {run.attempt}",
         "state": (state := run.verdict or run.state) + _took(run),
-        "event": f"{event}, {run.about}",
+        "event": f"{output.event(run.event, run.action)}, {run.about}",
         "delivery": f"{run.delivery}, guid {run.guid}",
         "heard by": run.heard,
         "closing": run.closing,
@@ -281,7 +281,7 @@ def _waits(run: RunView) -> str | None:
 
 
 def _took(run: RunView) -> str:
-    return f" after {output.duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
+    return f" after {spoken_duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
 
 
 def _tell(text: str, first: str, following: str, *, colour: str = "") -> None:
