@@ -99,7 +99,11 @@ def send(
             }
         )
         return
-    said = output.clean(f" {where.carrier} says: {outcome}.") if outcome not in (None, "done") else ""
+    said = (
+        output.clean(f" The {'stack' if where.on_stack else 'server'} says: {outcome}.")
+        if outcome not in (None, "done")
+        else ""
+    )
     output.say(done + said)
     if not running:
         output.note(NO_SERVER)

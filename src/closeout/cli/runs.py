@@ -138,9 +138,9 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
             _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
             ended = time.monotonic()
-        if not follow or (ended is not None and time.monotonic() - ended >= where.log_delay):
+        if not follow or (ended is not None and time.monotonic() - ended >= where.log.delay):
             break
-        time.sleep(where.follow_every)
+        time.sleep(where.log.every)
     if follow:
         output.note(f"{run.verdict}: {output.clean(run.summary or '')}")
     return exits.FAILED if follow and run.verdict == "failure" else exits.OK
@@ -299,7 +299,7 @@ def _step_lines(step: StepView) -> list[str]:
 
 def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
     """Read the lines after one, a part at a time: a log may not fit into memory."""
-    most = where.lines_at_a_time
+    most = where.log.lines
     while True:
         lines = where.views.logs(run.id, run.attempt, after=after, limit=most)
         yield from lines
