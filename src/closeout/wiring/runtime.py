@@ -158,7 +158,7 @@ class Runtime:
                 lambda: self.loaded,
                 lambda _loaded: Outside(self.clients),
                 ledger,
-                place=ledger,
+                machine=ledger,
                 file=self._file,
                 now=time.time,
                 pause=pause,
