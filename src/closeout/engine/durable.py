@@ -43,31 +43,24 @@ class Recorder(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        ...
 
     def jitter(self) -> float:
         """Return a random number in [0, 1)."""
-        ...
 
     def redact(self, text: str) -> str:
         """Return an error's message without secrets."""
-        ...
 
     def cancelled_by(self) -> str | None:
         """Who asked to cancel this execution, until that is delivered. Raises `Abandoned` if another process has it."""
-        ...
 
     def crashes(self) -> int:
         """How often the process died in this execution since its last recorded operation."""
-        ...
 
     def deaths(self) -> int:
         """How often the process died while the execution ran alone, since it last made progress."""
-        ...
 
     def draining(self) -> bool:
         """Whether the engine is stopping, so that no new operation may begin."""
-        ...
 
     def save(
         self,
@@ -82,7 +75,6 @@ class Recorder(Protocol):
 
         With `later` it may be committed with the next one.
         """
-        ...
 
 
 class ReplayDurable:

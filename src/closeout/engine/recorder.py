@@ -68,11 +68,9 @@ class StopSignal(Protocol):
 
     def is_set(self) -> bool:
         """Whether this process has given up the execution."""
-        ...
 
     def wait(self, timeout: float) -> bool:
         """Wait that many seconds, or until the signal is set; return whether it is."""
-        ...
 
 
 class OutOfTime(Abandoned):
