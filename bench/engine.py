@@ -104,7 +104,7 @@ def idle(folder: Path, waiting: int, seconds: float) -> dict[str, float]:
         for number in range(waiting):
             accept(ledger, f"run{number}")
             engine.wake()
-        while engine.counts().waiting < waiting:
+        while engine.counts()["waiting"] < waiting:
             time.sleep(0.05)
         time.sleep(0.2)
         cpu, begun = time.process_time(), time.perf_counter()
