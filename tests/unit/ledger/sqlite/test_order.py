@@ -45,7 +45,9 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
         ledger._writer().submit(Job(lambda _connection: None, partial(_append, done, number)))
     futures = [Future[Any]() for _ in range(3)]
     for number, future in enumerate(futures):
-        ledger.accept(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=into(future)))
+        ledger.accept_group(
+            [(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=into(future)))]
+        )
     held()
     for future in futures:
         assert future.result().delivery
@@ -92,7 +94,7 @@ def test_who_writes_lines_faster_than_they_are_stored_waits(
     ledger: Ledger, views: Views, held: Callable[[], None]
 ) -> None:
     """A flood stands in the pipe of its script and not in memory."""
-    ledger.accept(delivery(), [new_run(RUN)], lambda _result: None)
+    ledger.accept_group([(delivery(), [new_run(RUN)], lambda _result: None)])
     written: list[int] = []
 
     def flood() -> None:
