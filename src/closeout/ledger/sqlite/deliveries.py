@@ -57,10 +57,12 @@ class DeliveryWriter:
     def restore(self, position: tuple[int, int]) -> None:
         """Set the counters back after a transaction that failed."""
         self._delivery, self._run = position
+        self._definitions.clear()
 
     def reload(self, connection: sqlite3.Connection) -> None:
         """Read the counters, from another connection than before."""
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
+        self._definitions: dict[str, int] = {}
 
     def together(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> list[Accepted]:
         """Store a whole group. Raises `sqlite3.IntegrityError` if any of it is there already."""
@@ -123,9 +125,12 @@ class DeliveryWriter:
 
     def definition(self, connection: sqlite3.Connection, text: str) -> int:
         """Return the id of an automation's text; it is stored if it is new."""
-        found = connection.execute(SQL["find_definition"], (text,)).fetchone()
-        found = found or connection.execute(SQL["insert_definition"], (text,)).fetchone()
-        return int(found[0])
+        number = self._definitions.get(text)
+        if number is None:
+            found = connection.execute(SQL["find_definition"], (text,)).fetchone()
+            found = found or connection.execute(SQL["insert_definition"], (text,)).fetchone()
+            number = self._definitions[text] = int(found[0])
+        return number
 
     def _run_row(
         self, connection: sqlite3.Connection, run: NewRun, acceptance: Acceptance, delivery: int

@@ -25,7 +25,7 @@ def prune(writer: Writer, cutoff: float, closings: float, credentials: float) ->
     while after is not None:
         batch, after = writer.run_with_deliveries(partial(_batch, after=after, cutoff=cutoff))
         total.update(batch)
-    writer.run(partial(_rest, cutoff=cutoff, closings=closings, credentials=credentials))
+    writer.run_with_deliveries(partial(_rest, cutoff=cutoff, closings=closings, credentials=credentials))
     return dict(total)
 
 
@@ -49,8 +49,15 @@ def _batch(
     return removed, rows[-1][0]
 
 
-def _rest(connection: sqlite3.Connection, cutoff: float, closings: float, credentials: float) -> None:
+def _rest(
+    connection: sqlite3.Connection,
+    deliveries: DeliveryWriter,
+    cutoff: float,
+    closings: float,
+    credentials: float,
+) -> None:
     connection.execute(SQL["prune_definitions"])
+    deliveries.restore(deliveries.position())  # drops the ids of definitions that are gone
     connection.execute(SQL["prune_requests"], (cutoff,))
     connection.execute(SQL["prune_closings"], (closings,))
     connection.execute(SQL["forget_credentials"], {"before": credentials})
