@@ -71,7 +71,7 @@ class Ledger(Executions):
         writer, self._running_writer = self._running_writer, None
         if writer is not None:
             writer.close(timeout)
-        self._readers.close()
+        super().close()
         self._lock.release()
 
     def __enter__(self) -> Self:

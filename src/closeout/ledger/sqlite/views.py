@@ -50,10 +50,6 @@ class Views(Reads):
         super().__init__(path)
         self._now = clock.now if clock else time.time
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._readers.close()
-
     def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
         with closing(run_rows(self._rows, wanted, Start())) as rows:
