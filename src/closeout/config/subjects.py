@@ -25,7 +25,7 @@ from closeout.config.collisions import (
     meetings,
 )
 from closeout.config.fields import Field, Item, Kind, Named
-from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
+from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Undecided, but_for, fit
 
 STEPS = 500_000
 """How many steps are taken for one file: two seconds at most, and far more than files need."""
@@ -232,7 +232,7 @@ class Law:
         if len(only) != 1 or not side.line.slots(name):
             return side.line
         items = [
-            item._replace(language=Except(item.language, only[0]))
+            item._replace(language=but_for(item.language, only[0]))
             if isinstance(item, Slot) and item.variable == name
             else item
             for item in side.line.items
@@ -266,7 +266,7 @@ def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
             )
             assert language is not None
             dotted = item.fit and item.language in ("name", "text", "part")
-            bound.append(Slot(item.variable, Fit(language) if dotted else language, item.first, item.without))
+            bound.append(Slot(item.variable, fit(language) if dotted else language, item.first, item.without))
     return [*bound, TAIL] if tail else bound
 
 

@@ -92,15 +92,9 @@ class Walk:
         self.start: tuple[int, ...] = tuple(machine.start for machine in self._machines)
         self.size = sum(machine.size for machine in self._machines)
         """Elements of all patterns: what a step costs."""
-        self._steps: dict[tuple[tuple[int, ...], str], tuple[int, ...] | None] = {}
 
     def step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
         """Return the state after one more character."""
-        if (state, char) not in self._steps:
-            self._steps[state, char] = self._step(state, char)
-        return self._steps[state, char]
-
-    def _step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
         after = tuple(machine.step(one, char) for machine, one in zip(self._machines, state, strict=True))
         alive = any(one and sign for one, sign in zip(after, self._signs, strict=True))
         return after if alive else None
