@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from closeout.core.patterns import Walk, is_literal
+from closeout.core.patterns import Patterns, compile_patterns, is_literal
 
 State = Hashable
 SEPARATOR = "\0"
@@ -123,7 +123,7 @@ def fit(inner: Language) -> Language:
     return Language((inner.start, False), step, lambda state: inner.accepts(state[0]), inner.cost)
 
 
-def _half(walk: Walk, begin: State, first: Collection[str], rest: Collection[str], ends: Any) -> Language:
+def _half(walk: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any) -> Language:
     """Return the owners, or the names, that a list of patterns lets through."""
 
     def step(state: Any, char: str) -> State | None:
@@ -134,12 +134,12 @@ def _half(walk: Walk, begin: State, first: Collection[str], rest: Collection[str
     return Language(_BEFORE, step, lambda state: state != _BEFORE and ends(state), 1 + walk.size // 32)
 
 
-def _owners(walk: Walk, then: State = None) -> Language:
+def _owners(walk: Patterns, then: State = None) -> Language:
     """Return the owners after which, and a `/`, the patterns are in the state `then`."""
     return _half(walk, walk.start, ALNUM, _OWNER, lambda state: walk.step(state, "/") == then)
 
 
-def _names(walk: Walk, then: State) -> Language:
+def _names(walk: Patterns, then: State) -> Language:
     """Return the names that the patterns let through from there."""
     return _half(walk, then, _NAME, _NAME, walk.accepts)
 
@@ -167,7 +167,7 @@ EVERY = Cell(LANGUAGES["owner"], LANGUAGES["name"], _SOME_OWNERS, _SOME_NAMES[:2
 
 def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell, ...]:
     """Return the repositories that a list of patterns lets through, by what may follow their owners."""
-    walk = Walk(patterns)
+    walk = compile_patterns(patterns, "name")
     found: dict[tuple[int, ...], Cell] = {}
     if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
         return tuple(_of_owners(walk, patterns, alphabet, budget))
@@ -182,7 +182,7 @@ def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell,
     return tuple(found.values())
 
 
-def _of_owners(walk: Walk, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
+def _of_owners(walk: Patterns, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
     """Yield what `cells` would find where the patterns spell out their owners."""
     plain = all(is_literal(pattern) for pattern in patterns)
     pairs = [_split(pattern) for pattern in patterns if not pattern.startswith("!")]
@@ -210,7 +210,7 @@ def fixes_owner(pattern: str) -> bool:
     """
     if is_literal(_split(pattern)[0]) and "/" in pattern:
         return True
-    walk = Walk([pattern])
+    walk = compile_patterns([pattern], "name")
     budget = Budget(_OWNER_STEPS)
     try:
         if not _loops(_owner_states(walk, _OWNER, budget)):
@@ -221,7 +221,7 @@ def fixes_owner(pattern: str) -> bool:
         return False
 
 
-def _owner_states(walk: Walk, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
+def _owner_states(walk: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
     """Return the states on the way to an owner that is written with these characters, and what follows on each."""
     owners = _owners(walk)
     after: dict[Any, set[Any]] = {}
