@@ -222,13 +222,22 @@ def configured_clients(
 
 
 class LazyGitHub:
-    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it."""
+    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it.
 
-    def __init__(self, clients: SharedClients) -> None:
+    Once `stopped` returns an error, GitHub is not asked, and the call raises that error.
+    """
+
+    def __init__(
+        self, clients: SharedClients, stopped: Callable[[], ServiceError | None] = lambda: None
+    ) -> None:
         self._clients = clients
+        self._stopped = stopped
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
+            error = self._stopped()
+            if error is not None:
+                raise error
             return getattr(self._clients.github, name)(*args, **named)
 
         return call

@@ -27,10 +27,10 @@ from closeout.ports import RunReader
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, stoppable
 from closeout.wiring.recovery import Recovery
 from closeout.wiring.reruns import Reruns
-from closeout.wiring.rounds import Rounds, StoppableReads
+from closeout.wiring.rounds import Rounds
 
 UNASKED = (
     "there is no `secrets.github`, so patrol cannot ask GitHub for closed pull requests that it was not told of;"
@@ -63,7 +63,7 @@ class Patrols:
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         intake = ApiIntake(receiver, reruns, ledger, ledger.accept_wait, clients.now)
-        github = StoppableReads(clients, self._stopping.is_set)
+        github = stoppable(clients, self._stopping.is_set)
         self.recovery = Recovery(github, intake)
         patrol = Patrol(
             github,
