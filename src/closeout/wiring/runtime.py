@@ -192,7 +192,7 @@ class Runtime:
             links=lambda: Links(self.page, self.base),
             redact=self.redactor.text,
             now=self.clients.now,
-            check=partial(targets.check, reach=False),
+            check_target=partial(targets.check, reach=False),
             keep=partial(self.ledger.save_mark, NOTIFIER),
             stale=found,
         )
