@@ -45,28 +45,22 @@ Send = Callable[[str, Text], None]
 """Sends a message to a target, by its reference. Raises `CloseoutError`."""
 
 
-class Targets:
+class Targets(NamedTuple):
     """Sends to targets by their references. `learned` receives every secret in a URL, for redaction.
 
     `topics` returns SNS's client of a region, boto3's unless given.
     """
 
-    def __init__(
-        self,
-        secrets: Callable[[], Secrets],
-        learned: Callable[[str], None],
-        topics: Callable[[str], Any] | None = None,
-    ) -> None:
-        self._secrets = secrets
-        self._learned = learned
-        self._topics = topics
+    secrets: Callable[[], Secrets]
+    learned: Callable[[str], None]
+    topics: Callable[[str], Any] | None = None
 
     def send(self, target: str, text: Text) -> None:
         """Send a message. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
         if is_topic(target):
             from closeout.adapters import sns
 
-            sns.publish(target, *text, self._topics)
+            sns.publish(target, *text, self.topics)
             return
         from closeout.adapters import notifier
 
@@ -82,7 +76,7 @@ class Targets:
                 return
             from closeout.adapters import sns
 
-            sns.check(target, self._topics)
+            sns.check(target, self.topics)
             return
         from closeout.adapters import notifier
 
@@ -92,9 +86,9 @@ class Targets:
         """Read the URL of a target; its secrets are redacted from then on. Raises `SecretError`, `NotifierUnknown`."""
         from closeout.adapters import notifier
 
-        urls = self._secrets().read(target)
+        urls = self.secrets().read(target)
         for part in (part for url in urls for part in notifier.secret_parts(url)):
-            self._learned(part)
+            self.learned(part)
         if not urls:
             raise NotifierUnknown(f"{target} is empty")
         return urls[0].strip()

@@ -41,6 +41,24 @@ AUDIT_AGAIN = HOUR
 """Seconds after an audit with errors until the next one."""
 
 
+def over_ledger(  # noqa: PLR0913 - a composition root
+    loaded: Loaded,
+    ledger: Ledger,
+    reader: Views,
+    receiver: Receiver,
+    clients: SharedClients,
+    redact: Callable[[str], str],
+    *,
+    base: Callable[[], str | None],
+    start: Callable[[Iterable[str]], None],
+) -> Patrols:
+    """Compose the patrols of one process, with their audit."""
+    accept, attempts, github = ledger.accept_wait, ledger.attempts, LazyGitHub(clients)
+    cleaning = Cleaning(receiver, accept, attempts, reader, github, clients.now)
+    orphans = OrphanRounds(loaded, clients, reader, ledger, cleaning, redact, ledger.problems)
+    return Patrols(loaded, ledger, reader, receiver, clients, base=base, start=start, orphans=orphans)
+
+
 class Patrols:
     """The patrols of one process. `base` returns this server's public URL, None while nobody knows it."""
 
@@ -57,6 +75,7 @@ class Patrols:
         orphans: OrphanRounds,
     ) -> None:
         self._has_token = clients.has_token
+        self.orphans = orphans
         self._stopping = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -182,29 +201,19 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
     `base_setting` names the setting in which a server leaves its public URL. Raises `LedgerInUse` and `LedgerError`.
     """
     clock, redactor = SystemClock(), Redactor()
-    clients = configured_clients(loaded, clock, redactor, lambda _text: None)
+    clients = configured_clients(loaded, clock, redactor)
     with Ledger(db, clock=clock, redact=redactor.text) as ledger:
         reader = Views(db, clock=clock)
-        receiver = Receiver.of(loaded.automations, tuple)
-        patrols = Patrols(
+        return over_ledger(
             loaded,
             ledger,
             reader,
-            receiver,
+            Receiver.of(loaded.automations, tuple),
             clients,
+            redactor.text,
             base=lambda: _base(loaded, reader, base_setting),
             start=lambda _executions: None,
-            orphans=OrphanRounds(
-                loaded,
-                clients,
-                reader,
-                ledger,
-                Cleaning(receiver, ledger.accept_wait, ledger.attempts, reader, LazyGitHub(clients), clock),
-                redactor.text,
-                problems=ledger.problems,
-            ),
-        )
-        return patrols.round()
+        ).round()
 
 
 def _base(loaded: Loaded, reader: Views, base_setting: str) -> str | None:

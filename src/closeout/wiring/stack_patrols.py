@@ -163,7 +163,7 @@ class StackPatrols:
 
     def _cleaning(self, receiver: Receiver) -> Cleaning:
         attempts, github = StartingAttempts(self.ledger), LazyGitHub(self.clients)
-        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock)
+        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock.now)
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
