@@ -136,8 +136,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names from the payload are not checked",
         "src/closeout/run/inputs.py",
-        "            return cel.interpolate(text, seen.event, check)",
-        "            return cel.interpolate(text, seen.event)",
+        "            return cel.interpolate(text, event, check)",
+        "            return cel.interpolate(text, event)",
         (f"{RUN}::test_a_value_that_is_no_name_never_names_anything",),
     ),
     Mutant(

@@ -14,7 +14,7 @@ from closeout.cli.ledger_option import Where
 from closeout.core.json_times import with_iso_times
 from closeout.patrol.ignored import Ignored
 from closeout.stack.table import delivery_id
-from closeout.wiring.preview import github_reads
+from closeout.wiring.preview import github_of
 from closeout.wiring.recovery import KIND, find, left_alone, named, read
 
 LISTED = "`closeout deliveries list --ignored` shows them."
@@ -55,7 +55,7 @@ def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: b
         output.note(
             output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
         )
-        payload = read(github_reads(where.today.load()), each)
+        payload = read(github_of(where.today.load()), each)
         plan.preview(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
     requests.send(where, KIND, guid, reason, done="Recovery queued.", as_json=as_json)
