@@ -12,6 +12,7 @@ from datetime import UTC
 from itertools import islice
 from typing import Any, Protocol
 
+from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed, ServiceError
 
 BATCH = 1000
@@ -97,6 +98,39 @@ def count(client: S3, place: Place) -> tuple[int, int]:
 def next_batch(client: S3, place: Place, wanted: Callable[[Version], bool] = lambda _: True) -> list[Version]:
     """Return the first wanted versions, `BATCH` of them at most. May read every page of the place."""
     return list(islice(filter(wanted, versions(client, place)), BATCH))
+
+
+def delete_all(
+    work: Work,
+    name: str,
+    place: Place,
+    wanted: Callable[[Version], bool],
+    log: Callable[[Mapping[str, int]], str],
+    ours: Callable[[], bool] = lambda: True,
+) -> tuple[int, int]:
+    """Delete what is wanted in a place until nothing of it is left; return number and bytes.
+
+    Each batch is one recorded operation, `NAME-1` and so on. `ours` is asked before a batch is listed, and again before it
+    is deleted. Raises as `delete_batch` does.
+    """
+    found: list[Version] = []
+
+    def look() -> None:
+        found[:] = next_batch(work.clients.aws("s3"), place, wanted) if ours() else []
+
+    def batch() -> dict[str, int]:
+        done = delete_batch(work.clients.aws("s3"), place, found if found and ours() else [])
+        if done["deleted"]:
+            work.log(log(done))
+        return done
+
+    deleted = size = number = 0
+    while True:
+        number += 1
+        done = work.change(f"{name}-{number}", batch, look=look)
+        deleted, size = deleted + done["deleted"], size + done["bytes"]
+        if not done["more"]:
+            return deleted, size
 
 
 def delete_batch(client: S3, place: Place, batch: Sequence[Version]) -> dict[str, int]:

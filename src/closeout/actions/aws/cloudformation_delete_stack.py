@@ -145,7 +145,7 @@ def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Delete the stack that the plan froze; see `teardown`."""
     teardown = Teardown(
-        Doomed.from_identity(change.identity),
+        Doomed(**change.identity),
         work,
         empty_buckets=bool(inputs.get("empty-buckets")),
         role_arn=inputs.get("role-arn") or None,

@@ -140,28 +140,15 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
     """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` naming keys that S3 refused."""
     place, frozen = _place(change.identity), Frozen.from_json(change.identity["frozen"])
-    deleted = size = number = 0
-    found: list[Version] = []
-
-    def look() -> None:
-        found[:] = buckets.next_batch(work.clients.aws("s3"), place, frozen.has)
-
-    def batch() -> Json:
-        done = buckets.delete_batch(work.clients.aws("s3"), place, found)
-        if done["deleted"]:
-            work.log(f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes")
-        return done
-
-    while True:
-        number += 1
-        done = work.change(f"delete-{number}", batch, look=look)
-        deleted, size = deleted + done["deleted"], size + done["bytes"]
-        if not done["more"]:
-            return {
-                "summary": f"deleted {deleted} versions, {size} bytes, under {change.resource}",
-                "objects": deleted,
-                "bytes": size,
-            }
+    deleted, size = buckets.delete_all(
+        work,
+        "delete",
+        place,
+        frozen.has,
+        lambda done: f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes",
+    )
+    summary = f"deleted {deleted} versions, {size} bytes, under {change.resource}"
+    return {"summary": summary, "objects": deleted, "bytes": size}
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 # ruff: noqa: N803 - the Protocol spells arguments as boto3 does
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from ruamel.yaml import YAML
@@ -245,15 +245,6 @@ class Failure:
     logical_id: str
     physical_id: str
     reason: str
-
-    def to_json(self) -> dict[str, str]:
-        """Return a JSON object that `from_json` takes back."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, str]) -> Failure:
-        """Read what `to_json` gave."""
-        return cls(**value)
 
     @property
     def not_empty(self) -> bool:
