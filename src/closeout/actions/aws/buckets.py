@@ -28,11 +28,9 @@ class S3(Protocol):
 
     def list_object_versions(self, **arguments: Any) -> Mapping[str, Any]:
         """ListObjectVersions, one page."""
-        ...
 
     def delete_objects(self, **arguments: Any) -> Mapping[str, Any]:
         """DeleteObjects, at most 1,000 at once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ so a stack that is created anew under the same name cannot be hit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import RLock
+from functools import partial
 from typing import Any
 
 from closeout.actions.aws import arns, buckets, listing, physical, stacks, tags
 from closeout.actions.aws.stacks import Resource
 from closeout.actions.aws.teardown import Doomed, Teardown
-from closeout.actions.aws.together import each
+from closeout.actions.aws.together import each, once
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change, Leftover
@@ -114,7 +114,7 @@ def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, 
         reason = f"{where}: its DeletionPolicy is {resource.policy}"
         yield Change(verb="keep", resource=shown, reason=reason, part_of=top, name=resource.physical_id)
         return
-    checked = physical.has_check(resource.type) or resource.type == stacks.STACK_TYPE
+    checked = resource.type in physical.EXISTENCE_CHECKS or resource.type == stacks.STACK_TYPE
     proof = "verified after deletion" if checked else "not verified beyond what CloudFormation says"
     number, size = count
     yield Change(
@@ -170,14 +170,13 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
 
 
 class _Looks:
-    """Existence checks, with each stack's resource statuses read from CloudFormation once. Safe in several threads."""
+    """Existence checks, with each stack's state and statuses read from CloudFormation once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._client: stacks.CloudFormation = clients.aws("cloudformation")
-        self._stacks: dict[str, Mapping[str, Any] | None] = {}
-        self._words: dict[str, dict[str, str]] = {}
-        self._reading = RLock()
+        self._find = once(partial(stacks.find, self._client))
+        self._statuses = once(partial(stacks.resource_statuses, self._client))
 
     def reason(self, change: Change) -> str | None:
         """Return why a change's resource counts as left; None if it is gone. Raises a transient `ServiceError`."""
@@ -201,7 +200,7 @@ class _Looks:
         kind, physical_id = identity["type"], identity["physical_id"]
         if kind == stacks.STACK_TYPE:
             there = self._find(physical_id) is not None
-        elif physical.has_check(kind):
+        elif kind in physical.EXISTENCE_CHECKS:
             there = physical.is_there(self._clients, kind, physical_id, identity["account"])
         else:
             there = self._find(identity["stack_id"]) is not None and self._word(identity) != "DELETE_COMPLETE"
@@ -217,18 +216,8 @@ class _Looks:
             return "CloudFormation says that it is deleted, but it is still there"
         return f"CloudFormation says {word}" if word else "it is still there"
 
-    def _find(self, stack_id: str) -> Mapping[str, Any] | None:
-        with self._reading:
-            if stack_id not in self._stacks:
-                self._stacks[stack_id] = stacks.find(self._client, stack_id)
-            return self._stacks[stack_id]
-
     def _word(self, identity: Mapping[str, Any]) -> str | None:
-        stack_id = identity["stack_id"]
-        with self._reading:
-            if stack_id not in self._words:
-                self._words[stack_id] = stacks.resource_statuses(self._client, stack_id)
-            return self._words[stack_id].get(identity["logical_id"])
+        return self._statuses(identity["stack_id"]).get(identity["logical_id"])
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
@@ -239,8 +228,8 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     unnamed = [check for check in checks if check.resource == physical.EVERYTHING]
     needed = [
         Permission(
-            system="aws",
-            actions=(
+            "aws",
+            (
                 "cloudformation:DescribeStacks",
                 "cloudformation:DescribeStackEvents",
                 "cloudformation:ListStackResources",
@@ -248,35 +237,24 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
                 "cloudformation:GetTemplate",
                 "cloudformation:DeleteStack",
             ),
-            resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
-            reason="read the stack, delete it, and wait until it is deleted",
-        ),
-        *(
-            Permission(
-                system="aws",
-                actions=tuple(sorted({check.action for check in group})),
-                resources=tuple(sorted({check.resource for check in group})),
-                reason=reason,
-            )
-            for group, reason in ((named, NAMED), (unnamed, UNNAMED))
+            (f"arn:aws:cloudformation:*:*:stack/{name}/*",),
+            "read the stack, delete it, and wait until it is deleted",
         ),
     ]
+    for group, reason in ((named, NAMED), (unnamed, UNNAMED)):
+        actions, resources = {check.action for check in group}, {check.resource for check in group}
+        needed.append(Permission("aws", tuple(sorted(actions)), tuple(sorted(resources)), reason))
     if inputs.get("role-arn"):
-        needed.append(
-            Permission(
-                system="aws",
-                actions=("iam:PassRole",),
-                resources=(arns.pattern(inputs, "role-arn"),),
-                reason="pass CloudFormation the role that it deletes with",
-            )
-        )
+        role = arns.pattern(inputs, "role-arn")
+        reason = "pass CloudFormation the role that it deletes with"
+        needed.append(Permission("aws", ("iam:PassRole",), (role,), reason))
     if inputs.get("empty-buckets"):
         needed.append(
             Permission(
-                system="aws",
-                actions=("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion"),
-                resources=(f"arn:aws:s3:::{name.lower()}*", f"arn:aws:s3:::{name.lower()}*/*"),
-                reason="empty buckets that CloudFormation named after the stack; add yours if they are named otherwise",
+                "aws",
+                ("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+                (f"arn:aws:s3:::{name.lower()}*", f"arn:aws:s3:::{name.lower()}*/*"),
+                "empty buckets that CloudFormation named after the stack; add yours if they are named otherwise",
             )
         )
     return tuple(needed)
@@ -285,22 +263,16 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
 def plan_permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Return what the plan needs: to read the stack, and to count what is in its buckets."""
     name = arns.pattern(inputs, "stack-name")
-    reads = ("DescribeStacks", "GetTemplate", "ListStackResources")
-    stack = Permission(
-        system="aws",
-        actions=tuple(f"cloudformation:{read}" for read in reads),
-        resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
-        reason="read the stack",
+    reads = (
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:ListStackResources",
     )
+    stack = Permission("aws", reads, (f"arn:aws:cloudformation:*:*:stack/{name}/*",), "read the stack")
     if not inputs.get("empty-buckets"):
         return (stack,)
-    buckets_of_it = Permission(
-        system="aws",
-        actions=("s3:ListBucketVersions",),
-        resources=(f"arn:aws:s3:::{name.lower()}*",),
-        reason="count what is in buckets that CloudFormation named after the stack",
-    )
-    return (stack, buckets_of_it)
+    reason = "count what is in buckets that CloudFormation named after the stack"
+    return (stack, Permission("aws", ("s3:ListBucketVersions",), (f"arn:aws:s3:::{name.lower()}*",), reason))
 
 
 def absent(inputs: Inputs) -> str:

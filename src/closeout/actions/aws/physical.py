@@ -195,11 +195,6 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
 }
 
 
-def has_check(kind: str) -> bool:
-    """Return whether resources of this type are checked directly."""
-    return kind in EXISTENCE_CHECKS
-
-
 def is_there(clients: Clients, kind: str, physical_id: str, account: str) -> bool:
     """Return whether a resource exists. Raises `ServiceError` when the service says anything but yes or no."""
     check = EXISTENCE_CHECKS[kind]

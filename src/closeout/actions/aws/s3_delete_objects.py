@@ -182,16 +182,13 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     bucket, prefix = arns.pattern(inputs, "bucket"), arns.pattern(inputs, "prefix")
     return (
         Permission(
-            system="aws",
-            actions=("s3:ListBucketVersions",),
-            resources=(f"arn:aws:s3:::{bucket}",),
-            reason="list what is under the prefix",
+            "aws", ("s3:ListBucketVersions",), (f"arn:aws:s3:::{bucket}",), "list what is under the prefix"
         ),
         Permission(
-            system="aws",
-            actions=("s3:DeleteObject", "s3:DeleteObjectVersion"),
-            resources=(f"arn:aws:s3:::{bucket}/{prefix}*",),
-            reason="delete what is under the prefix",
+            "aws",
+            ("s3:DeleteObject", "s3:DeleteObjectVersion"),
+            (f"arn:aws:s3:::{bucket}/{prefix}*",),
+            "delete what is under the prefix",
         ),
     )
 

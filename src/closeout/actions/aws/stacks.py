@@ -31,27 +31,21 @@ class CloudFormation(Protocol):
 
     def describe_stacks(self, *, StackName: str) -> Mapping[str, Any]:
         """DescribeStacks for one stack."""
-        ...
 
     def list_stack_resources(self, *, StackName: str, NextToken: str = ...) -> Mapping[str, Any]:
         """ListStackResources, one page."""
-        ...
 
     def describe_stack_events(self, *, StackName: str, NextToken: str = ...) -> Mapping[str, Any]:
         """DescribeStackEvents, one page, the newest first."""
-        ...
 
     def describe_stack_resources(self, *, PhysicalResourceId: str) -> Mapping[str, Any]:
         """DescribeStackResources, for the stack that has this resource."""
-        ...
 
     def get_template(self, *, StackName: str, TemplateStage: str) -> Mapping[str, Any]:
         """GetTemplate."""
-        ...
 
     def delete_stack(self, *, StackName: str, ClientRequestToken: str, RoleARN: str = ...) -> Any:
         """DeleteStack."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +129,7 @@ def _in_order(found: Sequence[Resource], inside: Mapping[Resource, Sequence[Reso
 
 def _own_resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool) -> Iterator[Resource]:
     policies = deletion_policies(client, stack["StackId"])
-    for row in _pages(client.list_stack_resources, "StackResourceSummaries", stack["StackId"]):
+    for row in pages(client.list_stack_resources, "StackResourceSummaries", StackName=stack["StackId"]):
         physical = row.get("PhysicalResourceId")
         if not physical or row["ResourceStatus"] in ("DELETE_COMPLETE", "DELETE_SKIPPED"):
             continue
@@ -156,7 +150,7 @@ def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
     Empty when CloudFormation has forgotten the stack (it does so after 90 days).
     """
     try:
-        rows = list(_pages(client.list_stack_resources, "StackResourceSummaries", stack_id))
+        rows = list(pages(client.list_stack_resources, "StackResourceSummaries", StackName=stack_id))
     except ServiceError as error:
         if error.reason == "ValidationError" and "does not exist" in error.message:
             return {}
@@ -215,7 +209,7 @@ def trace_delete(client: CloudFormation, stack_id: str, marker: str | None, *, j
     """
     found: list[Mapping[str, Any]] = []
     passed: int | None = None
-    for event in _pages(client.describe_stack_events, "StackEvents", stack_id):
+    for event in pages(client.describe_stack_events, "StackEvents", StackName=stack_id):
         if event["EventId"] == marker:
             passed = len(found)
             if not joins:
@@ -317,9 +311,10 @@ def _failed(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _pages(call: Any, key: str, stack_id: str) -> Iterator[Mapping[str, Any]]:
-    answer = call(StackName=stack_id)
+def pages(call: Any, key: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows under `key` in every page of a call's answers."""
+    answer = call(**arguments)
     yield from answer[key]
     while answer.get("NextToken"):
-        answer = call(StackName=stack_id, NextToken=answer["NextToken"])
+        answer = call(**arguments, NextToken=answer["NextToken"])
         yield from answer[key]

@@ -81,12 +81,10 @@ class HookOwner(Protocol):
     @property
     def kind(self) -> str:
         """`repository` or `organization`, as in X-GitHub-Hook-Installation-Target-Type."""
-        ...
 
     @property
     def path(self) -> str:
         """The owner's path in the API."""
-        ...
 
 
 @dataclass(slots=True)
