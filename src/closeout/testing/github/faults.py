@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,6 @@ class Fault:
     `after=True`: the call has its effect first, then its answer is lost, held or replaced.
     """
 
-    id: int
     kind: str
     method: str | None = None
     path: str = ".*"
@@ -47,59 +47,42 @@ class Fault:
         self.hits += 1
         return True
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what a test waits for: how many calls were hit."""
-        return {"id": self.id, "kind": self.kind, "path": self.path, "seen": self.seen, "hits": self.hits}
-
 
 class Faults:
     """All faults in force, oldest first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._faults: dict[int, Fault] = {}
-        self._next = 1
+        self._changed = threading.Condition()
+        self._faults: list[Fault] = []
+
+    def __iter__(self) -> Iterator[Fault]:
+        """Yield the faults in force."""
+        return iter(self._faults)
 
     def add(self, kind: str, **options: Any) -> Fault:
         """Add a fault of one of `KINDS`. Raises ValueError for another kind, TypeError for an unknown option."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are {', '.join(KINDS)}")
-        with self._lock:
-            fault = Fault(self._next, kind, **options)
-            self._next += 1
-            self._faults[fault.id] = fault
-            return fault
+        fault = Fault(kind, **options)
+        with self._changed:
+            self._faults.append(fault)
+        return fault
 
     def hit(self, method: str, path: str) -> Fault | None:
         """Return the first fault that this call runs into."""
-        with self._lock:
-            for fault in self._faults.values():
-                if fault.matches(method, path):
-                    self._changed.notify_all()
-                    return fault
-        return None
+        with self._changed:
+            fault = next((fault for fault in self._faults if fault.matches(method, path)), None)
+            self._changed.notify_all()
+        return fault
 
-    def wait(self, number: int, hits: int = 1, timeout: float = 10.0) -> bool:
+    def wait(self, fault: Fault, hits: int = 1, timeout: float = 10.0) -> bool:
         """Wait until a fault was hit so many times; False when it was not."""
-        with self._lock:
-            fault = self._faults[number]
+        with self._changed:
             return self._changed.wait_for(lambda: fault.hits >= hits, timeout)
 
-    def get(self, number: int) -> Fault:
-        """Find a fault. Raises KeyError."""
-        return self._faults[number]
-
-    def clear(self, number: int | None = None) -> None:
-        """End one fault or all: calls that it holds go on."""
-        with self._lock:
-            gone = [self._faults.pop(number)] if number is not None else list(self._faults.values())
-            if number is None:
-                self._faults.clear()
-            for fault in gone:
-                fault.released.set()
-
-    def all(self) -> list[dict[str, Any]]:
-        """List the faults in force."""
-        with self._lock:
-            return [fault.to_json() for fault in self._faults.values()]
+    def clear(self) -> None:
+        """End all: calls that they hold go on."""
+        with self._changed:
+            gone, self._faults = self._faults, []
+        for fault in gone:
+            fault.released.set()

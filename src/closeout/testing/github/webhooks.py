@@ -51,10 +51,10 @@ class Hook:
             **({"secret": MASK} if self.secret else {}),
         }
 
-    def to_json(self, owner: HookOwner | None = None) -> dict[str, Any]:
+    def to_json(self, owner: HookOwner) -> dict[str, Any]:
         """Return the hook as the API shows it; only a repository's has `last_response` and `test_url`."""
-        base = f"{payloads.API}{owner.path if owner else ''}/hooks/{self.id}"
-        of_repository = owner is None or owner.kind == "repository"
+        base = f"{payloads.API}{owner.path}/hooks/{self.id}"
+        of_repository = owner.kind == "repository"
         return {
             "type": "Repository" if of_repository else "Organization",
             "id": self.id,
