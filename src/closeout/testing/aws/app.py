@@ -10,7 +10,6 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,8 +22,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import s3_backends
 from werkzeug.test import run_wsgi_app
 
-from closeout.testing.aws import cloudformation, codebuild
 from closeout.testing.aws.calls import Answer, Call, Request, error_answer, read_call
+from closeout.testing.aws.cloudformation import RuledCloudFormation
+from closeout.testing.aws.codebuild import BuildRules, Outcome, RuledCodeBuild
 from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
 from closeout.testing.aws.rules import StackRules, Undeletable
 
@@ -40,7 +40,7 @@ class Emulator:
 
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
-        self.builds = codebuild.BuildRules(clock=clock)
+        self.builds = BuildRules(clock=clock)
         self.faults = FaultBoard()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
@@ -63,12 +63,14 @@ class Emulator:
 
     def _create_app(self, service: Any) -> Any:
         app = create_backend_app(service)
-        bound: dict[str, Any] = {
-            "cloudformation": lambda: cloudformation.ruled(self.stacks),
-            "codebuild": lambda: codebuild.ruled(self.builds),
+        ruled: dict[Any, tuple[Any, Any]] = {
+            "cloudformation": (RuledCloudFormation, self.stacks),
+            "codebuild": (RuledCodeBuild, self.builds),
         }
-        if service in bound:
-            view = convert_to_flask_response(bound[service]().dispatch)
+        if service in ruled:
+            responses, rules = ruled[service]
+            bound: Any = type("Bound", (responses,), {"rules": rules})
+            view = convert_to_flask_response(bound.dispatch)
             for endpoint in list(app.view_functions):
                 if endpoint.endswith(".dispatch"):
                     app.view_functions[endpoint] = view
@@ -152,7 +154,6 @@ class Emulator:
             ("POST", "reset"): lambda _: self.reset(),
             ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
-            ("GET", "faults"): lambda _: [asdict(order) for order in self.faults.orders],
             ("GET", "requests"): lambda _: self.journal.since(_after(query)),
             ("POST", "stacks"): self._order_stack,
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
@@ -180,7 +181,7 @@ class Emulator:
 
     def _order_build(self, order: dict[str, Any]) -> None:
         project = order.pop("project")
-        self.builds.outcomes[project] = codebuild.Outcome(**order)
+        self.builds.outcomes[project] = Outcome(**order)
 
     def _settings(self, order: dict[str, Any]) -> None:
         self.stacks.seconds = float(order.get("delete_seconds", self.stacks.seconds))
