@@ -70,37 +70,24 @@ class Limit(NamedTuple):
 class Work(Protocol):
     """What `apply` works with: durable calls named within this step, guarded calls, and the log."""
 
-    @property
-    def execution(self) -> str:
-        """`<run id>-<attempt>`: a stable idempotency key for this attempt."""
-
-    @property
-    def run_id(self) -> str:
-        """The run's id, the same for every attempt."""
-
-    @property
-    def attempt(self) -> int:
-        """1, or more for a rerun."""
-
-    @property
-    def automation(self) -> str:
-        """The automation's name."""
-
-    @property
-    def step(self) -> str:
-        """The step's id."""
+    execution: str
+    """`<run id>-<attempt>`: a stable idempotency key for this attempt."""
+    run_id: str
+    """The run's id, the same for every attempt."""
+    attempt: int
+    """1, or more for a rerun."""
+    automation: str
+    """The automation's name."""
+    step: str
+    """The step's id."""
+    clients: Clients
+    """Clients bound to this step."""
+    retry: Retry
+    """The step's retry policy: its own `retry`, else the action's."""
 
     @property
     def event(self) -> Mapping[str, Any]:
         """A copy of the payload, a new one each time."""
-
-    @property
-    def clients(self) -> Clients:
-        """Clients bound to this step."""
-
-    @property
-    def retry(self) -> Retry:
-        """The step's retry policy: its own `retry`, else the action's."""
 
     @property
     def settings(self) -> Mapping[str, Any]:

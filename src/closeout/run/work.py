@@ -68,47 +68,21 @@ class StepWork:
         self._prefix = prefix
         self._target = target
         self._plan = plan
+        self.execution = context.execution.id
+        self.run_id = context.execution.run_id
+        self.attempt = context.execution.attempt
+        self.automation = context.automation.name
+        self.step = step.id
         self.clients = clients
+        backoff = Backoff(first=step.retry_backoff, factor=2.0, cap=300.0)
+        self.retry = Retry(attempts=step.retry_attempts, backoff=backoff)
         self.changed: list[str] = []
         """Names of the guarded calls that were made, the same in every replay."""
-
-    @property
-    def execution(self) -> str:
-        """`<run id>-<attempt>`."""
-        return self._context.execution.id
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self._context.execution.run_id
-
-    @property
-    def attempt(self) -> int:
-        """The run's attempt."""
-        return self._context.execution.attempt
-
-    @property
-    def automation(self) -> str:
-        """The automation's name."""
-        return self._context.automation.name
-
-    @property
-    def step(self) -> str:
-        """The step's id."""
-        return self._step.id
 
     @property
     def event(self) -> Mapping[str, Any]:
         """The payload, copied each time: user code may change its copy, and later steps must not see that."""
         return payload.decode(self._context.execution.body)
-
-    @property
-    def retry(self) -> Retry:
-        """The step's retry policy."""
-        return Retry(
-            attempts=self._step.retry_attempts,
-            backoff=Backoff(first=self._step.retry_backoff, factor=2.0, cap=300.0),
-        )
 
     @property
     def settings(self) -> Mapping[str, Any]:

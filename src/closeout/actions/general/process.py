@@ -215,32 +215,19 @@ def _private(path: str) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
 
 
-def _watch(streams: Iterable[int], pid: int) -> selectors.BaseSelector:
+@contextlib.contextmanager
+def _watch(streams: Iterable[int], pid: int) -> Iterator[selectors.BaseSelector]:
     """Wake up on output and, where the system can tell (Linux), on the process's end."""
-    selector = _Selector()
-    for descriptor in streams:
-        os.set_blocking(descriptor, False)
-        selector.register(descriptor, selectors.EVENT_READ)
-    if hasattr(os, "pidfd_open"):
-        with contextlib.suppress(OSError):
-            selector.watch(os.pidfd_open(pid))
-    return selector
-
-
-class _Selector(selectors.DefaultSelector):
-    """A selector that closes the descriptor it was given."""
-
-    _own: int | None = None
-
-    def watch(self, descriptor: int) -> None:
-        self._own = descriptor
-        self.register(descriptor, selectors.EVENT_READ)
-
-    def close(self) -> None:
-        super().close()
-        if self._own is not None:
-            os.close(self._own)
-            self._own = None
+    with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
+        for descriptor in streams:
+            os.set_blocking(descriptor, False)
+            selector.register(descriptor, selectors.EVENT_READ)
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                end = os.pidfd_open(pid)
+                opened.callback(os.close, end)
+                selector.register(end, selectors.EVENT_READ)
+        yield selector
 
 
 def _drain(streams: Mapping[int, bool], output: Output) -> None:
