@@ -25,8 +25,9 @@ from werkzeug.test import run_wsgi_app
 from closeout.testing.aws.calls import Answer, Call, Request, error_answer, read_call
 from closeout.testing.aws.cloudformation import RuledCloudFormation
 from closeout.testing.aws.codebuild import BuildRules, Outcome, RuledCodeBuild
-from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
+from closeout.testing.aws.faults import CallJournal, Fault
 from closeout.testing.aws.rules import StackRules, Undeletable
+from closeout.testing.faults import FaultBoard
 
 REGION = "us-east-1"
 
@@ -41,7 +42,7 @@ class Emulator:
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
         self.builds = BuildRules(clock=clock)
-        self.faults = FaultBoard()
+        self.faults = FaultBoard[Fault]()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
         self._moto = DomainDispatcherApplication(self._create_app)
@@ -97,28 +98,28 @@ class Emulator:
     def _aws(self, environ: dict[str, Any], start_response: Any, request: Request) -> Iterable[bytes]:
         call = self.read_call(request)
         entry = self.journal.begin(call)
-        fault = self.faults.take(call)
+        fault = self.faults.hit(lambda fault: fault.is_about(call))
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
         answer = answer or self.answer(call, request)
         if answer is not None:
-            entry.status = answer[0]
+            entry["status"] = answer[0]
             return _send(start_response, answer)
         self.stacks.advance()
         chunks, status, answer_headers = self.ask_moto(call, environ)
         if fault is not None and fault.after:
             replaced = self._apply(fault, call, entry)
             if replaced is not None:
-                entry.status = replaced[0]
+                entry["status"] = replaced[0]
                 return _send(start_response, replaced)
-        entry.status = int(status.split(" ", 1)[0])
+        entry["status"] = int(status.split(" ", 1)[0])
         start_response(status, list(answer_headers))
         return chunks
 
-    def _apply(self, fault: Fault, call: Call, entry: Any) -> Answer | None:
+    def _apply(self, fault: Fault, call: Call, entry: dict[str, Any]) -> Answer | None:
         if fault.kind == "hold":
-            entry.held = True
-            self.faults.hold(fault.seconds)
-            entry.held = False
+            entry["held"] = True
+            fault.released.wait(fault.seconds)
+            entry["held"] = False
             return None
         if fault.kind == "drop":
             raise DropConnection
@@ -152,7 +153,7 @@ class Emulator:
         """Return what carries out each control request."""
         return {
             ("POST", "reset"): lambda _: self.reset(),
-            ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
+            ("POST", "faults"): lambda order: self.faults.put(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
             ("GET", "requests"): lambda _: self.journal.since(_after(query)),
             ("POST", "stacks"): self._order_stack,

@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
                 "status": None,
             }
         )
-        fault = self.fake.faults.hit(self.command, path)
+        fault = self.fake.faults.hit(lambda fault: fault.is_about(self.command, path))
         if fault is not None and not fault.after and self._suffer(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
