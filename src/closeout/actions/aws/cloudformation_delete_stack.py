@@ -6,7 +6,7 @@ so a stack that is created anew under the same name cannot be hit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,7 +34,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     Raises `GuardRefused` for a nested stack and under termination protection, `ServiceError` for whatever
     CloudFormation answers besides "does not exist".
     """
-    client: stacks.CloudFormation = clients.aws("cloudformation")
+    client = clients.aws("cloudformation")
     stack = stacks.find(client, inputs["stack-name"])
     if stack is None:
         return ()
@@ -42,7 +42,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     account = clients.account()
     found = stacks.resources(client, stack)
     top = f"stack {stack['StackName']}"
-    counted = each(_counter(inputs, clients, account), found)
+    counted = each(partial(_count, inputs, clients, account), found)
     parts = [
         change
         for resource, count in zip(found, counted, strict=True)
@@ -70,18 +70,16 @@ def _refuse(stack: Mapping[str, Any]) -> None:
     name = stack["StackName"]
     if stack.get("ParentId"):
         parent = str(stack["ParentId"]).partition("/")[2].partition("/")[0]
-        message = (
+        raise GuardRefused(
             f"stack {name} is nested in stack {parent}: a nested stack is deleted through its parent; "
             f"name {parent} instead"
         )
-        raise GuardRefused(message)
     if stack.get("EnableTerminationProtection"):
-        message = (
+        raise GuardRefused(
             f"stack {name} is under termination protection, which closeout never removes; if it may go: "
             f"aws cloudformation update-termination-protection --no-enable-termination-protection "
             f"--stack-name {name}"
         )
-        raise GuardRefused(message)
 
 
 def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> str:
@@ -96,15 +94,11 @@ def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> s
     return text
 
 
-def _counter(inputs: Inputs, clients: Clients, account: str) -> Callable[[Resource], tuple[int, int]]:
-    """Return a function that counts a bucket's versions, or 0 when the step would not delete them."""
-
-    def count(resource: Resource) -> tuple[int, int]:
-        if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
-            return 0, 0
-        return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
-
-    return count
+def _count(inputs: Inputs, clients: Clients, account: str, resource: Resource) -> tuple[int, int]:
+    """Return number and bytes of a bucket's versions, 0 when the step would not delete them."""
+    if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
+        return 0, 0
+    return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
 
 
 def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, int]) -> Iterator[Change]:
@@ -144,13 +138,8 @@ def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Delete the stack that the plan froze; see `teardown`."""
-    teardown = Teardown(
-        Doomed(**change.identity),
-        work,
-        empty_buckets=bool(inputs.get("empty-buckets")),
-        role_arn=inputs.get("role-arn") or None,
-    )
-    return teardown.run()
+    empty, role = bool(inputs.get("empty-buckets")), inputs.get("role-arn") or None
+    return Teardown(Doomed(**change.identity), work, empty_buckets=empty, role_arn=role).run()
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
@@ -174,7 +163,7 @@ class _Looks:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._client: stacks.CloudFormation = clients.aws("cloudformation")
+        self._client = clients.aws("cloudformation")
         self._find = once(partial(stacks.find, self._client))
         self._statuses = once(partial(stacks.resource_statuses, self._client))
 

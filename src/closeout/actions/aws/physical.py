@@ -42,71 +42,68 @@ EVERYTHING = "*"
 def _check(
     service: str,
     operation: str,
-    arguments: Callable[[str, str], dict[str, Any]],
-    absent: frozenset[str],
+    arguments: str | Callable[[str, str], dict[str, Any]],
+    absent: tuple[str, ...],
     named: str | None,
     there: Callable[[Mapping[str, Any], str], bool] | None = None,
     *,
     action: str = "",
 ) -> ExistenceCheck:
-    """Return a check; `named` is what ARNs end in (None: `EVERYTHING`), `action` what IAM calls otherwise than `operation`."""
+    """Return a check.
+
+    `arguments` may be the key under which the physical id is passed. `named` is what the ARN ends in (None: `EVERYTHING`),
+    `action` is for what IAM calls otherwise than the operation.
+    """
+    given = (lambda physical, _account: {arguments: physical}) if isinstance(arguments, str) else arguments
     action = action or iam_action(service, operation)
     region = "" if service == "iam" else "*"
     resource = EVERYTHING if named is None else f"arn:aws:{action.partition(':')[0]}:{region}:*:{named}"
-    return ExistenceCheck(service, operation, arguments, absent, action, resource, there)
-
-
-def _named(key: str) -> Callable[[str, str], dict[str, Any]]:
-    return lambda physical, _account: {key: physical}
+    return ExistenceCheck(service, operation, given, frozenset(absent), action, resource, there)
 
 
 def _listed(key: str) -> Callable[[str, str], dict[str, Any]]:
     return lambda physical, _account: {key: [physical]}
 
 
-def _codes(*codes: str) -> frozenset[str]:
-    return frozenset(codes)
-
-
-_NOT_FOUND = _codes("ResourceNotFoundException")
-_NO_ENTITY = _codes("NoSuchEntity")
-_TABLE = _check("dynamodb", "describe_table", _named("TableName"), _NOT_FOUND, "table/*")
+_NOT_FOUND = ("ResourceNotFoundException",)
+_NO_ENTITY = ("NoSuchEntity",)
+_TABLE = _check("dynamodb", "describe_table", "TableName", _NOT_FOUND, "table/*")
 
 EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
     "AWS::S3::Bucket": ExistenceCheck(
         "s3",
         "head_bucket",
         lambda physical, account: {"Bucket": physical, "ExpectedBucketOwner": account},
-        _codes("404", "NoSuchBucket"),
+        frozenset({"404", "NoSuchBucket"}),
         "s3:ListBucket",
         "arn:aws:s3:::*",
     ),
     "AWS::Lambda::Function": _check(
-        "lambda", "get_function_configuration", _named("FunctionName"), _NOT_FOUND, "function:*"
+        "lambda", "get_function_configuration", "FunctionName", _NOT_FOUND, "function:*"
     ),
     "AWS::DynamoDB::Table": _TABLE,
     "AWS::DynamoDB::GlobalTable": _TABLE,
     "AWS::SQS::Queue": _check(
         "sqs",
         "get_queue_attributes",
-        _named("QueueUrl"),
-        _codes("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+        "QueueUrl",
+        ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
         "*",
     ),
     "AWS::SNS::Topic": _check(
-        "sns", "get_topic_attributes", _named("TopicArn"), _codes("NotFound", "NotFoundException"), "*"
+        "sns", "get_topic_attributes", "TopicArn", ("NotFound", "NotFoundException"), "*"
     ),
-    "AWS::IAM::Role": _check("iam", "get_role", _named("RoleName"), _NO_ENTITY, "role/*"),
-    "AWS::IAM::ManagedPolicy": _check("iam", "get_policy", _named("PolicyArn"), _NO_ENTITY, "policy/*"),
+    "AWS::IAM::Role": _check("iam", "get_role", "RoleName", _NO_ENTITY, "role/*"),
+    "AWS::IAM::ManagedPolicy": _check("iam", "get_policy", "PolicyArn", _NO_ENTITY, "policy/*"),
     "AWS::IAM::InstanceProfile": _check(
-        "iam", "get_instance_profile", _named("InstanceProfileName"), _NO_ENTITY, "instance-profile/*"
+        "iam", "get_instance_profile", "InstanceProfileName", _NO_ENTITY, "instance-profile/*"
     ),
-    "AWS::IAM::User": _check("iam", "get_user", _named("UserName"), _NO_ENTITY, "user/*"),
+    "AWS::IAM::User": _check("iam", "get_user", "UserName", _NO_ENTITY, "user/*"),
     "AWS::Logs::LogGroup": _check(
         "logs",
         "describe_log_groups",
-        _named("logGroupNamePrefix"),
-        _codes(),
+        "logGroupNamePrefix",
+        (),
         "log-group:*",
         lambda answer, physical: any(row["logGroupName"] == physical for row in answer["logGroups"]),
     ),
@@ -114,14 +111,14 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
         "ecr",
         "describe_repositories",
         _listed("repositoryNames"),
-        _codes("RepositoryNotFoundException"),
+        ("RepositoryNotFoundException",),
         "repository/*",
     ),
     "AWS::CodeBuild::Project": _check(
         "codebuild",
         "batch_get_projects",
         _listed("names"),
-        _codes(),
+        (),
         "project/*",
         lambda answer, _physical: bool(answer["projects"]),
     ),
@@ -132,7 +129,7 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
         lambda physical, _account: {
             "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [physical]}]
         },
-        _codes(),
+        (),
         None,
         lambda answer, _physical: bool(answer["Parameters"]),
     ),
@@ -140,7 +137,7 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
     "AWS::SecretsManager::Secret": _check(
         "secretsmanager",
         "describe_secret",
-        _named("SecretId"),
+        "SecretId",
         _NOT_FOUND,
         "secret:*",
         lambda answer, _physical: not answer.get("DeletedDate"),
@@ -148,39 +145,39 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
     "AWS::KMS::Key": _check(
         "kms",
         "describe_key",
-        _named("KeyId"),
-        _codes("NotFoundException"),
+        "KeyId",
+        ("NotFoundException",),
         "key/*",
         lambda answer, _physical: answer["KeyMetadata"]["KeyState"] != "PendingDeletion",
     ),
     "AWS::StepFunctions::StateMachine": _check(
         "stepfunctions",
         "describe_state_machine",
-        _named("stateMachineArn"),
-        _codes("StateMachineDoesNotExist"),
+        "stateMachineArn",
+        ("StateMachineDoesNotExist",),
         "stateMachine:*",
         action="states:DescribeStateMachine",
     ),
     "AWS::Kinesis::Stream": _check(
-        "kinesis", "describe_stream_summary", _named("StreamName"), _NOT_FOUND, "stream/*"
+        "kinesis", "describe_stream_summary", "StreamName", _NOT_FOUND, "stream/*"
     ),
     "AWS::RDS::DBInstance": _check(
         "rds",
         "describe_db_instances",
-        _named("DBInstanceIdentifier"),
-        _codes("DBInstanceNotFound", "DBInstanceNotFoundFault"),
+        "DBInstanceIdentifier",
+        ("DBInstanceNotFound", "DBInstanceNotFoundFault"),
         "db:*",
         action="rds:DescribeDBInstances",
     ),
     "AWS::EC2::SecurityGroup": _check(
-        "ec2", "describe_security_groups", _listed("GroupIds"), _codes("InvalidGroup.NotFound"), None
+        "ec2", "describe_security_groups", _listed("GroupIds"), ("InvalidGroup.NotFound",), None
     ),
-    "AWS::EC2::VPC": _check("ec2", "describe_vpcs", _listed("VpcIds"), _codes("InvalidVpcID.NotFound"), None),
+    "AWS::EC2::VPC": _check("ec2", "describe_vpcs", _listed("VpcIds"), ("InvalidVpcID.NotFound",), None),
     "AWS::EC2::Instance": _check(
         "ec2",
         "describe_instances",
         _listed("InstanceIds"),
-        _codes("InvalidInstanceID.NotFound"),
+        ("InvalidInstanceID.NotFound",),
         None,
         # A terminated instance is shown for an hour; none at all is no answer to a question about one.
         lambda answer, _physical: (

@@ -75,20 +75,15 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
             heapq.heappush(newest, entry)
         else:
             heapq.heappushpop(newest, entry)
-    if objects <= known:
-        return Seen(
-            objects=objects, bytes=size, frozen=Frozen(since="", known=frozenset(d for _, d in newest))
-        )
-    # The oldest second in the heap may have lost some of its versions: only whole seconds after it are known.
-    cut = newest[0][0]
-    digests = frozenset(digest for moment, digest in newest if moment > cut)
-    return Seen(objects=objects, bytes=size, frozen=Frozen(since=_after(cut, newest), known=digests))
-
-
-def _after(cut: str, newest: Sequence[tuple[str, str]]) -> str:
-    """Return the first moment of which every version is known; `~` sorts after every digit and letter of a date."""
-    later = [moment for moment, _ in newest if moment > cut]
-    return min(later) if later else cut + "~"
+    since = ""
+    if objects > known:
+        # The oldest second in the heap may have lost some of its versions: only whole seconds after it are known.
+        cut = newest[0][0]
+        newest = [entry for entry in newest if entry[0] > cut]
+        # `~` sorts after every digit and letter of a date.
+        since = min(newest)[0] if newest else cut + "~"
+    frozen = Frozen(since=since, known=frozenset(digest for _, digest in newest))
+    return Seen(objects=objects, bytes=size, frozen=frozen)
 
 
 def _digest(version: Version) -> str:

@@ -73,18 +73,22 @@ def _checked(kind: str, *keys: str | int) -> tuple[str, Read]:
 def _listing(
     kind: str,
     operation: str,
-    arguments: Callable[[Named], dict[str, Any]],
+    arguments: str | Callable[[Named], dict[str, Any]],
     key: str,
     *untagged: str,
     optional: bool = False,
     **more: Any,
 ) -> tuple[str, Read]:
-    """Return the read of a type that has a call of its own for tags; `optional`: the answer may lack their key."""
+    """Return the read of a type that has a call of its own for tags; `optional`: the answer may lack their key.
+
+    `arguments` may be the key under which the physical id is passed.
+    """
     check = physical.EXISTENCE_CHECKS[kind]
+    given = (lambda named: {arguments: named.physical_id}) if isinstance(arguments, str) else arguments
     read = Read(
         check.service,
         operation,
-        arguments,
+        given,
         _under(key) if optional else lambda answer: answer[key],
         check.absent.union(untagged),
         physical.iam_action(check.action.partition(":")[0], operation),
@@ -95,10 +99,6 @@ def _listing(
 
 def _by_arn(service: str, prefix: str, key: str) -> Callable[[Named], dict[str, Any]]:
     return lambda named: {key: named.arn(service, prefix)}
-
-
-def _by_id(key: str) -> Callable[[Named], dict[str, Any]]:
-    return lambda named: {key: named.physical_id}
 
 
 _GONE = ("ResourceNotFoundException", "ResourceNotFound", "NotFoundException")
@@ -122,8 +122,8 @@ READS: Mapping[str, Read] = dict(
             )
             for kind in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
         ),
-        _listing("AWS::SQS::Queue", "list_queue_tags", _by_id("QueueUrl"), "Tags", optional=True),
-        _listing("AWS::SNS::Topic", "list_tags_for_resource", _by_id("ResourceArn"), "Tags", *_GONE),
+        _listing("AWS::SQS::Queue", "list_queue_tags", "QueueUrl", "Tags", optional=True),
+        _listing("AWS::SNS::Topic", "list_tags_for_resource", "ResourceArn", "Tags", *_GONE),
         _checked("AWS::IAM::Role", "Role", "Tags"),
         _checked("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
         _checked("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
@@ -151,13 +151,11 @@ READS: Mapping[str, Read] = dict(
             resource="arn:aws:ssm:*:*:parameter/*",
         ),
         _checked("AWS::SecretsManager::Secret", "Tags"),
-        _listing(
-            "AWS::KMS::Key", "list_resource_tags", _by_id("KeyId"), "Tags", page=("NextMarker", "Marker")
-        ),
+        _listing("AWS::KMS::Key", "list_resource_tags", "KeyId", "Tags", page=("NextMarker", "Marker")),
         _listing(
             "AWS::StepFunctions::StateMachine",
             "list_tags_for_resource",
-            _by_id("resourceArn"),
+            "resourceArn",
             "tags",
             *_GONE,
         ),
@@ -193,7 +191,7 @@ READS: Mapping[str, Read] = dict(
     "AWS::ECS::Service": Read(
         "ecs",
         "list_tags_for_resource",
-        _by_id("resourceArn"),
+        lambda named: {"resourceArn": named.physical_id},
         _under("tags"),
         frozenset({"ClusterNotFoundException"}),
         "ecs:ListTagsForResource",
@@ -202,7 +200,7 @@ READS: Mapping[str, Read] = dict(
     stacks.STACK_TYPE: Read(
         "cloudformation",
         "describe_stacks",
-        _by_id("StackName"),
+        lambda named: {"StackName": named.physical_id},
         _under("Stacks", 0, "Tags"),
         frozenset(),
         "cloudformation:DescribeStacks",

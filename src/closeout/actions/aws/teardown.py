@@ -51,9 +51,8 @@ class Teardown:
     emptied: dict[str, int] = field(default_factory=dict)
 
     @property
-    def _client(self) -> stacks.CloudFormation:
-        client: stacks.CloudFormation = self.work.clients.aws("cloudformation")
-        return client
+    def _client(self) -> Any:
+        return self.work.clients.aws("cloudformation")
 
     def run(self) -> Json:
         """Delete the stack. Returns `{"summary"}`; raises `ActionFailed` that names what prevents it."""
