@@ -35,7 +35,10 @@ def deliveries() -> None:
 @click.option("--guid", metavar="GUID", help="Only deliveries of the event with this GUID.")
 @options.limit
 @click.option(
-    "--ignored", "left_alone", is_flag=True, help="List what did not arrive and patrol left alone instead."
+    "--ignored",
+    "left_alone",
+    is_flag=True,
+    help="List instead the deliveries that did not arrive and that patrol ignored.",
 )
 @options.as_json
 def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, **given: str | None) -> None:
@@ -44,11 +47,12 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
     duration such as 2d: two days ago.
 
-    HEARD says how: by a webhook, or recovered from GitHub's API. With --json: [{"id", "guid", "hook", "event", "action",
-    "heard", "closing", "runs": [...], …}].
+    HEARD says how closeout learned of a delivery: by a webhook, or from GitHub's API. With --json: [{"id", "guid",
+    "hook", "event", "action", "heard", "closing", "runs": [...], …}].
 
-    --ignored lists deliveries of the last three days that did not arrive and that patrol does not take in by itself, with
-    the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository", "reason"}].
+    --ignored lists deliveries of the last three days that did not arrive and that patrol does not recover by
+    itself, with the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository",
+    "reason"}].
     """
     if left_alone and options.given(given):
         raise UsageError("--ignored lists what did not arrive, and takes no filter.")

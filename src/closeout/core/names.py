@@ -68,7 +68,7 @@ def check_interpolated(value: object, expression: str) -> str:
     shown = repr(value)
     shown = shown if len(shown) <= 60 else shown[:57] + "…"
     raise NameRefused(
-        f"${{{{ {expression} }}}} gave {shown}, which is not fit to be part of a name"
+        f"${{{{ {expression} }}}} gave {shown}, which cannot be part of a name"
         " (letters, digits, `.`, `_`, `/`, `-`, no `..`, at most 128 characters); nothing was done"
     )
 
