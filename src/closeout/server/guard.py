@@ -30,7 +30,7 @@ class GuardEndpoint:
     def __init__(self, ask: Ask, log: Log) -> None:
         self._ask = ask
         self._log = log
-        self._under_way = 0
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens; only 200 means "open"."""
@@ -45,13 +45,10 @@ class GuardEndpoint:
         await respond(send, status, json.dumps(body).encode(), headers)
 
     async def _answer(self, token: str, number: int) -> Answer:
-        if self._under_way >= AT_ONCE:
+        if self._turns.locked():
             raise Overloaded("too many questions at once; ask again")
-        self._under_way += 1
-        try:
+        async with self._turns:
             return await asyncio.to_thread(self._ask, token, number)
-        finally:
-            self._under_way -= 1
 
 
 def _question(scope: Scope) -> question.Question:
