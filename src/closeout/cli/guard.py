@@ -8,8 +8,9 @@ from __future__ import annotations
 import click
 
 from closeout.actions.registry import builtin
-from closeout.cli import event_source, exits, ledger_option, options, output
+from closeout.cli import exits, ledger_option, options, output
 from closeout.cli.commands import command
+from closeout.cli.event_source import read_name
 from closeout.cli.ledger_option import Where
 from closeout.config.load import load
 from closeout.wiring.guard import ask
@@ -38,7 +39,7 @@ def guard(where: Where, pull_request: str, as_json: bool) -> int:
     With --stack it asks with your rights: the stack's table, and its GitHub token, whose `secretReaders` must name you.
     With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
-    repository, number = event_source.read_name(pull_request)
+    repository, number = read_name(pull_request)
     loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
     answer = ask(loaded, lambda: where.views, repository, number)
     if as_json:
