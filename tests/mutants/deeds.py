@@ -162,13 +162,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/unit/wiring/test_delivery_reasons.py::test_a_long_payload_is_cut_between_two_values",),
     ),
     Mutant(
-        "streams that begin at the same time are not limited",
-        "src/closeout/server/pages/live.py",
-        "        if self._open >= MAX_STREAMS:\n            return  # others",
-        "        if False:\n            return  # others",
-        ("tests/unit/server/test_live.py::test_streams_that_begin_at_the_same_time_are_limited",),
-    ),
-    Mutant(
         "pages that read for long keep a load balancer waiting",
         "src/closeout/server/health.py",
         "run_in_executor(self._thread, self._ready)",

@@ -112,16 +112,9 @@ class Hooks:
             return self._github.request(method, self.target.path + path, body=body, query=query)
         except ServiceError as error:
             text = error.message.replace(secret, "***") if secret else error.message
-            hint = _hint(self.target, error) if self._hints else ""
-            raise ServiceError(
-                text + hint,
-                service=error.service,
-                operation=error.operation,
-                reason=error.reason,
-                transient=error.transient,
-                retry_after=error.retry_after,
-                http_status=error.http_status,
-            ) from None
+            error.message = text + (_hint(self.target, error) if self._hints else "")
+            error.args = (error.message,)
+            raise error from None
 
 
 def _config(url: str, secret: str) -> dict[str, Json]:

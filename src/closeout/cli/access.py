@@ -51,7 +51,7 @@ def _base(_context: click.Context, _parameter: click.Parameter, given: str | Non
     callback=_base,
     help="Where your browser reaches the server, instead of the address that it knows.",
 )
-@click.option("--read-only", is_flag=True, help="Sign in to read, and not to act.")
+@click.option("--read-only", is_flag=True, help="Sign in to read only.")
 @options.as_json
 def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
     """Print a link that signs you in to the server's pages.
@@ -105,7 +105,10 @@ def token() -> None:
 @click.argument("name", callback=_name)
 @click.option("--act", is_flag=True, help="Let it rerun, cancel, replay, clean and pause too.")
 @click.option(
-    "--expires", callback=options.optional_age, metavar="AGE", help="90d, 12h, 30m or 45s; never without it."
+    "--expires",
+    callback=options.optional_age,
+    metavar="AGE",
+    help="Let it expire after 90d, 12h, 30m or 45s.  [default: never]",
 )
 @options.config
 @options.db
@@ -113,8 +116,8 @@ def token() -> None:
 def create(name: str, act: bool, expires: float | None, config: Path, db: Path | None, as_json: bool) -> None:
     """Print a new token. The ledger keeps only its digest, so it is not shown again.
 
-    Send it as `Authorization: Bearer TOKEN`. It may read everything that the ledger has; with --act it may delete by
-    rerunning.
+    Send it as `Authorization: Bearer TOKEN`. It can read everything in the ledger. With --act it can also start
+    runs, which delete.
     """
     path = options.existing_ledger(db, config)
     secret = access.new_secret(_key(path), TOKEN)

@@ -27,7 +27,7 @@ ZSH_FIRST = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
 def completion() -> None:
     """Complete commands, options, run ids, delivery ids, automations and actions in bash, zsh and fish.
 
-    `install` is enough for most; the other commands print the script for a place of your own.
+    Most people need only `install`; the other commands print the script.
     """
 
 

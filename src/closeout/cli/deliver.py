@@ -68,9 +68,10 @@ def deliver(  # noqa: PLR0913  one parameter for each option
 ) -> int:
     """Sign a payload with the webhook's secret and POST it to URL; print the answer.
 
-    Give the payload with --payload and --event, or with --sample. A pull request that it says is closed is sent as closed
-    now: each closing starts an automation once, so the same one again would start nothing. Exit code 0 if the status is 2xx, 1 if it is
-    another one, 4 if there is no answer. For a URL on another machine it shows the request and asks first.
+    Give the payload with --payload and --event, or with --sample. If the payload closes a pull request, closeout
+    sends the present time as its time of closing, because each closing starts an automation only once. Exit code 0
+    if the status is 2xx, 1 if it is another one, 4 if there is no answer. For a URL on another machine it shows the
+    request and asks first.
     """
     target = _target(url)
     event, text = _content(event, payload, sample)

@@ -21,7 +21,7 @@ from closeout.core.json_times import with_iso_times
 from closeout.ledger import filters
 from closeout.stack.table import delivery_id
 from closeout.wiring import recovery
-from closeout.wiring.preview import github_reads
+from closeout.wiring.preview import github_of
 
 
 @group(
@@ -39,7 +39,11 @@ def deliveries() -> None:
 @click.option("--event", metavar="NAME", help="Only deliveries of this event.")
 @click.option("--guid", metavar="GUID", help="Only deliveries of the event with this GUID.")
 @options.limit
-@click.option("--ignored", is_flag=True, help="List what did not arrive and patrol left alone instead.")
+@click.option(
+    "--ignored",
+    is_flag=True,
+    help="List instead the deliveries that did not arrive and that patrol ignored.",
+)
 @options.as_json
 def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **given: str | None) -> None:
     """List deliveries, the newest first. --limit shortens the list.
@@ -47,11 +51,12 @@ def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **gi
     Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
     duration such as 2d: two days ago.
 
-    HEARD says how: by a webhook, or recovered from GitHub's API. With --json: [{"id", "guid", "hook", "event", "action",
-    "heard", "closing", "runs": [...], …}].
+    HEARD says how closeout learned of a delivery: by a webhook, or from GitHub's API. With --json: [{"id", "guid",
+    "hook", "event", "action", "heard", "closing", "runs": [...], …}].
 
-    --ignored lists deliveries of the last three days that did not arrive and that patrol does not take in by itself, with
-    the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository", "reason"}].
+    --ignored lists deliveries of the last three days that did not arrive and that patrol does not recover by
+    itself, with the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository",
+    "reason"}].
     """
     if ignored and options.given(given):
         raise UsageError("--ignored lists what did not arrive, and takes no filter.")
@@ -180,7 +185,7 @@ def _recover(where: Where, guid: str, reason: str | None, *, yes: bool, as_json:
     if not yes:
         told = f"Delivery {guid} ({_about(each._asdict())}), of {output.moment(each.delivered_at)}, would do:"
         output.note(output.clean(told))
-        payload = recovery.read(github_reads(where.today.load()), each)
+        payload = recovery.read(github_of(where.today.load()), each)
         plan.preview(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
     requests.send(where, recovery.KIND, guid, reason, done="Recovery queued.", as_json=as_json)

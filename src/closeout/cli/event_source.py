@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from closeout.actions.registry import builtin
+from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output
 from closeout.config.load import Loaded, load
 from closeout.core.errors import BadDelivery, UsageError
 from closeout.core.payload import decode
-from closeout.wiring.preview import closed_event
+from closeout.run.closed_event import read_closed_event
+from closeout.wiring.preview import github_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,7 +67,7 @@ def _read(config: Path, pull_request: str | None, event: str | None, payload: st
         raise UsageError("Give either --pull-request, or --event and --payload.")
     repository, number = read_name(pull_request)
     loaded = load(config, builtin())
-    closed, *about = closed_event(loaded, repository, number)
+    closed, *about = read_closed_event(github_of(loaded), repository, number, SystemClock().now())
     read = dict(zip(("name", "state", "notes"), about, strict=True))
     for note in read["notes"]:
         output.note(output.wrapped(output.clean(note)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from closeout.config.load import Loaded
     from closeout.ledger.sqlite import Views
     from closeout.ports import DeliveryId, LedgerReader, Requests, RunView
-    from closeout.wiring.recovery import Marks
+    from closeout.ports.patrol import Marks
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 

@@ -47,7 +47,7 @@ stack = click.option(
     "--stack", "stack_name", required=True, metavar="NAME", help="The deployed CloudFormation stack."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-yes = click.option("--yes", "-y", is_flag=True, help="Do not show and ask first.")
+yes = click.option("--yes", "-y", is_flag=True, help="Skip the preview and the confirmation.")
 event = click.option("--event", metavar="E", help="The event's name, as in X-GitHub-Event.")
 payload = click.option("--payload", metavar="P", help="A file with the payload's JSON, or - for stdin.")
 pull_request = click.option(

@@ -152,7 +152,7 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
 @options.reason
 @options.as_json
 def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Stop a run at its next operation or in its wait. What it has done is not undone.
+    """Stop a run at its next operation or in its wait. It does not undo what the run has done.
 
     Its status becomes `error`. The ledger records who cancelled it.
     """
@@ -200,9 +200,9 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 @options.reason
 @options.as_json
 def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Say that a failed run needs nobody any more, so that its problem is told no longer.
+    """Close the problem of a failed run that needs nobody any more, so that no message follows.
 
-    Nothing is deleted and the run stays failed. A further attempt that fails opens the problem anew.
+    It deletes nothing, and the run stays failed. If a further attempt fails, the problem opens again.
     """
     try:
         target = find(where.views, run_id).id

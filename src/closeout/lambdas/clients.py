@@ -6,8 +6,8 @@ over the receiver's signed connections; every other service has its boto3 client
 
 from __future__ import annotations
 
-import base64
 import os
+from binascii import a2b_base64, b2a_base64
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -46,7 +46,7 @@ class LateClient:
 
 
 class DynamoDb:
-    """Boto3's methods for DynamoDB that `ledger.dynamodb` calls. Each raises `ServiceError`."""
+    """Boto3's methods for DynamoDB. Each raises `ServiceError`."""
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
@@ -73,14 +73,14 @@ class SecretsManager:
             "secretsmanager", "secretsmanager.GetSecretValue", arguments, version="1.1"
         )
         if "SecretBinary" in answer:
-            answer["SecretBinary"] = base64.b64decode(answer["SecretBinary"])
+            answer["SecretBinary"] = a2b_base64(answer["SecretBinary"])
         return answer
 
 
 def to_wire(value: Any) -> Any:
     """Return a request with its binary values as base64, as DynamoDB's JSON has them."""
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     if isinstance(value, Mapping):
         return {key: to_wire(part) for key, part in value.items()}
     return [to_wire(part) for part in value] if isinstance(value, list | tuple) else value
@@ -93,5 +93,5 @@ def from_wire(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.keys() == {"B"} and isinstance(value["B"], str):
-        return {"B": base64.b64decode(value["B"])}
+        return {"B": a2b_base64(value["B"])}
     return {key: from_wire(part) for key, part in value.items()}

@@ -25,14 +25,16 @@ NEEDED = ("moto", "werkzeug")
 
 @command("demo", "closeout demo", "closeout demo --keep-open")
 @click.option(
-    "--keep-open", is_flag=True, help="Leave the server up, to open the run's page; Ctrl-C ends it."
+    "--keep-open",
+    is_flag=True,
+    help="Keep the server running, so that you can open the run's page; Ctrl-C ends it.",
 )
 def demo(keep_open: bool) -> int:
     """Close a pull request and watch its preview be torn down; then see seven cases in which something is wrong.
 
     Starts an emulated AWS, a fake GitHub and `closeout serve` as processes of their own, on free ports of this
-    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check did not
-    hold. Takes less than a minute.
+    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check fails. Takes
+    less than a minute.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
