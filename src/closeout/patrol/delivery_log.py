@@ -8,7 +8,7 @@ covers it. GitHub is not asked to send anything again, so this works while nobod
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from closeout import livecheck
@@ -120,7 +120,8 @@ class DeliveryLogs:
         log = _read_log(self.github, hook, None)
         if not ours(hook.url) and not any(self.intake.has(hook.id, entry.guid) for entry in log.entries):
             return False
-        self._keep(_moved(log, HookMark(hook.id, None, log.date, None, 0, {})), log.date)
+        mark = HookMark(id=hook.id, last=None, delivered_at=log.date, etag=None, read_at=0, beginnings={})
+        self._keep(_moved(log, mark), log.date)
         return True
 
     def _patrol(self, hook: Hook, mark: HookMark, repositories: Mapping[int, RepositoryMark]) -> None:
@@ -142,7 +143,7 @@ class DeliveryLogs:
                 f"{hook.path}: {over} deliveries did not arrive that `closeout deliveries list --ignored` has no room for"
             )
         if log.gap(mark):
-            mark = mark._replace(last=None, delivered_at=log.date)  # what is missing was told
+            mark = replace(mark, last=None, delivered_at=log.date)  # what is missing was told
         self._keep(_moved(log, mark), log.date)
 
     def _keep(self, mark: HookMark, moment: int) -> None:
@@ -275,8 +276,8 @@ def _moved(log: _Log, mark: HookMark) -> HookMark:
     newest = max(log.entries, key=lambda entry: (entry.delivered_at, entry.id), default=None)
     known = mark.last is not None and (mark.delivered_at, mark.last)
     if newest is not None and (not known or (newest.delivered_at, newest.id) > known):
-        mark = mark._replace(last=newest.id, delivered_at=newest.delivered_at)
-    return mark._replace(etag=log.etag, read_at=log.date)
+        mark = replace(mark, last=newest.id, delivered_at=newest.delivered_at)
+    return replace(mark, etag=log.etag, read_at=log.date)
 
 
 def _entries(path: str, page: Page) -> list[Entry]:
