@@ -121,11 +121,11 @@ class Round:
         """Make one round."""
         report = Report()
         self.github.calls.clear()
-        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists)
+        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists, repositories)
         hooks = self.hooks.candidates(
             self.github, Coverage({"acme/shop": ("clean",)}, ()), report, again=True
         )
-        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
+        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign)
         return report
 
 

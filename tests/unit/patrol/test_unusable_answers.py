@@ -127,8 +127,8 @@ def errors_of_the_log(github: GitHubReads) -> list[str]:
         "77",
         HookMark(id=77, last=9, delivered_at=START, etag=None, read_at=START, beginnings={}).to_json(),
     )
-    logs = DeliveryLogs(github, store, NoIntake(), [CLEAN], report, {})
-    logs.patrol([HOOK], lambda _url: True, set(), {})
+    logs = DeliveryLogs(github, store, NoIntake(), [CLEAN], report, {}, {})
+    logs.patrol([HOOK], lambda _url: True, set())
     return report.errors
 
 
