@@ -155,9 +155,6 @@ def _each(look: Callable[[Owned], Result | None], what: str, world: World) -> Re
     return worst([result for one in hooks if (result := look(one)) is not None], what)
 
 
-# --- deliveries -------------------------------------------------------------------------------------------
-
-
 def _ping(world: World) -> Result:
     if not world.pings:
         return skipped("`closeout drill` asks GitHub for pings")
