@@ -141,13 +141,6 @@ MUTANTS: tuple[Mutant, ...] = (
         (_TESTS + "test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt",),
     ),
     Mutant(
-        "what a visitor sends ends a header",
-        _ACTING,
-        "{urlencode(given)}",
-        "{'&'.join(map('='.join, given))}",
-        (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
-    ),
-    Mutant(
         "a header of an answer may hold a line break",
         "src/closeout/server/exchange.py",
         "        if any(_UNSAFE.search(value) for _, value in headers):",

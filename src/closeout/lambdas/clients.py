@@ -1,48 +1,18 @@
-"""What a run calls on AWS before it posts `pending`, without boto3: the ledger's table, and Secrets Manager.
+"""DynamoDB and Secrets Manager without boto3, for the receiver and for what a run calls before it posts `pending`.
 
 Importing boto3 and making its clients takes longer than the rest of a cold start. These two speak as boto3's clients do,
-over the receiver's signed connections; every other service has its boto3 client, made when a step first needs it.
+over signed connections of the standard library; `late_clients` has the others.
 """
 
 from __future__ import annotations
 
-import os
 from binascii import a2b_base64, b2a_base64
-from collections import ChainMap
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from closeout.lambdas.aws_client import AwsClient
 
 Call = Callable[..., dict[str, Any]]
-
-
-def late_clients(
-    region: str, connect: Callable[[Mapping[str, str]], AwsClient] = AwsClient
-) -> Callable[[str], Any]:
-    """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others of boto3."""
-    from closeout.adapters.boto import boto_clients  # noqa: PLC0415 - makes a start slower
-
-    aws = connect(ChainMap({"AWS_REGION": region}, os.environ))
-    aws.connect_ahead("dynamodb", "secretsmanager")
-    signed = {"dynamodb": DynamoDb(aws), "secretsmanager": SecretsManager(aws)}
-    boto = cache(lambda: boto_clients(region))
-
-    def client(service: str) -> Any:
-        return signed[service] if service in signed else LateClient(lambda: boto()(service))
-
-    return client
-
-
-class LateClient:
-    """A client that is made at its first call."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self._make(), method)
 
 
 class DynamoDb:

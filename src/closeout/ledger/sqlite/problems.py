@@ -1,4 +1,7 @@
-"""Problems and what was told of them in SQLite: written in the transaction at hand, or as `ports.ProblemStore`."""
+"""Problems and what was told of them in SQLite.
+
+Written in the transaction at hand, or as `ports.ProblemStore` in one of their own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite."""
+"""Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite.
+
+Each thread reads over a connection of its own, so the command line may read beside a running server.
+"""
 
 from __future__ import annotations
 
