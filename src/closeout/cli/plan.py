@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
-from closeout.cli import event_source, exits, options, output
+from closeout.cli import exits, options, output
 from closeout.cli.commands import command
+from closeout.cli.event_source import EventSource, event_source
 from closeout.cli.explain import because
 from closeout.cli.ledger_option import Today
 from closeout.core.errors import CloseoutError
@@ -28,14 +28,9 @@ from closeout.wiring.preview import planner
     "closeout plan --pull-request acme/shop#17",
     "closeout plan --event pull_request --payload closed.json --json",
 )
-@options.config
-@options.pull_request
-@options.event
-@options.payload
+@event_source
 @options.as_json
-def plan(
-    config: Path, pull_request: str | None, event: str | None, payload: str | None, as_json: bool
-) -> int:
+def plan(source: EventSource, as_json: bool) -> int:
     """Show the plan that each matching automation would apply on this event. Reads only.
 
     Give the event as a payload (--event, --payload), or name a pull request (--pull-request). closeout then reads it
@@ -47,15 +42,14 @@ def plan(
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
     adds "pull_request" with its "name", "state" and "notes".
     """
-    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = planner(loaded).plan(name, value)
+    rows = planner(source.loaded).plan(source.event, source.payload)
     if as_json:
-        output.print_json({"automations": rows} | read)
+        output.print_json({"automations": rows} | source.read)
     elif rows:
         show(rows)
     else:
         output.say("No automation matches; nothing would change.")
-        for row in why(loaded, name, value, True):
+        for row in why(source.loaded, source.event, source.payload, True):
             output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)
 
