@@ -13,11 +13,11 @@ from typing import Any
 
 from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Problem
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.lists import delivery_rows, run_rows
-from closeout.ledger.sqlite.problems import problem_of, read_problems, read_told
+from closeout.ledger.sqlite.problems import problem_of
 from closeout.ledger.sqlite.reads import Reads
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
@@ -192,7 +192,7 @@ class Views(Reads):
 
     def problems(self) -> list[Problem]:
         """Return the open problems, and closed ones that a target still believes to be open."""
-        return read_problems(self._read)
+        return [problem_of(row) for row in self._read("problems", ())]
 
     def open_problems(self) -> list[Problem]:
         """Return what needs a person, the oldest first."""
@@ -205,10 +205,6 @@ class Views(Reads):
     def problem_causes(self, most: int) -> list[tuple[Problem, int]]:
         """Return of the open problems of each cause some, with how many it has."""
         return [(problem_of(row[:-1]), row[-1]) for row in self._read("problem_causes", {"most": most})]
-
-    def told(self) -> list[Told]:
-        """Return what each target was last told of these problems."""
-        return read_told(self._read)
 
     def days(self, since: float) -> list[DayTally]:
         """Return the days on which a run of a closing ended, from the day of `since` on."""
