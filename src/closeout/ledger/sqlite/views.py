@@ -98,11 +98,7 @@ class Views(Reads):
         limit: int,
         characters: int,
     ) -> LogWindow:
-        """Return a part of an attempt's log that fits into memory, whatever the log's size.
-
-        With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines and `characters`, but always one line. With `search` only lines that contain it.
-        """
+        """Return a part of an attempt's log that fits into memory, whatever the log's size."""
         values = {
             "run_id": run_id,
             "attempt": attempt,
@@ -211,13 +207,7 @@ class Views(Reads):
         return [DayTally(*row) for row in self._read("days", (since,))]
 
     def stats(self) -> dict[str, Any]:
-        """Return the figures behind metrics.
-
-        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
-        finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
-        `queue_age` is how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, runs that found
-        nothing to delete, as long as none found anything.
-        """
+        """Return the figures behind metrics."""
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
         suspects = 0
