@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from closeout.core.errors import StoreUnavailable
-from closeout.engine.recorder import StopSignal, persist
+from closeout.engine.recorder import Wait, persist
 from closeout.engine.store import EngineStore
 from closeout.ports import Request
 
@@ -23,7 +23,7 @@ class Requests:
     on_request: Callable[[Request], str | None] | None
     cancel: Callable[[str, str], bool]
     redact: Callable[[str], str]
-    stop: StopSignal
+    wait: Wait
 
     def __post_init__(self) -> None:
         self._taken: set[int] = set()
@@ -43,7 +43,7 @@ class Requests:
             outcome = self.on_request(request) if self.on_request else f"this server cannot {request.kind}"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
             outcome = f"failed: {self.redact(str(error))}"
-        persist(lambda: self.store.finish_request(request.id, outcome or "done"), self.stop)
+        persist(lambda: self.store.finish_request(request.id, outcome or "done"), self.wait)
         self._taken.discard(request.id)
 
     def _cancelled(self, request: Request) -> str:

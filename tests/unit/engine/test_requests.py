@@ -29,7 +29,7 @@ class Bench:
             serve,
             cancel,
             lambda text: text.replace("hunter2", "***"),
-            cast("Any", SimpleNamespace(is_set=lambda: False, wait=lambda _seconds: False)),
+            lambda _seconds: False,
         )
 
     def _finish(self, number: int, outcome: str) -> None:
