@@ -71,13 +71,7 @@ class Engine:
         self._news = False
         self.stopping = threading.Event()
         self.given_up = threading.Event()
-        self._requests = Requests(
-            self.store,
-            self.on_request,
-            cancel=self.request_cancel,
-            redact=self.redact,
-            wait=self.given_up.wait,
-        )
+        self._requests = Requests(self)
         self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
         self._workers = [self._worker(number) for number in range(self.threads)]
         self._begun = 0
