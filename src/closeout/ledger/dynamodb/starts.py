@@ -65,10 +65,7 @@ class LambdaStarts:
         return self._status(arn)
 
     def wake(self, execution: str) -> None:
-        """Make a waiting execution check the queue now; start it if it was never started.
-
-        Raises `ServiceError` or `StoreUnavailable`.
-        """
+        """Make a waiting execution check the queue now; start it if it was never started."""
         wake_up = self._attempts.wake_up(execution)
         if wake_up is None:
             if not self._attempts.is_started(execution):
