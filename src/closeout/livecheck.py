@@ -115,14 +115,11 @@ def _check_one_subject(payload: Mapping[str, Any], pull: Mapping[str, Any], base
     if payload.get("number", pull["number"]) != pull["number"]:
         raise GuardRefused("the payload gives the pull request two numbers, so no live check is possible")
     repository = payload["repository"]
-    if any(
-        repository[key] != base[key]
-        for key in ("id", "full_name", "name")
-        if key in repository and key in base
-    ):
-        raise GuardRefused(
-            "the payload's repository is not the pull request's base, so no live check is possible"
-        )
+    for key in ("id", "full_name", "name"):
+        if repository.get(key, base.get(key)) != base.get(key, repository.get(key)):
+            raise GuardRefused(
+                "the payload's repository is not the pull request's base, so no live check is possible"
+            )
 
 
 def _check_one_repository(repository: Mapping[str, Any]) -> int | None:
@@ -149,17 +146,13 @@ def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
     next(one for one in CHECKS if one.kind == subject.kind).check(subject, github, branch)
 
 
-def _not_same(message: str) -> NotSame:
-    return NotSame(f"{message}; nothing more was done. {REAL}")
-
-
 def _check_pull_request(subject: Subject, github: GitHub, branch: str | None) -> None:
     pull = github.pull_request(subject.repository, subject.number)
     if pull.id != subject.id or pull.base_repository_id != subject.repository_id:
-        raise _not_same(
+        raise NotSame(
             f"{subject.repository}#{subject.number} is now another pull request or repository than the event's: GitHub has"
             f" pull request {pull.id} in repository {pull.base_repository_id}, the event {subject.id} in"
-            f" {subject.repository_id}"
+            f" {subject.repository_id}; nothing more was done. {REAL}"
         )
     _check_owner(subject, pull.base_owner_id)
     if pull.state == "open":
@@ -185,8 +178,9 @@ def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
     """
     repository = pull.base_repository
     if pull.head_ref != branch:
-        raise _not_same(
-            f"{repository}#{pull.number} is of the branch {pull.head_ref}, the event says {branch}"
+        raise NotSame(
+            f"{repository}#{pull.number} is of the branch {pull.head_ref}, the event says {branch}; nothing more was done."
+            f" {REAL}"
         )
     others = [number for number in github.open_pull_requests(repository, branch) if number != pull.number]
     if others:
@@ -199,9 +193,9 @@ def _check_ref(subject: Subject, github: GitHub, named: str | None) -> None:
     repository = github.request("GET", f"/repos/{subject.repository}")
     if not isinstance(repository, dict) or repository.get("id") != subject.repository_id:
         has = repository.get("id") if isinstance(repository, dict) else None
-        raise _not_same(
+        raise NotSame(
             f"{subject.repository} is now another repository than the event's: GitHub has {has}, the event"
-            f" {subject.repository_id}"
+            f" {subject.repository_id}; nothing more was done. {REAL}"
         )
     _check_owner(subject, (repository.get("owner") or {}).get("id"))
     if github.ref_exists(subject.repository, subject.ref):
@@ -216,9 +210,9 @@ def _check_ref(subject: Subject, github: GitHub, named: str | None) -> None:
 
 def _check_owner(subject: Subject, owner_id: Any) -> None:
     if subject.owner_id is not None and owner_id != subject.owner_id:
-        raise _not_same(
+        raise NotSame(
             f"{subject.repository} has another owner than in the event: GitHub has {owner_id}, the event"
-            f" {subject.owner_id}"
+            f" {subject.owner_id}; nothing more was done. {REAL}"
         )
 
 
