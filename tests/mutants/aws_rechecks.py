@@ -34,7 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "rechecks on AWS: they keep a stack from being deleted",
         "src/closeout/wiring/stack_looks.py",
-        "            if self._ledger.deployed.is_removed():",
+        "            if self.ledger.deployed.is_removed():",
         "            if False:",
         (f"{LOOKS}::test_a_stack_that_is_deleted_has_no_rechecks",),
     ),

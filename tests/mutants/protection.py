@@ -237,7 +237,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an unreadable list of deployments counts as an empty one",
-        "src/closeout/run/deployments.py",
+        "src/closeout/run/found.py",
         '        raise _unusable(path, "the answer is not a list")',
         "        return []",
         (f"{FOUND}::test_an_unreadable_answer_is_neither_no_deployment_nor_one",),

@@ -211,32 +211,21 @@ class RunContext:
     def _send(self, state: str, message: Message) -> Json:
         """Post a message. The public form of the final one is recorded too, for the run's page."""
         final = {} if state == "pending" else {"public": message.public}
-        return {**self._post(state, message), **final}
-
-    def _post(self, state: str, message: Message) -> dict[str, Json]:
-        name = self.automation.status_context
+        name, event = self.automation.status_context, self.execution.event_name
         if name is None:
-            return self._silent(state, message, "the automation says `status: false`")
-        target = commit.status_target(self.execution.event_name, self.payload)
-        if target is None:
-            reason = commit.why_none(self.execution.event_name, self.payload)
-            return self._silent(state, message, reason)
-        if not self.deps.has_token:
-            return self._silent(
-                state, message, "no status is posted, since no `secrets.github` is configured"
-            )
-        text = message.full if self.may_read_all() else message.public
-        posted: dict[str, Json] = post(
-            self.deps, self.execution, target, name, state, text, patient=self._patient
-        )
-        return posted
-
-    def _silent(self, state: str, message: Message, reason: str) -> dict[str, Json]:
-        """Log why no status is posted, and how the run ended, because then only the log says so."""
-        self.log_once("silent", reason)
+            silent = "the automation says `status: false`"
+        elif (target := commit.status_target(event, self.payload)) is None:
+            silent = commit.why_none(event, self.payload)
+        elif not self.deps.has_token:
+            silent = "no status is posted, since no `secrets.github` is configured"
+        else:
+            text = message.full if self.may_read_all() else message.public
+            posted = post(self.deps, self.execution, target, name, state, text, patient=self._patient)
+            return {**posted, **final}
+        self.log_once("silent", silent)
         if state != "pending":
-            self.log(f"{state}: {message.full}")
-        return {"sent": False, "reason": reason}
+            self.log(f"{state}: {message.full}")  # only the log says how the run ended
+        return {"sent": False, "reason": silent, **final}
 
     # --- secrets --------------------------------------------------------------------------------------------
 

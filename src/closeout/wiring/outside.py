@@ -19,6 +19,7 @@ class Outside:
     def __init__(self, clients: SharedClients, github: LazyGitHub | None = None) -> None:
         self.clients = clients
         self.github = github or LazyGitHub(clients)
+        self.same_webhook, self.setting = same_webhook, setting_value
 
     @property
     def secrets(self) -> Secrets:
@@ -34,19 +35,11 @@ class Outside:
         """Return the webhooks of a repository or an organization."""
         return Hooks(self.github, Target.parse(target), hints=False)
 
-    def same_webhook(self, one: str, other: str) -> bool:
-        """Whether two URLs are the same webhook."""
-        return same_webhook(one, other)
-
     def check_notifier(self, target: str) -> None:
         """Check a notifier without sending."""
         from closeout.wiring.notifying import Targets
 
         Targets(lambda: self.secrets, self.clients.learned).check(target)
-
-    def setting(self, text: str, key: str) -> str:
-        """Return a URL of the file."""
-        return setting_value(text, key)
 
 
 def hooks_heard(deliveries: Iterable[DeliveryView], repository: str) -> frozenset[str]:

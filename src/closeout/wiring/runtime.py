@@ -34,12 +34,11 @@ from closeout.wiring import cleaning, recovery
 from closeout.wiring.checking import LedgerFile
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
-from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
+from closeout.wiring.notifying import NOTIFIER, Notifying, Targets, stale
 from closeout.wiring.orphans import audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import over_ledger
 from closeout.wiring.rechecks import Mark, Rechecks
-from closeout.wiring.staleness import stale
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]

@@ -44,18 +44,17 @@ class StoredSecret(NamedTuple):
         return "StoredSecret(…)"
 
 
-class Stack:
+class Stack(NamedTuple):
     """One deployed stack. Make it with `open_stack`."""
 
-    def __init__(self, name: str, region: str, outputs: dict[str, str], clients: TargetClients) -> None:
-        self.name = name
-        self.region = region
-        self._outputs = outputs
-        self._clients = clients
+    name: str
+    region: str
+    outputs: Mapping[str, str]
+    clients: TargetClients
 
     def output(self, key: str) -> str:
         """Return an output. Raises `Unavailable` when the stack has none of this name."""
-        value = self._outputs.get(key)
+        value = self.outputs.get(key)
         if not value:
             raise Unavailable(
                 f"The stack {self.name} has no output {key}: either it is not one of closeout's, or it was deployed by"
@@ -65,7 +64,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a client of the stack's region whose errors are `ServiceError`."""
-        return self._clients.aws(service)
+        return self.clients.aws(service)
 
     def ledger(self) -> StackLedger:
         """Return the stack's ledger."""
@@ -125,7 +124,7 @@ class Stack:
     @property
     def tells(self) -> bool:
         """Whether the stack has a function that tells people."""
-        return bool(self._outputs.get("NotifyFunction"))
+        return bool(self.outputs.get("NotifyFunction"))
 
     def ask_notifiers(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Let the stack's function send test messages, or check URLs, as the event says; return its results.

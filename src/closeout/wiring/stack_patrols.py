@@ -320,7 +320,7 @@ def open_stack_patrols(
         clock,
         redactor.add,
         api_url=api_url,
-        token=token,
+        token_reference=token,
         region=region,
         directory=Path(),
         secrets_client=lambda _region: client("secretsmanager"),
