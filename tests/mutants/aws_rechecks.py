@@ -122,8 +122,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an automation that finds nothing is not counted on AWS",
         "src/closeout/wiring/stack_runtime.py",
-        "            self._count(execution, ending.summary)",
-        "            pass",
+        "            count = self.ledger.empty_runs.note(execution.automation, ending.summary)",
+        "            count = 0",
         (f"{END}::test_a_teardown_is_rechecked_and_one_that_found_nothing_counted",),
     ),
 )

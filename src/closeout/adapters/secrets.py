@@ -26,7 +26,7 @@ FILE_LIMIT = 65_536
 FORMS = "env:NAME, file:PATH or aws-secretsmanager:NAME[#json-key]"
 
 
-@dataclass
+@dataclass(repr=False)  # the environment has secrets
 class SecretReader:
     """Implements `ports.Secrets`.
 
@@ -101,8 +101,6 @@ class SecretReader:
             return stat.S_IRWXO
         return stat.S_IRWXG | stat.S_IRWXO
 
-    # --- AWS Secrets Manager ----------------------------------------------------------------------------
-
     def _aws(self, reference: str, rest: str) -> tuple[Active, ...]:
         name, _, key = rest.partition("#")
         current = self._version(reference, name, "AWSCURRENT")
@@ -133,7 +131,6 @@ class SecretReader:
 
 
 def _reason(error: Exception) -> tuple[str, bool]:
-    """Return AWS's error code and whether it may pass."""
     if isinstance(error, ServiceError):
         return error.reason, error.transient
     response = getattr(error, "response", None)

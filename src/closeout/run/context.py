@@ -16,11 +16,15 @@ from closeout.core import commit
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
 from closeout.core.payload import decode
+from closeout.core.retry import Backoff, Retry
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Execution, Json
 from closeout.run.deps import RunDeps
 from closeout.run.status import PENDING_RETRY, post, record_final
 from closeout.run.visibility import TIME_IS_UP, Message
+
+READ_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+"""For what a run reads: its match, its plans, and whether something should have been there."""
 
 
 @dataclass
@@ -59,7 +63,7 @@ class RunContext:
         self.automation = Automation.from_canonical(execution.definition)
         self.deadline = float("inf")
         self.posted: str | None = None
-        """The state of the last recorded status, posted in this call or an earlier one."""
+        """The state of the final status, posted in this call or an earlier one."""
         self._ended: dict[str, dict[str, Json]] = {}
         """How the steps so far ended, by id, as expressions see it."""
         self._failed = False
@@ -179,7 +183,7 @@ class RunContext:
         """Post `pending`. The run continues even if GitHub does not take it, because the teardown matters more."""
         send = self.safe(lambda: self._send("pending", Message.plain(text)))
         try:
-            self._note_posted(self.durable.record("pending", send, PENDING_RETRY))
+            self.durable.record("pending", send, PENDING_RETRY)
         except StepFailed as error:
             if error.cancels:
                 raise
@@ -192,7 +196,7 @@ class RunContext:
         """Post the final status; return the reason if it could not be delivered."""
         send = self.safe(lambda: self._send(state, message))
         try:
-            self._note_posted(record_final(self.durable, send, patient=self._patient))
+            self.posted = record_final(self.durable, send, patient=self._patient).get("state")
         except StepFailed as error:
             return error.message
         return None
@@ -203,10 +207,6 @@ class RunContext:
         except CloseoutError as error:
             self.log(f"status not updated: {error.message}")
             return {"sent": False, "reason": error.message}
-
-    def _note_posted(self, result: Json) -> None:
-        if result["sent"]:
-            self.posted = str(result["state"])
 
     def _send(self, state: str, message: Message) -> Json:
         """Post a message. The public form of the final one is recorded too, for the run's page."""

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 from closeout.config import cel
 from closeout.core.automation import Step
 from closeout.core.errors import NothingThere, PayloadRefused, ServiceError, StepFailed, github_error
-from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import ALREADY_GONE, NOTHING_THERE
 from closeout.ports import GitHub, Json
 from closeout.run import visibility
-from closeout.run.context import RunContext
+from closeout.run.context import READ_RETRY, RunContext
 from closeout.run.visibility import Message
 
 if TYPE_CHECKING:
     from closeout.run.step import Outcome
 
-RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 PAGE = 100
 MOST = 300
 """Deployments of one environment that are looked at; with more the answer is unknown."""
@@ -43,7 +41,7 @@ def check_expected(context: RunContext, step: Step, absent: Message) -> None:
             )
         return {}
 
-    context.durable.record(f"{step.id}/expect", context.safe(look), RETRY)
+    context.durable.record(f"{step.id}/expect", context.safe(look), READ_RETRY)
 
 
 def check(context: RunContext, outcomes: Sequence[Outcome]) -> tuple[str, Message] | None:
@@ -67,7 +65,7 @@ def check(context: RunContext, outcomes: Sequence[Outcome]) -> tuple[str, Messag
             return "failure", failed
     said = NOTHING_THERE
     if context.execution.attempt > 1 and context.durable.record(
-        "deleted-before", context.safe(lambda: _deleted_before(context, closings=False)), RETRY
+        "deleted-before", context.safe(lambda: _deleted_before(context, closings=False)), READ_RETRY
     ):
         said = ALREADY_GONE
     head = f"{'dry run: ' if dry_run else ''}{said}: "
@@ -104,7 +102,7 @@ def _check_environment(context: RunContext) -> Message | None:
         return {"environment": name}
 
     try:
-        context.durable.record("environment", context.safe(look), RETRY)
+        context.durable.record("environment", context.safe(look), READ_RETRY)
     except StepFailed as error:
         if error.cancels:
             raise

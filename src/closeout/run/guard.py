@@ -71,7 +71,6 @@ class Question(NamedTuple):
     number: int
 
     def __repr__(self) -> str:
-        """Return a text without the token."""
         return f"Question(number={self.number})"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.core.errors import ConfigError, InputError, ServiceError
+from closeout.core.secrets import CachedSecret, StepSecrets
 from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from closeout.adapters.secrets import SecretReader
     from closeout.config.load import Loaded
     from closeout.core.redact import Redactor
-    from closeout.core.secrets import CachedSecret, StepSecrets
 
 OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 """Environment variables that may contain a secret although the file does not refer to them."""
@@ -131,14 +131,10 @@ class SharedClients:
     @cached_property
     def step_secrets(self) -> StepSecrets:
         """The secrets of steps, which the redactor must know before a step can print one."""
-        from closeout.core.secrets import StepSecrets
-
         return StepSecrets(self.step_references(), lambda: self.secrets, report=self.report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Return secrets that are cached and read again. Raises `SecretError` if one cannot be read now."""
-        from closeout.core.secrets import CachedSecret
-
         return CachedSecret(references, self.secrets, report=report, now=self.now)
 
     @cached_property

@@ -247,7 +247,6 @@ class Notifying:
     def _heard(
         self, target: str, message: Message, error: CloseoutError | None, report: Callable[[str], None]
     ) -> None:
-        """Keep whether a target took a message."""
         if error is not None:
             self._failed(target, self.redact(error.message), report)
             return
@@ -289,8 +288,6 @@ class Notifying:
         for key in over:
             self.problems.close_problems("", key, key, self.now(), "patrol")
         return bool(fresh or over)
-
-    # --- the thread -----------------------------------------------------------------------------------------
 
     def start(self, report: Callable[[str], None]) -> None:
         """Look every few seconds, if anybody is to be told."""

@@ -5,7 +5,7 @@ Apart from `checking`, which reads a SQLite file: the functions of a stack do no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from closeout.adapters.hooks import Hooks, Target, same_webhook
 from closeout.core.closing import WEBHOOK, heard_by
@@ -42,10 +42,10 @@ class Outside:
         Targets(lambda: self.secrets, self.clients.learned).check(target)
 
 
-def hooks_heard(deliveries: Iterable[DeliveryView], repository: str) -> frozenset[str]:
+def hooks_heard(deliveries: Callable[[], Iterable[DeliveryView]], repository: str) -> frozenset[str]:
     """Return the ids of the webhooks by which these deliveries of a repository came."""
     return frozenset(
         one.hook
-        for one in deliveries
+        for one in deliveries()
         if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == WEBHOOK
     )

@@ -17,7 +17,7 @@ from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Target
 from closeout.run import explain as run_explain
-from closeout.run import preview
+from closeout.run import planning
 from closeout.run.bases import bases_of
 from closeout.run.closed_event import read_closed_event
 from closeout.run.deps import RunDeps
@@ -63,7 +63,7 @@ class Planner:
     def plan(
         self, event: str, payload: Mapping[str, Any], *, only: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the plans of the automations that the event would start: `run.preview.plan`'s rows; `only` names one.
+        """Return the plans of the automations that the event would start: `run.planning.preview`'s rows; `only` names one.
 
         An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
         earlier bases could say whether it matches, and GitHub does not tell them.
@@ -90,7 +90,7 @@ class Planner:
         for row in rows:
             automation = by_name[row["name"]]
             if row["matched"]:
-                planned.append(preview.plan(self._deps, automation, event, payload))
+                planned.append(planning.preview(self._deps, automation, event, payload))
             elif row["outcome"] in (run_explain.FAIL, run_explain.UNKNOWN):
                 error = {"code": row["code"], "message": self._redactor.text(row["reason"])}
                 planned.append(

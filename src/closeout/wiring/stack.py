@@ -40,7 +40,6 @@ class StoredSecret(NamedTuple):
     created: float
 
     def __repr__(self) -> str:
-        """Return a text without the value."""
         return "StoredSecret(…)"
 
 

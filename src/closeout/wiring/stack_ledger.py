@@ -92,16 +92,11 @@ class StackLedger:
         from closeout.ledger.dynamodb.requests import Requests
         from closeout.ledger.problems import dismiss
 
-        def rerun(target: str, by: str) -> str:
-            return self._reruns(loaded).rerun(target, by)
-
-        def replay(delivery: str, by: str) -> str:
-            return self._reruns(loaded).replay(delivery, by)
-
-        def dismissed(run_id: str, by: str) -> str:
-            return dismiss(self.problems, run_id, by, self._clock.now())
-
-        own = {"rerun": rerun, "replay": replay, "dismiss": dismissed}
+        own: dict[str, Callable[[str, str], str]] = {
+            "rerun": lambda target, by: self._reruns(loaded).rerun(target, by),
+            "replay": lambda delivery, by: self._reruns(loaded).replay(delivery, by),
+            "dismiss": lambda run_id, by: dismiss(self.problems, run_id, by, self._clock.now()),
+        }
         return Requests(self.attempts, self.starts, self.switch, **own, **more)
 
     def _reruns(self, loaded: Loaded | None) -> Reruns:

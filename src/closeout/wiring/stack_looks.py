@@ -12,41 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closeout.actions.registry import builtin
 from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, LedgerError
-from closeout.core.redact import Redactor
-from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock
 from closeout.run.deps import RunDeps
 from closeout.run.recheck import RECENT, TRIES, Looks, Teardown, retry_in
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import from_item, known_key
-from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.deployed import read_deployed
 from closeout.wiring.stack_ledger import StackLedger
 
 State = dict[str, Any]
-
-
-def open_looks(
-    ledger: StackLedger, clients: SharedClients, redactor: Redactor, clock: Clock, stack: str
-) -> StackLooks:
-    """Compose rechecks for patrol's function. What is deployed now decides, whatever version the execution began on."""
-    journal = LogJournal(clock, redactor.text)
-    deps = RunDeps(
-        actions=builtin(),
-        clients=clients,
-        github=LazyGitHub(clients),
-        journal=journal,
-        clock=clock,
-        switch=ledger.switch,
-        redact=redactor,
-        current=lambda name: read_deployed(stack, ledger).current(name),
-        has_token=clients.has_token,
-    )
-    return StackLooks(ledger, deps, journal.report, journal.gave_up)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from closeout.core.runs import FIRST_RUNS
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock, Execution, RunRecord
+from closeout.ports import Clock, RunRecord
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import make_finalizer
 from closeout.run.workflow import make_run_function
@@ -175,15 +175,12 @@ class StackRuntime:
             ending.summary,
             finished.finished_at - execution.accepted_at,
         )
-        if ending.verdict == "success":
-            self._count(execution, ending.summary)
-
-    def _count(self, execution: Execution, summary: str) -> None:
-        """Count a run that found nothing; an outage costs one count and no run."""
-        try:
-            count = self.ledger.empty_runs.note(execution.automation, summary)
-        except CloseoutError:
+        if ending.verdict != "success":
             return
+        try:
+            count = self.ledger.empty_runs.note(execution.automation, ending.summary)
+        except CloseoutError:
+            return  # an outage costs one count and no run
         if count >= FIRST_RUNS:
             told = f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
             self.journal.about(execution.id, f"{told}: check the names that its steps make")
