@@ -37,9 +37,9 @@ CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE
 def guard(where: Where, pull_request: str, as_json: bool) -> int:
     """Say whether a pull request is open and no teardown of it is on its way, in one sentence.
 
-    Exit code 0 if so, 3 if it is closed or a teardown is on its way, 4 if GitHub or the ledger does not say for certain.
-    With --stack it asks with your rights: the stack's table, and its GitHub token, whose `secretReaders` must name you.
-    With --json: {"verdict": "open|closed|unknown", "reason"}.
+    Exit code 0 if so, 3 if it is closed or a teardown is on its way, 4 if GitHub or the ledger does not say for
+    certain. With --stack it reads the stack's table and GitHub token with your rights; the stack's `secretReaders`
+    must name you. With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
     repository, number = event_source.read_name(pull_request)
     loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)

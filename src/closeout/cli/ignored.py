@@ -28,7 +28,13 @@ def show_list(where: Where, limit: int | None, *, as_json: bool) -> None:
         return
     now = time.time()
     rows = [
-        (_event(each), each.repository or "-", output.ago(each.delivered_at, now), each.guid, each.reason)
+        (
+            output.event(each.event, each.action),
+            each.repository or "-",
+            output.ago(each.delivered_at, now),
+            each.guid,
+            each.reason,
+        )
         for each in found
     ]
     output.table(("EVENT", "REPOSITORY", "AGE", "GUID", "WHY"), rows, shrink=(1, 4, 0))
@@ -45,7 +51,7 @@ def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: b
     """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
     each = find(where.patrol_marks, time.time(), guid)
     if not yes:
-        about = f"{_event(each)}, {each.repository or 'no repository'}"
+        about = f"{output.event(each.event, each.action)}, {each.repository or 'no repository'}"
         output.note(
             output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
         )
@@ -73,7 +79,3 @@ def take_in(where: Where, guid: str) -> str:
 
 def _left_alone(where: Where) -> list[Ignored]:
     return left_alone(where.patrol_marks, time.time())
-
-
-def _event(each: Ignored) -> str:
-    return f"{each.event} {each.action}" if each.action else each.event

@@ -18,7 +18,7 @@ from typing import Any
 import closeout.adapters.github
 import closeout.adapters.secrets
 import closeout.adapters.transport  # noqa: F401 - what the status is posted with, before an invocation has to wait for it
-from closeout.lambdas.clients import late_clients
+from closeout.lambdas.late_clients import late_clients
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 

@@ -36,7 +36,6 @@ class GitHubReads(Protocol):
 
     def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
         """Read one page; with `etag` only if it is another one than that. Raises `ServiceError`, also for half a page."""
-        ...
 
 
 class Marks(Protocol):
@@ -44,11 +43,9 @@ class Marks(Protocol):
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Json]]:
         """Return all marks of a kind by key. Raises `StoreUnavailable` or `LedgerError`."""
-        ...
 
     def has_delivery(self, hook: str, guid: str) -> bool:
         """Return whether a delivery of a hook is stored."""
-        ...
 
 
 class PatrolStore(Marks, Protocol):
@@ -56,4 +53,3 @@ class PatrolStore(Marks, Protocol):
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Json]) -> None:
         """Keep a mark in place of the one before, durably. Raises `StoreUnavailable`."""
-        ...

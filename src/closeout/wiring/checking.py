@@ -77,7 +77,7 @@ def inspect(
         partial(load, config, builtin()),
         connect,
         ledger,
-        place=ledger,
+        machine=ledger,
         file=config,
         now=time.time,
         pause=time.sleep,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.adapters.hooks import Hooks, Target
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.ports import DeliveryView, Http, Secrets
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value

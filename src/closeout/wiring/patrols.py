@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.hooks import same_webhook
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY, HOUR
+from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.patrol.report import Report

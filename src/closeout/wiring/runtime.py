@@ -149,7 +149,7 @@ class Runtime:
                 lambda: self.loaded,
                 lambda _loaded: Outside(self.clients),
                 ledger,
-                place=ledger,
+                machine=ledger,
                 file=self.file,
                 now=time.time,
                 pause=pause,

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 from closeout.actions.registry import builtin
 from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.hooks import same_webhook
 from closeout.checks.world import WEBHOOK
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
@@ -33,6 +32,7 @@ from closeout.core.records import NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
 from closeout.core.units import DAY, HOUR
+from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease

@@ -201,7 +201,7 @@ class Scene:
             partial(load, self.file, builtin()),
             connect,
             self.place,
-            place=self.place,
+            machine=self.place,
             file=self.file,
             now=self.now,
             pause=lambda seconds: self.github.sender.settle(seconds) and None,

@@ -42,7 +42,7 @@ def drills(ledger: Ledger, every: float | None = None, redactor: Redactor | None
             lambda: loaded,
             lambda _loaded: cast("Any", None),
             full,
-            place=full,
+            machine=full,
             file=Path("closeout.yaml"),
             now=time.time,
             pause=pause,
