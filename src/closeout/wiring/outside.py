@@ -19,7 +19,7 @@ class Outside:
     def __init__(self, clients: SharedClients, github: LazyGitHub | None = None) -> None:
         self.clients = clients
         self.github = github or LazyGitHub(clients)
-        self.same_webhook, self.setting = same_webhook, setting_value
+        self.setting = setting_value
 
     @property
     def secrets(self) -> Secrets:

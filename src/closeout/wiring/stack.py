@@ -85,16 +85,12 @@ class Stack(NamedTuple):
         Raises `Unavailable` if it fails, or has not ended at `deadline` (`time.monotonic`), and `ServiceError`.
         """
         # The name makes a retry of the call start nothing twice.
-        started = self.client("lambda").invoke(
-            FunctionName=function,
-            InvocationType="Event",
-            DurableExecutionName=str(uuid.uuid4()),
-            Payload=json.dumps(event).encode(),
-        )
+        from closeout.ledger.dynamodb.starts import start_by_name
+
+        client, payload = self.client("lambda"), json.dumps(event).encode()
+        started = start_by_name(client, time.time, function, payload, str(uuid.uuid4()))
         while time.monotonic() < deadline:
-            found = self.client("lambda").get_durable_execution(
-                DurableExecutionArn=started["DurableExecutionArn"]
-            )
+            found = client.get_durable_execution(DurableExecutionArn=started)
             if found["Status"] == "SUCCEEDED":
                 return json.loads(found["Result"])
             if found["Status"] not in ALIVE:

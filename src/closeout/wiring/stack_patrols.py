@@ -319,13 +319,6 @@ def open_stack_patrols(
     """Compose from a Lambda's environment."""
     region, clock = environment["AWS_REGION"], clock or SystemClock()
     client = client or boto_clients(region)
-    place = Place(
-        environment["CLOSEOUT_TABLE"],
-        environment["CLOSEOUT_BUCKET"],
-        environment["CLOSEOUT_WORKER"],
-        environment["CLOSEOUT_LOG_GROUP"],
-        float(environment["CLOSEOUT_RETENTION_DAYS"]),
-    )
     redactor = Redactor()
     token = f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}"
     api_url = environment["CLOSEOUT_API_URL"]
@@ -340,7 +333,7 @@ def open_stack_patrols(
         secrets_client=lambda _region: client("secretsmanager"),
         report=report,
     )
-    ledger = StackLedger(place, client, clock)
+    ledger = StackLedger(Place.of(environment), client, clock)
     settings = PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"]))
     drills = StackDrills(
         ledger,

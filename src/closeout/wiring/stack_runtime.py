@@ -25,6 +25,7 @@ from closeout.core.runs import FIRST_RUNS
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.starts import start_by_name
 from closeout.ports import Clock, RunRecord
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import make_finalizer
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-ALIAS = "live"
-"""The worker's alias in the stack."""
 CALL = Limit(invocation.LONGEST_CALL, invocation.WHY)
 """How long one call of a step may take, whatever its timeout: a call that Lambda interrupts would run twice."""
 SHORT = 5.0
@@ -158,12 +157,10 @@ class StackRuntime:
         """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
         if self.rechecks is None:
             return
-        from closeout.wiring.stack_rechecks import RecheckStarts, with_boto
+        from closeout.wiring.stack_rechecks import RecheckStarts
 
-        invoke, report = (
-            with_boto(self.client("lambda"), self.clock.now),
-            partial(self.journal.about, record.execution),
-        )
+        invoke = partial(start_by_name, self.client("lambda"), self.clock.now)
+        report = partial(self.journal.about, record.execution)
         RecheckStarts(invoke, self.rechecks, self.clock.now, report).ended(record)
 
     def _finished(self, finished: Finished) -> None:
@@ -207,15 +204,8 @@ def open_stack_runtime(
         return load(path, _builtin(), modules=modules)
 
     region = environment["AWS_REGION"]
-    place = Place(
-        environment["CLOSEOUT_TABLE"],
-        environment["CLOSEOUT_BUCKET"],
-        environment.get("CLOSEOUT_WORKER") or f"{environment['AWS_LAMBDA_FUNCTION_NAME']}:{ALIAS}",
-        environment["CLOSEOUT_LOG_GROUP"],
-        float(environment["CLOSEOUT_RETENTION_DAYS"]),
-    )
     return StackRuntime(
-        place,
+        Place.of(environment),
         load,
         directory=path.parent,
         region=region,
