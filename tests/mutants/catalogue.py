@@ -432,7 +432,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a condition that cannot be evaluated is told as no run",
         "src/closeout/run/explain.py",
-        "outcome = _outcome(error)",
+        "outcome = UNKNOWN if isinstance(error, SenderUnknown) else FAIL",
         "outcome = NOTHING",
         ("tests/acceptance/test_cli_serve.py::test_what_only_the_run_finds_out_is_not_told_as_no_run",),
     ),
