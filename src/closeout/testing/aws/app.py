@@ -44,7 +44,6 @@ class Emulator:
         self.builds = BuildRules(clock=clock)
         self.faults = FaultBoard[Fault]()
         self.journal = CallJournal()
-        self._delete_seconds = delete_seconds
         self._moto = DomainDispatcherApplication(self._create_app)
         # Otherwise moto lists the folder of its own package twice for each request.
         self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)  # type: ignore[method-assign]
@@ -57,8 +56,6 @@ class Emulator:
             BackendDict.reset()
             reset_model_data()
             self.stacks.clear()
-            self.stacks.seconds, self.stacks.events_late = self._delete_seconds, 0.0
-            self.stacks.unending = False
             self.builds.clear()
         self.journal.clear()
 
@@ -101,19 +98,17 @@ class Emulator:
         fault = self.faults.hit(lambda fault: fault.is_about(call))
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
         answer = answer or self.answer(call, request)
-        if answer is not None:
-            entry["status"] = answer[0]
-            return _send(start_response, answer)
-        self.stacks.advance()
-        chunks, status, answer_headers = self.ask_moto(call, environ)
-        if fault is not None and fault.after:
-            replaced = self._apply(fault, call, entry)
-            if replaced is not None:
-                entry["status"] = replaced[0]
-                return _send(start_response, replaced)
-        entry["status"] = int(status.split(" ", 1)[0])
-        start_response(status, list(answer_headers))
-        return chunks
+        if answer is None:
+            self.stacks.advance()
+            chunks, status, headers = self.ask_moto(call, environ)
+            if fault is not None and fault.after:
+                answer = self._apply(fault, call, entry)
+            if answer is None:
+                entry["status"] = int(status.split(" ", 1)[0])
+                start_response(status, list(headers))
+                return chunks
+        entry["status"] = answer[0]
+        return _send(start_response, answer)
 
     def _apply(self, fault: Fault, call: Call, entry: dict[str, Any]) -> Answer | None:
         if fault.kind == "hold":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from closeout.testing import payloads
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.world import Pull, Repository, World
+from closeout.testing.github.world import Repository, World
 
 ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
 """Fields that the list of pull requests lacks: https://docs.github.com/en/rest/pulls/pulls"""
@@ -54,35 +54,22 @@ def _get_pull(call: Call) -> Answer:
 
 def _list_pulls(call: Call) -> Answer:
     state, head = call.query.get("state", "open"), call.query.get("head", "")
-    pulls = _by_age(call, [p for p in call.repository.pulls.values() if state in ("all", p.state)])
+    pulls = [pull for pull in call.repository.pulls.values() if state in ("all", pull.state)]
+    if call.query.get("sort") == "updated":
+        pulls.sort(key=lambda pull: (pull.updated_at or "", pull.id))
     if ":" in head:  # GitHub ignores what is not OWNER:BRANCH
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]
     listed = cut_page(call.query, pulls[::-1])
-    listed[:] = [_in_a_list(call, pull) for pull in listed]
+    for place, pull in enumerate(listed):
+        shown = call.world.pull_payload(call.repository, pull)["pull_request"] | pull.times
+        listed[place] = {key: value for key, value in shown.items() if key not in ONLY_BY_ITSELF}
     return 200, listed
 
 
-def _in_a_list(call: Call, pull: Pull) -> dict[str, Any]:
-    """Return a pull request without what GitHub gives only for one by itself."""
-    shown = call.world.pull_payload(call.repository, pull)["pull_request"] | pull.times
-    return {key: value for key, value in shown.items() if key not in ONLY_BY_ITSELF}
-
-
-def _by_age(call: Call, pulls: list[Pull]) -> list[Pull]:
-    """Return pull requests as `sort` says, the newest last: the list is given in reverse."""
-    if call.query.get("sort") != "updated":
-        return pulls
-    return sorted(pulls, key=lambda pull: (pull.updated_at or "", pull.id))
-
-
 def _post_status(call: Call) -> Answer:
-    _check_status(call.body)
-    return 201, call.world.add_status(call.repository, call.rest[0], call.body, call.user)
-
-
-def _check_status(body: Mapping[str, Any]) -> None:
+    body = call.body
     if body.get("state") not in ("error", "failure", "pending", "success"):
         raise Refused(422, "Validation Failed", [{"field": "state", "code": "custom"}])
     if len(body.get("description") or "") > 140:
@@ -90,6 +77,7 @@ def _check_status(body: Mapping[str, Any]) -> None:
     target = body.get("target_url")
     if target and not target.startswith(("http://", "https://")):
         raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
+    return 201, call.world.add_status(call.repository, call.rest[0], body, call.user)
 
 
 def _get_ref(call: Call) -> Answer:
