@@ -78,7 +78,8 @@ class Emulator:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        body = _read(environ)
+        size = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(size)
         path = environ.get("PATH_INFO", "/")
         if path.startswith("/_closeout/"):
             order = path.removeprefix("/_closeout/"), environ.get("QUERY_STRING", "")
@@ -150,7 +151,7 @@ class Emulator:
             ("POST", "reset"): lambda _: self.reset(),
             ("POST", "faults"): lambda order: self.faults.put(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
-            ("GET", "requests"): lambda _: self.journal.since(_after(query)),
+            ("GET", "requests"): lambda _: self.journal.since(int(parse_qs(query).get("after", ["0"])[0])),
             ("POST", "stacks"): self._order_stack,
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
@@ -183,16 +184,6 @@ class Emulator:
         self.stacks.seconds = float(order.get("delete_seconds", self.stacks.seconds))
         self.stacks.events_late = float(order.get("events_late", self.stacks.events_late))
         self.stacks.unending = bool(order.get("unending", self.stacks.unending))
-
-
-def _read(environ: dict[str, Any]) -> bytes:
-    if environ.get("wsgi.input_terminated"):
-        return bytes(environ["wsgi.input"].read())
-    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
-
-
-def _after(query: str) -> int:
-    return int(parse_qs(query).get("after", ["0"])[0])
 
 
 def _json(status: int, value: Any) -> Answer:

@@ -16,11 +16,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control, graphql, owners, rights
+from closeout.testing.github import control, graphql, rights
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import ROUTES, Answer, Call, Cut
+from closeout.testing.github.routes import ROUTES, Answer, Call, Cut, list_owned
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Repository
 
@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")
             return 200, token["user"]
-        listed = owners.answer(self.fake.world, path, query, token)
+        listed = list_owned(self.fake.world, path, query, token)
         if listed is not None:
             return 200, listed
         owner, rest = self._locate(path)

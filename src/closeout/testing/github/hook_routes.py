@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.testing import deliveries
-from closeout.testing.github.hooks import Sender
 from closeout.testing.github.rights import Refused
 from closeout.testing.github.routes import Answer, Cut, cut_page
-from closeout.testing.github.webhooks import Hook, HookOwner
-from closeout.testing.github.world import World, stamp
+from closeout.testing.github.webhooks import Hook, HookOwner, Sender, stamp
+from closeout.testing.github.world import World
 
 HIDDEN = ("request", "response", "url", "hook_id")
 LIMIT = 20

@@ -1,10 +1,11 @@
-"""The part of GitHub's REST API about a repository that the fake answers, as a table of paths.
+"""The part of GitHub's REST API about repositories that the fake answers, for a single one as a table of paths.
 
 Answers carry the fields that closeout and its tests read, with GitHub's names and types.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from closeout.testing.github.world import Repository, World
 
 ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
 """Fields that the list of pull requests lacks: https://docs.github.com/en/rest/pulls/pulls"""
+
+_OWNERS = re.compile(r"/users/([^/]+)|/orgs/([^/]+)/repos|/users/([^/]+)/repos|/user/repos")
 
 
 class Call(NamedTuple):
@@ -211,3 +214,30 @@ ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
 )
 """(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""
+
+
+def list_owned(world: World, path: str, query: Mapping[str, str], token: Mapping[str, Any]) -> Any:
+    """Return the answer to GET about an owner or its repositories, None if the path is about something else. Raises `Refused`.
+
+    A user's list shows public repositories; the list of the token's user shows what that token may see.
+    """
+    found = _OWNERS.fullmatch(path)
+    if found is None:
+        return None
+    owner, organization, user = found.groups()
+    if owner is not None:
+        kind = "Organization" if owner.lower() in world.organizations else "User"
+        return payloads.user(owner) | {"type": kind}
+    if organization is not None and organization.lower() not in world.organizations:
+        raise Refused(404, "Not Found")
+    if (organization, user) == (None, None) and token["user"] is None:
+        raise Refused(403, "Resource not accessible by integration")
+    wanted = organization or user
+    shown = [
+        repository.to_json(full=True)
+        for repository in sorted(world.repositories.values(), key=lambda each: each.full_name.lower())
+        if wanted is None or repository.full_name.partition("/")[0].lower() == wanted.lower()
+        if token["repositories"] is None or repository.full_name in token["repositories"]
+        if user is None or not repository.private
+    ]
+    return cut_page(query, shown)

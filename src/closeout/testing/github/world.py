@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from closeout.testing import deliveries, payloads
 from closeout.testing.github import rights
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.webhooks import HookOwner, Organization
+from closeout.testing.github.webhooks import HookOwner, Organization, stamp
 
 Emit = Callable[["Repository", str, dict[str, Any]], object]
 
@@ -168,6 +167,19 @@ class World:
                 happened = payloads.issue_event(action, pull.number, pull.updated_at, self.next_id(70_000))
                 repository.events.insert(0, happened)
         self._pull_event(repository, pull, action)
+        return pull
+
+    def retarget(self, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
+        """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
+        with self.lock:
+            repository = self.repository(full_name)
+            pull = self.pull(repository, number)
+            before, pull.base = pull.base, base
+            pull.bases.append((before, base, automatic))
+            payload = self.pull_payload(repository, pull, "edited")
+        if not automatic:
+            changes = {"base": {"ref": {"from": before}}}
+            self._emit(repository, "pull_request", {**payload, "changes": changes})
         return pull
 
     def _moment(self) -> str:
@@ -354,11 +366,6 @@ class World:
         if run["status"] == "completed":
             raise Refused(409, "Cannot cancel a workflow run that is completed.")
         run.update(status="completed", conclusion=conclusion)
-
-
-def stamp(now: float) -> str:
-    """Return a time as GitHub writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
 def _naming(repository: Repository) -> dict[str, Any]:
