@@ -83,9 +83,7 @@ def count(client: Any, place: Place) -> tuple[int, int]:
     return number, size
 
 
-def next_batch(
-    client: Any, place: Place, wanted: Callable[[Version], bool] = lambda _: True
-) -> list[Version]:
+def next_batch(client: Any, place: Place, wanted: Callable[[Version], bool]) -> list[Version]:
     """Return the first wanted versions, `BATCH` of them at most. May read every page of the place."""
     return list(islice(filter(wanted, versions(client, place)), BATCH))
 

@@ -60,8 +60,12 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         unended = f"build {started['id']} had not ended when the time was up, and continues"
         raise ActionFailed(f"{unended} ({error.message}; log: {started['link']})", public=unended) from None
     if end["status"] != "SUCCEEDED":
-        ended = _ended(started["id"], end)
-        raise ActionFailed(ended + _said(end), public=ended)
+        ended = f"build {started['id']} ended as {end['status']}"
+        ended += f" in phase {end['phase']}" if end["phase"] else ""
+        # What the phase said quotes the build's commands, which not everybody may read.
+        said = f": {end['reason']}" if end["reason"] else ""
+        said += f" (log: {end['link']})" if end["link"] else ""
+        raise ActionFailed(ended + said, public=ended)
     return {"summary": f"build {started['id']} succeeded", "id": started["id"], "link": end["link"]}
 
 
@@ -117,16 +121,6 @@ def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
             said = [item.get("message") or item.get("statusCode") or "" for item in phase.get("contexts", ())]
             return {"phase": phase["phaseType"], "reason": "; ".join(filter(None, said))[:1000]}
     return {"phase": "", "reason": ""}
-
-
-def _ended(build_id: str, end: Mapping[str, str]) -> str:
-    where = f" in phase {end['phase']}" if end["phase"] else ""
-    return f"build {build_id} ended as {end['status']}{where}"
-
-
-def _said(end: Mapping[str, str]) -> str:
-    """Return what the phase said, which quotes the build's commands, and where the log is."""
-    return (f": {end['reason']}" if end["reason"] else "") + (f" (log: {end['link']})" if end["link"] else "")
 
 
 def _link(build: Mapping[str, Any]) -> str:

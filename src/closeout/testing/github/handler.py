@@ -11,16 +11,15 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from closeout.testing.github import control, graphql, rights
 from closeout.testing.github.faults import Fault
-from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
+from closeout.testing.github.hook_routes import HOOK_ROUTES
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import ROUTES, Answer, Call, Cut, list_owned
+from closeout.testing.github.routes import ROUTES, Call, Cut, list_owned
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Repository
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
 
 _DOCS = "https://docs.github.com/rest"
-C = TypeVar("C")
 
 
 class Moved(Exception):
@@ -167,20 +165,11 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "Not Found")
         if isinstance(owner, Repository):
             rights.check(token["rights"], self.command, rest)
-            if not rest.startswith("/hooks"):
-                answer, caught = self._find(ROUTES, rest)
-                return answer(Call(self.fake.world, owner, token["user"], body, query, caught))
-        about_hooks, caught = self._find(HOOK_ROUTES, rest)
-        return about_hooks(HookCall(self.fake.world, self.fake.sender, owner, body, query, caught))
-
-    def _find(
-        self, routes: Sequence[tuple[str, str, Callable[[C], Answer]]], path: str
-    ) -> tuple[Callable[[C], Answer], tuple[str, ...]]:
-        """Return what answers a path, and what its pattern caught. Raises `Refused` 404."""
-        for method, pattern, do in routes:
-            found = re.fullmatch(pattern, path)
+        for method, pattern, answer in HOOK_ROUTES if rest.startswith("/hooks") else ROUTES:
+            found = re.fullmatch(pattern, rest)
             if found and method == self.command:
-                return do, found.groups()
+                asked = (token["user"], body, query, found.groups())
+                return answer(Call(self.fake.world, self.fake.sender, owner, *asked))
         raise Refused(404, "Not Found")
 
     def _locate(self, path: str) -> tuple[HookOwner, str]:

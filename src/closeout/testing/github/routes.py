@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from closeout.testing import payloads
 from closeout.testing.github.rights import Refused
+from closeout.testing.github.webhooks import Sender
 from closeout.testing.github.world import Repository, World
 
 ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
@@ -20,14 +21,22 @@ _OWNERS = re.compile(r"/users/([^/]+)|/orgs/([^/]+)/repos|/users/([^/]+)/repos|/
 
 
 class Call(NamedTuple):
-    """One API request: decoded body, who asks, and what the path's pattern caught."""
+    """One API request: whom it is about, who asks, decoded body, and what the path's pattern caught."""
 
     world: World
-    repository: Repository
+    sender: Sender
+    owner: Any
+    """A repository; for `HOOK_ROUTES` an organization too."""
     user: dict[str, Any] | None
     body: Mapping[str, Any]
     query: Mapping[str, str]
     rest: tuple[str, ...]
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that the request is about."""
+        repository: Repository = self.owner
+        return repository
 
 
 Answer = tuple[int, Any]
@@ -175,8 +184,10 @@ def _shown(run: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key not in ("inputs", "looks", "file")}
 
 
-ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
-    ("GET", r"", lambda call: (200, call.repository.to_json(full=True))),
+Routes = tuple[tuple[str, str, Callable[[Call], Answer]], ...]
+"""(method, pattern of the path after the owner's, handler)."""
+ROUTES: Routes = (
+    ("GET", r"", lambda call: (200, call.repository.to_json())),
     ("GET", r"/pulls", _list_pulls),
     ("GET", r"/pulls/(\d+)", _get_pull),
     (
@@ -213,7 +224,6 @@ ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ),
     ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
 )
-"""(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""
 
 
 def list_owned(world: World, path: str, query: Mapping[str, str], token: Mapping[str, Any]) -> Any:
@@ -234,7 +244,7 @@ def list_owned(world: World, path: str, query: Mapping[str, str], token: Mapping
         raise Refused(403, "Resource not accessible by integration")
     wanted = organization or user
     shown = [
-        repository.to_json(full=True)
+        repository.to_json()
         for repository in sorted(world.repositories.values(), key=lambda each: each.full_name.lower())
         if wanted is None or repository.full_name.partition("/")[0].lower() == wanted.lower()
         if token["repositories"] is None or repository.full_name in token["repositories"]

@@ -70,9 +70,9 @@ class Repository(HookOwner):
         """Its path in the API."""
         return f"/repos/{self.full_name}"
 
-    def to_json(self, *, full: bool = False) -> dict[str, Any]:
-        """Return the repository as payloads and the API show it."""
-        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=full)
+    def to_json(self) -> dict[str, Any]:
+        """Return the repository as the API shows it."""
+        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=True)
         return shown | {"default_branch": self.default_branch}
 
 
@@ -200,23 +200,14 @@ class World:
             head = (
                 None if pull.fork == "gone" else payloads.repository(pull.fork, number=777_001, private=False)
             )
+        same = ("number", "state", "closed_at", "merged", "base", "head", "sha", "labels", "title")
         payload = deliveries.pull_request(
             action,
-            repository=repository.full_name,
-            repository_id=repository.id,
-            private=repository.private,
+            **_naming(repository),
             full=self.full,
-            number=pull.number,
             pull_id=pull.id,
-            state=pull.state,
-            closed_at=pull.closed_at,
-            merged=pull.merged,
-            base=pull.base,
-            head=pull.head,
-            sha=pull.sha,
             head_repository=head,
-            labels=pull.labels,
-            title=pull.title,
+            **{name: getattr(pull, name) for name in same},
         )
         if pull.updated_at is not None:
             payload["pull_request"]["updated_at"] = pull.updated_at
