@@ -92,12 +92,11 @@ def _start(client: Any, project: str, inputs: Inputs, work: Work) -> Json:
 def _traced(client: Any, project: str, trace: str) -> Mapping[str, Any] | None:
     """Return the build that an earlier try of this very step started, if there is one."""
     ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:LOOK_BACK]
-    builds = client.batch_get_builds(ids=ids)["builds"] if ids else []
+    builds: Sequence[Mapping[str, Any]] = client.batch_get_builds(ids=ids)["builds"] if ids else []
     for build in builds:
         variables = build.get("environment", {}).get("environmentVariables") or ()
         if any(variable["name"] == TRACE and variable["value"] == trace for variable in variables):
-            found: Mapping[str, Any] = build
-            return found
+            return build
     return None
 
 
@@ -166,9 +165,7 @@ definition.""",
             names=True,
             pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{1,254}",
         ),
-        "environment": Input(
-            type="map", description="Environment variables of the build, plain text.", default=None
-        ),
+        "environment": Input(type="map", description="Environment variables of the build, plain text."),
         "source-version": Input(
             type="string",
             description="A commit, branch, tag or `pr/NUMBER`: whose code runs. Default: the project's own.",

@@ -138,8 +138,8 @@ class Emulator:
     def answer(self, call: Call, request: Request) -> Answer | None:
         """Answer in moto's place: S3 says 403 when the bucket is not the expected owner's (S3 UserGuide, bucket-owner-condition)."""
         expected = request.headers.get("x-amz-expected-bucket-owner")
-        owner = s3_backends.bucket_accounts.get(call.bucket or "", (None, None))[1]
-        if expected and owner and expected != owner:
+        owner = s3_backends.bucket_accounts.get(call.params.get("Bucket", ""), (None, None))[1]
+        if call.service == "s3" and expected and owner and expected != owner:
             return error_answer(call, 403, "AccessDenied", "Access Denied")
         return None
 

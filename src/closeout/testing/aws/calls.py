@@ -61,11 +61,6 @@ class Call:
     region: str
     params: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def bucket(self) -> str | None:
-        """The bucket of an S3 call in path style."""
-        return self.params.get("Bucket") if self.service == "s3" else None
-
 
 def read_call(request: Request) -> Call:
     """Return what is called. What is not known is named `METHOD /path`."""

@@ -21,7 +21,7 @@ Pages, under https://docs.aws.amazon.com/AWSCloudFormation/latest/:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ from closeout.testing.aws.dependencies import deletion_order, export_in_use, nee
 _STACK_TYPE = "AWS::CloudFormation::Stack"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Deletion:
     """One delete that is under way, and how far it is."""
 
@@ -44,7 +44,7 @@ class Deletion:
     token: str | None
     began: float
     seconds: float
-    order: tuple[str, ...]
+    order: Sequence[str]
     position: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
@@ -156,20 +156,9 @@ class StackRules:
         if in_use:
             self.turns[stack.stack_id] = Turn(stack, self.clock() + self.seconds / 4, before, in_use)
             return
-        gone = self.resource_status.get(stack.stack_id, {})
-        order = tuple(
-            name
-            for name in deletion_order(stack)
-            if gone.get(name) not in {"DELETE_COMPLETE", "DELETE_SKIPPED"}
-        )
-        self.deletions[stack.stack_id] = Deletion(
-            backend=backend,
-            stack=stack,
-            token=token,
-            began=self.clock(),
-            seconds=self.seconds,
-            order=order,
-        )
+        gone, ended = self.resource_status.get(stack.stack_id, {}), {"DELETE_COMPLETE", "DELETE_SKIPPED"}
+        order = [name for name in deletion_order(stack) if gone.get(name) not in ended]
+        self.deletions[stack.stack_id] = Deletion(backend, stack, token, self.clock(), self.seconds, order)
 
     # --- the passage of time --------------------------------------------------------------------------
 

@@ -203,20 +203,16 @@ class Handler(BaseHTTPRequestHandler):
     def _suffer(self, fault: Fault, entry: dict[str, Any]) -> bool:
         """Carry a fault out; True when the call was answered (or dropped) by it."""
         entry["fault"] = fault.kind
-        if fault.kind in ("never", "hold"):
-            self._wait(fault)
-            if fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone():
-                return False
-            self._drop()
-            return True
         if fault.kind == "slow":
             fault.released.wait(fault.seconds)
+        if fault.kind in ("never", "hold"):
+            self._wait(fault)
+        held = fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone()
+        if held or fault.kind in ("slow", "half", "trickle"):
             return False
-        if fault.kind == "drop":
+        if fault.kind in ("never", "hold", "drop"):
             self._drop()
             return True
-        if fault.kind in ("half", "trickle"):
-            return False
         status, headers, body = fault.status, dict(fault.headers), fault.body
         if fault.kind == "rate-limit":
             status = fault.status if fault.status in (403, 429) else 403

@@ -60,8 +60,7 @@ def _change(call: Call) -> Answer:
     """Change a hook: the secret is removed unless it is given again, as the description warns."""
     hook = _hook(call)
     hook.configure(call.body.get("config") or {}, whole=True)
-    events = set(call.body.get("events", hook.events)) | set(call.body.get("add_events", ()))
-    hook.events = tuple(sorted(events - set(call.body.get("remove_events", ()))))
+    hook.events = tuple(sorted(set(call.body.get("events", hook.events))))
     hook.active = bool(call.body.get("active", hook.active))
     hook.updated_at = stamp(call.world.now())
     return 200, hook.to_json(call.owner)
@@ -123,7 +122,6 @@ HOOK_ROUTES: Routes = (
     ("GET", r"/hooks/(\d+)", lambda call: (200, _hook(call).to_json(call.owner))),
     ("PATCH", r"/hooks/(\d+)", _change),
     ("DELETE", r"/hooks/(\d+)", _delete),
-    ("GET", r"/hooks/(\d+)/config", lambda call: (200, _hook(call).config())),
     ("PATCH", r"/hooks/(\d+)/config", _change_config),
     ("POST", r"/hooks/(\d+)/pings", _ping),
     ("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),

@@ -337,9 +337,7 @@ class World:
 
     def look_at_run(self, repository: Repository, number: int) -> dict[str, Any]:
         """Read a workflow run; each look brings it nearer to its end."""
-        run = repository.runs.get(number)
-        if run is None:
-            raise Refused(404, "Not Found")
+        run = self._run(repository, number)
         workflow = repository.workflows[run["file"]]
         with self.lock:
             run["looks"] += 1
@@ -351,12 +349,15 @@ class World:
 
     def end_run(self, repository: Repository, number: int, conclusion: str) -> None:
         """End a workflow run, as its workflow or a cancel would."""
-        run = repository.runs.get(number)
-        if run is None:
-            raise Refused(404, "Not Found")
+        run = self._run(repository, number)
         if run["status"] == "completed":
             raise Refused(409, "Cannot cancel a workflow run that is completed.")
         run.update(status="completed", conclusion=conclusion)
+
+    def _run(self, repository: Repository, number: int) -> dict[str, Any]:
+        if number not in repository.runs:
+            raise Refused(404, "Not Found")
+        return repository.runs[number]
 
 
 def _naming(repository: Repository) -> dict[str, Any]:
