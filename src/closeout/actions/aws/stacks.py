@@ -134,10 +134,8 @@ def owner(client: Any, physical_id: str) -> str | None:
         if error.reason == "ValidationError" and "does not exist" in error.message:
             return None
         raise
-    for row in rows:
-        if row.get("PhysicalResourceId") == physical_id and row["ResourceStatus"] != "DELETE_COMPLETE":
-            return str(row["StackId"])
-    return None
+    own = (row for row in rows if row.get("PhysicalResourceId") == physical_id)
+    return next((str(row["StackId"]) for row in own if row["ResourceStatus"] != "DELETE_COMPLETE"), None)
 
 
 def deletion_policies(client: Any, stack_id: str) -> dict[str, str]:

@@ -26,23 +26,10 @@ def answer(world: World, body: dict[str, Any], token: dict[str, Any]) -> dict[st
     size, start = 100, int(asked["after"] or "0")
     page = pull.bases[start : start + size]
     more = start + size < len(pull.bases)
-    return {
-        "data": {
-            "repository": {
-                "pullRequest": {
-                    "number": pull.number,
-                    "baseRefName": pull.base,
-                    "timelineItems": {
-                        "pageInfo": {
-                            "hasNextPage": more,
-                            "endCursor": str(start + len(page)) if page else None,
-                        },
-                        "nodes": [_node(*change) for change in page],
-                    },
-                }
-            }
-        }
-    }
+    info = {"hasNextPage": more, "endCursor": str(start + len(page)) if page else None}
+    items = {"pageInfo": info, "nodes": [_node(*change) for change in page]}
+    shown = {"number": pull.number, "baseRefName": pull.base, "timelineItems": items}
+    return {"data": {"repository": {"pullRequest": shown}}}
 
 
 def _node(before: str, after: str, automatic: bool) -> dict[str, str]:

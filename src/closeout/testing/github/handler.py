@@ -165,9 +165,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "Not Found")
         if isinstance(owner, Repository):
             rights.check(token["rights"], self.command, rest)
-        for method, pattern, answer in HOOK_ROUTES if rest.startswith("/hooks") else ROUTES:
-            found = re.fullmatch(pattern, rest)
-            if found and method == self.command:
+        routes = HOOK_ROUTES if rest.startswith("/hooks") else ROUTES
+        for pattern, answer in routes.items():
+            found = re.fullmatch(pattern, f"{self.command} {rest}")
+            if found:
                 asked = (token["user"], body, query, found.groups())
                 return answer(Call(self.fake.world, self.fake.sender, owner, *asked))
         raise Refused(404, "Not Found")

@@ -109,22 +109,18 @@ def _redeliver(call: Call) -> Answer:
     return 202, {}
 
 
-HOOK_ROUTES: Routes = (
-    (
-        "GET",
-        r"/hooks",
-        lambda call: (
-            200,
-            cut_page(call.query, [hook.to_json(call.owner) for hook in call.owner.hooks.values()]),
-        ),
+HOOK_ROUTES: Routes = {
+    r"GET /hooks": lambda call: (
+        200,
+        cut_page(call.query, [hook.to_json(call.owner) for hook in call.owner.hooks.values()]),
     ),
-    ("POST", r"/hooks", _create),
-    ("GET", r"/hooks/(\d+)", lambda call: (200, _hook(call).to_json(call.owner))),
-    ("PATCH", r"/hooks/(\d+)", _change),
-    ("DELETE", r"/hooks/(\d+)", _delete),
-    ("PATCH", r"/hooks/(\d+)/config", _change_config),
-    ("POST", r"/hooks/(\d+)/pings", _ping),
-    ("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
-    ("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
-    ("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
-)
+    r"POST /hooks": _create,
+    r"GET /hooks/(\d+)": lambda call: (200, _hook(call).to_json(call.owner)),
+    r"PATCH /hooks/(\d+)": _change,
+    r"DELETE /hooks/(\d+)": _delete,
+    r"PATCH /hooks/(\d+)/config": _change_config,
+    r"POST /hooks/(\d+)/pings": _ping,
+    r"GET /hooks/(\d+)/deliveries": _list_deliveries,
+    r"GET /hooks/(\d+)/deliveries/(\d+)": _get_delivery,
+    r"POST /hooks/(\d+)/deliveries/(\d+)/attempts": _redeliver,
+}

@@ -166,44 +166,40 @@ def _shown(run: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key not in ("inputs", "looks", "file")}
 
 
-Routes = tuple[tuple[str, str, Callable[[Call], Answer]], ...]
-"""(method, pattern of the path after the owner's, handler)."""
-ROUTES: Routes = (
-    ("GET", r"", lambda call: (200, call.repository.to_json())),
-    ("GET", r"/pulls", _list_pulls),
-    ("GET", r"/pulls/(\d+)", _get_pull),
-    (
-        "GET",
-        r"/pulls/(\d+)/files",
-        lambda call: (200, cut_page(call.query, call.world.pull(call.repository, int(call.rest[0])).files)),
+Routes = Mapping[str, Callable[[Call], Answer]]
+"""Method and pattern of the path after the owner's → handler."""
+ROUTES: Routes = {
+    r"GET ": lambda call: (200, call.repository.to_json()),
+    r"GET /pulls": _list_pulls,
+    r"GET /pulls/(\d+)": _get_pull,
+    r"GET /pulls/(\d+)/files": lambda call: (
+        200,
+        cut_page(call.query, call.world.pull(call.repository, int(call.rest[0])).files),
     ),
-    ("POST", r"/statuses/([0-9a-f]{40})", _post_status),
-    (
-        "GET",
-        r"/commits/([^/]+)/statuses",
-        lambda call: (200, cut_page(call.query, call.repository.statuses.get(call.rest[0], []))),
+    r"POST /statuses/([0-9a-f]{40})": _post_status,
+    r"GET /commits/([^/]+)/statuses": lambda call: (
+        200,
+        cut_page(call.query, call.repository.statuses.get(call.rest[0], [])),
     ),
-    ("GET", r"/git/ref/(.+)", _get_ref),
-    ("GET", r"/issues/events", lambda call: (200, cut_page(call.query, call.repository.events))),
-    (
-        "GET",
-        r"/issues/(\d+)/comments",
-        lambda call: (200, cut_page(call.query, call.repository.comments.get(int(call.rest[0]), []))),
+    r"GET /git/ref/(.+)": _get_ref,
+    r"GET /issues/events": lambda call: (200, cut_page(call.query, call.repository.events)),
+    r"GET /issues/(\d+)/comments": lambda call: (
+        200,
+        cut_page(call.query, call.repository.comments.get(int(call.rest[0]), [])),
     ),
-    ("POST", r"/issues/(\d+)/comments", _post_comment),
-    ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
-    ("GET", r"/deployments", _list_deployments),
-    ("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
-    ("GET", r"/actions/workflows", _list_workflows),
-    ("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
-    ("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
-    (
-        "GET",
-        r"/actions/runs/(\d+)",
-        lambda call: (200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))),
+    r"POST /issues/(\d+)/comments": _post_comment,
+    r"PATCH /issues/comments/(\d+)": _patch_comment,
+    r"GET /deployments": _list_deployments,
+    r"GET /deployments/(\d+)/statuses": _list_deployment_statuses,
+    r"GET /actions/workflows": _list_workflows,
+    r"POST /actions/workflows/([^/]+)/dispatches": _dispatch,
+    r"GET /actions/workflows/([^/]+)/runs": _list_runs,
+    r"GET /actions/runs/(\d+)": lambda call: (
+        200,
+        _shown(call.world.look_at_run(call.repository, int(call.rest[0]))),
     ),
-    ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
-)
+    r"POST /actions/runs/(\d+)/cancel": _cancel_run,
+}
 
 
 def list_owned(world: World, path: str, query: Mapping[str, str], token: Mapping[str, Any]) -> Any:
