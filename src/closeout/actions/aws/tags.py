@@ -138,9 +138,9 @@ class _Reader:
         key = self._tag_property(named.kind)
         if key is None:
             return
-        # Cloud Control may know a resource by two ids, with a `|` between them.
-        ids = [f"{parent}|{named.physical_id}" for parent in named.parents]
-        ids = ids if named.kind in PARENTS else [named.physical_id]
+        ids = [named.physical_id]
+        if named.kind in PARENTS:  # known by two ids, with a `|` between them
+            ids = [f"{parent}|{named.physical_id}" for parent in named.parents]
         found = [tags for id_ in ids if (tags := self._controlled_by(named.kind, id_, key)) is not None]
         if not found:
             raise _unread("Cloud Control finds no such resource by the id that CloudFormation has for it")

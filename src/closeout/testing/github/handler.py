@@ -208,8 +208,8 @@ class Handler(BaseHTTPRequestHandler):
             fault.released.wait(fault.seconds)
         if fault.kind in ("never", "hold"):
             self._wait(fault)
-        held = fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone()
-        if held or fault.kind in ("slow", "half", "trickle"):
+        goes_on = fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone()
+        if goes_on or fault.kind in ("slow", "half", "trickle"):
             return False
         if fault.kind in ("never", "hold", "drop"):
             self._drop()
