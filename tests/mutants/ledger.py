@@ -103,8 +103,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "lines of a script are not counted",
         "src/closeout/actions/general/process.py",
-        "            if self._lines >= HEAD_LINES or self._bytes + len(line) > HEAD_BYTES:",
-        "            if self._bytes + len(line) > HEAD_BYTES:",
+        "if self._lines < HEAD_LINES and self._bytes + len(line) <= HEAD_BYTES:",
+        "if self._bytes + len(line) <= HEAD_BYTES:",
         (f"{OUTPUT}::test_of_a_long_output_the_beginning_and_the_end_are_kept",),
     ),
     Mutant(
