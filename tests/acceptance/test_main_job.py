@@ -16,7 +16,6 @@ import pytest
 from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
-from closeout.testing.github.graphql import retarget
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine
 from tests.until import until
 
@@ -111,7 +110,7 @@ def test_a_pull_request_that_was_retargeted_is_torn_down(scene: Machine) -> None
     """Opened against develop, previewed, retargeted by GitHub itself, and closed: its preview does not leak."""
     stack = scene.preview()
     sha = scene.open_pull(base="develop")
-    retarget(scene.github, REPOSITORY, 17, "main", automatic=True)
+    scene.github.world.retarget(REPOSITORY, 17, "main", automatic=True)
     scene.github.world.change_pull(REPOSITORY, 17, "closed")
     (run,) = scene.finished()
     assert run["verdict"] == "success"
@@ -201,10 +200,10 @@ def test_a_pull_request_that_github_cannot_show_is_not_taken_as_closed(scene: Ma
     stack = scene.preview()
     fault = scene.github.faults.add("status", method="GET", path=r".*/pulls/17", times=0, status=500)
     close(scene)
-    until("three unreadable answers", lambda: scene.github.faults.get(fault.id).hits >= 3)
+    until("three unreadable answers", lambda: fault.hits >= 3)
     assert not scene.is_gone(stack)
     assert not [call for call in scene.aws.requests() if call["operation"] == "DeleteStack"]
-    scene.github.faults.clear(fault.id)
+    scene.github.faults.clear()
     (run,) = scene.finished()
     assert run["verdict"] == "success"
     assert scene.is_gone(stack)

@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from closeout.core.units import counted
 from closeout.server.access import Visitor
 from closeout.server.pages import presentation, wording
 
@@ -39,7 +40,7 @@ MOST_COUNTED = 99
 FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 """Of a page with forms that act: without it, browsers send a form with the origin `null`."""
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
-    *(presentation.failure_text, presentation.step_name, wording.about_of, wording.ago, wording.counted),
+    *(presentation.failure_text, presentation.step_name, wording.about_of, wording.ago, counted),
     *(wording.delivery_path, wording.event_of, wording.execution_path, wording.heard_of),
     *(wording.pull_request_path, wording.run_path, wording.with_query),
 )
