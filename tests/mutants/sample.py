@@ -159,7 +159,10 @@ def _listed(value: object) -> list[object]:
 
 
 def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
-    """Return the test files that name a module, and the folder of its package's unit tests."""
+    """Return the test files that name a module, the folder of its package's unit tests, and the files above that folder.
+
+    Those above ask something of every module: a table of all actions' inputs names the registry and no action.
+    """
     module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
@@ -168,8 +171,14 @@ def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
         for file in _files(tree)
         if any(text in file.read_text("utf-8") for text in written)
     ]
-    folder = "/".join(("tests/unit", *module.split(".")[1:-1]))
-    return (*naming, *([folder] if (tree / folder).is_dir() else []))
+    folder = Path("tests/unit", *module.split(".")[1:-1])
+    above = [
+        str(file.relative_to(tree))
+        for parent in folder.parents
+        if parent.is_relative_to("tests/unit")
+        for file in sorted((tree / parent).glob("test_*.py"))
+    ]
+    return tuple(dict.fromkeys((*naming, *([str(folder)] if (tree / folder).is_dir() else []), *above)))
 
 
 def _files(tree: Path) -> list[Path]:
@@ -213,7 +222,12 @@ def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-    return bool(failed) and not failing(tree, failed)
+    return bool(failed) and not failing(tree, _all_cases(failed))
+
+
+def _all_cases(tests: Iterable[str]) -> tuple[str, ...]:
+    """Return the tests without the names of their cases: one that only the mutation makes cannot be run without it."""
+    return tuple(dict.fromkeys(test.partition("[")[0] for test in tests))
 
 
 def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:

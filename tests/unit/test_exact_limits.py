@@ -19,7 +19,9 @@ from closeout.core.errors import (
     PayloadRefused,
 )
 from closeout.ledger import filters
-from closeout.patrol.ignored import KEPT, Ignored, ignored
+from closeout.patrol.hooks import Hook
+from closeout.patrol.ignored import IGNORED, KEPT, Ignored, ignored, keep_ignored
+from tests.unit.patrol.lists import MemoryMarks
 
 MOST = 2**63 - 1
 LEAST = -(2**63)
@@ -156,6 +158,10 @@ def test_what_github_has_forgotten_is_not_listed() -> None:
     mark = {"deliveries": [row]}
     assert len(ignored([mark], 1_000 + KEPT - 1)) == 1
     assert ignored([mark], 1_000 + KEPT) == []
+    for now, kept in ((1_000 + KEPT - 1, [row]), (1_000 + KEPT, [])):
+        store = MemoryMarks()
+        keep_ignored(store, Hook(77, row[0], "https://ci.example", ("*",)), [Ignored(*row)], now)
+        assert store.marks(IGNORED)["77"] == {"deliveries": kept}
 
 
 def test_an_hour_is_worth_saying() -> None:

@@ -175,3 +175,11 @@ def test_an_empty_list_says_that_there_are_none() -> None:
     """A repository in which nobody has opened a pull request."""
     source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": []}), REPOSITORY)
     assert source.read([1]) == {1: Unread("acme/shop has no pull request 1", failed=False)}
+
+
+@pytest.mark.parametrize(
+    ("private", "hidden"), [(True, True), (False, False), (None, False), ("true", False)]
+)
+def test_only_what_github_says_to_be_private_is(private: Any, hidden: bool) -> None:
+    """What is known of a repository decides what everybody may read about its orphans."""
+    assert reading(Says({f"/repos/{REPOSITORY}": HOME | {"private": private}}), REPOSITORY).private is hidden

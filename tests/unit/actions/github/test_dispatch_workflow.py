@@ -304,3 +304,29 @@ def test_the_plan_says_what_is_dispatched_where(clients: GitHubOnly) -> None:
     assert ACTION.verify((change,), clients) == ()
     (permission,) = ACTION.permissions(INPUTS)
     assert (permission.actions, permission.resources) == (("actions:write",), ("acme/infrastructure",))
+
+
+class Pages:
+    """A GitHub whose list of workflow runs has these pages."""
+
+    def __init__(self, *pages: list[dict[str, Any]]) -> None:
+        self.pages = pages
+
+    def request(self, _method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
+        """Answer the list alone: nothing else may be asked."""
+        assert path.endswith("/teardown.yml/runs"), (path, body)
+        return {"workflow_runs": self.pages[int(query["page"]) - 1]}
+
+
+def test_our_run_is_found_behind_a_full_page_of_others() -> None:
+    """A page of exactly a hundred is not the last one."""
+    token = _intent()["intent"]["value"]["token"]
+    others = [
+        {"id": number, "display_title": "x", "created_at": "2999-01-01T00:00:00Z"} for number in range(100)
+    ]
+    clients: Any = GitHubOnly(Pages(others, [{"id": 7, "display_title": f"teardown {token}"}]))  # type: ignore[arg-type]
+    kept = _intent()
+    with pytest.raises(Crashed):
+        dispatch(clients, TRACED | {"wait": False}, operations=kept, crash=lambda name: name == "dispatch")
+    result, _ = dispatch(clients, TRACED | {"wait": False}, operations=kept)
+    assert result["run"] == 7
