@@ -158,7 +158,7 @@ def test_what_github_has_forgotten_is_not_listed() -> None:
     mark = {"deliveries": [row]}
     assert len(ignored([mark], 1_000 + KEPT - 1)) == 1
     assert ignored([mark], 1_000 + KEPT) == []
-    for now, kept in ((1_000 + KEPT - 1, [row]), (1_000 + KEPT, [])):
+    for now, kept in ((1_000 + int(KEPT) - 1, [row]), (1_000 + int(KEPT), [])):
         store = MemoryMarks()
         keep_ignored(store, Hook(77, row[0], "https://ci.example", ("*",)), [Ignored(*row)], now)
         assert store.marks(IGNORED)["77"] == {"deliveries": kept}
