@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from closeout.config.findings import Finding
 from closeout.config.load import check
@@ -47,7 +47,7 @@ def corrupted(text: str, kind: str) -> Iterator[tuple[str, str]]:
         if kind == "a key that is none" and is_key:
             yield path, f"{text[:end]}x{text[end:]}"
         elif kind in INSTEAD and not is_key:
-            block = not isinstance(node, ScalarNode) and not node.flow_style
+            block = isinstance(node, MappingNode | SequenceNode) and not node.flow_style
             yield path, text[:start] + INSTEAD[kind] + ("\n" if block else "") + text[end:]
 
 
