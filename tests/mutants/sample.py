@@ -6,8 +6,9 @@ contract tests that execute the changed line, and noticed when one fails that pa
 proves nothing by itself and so is not in the gate.
 
 Some changes make no other program, or are for another judge, and are never drawn: those in texts (`other` changes no string,
-`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, and `return None` in
-place of another empty value (`EMPTY`). Code that stays the same under any other change is code to simplify.
+`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, `return None` in
+place of another empty value (`EMPTY`), and what the program asserts to itself: `raise NotImplementedError` in a method that
+each class below overrides, and `zip(..., strict=...)`. Code that stays the same under any other change is code to simplify.
 
 Of the tools that are maintained, none draws a sample with a seed, leaves out a statement and works on a copy, all three.
 """
@@ -114,6 +115,8 @@ def other(node: ast.AST) -> str | None:
             return str(not value)
         case ast.Constant(int(value)) if value in (0, 1):
             return str(1 - value)
+        case ast.Raise(ast.Name("NotImplementedError")):
+            return None
         case ast.Raise() | ast.AugAssign() | ast.Expr(ast.Call()):
             return "pass"
         case ast.Return(ast.expr()) if ast.unparse(node) not in EMPTY:
@@ -143,6 +146,8 @@ def mutations(path: str, source: bytes) -> Iterator[Mutation]:
         for name, value in ast.iter_fields(node):
             if name in {"annotation", "returns", "decorator_list"} or isinstance(node, ast.JoinedStr):
                 continue  # what a type checker judges; and the parser misplaces the parts of a formatted string
+            if name == "keywords" and isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+                continue
             waiting += [(child, statement) for child in _listed(value) if isinstance(child, ast.AST)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.general import outputs, python
+from closeout.actions.general import outputs, process, python, shell
 from closeout.actions.github import dispatch_workflow
 from closeout.config import cel
 from closeout.core import closed_payload, delivery, facts, ids, keys, messages, names, patterns, payload
@@ -169,3 +169,14 @@ def test_an_hour_is_worth_saying() -> None:
     problem: Any = type("Problem", (), {"since": 0.0})
     assert messages._lasts(problem, 3_600.0) == " (for 1 h)"
     assert messages._lasts(problem, 3_599.0) == ""
+
+
+def test_a_line_of_a_script_and_the_name_of_its_first_line_may_be_so_long() -> None:
+    """A longer line is two."""
+    lines: list[str] = []
+    output = process.Output(lines.append)
+    for data in (b"a" * process.LINE_LIMIT, b"\n", b"b" * (process.LINE_LIMIT + 1), b"\n"):
+        output.feed(data)
+    assert [len(line) for line in lines] == [process.LINE_LIMIT, process.LINE_LIMIT, 1]
+    assert shell._cut("x" * 80, 80) == "x" * 80
+    assert shell._cut("x" * 81, 80) == "x" * 79 + "…"
