@@ -73,5 +73,6 @@ def test_what_was_never_begun_is_queued_and_what_is_parked_waits() -> None:
         ("waiting", False),
         ("waiting", True),
     ]
+    states += [("queued", True)]
     tasks = cast("Any", [SimpleNamespace(state=state, fresh=fresh) for state, fresh in states])
-    assert count(tasks, {"success": 2}) == Counts(queued=2, running=1, waiting=3, finished={"success": 2})
+    assert count(tasks, {"success": 2}) == Counts(queued=3, running=1, waiting=3, finished={"success": 2})
