@@ -72,6 +72,7 @@ def test_an_enterprise_server_has_graphql_beside_its_rest_api(github: FakeGitHub
         json.loads(json.dumps(timeline()).replace("17", "18")),
         json.loads(json.dumps(timeline()).replace("false", "true")),
         json.loads(json.dumps(timeline()).replace("false", "null")),
+        json.loads(json.dumps(timeline()).replace("false", '"yes"')),
         json.loads(json.dumps(timeline("develop")).replace('"develop"', "null")),
         json.loads(json.dumps(timeline("develop")).replace("previousRefName", "previous")),
         json.loads(json.dumps(timeline()).replace('"nodes": []', '"nodes": null')),
@@ -80,8 +81,9 @@ def test_an_enterprise_server_has_graphql_beside_its_rest_api(github: FakeGitHub
 def test_an_unreadable_answer_is_never_no_other_base(answer: Any) -> None:
     """Also one that holds data beside an error, and one that does not end."""
     scene = closed_into("main", answer)
-    with pytest.raises(ServiceError):
+    with pytest.raises(ServiceError) as error:
         bases_of(scene.deps().github, REPOSITORY, 17)
+    assert "more than" not in error.value.message, "it was asked again and again"
 
 
 def test_a_timeline_without_an_end_is_an_error() -> None:
