@@ -18,7 +18,7 @@ from closeout.patrol.marks import REPOSITORY as REPOSITORY_MARK
 from closeout.patrol.marks import repository_marks
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
-from closeout.testing.github.world import stamp
+from closeout.testing.github.webhooks import stamp
 from tests.acceptance.machine import CONFIG, REPOSITORY, Machine
 
 KEEP = CONFIG.replace(

@@ -20,8 +20,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the daily audit spends what runs need",
         "src/closeout/wiring/orphans.py",
-        "            return self._reader.read(path, query or {}).body",
-        "            return self._github.request(method, path, query=query)",
+        '            return self._reader.read(path, asked.get("query") or {}).body',
+        "            return self._github.request(method, path, **asked)",
         ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_spends_no_more_than_its_patrol_may",),
     ),
     Mutant(

@@ -19,8 +19,8 @@ from closeout.cli.ledger_option import Today
 from closeout.core.errors import CloseoutError
 from closeout.core.payload import decode
 from closeout.core.plan import REFUSALS, spoken_error, spoken_step
+from closeout.wiring.preview import Planner
 from closeout.wiring.preview import explain as why
-from closeout.wiring.preview import planner
 
 
 @command(
@@ -42,7 +42,7 @@ def plan(source: EventSource, as_json: bool) -> int:
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
     adds "pull_request" with its "name", "state" and "notes".
     """
-    rows = planner(source.loaded).plan(source.event, source.payload)
+    rows = Planner(source.loaded).plan(source.event, source.payload)
     if as_json:
         output.print_json({"automations": rows} | source.read)
     elif rows:
@@ -81,7 +81,7 @@ def show_aside(rows: Sequence[Mapping[str, Any]]) -> None:
 def preview(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
     """Print aside the plan that today's configuration makes for an event (of the automation `only`), or why it cannot be shown."""
     try:
-        rows = planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
+        rows = Planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return

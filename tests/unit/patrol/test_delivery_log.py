@@ -11,7 +11,7 @@ import pytest
 from closeout.core.automation import Automation
 from closeout.patrol.answers import shown
 from closeout.patrol.coverage import Coverage
-from closeout.patrol.delivery_log import DeliveryLogs, Entry
+from closeout.patrol.delivery_log import RETENTION, DeliveryLogs, Entry
 from closeout.patrol.hooks import Hook, Hooks
 from closeout.patrol.ignored import IGNORED, MOST, Ignored, ignored, keep_ignored
 from closeout.patrol.marks import RepositoryMark
@@ -334,3 +334,64 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     for round_ in range(12):
         hooks.candidates(github, watched, Report(), again=round_ == 0)
     assert len(github.calls) == 4
+
+
+def test_hooks_that_cannot_be_read_for_a_while_are_kept_and_told() -> None:
+    """A limit may answer 403 too; nothing is known of the hooks until it passes."""
+    world = Round()
+    world.patrol()
+
+    def refuse(path: str) -> None:
+        if path == "/repos/acme/shop/hooks":
+            raise failure("rate", status=403)
+
+    world.github.before = refuse
+    world.github.deliver()
+    report = world.patrol()
+    assert (report.errors, report.notes, report.recovered) == (["GitHub: rate"], [], 1)
+
+
+def test_the_hooks_listed_longest_ago_are_listed_next() -> None:
+    """So that each owner has its turn."""
+    github, hooks = Logs(), Hooks()
+    names = [f"acme/r{number}" for number in range(6)]
+    github.hooks = {f"/repos/{name}": [] for name in names}
+    watched = Coverage(dict.fromkeys(names, ("clean",)), ())
+    listed = []
+    for _ in range(3):
+        github.calls.clear()
+        hooks.candidates(github, watched, Report(), again=True)
+        listed.append(" ".join(path.removesuffix("/hooks")[-4:] for path in github.calls))
+    assert listed == ["acme e/r0 e/r1 e/r2 e/r3 e/r4 e/r5", "acme e/r0 e/r1 e/r2", "e/r3 e/r4 e/r5 acme"]
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (3, ""), (4, " and 1 more")])
+def test_so_many_repositories_without_the_right_are_named(count: int, more: str) -> None:
+    """The others are counted."""
+    github, report = Logs(), Report()
+    github.hooks = {}
+    names = [f"acme/r{number}" for number in range(count)]
+    Hooks().candidates(github, Coverage(dict.fromkeys(names, ("clean",)), ()), report, again=True)
+    assert report.notes[0].startswith(f"{', '.join(names[:3])}{more}: the token may not read webhooks")
+
+
+def test_logs_for_which_the_budget_is_spent_are_counted_in_one_line(world: Round) -> None:
+    """They are read with the next patrol."""
+    world.github.hooks["/repos/acme/shop"] = [(77, URL, ["pull_request"]), (78, URL, ["pull_request"])]
+    world.patrol()
+
+    def refuse(path: str) -> None:
+        if path.endswith("/deliveries"):
+            raise failure("budget")
+
+    world.github.before = refuse
+    assert world.patrol().errors == ["2 delivery logs wait for the next patrol, which may ask more"]
+
+
+@pytest.mark.parametrize(("later", "gaps"), [(-1, 0), (0, 1)])
+def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(later: int, gaps: int) -> None:
+    """To the second."""
+    world = Round()
+    world.patrol()
+    world.github.now += RETENTION + later
+    assert world.patrol().gaps == gaps
