@@ -113,10 +113,7 @@ def _run(arguments: list[str]) -> int:
         _note(f"closeout: {error.message}")
         return exits.code_for(error)
     except SystemExit as error:
-        # click ends a completion so with 0, and answers EPIPE with 1; nothing here calls sys.exit.
-        if error.code == exits.OK:
-            return exits.OK
-        raise BrokenPipeError from None
+        return _exited(error)
     except BrokenPipeError:
         raise
     except UnicodeEncodeError as error:
@@ -127,6 +124,13 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  the last resort: a sentence instead of a traceback
         return _defect(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _exited(error: SystemExit) -> int:
+    # click ends a completion so with 0, and answers EPIPE with 1; nothing here calls sys.exit.
+    if error.code == exits.OK:
+        return exits.OK
+    raise BrokenPipeError from None
 
 
 def _is_text(argument: str) -> bool:
