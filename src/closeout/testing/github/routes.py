@@ -96,8 +96,17 @@ def _get_ref(call: Call) -> Answer:
     sha = call.repository.refs.get(call.rest[0])
     if sha is None:
         raise Refused(404, "Not Found")
+    return 200, _ref(call.rest[0], sha)
+
+
+def _matching_refs(call: Call) -> Answer:
+    # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
+    return 200, [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
+
+
+def _ref(ref: str, sha: str) -> dict[str, Any]:
     commit = {"type": "commit", "sha": sha, "url": ""}
-    return 200, {"ref": f"refs/{call.rest[0]}", "node_id": "REF", "url": "", "object": commit}
+    return {"ref": f"refs/{ref}", "node_id": "REF", "url": "", "object": commit}
 
 
 def _post_comment(call: Call) -> Answer:
@@ -182,6 +191,7 @@ ROUTES: Routes = {
         cut_page(call.query, call.repository.statuses.get(call.rest[0], [])),
     ),
     r"GET /git/ref/(.+)": _get_ref,
+    r"GET /git/matching-refs/(.+)": _matching_refs,
     r"GET /issues/events": lambda call: (200, cut_page(call.query, call.repository.events)),
     r"GET /issues/(\d+)/comments": lambda call: (
         200,
