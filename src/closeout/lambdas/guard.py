@@ -17,8 +17,7 @@ from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError, Unavailable
 from closeout.core.redact import Redactor
-from closeout.lambdas.aws_client import AwsClient
-from closeout.lambdas.clients import DynamoDb, SecretsManager
+from closeout.lambdas.aws_client import AwsClient, DynamoDb, SecretsManager
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.dynamodb.teardowns import teardowns

@@ -10,8 +10,7 @@ from typing import Any
 
 from closeout.core.errors import SecretError, ServiceError
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
-from closeout.lambdas.aws_client import AwsClient
-from closeout.lambdas.clients import SecretsManager
+from closeout.lambdas.aws_client import AwsClient, SecretsManager
 
 
 class WebhookSecret:

@@ -1,4 +1,7 @@
-"""Problems and what was told of them in SQLite: written in the transaction at hand, or as `ports.ProblemStore`."""
+"""Keep problems and what was told of them: `ports.ProblemStore` over SQLite.
+
+What a run's end or a delivery means for problems is written in their transaction (`settle`), so that no crash parts the two.
+"""
 
 from __future__ import annotations
 

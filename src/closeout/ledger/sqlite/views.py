@@ -1,4 +1,7 @@
-"""Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite."""
+"""Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite.
+
+What a run's view says of it follows from what it recorded (`ledger.views`); a list reads no plans.
+"""
 
 from __future__ import annotations
 
