@@ -6,8 +6,9 @@ contract tests that execute the changed line, and noticed when one fails that pa
 proves nothing by itself and so is not in the gate.
 
 Some changes make no other program, or are for another judge, and are never drawn: those in texts (`other` changes no string,
-`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, and `return None` in
-place of another empty value (`EMPTY`). Code that stays the same under any other change is code to simplify.
+`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, `return None` in
+place of another empty value (`EMPTY`), and what the program asserts to itself: `raise NotImplementedError` in a method that
+each class below overrides, and `zip(..., strict=...)`. Code that stays the same under any other change is code to simplify.
 
 Of the tools that are maintained, none draws a sample with a seed, leaves out a statement and works on a copy, all three.
 """
@@ -19,6 +20,7 @@ import ast
 import importlib.util
 import os
 import random
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +30,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from tests.mutants.executed import Executed, measure
-from tests.mutants.run import ROOT, copy_tree, run_forked
+from tests.mutants.run import ROOT, copy_tree, run_forked, run_test
 from tests.temporary import use_memory
 
 PACKAGES = (
@@ -48,6 +50,13 @@ PACKAGES = (
     "stack",
 )
 JUDGES = ("tests/unit", "tests/properties", "tests/contract")
+SDK = b"import aws_durable_execution_sdk_python", b"from aws_durable_execution_sdk_python"
+"""Modules that import it can be run in the AWS side's environment only, and are judged by its tests."""
+SDK_PYTHON = ROOT / ".venv-aws/bin/python"
+SDK_JUDGES = tuple(
+    (f"tests/aws/test_{name}.py",)
+    for name in ("rechecks_on_the_runner", "worker_environment", "durable_runner", "quota", "patrol")
+)
 SECONDS = 900
 """For the tests of one mutation."""
 OPTIONS = ("--timeout=60",)
@@ -106,6 +115,8 @@ def other(node: ast.AST) -> str | None:
             return str(not value)
         case ast.Constant(int(value)) if value in (0, 1):
             return str(1 - value)
+        case ast.Raise(ast.Name("NotImplementedError")):
+            return None
         case ast.Raise() | ast.AugAssign() | ast.Expr(ast.Call()):
             return "pass"
         case ast.Return(ast.expr()) if ast.unparse(node) not in EMPTY:
@@ -135,6 +146,8 @@ def mutations(path: str, source: bytes) -> Iterator[Mutation]:
         for name, value in ast.iter_fields(node):
             if name in {"annotation", "returns", "decorator_list"} or isinstance(node, ast.JoinedStr):
                 continue  # what a type checker judges; and the parser misplaces the parts of a formatted string
+            if name == "keywords" and isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+                continue
             waiting += [(child, statement) for child in _listed(value) if isinstance(child, ast.AST)]
 
 
@@ -151,7 +164,10 @@ def _listed(value: object) -> list[object]:
 
 
 def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
-    """Return the test files that name a module, and the folder of its package's unit tests."""
+    """Return the test files that name a module, the folder of its package's unit tests, and the files above that folder.
+
+    Those above ask something of every module: a table of all actions' inputs names the registry and no action.
+    """
     module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
@@ -160,8 +176,14 @@ def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
         for file in _files(tree)
         if any(text in file.read_text("utf-8") for text in written)
     ]
-    folder = "/".join(("tests/unit", *module.split(".")[1:-1]))
-    return (*naming, *([folder] if (tree / folder).is_dir() else []))
+    folder = Path("tests/unit", *module.split(".")[1:-1])
+    above = [
+        str(file.relative_to(tree))
+        for parent in folder.parents
+        if parent.is_relative_to("tests/unit")
+        for file in sorted((tree / parent).glob("test_*.py"))
+    ]
+    return tuple(dict.fromkeys((*naming, *([str(folder)] if (tree / folder).is_dir() else []), *above)))
 
 
 def _files(tree: Path) -> list[Path]:
@@ -195,15 +217,22 @@ def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
     """Whether a test of the copy in `tree` fails, or hangs, with the mutation and passes without it."""
     file = tree / mutation.path
     source, status = file.read_bytes(), file.stat()
-    chosen = [tests for tests in judges(mutation, executed, tree) if tests]
+    on_aws = any(written in source for written in SDK)
+    chosen = SDK_JUDGES if on_aws else [tests for tests in judges(mutation, executed, tree) if tests]
+    failing = _failed_on_aws if on_aws else _failed
     file.write_bytes(mutation.apply(source))
     try:
-        failed = next(filter(None, (_failed(tree, tests) for tests in chosen)), ())
+        failed = next(filter(None, (failing(tree, tests) for tests in chosen)), ())
     finally:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-    return bool(failed) and not _failed(tree, failed)
+    return bool(failed) and not failing(tree, _all_cases(failed))
+
+
+def _all_cases(tests: Iterable[str]) -> tuple[str, ...]:
+    """Return the tests without the names of their cases: one that only the mutation makes cannot be run without it."""
+    return tuple(dict.fromkeys(test.partition("[")[0] for test in tests))
 
 
 def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
@@ -213,6 +242,14 @@ def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
     except TimeoutError:
         return ()
     return () if code in PASSED else failed or tuple(tests)
+
+
+def _failed_on_aws(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
+    try:
+        code, _ = run_test(tree, tests, seconds=SECONDS, python=SDK_PYTHON)
+    except subprocess.TimeoutExpired:
+        return ()
+    return () if code in PASSED else tuple(tests)
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
@@ -239,6 +276,9 @@ def main() -> int:
         help="the folder of what executes which line; remove it to have it measured again",
     )
     asked = parser.parse_args()
+    if not SDK_PYTHON.exists():
+        parser.error("`make setup-aws` first: some modules run in the AWS side's environment only")
+    os.environ["CLOSEOUT_TEST_AWS"] = "1"
     if not (asked.executed / "seconds").exists():
         print(f"Measuring which test executes which line, for {asked.executed}", flush=True)
         measure(asked.executed, ROOT, JUDGES, asked.jobs)

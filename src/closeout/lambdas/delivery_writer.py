@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.ids import execution_id, run_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.lambdas.aws_client import AwsClient, DynamoDb
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import DynamoDb
 from closeout.stack import closings, table
 
 DAY = 86_400

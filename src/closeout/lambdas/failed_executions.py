@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from closeout.core.errors import Unavailable
-from closeout.lambdas.clients import late_clients
+from closeout.lambdas.late_clients import late_clients
 from closeout.stack.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from closeout.core.errors import SecretError, ServiceError
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
-from closeout.lambdas.aws_client import AwsClient, SecretsManager
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import SecretsManager
 
 
 class WebhookSecret:

@@ -9,7 +9,8 @@ import pytest
 
 from closeout.adapters.secrets import SecretReader
 from closeout.core.errors import SecretError, StoreUnavailable
-from closeout.lambdas.aws_client import AwsClient, DynamoDb, SecretsManager, from_wire, to_wire
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import DynamoDb, SecretsManager, from_wire, to_wire
 from closeout.ledger.dynamodb.table import Table, put
 from closeout.stack.table import NEW, from_item, to_item
 from tests.contract.remote_harness import client

@@ -22,6 +22,15 @@ GONE = "ResourceNotFoundException"
 CLOSED = "CallbackTimeoutException"
 
 
+def start_by_name(client: Any, now: Callable[[], float], function: str, payload: bytes, name: str) -> str:
+    """Start a durable execution of a function, by its alias; return its ARN. Raises `ServiceError`."""
+    with translated("lambda", "Invoke", now):
+        answer = client.invoke(
+            FunctionName=function, InvocationType="Event", DurableExecutionName=name, Payload=payload
+        )
+    return str(answer.get("DurableExecutionArn", ""))
+
+
 class LambdaStarts:
     """Starts executions with boto3's client of Lambda. `worker` is its alias; `attempts` are the runs' rows."""
 
@@ -99,11 +108,5 @@ class LambdaStarts:
             return str(self._client.get_durable_execution(DurableExecutionArn=arn)["Status"])
 
     def _invoke(self, execution: str, number: int) -> str:
-        with translated("lambda", "Invoke", self._now):
-            answer = self._client.invoke(
-                FunctionName=self._worker,
-                InvocationType="Event",
-                DurableExecutionName=durable_name(self._worker, execution_name(execution, number)),
-                Payload=worker_event(execution, number),
-            )
-        return str(answer.get("DurableExecutionArn", ""))
+        name = durable_name(self._worker, execution_name(execution, number))
+        return start_by_name(self._client, self._now, self._worker, worker_event(execution, number), name)

@@ -1,6 +1,6 @@
-"""Keep problems and what was told of them: `ports.ProblemStore` over SQLite.
+"""Problems and what was told of them in SQLite.
 
-What a run's end or a delivery means for problems is written in their transaction (`settle`), so that no crash parts the two.
+Written in the transaction at hand, or as `ports.ProblemStore` in one of their own.
 """
 
 from __future__ import annotations

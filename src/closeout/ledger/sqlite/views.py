@@ -1,6 +1,6 @@
 """Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite.
 
-What a run's view says of it follows from what it recorded (`ledger.views`); a list reads no plans.
+Each thread reads over a connection of its own, so the command line may read beside a running server.
 """
 
 from __future__ import annotations
