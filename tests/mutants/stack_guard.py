@@ -85,8 +85,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a defect of the guard is a yes",
         "src/closeout/lambdas/guard.py",
-        "            status, body = 500, FAILED\n",
-        "            status, body = 200, FAILED\n",
+        "        status, body = 500, FAILED\n",
+        "        status, body = 200, FAILED\n",
         (f"{FUNCTION}::test_a_defect_is_500_and_its_text_stays_inside",),
     ),
     Mutant(

@@ -41,32 +41,30 @@ FAILED = {
 }
 
 
-class GuardApp:
-    """One Lambda environment's guard. `ask` returns the answer to (token, number), as `WorkflowGuard.ask` does."""
+def answer(
+    event: Event, ask: Callable[[str, int], guard.Answer], log: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log.
 
-    def __init__(self, ask: Callable[[str, int], guard.Answer], log: Callable[[str], None] = print) -> None:
-        self._ask = ask
-        self._log = log
-
-    def answer(self, event: Event) -> dict[str, Any]:
-        """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
-        began = time.perf_counter()
-        try:
-            asked = _question(event)
-            status, body = guard.answered(self._ask(asked.token, asked.number))
-            outcome, reason = body["verdict"], body["reason"]
-        except CloseoutError as error:
-            status, body = guard.refused(error)
-            outcome, reason = error.code, error.message
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is no "open"
-            status, body = 500, FAILED
-            # Not the error's text: it may quote the token.
-            outcome, reason = CloseoutError.code, type(error).__name__
-        level = "error" if status == 500 else "info"
-        ms = round((time.perf_counter() - began) * 1000, 1)
-        line = {"level": level, "outcome": outcome, "status": status, "ms": ms, "reason": reason}
-        self._log(json.dumps(line, separators=(",", ":")))
-        return {"statusCode": status, "headers": HEADERS, "body": json.dumps(body), "isBase64Encoded": False}
+    `ask` returns the answer to (token, number), as `WorkflowGuard.ask` does.
+    """
+    began = time.perf_counter()
+    try:
+        asked = _question(event)
+        status, body = guard.answered(ask(asked.token, asked.number))
+        outcome, reason = body["verdict"], body["reason"]
+    except CloseoutError as error:
+        status, body = guard.refused(error)
+        outcome, reason = error.code, error.message
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is no "open"
+        status, body = 500, FAILED
+        # Not the error's text: it may quote the token.
+        outcome, reason = CloseoutError.code, type(error).__name__
+    level = "error" if status == 500 else "info"
+    ms = round((time.perf_counter() - began) * 1000, 1)
+    line = {"level": level, "outcome": outcome, "status": status, "ms": ms, "reason": reason}
+    log(json.dumps(line, separators=(",", ":")))
+    return {"statusCode": status, "headers": HEADERS, "body": json.dumps(body), "isBase64Encoded": False}
 
 
 def _question(event: Event) -> guard.Question:
@@ -122,10 +120,10 @@ def open_guard(
 
 
 # While Lambda starts an environment, it gives it more of a processor than a request gets.
-_APP = GuardApp(open_guard().ask) if "CLOSEOUT_PUBLIC_URL" in os.environ else None
+_GUARD = open_guard() if "CLOSEOUT_PUBLIC_URL" in os.environ else None
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
     """Answer one request. Lambda sets the variables that the start needs; without them there is no guard."""
     del context
-    return (_APP or GuardApp(open_guard().ask)).answer(event)
+    return answer(event, (_GUARD or open_guard()).ask)

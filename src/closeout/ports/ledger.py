@@ -213,7 +213,7 @@ class LedgerReader(RunReader, Protocol):
         """
 
 
-class PageReader(LedgerReader, Protocol):
+class PageReader(LedgerReader, Switch, Protocol):
     """Reads what a server's pages and metrics show."""
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
@@ -257,9 +257,6 @@ class PageReader(LedgerReader, Protocol):
 
         A cause is what `core.problems.cause` returns.
         """
-
-    def paused(self) -> str | None:
-        """Return who paused destructive calls and why, None if nobody did."""
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return patrol's marks of a kind, by key."""

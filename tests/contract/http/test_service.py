@@ -205,9 +205,9 @@ def test_a_stop_names_what_it_waits_for(under_way: list[str], said: str) -> None
     [
         ({}, True, "stopped"),
         ({"queued": 1}, True, "stopped; 1 run goes on at the next start"),
-        ({"queued": 1, "ready": 2, "running": 3}, True, "stopped; 6 runs go on at the next start"),
+        ({"queued": 1, "running": 2, "waiting": 3}, True, "stopped; 6 runs go on at the next start"),
         (
-            {"queued": 1},
+            {"running": 1},
             False,
             "stopped; 1 run goes on at the next start; the interrupted operation runs again",
         ),

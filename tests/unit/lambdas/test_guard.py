@@ -11,7 +11,8 @@ import pytest
 
 from closeout.core.automation import Automation
 from closeout.core.records import NewDelivery, NewRun
-from closeout.lambdas.guard import GuardApp, open_guard
+from closeout.lambdas import guard as function
+from closeout.lambdas.guard import open_guard
 from closeout.ledger.dynamodb.table import Table, put
 from closeout.run.guard import Answer
 from closeout.stack import table as layout
@@ -70,8 +71,7 @@ class Scene:
         """Ask a new environment; return the status, and the verdict or the error's code."""
         given = self.token() if given is None else given
         guard = open_guard({**self.environment, **changed}, self.lines.append)
-        app = GuardApp(guard.ask, self.lines.append)
-        answer = app.answer(event(given))
+        answer = function.answer(event(given), guard.ask, self.lines.append)
         assert given not in json.dumps(answer) + self.lines[-1]
         body = json.loads(answer["body"])
         return answer["statusCode"], body.get("verdict") or body["error"]
@@ -197,16 +197,16 @@ def test_an_automation_must_name_the_owner(scene: Scene) -> None:
 
 def test_who_may_ask_follows_what_is_deployed(scene: Scene) -> None:
     """In an environment that lives on."""
-    app = GuardApp(open_guard(scene.environment).ask, scene.lines.append)
-    assert app.answer(event(scene.token()))["statusCode"] == 200
+    guard = open_guard(scene.environment)
+    assert function.answer(event(scene.token()), guard.ask, scene.lines.append)["statusCode"] == 200
     scene.publish(EVERYWHERE)
-    assert app.answer(event(scene.token()))["statusCode"] == 401
+    assert function.answer(event(scene.token()), guard.ask, scene.lines.append)["statusCode"] == 401
 
 
 def asked(answer: Callable[[], Answer], **changed: Any) -> tuple[int, str, dict[str, Any]]:
     """The status, the code and the log line of a question that this answers."""
     lines: list[str] = []
-    said = GuardApp(lambda _token, _number: answer(), lines.append).answer(event("a.b.c", **changed))
+    said = function.answer(event("a.b.c", **changed), lambda _token, _number: answer(), lines.append)
     (line,) = lines
     assert said["headers"]["cache-control"] == "no-store"
     body = json.loads(said["body"])

@@ -22,6 +22,8 @@ from closeout.ports import DeliveryId
 class Acceptance(NamedTuple):
     """A delivery that is ready to be inserted: texts checked, body compressed."""
 
+    hook: str
+    guid: str
     row: tuple[Any, ...]
     """hook, guid, event, action, repository, number, form, size, received_at, origin, closing."""
     body: bytes
@@ -30,16 +32,6 @@ class Acceptance(NamedTuple):
     done: Callable[[Any], None]
     closes: Closes | None = None
     """The problems that it closes, because it says that a pull request is open again."""
-
-    @property
-    def hook(self) -> str:
-        """The hook that sent it."""
-        return str(self.row[0])
-
-    @property
-    def guid(self) -> str:
-        """The event's GUID."""
-        return str(self.row[1])
 
 
 class DeliveryWriter:

@@ -113,7 +113,8 @@ class Ledger(Executions):
         _check_texts(row)
         for run in runs:
             _check_texts(run)
-        return Acceptance(row, pack(delivery.body), runs, self._clock.now(), done, of_reopened(delivery))
+        body, closes = pack(delivery.body), of_reopened(delivery)
+        return Acceptance(delivery.hook, delivery.guid, row, body, runs, self._clock.now(), done, closes)
 
     def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
         """Store a delivery and its runs and wait for the commit. Raises `BadDelivery` or `StoreUnavailable`."""
