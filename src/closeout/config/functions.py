@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from closeout.config.keys import names
 from closeout.core.retry import Backoff, Retry
 
 
@@ -93,15 +94,13 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
     called with one argument, a `Run`. It counts as destructive, so `repositories` is required and each `record` stands behind the live
     check, unless `destructive=False` says that it deletes nothing. Findings appear when the configuration is loaded.
     """
-    filters = {
+    keywords = {
         "branches": branches,
         "branches-ignore": branches_ignore,
         "tags": tags,
         "tags-ignore": tags_ignore,
         "paths": paths,
         "paths-ignore": paths_ignore,
-    }
-    given = {
         "repositories": repositories,
         "senders": senders,
         "if": condition,
@@ -114,10 +113,9 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
         "unguarded": unguarded,
         "notify": notify,
     }
-    declared: dict[str, Any] = {
-        "on": _triggers(events, {key: value for key, value in filters.items() if value is not None})
-    }
-    declared.update({key: value for key, value in given.items() if value is not None})
+    given = {key: value for key, value in keywords.items() if value is not None}
+    filters = {key: given.pop(key) for key in names("trigger") if key in given}
+    declared = {"on": _triggers(events, filters), **given}
 
     def remember(function: _Function) -> _Function:
         setattr(function, ATTRIBUTE, Declaration(name, declared, destructive))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -213,7 +214,11 @@ def fixes_owner(pattern: str) -> bool:
     walk = compile_patterns([pattern], "name")
     budget = Budget(_OWNER_STEPS)
     try:
-        if not _loops(_owner_states(walk, _OWNER, budget)):
+        try:
+            TopologicalSorter(_owner_states(walk, _OWNER, budget)).prepare()
+        except CycleError:  # there are owners of any length
+            pass
+        else:
             return True
         shared = sorted(_OWNER & set(pattern.lower()))
         return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)
@@ -236,15 +241,6 @@ def _owner_states(walk: Patterns, chars: Collection[str], budget: Budget) -> dic
     while more := {state for state in after if state not in alive and after[state] & alive}:
         alive |= more
     return {state: after[state] & alive for state in alive}
-
-
-def _loops(after: dict[Any, set[Any]]) -> bool:
-    """Return whether a way leads back to where it came from, so that there are texts of any length."""
-    left = dict(after)
-    while ends := [state for state, then in left.items() if not then & left.keys()]:
-        for state in ends:
-            del left[state]
-    return bool(left)
 
 
 def read(language: Language, text: str) -> bool:

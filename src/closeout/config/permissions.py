@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from closeout import livecheck
@@ -165,20 +166,21 @@ def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statem
             yield from _reading(arns, "read the secret that the step's input refers to", place)
         action = actions[step.uses]
         for permission in (*action.permissions(step.inputs), *of_tags(automation, step, action)):
-            of_aws = permission.system == "aws"
-            resources = permission.resources or ("*",)
-            if of_aws:
-                resources = tuple(narrowed(arn, step) for arn in resources)
-            elif resources == ("*",):
-                resources = automation.repositories or resources
-            yield Statement(
-                permission.system,
-                step.assume_role if of_aws else None,
-                _about(automation, step, permission.actions),
-                tuple(sorted(set(resources))),
-                (permission.reason,),
-                place,
-            )
+            if permission.system == "aws":
+                yield of_aws(permission, step, place)
+            else:
+                everywhere = permission.resources in ((), ("*",))
+                resources = (everywhere and automation.repositories) or permission.resources or ("*",)
+                rights = _about(automation, step, permission.actions)
+                why = (permission.reason,)
+                yield Statement("github", None, rights, tuple(sorted(set(resources))), why, place)
+
+
+def of_aws(permission: Permission, step: Step, place: tuple[str, ...]) -> Statement:
+    """Return what a permission of a step allows in AWS."""
+    resources = {narrowed(arn, step) for arn in permission.resources or ("*",)}
+    rights = tuple(sorted(set(permission.actions)))
+    return Statement("aws", step.assume_role, rights, tuple(sorted(resources)), (permission.reason,), place)
 
 
 def assuming(step: Step, place: tuple[str, ...]) -> Iterator[Statement]:
@@ -203,13 +205,9 @@ def _about(automation: Automation, step: Step, actions: tuple[str, ...]) -> tupl
 
 def _of_run(automation: Automation) -> Iterator[Statement]:
     """Yield what a run needs of GitHub besides its steps: its status, and the reads that guard and match."""
-    repositories = tuple(sorted(set(automation.repositories))) or ("*",)
-
-    def github(permission: str, reason: str) -> Statement:
-        return Statement("github", None, (permission,), repositories, (reason,), (automation.name,))
-
     events = {str(trigger["event"]) for trigger in automation.triggers}
     filtered = any({"paths", "paths-ignore"} & set(trigger) for trigger in automation.triggers)
+    github = partial(_of_github, automation)
     destructive = any(step.destructive for step in automation.steps) or (
         automation.function is not None and automation.destructive_function
     )
@@ -225,22 +223,24 @@ def _of_run(automation: Automation) -> Iterator[Statement]:
         yield github("pull_requests:read", "read the changed files that `paths` is about")
 
 
+def _of_github(automation: Automation, permission: str, why: str) -> Statement:
+    repositories = tuple(sorted(set(automation.repositories))) or ("*",)
+    return Statement("github", None, (permission,), repositories, (why,), (automation.name,))
+
+
 def _of_patrol(automation: Automation, patrol: PatrolSettings) -> Iterator[Statement]:
     """Yield what patrol and the guard for deploys read, whether or not the automation deletes anything."""
     checks = livecheck.possible(automation.triggers)
-    repositories = tuple(sorted(set(automation.repositories))) or ("*",)
-    needed: list[tuple[str, str]] = []
+    github = partial(_of_github, automation)
     if any(check.kind == "pull request" for check in checks):
-        needed.append(("pull_requests:read", "answer `closeout guard`"))
+        yield github("pull_requests:read", "answer `closeout guard`")
         if patrol.state is not None:
-            needed.append(("metadata:read", "find the repositories whose closed pull requests patrol lists"))
-            needed.append(
-                ("pull_requests:read", "let patrol find closed pull requests whose webhook was missed")
+            yield github("metadata:read", "find the repositories whose closed pull requests patrol lists")
+            yield github(
+                "pull_requests:read", "let patrol find closed pull requests whose webhook was missed"
             )
     if checks and patrol.deliveries is not None:
-        needed.append(("repository_hooks:read", "let patrol read the delivery log for lost webhooks"))
-    for permission, why in needed:
-        yield Statement("github", None, (permission,), repositories, (why,), (automation.name,))
+        yield github("repository_hooks:read", "let patrol read the delivery log for lost webhooks")
 
 
 def _names(step: Step, actions: Registry) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from closeout.actions.registry import Registry
 from closeout.config.inverses import inventories
-from closeout.config.permissions import Statement, assuming, merged, narrowed, of_tags
+from closeout.config.permissions import Statement, assuming, merged, of_aws, of_tags
 from closeout.config.typed_deletes import is_due, typed
 from closeout.core.automation import Automation
 
@@ -22,10 +22,8 @@ def audit_statements(automations: Iterable[Automation], actions: Registry) -> tu
             continue
         step, place = one.step, (f"{one.automation.name}/{one.step.id}",)
         single += assuming(step, place)
-        for permission in one.action.inventory_permissions(step.inputs):
-            resources = tuple(narrowed(arn, step) for arn in permission.resources)
-            rights, why = tuple(sorted(permission.actions)), (permission.reason,)
-            single.append(Statement("aws", step.assume_role, rights, resources, why, place))
+        rights = one.action.inventory_permissions(step.inputs)
+        single += (of_aws(permission, step, place) for permission in rights)
         github = ("pull_requests:read",), tuple(sorted(one.automation.repositories))
         single.append(Statement("github", None, *github, ("read the pull requests of what exists",), place))
     return merged(single)
@@ -45,8 +43,6 @@ def recheck_statements(automations: Iterable[Automation], actions: Registry) -> 
             if step.assume_role is not None:
                 continue
             place, action = (f"{automation.name}/{step.id}",), actions[step.uses]
-            for permission in (*action.plan_permissions(step.inputs), *of_tags(automation, step, action)):
-                resources = tuple(narrowed(arn, step) for arn in permission.resources or ("*",))
-                rights = tuple(sorted(permission.actions))
-                single.append(Statement("aws", None, rights, resources, (permission.reason,), place))
+            rights = (*action.plan_permissions(step.inputs), *of_tags(automation, step, action))
+            single += (of_aws(permission, step, place) for permission in rights)
     return merged(single)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.core.errors import SecretError, Unauthorized
-from closeout.core.signature import Check, checked_secrets, sign, verify, well_formed
+from closeout.core.signature import Check, sign, verify, well_formed
 
 SECRET = b"It's a Secret to Everybody"
 BODY = b"Hello, World!"
@@ -88,19 +88,6 @@ def test_an_empty_secret_beside_a_real_one_opens_nothing() -> None:
     with pytest.raises(Unauthorized):
         verify(BODY, empty, [SECRET, b""])
     verify(BODY, SIGNED, [b"", SECRET])
-
-
-@pytest.mark.parametrize("values", [[], [b""], [b"good", b""]])
-def test_unusable_secrets_are_refused_when_they_are_set_up(values: list[bytes]) -> None:
-    """The program finds out at its start, with a sentence that holds no secret."""
-    with pytest.raises(SecretError) as caught:
-        checked_secrets(values)
-    assert "good" not in str(caught.value)
-
-
-def test_usable_secrets_keep_their_order() -> None:
-    """Newest first stays newest first."""
-    assert checked_secrets(iter([b"new", b"old"])) == (b"new", b"old")
 
 
 def test_nothing_is_signed_with_an_empty_secret() -> None:
