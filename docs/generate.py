@@ -156,7 +156,7 @@ def checks_page() -> str:
             for check in CHECKS
             if check.group == group
         ]
-        table = _table(["check", "what it looks at", "what breaks if it is wrong", "how to mend it"], rows)
+        table = _table(["check", "what it looks at", "what breaks if it is wrong", "how to fix it"], rows)
         parts += [f"\n## {group}\n", table]
     return "\n".join(parts) + "\n"
 

@@ -48,7 +48,7 @@ def _fresh(kind: str, world: World) -> Result:
 def _whole(world: World) -> Result:
     errors = [text for one in world.ledger.last_patrols().values() for text in one.get("errors", ())]
     if errors:
-        return wrong(f"patrol could not read all: {listed(errors)}")
+        return wrong(f"patrol could not read everything: {listed(errors)}")
     return fine("the last patrols could read everything")
 
 
@@ -56,7 +56,9 @@ def _patterns(world: World) -> Result:
     patterns = coverage(world.loaded.automations).patterns
     if not patterns:
         return fine("patrol can follow each repository of the file")
-    return skipped(f"patrol cannot follow {listed(pattern for _, pattern in patterns)}: write the names out")
+    return skipped(
+        f"patrol cannot follow {listed(pattern for _, pattern in patterns)}: name the owner at least (`acme/*`)"
+    )
 
 
 def empty(world: World) -> Result:
@@ -69,7 +71,11 @@ def empty(world: World) -> Result:
         for automation in world.loaded.automations
         if counts.get(automation.name, 0) >= FIRST_RUNS
     ]
-    return wrong(listed(found)) if found else fine("no automation found nothing in its first runs")
+    return (
+        wrong(listed(found))
+        if found
+        else fine(f"each automation with {FIRST_RUNS} runs or more has found something to delete")
+    )
 
 
 PATROL_NOW = "run `closeout patrol --once` (`closeout patrol --stack NAME` for a stack), which names what it cannot read"
@@ -97,9 +103,9 @@ CHECKS = (
     Check(
         id="patrol-errors",
         group="Patrol",
-        looks="its last rounds could read everything",
+        looks="the last patrols could read everything",
         breaks=_FRESH,
-        fix="mend what the message names; `closeout patrol --once` shows whether it is gone",
+        fix="fix what the message names; `closeout patrol --once` shows whether it is gone",
         ask=_watching(_whole),
         after=("configuration", "ledger"),
     ),
@@ -108,14 +114,14 @@ CHECKS = (
         group="Patrol",
         looks="it can follow each repository that the file names",
         breaks=_FRESH,
-        fix="write the repositories out",
+        fix="name each repository in full, or at least its owner (`acme/*`)",
         ask=_patterns,
         after=("configuration",),
     ),
     Check(
         id="empty-runs",
         group="Patrol",
-        looks=f"no automation found nothing to delete in all of its first {FIRST_RUNS} runs",
+        looks=f"each automation with {FIRST_RUNS} runs or more has found something to delete",
         breaks="closed pull requests leave something behind, and the runs are green",
         fix="check the names that its steps make",
         ask=empty,

@@ -125,7 +125,7 @@ def _url_known(world: World) -> Result:
     base = world.base()
     if base is None:
         return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
-    return fine(f"GitHub is to reach closeout at {base}")
+    return fine(f"closeout's public URL is {base}")
 
 
 def _public_url(world: World) -> Result:
@@ -239,7 +239,7 @@ CHECKS = (
     Check(
         id="public-url",
         group="Machine",
-        looks="closeout's public URL can be reached from here, and is none of this machine only",
+        looks="closeout's public URL can be reached from here, and is not an address of this machine only",
         breaks="GitHub cannot deliver, and nobody can open Details links",
         fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
         ask=_public_url,

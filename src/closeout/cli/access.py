@@ -143,7 +143,7 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
     output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
     if others:
         output.note(
-            f"Another token of this name holds: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
+            f"Another token of this name is active: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
         )
 
 
@@ -206,7 +206,7 @@ def _list(kind: str, path: Path, *, as_json: bool) -> None:
         )
         for each in found
     ]
-    output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
+    output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "ACTIVE"), rows, shrink=(1,))
 
 
 def _all(kind: str, path: Path) -> list[Credential]:
@@ -224,7 +224,7 @@ def _holding(kind: str, path: Path) -> list[Credential]:
 
 def _revoke(kind: str, number: int, path: Path) -> None:
     if not any(each.id == number for each in _holding(kind, path)):
-        raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
+        raise NotFound(f"There is no active {kind} {number}; `closeout {kind} list` shows them.")
     _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
     output.say(f"The {kind} {number} has ended.")
 

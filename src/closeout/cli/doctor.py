@@ -147,7 +147,7 @@ def _show_waiting(found: list[dict[str, Any]]) -> None:
         output.say()
     for cause, count in waiting.items():
         others = "1 more check" if count == 1 else f"{count} more checks"
-        output.say(f"{output.style('?', fg='yellow')} {others} could not be asked: first mend {cause}.")
+        output.say(f"{output.style('?', fg='yellow')} {others} could not run: first fix {cause}.")
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -159,4 +159,4 @@ def _show(row: dict[str, Any]) -> None:
     if row["breaks"]:
         output.say(output.wrapped(output.clean(row["breaks"]), "      breaks: ", "              "))
     if row["fix"]:
-        output.say(output.wrapped(output.clean(row["fix"]), "      mend:   ", "              "))
+        output.say(output.wrapped(output.clean(row["fix"]), "      fix:    ", "              "))

@@ -38,7 +38,7 @@ def note_count(where: Where) -> None:
     """Say how many there are, below the list of all others."""
     count = len(_left_alone(where))
     if count:
-        output.note(f"{count} more did not arrive, and patrol left them alone. {LISTED}")
+        output.note(f"{count} more did not arrive, and patrol ignored them. {LISTED}")
 
 
 def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:

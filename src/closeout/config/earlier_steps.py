@@ -18,9 +18,7 @@ def check(at: At, expression: str, earlier: Mapping[str, Action]) -> bool:
     for step, field in asked(expression):
         if not step:
             what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if field == "steps" else "run.url"
-            at.error(
-                "bad-expression", f"`{expression}`: `{field}` has nothing else than {what}", f"write {what}"
-            )
+            at.error("bad-expression", f"`{expression}`: `{field}` has only {what}", f"write {what}")
         elif step not in earlier:
             close = near(step, earlier)
             known = f"the steps before it are {', '.join(earlier)}" if earlier else "no step is before it"

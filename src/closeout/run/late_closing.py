@@ -49,7 +49,7 @@ def _wait_or_give_up(name: str, passed: float) -> None:
     if passed > PATIENCE:
         raise Reopened(f"{name} is open")
     raise ServiceError(
-        f"GitHub shows {name} as open, though it sent that it was closed",
+        f"GitHub shows {name} as open, although its event says that it was closed",
         service="github",
         operation="pull_request",
         reason="NotClosedYet",
