@@ -123,7 +123,7 @@ def _command(
         if usage != "[OPTIONS]":
             yield f"```text\n{context.command_path} {usage}\n```\n"
         yield from _options(_records(command, context), common)
-    if isinstance(command, Command) and command.examples:
+    if isinstance(command, Command) and command.examples and not isinstance(command, click.Group):
         yield "```console\n" + "\n".join(_prompted(command.examples)) + "\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
