@@ -28,7 +28,7 @@ MARKS = {
     "unknown": ("?", "yellow"),
     "skipped": ("-", "bright_black"),
 }
-WORDS = {"wrong": "wrong", "unknown": "could not be asked", "fine": "fine", "skipped": "not applicable"}
+WORDS = {"wrong": "wrong", "unknown": "could not run", "fine": "fine", "skipped": "not applicable"}
 PATIENCE = 600.0
 """Seconds to wait for a server's drill."""
 

@@ -152,7 +152,7 @@ class DeliveryLogs:
         over = keep_ignored(self.store, hook, left, now)
         if over:
             self.report.notes.append(
-                f"{hook.path}: {over} deliveries did not arrive that `closeout deliveries list --ignored` has no room for"
+                f"{hook.path}: `closeout deliveries list --ignored` has no room for {over} deliveries that did not arrive"
             )
 
     def _ignored(self, hook: Hook, entry: Entry, repositories: Mapping[int, RepositoryMark]) -> Ignored:

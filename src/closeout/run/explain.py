@@ -87,7 +87,7 @@ def _match(
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     if matching.is_candidate(automation, facts):
         if bases_of is None:
-            unless = f"{match.reason}, unless it had another base before, for which GitHub was not asked"
+            unless = f"{match.reason}, unless it had another base before; closeout did not ask GitHub"
             return SKIP, unless, ""
         facts, match = matching.by_bases(automation, facts, bases_of)
         if not match.matched:
@@ -97,6 +97,6 @@ def _match(
     if not match.paths_pending:
         return RUN, match.reason, ""
     if paths_of is None:
-        return RUN, match.reason, "; its paths are known to GitHub only and were not asked for"
+        return RUN, match.reason, "; only GitHub knows its paths, and closeout did not ask"
     match = matching.by_paths(automation, facts, paths_of)
     return (RUN if match.matched else SKIP), match.reason, ""

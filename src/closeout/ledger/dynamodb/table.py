@@ -60,7 +60,7 @@ class Table(NamedTuple):
             if tried < TRIES - 1:
                 self.pause(pause)
                 pause = min(pause * 2, 0.5)
-        raise StoreUnavailable("the ledger is busy: it left items of a read for later again and again")
+        raise StoreUnavailable("the ledger is busy: DynamoDB returned only parts of a read again and again")
 
     def query(
         self,
