@@ -136,8 +136,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names from the payload are not checked",
         "src/closeout/run/inputs.py",
-        "            return cel.interpolate(text, seen.event, check)",
-        "            return cel.interpolate(text, seen.event)",
+        "            return cel.interpolate(text, event, check)",
+        "            return cel.interpolate(text, event)",
         (f"{RUN}::test_a_value_that_is_no_name_never_names_anything",),
     ),
     Mutant(
@@ -331,8 +331,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a batch that was listed is deleted whoever's the bucket has become",
-        "src/closeout/actions/aws/teardown.py",
-        "found if found and self._stuck() else []",
+        "src/closeout/actions/aws/buckets.py",
+        "found if found and ours() else []",
         "found",
         (f"{BATCHES}::test_a_bucket_that_changed_hands_after_the_listing_keeps_what_is_in_it",),
     ),
@@ -376,8 +376,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "objects written after the plan are deleted, too",
         "src/closeout/actions/aws/s3_delete_objects.py",
-        'next_batch(work.clients.aws("s3"), place, frozen.has)',
-        'next_batch(work.clients.aws("s3"), place)',
+        "        frozen.has,",
+        "        lambda _: True,",
         ("tests/unit/actions/aws/test_s3_delete_objects_moto.py::test_what_came_since_stays",),
     ),
     Mutant(

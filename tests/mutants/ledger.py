@@ -110,8 +110,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a page reads the whole log",
         "src/closeout/server/pages/run_pages.py",
-        "            limit=presentation.LOG_LINES,",
-        "            limit=10**9,",
+        "limit=limit, characters=characters, **where)",
+        "limit=10**9, characters=characters, **where)",
         (f"{PAGES}::test_a_long_log_shows_its_end",),
     ),
     Mutant(
@@ -122,11 +122,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/contract/test_ledgers.py::TestSqlite",),
     ),
     Mutant(
-        "a stream ends before it has caught up",
-        "src/closeout/server/pages/live.py",
-        '                if shown.run.state == "finished" and not behind:',
-        '                if shown.run.state == "finished":',
-        (f"{PAGES}::test_a_stream_catches_up_a_window_at_a_time",),
+        "a page that is open does not ask for all that it lacks",
+        "src/closeout/server/pages/run_page.py",
+        '            "again": 0 if lines.left_out else goes_on,',
+        '            "again": goes_on,',
+        (f"{PAGES}::test_an_open_page_catches_up_a_window_at_a_time",),
     ),
     Mutant(
         "a damaged ledger is one that cannot be read now",

@@ -24,8 +24,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a value may name another host of a URL",
         "src/closeout/run/inputs.py",
-        "    return cel.interpolate(host, seen.event, _label) + cel.interpolate(rest, seen.event, check)",
-        "    return cel.interpolate(text, seen.event, check)",
+        "    return cel.interpolate(host, event, _label) + cel.interpolate(rest, event, check)",
+        "    return cel.interpolate(text, event, check)",
         ("tests/unit/run/test_inputs.py::test_no_value_makes_another_host_of_a_url",),
     ),
     Mutant(

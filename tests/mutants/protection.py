@@ -131,7 +131,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a token for another service counts",
         "src/closeout/adapters/oidc.py",
-        "                audience=self._audience(),\n",
+        "                audience=self.audience(),\n",
         '                audience=jwt.decode(token, options={"verify_signature": False})["aud"],\n',
         (f"{TOKENS}::test_every_other_token_is_refused",),
     ),

@@ -46,7 +46,13 @@ def copy_tree(target: Path) -> None:
     (target / EMULATOR).symlink_to(ROOT / EMULATOR)
 
 
-def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = SECONDS) -> tuple[int, str]:
+def run_test(
+    tree: Path,
+    tests: Sequence[str],
+    jobs: int = 0,
+    seconds: int = SECONDS,
+    python: str | Path = sys.executable,
+) -> tuple[int, str]:
     """Run tests in a tree; return pytest's exit code (1: a test failed) and the end of its output.
 
     They keep what they compiled: copies of the tree have it too, and compile the sabotaged file alone.
@@ -54,7 +60,7 @@ def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = S
     environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [
-        sys.executable,
+        python,
         "-m",
         "pytest",
         "-q",

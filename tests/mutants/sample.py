@@ -19,6 +19,7 @@ import ast
 import importlib.util
 import os
 import random
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from tests.mutants.executed import Executed, measure
-from tests.mutants.run import ROOT, copy_tree, run_forked
+from tests.mutants.run import ROOT, copy_tree, run_forked, run_test
 from tests.temporary import use_memory
 
 PACKAGES = (
@@ -48,6 +49,13 @@ PACKAGES = (
     "stack",
 )
 JUDGES = ("tests/unit", "tests/properties", "tests/contract")
+SDK = b"import aws_durable_execution_sdk_python", b"from aws_durable_execution_sdk_python"
+"""Modules that import it can be run in the AWS side's environment only, and are judged by its tests."""
+SDK_PYTHON = ROOT / ".venv-aws/bin/python"
+SDK_JUDGES = tuple(
+    (f"tests/aws/test_{name}.py",)
+    for name in ("rechecks_on_the_runner", "worker_environment", "durable_runner", "quota", "patrol")
+)
 SECONDS = 900
 """For the tests of one mutation."""
 OPTIONS = ("--timeout=60",)
@@ -195,15 +203,17 @@ def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
     """Whether a test of the copy in `tree` fails, or hangs, with the mutation and passes without it."""
     file = tree / mutation.path
     source, status = file.read_bytes(), file.stat()
-    chosen = [tests for tests in judges(mutation, executed, tree) if tests]
+    on_aws = any(written in source for written in SDK)
+    chosen = SDK_JUDGES if on_aws else [tests for tests in judges(mutation, executed, tree) if tests]
+    failing = _failed_on_aws if on_aws else _failed
     file.write_bytes(mutation.apply(source))
     try:
-        failed = next(filter(None, (_failed(tree, tests) for tests in chosen)), ())
+        failed = next(filter(None, (failing(tree, tests) for tests in chosen)), ())
     finally:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-    return bool(failed) and not _failed(tree, failed)
+    return bool(failed) and not failing(tree, failed)
 
 
 def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
@@ -213,6 +223,14 @@ def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
     except TimeoutError:
         return ()
     return () if code in PASSED else failed or tuple(tests)
+
+
+def _failed_on_aws(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
+    try:
+        code, _ = run_test(tree, tests, seconds=SECONDS, python=SDK_PYTHON)
+    except subprocess.TimeoutExpired:
+        return ()
+    return () if code in PASSED else tuple(tests)
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
@@ -239,6 +257,9 @@ def main() -> int:
         help="the folder of what executes which line; remove it to have it measured again",
     )
     asked = parser.parse_args()
+    if not SDK_PYTHON.exists():
+        parser.error("`make setup-aws` first: some modules run in the AWS side's environment only")
+    os.environ["CLOSEOUT_TEST_AWS"] = "1"
     if not (asked.executed / "seconds").exists():
         print(f"Measuring which test executes which line, for {asked.executed}", flush=True)
         measure(asked.executed, ROOT, JUDGES, asked.jobs)

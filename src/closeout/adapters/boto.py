@@ -5,6 +5,7 @@ Apart from what composes a worker, because the function that tells people has th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -30,3 +31,20 @@ def boto_clients(region: str) -> Callable[[str], Any]:
         return made[service]
 
     return client
+
+
+def boto_client(service: str, region: str | None) -> Any:
+    """Return boto3's client of a service, for a secret or a topic of any region; None is the region of this process."""
+    import boto3  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=5,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        user_agent_extra="closeout",
+    )
+    # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
+    place = region or os.environ.get("AWS_REGION") or None
+    # A session of its own: boto3's default one is not made for several threads.
+    return boto3.Session().client(service, region_name=place, config=config)

@@ -68,10 +68,6 @@ class GitHubClient:
 
         self._transport = Transport()
 
-    def connect_ahead(self) -> None:
-        """Connect, so that the first request need not."""
-        self._transport.connect_ahead(self._base)
-
     # --- what closeout asks -----------------------------------------------------------------------------
 
     def create_status(

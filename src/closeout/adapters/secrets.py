@@ -13,9 +13,11 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from closeout.adapters.boto import boto_client
 from closeout.core.errors import SecretError, ServiceError
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
 
@@ -42,7 +44,7 @@ class SecretReader:
         on_value: Callable[[str], None] | None = None,
     ) -> None:
         self._environment = os.environ if environment is None else environment
-        self._make_client = client or boto_client
+        self._make_client = client or partial(boto_client, "secretsmanager")
         self._region = region
         self._clients: dict[str | None, Any] = {}
         self._directory = directory or Path()
@@ -138,18 +140,6 @@ class SecretReader:
         if region not in self._clients:
             self._clients[region] = self._make_client(region)
         return self._clients[region]
-
-
-def boto_client(region: str | None) -> Any:
-    """Return boto3's client of Secrets Manager."""
-    import boto3  # noqa: PLC0415 - half of a second that only this kind of reference costs
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-    # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
-    place = region or os.environ.get("AWS_REGION") or None
-    # A session of its own: boto3's default one is not made for several threads.
-    return boto3.Session().client("secretsmanager", region_name=place, config=config)
 
 
 def _reason(error: Exception) -> tuple[str, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ State: TypeAlias = Literal["fine", "wrong", "unknown", "skipped"]
 
 NAMED = 3
 """Findings of one check that are written out; a file may name a hundred repositories."""
-DENIED = (401, 403, 404)
-"""Answers by which GitHub says that the token may not: it answers 404 for what a token may not see."""
 
 
 class Result(NamedTuple):
@@ -111,19 +109,9 @@ def failed(error: CloseoutError, fix: str | None = None) -> Result:
     return unknown(error.message, fix) if error.transient else wrong(error.message, fix)
 
 
-def denied(error: ServiceError) -> bool:
-    """Whether GitHub says that the token may not."""
-    return error.http_status in DENIED and not error.transient
-
-
-def counted(number: int, noun: str = "repositor", ending: str = "y", plural: str = "ies") -> str:
-    """Return `1 repository`, `2 repositories`."""
-    return f"{number} {noun}{ending if number == 1 else plural}"
-
-
 def worst(results: Sequence[Result], what: str) -> Result:
-    """Return one result for several things: what is wrong, else what is unknown, else `what` as fine."""
-    states: tuple[State, ...] = ("wrong", "unknown")
+    """Return one result for several things: what is wrong, else unknown, else skipped, else `what` as fine."""
+    states: tuple[State, ...] = ("wrong", "unknown", "skipped")
     for state in states:
         found = [result for result in results if result.state == state]
         if found:

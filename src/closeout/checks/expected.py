@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation
-from closeout.core.patterns import compile_patterns, is_literal
+from closeout.core.patterns import is_literal
+from closeout.patrol.coverage import covers
 from closeout.ports import AwsTarget
 
 
@@ -25,26 +26,17 @@ def repositories(automations: Iterable[Automation]) -> tuple[str, ...]:
 def events(automations: Iterable[Automation], repository: str | None) -> tuple[str, ...]:
     """Return the events that start an automation for a repository, or for any of an organization (None), in order."""
     matching = [
-        automation
-        for automation in automations
-        if repository is None
-        or not automation.repositories
-        or compile_patterns(automation.repositories, "name").matches(repository)
+        automation for automation in automations if repository is None or covers(automation, repository)
     ]
     return tuple(sorted({str(trigger["event"]) for one in matching for trigger in one.triggers}))
 
 
 def targets(loaded: Loaded) -> tuple[AwsTarget, ...]:
     """Return the accounts, regions and roles that steps act in."""
-    found = {
-        AwsTarget(step.account, step.region, step.assume_role): None
+    found = (
+        AwsTarget(step.account, step.region, step.assume_role)
         for automation in loaded.automations
         for step in automation.steps
         if step.account and step.region
-    }
-    return tuple(found)
-
-
-def without_role(target: AwsTarget) -> AwsTarget:
-    """Return a target as closeout's own credentials see it."""
-    return target._replace(assume_role=None)
+    )
+    return tuple(dict.fromkeys(found))

@@ -21,8 +21,9 @@ from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Group, command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import by_the_writer
-from closeout.core.errors import NotFound, Unavailable
+from closeout.core.errors import InputError, NotFound, Unavailable
 from closeout.core.json_times import with_iso_times
+from closeout.core.url import parse_base
 from closeout.ledger.sqlite import Ledger, Requests, Views
 from closeout.ports import Credential
 from closeout.ports.access import ACT, READ, TOKEN
@@ -35,10 +36,6 @@ PATIENCE = 30.0
 
 
 def _base(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
-    """Check a base URL."""
-    from closeout.core.errors import InputError
-    from closeout.core.url import parse_base
-
     try:
         return None if given is None else str(parse_base(given))
     except InputError as error:
@@ -92,7 +89,6 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
-    """Check a token's name, which lists and pages show."""
     if not given.isprintable() or not 0 < len(given.strip()) <= LONGEST_NAME:
         raise click.BadParameter(f"Write a name of 1 to {LONGEST_NAME} printable characters.")
     return given.strip()
@@ -160,7 +156,12 @@ def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> No
     @options.db
     @options.as_json
     def list_(config: Path, db: Path | None, as_json: bool) -> None:
-        _list(kind, options.existing_ledger(db, config), as_json=as_json)
+        found = _all(kind, options.existing_ledger(db, config))
+        if as_json:
+            output.print_json([with_iso_times(each.to_json()) for each in found])
+            return
+        rows = [_cells(each, time.time()) for each in found]
+        output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "ACTIVE"), rows, shrink=(1,))
 
     @held.command(
         "revoke",
@@ -171,7 +172,11 @@ def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> No
     @options.config
     @options.db
     def revoke(number: int, config: Path, db: Path | None) -> None:
-        _revoke(kind, number, options.existing_ledger(db, config))
+        path = options.existing_ledger(db, config)
+        if not any(each.id == number for each in _holding(kind, path)):
+            raise NotFound(f"There is no active {kind} {number}; `closeout {kind} list` shows them.")
+        _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
+        output.say(f"The {kind} {number} has ended.")
 
 
 _list_and_revoke("token", token, 3, suggestions.tokens)
@@ -189,28 +194,13 @@ def _key(path: Path) -> bytes:
         return ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
 
 
-def _list(kind: str, path: Path, *, as_json: bool) -> None:
-    found = _all(kind, path)
-    if as_json:
-        output.print_json([with_iso_times(each.to_json()) for each in found])
-        return
-    now = time.time()
-    rows = [
-        (
-            str(each.id),
-            each.name,
-            each.right,
-            output.ago(each.made_at, now),
-            output.moment(each.expires_at),
-            "yes" if each.holds(now) else "revoked" if each.ended_at else "expired",
-        )
-        for each in found
-    ]
-    output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "ACTIVE"), rows, shrink=(1,))
+def _cells(each: Credential, now: float) -> tuple[str, ...]:
+    holds = "yes" if each.holds(now) else "revoked" if each.ended_at else "expired"
+    age, expires = output.ago(each.made_at, now), output.moment(each.expires_at)
+    return (str(each.id), each.name, each.right, age, expires, holds)
 
 
 def _all(kind: str, path: Path) -> list[Credential]:
-    """Return the sessions or the tokens, the newest first."""
     views = Views(path)
     found = [each for each in views.credentials() if each.kind == kind]
     views.close()
@@ -220,13 +210,6 @@ def _all(kind: str, path: Path) -> list[Credential]:
 def _holding(kind: str, path: Path) -> list[Credential]:
     now = time.time()
     return [each for each in _all(kind, path) if each.holds(now)]
-
-
-def _revoke(kind: str, number: int, path: Path) -> None:
-    if not any(each.id == number for each in _holding(kind, path)):
-        raise NotFound(f"There is no active {kind} {number}; `closeout {kind} list` shows them.")
-    _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
-    output.say(f"The {kind} {number} has ended.")
 
 
 def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any]) -> None:

@@ -76,10 +76,10 @@ def deliver(  # noqa: PLR0913  one parameter for each option
     target = _target(url)
     event, text = _content(event, payload, sample)
     text = _closed_now(event, text)
-    body, content_type = _encode(text, form=form)
+    body = b"payload=" + quote_plus(text).encode("ascii") if form else text
     guid = guid or str(uuid.uuid4())
     headers = {
-        "Content-Type": content_type,
+        "Content-Type": "application/x-www-form-urlencoded" if form else "application/json",
         "User-Agent": f"closeout-deliver ({confirm.who()})",
         "X-GitHub-Event": event,
         "X-GitHub-Delivery": guid,
@@ -121,7 +121,11 @@ def _target(url: str) -> Url:
 
 def _content(event: str | None, payload: str | None, sample: str | None) -> tuple[str, bytes]:
     if sample is not None and payload is None:
-        name, value = _sample(sample)
+        from closeout.testing import deliveries
+
+        if sample not in deliveries.SAMPLES:
+            raise UsageError(f"There is no sample {sample!r}. Known: {', '.join(deliveries.SAMPLES)}.")
+        name, value = deliveries.sample(sample)
         return event or name, json.dumps(value).encode()
     if payload is None or sample is not None:
         raise UsageError("Give the payload with either --payload PATH and --event E, or --sample NAME.")
@@ -142,20 +146,6 @@ def _closed_now(event: str, text: bytes) -> bytes:
         return text
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return text.replace(f'"{closed_at}"'.encode(), f'"{now}"'.encode())
-
-
-def _sample(name: str) -> tuple[str, dict[str, Any]]:
-    from closeout.testing import deliveries
-
-    if name not in deliveries.SAMPLES:
-        raise UsageError(f"There is no sample {name!r}. Known: {', '.join(deliveries.SAMPLES)}.")
-    return deliveries.sample(name)
-
-
-def _encode(text: bytes, *, form: bool) -> tuple[bytes, str]:
-    if form:
-        return b"payload=" + quote_plus(text).encode("ascii"), "application/x-www-form-urlencoded"
-    return text, "application/json"
 
 
 def _signature(body: bytes, reference: str) -> str:

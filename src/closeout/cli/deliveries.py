@@ -68,7 +68,7 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     rows = [
         (
             str(row["id"]),
-            _event(row),
+            output.event(row["event"], row["action"]),
             row["heard"],
             row["repository"] or "-",
             str(len(row["runs"])),
@@ -103,8 +103,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     elif as_json:
         output.print_json(with_iso_times(row))
     else:
-        about = f"{_event(row)}, {row['repository'] or 'no repository'}"
-        output.say(output.clean(f"delivery {row['id']}  {about}"))
+        output.say(output.clean(f"delivery {row['id']}  {_about(row)}"))
         output.say(f"  received  {output.moment(row['received_at'])}")
         output.say(f"  guid      {row['guid']}")
         output.say(f"  hook      {row['hook']}")
@@ -147,8 +146,7 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     row = _find(where, delivery)
     today = where.today
     if not yes:
-        about = f"{_event(row)}, {row['repository'] or 'no repository'}"
-        output.note(output.clean(f"Delivery {delivery} ({about}) would do{today.told}:"))
+        output.note(output.clean(f"Delivery {delivery} ({_about(row)}) would do{today.told}:"))
         plan.preview(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
     requests.send(where, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
@@ -163,5 +161,5 @@ def _find(where: Where, delivery: str) -> dict[str, Any]:
     return found.to_json()
 
 
-def _event(row: dict[str, Any]) -> str:
-    return f"{row['event']} {row['action']}" if row["action"] else str(row["event"])
+def _about(row: dict[str, Any]) -> str:
+    return f"{output.event(row['event'], row['action'])}, {row['repository'] or 'no repository'}"

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from closeout.cli import exits, options, output
 from closeout.cli.commands import command
 from closeout.core.errors import UsageError
+from closeout.core.units import counted
 
 if TYPE_CHECKING:
     from closeout.checks.check import Check, Outcome
@@ -89,7 +90,6 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
 
 
 def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str, Any]]:
-    """Yield the results of checks that this process makes."""
     from closeout.server.details import BASE_SETTING
     from closeout.wiring.checking import inspect
 
@@ -146,7 +146,7 @@ def _show_waiting(found: list[dict[str, Any]]) -> None:
     if waiting:
         output.say()
     for cause, count in waiting.items():
-        others = "1 more check" if count == 1 else f"{count} more checks"
+        others = counted(count, "more check")
         output.say(f"{output.style('?', fg='yellow')} {others} could not run: first fix {cause}.")
 
 

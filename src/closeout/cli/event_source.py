@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from closeout.actions.registry import builtin
+from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output
 from closeout.config.load import Loaded, load
 from closeout.core.errors import BadDelivery, UsageError
 from closeout.core.payload import decode
-from closeout.wiring.preview import closed_event
+from closeout.run.closed_event import read_closed_event
+from closeout.wiring.preview import github_of
 
 _NAME, _NUMBER = r"([\w.-]{1,100}/[\w.-]{1,100})", r"([1-9][0-9]{0,9})"
 NAMED = re.compile(f"{_NAME}#{_NUMBER}", re.ASCII)
@@ -45,9 +47,11 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
             )
         name, value = _event_and_payload(event, payload)
         return EventSource(load(config, builtin()), name, value, {})
-    repository, number = _named(pull_request, event, payload)
+    if event is not None or payload is not None:
+        raise UsageError("Give either --pull-request, or --event and --payload.")
+    repository, number = read_name(pull_request)
     loaded = load(config, builtin())
-    closed, *about = closed_event(loaded, repository, number)
+    closed, *about = read_closed_event(github_of(loaded), repository, number, SystemClock().now())
     read = dict(zip(("name", "state", "notes"), about, strict=True))
     for note in read["notes"]:
         output.note(output.wrapped(output.clean(note)))
@@ -64,13 +68,6 @@ def _event_and_payload(event: str | None, source: str | None) -> tuple[str, dict
         return event, decode(options.read_payload(source))
     except BadDelivery as error:
         raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
-
-
-def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
-    """Read the name of a pull request. Raises `UsageError`, also for an event besides."""
-    if event is not None or payload is not None:
-        raise UsageError("Give either --pull-request, or --event and --payload.")
-    return read_name(text)
 
 
 def read_name(text: str) -> tuple[str, int]:

@@ -5,6 +5,8 @@ For a deploy that runs where the ledger is, or with rights on a stack. A workflo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from closeout.actions.registry import builtin
@@ -12,7 +14,8 @@ from closeout.cli import event_source, exits, ledger_option, options, output
 from closeout.cli.commands import command
 from closeout.cli.ledger_option import Where
 from closeout.config.load import load
-from closeout.wiring.guard import ask
+from closeout.run.guard import ask
+from closeout.wiring.preview import github_of
 
 CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE}
 
@@ -40,7 +43,11 @@ def guard(where: Where, pull_request: str, as_json: bool) -> int:
     """
     repository, number = event_source.read_name(pull_request)
     loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
-    answer = ask(loaded, lambda: where.views, repository, number)
+
+    def teardowns(name: str, of: int) -> Sequence[str]:
+        return where.views.teardowns(name, of)  # the ledger is opened only once GitHub says "open"
+
+    answer = ask(github_of(loaded), teardowns, repository, number)
     if as_json:
         output.print_json({"verdict": answer.verdict, "reason": answer.sentence})
     else:

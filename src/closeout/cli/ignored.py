@@ -14,7 +14,7 @@ from closeout.cli.ledger_option import Where
 from closeout.core.json_times import with_iso_times
 from closeout.patrol.ignored import Ignored
 from closeout.stack.table import delivery_id
-from closeout.wiring.preview import github_reads
+from closeout.wiring.preview import github_of
 from closeout.wiring.recovery import KIND, find, left_alone, named, read
 
 LISTED = "`closeout deliveries list --ignored` shows them."
@@ -28,7 +28,13 @@ def show_list(where: Where, limit: int | None, *, as_json: bool) -> None:
         return
     now = time.time()
     rows = [
-        (_event(each), each.repository or "-", output.ago(each.delivered_at, now), each.guid, each.reason)
+        (
+            output.event(each.event, each.action),
+            each.repository or "-",
+            output.ago(each.delivered_at, now),
+            each.guid,
+            each.reason,
+        )
         for each in found
     ]
     output.table(("EVENT", "REPOSITORY", "AGE", "GUID", "WHY"), rows, shrink=(1, 4, 0))
@@ -45,11 +51,11 @@ def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: b
     """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
     each = find(where.patrol_marks, time.time(), guid)
     if not yes:
-        about = f"{_event(each)}, {each.repository or 'no repository'}"
+        about = f"{output.event(each.event, each.action)}, {each.repository or 'no repository'}"
         output.note(
             output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
         )
-        payload = read(github_reads(where.today.load()), each)
+        payload = read(github_of(where.today.load()), each)
         plan.preview(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
     requests.send(where, KIND, guid, reason, done="Recovery queued.", as_json=as_json)
@@ -73,7 +79,3 @@ def take_in(where: Where, guid: str) -> str:
 
 def _left_alone(where: Where) -> list[Ignored]:
     return left_alone(where.patrol_marks, time.time())
-
-
-def _event(each: Ignored) -> str:
-    return f"{each.event} {each.action}" if each.action else each.event

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar, cast
 import click
 
 from closeout.actions.registry import builtin
-from closeout.adapters.hooks import same_webhook
 from closeout.cli import exits, options, output, pings, rotation, webhook_context
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.webhook_context import WebhookContext, prepare
 from closeout.config.load import Loaded, load
 from closeout.core.errors import UsageError
+from closeout.core.url import same_webhook
 from closeout.ports.clients import Hook, HookDelivery
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,24 +111,22 @@ def create(*, target: str, source: Source, as_json: bool, wait: float, update: b
     [context] = source.contexts([target], loaded)
     events = webhook_context.events_for(loaded, context.hooks.target)
     present = context.hooks.reaching(context.url)
+    outcome = "updated" if present else "created"
     if len(present) > 1:
         raise UsageError(webhook_context.several(context, present))
     if present and not update:
         return _present(context, present[0], events, as_json=as_json)
     secret = context.stack.secret(context.stack.output("WebhookSecretName")).value
     if present:
-        before = frozenset(delivery.id for delivery in context.hooks.deliveries(present[0].id))
         hook = context.hooks.update(present[0].id, present[0].url, secret, events)
-        context.hooks.ping(hook.id)
     else:
-        before = frozenset()
         hook = context.hooks.create(context.url, secret, events)
     if not as_json:
-        word = "updated" if present else "created"
-        output.say(f"Hook {hook.id} of {target} {word}: {hook.url}")
+        output.say(f"Hook {hook.id} of {target} {outcome}: {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
-    ping = pings.arrived(context.hooks, hook.id, before, patience=wait)
-    _tell(context, hook, "updated" if present else "created", ping, as_json=as_json)
+    # GitHub pings a new hook by itself.
+    answer = pings.ping if present else pings.arrived
+    _tell(context, hook, outcome, answer(context.hooks, hook.id, patience=wait), as_json=as_json)
     return exits.OK
 
 
@@ -239,7 +237,6 @@ def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, ne
 
 
 def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
-    """Print that the webhook exists, and how it differs from what `create` would make."""
     differs = webhook_context.differences(hook, events)
     name = context.hooks.target.name
     if as_json:

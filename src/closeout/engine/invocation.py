@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
@@ -64,8 +64,7 @@ class Invocation(StoreRecorder):
         over: bool,
         longest: float,
     ) -> None:
-        stop = _TimeLimit(remaining, engine.pause)
-        super().__init__(clock=engine.clock, jitter=engine.jitter, redact=engine.redact, stop=stop)
+        super().__init__(engine, _TimeLimit(remaining, engine.pause))
         self.record = record
         self._engine = engine
         self._run = run
@@ -155,13 +154,15 @@ class Invocation(StoreRecorder):
         left = self._remaining()
         return left < self._engine.drain or (self._recorded and left < self._longest)
 
-    def save(self, operation: Operation, *, later: bool = False, **meaning: Any) -> None:
+    def save(
+        self, operation: Operation, *outcomes: runs.Outcome, progressed: bool = True, later: bool = False
+    ) -> None:
         """Commit an operation, with those that were to be stored later. Raises `Abandoned`."""
         if later and not (self.counters.crashes or self.counters.suspected or self.counters.deaths):
             self._later.append(operation)
             return
         asked_at = self.now()  # before the first try, which may have been written and its answer lost
-        super().save(operation, **meaning)
+        super().save(operation, *outcomes, progressed=progressed)
         self._asked_at = asked_at
 
     def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:

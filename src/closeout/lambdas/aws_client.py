@@ -166,7 +166,7 @@ class AwsClient:
     def _once(self, call: Call, deadline: float) -> Response:
         headers = {"host": call.host, **call.headers}
         headers |= sigv4.sign(
-            sigv4.Request(call.method, call.path, (), headers, call.body),
+            sigv4.Request(call.method, call.path, headers, call.body),
             self._credentials(),
             service=call.service,
             region=self._region,

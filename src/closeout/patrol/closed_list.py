@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.units import DAY
-from closeout.patrol.answers import MOST_PAGES, items, seconds
+from closeout.patrol.answers import PER_PAGE, items, pages, seconds
 from closeout.patrol.marks import RepositoryMark
 from closeout.ports.patrol import GitHubReads, Page
 
 LAG = 300
 """Seconds by which a watermark stays behind the newest update."""
-PER_PAGE = 100
 PASSES = 5
 """How often a list is read that changes all the time, before its watermark stays where it is."""
 QUERY = {"state": "closed", "sort": "updated", "direction": "desc", "per_page": str(PER_PAGE)}
@@ -96,8 +95,7 @@ class _Read:
     """One read of a list, as far as it got."""
 
     def __init__(self, github: GitHubReads, path: str) -> None:
-        self._github = github
-        self._path = path
+        self._github, self._path, self._operation = github, path, f"GET {path}"
         self.found: dict[tuple[int, int], ClosedPull] = {}
         """By id and moment: one that is closed twice while the list is read is two closings."""
         self.newest = 0
@@ -113,19 +111,17 @@ class _Read:
             pulls = [_closed_pull(item) for item in items(page.body)]
             updates = [seconds(item["updated_at"]) for item in items(page.body)]
         except (KeyError, TypeError, ValueError) as error:
-            raise unusable_answer(
-                f"GET {self._path}", f"the answer is not a list of pull requests ({error!r})"
-            ) from None
+            problem = f"the answer is not a list of pull requests ({error!r})"
+            raise unusable_answer(self._operation, problem) from None
         if updates != sorted(updates, reverse=True):
-            raise unusable_answer(f"GET {self._path}", "the list is not in the order that was asked for")
+            raise unusable_answer(self._operation, "the list is not in the order that was asked for")
         closed = [pull for pull in pulls if pull is not None]
         if len(closed) < len(pulls):
-            self.error = unusable_answer(
-                f"GET {self._path}", "the list of closed pull requests names one that is not closed"
-            )
+            problem = "the list of closed pull requests names one that is not closed"
+            self.error = unusable_answer(self._operation, problem)
         for pull in closed:
             if self.repository_id not in (0, pull.repository_id):
-                raise unusable_answer(f"GET {self._path}", "the list names pull requests of two repositories")
+                raise unusable_answer(self._operation, "the list names pull requests of two repositories")
             self.repository_id = pull.repository_id
             self.found.setdefault((pull.id, pull.closed), pull)
         self.newest = self.newest or max(updates, default=0)
@@ -146,9 +142,8 @@ class _Read:
                 if now in (before, None):
                     return
                 before = now
-            raise unusable_answer(
-                f"GET {self._path}", f"the list changed each of {PASSES} times that it was read"
-            )
+            problem = f"the list changed each of {PASSES} times that it was read"
+            raise unusable_answer(self._operation, problem)
         except ServiceError as error:
             self.error = error
 
@@ -158,15 +153,12 @@ class _Read:
         What was updated since the first pass began is left out: it is for the next read. None: it was all on one page,
         which cannot shift.
         """
-        listed = self.take(page)
-        pages = 1
-        while not _reaches(page, floor):
-            pages += 1
-            if pages > MOST_PAGES:
-                raise unusable_answer(f"GET {self._path}", "the list does not end")
-            page = self._github.read(self._path, page.next or {**QUERY, "page": str(pages)})
-            listed += self.take(page)
-        if pages == 1:
+        listed: list[ClosedPull] = []
+        for each in pages(self._github, self._path, page):
+            listed += self.take(each)
+            if _reaches(each, floor):
+                break
+        if each is page:
             return None
         return frozenset((pull.id, pull.closed) for pull in listed if floor <= pull.updated <= self.newest)
 
@@ -174,9 +166,7 @@ class _Read:
 def _reaches(page: Page, floor: int) -> bool:
     """Whether a page that was checked ends the list, or reaches below a moment."""
     pulls = items(page.body)
-    if pulls and seconds(pulls[-1]["updated_at"]) < floor:
-        return True
-    return page.next is None and len(pulls) < PER_PAGE
+    return page.next is None or (bool(pulls) and seconds(pulls[-1]["updated_at"]) < floor)
 
 
 def _tag(page: Page, floor: int) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from closeout import livecheck
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
-from closeout.patrol.answers import MOST_PAGES, items, seconds, shown
+from closeout.patrol.answers import PER_PAGE, items, pages, seconds, shown
 from closeout.patrol.hooks import Hook, Ours
 from closeout.patrol.ignored import PING, Ignored, keep_ignored
 from closeout.patrol.marks import HOOK, HookMark, RepositoryMark, hook_marks
@@ -22,7 +22,6 @@ from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 
-PER_PAGE = 100
 LAG = 300
 """Seconds by which each read repeats the one before: a delivery is in the log only once it was answered."""
 RETENTION = 3 * 86_400 - 3_600
@@ -48,7 +47,6 @@ class LogIntake(Protocol):
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""
-        ...
 
     def recover(
         self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
@@ -57,7 +55,6 @@ class LogIntake(Protocol):
 
         Return after the commit. Raises `CloseoutError`.
         """
-        ...
 
 
 @dataclass
@@ -140,20 +137,16 @@ class DeliveryLogs:
             entry for entry in reversed(log.entries) if not self._look_at(hook, mark, entry, repositories)
         ]
         offered = [self._ignored(hook, entry, repositories) for entry in left if entry.event != PING]
-        self._offer(hook, offered, log.date)
+        if over := keep_ignored(self.store, hook, offered, log.date):
+            self.report.notes.append(
+                f"{hook.path}: `closeout deliveries list --ignored` has no room for {over} deliveries that did not arrive"
+            )
         if log.gap(mark):
             mark = mark._replace(last=None, delivered_at=log.date)  # what is missing was told
         self._keep(_moved(log, mark), log.date)
 
     def _keep(self, mark: HookMark, moment: int) -> None:
         self.store.save_mark(HOOK, str(mark.id), mark.listened(self._listening(), moment).to_json())
-
-    def _offer(self, hook: Hook, left: Sequence[Ignored], now: int) -> None:
-        over = keep_ignored(self.store, hook, left, now)
-        if over:
-            self.report.notes.append(
-                f"{hook.path}: `closeout deliveries list --ignored` has no room for {over} deliveries that did not arrive"
-            )
 
     def _ignored(self, hook: Hook, entry: Entry, repositories: Mapping[int, RepositoryMark]) -> Ignored:
         owner = hook.path.removeprefix("/repos/").partition("/hooks/")[0]
@@ -261,26 +254,20 @@ class _Log(NamedTuple):
 def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
     """Read a hook's log back to its mark; without one, its first page. Raises `ServiceError`."""
     path = f"{hook.path}/deliveries"
-    page = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
-    if page.unchanged and mark is not None:
+    first = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
+    if first.unchanged and mark is not None:
         # After three days it is the same only if it was empty, and is again.
-        return _Log((), page.date - mark.read_at < RETENTION, mark.etag, page.date)
+        return _Log((), first.date - mark.read_at < RETENTION, mark.etag, first.date)
     floor = mark.delivered_at - LAG if mark else 0
-    first, entries = page, _entries(path, page)
-    etag = first.etag if _ends(first, entries, floor) else None
-    pages = 1
-    while mark is not None and not _ends(page, entries, floor):
-        pages += 1
-        if pages > MOST_PAGES:
-            raise unusable_answer(f"GET {path}", "the log does not end")
-        page = github.read(path, page.next or {})
+    entries: list[Entry] = []
+    for page in pages(github, path, first, "log"):
         entries += _entries(path, page)
+        ends = page.next is None or (bool(entries) and entries[-1].delivered_at < floor)
+        if ends or mark is None:
+            break
+    etag = first.etag if ends and page is first else None
     reached = any(entry.delivered_at < floor or (mark and entry.id == mark.last) for entry in entries)
     return _Log(tuple(entries), reached, etag, first.date)
-
-
-def _ends(page: Page, entries: Sequence[Entry], floor: int) -> bool:
-    return page.next is None or (bool(entries) and entries[-1].delivered_at < floor)
 
 
 def _moved(log: _Log, mark: HookMark) -> HookMark:

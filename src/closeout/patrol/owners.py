@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError, unusable_answer
-from closeout.patrol.answers import MOST_PAGES, items
+from closeout.patrol.answers import MOST_PAGES, PER_PAGE, items
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads
 
-PER_PAGE = "100"
-SORTED = {"sort": "full_name", "per_page": PER_PAGE}
+SORTED = {"sort": "full_name", "per_page": str(PER_PAGE)}
 OF_ORGANIZATION = {"type": "all", **SORTED}
 OF_USER = {"type": "owner", **SORTED}
 OF_TOKEN = {"affiliation": "owner,collaborator", **SORTED}
@@ -56,7 +55,7 @@ class Owners:
         else:
             lists = [(f"/users/{owner}/repos", OF_USER), ("/user/repos", OF_TOKEN)]
         names = [name for path, query in lists for name in self._all(github, path, query)]
-        return tuple(dict.fromkeys(name for name in names if _owner(name) == owner.lower()))
+        return tuple(dict.fromkeys(name for name in names if name.partition("/")[0].lower() == owner.lower()))
 
     def _all(self, github: GitHubReads, path: str, query: Mapping[str, str]) -> list[str]:
         """Return the names on all pages of a list. A page that GitHub calls unchanged is taken as it was."""
@@ -93,7 +92,3 @@ def _names(path: str, body: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) and "/" in name for name in names):
         raise unusable_answer(f"GET {path}", "the answer is not a list of repositories")
     return names
-
-
-def _owner(name: str) -> str:
-    return name.partition("/")[0].lower()

@@ -6,6 +6,7 @@ Everything here comes from stored data or is read inside recorded functions, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,15 +19,29 @@ from closeout.core.payload import decode
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Execution, Json
 from closeout.run.deps import RunDeps
-from closeout.run.once_log import OnceLog
 from closeout.run.status import PENDING_RETRY, post, record_final
 from closeout.run.visibility import TIME_IS_UP, Message
+
+
+@dataclass
+class Noted:
+    """What this process has logged of one execution, so that a poll repeated for hours logs a line once.
+
+    The engine calls a run function again after every wait, with new closures, so they cannot remember it. Kept in memory
+    only: after a restart a line may appear a second time, which does no harm.
+    """
+
+    lines: set[str] = field(default_factory=set)
+    held: str | None = None
+    """Why a call waits."""
+    failing: dict[str, float] = field(default_factory=dict)
+    """When the calls of each operation began to fail."""
 
 
 class RunContext:
     """One call of a run function. `deadline` (seconds since the epoch) is set once the run has begun.
 
-    `once` remembers what this process has logged. With `patient` the final status is retried until GitHub takes it.
+    With `patient` the final status is retried until GitHub takes it.
     """
 
     def __init__(
@@ -34,7 +49,7 @@ class RunContext:
         deps: RunDeps,
         durable: Durable,
         execution: Execution,
-        once: OnceLog | None = None,
+        noted: Noted | None = None,
         *,
         patient: bool = False,
     ) -> None:
@@ -52,7 +67,7 @@ class RunContext:
         """Steps of which nobody knows what they would give, because they ran dry."""
         self._patient = patient
         self._grace_waited = False
-        self._once = once or OnceLog()
+        self.noted = noted or Noted()
 
     @cached_property
     def payload(self) -> Mapping[str, Any]:
@@ -88,7 +103,7 @@ class RunContext:
     def check_time(self) -> None:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
         if self.deps.clock.now() >= self.deadline:
-            held = self._once.held_reason(self.execution.id)
+            held = self.noted.held
             raise DeadlinePassed(TIME_IS_UP + (f" ({held})" if held else ""))
 
     def wait_grace(self, step: Step) -> None:
@@ -121,7 +136,9 @@ class RunContext:
 
     def log_once(self, key: str, text: str, step: str | None = None) -> None:
         """Write a line unless one of this key was written; only inside a recorded function."""
-        if self._once.note(self.execution.id, f"{step or ''} {key}"):
+        noted = f"{step or ''} {key}"
+        if noted not in self.noted.lines:
+            self.noted.lines.add(noted)
             self.log(text, step)
 
     def hold(self, step: str, reason: str, status: Message | None = None) -> None:
@@ -130,25 +147,17 @@ class RunContext:
         A held call is tried every half minute, for hours. A line and a status for each try would flood the log and use up
         the 1,000 statuses that GitHub allows for a commit and context.
         """
-        if not self._once.note_hold(self.execution.id, reason):
+        if self.noted.held == reason:
             return
+        self.noted.held = reason
         self.log(f"waiting: {reason}", step)
         if status is not None:
             self._try_post(status)
 
-    @property
-    def is_held(self) -> bool:
-        """Whether the last try of a call had to wait, as far as this process knows."""
-        return self._once.held_reason(self.execution.id) is not None
-
-    def clear_hold(self) -> None:
-        """Forget why a call waited, because it no longer does."""
-        self._once.clear_hold(self.execution.id)
-
     def note_failure(self, operation: str) -> float:
         """Note that a call failed; return for how many seconds it has. Only inside a recorded function."""
         now = self.deps.clock.now()
-        return now - self._once.note_failure(self.execution.id, operation, now)
+        return now - self.noted.failing.setdefault(operation, now)
 
     # --- the commit's status --------------------------------------------------------------------------------
 

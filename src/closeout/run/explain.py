@@ -25,8 +25,8 @@ def explain(
     automations: Sequence[Automation],
     event: str,
     payload: Mapping[str, Any],
-    paths_of: matching.PathsOf | None = None,
-    bases_of: matching.BasesOf | None = None,
+    paths_of: matching.NamesOf | None = None,
+    bases_of: matching.NamesOf | None = None,
 ) -> list[dict[str, Any]]:
     """Return `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
 
@@ -60,8 +60,8 @@ def _one(
     event: str,
     payload: Mapping[str, Any],
     facts: core_facts.Facts,
-    paths_of: matching.PathsOf | None,
-    bases_of: matching.BasesOf | None,
+    paths_of: matching.NamesOf | None,
+    bases_of: matching.NamesOf | None,
 ) -> tuple[str, str]:
     outcome, reason, undecided = _match(automation, facts, paths_of, bases_of)
     if outcome != RUN:
@@ -80,8 +80,8 @@ def _one(
 def _match(
     automation: Automation,
     facts: core_facts.Facts,
-    paths_of: matching.PathsOf | None,
-    bases_of: matching.BasesOf | None,
+    paths_of: matching.NamesOf | None,
+    bases_of: matching.NamesOf | None,
 ) -> tuple[str, str, str]:
     """Return the outcome of the triggers, the reason, and what is undecided, for a pull request of which GitHub knows more."""
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)

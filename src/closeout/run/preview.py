@@ -5,7 +5,7 @@ Apart from the workflow because it needs no ledger and no engine, and reports er
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from closeout.config import cel
@@ -19,18 +19,14 @@ from closeout.run.deps import RunDeps
 from closeout.run.on_function import STEP
 
 
-def plan(
-    deps: RunDeps, automations: Sequence[Automation], event: str, payload: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Return `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
+def plan(deps: RunDeps, automation: Automation, event: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"name", "mode", "steps": [{"id", "uses", "changes", …}]}` for an automation, which must have matched.
 
     A skipped step has a `reason`; one that finds nothing to delete names it as `absent`; one that a guard rejects, or that
     cannot be planned, has an `error` (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.
     """
-    return [
-        {"name": automation.name, "mode": automation.mode, "steps": _steps(deps, automation, event, payload)}
-        for automation in automations
-    ]
+    steps = _steps(deps, automation, event, payload)
+    return {"name": automation.name, "mode": automation.mode, "steps": steps}
 
 
 def _steps(

@@ -8,6 +8,7 @@ can wait for hours, be killed, and continue anywhere.
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 
 from closeout.core import reactions
 from closeout.core.errors import StepFailed
@@ -17,11 +18,10 @@ from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import found, late_closing, matching, visibility
-from closeout.run.context import RunContext
+from closeout.run.context import Noted, RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
 from closeout.run.on_function import STEP, run_on_function
-from closeout.run.once_log import OnceLog
 from closeout.run.step import Outcome, StepRun
 from closeout.run.visibility import Message
 
@@ -33,13 +33,13 @@ PATIENT_RETRY = Retry(attempts=100_000, backoff=MATCH_RETRY.backoff)
 
 def make_run_function(deps: RunDeps) -> RunFunction:
     """Return the run function over these dependencies."""
-    once = OnceLog()
+    noted: defaultdict[str, Noted] = defaultdict(Noted)
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is not None:
             return end_unreadable(deps, durable, execution, execution.unreadable)
-        ending = _Workflow(RunContext(deps, durable, execution, once)).run()
-        once.forget(execution.id)
+        ending = _Workflow(RunContext(deps, durable, execution, noted[execution.id])).run()
+        noted.pop(execution.id, None)
         return Ending(ending.verdict, deps.redact.text(ending.summary))
 
     return run
@@ -84,7 +84,10 @@ class _Workflow:
         context.post_pending(f"starting {total} step{'s' if total > 1 else ''}")
         context.deps.learn()  # after `pending`, so that a slow store of secrets does not delay it
         if self._automation.function is not None:
-            self._run_function(self._automation.function)
+            outcome, cancel = run_on_function(context, self._automation.function)
+            self._outcomes.append((STEP, outcome))
+            if cancel is not None:
+                raise cancel
         else:
             self._run_steps(total)
         verdict = verdict_of([outcome.state for _, outcome in self._outcomes])
@@ -127,12 +130,6 @@ class _Workflow:
         begun = context.deadline - self._automation.timeout
         claim = context.safe(lambda: late_closing.claim(context, begun))
         return str(context.durable.record("closing", claim, MATCH_RETRY)["owner"])
-
-    def _run_function(self, reference: str) -> None:
-        outcome, cancel = run_on_function(self._context, reference)
-        self._outcomes.append((STEP, outcome))
-        if cancel is not None:
-            raise cancel
 
     def _run_steps(self, total: int) -> None:
         planned: list[Change] = []

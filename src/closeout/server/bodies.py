@@ -40,7 +40,6 @@ class Holder(Protocol):
 
     def give_way(self) -> object:
         """Free the memory: move the body to the spool, or end the request."""
-        ...
 
 
 def map_large_blocks() -> None:

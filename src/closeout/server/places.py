@@ -32,7 +32,6 @@ class Occupant(Protocol):
 
     def abort(self) -> None:
         """Close at once and call `leave`."""
-        ...
 
 
 class Places:

@@ -140,7 +140,7 @@ def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
     """Wait for active operations, or for another signal, and log what is left."""
     with serve.signals() as told:
         ended = runtime.stop(seconds, lambda: bool(told))
-    left = sum(runtime.engine.counts()[:3])
+    left = runtime.engine.counts().total()
     goes = "1 run goes" if left == 1 else f"{left} runs go"
     repeated = "" if ended else "; the interrupted operation runs again"
     log.line(f"stopped; {goes} on at the next start{repeated}" if left else "stopped")

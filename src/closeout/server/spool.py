@@ -33,15 +33,12 @@ class Sender(Protocol):
 
     def pause(self) -> None:
         """Stop reading from the sender."""
-        ...
 
     def resume(self) -> None:
         """Resume reading from the sender."""
-        ...
 
     def crowded_out(self) -> None:
         """Learn that the body was dropped for another one."""
-        ...
 
 
 def unnamed_file() -> IO[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from closeout.core.runs import CancelDelivered, Outcome
 from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Ending, Execution, Json, Operation, RunFunction
 
@@ -80,16 +81,14 @@ class MemoryDurable:
     def save(
         self,
         operation: Operation,
-        *,
-        park_until: float | None = None,
-        cancel_delivered: bool = False,
+        *outcomes: Outcome,
         progressed: bool = True,
         later: bool = False,
     ) -> None:
         """Keep an operation."""
-        del park_until, progressed, later
+        del progressed, later
         self.operations[operation.name] = operation
-        if cancel_delivered:
+        if any(isinstance(outcome, CancelDelivered) for outcome in outcomes):
             self._cancelled_by = None
 
 

@@ -5,15 +5,13 @@ Importing them costs more than the rest of a start, so each import is inside the
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError
+from closeout.core.errors import ConfigError, InputError, ServiceError
 from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
@@ -112,12 +110,10 @@ class SharedClients:
         self._token = token
         self._region = region
         self._secrets_client = secrets_client
-        self._clock = clock
         self.now = clock.now
         self.learned = learned
         self._directory = directory
         self._report = report
-        self._making = threading.Lock()
 
     def for_step(self, target: AwsTarget | None) -> Clients:
         """Return the clients of one step; nothing is connected yet."""
@@ -137,7 +133,7 @@ class SharedClients:
             client=self._secrets_client,
             region=self._region,
             directory=self._directory,
-            now=self._clock.now,
+            now=self.now,
             on_value=self.learned,
         )
 
@@ -152,14 +148,14 @@ class SharedClients:
         """Return secrets that are cached and read again. Raises `SecretError` if one cannot be read now."""
         from closeout.core.secrets import CachedSecret
 
-        return CachedSecret(references, self.secrets, report=report, now=self._clock.now)
+        return CachedSecret(references, self.secrets, report=report, now=self.now)
 
     @cached_property
     def aws(self) -> AwsClients:
         """AWS sessions."""
         from closeout.adapters.aws import AwsClients
 
-        return AwsClients(now=self._clock.now)
+        return AwsClients(now=self.now)
 
     @cached_property
     def http(self) -> Http:
@@ -168,33 +164,17 @@ class SharedClients:
 
         return HttpClient()
 
-    @property
+    @cached_property
     def github(self) -> GitHubClient:
         """GitHub's API with the configured token, which is read again when GitHub rejects it."""
-        with self._making:
-            return self._github
-
-    def connect_ahead(self) -> None:
-        """Read GitHub's token and connect to GitHub on a thread. The first request waits for the token if it must."""
-
-        def connect() -> None:
-            with contextlib.suppress(CloseoutError):  # the request meets it, too
-                with self._making:
-                    client = self._github
-                client.connect_ahead()
-
-        threading.Thread(target=connect, name="closeout-github", daemon=True).start()
-
-    @cached_property
-    def _github(self) -> GitHubClient:
         from closeout.adapters.github import GitHubClient
 
         api_url = setting_value(self._api_url, "github.api-url")
         token = self.token
         if token is None:
-            return GitHubClient(lambda: "", api_url, now=self._clock.now)
+            return GitHubClient(lambda: "", api_url, now=self.now)
         name = "the token of `secrets.github`"
-        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self._clock.now, named=name)
+        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self.now, named=name)
 
     @cached_property
     def token(self) -> CachedSecret | None:
@@ -222,13 +202,22 @@ def configured_clients(
 
 
 class LazyGitHub:
-    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it."""
+    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it.
 
-    def __init__(self, clients: SharedClients) -> None:
+    Once `stopped` returns an error, GitHub is not asked, and the call raises that error.
+    """
+
+    def __init__(
+        self, clients: SharedClients, stopped: Callable[[], ServiceError | None] = lambda: None
+    ) -> None:
         self._clients = clients
+        self._stopped = stopped
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
+            error = self._stopped()
+            if error is not None:
+                raise error
             return getattr(self._clients.github, name)(*args, **named)
 
         return call

@@ -5,7 +5,6 @@ It needs no server. The ledger is only read, for the runs that have not finished
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +21,8 @@ from closeout.orphans.audit import Audit, Busy, Report, Row
 from closeout.orphans.problems import abandoned, closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
-from closeout.patrol.reader import Reader
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore, RunFilter
+from closeout.patrol.reader import SPENT, Reader
+from closeout.ports import GitHub, LedgerReader, PatrolStore, ProblemStore, RunFilter
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -90,14 +89,12 @@ class OrphanRounds:
         """Whether there is anything to look at."""
         return bool(self._steps)
 
-    def round(self, stopped: Callable[[], bool], reader: Reader | None = None) -> Repaired:
+    def round(self, stopped: Callable[[], bool], reader: Reader) -> Repaired:
         """Audit, then start what the limit allows. `stopped` says that the process ends: nothing more is asked then.
 
-        `reader` has the budget of the patrol that the audit belongs to; without it, the audit has one of its own.
+        `reader` has the budget of the patrol that the audit belongs to.
         """
-        lazy = LazyGitHub(self.clients)
-        reader = reader or Reader(cast("GitHubReads", lazy), time.sleep)
-        github = cast("GitHub", Budgeted(lazy, reader, stopped))
+        github = cast("GitHub", Budgeted(stoppable(self.clients, stopped), reader))
         audit = Audit(self.clients, github, self.clients.now(), lambda _text: None, _going_on(self.ledger))
         before = self.problems.problems()
         report = audit.run(self._steps)
@@ -137,11 +134,17 @@ class OrphanRounds:
             self.problems.close_problems(problem.automation, problem.key, problem.key, now, by)
 
 
-class Budgeted:
-    """GitHub as an audit asks it, within a patrol's budget and until the process stops."""
+def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub:
+    """Return GitHub as patrol asks it: not any more once the process ends, without trying again."""
+    error = partial(ServiceError, STOPPING, service="github", operation="patrol", reason=SPENT)
+    return LazyGitHub(clients, lambda: error() if stopped() else None)
 
-    def __init__(self, github: LazyGitHub, reader: Reader, stopped: Callable[[], bool]) -> None:
-        self._github, self._reader, self._stopped = github, reader, stopped
+
+class Budgeted:
+    """GitHub as an audit asks it, within a patrol's budget."""
+
+    def __init__(self, github: LazyGitHub, reader: Reader) -> None:
+        self._github, self._reader = github, reader
 
     def request(
         self,
@@ -152,7 +155,6 @@ class Budgeted:
         query: Mapping[str, str] | None = None,
     ) -> Any:
         """Call one path of the API."""
-        self._check(path)
         if method == "GET":
             return self._reader.read(path, query or {}).body
         self._reader.take(path)
@@ -160,15 +162,9 @@ class Budgeted:
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
         """Return changed paths, which takes several calls."""
-        path = f"/repos/{repository}/pulls/{number}/files"
-        self._check(path)
-        self._reader.take(path, FILES)
+        self._reader.take(f"/repos/{repository}/pulls/{number}/files", FILES)
         found: tuple[str, ...] = self._github.pull_request_files(repository, number)
         return found
-
-    def _check(self, path: str) -> None:
-        if self._stopped():
-            raise ServiceError(STOPPING, service="github", operation=path, reason="stopping")
 
 
 def _going_on(ledger: LedgerReader | None) -> Busy:

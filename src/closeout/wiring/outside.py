@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.adapters.hooks import Hooks, Target
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.ports import DeliveryView, Http, Secrets
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
@@ -33,10 +33,6 @@ class Outside:
     def webhooks(self, target: str) -> Hooks:
         """Return the webhooks of a repository or an organization."""
         return Hooks(self.github, Target.parse(target), hints=False)
-
-    def same_webhook(self, one: str, other: str) -> bool:
-        """Whether two URLs are the same webhook."""
-        return same_webhook(one, other)
 
     def check_notifier(self, target: str) -> None:
         """Check a notifier without sending."""

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from closeout.config.patrol import PatrolSettings
-from closeout.core.errors import ServiceError
 from closeout.patrol.marks import REPORT
-from closeout.patrol.reader import SPENT
 from closeout.patrol.report import COUNTED, PatrolFigures, Report, first
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Page, PatrolStore
-from closeout.wiring.clients import SharedClients
-from closeout.wiring.orphans import STOPPING, OrphanRounds
+from closeout.ports import PatrolStore
+from closeout.wiring.orphans import OrphanRounds
 
 MOST_ERRORS = 100
 """Errors of a round that are kept: an item of DynamoDB has 400 KB at most. A round that cannot be kept is due again at once."""
@@ -115,23 +112,3 @@ class Rounds:
             dict(self.totals),
             last.get("orphans", {}).get("found", 0),
         )
-
-
-class StoppableReads:
-    """`GitHubReads` over the clients of a process, until it stops. The client is made when first needed."""
-
-    def __init__(self, clients: SharedClients, stopped: Callable[[], bool]) -> None:
-        self._clients = clients
-        self._stopped = stopped
-
-    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
-        """Read one page."""
-        if self._stopped():
-            raise ServiceError(
-                STOPPING,
-                service="github",
-                operation=f"GET {path}",
-                reason=SPENT,
-                transient=False,
-            )
-        return self._clients.github.read(path, query, etag)

@@ -75,7 +75,7 @@ class StackLedger:
         from closeout.ledger.dynamodb.views import Views
 
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
-        return Views(self.table, self.store, self.bodies, logs)
+        return Views(self.table, self.store, logs)
 
     @cached_property
     def teardowns(self) -> Teardowns:

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.hooks import same_webhook
 from closeout.checks.world import WEBHOOK
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
@@ -32,6 +31,7 @@ from closeout.core.records import NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
 from closeout.core.units import DAY, HOUR
+from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
@@ -44,10 +44,10 @@ from closeout.wiring.api_intake import Accept, ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, stoppable
 from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
-from closeout.wiring.rounds import Rounds, StoppableReads
+from closeout.wiring.rounds import Rounds
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks, open_looks
@@ -163,7 +163,7 @@ class StackPatrols:
 
     def _cleaning(self, receiver: Receiver) -> Cleaning:
         attempts, github = StartingAttempts(self.ledger), LazyGitHub(self.clients)
-        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock)
+        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock.now)
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
@@ -189,7 +189,7 @@ class StackPatrols:
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
         intake = self._intake(loaded)
         patrol = Patrol(
-            StoppableReads(self.clients, self._stopped),
+            stoppable(self.clients, self._stopped),
             self._marks,
             intake,
             loaded.automations,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
-from closeout.adapters.boto import boto_clients
+from closeout.adapters.boto import boto_client, boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Current, status_contexts
 from closeout.core.errors import CloseoutError
@@ -104,10 +104,6 @@ class StackRuntime:
             longest=CALL.seconds + invocation.AROUND_A_CALL,
         )
 
-    def connect_ahead(self) -> None:
-        """Read GitHub's token and connect to GitHub, on a thread."""
-        self._clients.connect_ahead()
-
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         """End an execution that Lambda has given up; return whether it has ended. Raises `StoreUnavailable`."""
         if status == "STOPPED" and self.ledger.deployed.is_removed():
@@ -134,10 +130,9 @@ class StackRuntime:
         return self._load()
 
     def _secrets_client(self, client: Callable[[str], Any]) -> Callable[[str | None], Any]:
-        from closeout.adapters.secrets import boto_client
-
         def of_region(region: str | None) -> Any:
-            return client("secretsmanager") if region == self._region else boto_client(region)
+            service = "secretsmanager"
+            return client(service) if region == self._region else boto_client(service, region)
 
         return of_region
 

@@ -47,7 +47,7 @@ def test_a_tagged_part_of_what_is_planned_refuses_the_whole(mode: str) -> None:
 def test_a_plan_that_is_only_shown_is_refused_as_well() -> None:
     """`closeout plan` reads the same tags."""
     scene = tagged_scene(protect_tags=KEEP)
-    (row,) = preview.plan(scene.deps(), [scene.automation], "pull_request", scene.payload)
+    row = preview.plan(scene.deps(), scene.automation, "pull_request", scene.payload)
     assert row["steps"][0]["error"]["code"] == "guard-refused"
 
 

@@ -175,7 +175,7 @@ def test_a_preview_says_so_too() -> None:
         script("true", "third", condition="failure()"),
         script("true", "fourth", env={"URL": "${{ run.url }}", "HOW": "${{ steps.second.outcome }}"}),
     )
-    (row,) = preview.plan(shown.deps(), [shown.automation], shown.event, shown.payload)
+    row = preview.plan(shown.deps(), shown.automation, shown.event, shown.payload)
     assert [(one["id"], one.get("reason"), len(one["changes"])) for one in row["steps"]] == [
         ("first", None, 1),
         ("second", "depends on what first gives in the run", 0),

@@ -147,20 +147,10 @@ def _stop(client: Any, build_id: str, work: Work) -> Json:
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Return what the caller needs on this one project."""
-    return (
-        Permission(
-            system="aws",
-            actions=(
-                "codebuild:BatchGetProjects",
-                "codebuild:ListBuildsForProject",
-                "codebuild:BatchGetBuilds",
-                "codebuild:StartBuild",
-                "codebuild:StopBuild",
-            ),
-            resources=(f"arn:aws:codebuild:*:*:project/{arns.pattern(inputs, 'project')}",),
-            reason="start a build, follow it, and stop it when the run is cancelled",
-        ),
-    )
+    calls = ("BatchGetProjects", "ListBuildsForProject", "BatchGetBuilds", "StartBuild", "StopBuild")
+    project = f"arn:aws:codebuild:*:*:project/{arns.pattern(inputs, 'project')}"
+    reason = "start a build, follow it, and stop it when the run is cancelled"
+    return (Permission("aws", tuple(f"codebuild:{call}" for call in calls), (project,), reason),)
 
 
 ACTION = Action(

@@ -10,22 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any
 
 from closeout.actions.aws import physical, stacks
 from closeout.actions.aws.tag_reads import PARENTS, READS, UNTAGGABLE, Named, Read
-from closeout.actions.aws.together import each
+from closeout.actions.aws.together import each, once
 from closeout.actions.spec import Inputs, Permission
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.ports import Clients
 
+REASON = "read tags, to compare them with `protect.tags`"
 OTHERS = Permission(
-    system="aws",
-    actions=("cloudformation:DescribeType", "cloudformation:GetResource"),
-    resources=(physical.EVERYTHING,),
-    reason="read the tags of all other types; this also needs the right to read that type",
+    "aws",
+    ("cloudformation:DescribeType", "cloudformation:GetResource"),
+    (physical.EVERYTHING,),
+    "read the tags of all other types; this also needs the right to read that type",
 )
 
 
@@ -74,23 +74,15 @@ def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
 
 def bucket_permissions(bucket: str) -> tuple[Permission, ...]:
     """Return what reading the tags of this bucket needs; `bucket` is a pattern."""
-    read = READS[stacks.BUCKET_TYPE]
-    return (_permission((read.action,), (f"arn:aws:s3:::{bucket}",)),)
+    return (Permission("aws", (READS[stacks.BUCKET_TYPE].action,), (f"arn:aws:s3:::{bucket}",), REASON),)
 
 
 def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
     """Return what reading the tags of a stack's resources needs besides the existence checks."""
-    checked = {check.action for check in physical.EXISTENCE_CHECKS.values()} | {
-        "cloudformation:DescribeStacks"
-    }
-    more = [read for read in READS.values() if read.action not in checked]
-    actions = tuple(sorted({read.action for read in more}))
-    return (_permission(actions, tuple(sorted({read.resource for read in more}))), OTHERS)
-
-
-def _permission(actions: tuple[str, ...], resources: tuple[str, ...]) -> Permission:
-    reason = "read tags, to compare them with `protect.tags`"
-    return Permission(system="aws", actions=actions, resources=resources, reason=reason)
+    checked = {check.action for check in physical.EXISTENCE_CHECKS.values()}
+    more = [read for read in READS.values() if read.action not in {*checked, "cloudformation:DescribeStacks"}]
+    actions, resources = {read.action for read in more}, {read.resource for read in more}
+    return (Permission("aws", tuple(sorted(actions)), tuple(sorted(resources)), REASON), OTHERS)
 
 
 class _Reader:
@@ -98,8 +90,7 @@ class _Reader:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._properties: dict[str, str | None] = {}
-        self._reading = Lock()
+        self._tag_property = once(self._read_tag_property)
 
     def tags(self, shown: str, named: Named) -> dict[str, str]:
         """Return a resource's tags. Raises `GuardRefused`, or a transient `ServiceError`."""
@@ -146,10 +137,7 @@ class _Reader:
 
         That it finds none is no proof that the resource is gone: it may know the type by another id than CloudFormation.
         """
-        with self._reading:
-            if named.kind not in self._properties:
-                self._properties[named.kind] = self._tag_property(named.kind)
-            key = self._properties[named.kind]
+        key = self._tag_property(named.kind)
         if key is None:
             return
         found = [
@@ -171,7 +159,7 @@ class _Reader:
             raise
         return dict(_pairs(json.loads(answer["ResourceDescription"]["Properties"]).get(key) or ()))
 
-    def _tag_property(self, kind: str) -> str | None:
+    def _read_tag_property(self, kind: str) -> str | None:
         """Return the property that holds a type's tags, None for a type whose schema says that it has none.
 
         CloudFormation CLI User Guide, resource type definition schema: `tagging.taggable` (once `taggable`) and

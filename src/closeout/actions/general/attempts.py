@@ -29,22 +29,18 @@ class Attempt(Protocol):
 
     def begin(self) -> Json:
         """Prepare without changing anything; the result is recorded before `run` is called."""
-        ...
 
     def run(self, attempt: int) -> dict[str, Any]:
         """Do it. `attempt` is 1 the first time. Returns an object with `failed`: a sentence, or None.
 
         `public` in it is what anybody may read of that sentence.
         """
-        ...
 
     def end_earlier(self, begun: Json) -> None:
         """End what is left of an attempt whose `begin` returned `begun` in a process that died."""
-        ...
 
     def dispose(self) -> None:
         """Release what `begin` made; always called."""
-        ...
 
 
 def carry_out(work: Work, make: Callable[[], Attempt]) -> dict[str, Any]:

@@ -13,16 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
 from closeout.cli import exits, output
 from closeout.cli.commands import command
 from closeout.core.errors import Unavailable
-
-if TYPE_CHECKING:
-    from closeout.cli.demo.narrator import Narrator
 
 NEEDED = ("moto", "werkzeug")
 
@@ -51,8 +47,7 @@ def demo(keep_open: bool) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End by SIGTERM as by Ctrl-C: every child is ended first."""
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt  # SIGTERM as Ctrl-C: every child is ended first
 
 
 def _play(folder: Path, *, keep_open: bool) -> int:
@@ -67,7 +62,10 @@ def _play(folder: Path, *, keep_open: bool) -> int:
         stage = build(folder, children, narrator)
         for scene in SCENES:
             scene(stage)
-        _sum_up(narrator)
+        total = narrator.held + len(narrator.failed)
+        output.say(f"\n{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
+        for check in narrator.failed:
+            output.say(output.style(f"  ✗ {check}", fg="red"))
         if narrator.failed:
             output.note(f"The server's last words:\n{children.last_words('closeout')}")
         if keep_open:
@@ -75,18 +73,9 @@ def _play(folder: Path, *, keep_open: bool) -> int:
     return exits.FAILED if narrator.failed else exits.OK
 
 
-def _sum_up(narrator: Narrator) -> None:
-    total = narrator.held + len(narrator.failed)
-    output.say()
-    output.say(f"{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
-    for check in narrator.failed:
-        output.say(output.style(f"  ✗ {check}", fg="red"))
-
-
 def _keep_open(urls: dict[str, str]) -> None:
     """Leave everything up until Ctrl-C, and say what can be opened."""
-    output.say()
-    output.say("The server is still up. Open a run's page in a browser; Ctrl-C ends the demo.")
+    output.say("\nThe server is still up. Open a run's page in a browser; Ctrl-C ends the demo.")
     for title, url in urls.items():
         output.say(f"  {title}\n  {url}")
     sys.stdout.flush()

@@ -14,6 +14,7 @@ from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import LedgerError, NotFound, UsageError
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
+from closeout.core.units import DAY
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.problems import Problems
@@ -33,7 +34,6 @@ from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import Item, from_item, to_item
 
-DAY = 86_400.0
 HOLDER = layout.holder_key("")["sk"]["S"]
 SEEN_AHEAD = 4
 """Items of a key's partition that are read to find who is ahead."""
@@ -46,7 +46,7 @@ class Executions:
 
     def __init__(self, table: Table, bodies: Bodies, clock: Clock, *, retention_days: float) -> None:
         self._table = table
-        self._bodies = bodies
+        self.bodies = bodies
         self._clock = clock
         self._retention = retention_days * DAY
         self._problems = Problems(table)
@@ -203,10 +203,6 @@ class Executions:
             return "unknown"
         return "earlier" if earlier else None
 
-    def renew_body(self, delivery: str) -> None:
-        """Let a delivery's body outlive a run that begins now (`Bodies.renew`)."""
-        self._bodies.renew(delivery)
-
     def recorded(self, run_id: str, attempt: int) -> tuple[str | None, list[Operation]]:
         """Return an attempt's definition, None if it is gone, and what it recorded, in order of position: for people.
 
@@ -283,7 +279,7 @@ class Executions:
     def _body(self, delivery: str, packed: Item | None) -> tuple[bytes, str | None]:
         """Return a delivery's payload, or why it is gone. Raises `StoreUnavailable`."""
         try:
-            return self._bodies.unpacked(delivery, packed), None
+            return self.bodies.unpacked(delivery, packed), None
         except (NotFound, LedgerError) as error:
             return b"", error.message
 

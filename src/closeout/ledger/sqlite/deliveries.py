@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ledger.problems import Closes
-from closeout.ledger.sqlite.problem_rows import settle
+from closeout.ledger.sqlite.problems import settle
 from closeout.ledger.sqlite.sql import SQL, Rows
 
 
@@ -45,8 +45,7 @@ class DeliveryWriter:
     """Inserts deliveries and runs. The writer's thread alone uses it, inside its transactions."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
-        self._definitions: dict[str, int] = {}
+        self.reload(connection)
         self._deliveries_in = Rows(SQL["insert_delivery"])
         self._bodies_in = Rows(SQL["insert_body"])
         self._runs_in = Rows(SQL["insert_run"])
@@ -57,14 +56,13 @@ class DeliveryWriter:
 
     def restore(self, position: tuple[int, int]) -> None:
         """Set the counters back after a transaction that failed."""
-        if position != self.position():
-            self._delivery, self._run = position
+        self._delivery, self._run = position
         self._definitions.clear()
 
     def reload(self, connection: sqlite3.Connection) -> None:
-        """Read the counters again, over a new connection."""
+        """Read the counters, from another connection than before."""
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
-        self._definitions.clear()
+        self._definitions: dict[str, int] = {}
 
     def together(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> list[Accepted]:
         """Store a whole group. Raises `sqlite3.IntegrityError` if any of it is there already."""
@@ -74,18 +72,13 @@ class DeliveryWriter:
         outcomes = []
         for acceptance in group:
             self._delivery += 1
-            deliveries.append(self._delivery)
-            deliveries += acceptance.row
+            deliveries += (self._delivery, *acceptance.row)
             bodies += (self._delivery, acceptance.body)
-            if acceptance.runs:
-                for run in acceptance.runs:
-                    runs += self._run_row(connection, run, acceptance, self._delivery)
-                ids = tuple(run.run_id for run in acceptance.runs)
-                outcomes.append(
-                    Accepted(self._delivery, ids, False, tuple(execution_id(run, 1) for run in ids))
-                )
-            else:
-                outcomes.append(Accepted(self._delivery, (), False, ()))
+            for run in acceptance.runs:
+                runs += self._run_row(connection, run, acceptance, self._delivery)
+            ids = tuple(run.run_id for run in acceptance.runs)
+            started = tuple(execution_id(run, 1) for run in ids)
+            outcomes.append(Accepted(self._delivery, ids, False, started))
         _insert(connection, self._deliveries_in, deliveries)
         _insert(connection, self._bodies_in, bodies)
         _insert(connection, self._runs_in, runs)

@@ -6,10 +6,8 @@ Shared by all that visitors do; `deeds` and `batches` say what that is.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -20,12 +18,13 @@ from closeout.server.access import Visitor
 from closeout.server.pages.confirmations import OneTimeForms, SlowReads
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route, is_program
+from closeout.server.pages.wording import with_query
 from closeout.server.parts import Acting, ServerParts
 
 GLANCE = 3.0
-"""Seconds to wait for a plan before the page says that it is being made."""
+"""Seconds to wait for a plan before the page says that it is being made, and loads itself again."""
 LOOK = 20.0
-"""Seconds to wait for it then, and before a request is written. Connections wait 60 seconds for an answer."""
+"""Seconds to wait for it before a request is written. Connections wait 60 seconds for an answer."""
 OUTCOME_SECONDS = 5.0
 POLL = 0.05
 LONGEST_REASON = 500
@@ -61,7 +60,7 @@ class ActingPages:
                 if status == 503:
                     self._log.line("what a visitor asked for failed", by=by(asked), reason=message)
                 if is_program(asked.request):
-                    return self._json({"error": error.code, "message": message}, status)
+                    return self._renderer.json({"error": error.code, "message": message}, status)
                 return self._notice(asked, status, message, here)
 
         return answered
@@ -71,10 +70,8 @@ class ActingPages:
         return self._redact(error.message)
 
     def _notice(self, asked: Asked, status: int, text: str, here: str) -> Response:
-        """Return a page that says why something did not work, with the navigation."""
         title = "Requested" if status == 202 else "This did not work"
-        values = {"title": title, "text": text, "verdict": None}
-        return self._renderer.html(status, "notice.html", asked.visitor, here=here, **values)
+        return self._renderer.notice(status, title, text, visitor=asked.visitor, here=here)
 
     def _once_value(self, asked: Asked) -> str:
         """Return a value for the form of a page, which makes one request."""
@@ -109,18 +106,12 @@ class ActingPages:
 
     def _working(self, asked: Asked, title: str, here: str) -> Response:
         """Return the answer while a plan is being made: it asks again by itself, without script too."""
-        given = [pair for pair in asked.request.query_params.multi_items() if pair[0] != "wait"]
-        # Encoded, because what a visitor sent must not end the header.
-        again = self._renderer.url(f"{asked.request.url.path}?wait{'&' if given else ''}{urlencode(given)}")
         if is_program(asked.request):
-            return self._json({"state": "planning", "again": again}, 202)
+            again = with_query(asked.request.url.path, **asked.request.query_params)
+            return self._renderer.json({"state": "planning", "again": self._renderer.url(again)}, 202)
         page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
-        page.headers["Refresh"] = f"1; url={again}"
+        page.headers["Refresh"] = "1"
         return page
-
-    def _json(self, value: Mapping[str, Any], status: int) -> Response:
-        """Return an answer to a program."""
-        return Response(json.dumps(value), status, self._renderer.headers, media_type="application/json")
 
 
 def visitor_of(asked: Asked) -> Visitor:
@@ -149,8 +140,3 @@ def started(outcome: str | None) -> list[str]:
     except UsageError:
         return []
     return names
-
-
-def patience(asked: Asked) -> float:
-    """Return how many seconds a page waits for its plan: little at first, longer once it has said that it waits."""
-    return LOOK if "wait" in asked.request.query_params else GLANCE

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
-from closeout.server.pages.acting import LONGEST_REASON, LOOK, ActingPages, by, patience, started, visitor_of
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
 from closeout.server.pages.plans import Plan, no_plan
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
@@ -97,9 +98,9 @@ class BatchPages(ActingPages):
             return no_plan(self._said(error))
 
     async def _show(self, asked: Asked) -> Response:
-        query = {name: value for name, value in asked.request.query_params.items() if name != "wait"}
+        query = dict(asked.request.query_params)
         key = (visitor_of(asked).number, tuple(sorted(query.items())))
-        proposed = await self._reads.result(key, lambda: self._propose(query), patience(asked))
+        proposed = await self._reads.result(key, lambda: self._propose(query), GLANCE)
         if proposed is None:
             return self._working(asked, self._batch.title, self._batch.here)
         if is_program(asked.request):
@@ -107,7 +108,7 @@ class BatchPages(ActingPages):
                 {"target": each.target, **each.facts} | each.plan.to_json() for each in proposed.proposals
             ]
             told = {"proposals": proposals, "notes": list(proposed.notes)}
-            return self._json(told, 200)
+            return self._renderer.json(told, 200)
         return self._renderer.html(
             200,
             "batch.html",
@@ -136,7 +137,7 @@ class BatchPages(ActingPages):
             for (target, number), outcome in zip(numbers.items(), outcomes, strict=True)
         ]
         if is_program(asked.request):
-            return self._json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
+            return self._renderer.json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
         labels = await asyncio.to_thread(lambda: list(map(self._label, numbers)))
         told = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
         here = self._batch.here
@@ -163,26 +164,16 @@ class BatchPages(ActingPages):
 
 def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Return what `work` returns for each item, from several threads that no shutdown waits for. Raises what `work` raises."""
-    waiting = list(enumerate(items))[::-1]
-    found: dict[int, R] = {}
-    failed: list[Exception] = []
+    waiting = [(item, Future[R]()) for item in items]
+    left = iter(waiting)
 
     def take() -> None:
-        while waiting and not failed:
+        for item, future in left:
             try:
-                number, item = waiting.pop()
-            except IndexError:
-                return  # another thread took the last one
-            try:
-                found[number] = work(item)
+                future.set_result(work(item))
             except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-                failed.append(error)
+                future.set_exception(error)
 
-    threads = [threading.Thread(target=take, name="closeout-plans", daemon=True) for _ in waiting[:AT_ONCE]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return [found[number] for number in sorted(found)]
+    for _ in waiting[:AT_ONCE]:
+        threading.Thread(target=take, name="closeout-plans", daemon=True).start()
+    return [future.result() for _, future in waiting]

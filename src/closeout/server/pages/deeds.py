@@ -19,11 +19,11 @@ from closeout.ports import RunView
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
 from closeout.server.pages.acting import (
+    GLANCE,
     LONGEST_REASON,
     LOOK,
     ActingPages,
     by,
-    patience,
     started,
     visitor_of,
 )
@@ -225,7 +225,7 @@ class Deeds(ActingPages):
 
     async def _show(self, asked: Asked, deed: Deed) -> Response:
         visitor = visitor_of(asked)
-        plan = await self._planned(visitor, deed, patience(asked))
+        plan = await self._planned(visitor, deed, GLANCE)
         if plan is None:
             return self._working(asked, deed.title, deed.here)
         return self._confirmation(asked, deed, plan, 200)
@@ -247,7 +247,7 @@ class Deeds(ActingPages):
             told = {"kind": deed.kind, "target": deed.target, "title": clean(deed.title)} | plan.to_json()
             if status != 200:
                 told |= {"error": ChangedMeanwhile.code, "message": notice}
-            return self._json(told, status)
+            return self._renderer.json(told, status)
         return self._renderer.html(
             status,
             "confirm.html",
@@ -298,7 +298,7 @@ class Deeds(ActingPages):
             told |= {"by": by(asked), "outcome": outcome, "runs": runs}
             if status == ChangedMeanwhile.status:
                 told |= {"error": ChangedMeanwhile.code, "message": outcome}
-            return self._json(told, status)
+            return self._renderer.json(told, status)
         if done:
             page = execution_path(runs[0]) if len(runs) == 1 else deed.back
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from closeout.core.advice import advice
 from closeout.core.problems import Problem, cause
-from closeout.core.units import DAY, HOUR
+from closeout.core.units import DAY, HOUR, counted
 from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
 from closeout.server.pages.presentation import banner, clean
 from closeout.server.pages.under_way import NEAR_LIMIT, Going, going, spent_time
-from closeout.server.pages.wording import RERUN, ago, counted, problem_name, rough, run_path, with_query
+from closeout.server.pages.wording import RERUN, ago, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
 QUEUE_SECONDS = HOUR

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.closing import WEBHOOK, heard_by
+from closeout.core.units import counted
 from closeout.ports import DeliveryId, DeliveryView, RunView
 from closeout.server.pages import presentation
 from closeout.server.pages.presentation import object_of
-from closeout.server.pages.wording import counted, delivery_path, execution_path, heard_of, run_path
+from closeout.server.pages.wording import delivery_path, execution_path, heard_of, run_path
 from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"

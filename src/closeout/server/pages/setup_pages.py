@@ -19,13 +19,13 @@ import closeout
 from closeout.actions.registry import builtin
 from closeout.config.inverses import StepInventory, inventories
 from closeout.core.automation import Automation
-from closeout.core.units import HOUR, spoken_duration
+from closeout.core.units import HOUR, counted, spoken_duration
 from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, RunFilter
 from closeout.ports.access import READ
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route
-from closeout.server.pages.wording import ago, counted
+from closeout.server.pages.wording import ago
 from closeout.server.parts import ServerParts
 
 MOST_AUTOMATIONS = 200

@@ -8,7 +8,6 @@ request for a page.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -143,9 +142,9 @@ class Site:
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
         if is_program(request):
-            body = json.dumps({"error": error.code, "message": error.message})
-            headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
-            return Response(body, error.status, headers, media_type="application/json")
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+            told = {"error": error.code, "message": error.message}
+            return self._renderer.json(told, error.status, headers)
         if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
             response: Response = RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
             return self._led_back(request, response)
@@ -190,8 +189,7 @@ class Site:
         known = error if isinstance(error, CloseoutError) else CloseoutError("")
         if not is_program(request):
             return self._renderer.notice(known.status, "This did not work", FAILED)
-        body = json.dumps({"error": known.code, "message": FAILED})
-        return Response(body, known.status, self._renderer.headers, media_type="application/json")
+        return self._renderer.json({"error": known.code, "message": FAILED}, known.status)
 
     def _missing(self, request: Request, _: Any) -> Response:
         if request.scope["path"].startswith(API):

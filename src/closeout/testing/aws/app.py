@@ -10,7 +10,6 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,10 +22,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import s3_backends
 from werkzeug.test import run_wsgi_app
 
-from closeout.testing.aws import cloudformation, codebuild
 from closeout.testing.aws.calls import Answer, Call, Request, error_answer, read_call
-from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
+from closeout.testing.aws.cloudformation import RuledCloudFormation
+from closeout.testing.aws.codebuild import BuildRules, Outcome, RuledCodeBuild
+from closeout.testing.aws.faults import CallJournal, Fault
 from closeout.testing.aws.rules import StackRules, Undeletable
+from closeout.testing.faults import FaultBoard
 
 REGION = "us-east-1"
 
@@ -40,8 +41,8 @@ class Emulator:
 
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
-        self.builds = codebuild.BuildRules(clock=clock)
-        self.faults = FaultBoard()
+        self.builds = BuildRules(clock=clock)
+        self.faults = FaultBoard[Fault]()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
         self._moto = DomainDispatcherApplication(self._create_app)
@@ -63,12 +64,14 @@ class Emulator:
 
     def _create_app(self, service: Any) -> Any:
         app = create_backend_app(service)
-        bound: dict[str, Any] = {
-            "cloudformation": lambda: cloudformation.ruled(self.stacks),
-            "codebuild": lambda: codebuild.ruled(self.builds),
+        ruled: dict[Any, tuple[Any, Any]] = {
+            "cloudformation": (RuledCloudFormation, self.stacks),
+            "codebuild": (RuledCodeBuild, self.builds),
         }
-        if service in bound:
-            view = convert_to_flask_response(bound[service]().dispatch)
+        if service in ruled:
+            responses, rules = ruled[service]
+            bound: Any = type("Bound", (responses,), {"rules": rules})
+            view = convert_to_flask_response(bound.dispatch)
             for endpoint in list(app.view_functions):
                 if endpoint.endswith(".dispatch"):
                     app.view_functions[endpoint] = view
@@ -95,28 +98,28 @@ class Emulator:
     def _aws(self, environ: dict[str, Any], start_response: Any, request: Request) -> Iterable[bytes]:
         call = self.read_call(request)
         entry = self.journal.begin(call)
-        fault = self.faults.take(call)
+        fault = self.faults.hit(lambda fault: fault.is_about(call))
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
         answer = answer or self.answer(call, request)
         if answer is not None:
-            entry.status = answer[0]
+            entry["status"] = answer[0]
             return _send(start_response, answer)
         self.stacks.advance()
         chunks, status, answer_headers = self.ask_moto(call, environ)
         if fault is not None and fault.after:
             replaced = self._apply(fault, call, entry)
             if replaced is not None:
-                entry.status = replaced[0]
+                entry["status"] = replaced[0]
                 return _send(start_response, replaced)
-        entry.status = int(status.split(" ", 1)[0])
+        entry["status"] = int(status.split(" ", 1)[0])
         start_response(status, list(answer_headers))
         return chunks
 
-    def _apply(self, fault: Fault, call: Call, entry: Any) -> Answer | None:
+    def _apply(self, fault: Fault, call: Call, entry: dict[str, Any]) -> Answer | None:
         if fault.kind == "hold":
-            entry.held = True
-            self.faults.hold(fault.seconds)
-            entry.held = False
+            entry["held"] = True
+            fault.released.wait(fault.seconds)
+            entry["held"] = False
             return None
         if fault.kind == "drop":
             raise DropConnection
@@ -150,9 +153,8 @@ class Emulator:
         """Return what carries out each control request."""
         return {
             ("POST", "reset"): lambda _: self.reset(),
-            ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
+            ("POST", "faults"): lambda order: self.faults.put(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
-            ("GET", "faults"): lambda _: [asdict(order) for order in self.faults.orders],
             ("GET", "requests"): lambda _: self.journal.since(_after(query)),
             ("POST", "stacks"): self._order_stack,
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
@@ -180,7 +182,7 @@ class Emulator:
 
     def _order_build(self, order: dict[str, Any]) -> None:
         project = order.pop("project")
-        self.builds.outcomes[project] = codebuild.Outcome(**order)
+        self.builds.outcomes[project] = Outcome(**order)
 
     def _settings(self, order: dict[str, Any]) -> None:
         self.stacks.seconds = float(order.get("delete_seconds", self.stacks.seconds))

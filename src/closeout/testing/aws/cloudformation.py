@@ -94,8 +94,3 @@ class RuledCloudFormation(CloudFormationResponse):
         start = int(self._get_param("NextToken") or 0)
         more = len(rows) > start + PAGE
         return rows[start : start + PAGE], str(start + PAGE) if more else None
-
-
-def ruled(rules: StackRules) -> type[RuledCloudFormation]:
-    """Return the response class bound to these rules."""
-    return type("BoundCloudFormation", (RuledCloudFormation,), {"rules": rules})

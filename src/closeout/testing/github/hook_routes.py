@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from closeout.testing import deliveries
 from closeout.testing.github.hooks import Sender
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import Answer, Cut
+from closeout.testing.github.routes import Answer, Cut, cut_page
 from closeout.testing.github.webhooks import Hook, HookOwner
 from closeout.testing.github.world import World, stamp
 
@@ -40,16 +40,6 @@ class HookCall(NamedTuple):
         return found
 
 
-def _size(call: HookCall) -> int:
-    return min(int(call.query.get("per_page", "30")), 100)
-
-
-def _list(call: HookCall) -> Answer:
-    start = (int(call.query.get("page", "1")) - 1) * _size(call)
-    shown = [hook.to_json(call.owner) for hook in call.owner.hooks.values()]
-    return 200, shown[start : start + _size(call)]
-
-
 def _create(call: HookCall) -> Answer:
     config = call.body.get("config") or {}
     if call.owner.kind == "organization" and call.body.get("name") != "web":
@@ -57,15 +47,13 @@ def _create(call: HookCall) -> Answer:
     if not str(config.get("url", "")).startswith(("http://", "https://")):
         raise Refused(422, "Validation Failed", ["url is missing or has a scheme that is not supported"])
     events = tuple(call.body.get("events") or ("push",))
-    if any(
-        hook.url == config["url"] and set(hook.events) == set(events) for hook in call.owner.hooks.values()
-    ):
+    hooks = call.owner.hooks.values()
+    if any(hook.url == config["url"] and set(hook.events) == set(events) for hook in hooks):
         raise Refused(422, "Validation Failed", ["Hook already exists on this repository"])
     for event in events:
-        if sum(event in hook.events for hook in call.owner.hooks.values()) >= LIMIT:
-            raise Refused(
-                422, "Validation Failed", [f'The "{event}" event cannot have more than {LIMIT} hooks']
-            )
+        if sum(event in hook.events for hook in hooks) >= LIMIT:
+            told = f'The "{event}" event cannot have more than {LIMIT} hooks'
+            raise Refused(422, "Validation Failed", [told])
     hook = Hook(call.world.next_id(400_000), "", "", events, form=True, active=call.body.get("active", True))
     hook.configure(config, whole=True)
     hook.updated_at = stamp(call.world.now())
@@ -117,7 +105,8 @@ def _list_deliveries(call: HookCall) -> Answer:
     cursor = call.query.get("cursor")
     if cursor is not None:
         known = [d for d in known if d["id"] <= int(cursor)]
-    shown = Cut({key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)])
+    size = min(int(call.query.get("per_page", "30")), 100)
+    shown = Cut({key: value for key, value in d.items() if key not in HIDDEN} for d in known[:size])
     if len(known) > len(shown):
         shown.following = {**call.query, "cursor": str(known[len(shown)]["id"])}
     return 200, shown
@@ -137,7 +126,14 @@ def _redeliver(call: HookCall) -> Answer:
 
 
 HOOK_ROUTES: tuple[tuple[str, str, Callable[[HookCall], Answer]], ...] = (
-    ("GET", r"/hooks", _list),
+    (
+        "GET",
+        r"/hooks",
+        lambda call: (
+            200,
+            cut_page(call.query, [hook.to_json(call.owner) for hook in call.owner.hooks.values()]),
+        ),
+    ),
     ("POST", r"/hooks", _create),
     ("GET", r"/hooks/(\d+)", lambda call: (200, call.hook.to_json(call.owner))),
     ("PATCH", r"/hooks/(\d+)", _change),

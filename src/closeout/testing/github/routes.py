@@ -5,7 +5,7 @@ Answers carry the fields that closeout and its tests read, with GitHub's names a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.testing import payloads
@@ -36,7 +36,7 @@ class Cut(list[Any]):
     following: Mapping[str, str] | None = None
 
 
-def cut_page(query: Mapping[str, str], items: list[Any]) -> Cut:
+def cut_page(query: Mapping[str, str], items: Sequence[Any]) -> Cut:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
     size = min(int(query.get("per_page", "30")), 100)
     number = int(query.get("page", "1"))

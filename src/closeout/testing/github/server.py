@@ -42,7 +42,7 @@ class FakeGitHub:
     ) -> None:
         self.sender = Sender(now)
         self.faults = Faults()
-        self.world = World(self._emit, now=now, full=full)
+        self.world = World(self.emit, now=now, full=full)
         self.world.add_token(token)
         self.token = token
         self.remaining = 4_999
@@ -110,9 +110,6 @@ class FakeGitHub:
         if organization is not None:
             self.sender.send(organization, event, payload, guid)
         return guid
-
-    def _emit(self, repository: Repository, event: str, payload: dict[str, Any]) -> None:
-        self.emit(repository, event, payload)
 
     def statuses(self, full_name: str, sha: str, context: str | None = None) -> list[dict[str, Any]]:
         """Return the statuses of a commit, oldest first."""

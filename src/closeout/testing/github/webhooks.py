@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from closeout.testing import payloads
 
@@ -51,10 +51,10 @@ class Hook:
             **({"secret": MASK} if self.secret else {}),
         }
 
-    def to_json(self, owner: HookOwner | None = None) -> dict[str, Any]:
+    def to_json(self, owner: HookOwner) -> dict[str, Any]:
         """Return the hook as the API shows it; only a repository's has `last_response` and `test_url`."""
-        base = f"{payloads.API}{owner.path if owner else ''}/hooks/{self.id}"
-        of_repository = owner is None or owner.kind == "repository"
+        base = f"{payloads.API}{owner.path}/hooks/{self.id}"
+        of_repository = owner.kind == "repository"
         return {
             "type": "Repository" if of_repository else "Organization",
             "id": self.id,
@@ -71,39 +71,30 @@ class Hook:
         }
 
 
-class HookOwner(Protocol):
+@dataclass(slots=True, kw_only=True)
+class HookOwner:
     """Who has hooks: a repository or an organization."""
 
+    kind: ClassVar[str]
+    """`repository` or `organization`, as in X-GitHub-Hook-Installation-Target-Type."""
     id: int
-    hooks: dict[int, Hook]
-    deliveries: list[dict[str, Any]]
-
-    @property
-    def kind(self) -> str:
-        """`repository` or `organization`, as in X-GitHub-Hook-Installation-Target-Type."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """The owner's path in the API."""
-        ...
-
-
-@dataclass(slots=True)
-class Organization:
-    """An organization: only its hooks are of interest."""
-
-    id: int
-    login: str
     hooks: dict[int, Hook] = field(default_factory=dict)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def kind(self) -> str:
-        """Return `organization`."""
-        return "organization"
+    def path(self) -> str:
+        """Its path in the API."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True, kw_only=True)
+class Organization(HookOwner):
+    """An organization: only its hooks are of interest."""
+
+    kind = "organization"
+    login: str
 
     @property
     def path(self) -> str:
-        """Return its path in the API."""
+        """Its path in the API."""
         return f"/orgs/{self.login}"
