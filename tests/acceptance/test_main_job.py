@@ -16,7 +16,6 @@ import pytest
 from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
-from closeout.testing.github.graphql import retarget
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine
 from tests.until import until
 
@@ -111,7 +110,7 @@ def test_a_pull_request_that_was_retargeted_is_torn_down(scene: Machine) -> None
     """Opened against develop, previewed, retargeted by GitHub itself, and closed: its preview does not leak."""
     stack = scene.preview()
     sha = scene.open_pull(base="develop")
-    retarget(scene.github, REPOSITORY, 17, "main", automatic=True)
+    scene.github.world.retarget(REPOSITORY, 17, "main", automatic=True)
     scene.github.world.change_pull(REPOSITORY, 17, "closed")
     (run,) = scene.finished()
     assert run["verdict"] == "success"

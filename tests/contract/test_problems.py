@@ -140,3 +140,5 @@ class TestSqlite(ServerProblemSuite):
         bench.ledger.prune(DAY)
         assert [one.key for one in problems.problems()] == ["o"]
         assert list(problems.told()) == []
+        problems.open_problem(Problem("a", "k", "failure", "x", "x", since=3 * DAY))
+        assert list(problems.told()) == [], "whoever was told of the old one knows nothing of the new one"

@@ -112,8 +112,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a proxy that delivered makes room like a stranger",
         _PLACES,
-        "        (self._proven if occupant.proven else self._waiting)[occupant] = None",
-        "        self._waiting[occupant] = None",
+        "        (self._proven if connection.proven else self._waiting)[connection] = None",
+        "        self._waiting[connection] = None",
         (_HOSTILE + "test_who_delivered_is_the_last_to_make_room",),
     ),
     Mutant(

@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 _DEEDS = "src/closeout/server/pages/deeds.py"
 _ACTING = "src/closeout/server/pages/acting.py"
-_CLEANUP = "src/closeout/server/pages/cleanup.py"
+_CLEANUP = "src/closeout/server/pages/batches.py"
 _CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
 _PLANS = "src/closeout/server/pages/plans.py"
 _BUSY = (
@@ -114,9 +114,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a rerun of several counts although somebody else reran meanwhile",
-        "src/closeout/server/pages/reruns.py",
-        'plan_of(rows, f"rerun {run.execution}")',
-        'plan_of(rows, "rerun")',
+        "src/closeout/server/pages/batches.py",
+        'plan_of(self._plan_again(run), f"rerun {run.execution}")',
+        'plan_of(self._plan_again(run), "rerun")',
         (_RERUN_TESTS + "test_one_changed_plan_requests_nothing",),
     ),
     Mutant(
@@ -164,8 +164,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages that read for long keep a rotated secret waiting",
         "src/closeout/server/webhook.py",
-        "run_in_executor(self._reader, self._refresh)",
-        "run_in_executor(None, self._refresh)",
+        "run_in_executor(self._reader, self._parts.refresh)",
+        "run_in_executor(None, self._parts.refresh)",
         (_BUSY,),
     ),
 )

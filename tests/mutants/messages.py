@@ -127,7 +127,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "messages: a restart says that patrol works again",
-        "src/closeout/wiring/staleness.py",
+        "src/closeout/wiring/notifying.py",
         "        elif interval is not None and ended < started:",
         "        elif False:",
         ("tests/unit/wiring/test_staleness.py::test_a_restart_repairs_nothing",),

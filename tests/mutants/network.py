@@ -54,8 +54,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a secret in the environment is what the locale makes of it",
         "src/closeout/adapters/secrets.py",
-        "            return (Active(os.fsencode(self._environment[name]).decode()),)",
-        "            return (Active(self._environment[name]),)",
+        "            return (Active(os.fsencode(self.environment[name]).decode()),)",
+        "            return (Active(self.environment[name]),)",
         ("tests/acceptance/test_cli_serve.py::test_a_secret_beyond_ascii_works_in_any_locale",),
     ),
     Mutant(

@@ -20,8 +20,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the daily audit spends what runs need",
         "src/closeout/wiring/orphans.py",
-        "            return self._reader.read(path, query or {}).body",
-        "            return self._github.request(method, path, query=query)",
+        '            return self._reader.read(path, asked.get("query") or {}).body',
+        "            return self._github.request(method, path, **asked)",
         ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_spends_no_more_than_its_patrol_may",),
     ),
     Mutant(
@@ -55,8 +55,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: what was closed before the beginning is started",
         "src/closeout/patrol/marks.py",
-        "for name, beginning in beginnings.items() if moment > beginning)",
-        "for name, beginning in beginnings.items())",
+        "for name, beginning in self.beginnings.items() if moment > beginning)",
+        "for name, beginning in self.beginnings.items())",
         (f"{LIST}::test_an_automation_that_comes_later_begins_later",),
     ),
     Mutant(
@@ -174,8 +174,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a run that met an old answer is not heard of again",
         "src/closeout/patrol/closings.py",
-        "self._save(self._held(read)._replace(told=not read.begun))",
-        "self._save(read.mark._replace(told=not read.begun))",
+        "self._save(replace(self._held(read), told=not read.begun))",
+        "self._save(replace(read.mark, told=not read.begun))",
         (f"{LIST}::test_a_closing_is_looked_at_until_its_run_has_ended",),
     ),
     Mutant(

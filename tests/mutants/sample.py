@@ -6,8 +6,9 @@ contract tests that execute the changed line, and noticed when one fails that pa
 proves nothing by itself and so is not in the gate.
 
 Some changes make no other program, or are for another judge, and are never drawn: those in texts (`other` changes no string,
-`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, and `return None` in
-place of another empty value (`EMPTY`). Code that stays the same under any other change is code to simplify.
+`mutations` leaves out formatted ones), in annotations and decorators, which the type checker reads, `return None` in
+place of another empty value (`EMPTY`), and what the program asserts to itself: `raise NotImplementedError` in a method that
+each class below overrides, and `zip(..., strict=...)`. Code that stays the same under any other change is code to simplify.
 
 Of the tools that are maintained, none draws a sample with a seed, leaves out a statement and works on a copy, all three.
 """
@@ -114,6 +115,8 @@ def other(node: ast.AST) -> str | None:
             return str(not value)
         case ast.Constant(int(value)) if value in (0, 1):
             return str(1 - value)
+        case ast.Raise(ast.Name("NotImplementedError")):
+            return None
         case ast.Raise() | ast.AugAssign() | ast.Expr(ast.Call()):
             return "pass"
         case ast.Return(ast.expr()) if ast.unparse(node) not in EMPTY:
@@ -143,6 +146,8 @@ def mutations(path: str, source: bytes) -> Iterator[Mutation]:
         for name, value in ast.iter_fields(node):
             if name in {"annotation", "returns", "decorator_list"} or isinstance(node, ast.JoinedStr):
                 continue  # what a type checker judges; and the parser misplaces the parts of a formatted string
+            if name == "keywords" and isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+                continue
             waiting += [(child, statement) for child in _listed(value) if isinstance(child, ast.AST)]
 
 
@@ -159,7 +164,10 @@ def _listed(value: object) -> list[object]:
 
 
 def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
-    """Return the test files that name a module, and the folder of its package's unit tests."""
+    """Return the test files that name a module, the folder of its package's unit tests, and the files above that folder.
+
+    Those above ask something of every module: a table of all actions' inputs names the registry and no action.
+    """
     module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
@@ -168,8 +176,14 @@ def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
         for file in _files(tree)
         if any(text in file.read_text("utf-8") for text in written)
     ]
-    folder = "/".join(("tests/unit", *module.split(".")[1:-1]))
-    return (*naming, *([folder] if (tree / folder).is_dir() else []))
+    folder = Path("tests/unit", *module.split(".")[1:-1])
+    above = [
+        str(file.relative_to(tree))
+        for parent in folder.parents
+        if parent.is_relative_to("tests/unit")
+        for file in sorted((tree / parent).glob("test_*.py"))
+    ]
+    return tuple(dict.fromkeys((*naming, *([str(folder)] if (tree / folder).is_dir() else []), *above)))
 
 
 def _files(tree: Path) -> list[Path]:
@@ -213,7 +227,12 @@ def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-    return bool(failed) and not failing(tree, failed)
+    return bool(failed) and not failing(tree, _all_cases(failed))
+
+
+def _all_cases(tests: Iterable[str]) -> tuple[str, ...]:
+    """Return the tests without the names of their cases: one that only the mutation makes cannot be run without it."""
+    return tuple(dict.fromkeys(test.partition("[")[0] for test in tests))
 
 
 def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.general import outputs, python
+from closeout.actions.general import outputs, process, python, shell
 from closeout.actions.github import dispatch_workflow
 from closeout.config import cel
 from closeout.core import closed_payload, delivery, facts, ids, keys, messages, names, patterns, payload
@@ -19,7 +19,9 @@ from closeout.core.errors import (
     PayloadRefused,
 )
 from closeout.ledger import filters
-from closeout.patrol.ignored import KEPT, Ignored, ignored
+from closeout.patrol.hooks import Hook
+from closeout.patrol.ignored import IGNORED, KEPT, Ignored, ignored, keep_ignored
+from tests.unit.patrol.lists import MemoryMarks
 
 MOST = 2**63 - 1
 LEAST = -(2**63)
@@ -156,6 +158,10 @@ def test_what_github_has_forgotten_is_not_listed() -> None:
     mark = {"deliveries": [row]}
     assert len(ignored([mark], 1_000 + KEPT - 1)) == 1
     assert ignored([mark], 1_000 + KEPT) == []
+    for now, kept in ((1_000 + int(KEPT) - 1, [row]), (1_000 + int(KEPT), [])):
+        store = MemoryMarks()
+        keep_ignored(store, Hook(77, row[0], "https://ci.example", ("*",)), [Ignored(*row)], now)
+        assert store.marks(IGNORED)["77"] == {"deliveries": kept}
 
 
 def test_an_hour_is_worth_saying() -> None:
@@ -163,3 +169,14 @@ def test_an_hour_is_worth_saying() -> None:
     problem: Any = type("Problem", (), {"since": 0.0})
     assert messages._lasts(problem, 3_600.0) == " (for 1 h)"
     assert messages._lasts(problem, 3_599.0) == ""
+
+
+def test_a_line_of_a_script_and_the_name_of_its_first_line_may_be_so_long() -> None:
+    """A longer line is two."""
+    lines: list[str] = []
+    output = process.Output(lines.append)
+    for data in (b"a" * process.LINE_LIMIT, b"\n", b"b" * (process.LINE_LIMIT + 1), b"\n"):
+        output.feed(data)
+    assert [len(line) for line in lines] == [process.LINE_LIMIT, process.LINE_LIMIT, 1]
+    assert shell._cut("x" * 80, 80) == "x" * 80
+    assert shell._cut("x" * 81, 80) == "x" * 79 + "…"

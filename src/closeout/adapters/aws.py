@@ -148,7 +148,6 @@ class TranslatedClient:
         self._now = now
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return one operation."""
         operations: dict[str, str] = self._client.meta.method_to_api_mapping
         if name not in operations:
             message = (
@@ -190,7 +189,6 @@ def translated(service: str, operation: str, now: Callable[[], float]) -> Iterat
 
 
 def _answered(error: Any, service: str, operation: str, now: Callable[[], float]) -> ServiceError:
-    """Translate an error that the service answered with."""
     problem = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     code = str(problem.get("Code") or "Unknown")

@@ -8,7 +8,7 @@ so a new secret goes through the hook's `config`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError, UsageError
@@ -99,17 +99,9 @@ class Hooks:
         answer = self._call("GET", f"/hooks/{hook}/deliveries", query={"per_page": str(PAGE)})
         return tuple(_delivery(entry) for entry in _listed(answer))
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Json] | None = None,
-        query: Mapping[str, str] | None = None,
-        secret: str | None = None,
-    ) -> Any:
+    def _call(self, method: str, path: str, *, secret: str | None = None, **asked: Any) -> Any:
         try:
-            return self._github.request(method, self.target.path + path, body=body, query=query)
+            return self._github.request(method, self.target.path + path, **asked)
         except ServiceError as error:
             text = error.message.replace(secret, "***") if secret else error.message
             error.message = text + (_hint(self.target, error) if self._hints else "")

@@ -12,8 +12,7 @@ from typing import Any
 
 from closeout.actions.registry import builtin
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
-from closeout.checks.expected import targets
-from closeout.checks.world import World
+from closeout.checks.world import World, targets
 from closeout.config.permissions import Statement, statements
 from closeout.core.errors import ConfigError, ServiceError
 from closeout.ports import AwsTarget

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from closeout.core.errors import CloseoutError
@@ -30,6 +31,12 @@ class Result(NamedTuple):
     """A sentence without a full stop: what is fine, what is wrong, or why nobody knows."""
     fix: str | None = None
     """What mends it, where that is more precise than the check's own `fix`."""
+
+
+fine = partial(Result, "fine")
+wrong = partial(Result, "wrong")
+unknown = partial(Result, "unknown")
+skipped = partial(Result, "skipped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,26 +89,6 @@ class Outcome(NamedTuple):
             "fix": self.fix,
             "cause": self.cause,
         }
-
-
-def fine(what: str) -> Result:
-    """Return that all is well."""
-    return Result("fine", what)
-
-
-def wrong(what: str, fix: str | None = None) -> Result:
-    """Return a finding."""
-    return Result("wrong", what, fix)
-
-
-def unknown(what: str, fix: str | None = None) -> Result:
-    """Return that it could not be asked."""
-    return Result("unknown", what, fix)
-
-
-def skipped(why: str) -> Result:
-    """Return that the check does not apply."""
-    return Result("skipped", why)
 
 
 def failed(error: CloseoutError, fix: str | None = None) -> Result:

@@ -12,8 +12,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, wrong
-from closeout.checks.expected import repositories, targets
-from closeout.checks.world import World
+from closeout.checks.world import World, repositories, targets
 from closeout.core.errors import CloseoutError, ServiceError
 
 CLOCK_SECONDS = 60.0

@@ -12,8 +12,7 @@ from functools import partial
 
 from closeout.actions.registry import builtin
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
-from closeout.checks.expected import repositories
-from closeout.checks.world import World
+from closeout.checks.world import World, repositories
 from closeout.config.permissions import github_statements
 from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.patterns import is_literal

@@ -10,10 +10,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from closeout.checks.check import Check, Result, failed, skipped, unknown, worst, wrong
-from closeout.checks.expected import events, repositories
 from closeout.checks.machine import LOOPBACK
 from closeout.checks.token import ASKING, UNREADABLE, repositories_in_all, tried, visible, with_token
-from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World
+from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World, events, repositories
 from closeout.core.errors import ServiceError
 from closeout.core.units import counted
 
@@ -154,9 +153,6 @@ def _each(look: Callable[[Owned], Result | None], what: str, world: World) -> Re
     if not hooks:
         return _nothing(world)
     return worst([result for one in hooks if (result := look(one)) is not None], what)
-
-
-# --- deliveries -------------------------------------------------------------------------------------------
 
 
 def _ping(world: World) -> Result:

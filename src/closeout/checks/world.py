@@ -1,12 +1,13 @@
 """What the checks of one round ask: narrow ports, and each answer once.
 
-Several checks look at the same answer (a repository, its webhooks, an identity), so a round keeps answers and errors. The
+What a configuration expects of GitHub and AWS is read here too: of names only those that are written out, since a pattern does
+not say which repositories there are. Several checks look at the same answer (a repository, its webhooks, an identity), so a round keeps answers and errors. The
 next round asks anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
+from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
+from closeout.core.patterns import is_literal
 from closeout.core.url import same_webhook
+from closeout.patrol.coverage import covers
 from closeout.patrol.reader import Reader
 from closeout.ports import AwsTarget, ClientFactory, GitHubRequests, Http, Secrets
 from closeout.ports.clients import Hook, HookDelivery
@@ -270,3 +274,31 @@ class World:
     def iam(self, target: AwsTarget) -> Any:
         """Return IAM's client for what a target's credentials may."""
         return self.outside.clients.for_step(target).aws("iam")
+
+
+def repositories(automations: Iterable[Automation]) -> tuple[str, ...]:
+    """Return the repositories that automations name in full, in the order of the file."""
+    found: dict[str, str] = {}
+    for automation in automations:
+        for name in filter(is_literal, automation.repositories):
+            found.setdefault(name.lower(), name)
+    return tuple(found.values())
+
+
+def events(automations: Iterable[Automation], repository: str | None) -> tuple[str, ...]:
+    """Return the events that start an automation for a repository, or for any of an organization (None), in order."""
+    matching = [
+        automation for automation in automations if repository is None or covers(automation, repository)
+    ]
+    return tuple(sorted({str(trigger["event"]) for one in matching for trigger in one.triggers}))
+
+
+def targets(loaded: Loaded) -> tuple[AwsTarget, ...]:
+    """Return the accounts, regions and roles that steps act in."""
+    found = (
+        AwsTarget(step.account, step.region, step.assume_role)
+        for automation in loaded.automations
+        for step in automation.steps
+        if step.account and step.region
+    )
+    return tuple(dict.fromkeys(found))

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import click
 
 from closeout.actions.registry import builtin
-from closeout.cli import event_source, exits, ledger_option, options, output
+from closeout.cli import exits, ledger_option, options, output
 from closeout.cli.commands import command
+from closeout.cli.event_source import read_name
 from closeout.cli.ledger_option import Where
 from closeout.config.load import load
 from closeout.run.guard import ask
@@ -41,7 +42,7 @@ def guard(where: Where, pull_request: str, as_json: bool) -> int:
     certain. With --stack it reads the stack's table and GitHub token with your rights; the stack's `secretReaders`
     must name you. With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
-    repository, number = event_source.read_name(pull_request)
+    repository, number = read_name(pull_request)
     loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
 
     def teardowns(name: str, of: int) -> Sequence[str]:

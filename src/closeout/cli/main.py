@@ -46,9 +46,9 @@ SECTIONS = {
         "patrol": Entry("patrol", "Find closed pull requests and deliveries that were missed."),
         "drill": Entry("doctor", "Check the set-up as the server, with a ping from GitHub."),
         "notify": Entry("notify", "Send a test message to each notifier."),
-        "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
-        "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
-        "prune": Entry("prune", "Remove finished runs and deliveries that are old."),
+        "pause": Entry("upkeep", "Stop destructive calls until `closeout resume`."),
+        "resume": Entry("upkeep", "Allow destructive calls again after `closeout pause`."),
+        "prune": Entry("upkeep", "Remove finished runs and deliveries that are old."),
     },
     "On AWS": {
         "permissions": Entry("permissions", "Print the IAM policy that a configuration needs."),

@@ -43,10 +43,8 @@ def status(*, config: Path, db: Path | None, as_json: bool) -> int:
     serves = Requests(path).server_running()
     views = Views(path)
     try:
-        now, paused = time.time(), views.paused()
-        facts = overview_facts.read_facts(
-            views, views.marks, now, paused=paused, patrols=_patrols(config, views)
-        )
+        now, patrols = time.time(), _patrols(config, views)
+        facts = overview_facts.read_facts(views, views.marks, now, patrols=patrols)
     finally:
         views.close()
     needs = overview_page.shown(facts).needs

@@ -11,13 +11,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from closeout.core.errors import CloseoutError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
-from closeout.core.runs import CRASHED, MAX_DEATHS, CancelDelivered, Outcome, Parked
+from closeout.core.runs import CRASHED, MAX_DEATHS, CancelDelivered, Outcome, Parked, RunState
 from closeout.engine.results import encode, failure, recorded_error
 from closeout.ports import EffectBegin, Json, Operation
+
+if TYPE_CHECKING:
+    from closeout.engine.schedule import Task
+
+RunCounters: TypeAlias = "RunState | Task"
+"""What an engine knows of a run at this moment: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
 
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds that a service may ask us to wait: a day, so that no answer can park a run for ever."""
@@ -53,11 +59,9 @@ class Recorder(Protocol):
     def cancelled_by(self) -> str | None:
         """Who asked to cancel this execution, until that is delivered. Raises `Abandoned` if another process has it."""
 
-    def crashes(self) -> int:
-        """How often the process died in this execution since its last recorded operation."""
-
-    def deaths(self) -> int:
-        """How often the process died while the execution ran alone, since it last made progress."""
+    @property
+    def counters(self) -> RunCounters:
+        """The run as it stands after the last commit: `crashes` and `deaths` are read."""
 
     def draining(self) -> bool:
         """Whether the engine is stopping, so that no new operation may begin."""
@@ -226,7 +230,7 @@ class ReplayDurable:
             self._suspend(recorded.wake)
         if recorder.draining():
             self._suspend(now)
-        deaths = recorder.deaths()
+        deaths = recorder.counters.deaths
         if deaths >= MAX_DEATHS and kind != "sleep" and not _effect_begun(recorded):
             begun = self._next_try(name, kind, recorded)
             self._interrupted = False
@@ -235,7 +239,7 @@ class ReplayDurable:
     def _next_try(self, name: str, kind: str, recorded: Operation | None) -> Operation:
         """Return the operation as one more try of it begins; tries that a crash interrupted count."""
         begun = recorded or self._new(name, kind)
-        return begun._replace(tries=begun.tries + self._recorder.crashes() + 1)
+        return begun._replace(tries=begun.tries + self._recorder.counters.crashes + 1)
 
     def _new(self, name: str, kind: str) -> Operation:
         position = len(self._recorded) + 1

@@ -71,9 +71,7 @@ class Engine:
         self._news = False
         self.stopping = threading.Event()
         self.given_up = threading.Event()
-        self._requests = Requests(
-            self.store, self.on_request, cancel=self.request_cancel, redact=self.redact, stop=self.given_up
-        )
+        self._requests = Requests(self)
         self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
         self._workers = [self._worker(number) for number in range(self.threads)]
         self._begun = 0
@@ -365,7 +363,7 @@ class Engine:
         operations: tuple[Operation, ...] = (),
     ) -> None:
         at = self.clock.now()
-        persist(lambda: self.store.finish(task.number, ending, at), self.given_up)
+        persist(lambda: self.store.finish(task.number, ending, at), self.given_up.wait)
         with self._lock:
             del self._tasks[task.number], self._names[task.execution]
             self.troubles.pop(task.execution, None)

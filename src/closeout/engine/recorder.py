@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
-from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
+from closeout.engine.durable import Abandoned, ReplayDurable, RunCounters, Suspended
 from closeout.engine.schedule import Task
 from closeout.ports import Ending, Execution, Operation, RunFunction
 
@@ -65,48 +65,35 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-class StopSignal(Protocol):
-    """Says when to stop waiting for a store that does not answer. `threading.Event` is one."""
-
-    def is_set(self) -> bool:
-        """Whether this process has given up the execution."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait that many seconds, or until the signal is set; return whether it is."""
+Wait: TypeAlias = Callable[[float], bool]
+"""Waits that many seconds; returns whether to give up on a store that does not answer. `threading.Event.wait` is one."""
 
 
 class OutOfTime(Abandoned):
     """This process stops before the store has answered."""
 
 
-def persist(attempt: Callable[[], T], stop: StopSignal) -> T:
-    """Try until the store answers, since what was done must not be done again. Raises `OutOfTime` once `stop` is set."""
-    pause = 0.05
-    while True:
-        if stop.is_set():
-            raise OutOfTime
+def persist(attempt: Callable[[], T], wait: Wait) -> T:
+    """Try until the store answers, since what was done must not be done again. Raises `OutOfTime` once `wait` gives up."""
+    pause = 0.0
+    while not wait(pause):
         try:
             return attempt()
         except StoreUnavailable:
-            if stop.wait(pause):
-                raise OutOfTime from None
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-
-RunCounters: TypeAlias = runs.RunState | Task
-"""What an engine knows of a run at this moment: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
+            pause = min(max(pause * 2, 0.05), LONGEST_PAUSE)
+    raise OutOfTime
 
 
 class StoreRecorder(ABC):
     """`durable.Recorder` of one execution over a store. Each engine says how it commits and when it drains."""
 
-    def __init__(self, engine: Engine | LambdaEngine, stop: StopSignal) -> None:
+    def __init__(self, engine: Engine | LambdaEngine, wait: Wait) -> None:
         self.now = engine.clock.now
         self.jitter = engine.jitter
         self.redact = engine.redact
         self.parked = False
         """Whether the store already says that this execution waits."""
-        self._stop = stop
+        self._wait = wait
 
     @property
     @abstractmethod
@@ -125,14 +112,6 @@ class StoreRecorder(ABC):
         """Who asked to cancel this execution, until that is delivered."""
         return self.counters.cancel
 
-    def crashes(self) -> int:
-        """How often the process died in this execution since its last recorded operation."""
-        return self.counters.crashes
-
-    def deaths(self) -> int:
-        """How often it died while the execution ran alone, since it last made progress."""
-        return self.counters.deaths
-
     def save(
         self, operation: Operation, *outcomes: runs.Outcome, progressed: bool = True, later: bool = False
     ) -> None:
@@ -141,7 +120,7 @@ class StoreRecorder(ABC):
         counters = self.counters
         if counters.crashes or (progressed and (counters.suspected or counters.deaths)):
             outcomes = (runs.Recorded(progressed), *outcomes)
-        persist(lambda: self.commit(operation, *outcomes), self._stop)
+        persist(lambda: self.commit(operation, *outcomes), self._wait)
         self.parked = any(isinstance(outcome, runs.Parked) for outcome in outcomes)
 
 
@@ -149,7 +128,7 @@ class TaskRecorder(StoreRecorder):
     """Records one execution of the local engine, which keeps it in memory as a task."""
 
     def __init__(self, engine: Engine, task: Task) -> None:
-        super().__init__(engine, engine.given_up)
+        super().__init__(engine, engine.given_up.wait)
         self._engine = engine
         self._task = task
 

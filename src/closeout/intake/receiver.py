@@ -7,6 +7,7 @@ one, and both receivers (`closeout.server.webhook`, `closeout.lambdas.receiver_a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from closeout.core import ids, keys, payload, signature, triggers
@@ -111,12 +112,17 @@ class Receiver:
         return self._runs(guid, facts, closing_of(facts), text)
 
     def _runs(self, guid: str, facts: Facts, closing: Closing | None, text: bytes) -> tuple[NewRun, ...]:
-        lookup = _Lookup(text)
+
+        decoded = cache(partial(payload.decode, text))  # which only some templates need
+
+        def look(path: str) -> Any:
+            return keys.look_in(decoded())(path)
+
         return tuple(
             NewRun(
                 closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),
                 rule.name,
-                keys.concurrency_key(rule.name, rule.concurrency, facts, lookup),
+                keys.concurrency_key(rule.name, rule.concurrency, facts, look),
                 rule.definition,
                 rule.queue_timeout,
             )
@@ -129,16 +135,3 @@ def _starts(rule: Rule, facts: Facts) -> bool:
     """Whether a run starts. It asks for earlier bases itself: GitHub may take longer to answer than it waits for us."""
     filters = (rule.triggers, rule.repositories, rule.senders, facts)
     return triggers.match(*filters).matched or (rule.bases == "ever" and triggers.is_candidate(*filters))
-
-
-class _Lookup:
-    """Reads one path of the payload. The payload is decoded only when a template needs a path."""
-
-    def __init__(self, text: bytes) -> None:
-        self._text = text
-        self._look: Callable[[str], Any] | None = None
-
-    def __call__(self, path: str) -> Any:
-        if self._look is None:
-            self._look = keys.look_in(payload.decode(self._text))
-        return self._look(path)

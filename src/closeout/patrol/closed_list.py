@@ -15,6 +15,7 @@ What could be lost, and what prevents it:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from closeout.core.closing import KEPT_DAYS
@@ -67,7 +68,7 @@ def read_closed(
     latest = max(same_name, key=lambda mark: mark.read_at, default=None)
     first = github.read(path, QUERY, latest.etag if latest else None)
     if first.unchanged and latest is not None:
-        return ClosedList(latest.listened(automations, first.date)._replace(read_at=first.date), ())
+        return ClosedList(replace(latest.listened(automations, first.date), read_at=first.date), ())
     read = _Read(github, path)
     read.take(first)
     _check_name(name, items(first.body))
@@ -76,9 +77,17 @@ def read_closed(
     mark = known.get(repository)
     if mark is None:
         floor = read.newest - LAG
-        beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {}, told=False)
-        return ClosedList(beginning.listened(automations, moment), (), True, read.error)
-    mark = mark.listened(automations, moment)._replace(name=name, etag=None)
+        beginning = RepositoryMark(
+            id=repository,
+            name=name,
+            known_to=floor,
+            etag=_tag(first, floor),
+            read_at=first.date,
+            beginnings=dict.fromkeys(automations, moment),
+            told=False,
+        )
+        return ClosedList(beginning, (), True, read.error)
+    mark = replace(mark.listened(automations, moment), name=name, etag=None)
     read.descend(first, mark.known_to)
     # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now. After
     # KEPT_DAYS a ledger may have forgotten a closing.
@@ -86,7 +95,7 @@ def read_closed(
     pulls = [pull for pull in read.found.values() if pull.closed >= oldest and mark.begun_for(pull.closed)]
     if read.error is None:
         known_to = max(mark.known_to, read.newest - LAG)
-        mark = mark._replace(known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
+        mark = replace(mark, known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
     pulls.sort(key=lambda pull: pull.closed)
     return ClosedList(mark, tuple(pulls), error=read.error)
 

@@ -7,7 +7,7 @@ repeated, or end in the middle, without harm: its watermark is kept only after e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
@@ -75,7 +75,7 @@ class ClosedLists:
                 seen.add(read.mark.id)
                 self._keep_beginnings(marks.get(read.mark.id), read.mark)
                 self._take_in(name, read)
-                self._save(self._held(read)._replace(told=not read.begun))
+                self._save(replace(self._held(read), told=not read.begun))
             except CloseoutError as error:
                 if isinstance(error, ServiceError) and error.reason == SPENT:
                     postponed += 1
@@ -120,7 +120,7 @@ class ClosedLists:
     def _keep_beginnings(self, before: RepositoryMark | None, now: RepositoryMark) -> None:
         """Keep the beginnings ahead of what may fail: an automation must not begin anew in each round that fails."""
         if before is not None and before.beginnings != now.beginnings:
-            self._save(before._replace(beginnings=now.beginnings))
+            self._save(replace(before, beginnings=now.beginnings))
 
     def _take_in(self, name: str, read: ClosedList) -> None:
         """Start what is new in a repository's list.
@@ -163,7 +163,7 @@ class ClosedLists:
         ]
         if not open_ones:
             return mark
-        return mark._replace(known_to=min(mark.known_to, min(open_ones) - 1), etag=None)
+        return replace(mark, known_to=min(mark.known_to, min(open_ones) - 1), etag=None)
 
     def _tell(self, name: str, read: ClosedList) -> None:
         if read.error is not None:

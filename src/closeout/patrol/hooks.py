@@ -24,6 +24,10 @@ PAGES = 10
 FORBIDDEN = (403, 404)
 
 
+Ours = Callable[[str], bool]
+"""Whether a URL is this closeout's."""
+
+
 class Hook(NamedTuple):
     """A webhook. `path` is its own in the API."""
 
@@ -98,7 +102,3 @@ def _hook(owner: str, item: Mapping[str, Any]) -> Hook:
     number = int(item["id"])
     url = str((item.get("config") or {}).get("url", ""))
     return Hook(number, f"{owner}/hooks/{number}", url, tuple(str(event) for event in item["events"]))
-
-
-Ours = Callable[[str], bool]
-"""Whether a URL is this closeout's."""

@@ -8,12 +8,12 @@ closed a minute before it was archived, and an unchanged page costs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from closeout.core.errors import ServiceError, unusable_answer
 from closeout.patrol.answers import MOST_PAGES, PER_PAGE, items
 from closeout.patrol.report import Report
-from closeout.ports.patrol import GitHubReads
+from closeout.ports.patrol import GitHubReads, Page
 
 SORTED = {"sort": "full_name", "per_page": str(PER_PAGE)}
 OF_ORGANIZATION = {"type": "all", **SORTED}
@@ -22,18 +22,13 @@ OF_TOKEN = {"affiliation": "owner,collaborator", **SORTED}
 """A user's list shows public repositories only. Private ones are in the list of the token's own user."""
 
 
-class _Known(NamedTuple):
-    etag: str | None
-    names: tuple[str, ...]
-    next: Mapping[str, str] | None
-
-
 class Owners:
     """The repositories of owners, from one round to the next."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, str] = {}
-        self._pages: dict[tuple[str, tuple[tuple[str, str], ...]], _Known] = {}
+        self._pages: dict[tuple[str, tuple[tuple[str, str], ...]], Page] = {}
+        """By path and query, with the names alone as their body."""
         self._of: dict[str, tuple[str, ...]] = {}
 
     def repositories(
@@ -64,12 +59,14 @@ class Owners:
             key = path, tuple(sorted(query.items()))
             before = self._pages.get(key)
             page = github.read(path, query, before.etag if before else None)
-            if not page.unchanged or before is None:
-                before = self._pages[key] = _Known(page.etag, _names(path, page.body), page.next)
-            found += before.names
-            if before.next is None:
+            if page.unchanged and before is not None:
+                page = before
+            else:
+                page = self._pages[key] = page._replace(body=_names(path, page.body))
+            found += page.body
+            if page.next is None:
                 return found
-            query = before.next
+            query = page.next
         raise unusable_answer(f"GET {path}", "the list does not end")
 
 

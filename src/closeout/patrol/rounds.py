@@ -85,6 +85,6 @@ class Patrol:
     def _read_logs(self, reader: Reader, report: Report, *, again: bool, lists: bool) -> None:
         known = repository_marks(self.store.marks(REPOSITORY))
         read = self.coverage.repositories if lists else {}
-        logs = DeliveryLogs(reader, self.store, self.intake, self.automations, report, read)
+        logs = DeliveryLogs(reader, self.store, self.intake, self.automations, report, read, known)
         hooks = self._hooks.candidates(reader, self.coverage, report, again=again)
-        logs.patrol(hooks, self.ours, self._hooks.foreign, known)
+        logs.patrol(hooks, self.ours, self._hooks.foreign)

@@ -16,11 +16,15 @@ from closeout.core import commit
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
 from closeout.core.payload import decode
+from closeout.core.retry import Backoff, Retry
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Execution, Json
 from closeout.run.deps import RunDeps
 from closeout.run.status import PENDING_RETRY, post, record_final
 from closeout.run.visibility import TIME_IS_UP, Message
+
+READ_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+"""For what a run reads: its match, its plans, and whether something should have been there."""
 
 
 @dataclass
@@ -59,7 +63,7 @@ class RunContext:
         self.automation = Automation.from_canonical(execution.definition)
         self.deadline = float("inf")
         self.posted: str | None = None
-        """The state of the last recorded status, posted in this call or an earlier one."""
+        """The state of the final status, posted in this call or an earlier one."""
         self._ended: dict[str, dict[str, Json]] = {}
         """How the steps so far ended, by id, as expressions see it."""
         self._failed = False
@@ -179,7 +183,7 @@ class RunContext:
         """Post `pending`. The run continues even if GitHub does not take it, because the teardown matters more."""
         send = self.safe(lambda: self._send("pending", Message.plain(text)))
         try:
-            self._note_posted(self.durable.record("pending", send, PENDING_RETRY))
+            self.durable.record("pending", send, PENDING_RETRY)
         except StepFailed as error:
             if error.cancels:
                 raise
@@ -192,7 +196,7 @@ class RunContext:
         """Post the final status; return the reason if it could not be delivered."""
         send = self.safe(lambda: self._send(state, message))
         try:
-            self._note_posted(record_final(self.durable, send, patient=self._patient))
+            self.posted = record_final(self.durable, send, patient=self._patient).get("state")
         except StepFailed as error:
             return error.message
         return None
@@ -204,39 +208,24 @@ class RunContext:
             self.log(f"status not updated: {error.message}")
             return {"sent": False, "reason": error.message}
 
-    def _note_posted(self, result: Json) -> None:
-        if result["sent"]:
-            self.posted = str(result["state"])
-
     def _send(self, state: str, message: Message) -> Json:
         """Post a message. The public form of the final one is recorded too, for the run's page."""
         final = {} if state == "pending" else {"public": message.public}
-        return {**self._post(state, message), **final}
-
-    def _post(self, state: str, message: Message) -> dict[str, Json]:
-        name = self.automation.status_context
+        name, event = self.automation.status_context, self.execution.event_name
         if name is None:
-            return self._silent(state, message, "the automation says `status: false`")
-        target = commit.status_target(self.execution.event_name, self.payload)
-        if target is None:
-            reason = commit.why_none(self.execution.event_name, self.payload)
-            return self._silent(state, message, reason)
-        if not self.deps.has_token:
-            return self._silent(
-                state, message, "no status is posted, since no `secrets.github` is configured"
-            )
-        text = message.full if self.may_read_all() else message.public
-        posted: dict[str, Json] = post(
-            self.deps, self.execution, target, name, state, text, patient=self._patient
-        )
-        return posted
-
-    def _silent(self, state: str, message: Message, reason: str) -> dict[str, Json]:
-        """Log why no status is posted, and how the run ended, because then only the log says so."""
-        self.log_once("silent", reason)
+            silent = "the automation says `status: false`"
+        elif (target := commit.status_target(event, self.payload)) is None:
+            silent = commit.why_none(event, self.payload)
+        elif not self.deps.has_token:
+            silent = "no status is posted, since no `secrets.github` is configured"
+        else:
+            text = message.full if self.may_read_all() else message.public
+            posted = post(self.deps, self.execution, target, name, state, text, patient=self._patient)
+            return {**posted, **final}
+        self.log_once("silent", silent)
         if state != "pending":
-            self.log(f"{state}: {message.full}")
-        return {"sent": False, "reason": reason}
+            self.log(f"{state}: {message.full}")  # only the log says how the run ended
+        return {"sent": False, "reason": silent, **final}
 
     # --- secrets --------------------------------------------------------------------------------------------
 

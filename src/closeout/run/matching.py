@@ -14,13 +14,7 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
-from closeout.core.errors import (
-    ActionFailed,
-    CloseoutError,
-    PayloadRefused,
-    SenderUnknown,
-    ServiceError,
-)
+from closeout.core.errors import ActionFailed, CloseoutError, PayloadRefused, SenderUnknown, ServiceError
 from closeout.core.runs import NO_BASE
 from closeout.ports import Json
 from closeout.run import bases

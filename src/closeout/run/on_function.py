@@ -15,10 +15,9 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import guards, visibility
 from closeout.run.context import RunContext
+from closeout.run.planning import STEP
 from closeout.run.step import Outcome, record_end
 from closeout.run.work import HELD, StepWork
-
-STEP = "function"
 
 
 class FunctionRun:

@@ -26,14 +26,13 @@ from closeout.core.errors import (
     WaitTimeout,
 )
 from closeout.core.plan import Change
-from closeout.core.retry import Backoff, Retry
+from closeout.core.retry import Backoff
 from closeout.ports import Json
 from closeout.run import found, inputs, planning, visibility
-from closeout.run.context import RunContext
+from closeout.run.context import READ_RETRY, RunContext
 from closeout.run.visibility import Message
 from closeout.run.work import CheckedPlan, StepWork
 
-PLAN_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 VERIFY_POLL = Backoff(first=0.5, factor=2.0, cap=10.0)
 VERIFY_SECONDS = 60.0
 """How long a service may need until a deleted resource is no longer visible."""
@@ -169,7 +168,7 @@ class StepRun:
         plan = context.durable.record(
             f"{step.id}/plan",
             context.safe(lambda: self._plan(planned_before), self._redact_shown),
-            PLAN_RETRY,
+            READ_RETRY,
         )
         self.planned = tuple(Change.from_json(change) for change in plan["changes"])
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]

@@ -18,17 +18,17 @@ from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import found, late_closing, matching, visibility
-from closeout.run.context import Noted, RunContext
+from closeout.run.context import READ_RETRY, Noted, RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
-from closeout.run.on_function import STEP, run_on_function
+from closeout.run.on_function import run_on_function
+from closeout.run.planning import STEP
 from closeout.run.step import Outcome, StepRun
 from closeout.run.visibility import Message
 
 LONGEST_CALL = 7 * 86_400.0
 """Seconds after which a call that cannot be killed no longer keeps the lock of its run."""
-MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
-PATIENT_RETRY = Retry(attempts=100_000, backoff=MATCH_RETRY.backoff)
+PATIENT_RETRY = Retry(attempts=100_000, backoff=READ_RETRY.backoff)
 
 
 def make_run_function(deps: RunDeps) -> RunFunction:
@@ -109,8 +109,6 @@ class _Workflow:
             return self._finish("failure", missed)
         return self._finish(*(("failure", missed) if decision["run"] else ("skipped", decision["reason"])))
 
-    # --- the operations, in order ---------------------------------------------------------------------------
-
     def _begin(self) -> dict[str, float]:
         execution = self._context.execution
         self._context.log(f"run {execution.run_id}, attempt {execution.attempt}: {execution.automation}")
@@ -119,7 +117,7 @@ class _Workflow:
     def _match(self) -> Json:
         context = self._context
         # The bases that a pull request had are asked for like the live check: until the run's time is up.
-        retry = MATCH_RETRY if self._automation.bases == "at-close" else PATIENT_RETRY
+        retry = READ_RETRY if self._automation.bases == "at-close" else PATIENT_RETRY
         return context.durable.record("match", context.safe(lambda: matching.decide(context)), retry)
 
     def _owner_of_closing(self) -> str:
@@ -129,7 +127,7 @@ class _Workflow:
             return context.execution.run_id
         begun = context.deadline - self._automation.timeout
         claim = context.safe(lambda: late_closing.claim(context, begun))
-        return str(context.durable.record("closing", claim, MATCH_RETRY)["owner"])
+        return str(context.durable.record("closing", claim, READ_RETRY)["owner"])
 
     def _run_steps(self, total: int) -> None:
         planned: list[Change] = []
@@ -154,8 +152,6 @@ class _Workflow:
         left = runner.look() if runner.changed else []
         public = visibility.of_cancel(error)
         return runner.end(Outcome("cancelled", "cancelled", reason=error.message, left=left, public=public))
-
-    # --- the end --------------------------------------------------------------------------------------------
 
     def _result_message(self) -> Message:
         """Return what the final status says: the first failure, else what each step has done."""

@@ -23,24 +23,10 @@ from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
 from closeout.server.parts import ServerParts
 from closeout.server.webhook import Webhook
 
-PAGES = frozenset(
-    (
-        "",
-        "login",
-        "logout",
-        "runs",
-        "rerun",
-        "pull-requests",
-        "deliveries",
-        "automations",
-        "orphans",
-        "health",
-        "problems",
-        "pause",
-        "resume",
-        "api",
-    )
-)
+PAGES = {
+    "", "login", "logout", "runs", "rerun", "pull-requests", "deliveries", "automations", "orphans", "health",
+    "problems", "pause", "resume", "api",
+}  # fmt: skip
 """What the paths of the pages begin with. On any other path only a browser gets a page, which says that nothing is there."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from closeout.server.asgi import App, Message, Scope, first_lines
 from closeout.server.head import Head
@@ -117,8 +117,7 @@ class Exchange:
             "query_string": query,
             "root_path": "",
             "headers": head.headers,
-            "client": _address(self._connection.peer),
-            "server": _address(self._connection.local_address),
+            "client": self._connection.client,
         }
 
     async def _receive(self) -> Message:
@@ -140,8 +139,3 @@ class Exchange:
             self._done = True
             status = self._start["status"]
             self._connection.answer(self, status, first_lines(status, headers), self._answer)
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    """Return host and port of a socket's name; None for a Unix socket."""
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None

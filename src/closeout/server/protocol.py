@@ -11,7 +11,6 @@ import asyncio
 import json
 import socket
 import struct
-from typing import Any
 
 from closeout.server.asgi import first_json_lines
 from closeout.server.exchange import Exchange
@@ -38,14 +37,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_began", "_buffer", "_clock", "_dropped", "_half_closed", "_held", "_last", "_request", "_shared", "_state",
-        "_transport", "address", "deadline", "peer", "proven", "unwritten",
+        "_transport", "address", "client", "deadline", "proven", "unwritten",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._clock = asyncio.get_running_loop().time
         self._transport: asyncio.Transport | None = None
-        self.peer: Any = None
+        self.client: tuple[str, int] | None = None
+        """Host and port of the peer; None for a Unix socket."""
         self.address: str | None = None
         self.proven = False
         self.deadline = float("inf")
@@ -67,8 +67,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection, or abort it at the limit."""
-        self.peer = transport.get_extra_info("peername")
-        self.address = self._shared.places.key(self.peer[0] if isinstance(self.peer, tuple) else None)
+        peer = transport.get_extra_info("peername")
+        self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
+        self.address = self._shared.places.key(self.client[0] if self.client else None)
         if self._shared.draining or not self._shared.places.enter(self):
             transport.abort()
             return
@@ -182,7 +183,6 @@ class Connection(asyncio.Protocol):
                 self._resume_soon()
 
     def _busy(self) -> None:
-        """Note that the request is complete."""
         self._state = BUSY
         self._wait_for(self._shared.timers.answer)
         self._shared.places.busy(self)
@@ -226,11 +226,6 @@ class Connection(asyncio.Protocol):
         """Send bytes, unless the peer disconnected."""
         if self._transport is not None:
             self._transport.write(data)
-
-    @property
-    def local_address(self) -> Any:
-        """The local address of the socket."""
-        return None if self._transport is None else self._transport.get_extra_info("sockname")
 
     def finish(self, *, keep: bool) -> None:
         """Take the next request, or close, after the answer was written."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
 from closeout.core.records import Accepted
@@ -21,27 +21,18 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.ports import Incoming
-from closeout.server.bodies import Holder, Unverified
+from closeout.server.bodies import Unverified
 from closeout.server.head import Head
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spool, Spooled
 
 if TYPE_CHECKING:
     from closeout.server.parts import ServerParts
+    from closeout.server.upload import Upload
 
 Accept: TypeAlias = Callable[[Sequence[Incoming]], None]
 
 PATH = "/webhook"
-
-
-class Request(Holder, Protocol):
-    """A request that waits for its answer."""
-
-    def verified(self) -> None:
-        """Learn that the signature is valid."""
-
-    def reply(self, answer: Answer) -> None:
-        """Send the answer, now or after the commit."""
 
 
 class Webhook:
@@ -49,21 +40,17 @@ class Webhook:
 
     def __init__(self, parts: ServerParts, metrics: ServerMetrics) -> None:
         self._receiver = parts.receiver
-        self._accept = parts.accept
-        self._started = parts.started
-        self._refresh = parts.refresh
+        self._parts = parts
         self._metrics = metrics
         self._log = parts.log
         self.limits = limits = parts.limits
-        self._secrets = parts.secrets
-        self._clock = parts.clock
         self._gathered: list[Incoming] = []
         self._committed: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
         # Of its own: deliveries must not wait for pages that are busy.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="closeout-secrets")
         self._refreshing: asyncio.Future[bool] | None = None
-        self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
+        self.waits_for_secrets: dict[Upload, tuple[Mapping[bytes, bytes], bytes, float]] = {}
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
         self.unverified = Unverified(limits.memory_bytes)
@@ -76,7 +63,7 @@ class Webhook:
         headers.check_method(head.method.decode("ascii"))
         return headers.check(head.headers, self.limits.body_bytes)
 
-    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Upload) -> None:
         """Verify and store a complete small body. `began` is the `perf_counter` of the request's start.
 
         If the signature matches no secret, the request waits until the secrets have been read again.
@@ -91,7 +78,7 @@ class Webhook:
             self._store(headers, body, began, request)
 
     async def take_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
     ) -> None:
         """Spool, verify and store a large body, or answer with its error."""
         try:
@@ -135,19 +122,18 @@ class Webhook:
                     self._receiver.verify(headers, body)
                     self._store(headers, body, began, request)
                 else:
-                    self._reply(request, self.refuse(Unauthorized(UNFIT)))
+                    self._send(request.reply, self.refuse(Unauthorized(UNFIT)))
             except Exception as error:  # noqa: BLE001 - an error in one request must not block the others
-                self._reply(request, self.refuse(error))
+                self._send(request.reply, self.refuse(error))
 
-    def _reply(self, request: Request, answer: Answer) -> None:
-        """Send an answer in a task that others wait for, so that an error in one connection does not end it."""
+    def _send(self, reply: Callable[[Answer], None], answer: Answer) -> None:
         try:
-            request.reply(answer)
-        except Exception as error:  # noqa: BLE001 - see above
+            reply(answer)
+        except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
             self._log.unforeseen("an answer could not be sent", error)
 
     async def _store_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
     ) -> None:
         """Store a body, which is in memory until its commit."""
         decision, size = await self._decide_large(headers, spooled)
@@ -169,7 +155,7 @@ class Webhook:
         body = await spooled.read()
         return await self.spool.do(lambda: self._decide(headers, body)), len(body)
 
-    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Upload) -> None:
         request.verified()
         if self.held + len(body) > self.limits.held_bytes:
             request.reply(self.refuse(Overloaded("too many bodies wait for their commit")))
@@ -180,7 +166,7 @@ class Webhook:
     def _decide(self, headers: Mapping[bytes, bytes], body: bytes) -> Any:
         """Return the decision, or the answer if there is nothing to store. Never raises."""
         try:
-            decision = self._receiver.decide(headers, body, self._clock())
+            decision = self._receiver.decide(headers, body, self._parts.clock())
         except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is logged and not sent
             return self._answer_to(error)
         return answers.PONG if decision.delivery is None else decision
@@ -202,7 +188,7 @@ class Webhook:
     def _flush(self) -> None:
         group, self._gathered = self._gathered, []
         try:
-            self._accept(group)
+            self._parts.accept(group)
         except Exception as error:  # noqa: BLE001 - the edge: every request in the group must get an answer
             for _, _, done in group:
                 done(error)
@@ -223,21 +209,17 @@ class Webhook:
             waiting, result = committed.popleft()
             if isinstance(result, Accepted):
                 started += result.started
-            try:
-                self._finish(waiting, self._answer_to(result))
-            except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
-                self._log.unforeseen("an answer could not be sent", error)
+            self._finish(waiting, self._answer_to(result))
         if started:
             try:
-                self._started(started)
+                self._parts.started(started)
             except Exception as error:  # noqa: BLE001 - they are stored, so recovery finds them
                 self._log.unforeseen("the engine did not accept new runs", error)
 
     def _finish(self, waiting: _Waiting, answer: Answer) -> None:
-        """Count the outcome and send the answer."""
         self.held -= waiting.size
         self._metrics.deliveries[answer.outcome] += 1
-        waiting.reply(answer)
+        self._send(waiting.reply, answer)
         if answer.status == 202:
             self._metrics.ack.observe(time.perf_counter() - waiting.began)
 
@@ -257,7 +239,7 @@ class Webhook:
     async def _secrets_changed(self) -> bool:
         """Read the secrets again in a thread, once for all requests that wait; return whether they changed."""
         if self._refreshing is None:
-            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._refresh)
+            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._parts.refresh)
             self._refreshing.add_done_callback(self._refreshed)
         try:
             return await asyncio.shield(self._refreshing)
@@ -274,7 +256,8 @@ class Webhook:
         """Return one of a few fixed reasons: the log never holds text of a request."""
         if not isinstance(error, Unauthorized):
             return error.code
-        return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
+        secrets = self._parts.secrets
+        return f"{error.why} ({secrets})" if error.why == UNFIT and secrets else error.why
 
 
 class _Waiting(NamedTuple):

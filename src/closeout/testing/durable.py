@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from closeout.core.runs import CancelDelivered, Outcome
+from closeout.core.runs import CancelDelivered, Outcome, RunState
 from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Ending, Execution, Json, Operation, RunFunction
 
@@ -33,6 +33,8 @@ class MemoryDurable:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
+        self.counters = RunState()
+        """Counts no crash: a test that kills wants the run to go on."""
         self.operations: dict[str, Operation] = {}
         self._cancelled_by: str | None = None
 
@@ -65,14 +67,6 @@ class MemoryDurable:
     def cancelled_by(self) -> str | None:
         """Who asked to cancel, until that is delivered."""
         return self._cancelled_by
-
-    def crashes(self) -> int:
-        """Count no crash: a test that kills wants the run to go on."""
-        return 0
-
-    def deaths(self) -> int:
-        """Count none either."""
-        return 0
 
     def draining(self) -> bool:
         """Never."""

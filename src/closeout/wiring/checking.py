@@ -37,7 +37,7 @@ class LedgerFile:
     """
 
     def __init__(self, path: Path, base: Callable[[Views], str | None]) -> None:
-        self._views = views = Views(path)
+        views = Views(path)
         self.path = path
         self.exists = path.exists
         self.held = Requests(path).server_running
@@ -45,19 +45,12 @@ class LedgerFile:
         self.file_system: Callable[[], str | None] = partial(place.file_system, path)
         self.free: Callable[[], int] = partial(place.free, path)
         self.base = partial(base, views)
+        self.heard = partial(hooks_heard, partial(views.deliveries, NEWEST))
+        self.empty_runs: Callable[[], Mapping[str, int]] = lambda: views.stats()["empty_runs"]
         self.last_patrols = partial(views.marks, REPORT)
         self.notifier_failures = partial(views.marks, NOTIFIER)
         self.paused = views.paused
         self.close = views.close
-
-    def heard(self, repository: str) -> frozenset[str]:
-        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        return hooks_heard(self._views.deliveries(NEWEST), repository)
-
-    def empty_runs(self) -> Mapping[str, int]:
-        """Return the runs that found nothing, by automation."""
-        counts: Mapping[str, int] = self._views.stats()["empty_runs"]
-        return counts
 
 
 def inspect(

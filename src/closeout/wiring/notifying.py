@@ -25,6 +25,7 @@ from closeout.core.messages import Links, Text
 from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
+from closeout.core.units import spoken_duration
 from closeout.ports import ProblemStore, Secrets
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ NOTIFIER = "notifier"
 """The kind of the marks in which a server keeps which notifiers take no message."""
 SECONDS = 30.0
 """How long a message may take."""
+MISSED = 3
+"""Intervals without an end after which patrol is stale."""
+_PARTS = {"logs": "the delivery logs", "lists": "the lists of closed pull requests"}
 RETRY = Backoff(first=30.0, factor=2.0, cap=3_600.0)
 
 Send = Callable[[str, Text], None]
@@ -243,7 +247,6 @@ class Notifying:
     def _heard(
         self, target: str, message: Message, error: CloseoutError | None, report: Callable[[str], None]
     ) -> None:
-        """Keep whether a target took a message."""
         if error is not None:
             self._failed(target, self.redact(error.message), report)
             return
@@ -285,8 +288,6 @@ class Notifying:
         for key in over:
             self.problems.close_problems("", key, key, self.now(), "patrol")
         return bool(fresh or over)
-
-    # --- the thread -----------------------------------------------------------------------------------------
 
     def start(self, report: Callable[[str], None]) -> None:
         """Look every few seconds, if anybody is to be told."""
@@ -333,3 +334,39 @@ class Notifying:
 def rest(took: float) -> float:
     """Return how long to wait after a look that took so many seconds: a ledger with 100,000 problems must not fill the process."""
     return max(EVERY, took * REST)
+
+
+# --- what of closeout itself no longer runs as it should: nobody tells of closings that were never heard ------
+
+
+def stale(
+    every: Mapping[str, float | None],
+    ended_at: Mapping[str, float],
+    drill: Mapping[str, str],
+    *,
+    started: float,
+    now: float,
+) -> dict[str, str | None]:
+    """Return what is stale, by name, with why; None for what could not be asked. What is fine is not named.
+
+    `every` has the intervals of `logs` and `lists`, None for what is switched off, and `ended_at` when a round of each last
+    ended. `drill` has the states that the last drill found, by check. What was missed before patrol `started` does not
+    count; that it ended before says nothing of now.
+    """
+    found: dict[str, str | None] = {}
+    for part, interval in every.items():
+        # A round with lists reads the logs too, and is kept as one of lists.
+        ended = max(ended_at.get(one, 0.0) for one in {part, "lists"})
+        silent = now - max(ended, started)
+        if interval is not None and silent > MISSED * interval:
+            found[f"patrol/{part}"] = (
+                f"patrol has not read {_PARTS[part]} for {spoken_duration(silent)}, but should every"
+                f" {spoken_duration(interval)}; a closing that GitHub did not deliver stays unknown"
+            )
+        elif interval is not None and ended < started:
+            found[f"patrol/{part}"] = None  # a restart repairs nothing
+    for check, state in drill.items():
+        if state in ("wrong", "unknown"):
+            wrong = f"the drill found something wrong with `{check}`"
+            found[f"drill/{check}"] = wrong if state == "wrong" else None
+    return found

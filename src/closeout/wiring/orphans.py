@@ -5,7 +5,7 @@ It needs no server. The ledger is only read, for the runs that have not finished
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -146,19 +146,12 @@ class Budgeted:
     def __init__(self, github: LazyGitHub, reader: Reader) -> None:
         self._github, self._reader = github, reader
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Any:
+    def request(self, method: str, path: str, **asked: Any) -> Any:
         """Call one path of the API."""
         if method == "GET":
-            return self._reader.read(path, query or {}).body
+            return self._reader.read(path, asked.get("query") or {}).body
         self._reader.take(path)
-        return self._github.request(method, path, body=body, query=query)
+        return self._github.request(method, path, **asked)
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
         """Return changed paths, which takes several calls."""

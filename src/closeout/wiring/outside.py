@@ -5,7 +5,7 @@ Apart from `checking`, which reads a SQLite file: the functions of a stack do no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from closeout.adapters.hooks import Hooks, Target
 from closeout.core.closing import WEBHOOK, heard_by
@@ -19,6 +19,7 @@ class Outside:
     def __init__(self, clients: SharedClients, github: LazyGitHub | None = None) -> None:
         self.clients = clients
         self.github = github or LazyGitHub(clients)
+        self.setting = setting_value
 
     @property
     def secrets(self) -> Secrets:
@@ -40,15 +41,11 @@ class Outside:
 
         Targets(lambda: self.secrets, self.clients.learned).check(target)
 
-    def setting(self, text: str, key: str) -> str:
-        """Return a URL of the file."""
-        return setting_value(text, key)
 
-
-def hooks_heard(deliveries: Iterable[DeliveryView], repository: str) -> frozenset[str]:
+def hooks_heard(deliveries: Callable[[], Iterable[DeliveryView]], repository: str) -> frozenset[str]:
     """Return the ids of the webhooks by which these deliveries of a repository came."""
     return frozenset(
         one.hook
-        for one in deliveries
+        for one in deliveries()
         if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == WEBHOOK
     )

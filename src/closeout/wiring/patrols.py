@@ -130,8 +130,6 @@ class Patrols:
             self._rounds.note(report, looked=deliveries or closings)
         return report
 
-    # --- the timer ----------------------------------------------------------------------------------------
-
     def start(self, told: Callable[[Report], None]) -> None:
         """Begin with a round, and make one whenever it is time; `told` gets each report."""
         if self.watches and self._has_token:

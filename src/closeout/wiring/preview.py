@@ -17,7 +17,7 @@ from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Target
 from closeout.run import explain as run_explain
-from closeout.run import preview
+from closeout.run import planning
 from closeout.run.bases import bases_of
 from closeout.run.closed_event import read_closed_event
 from closeout.run.deps import RunDeps
@@ -36,34 +36,42 @@ def explain(
 
 
 class Planner:
-    """Makes the plans of one configuration, with one set of clients. Reads only."""
+    """Makes the plans of one configuration, with one set of clients: a server's, or its own. Reads only.
+
+    With `code_here` false, as for a stack, no Python code of the configuration is imported.
+    """
 
     def __init__(
-        self, loaded: Loaded, clients: SharedClients, redactor: Redactor, *, code_here: bool = True
+        self,
+        loaded: Loaded,
+        clients: SharedClients | None = None,
+        redactor: Redactor | None = None,
+        *,
+        code_here: bool = True,
     ) -> None:
         self._loaded = loaded
-        self._clients = clients
-        self._redactor = redactor
-        self._github = LazyGitHub(clients)
+        self._redactor = redactor or Redactor()
+        self._clients = clients or configured_clients(loaded, SystemClock(), self._redactor)
+        self._github = LazyGitHub(self._clients)
         quiet = _Quiet()
         self._deps = RunDeps(
             actions=_actions(code_here=code_here),
-            clients=clients,
+            clients=self._clients,
             github=self._github,
             journal=quiet,
             clock=SystemClock(),
             switch=quiet,
-            redact=redactor,
+            redact=self._redactor,
             current=loaded.current,
             functions=loaded.functions,
             directory=loaded.directory,
-            has_token=clients.has_token,
+            has_token=self._clients.has_token,
         )
 
     def plan(
         self, event: str, payload: Mapping[str, Any], *, only: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the plans of the automations that the event would start: `run.preview.plan`'s rows; `only` names one.
+        """Return the plans of the automations that the event would start: `run.planning.preview`'s rows; `only` names one.
 
         An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
         earlier bases could say whether it matches, and GitHub does not tell them.
@@ -90,7 +98,7 @@ class Planner:
         for row in rows:
             automation = by_name[row["name"]]
             if row["matched"]:
-                planned.append(preview.plan(self._deps, automation, event, payload))
+                planned.append(planning.preview(self._deps, automation, event, payload))
             elif row["outcome"] in (run_explain.FAIL, run_explain.UNKNOWN):
                 error = {"code": row["code"], "message": self._redactor.text(row["reason"])}
                 planned.append(
@@ -102,15 +110,6 @@ class Planner:
         """Return the plan of what deletes an orphan: one automation, for a pull request as GitHub shows it now."""
         closed = read_closed_event(self._github, target.repository, target.number, self._clients.now())
         return self.plan("pull_request", closed.payload, only=target.automation)
-
-
-def planner(loaded: Loaded, *, code_here: bool = True) -> Planner:
-    """Return what plans for a configuration without a server.
-
-    With `code_here` false, as for a stack, no Python code of the configuration is imported.
-    """
-    redactor = Redactor()
-    return Planner(loaded, configured_clients(loaded, SystemClock(), redactor), redactor, code_here=code_here)
 
 
 def github_of(loaded: Loaded) -> LazyGitHub:

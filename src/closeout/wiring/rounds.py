@@ -5,6 +5,7 @@ The same on both runtimes: a server's timer and a function on AWS differ only in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class Rounds:
     stopped: Callable[[], bool]
 
     def __post_init__(self) -> None:
-        self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        self.totals = Counter(dict.fromkeys(COUNTED, 0))
         """What all rounds of this process saw and did."""
         self.last: dict[str, Mapping[str, Any]] = dict(self.store.marks(REPORT))
         """What the last rounds saw, also those of an earlier process."""
@@ -79,17 +80,15 @@ class Rounds:
 
     def note(self, report: Report, *, looked: bool) -> None:
         """Count what a round saw, and keep when the lists and the logs were last looked at."""
-        seen = (
-            1,
-            report.closings_seen,
-            report.started,
-            report.recovered,
-            report.ignored,
-            report.gaps,
-            len(report.errors),
+        self.totals.update(
+            rounds=1,
+            closings=report.closings_seen,
+            started=report.started,
+            recovered=report.recovered,
+            ignored=report.ignored,
+            gaps=report.gaps,
+            errors=len(report.errors),
         )
-        for name, count in zip(COUNTED, seen, strict=True):
-            self.totals[name] += count
         if not looked:
             return  # it was about orphans alone
         kind = "logs" if report.repositories is None else "lists"

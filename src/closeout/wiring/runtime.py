@@ -34,12 +34,11 @@ from closeout.wiring import cleaning, recovery
 from closeout.wiring.checking import LedgerFile
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
-from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
+from closeout.wiring.notifying import NOTIFIER, Notifying, Targets, stale
 from closeout.wiring.orphans import audit
 from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import over_ledger
 from closeout.wiring.rechecks import Mark, Rechecks
-from closeout.wiring.staleness import stale
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]
@@ -134,20 +133,14 @@ class Runtime:
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
-        self._stop_timers()
+        for timer in (self.notifying, self.drills, self.patrols, self.rechecks):
+            timer.stop()
         return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time continues at the next start."""
-        self._stop_timers()
-        self.engine.stop(timeout)
+        self.stop(timeout, lambda: False)
         self.ledger.close()
-
-    def _stop_timers(self) -> None:
-        self.notifying.stop()
-        self.drills.stop()
-        self.patrols.stop()
-        self.rechecks.stop()
 
     def _drills(self) -> Drills:
         def world(pause: Callable[[float], object]) -> World:
@@ -234,7 +227,6 @@ class Runtime:
             return error.message
 
     def _carriers(self) -> Mapping[str, Callable[[Request], str]]:
-        """Return who carries out each kind of request."""
         reruns = self.patrols.recovery.intake.reruns
         return {
             "patrol": lambda _: json.dumps(self.patrols.round().with_notes()),
@@ -276,7 +268,10 @@ def open_runtime(
     """
     clock = SystemClock()
     clients = configured_clients(loaded, clock, redactor, report)
-    webhook = clients.cached(webhook_references(loaded, config), report)
+    references = loaded.settings.secrets_webhook
+    if not references:
+        raise SecretError(UNVERIFIABLE.format(file=config))
+    webhook = clients.cached(references, report)
     _ = clients.token  # a token that cannot be read must fail the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
     clients.step_secrets.learn()
@@ -315,14 +310,6 @@ def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:
             f"the system's clock is {lead:.0f} s behind the newest time in the ledger; this server continues from there,"
             " so that open runs wait no longer"
         )
-
-
-def webhook_references(loaded: Loaded, config: Path) -> tuple[str, ...]:
-    """Return the references of the webhook's secrets. Without one, raises `SecretError` that says how to add it."""
-    references = loaded.settings.secrets_webhook
-    if not references:
-        raise SecretError(UNVERIFIABLE.format(file=config))
-    return references
 
 
 def public_url(loaded: Loaded, given: str | None) -> str | None:

@@ -48,15 +48,11 @@ class StackLook:
     """`checks.world.LedgerLook` over a stack's table, which is always there. The configuration has the URL."""
 
     def __init__(self, ledger: StackLedger) -> None:
-        self._ledger = ledger
         self.exists, self.base = (lambda: True), (lambda: None)
+        self.heard = partial(hooks_heard, lambda: ledger.views.deliveries(NEWEST))
         self.last_patrols = partial(DynamoMarks(ledger.table).marks, REPORT)
         self.empty_runs = ledger.empty_runs.counts
         self.paused = ledger.switch.paused
-
-    def heard(self, repository: str) -> frozenset[str]:
-        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        return hooks_heard(self._ledger.views.deliveries(NEWEST), repository)
 
 
 class StackWorld(World):

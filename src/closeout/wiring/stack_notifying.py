@@ -33,8 +33,7 @@ from closeout.ports import Clock
 from closeout.stack.console import run_log_url
 from closeout.stack.problems import LEASE_KEY, PROBLEMS, WATCH, secrets, unpack_routes
 from closeout.stack.table import from_item, to_item
-from closeout.wiring.notifying import Notifying, Targets, at_once, try_each
-from closeout.wiring.staleness import stale
+from closeout.wiring.notifying import Notifying, Targets, at_once, stale, try_each
 
 LEASE = 130.0
 """Seconds after which an invocation that was killed no longer keeps the next one from looking: it has 120."""

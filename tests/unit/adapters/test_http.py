@@ -115,8 +115,9 @@ def test_a_redirect_within_the_origin_is_followed_when_it_means_the_same_request
 
 def test_a_circle_of_redirects_ends(host: Host) -> None:
     """After three it is an error."""
-    with pytest.raises(ServiceError, match="redirects"):
+    with pytest.raises(ServiceError, match="redirects") as error:
         ask(f"{host.url}/to/307?/to/307?/to/307?/to/307?/to/307?/x")
+    assert not error.value.transient
 
 
 def test_an_answer_over_one_megabyte_is_refused(host: Host) -> None:

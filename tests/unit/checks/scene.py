@@ -133,10 +133,7 @@ class Place(LedgerFile):
         self.free = lambda: self.free_bytes
         self.file_system = lambda: self.kind
         self.unwritable = lambda: self.forbidden
-
-    def empty_runs(self) -> Mapping[str, int]:
-        """Return what the test says."""
-        return self.empty
+        self.empty_runs = lambda: self.empty
 
 
 class Scene:

@@ -430,3 +430,28 @@ def test_an_account_without_an_answer_is_unknown() -> None:
     """Another check tells of the error."""
     with aws() as world:
         assert answers("aws-account", identity=raises(error()), **world)[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("written", "ledger", "base"),
+    [
+        (
+            "public-url: env:URL",
+            SimpleNamespace(exists=returns(True), base=returns("http://served")),
+            "env:URL!",
+        ),
+        ("", SimpleNamespace(exists=returns(True), base=returns("http://served")), "http://served"),
+        ("", NO_LEDGER, None),
+    ],
+)
+def test_this_closeouts_url_is_the_files_else_that_of_the_server_that_last_ran(
+    written: str, ledger: Any, base: str | None
+) -> None:
+    """The webhook's address is compared with it."""
+    world = World(
+        lambda: loaded(notify=written),
+        lambda _loaded: cast("Any", SimpleNamespace(setting=lambda text, key: f"{text}!" if key else text)),
+        cast("Any", ledger),
+        file=Path("x"), now=lambda: 0.0, pause=lambda _seconds: None,
+    )  # fmt: skip
+    assert world.base() == base

@@ -130,6 +130,14 @@ def test_a_warning_does_not_refuse_the_file(tmp_path: Path) -> None:
         "secrets: hunter2\n" + SHELL,
         "secrets: [hunter2]\n" + SHELL,
         "secrets:\n  - webhook: hunter2\n" + SHELL,
+        "secrets:\n  - hunter2\n" + SHELL,
+        "secrets:\n  hunter2\n" + SHELL,
+        "secrets:\n  nonsense: hunter2\n" + SHELL,
+        "secrets:\n  nonsense:\n    - hunter2\n" + SHELL,
+        "notify:\n  - hunter2\n" + SHELL,
+        "notify:\n  hunter2\n" + SHELL,
+        "notify:\n  to: hunter2\n" + SHELL,
+        "notify:\n  to:\n    - hunter2\n" + SHELL,
         "secrets: { webhook: [hunter2, hunter2] }\n" + SHELL,
         "secrets: { webhook: { value: hunter2 } }\n" + SHELL,
         "secrets: { webhok: hunter2 }\n" + SHELL,
@@ -252,3 +260,12 @@ def test_a_value_of_the_wrong_kind_says_what_to_write(
 def test_a_context_of_255_characters_is_right(tmp_path: Path) -> None:
     """It is GitHub's limit."""
     assert found(tmp_path, tidy("    on: push", "    on: push\n    status: " + "x" * 255)) == []
+
+
+def test_a_mistake_on_the_first_line_shows_it(tmp_path: Path) -> None:
+    """And one on the last line."""
+    findings = found(tmp_path, "nonsense: 1\n" + SHELL + "rubbish: 2")
+    assert [finding.source for finding in findings if finding.code == "unknown-key"] == [
+        "nonsense: 1",
+        "rubbish: 2",
+    ]

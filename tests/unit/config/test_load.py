@@ -391,3 +391,22 @@ def test_the_largest_file_is_read_in_bounded_time(tmp_path: Path) -> None:
         path = tmp_path / "closeout.yaml"
         path.write_text(text, encoding="utf-8")
         assert check(path, REGISTRY)
+
+
+def test_a_file_may_be_so_large(tmp_path: Path) -> None:
+    """One byte more is refused by its size."""
+    path = tmp_path / "closeout.yaml"
+    for more, codes in ((0, []), (1, ["unreadable-file"])):
+        path.write_text(SHELL + "#" * (MAX_BYTES - len(SHELL) + more), "utf-8")
+        assert [one.code for one in check(path, REGISTRY)] == codes
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("repair", "repair"), ("report", "report"), ("off", "off"), ("'off'", "off"), ("false", "off")],
+)
+def test_patrol_repairs_what_the_file_says(tmp_path: Path, written: str, read: str) -> None:
+    """YAML reads `off` as false."""
+    path = tmp_path / "closeout.yaml"
+    path.write_text(AUTOMATION.replace("    steps:", f"    patrol: {written}\n    steps:"), "utf-8")
+    assert load(path, REGISTRY).automations[0].patrol == read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from closeout.core.runs import CancelDelivered, Outcome, Parked
+from closeout.core.runs import CancelDelivered, Outcome, Parked, RunState
 from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Operation
 
@@ -45,11 +45,9 @@ class Stage:
     def cancelled_by(self) -> str | None:
         return self.cancel
 
-    def crashes(self) -> int:
-        return self.crash_count
-
-    def deaths(self) -> int:
-        return self.death_count
+    @property
+    def counters(self) -> RunState:
+        return RunState(crashes=self.crash_count, deaths=self.death_count)
 
     def draining(self) -> bool:
         return self.stopping

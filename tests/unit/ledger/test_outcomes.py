@@ -125,3 +125,10 @@ def test_the_last_error_is_the_steps() -> None:
     )
     assert error_code([operation("ok", "{}")]) is None
     assert error_code([operation("error", "{")]) is None
+
+
+def test_what_is_part_of_nothing_planned_was_not_made_by_anybody() -> None:
+    """A plan may name a part alone; that it is gone is then all that is known."""
+    assert became([BUCKET], "failure", left=LOOKED) == "gone"
+    assert became([BUCKET], "failure") == "unknown"
+    assert became([BUCKET], "running") == "unknown"

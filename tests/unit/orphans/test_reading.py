@@ -175,3 +175,34 @@ def test_an_empty_list_says_that_there_are_none() -> None:
     """A repository in which nobody has opened a pull request."""
     source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": []}), REPOSITORY)
     assert source.read([1]) == {1: Unread("acme/shop has no pull request 1", failed=False)}
+
+
+@pytest.mark.parametrize(
+    ("private", "hidden"), [(True, True), (False, False), (None, False), ("true", False)]
+)
+def test_only_what_github_says_to_be_private_is(private: Any, hidden: bool) -> None:
+    """What is known of a repository decides what everybody may read about its orphans."""
+    assert reading(Says({f"/repos/{REPOSITORY}": HOME | {"private": private}}), REPOSITORY).private is hidden
+
+
+def test_a_list_is_read_down_to_the_oldest_number_and_no_further() -> None:
+    """Numbers have gaps, for issues have some: a page that ends with the oldest that is asked for is the last one."""
+    asked: list[str] = []
+
+    class Listed(Says):
+        def request(self, method: str, path: str, *, body: Any = None, query: Any = None) -> Any:
+            """Answer a hundred pull requests a page, each second number, the newest of them 2,000."""
+            del method, body
+            if path == f"/repos/{REPOSITORY}":
+                return HOME
+            asked.append(query["page"])
+            first = 2_000 - 200 * (int(query["page"]) - 1)
+            return [PULL | {"number": number} for number in range(first, max(first - 200, 0), -2)]
+
+    wanted = range(202, 2_001, 2)
+    found = reading(Listed({}), REPOSITORY).read(wanted)
+    assert sorted(found) == list(wanted)
+    assert all(isinstance(pull, Pull) and not pull.whole for pull in found.values()), (
+        "a list is not the whole"
+    )
+    assert sorted(asked, key=int) == [str(page) for page in range(1, 10)]

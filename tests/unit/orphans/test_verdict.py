@@ -239,3 +239,13 @@ def test_what_is_being_deleted_is_left_alone() -> None:
 def test_a_pull_request_that_was_not_read_is_unknown() -> None:
     """With the reason, and whether a question got no answer."""
     assert verdict(find(), Unread("why", failed=True)) == Verdict("unknown", "why", failed=True)
+
+
+def test_whoever_is_named_beside_a_pull_request_that_was_not_merged_is_no_sender() -> None:
+    """Nor does a merge whose author is gone have one."""
+    closed = pull(merged=False)
+    closed.answer["merged_by"] = payloads.user()
+    assert verdict(find(senders=("octo-dev",)), closed).state == "unknown"
+    merged = pull(merged=True, times=TIMES | {"merged_at": TIMES["closed_at"]})
+    merged.answer["merged_by"] = None
+    assert verdict(find(senders=("octo-dev",)), merged).state == "unknown"

@@ -487,3 +487,42 @@ def test_errors_that_may_pass_are_tried_again_after_growing_pauses() -> None:
         with pytest.raises(ServiceError):
             reader.read("/repos/acme/shop", {}, None)
     assert pauses == [1.0, 2.0, 4.0] * 3
+
+
+def test_a_read_that_works_forgets_the_failures_before() -> None:
+    """Three in a row end a round, not three of a day."""
+    github, failing = Lists(), [True]
+
+    def refuse(_path: str) -> None:
+        if failing[0]:
+            raise failure()
+
+    github.before = refuse
+    reader = Reader(github, lambda _seconds: None)
+    for works in (False, False, True, False, False, True):
+        failing[0] = not works
+        if works:
+            reader.read("/repos/acme/shop", {}, None)
+        else:
+            with pytest.raises(ServiceError, match="502"):
+                reader.read("/repos/acme/shop", {}, None)
+
+
+def test_a_list_that_changes_with_every_pass_is_told_as_unusable() -> None:
+    """What was found by then is known."""
+    world = Round()
+    world.github.per_page = 2
+    world.close(1)
+    world.patrol()
+    for number in range(2, 60):
+        world.close(number)
+    left = iter(range(2, 60))
+
+    def reopen(path: str) -> None:
+        if path.endswith("/pulls"):
+            number = next(left)
+            world.github.now += 1
+            world.github.open(number)
+
+    world.github.before = reopen
+    assert "the list changed each of" in "".join(world.patrol().errors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from closeout.core.automation import Automation
 from closeout.patrol.answers import shown
 from closeout.patrol.coverage import Coverage
-from closeout.patrol.delivery_log import DeliveryLogs, Entry
+from closeout.patrol.delivery_log import RETENTION, DeliveryLogs, Entry
 from closeout.patrol.hooks import Hook, Hooks
 from closeout.patrol.ignored import IGNORED, MOST, Ignored, ignored, keep_ignored
 from closeout.patrol.marks import RepositoryMark
@@ -23,7 +24,11 @@ DAY = 86_400
 URL = "https://closeout.example/webhook"
 CLEAN = Automation(name="clean", triggers=({"event": "pull_request", "types": ["closed"]},))
 LISTS = {"acme/shop": ("clean",)}
-HERE = {501: RepositoryMark(501, "acme/shop", START, None, START, {"clean": START})}
+HERE = {
+    501: RepositoryMark(
+        id=501, name="acme/shop", known_to=START, etag=None, read_at=START, beginnings={"clean": START}
+    )
+}
 
 
 class Logs:
@@ -116,11 +121,11 @@ class Round:
         """Make one round."""
         report = Report()
         self.github.calls.clear()
-        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists)
+        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists, repositories)
         hooks = self.hooks.candidates(
             self.github, Coverage({"acme/shop": ("clean",)}, ()), report, again=True
         )
-        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
+        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign)
         return report
 
 
@@ -280,14 +285,14 @@ def test_an_automation_that_no_list_is_read_for_starts_from_the_log(world: Round
     """The repository is left over from a former configuration. One whose list is to be read begins there."""
     world.github.deliver()
     world.github.deliver(closed_at=None)
-    world.patrol({501: HERE[501]._replace(beginnings={})}, LISTS if listed else {})
+    world.patrol({501: replace(HERE[501], beginnings={})}, LISTS if listed else {})
     assert list(world.stored.values()) == [frozenset() if listed else {"clean"}] * 2
 
 
 def test_the_beginning_of_the_repository_counts_too(world: Round) -> None:
     """An automation that is new there does not start for what was closed before."""
     world.github.deliver()
-    later = HERE[501]._replace(beginnings={"clean": world.github.now})
+    later = replace(HERE[501], beginnings={"clean": world.github.now})
     world.patrol({501: later})
     assert list(world.stored.values()) == [frozenset()]
 
@@ -329,3 +334,64 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     for round_ in range(12):
         hooks.candidates(github, watched, Report(), again=round_ == 0)
     assert len(github.calls) == 4
+
+
+def test_hooks_that_cannot_be_read_for_a_while_are_kept_and_told() -> None:
+    """A limit may answer 403 too; nothing is known of the hooks until it passes."""
+    world = Round()
+    world.patrol()
+
+    def refuse(path: str) -> None:
+        if path == "/repos/acme/shop/hooks":
+            raise failure("rate", status=403)
+
+    world.github.before = refuse
+    world.github.deliver()
+    report = world.patrol()
+    assert (report.errors, report.notes, report.recovered) == (["GitHub: rate"], [], 1)
+
+
+def test_the_hooks_listed_longest_ago_are_listed_next() -> None:
+    """So that each owner has its turn."""
+    github, hooks = Logs(), Hooks()
+    names = [f"acme/r{number}" for number in range(6)]
+    github.hooks = {f"/repos/{name}": [] for name in names}
+    watched = Coverage(dict.fromkeys(names, ("clean",)), ())
+    listed = []
+    for _ in range(3):
+        github.calls.clear()
+        hooks.candidates(github, watched, Report(), again=True)
+        listed.append(" ".join(path.removesuffix("/hooks")[-4:] for path in github.calls))
+    assert listed == ["acme e/r0 e/r1 e/r2 e/r3 e/r4 e/r5", "acme e/r0 e/r1 e/r2", "e/r3 e/r4 e/r5 acme"]
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (3, ""), (4, " and 1 more")])
+def test_so_many_repositories_without_the_right_are_named(count: int, more: str) -> None:
+    """The others are counted."""
+    github, report = Logs(), Report()
+    github.hooks = {}
+    names = [f"acme/r{number}" for number in range(count)]
+    Hooks().candidates(github, Coverage(dict.fromkeys(names, ("clean",)), ()), report, again=True)
+    assert report.notes[0].startswith(f"{', '.join(names[:3])}{more}: the token may not read webhooks")
+
+
+def test_logs_for_which_the_budget_is_spent_are_counted_in_one_line(world: Round) -> None:
+    """They are read with the next patrol."""
+    world.github.hooks["/repos/acme/shop"] = [(77, URL, ["pull_request"]), (78, URL, ["pull_request"])]
+    world.patrol()
+
+    def refuse(path: str) -> None:
+        if path.endswith("/deliveries"):
+            raise failure("budget")
+
+    world.github.before = refuse
+    assert world.patrol().errors == ["2 delivery logs wait for the next patrol, which may ask more"]
+
+
+@pytest.mark.parametrize(("later", "gaps"), [(-1, 0), (0, 1)])
+def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(later: int, gaps: int) -> None:
+    """To the second."""
+    world = Round()
+    world.patrol()
+    world.github.now += RETENTION + later
+    assert world.patrol().gaps == gaps

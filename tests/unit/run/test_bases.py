@@ -13,7 +13,6 @@ from closeout.core.errors import ServiceError
 from closeout.run import explain
 from closeout.run.bases import bases_of
 from closeout.testing.github import FakeGitHub
-from closeout.testing.github.graphql import retarget
 from tests.unit.adapters.conftest import client, github  # noqa: F401 - fixtures
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, unreachable
 
@@ -43,8 +42,8 @@ def closed_into(base: str, answer: Any, **changes: Any) -> Scene:
 def test_every_base_of_the_timeline_is_read(github: FakeGitHub, client: GitHubClient) -> None:  # noqa: F811
     """Retargeted by people and by GitHub itself, over several pages; each base is given once."""
     github.world.open_pull(REPOSITORY, number=17, base="develop")
-    retarget(github, REPOSITORY, 17, "feature/parent")
-    retarget(github, REPOSITORY, 17, "main", automatic=True)
+    github.world.retarget(REPOSITORY, 17, "feature/parent")
+    github.world.retarget(REPOSITORY, 17, "main", automatic=True)
     assert bases_of(client, REPOSITORY, 17) == ("main", "develop", "feature/parent")
     pull = github.world.repository(REPOSITORY).pulls[17]
     pull.bases[:0] = [(f"b{n}", f"b{n + 1}", False) for n in range(250)]
@@ -73,6 +72,7 @@ def test_an_enterprise_server_has_graphql_beside_its_rest_api(github: FakeGitHub
         json.loads(json.dumps(timeline()).replace("17", "18")),
         json.loads(json.dumps(timeline()).replace("false", "true")),
         json.loads(json.dumps(timeline()).replace("false", "null")),
+        json.loads(json.dumps(timeline()).replace("false", '"yes"')),
         json.loads(json.dumps(timeline("develop")).replace('"develop"', "null")),
         json.loads(json.dumps(timeline("develop")).replace("previousRefName", "previous")),
         json.loads(json.dumps(timeline()).replace('"nodes": []', '"nodes": null')),
@@ -81,8 +81,9 @@ def test_an_enterprise_server_has_graphql_beside_its_rest_api(github: FakeGitHub
 def test_an_unreadable_answer_is_never_no_other_base(answer: Any) -> None:
     """Also one that holds data beside an error, and one that does not end."""
     scene = closed_into("main", answer)
-    with pytest.raises(ServiceError):
+    with pytest.raises(ServiceError) as error:
         bases_of(scene.deps().github, REPOSITORY, 17)
+    assert "more than" not in error.value.message, "it was asked again and again"
 
 
 def test_a_timeline_without_an_end_is_an_error() -> None:

@@ -132,11 +132,11 @@ def test_statuses_are_listed_with_their_history_newest_first(github: FakeGitHub)
     assert [status["state"] for status in listed] == ["success", "pending"]
 
 
-def test_matching_refs_go_by_prefix_and_one_ref_does_not(github: FakeGitHub) -> None:
-    """The trap that real code falls into."""
+def test_a_ref_is_found_by_its_whole_name(github: FakeGitHub) -> None:
+    """`pr-1` is not there because `pr-12` is: the trap that real code falls into."""
     github.world.set_ref(github.world.repository("acme/shop"), "heads/pr-12", SHA)
     assert ask(github, "GET", "/repos/acme/shop/git/ref/heads/pr-1")[0] == 404
-    assert len(ask(github, "GET", "/repos/acme/shop/git/matching-refs/heads/pr-1")[1]) == 1
+    assert ask(github, "GET", "/repos/acme/shop/git/ref/heads/pr-12")[0] == 200
 
 
 def test_every_answer_says_how_much_of_the_limit_is_left(github: FakeGitHub) -> None:

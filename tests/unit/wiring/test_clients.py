@@ -37,7 +37,7 @@ def clients(manager: Manager, url: str) -> SharedClients:
         FakeClock(),
         lambda _secret: None,
         api_url=url,
-        token="aws-secretsmanager:token",
+        token_reference="aws-secretsmanager:token",
         region="us-east-1",
         directory=Path(),
         secrets_client=lambda _region: manager,

@@ -75,17 +75,13 @@ def _moment(value: Any) -> str:
 def count(client: Any, place: Place) -> tuple[int, int]:
     """Return number and bytes of everything in a place, at most `COUNT_CAP` versions."""
     number = size = 0
-    for version in versions(client, place):
+    for version in islice(versions(client, place), COUNT_CAP):
         number += 1
         size += version.size
-        if number >= COUNT_CAP:
-            break
     return number, size
 
 
-def next_batch(
-    client: Any, place: Place, wanted: Callable[[Version], bool] = lambda _: True
-) -> list[Version]:
+def next_batch(client: Any, place: Place, wanted: Callable[[Version], bool]) -> list[Version]:
     """Return the first wanted versions, `BATCH` of them at most. May read every page of the place."""
     return list(islice(filter(wanted, versions(client, place)), BATCH))
 

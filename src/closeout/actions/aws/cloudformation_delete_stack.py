@@ -150,12 +150,8 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     """
     seen = _Looks(clients)
     doomed = [change for change in changes if change.verb != "keep"]
-    reasons = each(seen.reason, doomed)
-    return [
-        Leftover(resource=change.resource, reason=reason)
-        for change, reason in zip(doomed, reasons, strict=True)
-        if reason
-    ]
+    found = zip(doomed, each(seen.reason, doomed), strict=True)
+    return [Leftover(resource=change.resource, reason=reason) for change, reason in found if reason]
 
 
 class _Looks:

@@ -152,11 +152,8 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     for change in changes:
         frozen = Frozen.from_json(change.identity["frozen"])
         try:
-            found = [
-                version
-                for version in buckets.versions(clients.aws("s3"), _place(change.identity))
-                if frozen.has(version)
-            ]
+            there = buckets.versions(clients.aws("s3"), _place(change.identity))
+            found = list(filter(frozen.has, there))
         except ServiceError as error:
             if error.transient:
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
@@ -78,30 +79,20 @@ def resources(client: Any, stack: Mapping[str, Any]) -> list[Resource]:
 
     Nested stacks are read a level at a time: each level within the last one would multiply the calls that run at once.
     """
-    found = list(_own_resources(client, stack, kept=False))
-    inside: dict[Resource, list[Resource]] = {}
-    level = _nested(found)
-    while level:
-        read = each(lambda resource: _inside(client, resource), level)
-        inside |= zip(level, read, strict=True)
-        level = [resource for part in read for resource in _nested(part)]
-    return list(_in_order(found, inside))
-
-
-def _nested(found: Sequence[Resource]) -> list[Resource]:
-    return [resource for resource in found if resource.type == STACK_TYPE]
+    found = level = list(_own_resources(client, stack, kept=False))
+    while nested := [resource for resource in level if resource.type == STACK_TYPE]:
+        inside = each(partial(_inside, client), nested)
+        for resource, part in zip(nested, inside, strict=True):
+            behind = found.index(resource) + 1
+            found[behind:behind] = part
+        level = [resource for part in inside for resource in part]
+    return found
 
 
 def _inside(client: Any, resource: Resource) -> list[Resource]:
     """Return the resources of a nested stack. They are kept if its own entry in the parent is."""
     stack = find(client, resource.physical_id)
     return [] if stack is None else list(_own_resources(client, stack, kept=resource.kept))
-
-
-def _in_order(found: Sequence[Resource], inside: Mapping[Resource, Sequence[Resource]]) -> Iterator[Resource]:
-    for resource in found:
-        yield resource
-        yield from _in_order(inside.get(resource, ()), inside)
 
 
 def _own_resources(client: Any, stack: Mapping[str, Any], *, kept: bool) -> Iterator[Resource]:
@@ -143,10 +134,8 @@ def owner(client: Any, physical_id: str) -> str | None:
         if error.reason == "ValidationError" and "does not exist" in error.message:
             return None
         raise
-    for row in rows:
-        if row.get("PhysicalResourceId") == physical_id and row["ResourceStatus"] != "DELETE_COMPLETE":
-            return str(row["StackId"])
-    return None
+    own = (row for row in rows if row.get("PhysicalResourceId") == physical_id)
+    return next((str(row["StackId"]) for row in own if row["ResourceStatus"] != "DELETE_COMPLETE"), None)
 
 
 def deletion_policies(client: Any, stack_id: str) -> dict[str, str]:

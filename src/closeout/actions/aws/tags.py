@@ -62,14 +62,12 @@ def _named(change: Change, changes: Sequence[Change]) -> Named:
 
 def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
     """Return the changes of one bucket's content with the bucket's tags. Raises as `of_stack` does."""
-    reader = _Reader(clients)
-
-    def read(change: Change) -> Change:
+    reader, tagged = _Reader(clients), []
+    for change in changes:
         bucket, owner = change.identity["bucket"], change.identity["owner"]
         tags = reader.tags(f"bucket {bucket}", Named(stacks.BUCKET_TYPE, bucket, "", owner))
-        return replace(change, tags=tags)
-
-    return [read(change) for change in changes]
+        tagged.append(replace(change, tags=tags))
+    return tagged
 
 
 def bucket_permissions(bucket: str) -> tuple[Permission, ...]:
@@ -140,9 +138,10 @@ class _Reader:
         key = self._tag_property(named.kind)
         if key is None:
             return
-        found = [
-            tags for id_ in _ids(named) if (tags := self._controlled_by(named.kind, id_, key)) is not None
-        ]
+        ids = [named.physical_id]
+        if named.kind in PARENTS:  # known by two ids, with a `|` between them
+            ids = [f"{parent}|{named.physical_id}" for parent in named.parents]
+        found = [tags for id_ in ids if (tags := self._controlled_by(named.kind, id_, key)) is not None]
         if not found:
             raise _unread("Cloud Control finds no such resource by the id that CloudFormation has for it")
         if any(tags != found[0] for tags in found):
@@ -175,13 +174,6 @@ class _Reader:
 
 def _unread(why: str) -> ServiceError:
     return ServiceError(why, service="cloudcontrol", operation="GetResource", reason="unusable")
-
-
-def _ids(named: Named) -> Sequence[str]:
-    """Return the ids by which Cloud Control may know a resource; two in one have a `|` between them."""
-    if named.kind in PARENTS:
-        return [f"{parent}|{named.physical_id}" for parent in named.parents]
-    return [named.physical_id]
 
 
 def _pairs(found: Any) -> Iterator[tuple[str, str]]:

@@ -64,13 +64,14 @@ class Teardown:
                 f"ready-{number}", partial(self._ready, number), "was still busy with something else"
             )
             if ready["gone"]:
-                return self._gone(first=number == 1)
+                gone = f"stack {self.doomed.name} was already gone"
+                return {"summary": gone} if number == 1 else self._deleted()
             asked = self.work.change(f"delete-{number}", partial(self._delete, number))
             end = self._wait(
                 f"end-{number}", partial(self._end, ready, asked["at"]), "was still being deleted"
             )
             if end["state"] == "gone":
-                return self._gone(first=False)
+                return self._deleted()
             if end["state"] == "back":
                 raise ActionFailed(
                     f"stack {self.doomed.name} was not deleted: it is {end['status']} again: {end['reason']}"
@@ -228,9 +229,7 @@ class Teardown:
 
     # --- telling --------------------------------------------------------------------------------------
 
-    def _gone(self, *, first: bool) -> Json:
-        if first:
-            return {"summary": f"stack {self.doomed.name} was already gone"}
+    def _deleted(self) -> Json:
         plural = "" if self.doomed.resources == 1 else "s"
         text = f"deleted stack {self.doomed.name} ({self.doomed.resources} resource{plural})"
         if self.emptied:

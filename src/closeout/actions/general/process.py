@@ -84,20 +84,18 @@ class Output:
         if said is not None:
             self.last = said
             self.error = said if error else self.error
-        taken = 0
-        for line in lines if not self._late else ():
-            if self._lines >= HEAD_LINES or self._bytes + len(line) > HEAD_BYTES:
-                break
-            self._lines += 1
-            self._bytes += len(line) + 1
-            self._write(_shown(line))
-            taken += 1
-        if taken == len(lines):
-            return
-        if not self._late:
-            self._write(f"… (a long output: of what follows, the last {TAIL_LINES:,} lines come at its end)")
-        self._late += len(lines) - taken
-        self._tail.extend(lines[taken:])
+        for line in lines:
+            if not self._late:
+                if self._lines < HEAD_LINES and self._bytes + len(line) <= HEAD_BYTES:
+                    self._lines += 1
+                    self._bytes += len(line) + 1
+                    self._write(_shown(line))
+                    continue
+                self._write(
+                    f"… (a long output: of what follows, the last {TAIL_LINES:,} lines come at its end)"
+                )
+            self._late += 1
+            self._tail.append(line)
         size = sum(map(len, self._tail))
         while size > TAIL_BYTES:
             size -= len(self._tail.popleft())

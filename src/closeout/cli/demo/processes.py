@@ -1,23 +1,29 @@
-"""The demo's child processes: started with this interpreter, known by pid, ended whatever happens.
+"""The demo's child processes: started with this interpreter, known by pid, asked over plain HTTP, ended whatever happens.
 
-Each child gets a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order.
+Each child gets a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order. HTTP is the standard
+library's: the demo must not see closeout through closeout's own client.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from closeout.core.errors import Unavailable
 
 START_SECONDS = 30.0
 END_SECONDS = 8.0
+TIMEOUT = 10.0
 _URL = re.compile(r"(https?://[\w.:-]+).*\n")
 
 
@@ -101,3 +107,36 @@ class Children:
     def last_words(self, module: str) -> str:
         """Return the end of what the newest child of this module wrote."""
         return next((child.last_words(20) for child in reversed(self._all) if child.name == module), "")
+
+
+class Answer(NamedTuple):
+    """A status and the body."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.text)
+
+
+def request(
+    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Send one request to a server of the demo. Raises `OSError` if nothing answers."""
+    parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)) as connection:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode("utf-8", "replace"))
+
+
+def call(method: str, url: str, value: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+    """Call a control API: JSON in, JSON out. Raises `RuntimeError` for anything but a 2xx."""
+    body = None if value is None else json.dumps(value).encode()
+    answer = request(method, url, body, {"Content-Type": "application/json", **(headers or {})})
+    if not 200 <= answer.status < 300:
+        raise RuntimeError(f"{method} {url}: {answer.status} {answer.text[:200]}")
+    return answer.json if answer.text else None

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from closeout.cli.demo.http import Answer, request
-from closeout.cli.demo.processes import Child, Children
+from closeout.cli.demo.processes import Answer, Child, Children, request
 from closeout.ledger.sqlite import Views
 
 PATIENCE = 25.0

@@ -130,10 +130,7 @@ class Attempts:
         request: int | None = None,
         delivery: DeliveryId | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one.
-
-        `delivery` is another one of its closing, whose payload the attempt reads.
-        """
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one."""
         del request
         row = last_attempt(self._table, run_id)
         if row is None:
@@ -186,11 +183,7 @@ class Attempts:
     def add_runs(
         self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str
     ) -> tuple[str, ...]:
-        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
-
-        Return the executions that are new; leave runs that are there alone. Raises `LedgerError` if there is no such
-        delivery.
-        """
+        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did."""
         name = str(delivery)
         found = self._table.get(layout.delivery_key(name))
         if found is None:

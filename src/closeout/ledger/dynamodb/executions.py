@@ -133,10 +133,7 @@ class Executions:
         self._table.change(delete(layout.holder_key(key), MINE, {":me": execution}))
 
     def take(self, found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
-        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up.
-
-        False too if another execution holds the key.
-        """
+        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up."""
         actions = [rows.row_update(found, taken.run, holder=taken.fencing_token)]
         if hold and taken.key is not None:
             holder = layout.holder_key(taken.key) | to_item({"execution": taken.execution})

@@ -174,17 +174,6 @@ def _only_asked(item: Item) -> bool:
 
 
 def _delivery_view(row: dict[str, Any]) -> DeliveryView:
-    return DeliveryView(
-        id=layout.delivery_id(row["hook"], row["guid"]),
-        guid=row["guid"],
-        hook=row["hook"],
-        event=row["event"],
-        action=row.get("action"),
-        repository=row.get("repository"),
-        number=row.get("number"),
-        size=row["size"],
-        origin=row["origin"],
-        received_at=float(row["received_at"]),
-        runs=tuple(row.get("runs", ())),
-        closing=row.get("closing"),
-    )
+    values: dict[str, Any] = {name: row.get(name) for name in DeliveryView._fields}
+    values |= {"id": layout.delivery_id(row["hook"], row["guid"]), "runs": tuple(row.get("runs", ()))}
+    return DeliveryView(**values | {"received_at": float(row["received_at"])})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,10 +69,7 @@ class Executions(Reads):
         return f"{run_id}-{rows[0][0]}" if rows else None
 
     def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
-        """Return an execution with everything that it has recorded, in order of position.
-
-        A payload that is damaged is told in `Execution.unreadable`. Raises `LedgerError` if there is no such execution.
-        """
+        """Return an execution with everything that it has recorded, in order of position."""
         return _load(self._read, number)
 
     def begin(
@@ -136,17 +133,18 @@ class Executions(Reads):
 
     def finish_request(self, request: int, outcome: str) -> None:
         """Note how a request ended."""
-        self._note("finish_request", (outcome, self._clock.now(), request), wait=True)
+        self._note("finish_request", (outcome, self._clock.now(), request))
 
-    def _note(self, statement: str, values: Sequence[Any], *, wait: bool) -> None:
-        """Queue one statement; without `wait` a failure shows in the next thing that is waited for."""
-        self._queue(lambda connection: connection.execute(SQL[statement], values).rowcount, wait=wait)
+    def _note(self, statement: str, values: Sequence[Any]) -> None:
+        """Execute one statement and wait for its commit."""
+        self._writer().run(lambda connection: connection.execute(SQL[statement], values).rowcount)
 
     def _happened(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
-        """Queue an advance of one run, in the same way."""
-        self._queue(lambda connection: _advance(connection, number, outcome), wait=wait)
+        """Advance one run; without `wait` a failure shows in the next thing that is waited for."""
 
-    def _queue(self, work: Callable[[sqlite3.Connection], Any], *, wait: bool) -> None:
+        def work(connection: sqlite3.Connection) -> bool:
+            return _advance(connection, number, outcome)
+
         if wait:
             self._writer().run(work)
         else:

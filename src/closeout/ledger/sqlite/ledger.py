@@ -147,24 +147,24 @@ class Ledger(Executions):
         """Return a value that is made once for this ledger, such as the key of Details links."""
         rows = self._read("setting", (name,))
         if not rows:
-            self._note("add_setting", (name, make()), wait=True)
+            self._note("add_setting", (name, make()))
             rows = self._read("setting", (name,))
         return bytes(rows[0][0])
 
     def replace_setting(self, name: str, value: bytes) -> None:
         """Keep a value that each start of a server sets anew, such as the base of Details links."""
-        self._note("put_setting", (name, value), wait=True)
+        self._note("put_setting", (name, value))
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Keep one of patrol's marks in place of the one before."""
-        self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)), wait=True)
+        self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)))
 
     # --- care -------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
         """Make one real commit. Raises `StoreUnavailable` if that fails, or if the file has shown damage."""
         value = json.dumps(self._clock.now()).encode()
-        self._note("put_setting", ("probe", value), wait=True)
+        self._note("put_setting", ("probe", value))
         damage = self._damage or self._writer().damage
         if damage is not None:
             raise damage

@@ -30,11 +30,12 @@ class Problems:
 
     def problems(self) -> Sequence[Problem]:
         """Return the open problems, and closed ones that a target still believes to be open."""
-        return read_problems(self._read)
+        return [problem_of(row) for row in self._read("problems", ())]
 
     def told(self) -> Sequence[Told]:
         """Return what each target was last told of these problems."""
-        return read_told(self._read)
+        found = [Told(*row) for row in self._read("told", ())]
+        return [one._replace(recovered=bool(one.recovered)) for one in found]
 
     def open_problem(self, problem: Problem) -> None:
         """Store a problem and wait for the commit."""
@@ -65,11 +66,6 @@ def settle(
     return connection.execute(SQL["close_problems"], values).rowcount
 
 
-def read_problems(read: Read) -> list[Problem]:
-    """Return the problems that `ports.ProblemStore` tells of."""
-    return [problem_of(row) for row in read("problems", ())]
-
-
 def problem_of(row: Sequence[Any]) -> Problem:
     """Return the problem of a row."""
     one = Problem(*row)
@@ -78,9 +74,3 @@ def problem_of(row: Sequence[Any]) -> Problem:
         public_left=tuple(json.loads(str(one.public_left))),
         private=bool(one.private),
     )
-
-
-def read_told(read: Read) -> list[Told]:
-    """Return what targets were told of them."""
-    found = [Told(*row) for row in read("told", ())]
-    return [one._replace(recovered=bool(one.recovered)) for one in found]

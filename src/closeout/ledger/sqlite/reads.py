@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,18 @@ class Reads:
         return connection
 
     def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        return list(self._rows(name, values))
+        with self._translated():
+            return self._connection().execute(READ[name], values).fetchall()
 
     def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Read rows one by one."""
+        with self._translated(), closing(self._connection().execute(READ[name], values)) as rows:
+            yield from rows
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            with closing(self._connection().execute(READ[name], values)) as rows:
-                yield from rows
+            yield
         except sqlite3.Error as error:
             told = unreadable(self._file, error)
             self._damage = told if is_damaged(error) else self._damage

@@ -16,11 +16,11 @@ from typing import Any
 
 from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Problem
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.lists import delivery_rows, run_rows
-from closeout.ledger.sqlite.problems import problem_of, read_problems, read_told
+from closeout.ledger.sqlite.problems import problem_of
 from closeout.ledger.sqlite.reads import Reads
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
@@ -101,11 +101,7 @@ class Views(Reads):
         limit: int,
         characters: int,
     ) -> LogWindow:
-        """Return a part of an attempt's log that fits into memory, whatever the log's size.
-
-        With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines and `characters`, but always one line. With `search` only lines that contain it.
-        """
+        """Return a part of an attempt's log that fits into memory, whatever the log's size."""
         values = {
             "run_id": run_id,
             "attempt": attempt,
@@ -195,7 +191,7 @@ class Views(Reads):
 
     def problems(self) -> list[Problem]:
         """Return the open problems, and closed ones that a target still believes to be open."""
-        return read_problems(self._read)
+        return [problem_of(row) for row in self._read("problems", ())]
 
     def open_problems(self) -> list[Problem]:
         """Return what needs a person, the oldest first."""
@@ -209,22 +205,12 @@ class Views(Reads):
         """Return of the open problems of each cause some, with how many it has."""
         return [(problem_of(row[:-1]), row[-1]) for row in self._read("problem_causes", {"most": most})]
 
-    def told(self) -> list[Told]:
-        """Return what each target was last told of these problems."""
-        return read_told(self._read)
-
     def days(self, since: float) -> list[DayTally]:
         """Return the days on which a run of a closing ended, from the day of `since` on."""
         return [DayTally(*row) for row in self._read("days", (since,))]
 
     def stats(self) -> dict[str, Any]:
-        """Return the figures behind metrics.
-
-        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
-        finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
-        `queue_age` is how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, runs that found
-        nothing to delete, as long as none found anything.
-        """
+        """Return the figures behind metrics."""
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
         suspects = 0

@@ -11,11 +11,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from closeout.core.errors import CloseoutError, FormRefused, UsageError
+from closeout.core.errors import ChangedMeanwhile, CloseoutError, FormRefused, NotFound, UsageError
 from closeout.core.ids import parse_execution
+from closeout.core.payload import decode
+from closeout.ports import RunView
 from closeout.ports.access import ACT
 from closeout.server.access import Visitor
 from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.server.pages.plans import Rows
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route, is_program
 from closeout.server.pages.wording import with_query
@@ -43,11 +46,27 @@ class ActingPages:
         self._reads = SlowReads(seconds)
 
     def _both(self, path: str, show: Handler, act: Handler, here: str) -> Sequence[Route]:
-        """Return the routes of a confirmation and of its form."""
         return (
             Route("GET", path, ACT, self._explained(show, here)),
             Route("POST", path, ACT, self._explained(act, here)),
         )
+
+    def _run(self, run_id: str) -> RunView:
+        """Return a run's latest attempt. Called in threads; raises `NotFound`."""
+        run = self._views.run(run_id)
+        if run is None:
+            raise NotFound("The ledger has no such run; it may have been pruned.")
+        return run
+
+    def _finished_run(self, run_id: str) -> RunView:
+        """Return a run that can be run again. Called in threads; raises `NotFound` or `ChangedMeanwhile`."""
+        run = self._run(run_id)
+        if run.state != "finished":
+            raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
+        return run
+
+    def _plan_again(self, run: RunView) -> Rows:
+        return self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
 
     def _explained(self, answer: Handler, here: str) -> Handler:
         """Return a handler that answers an error with its sentence, also one of the ledger: who may act may know it."""
@@ -74,7 +93,6 @@ class ActingPages:
         return self._renderer.notice(status, title, text, visitor=asked.visitor, here=here)
 
     def _once_value(self, asked: Asked) -> str:
-        """Return a value for the form of a page, which makes one request."""
         return self._forms.value(_form_name(asked))
 
     async def _once(self, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -86,7 +104,6 @@ class ActingPages:
         return await self._forms.once(_form_name(asked), asked.form["once"], ask)
 
     async def _request(self, asked: Asked, kind: str, target: str | None) -> int:
-        """Write a request with the visitor's name; return its number."""
         reason = " ".join(asked.form.get("reason", "").split()) or None  # one line in statuses and logs
         if reason is not None and len(reason) > LONGEST_REASON:
             raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")

@@ -111,7 +111,6 @@ def expired(renderer: Renderer, shown: Shown) -> Response:
 
 
 def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
-    """Return the links to other pages, for somebody who is signed in."""
     pull_request = wording.pull_request_path(shown.about.repository, shown.about.number)
     return {
         "pull_request": renderer.link(pull_request) if pull_request else None,

@@ -19,11 +19,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
+from closeout.ports import PageReader
 from closeout.ports.access import ACT, READ
 from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
-from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.rendering import MOST_COUNTED, Renderer
 from closeout.server.pages.way_back import WayBack, looks_ahead
 
 NOBODY, LINK = "nobody", "link"
@@ -63,12 +64,10 @@ class Site:
         access: Access | None,
         renderer: Renderer,
         groups: Sequence[Sequence[Route]],
-        paused: Callable[[], str | None] = lambda: None,
-        problems: Callable[[], int] = lambda: 0,
+        views: PageReader,
     ) -> None:
         self._access = access
-        self._paused = paused
-        self._problems = problems
+        self._views = views
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -137,7 +136,8 @@ class Site:
         visitor = access.visitor(presented)
         if visitor is None:
             return None
-        return visitor._replace(paused=self._paused(), problems=self._problems())
+        problems = self._views.problem_count(MOST_COUNTED + 1)
+        return visitor._replace(paused=self._views.paused(), problems=problems)
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""

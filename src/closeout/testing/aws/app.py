@@ -44,7 +44,6 @@ class Emulator:
         self.builds = BuildRules(clock=clock)
         self.faults = FaultBoard[Fault]()
         self.journal = CallJournal()
-        self._delete_seconds = delete_seconds
         self._moto = DomainDispatcherApplication(self._create_app)
         # Otherwise moto lists the folder of its own package twice for each request.
         self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)  # type: ignore[method-assign]
@@ -57,8 +56,6 @@ class Emulator:
             BackendDict.reset()
             reset_model_data()
             self.stacks.clear()
-            self.stacks.seconds, self.stacks.events_late = self._delete_seconds, 0.0
-            self.stacks.unending = False
             self.builds.clear()
         self.journal.clear()
 
@@ -81,7 +78,8 @@ class Emulator:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        body = _read(environ)
+        size = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(size)
         path = environ.get("PATH_INFO", "/")
         if path.startswith("/_closeout/"):
             order = path.removeprefix("/_closeout/"), environ.get("QUERY_STRING", "")
@@ -101,19 +99,17 @@ class Emulator:
         fault = self.faults.hit(lambda fault: fault.is_about(call))
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
         answer = answer or self.answer(call, request)
-        if answer is not None:
-            entry["status"] = answer[0]
-            return _send(start_response, answer)
-        self.stacks.advance()
-        chunks, status, answer_headers = self.ask_moto(call, environ)
-        if fault is not None and fault.after:
-            replaced = self._apply(fault, call, entry)
-            if replaced is not None:
-                entry["status"] = replaced[0]
-                return _send(start_response, replaced)
-        entry["status"] = int(status.split(" ", 1)[0])
-        start_response(status, list(answer_headers))
-        return chunks
+        if answer is None:
+            self.stacks.advance()
+            chunks, status, headers = self.ask_moto(call, environ)
+            if fault is not None and fault.after:
+                answer = self._apply(fault, call, entry)
+            if answer is None:
+                entry["status"] = int(status.split(" ", 1)[0])
+                start_response(status, list(headers))
+                return chunks
+        entry["status"] = answer[0]
+        return _send(start_response, answer)
 
     def _apply(self, fault: Fault, call: Call, entry: dict[str, Any]) -> Answer | None:
         if fault.kind == "hold":
@@ -142,8 +138,8 @@ class Emulator:
     def answer(self, call: Call, request: Request) -> Answer | None:
         """Answer in moto's place: S3 says 403 when the bucket is not the expected owner's (S3 UserGuide, bucket-owner-condition)."""
         expected = request.headers.get("x-amz-expected-bucket-owner")
-        owner = s3_backends.bucket_accounts.get(call.bucket or "", (None, None))[1]
-        if expected and owner and expected != owner:
+        owner = s3_backends.bucket_accounts.get(call.params.get("Bucket", ""), (None, None))[1]
+        if call.service == "s3" and expected and owner and expected != owner:
             return error_answer(call, 403, "AccessDenied", "Access Denied")
         return None
 
@@ -155,7 +151,7 @@ class Emulator:
             ("POST", "reset"): lambda _: self.reset(),
             ("POST", "faults"): lambda order: self.faults.put(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
-            ("GET", "requests"): lambda _: self.journal.since(_after(query)),
+            ("GET", "requests"): lambda _: self.journal.since(int(parse_qs(query).get("after", ["0"])[0])),
             ("POST", "stacks"): self._order_stack,
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
@@ -188,16 +184,6 @@ class Emulator:
         self.stacks.seconds = float(order.get("delete_seconds", self.stacks.seconds))
         self.stacks.events_late = float(order.get("events_late", self.stacks.events_late))
         self.stacks.unending = bool(order.get("unending", self.stacks.unending))
-
-
-def _read(environ: dict[str, Any]) -> bytes:
-    if environ.get("wsgi.input_terminated"):
-        return bytes(environ["wsgi.input"].read())
-    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
-
-
-def _after(query: str) -> int:
-    return int(parse_qs(query).get("after", ["0"])[0])
 
 
 def _json(status: int, value: Any) -> Answer:

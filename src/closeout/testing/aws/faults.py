@@ -13,8 +13,6 @@ from typing import Any, Literal
 from closeout.testing.aws.calls import Call
 from closeout.testing.faults import CountedFault
 
-Kind = Literal["error", "hold", "drop", "garble"]
-
 
 @dataclass(slots=True, kw_only=True)
 class Fault(CountedFault):
@@ -27,7 +25,7 @@ class Fault(CountedFault):
 
     service: str = "*"
     operation: str = "*"
-    kind: Kind = "error"
+    kind: Literal["error", "hold", "drop", "garble"] = "error"
     code: str = "Throttling"
     status: int = 400
     message: str = "Rate exceeded"

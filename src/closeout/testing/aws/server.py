@@ -184,11 +184,8 @@ class FakeAws:
 
     def undeletable(self, stack: str, logical_id: str, reason: str, times: int = 1_000_000) -> None:
         """Make a resource fail to delete, `times` times over."""
-        self.control(
-            "POST",
-            "undeletable",
-            {"stack": stack, "logical_id": logical_id, "reason": reason, "times": times},
-        )
+        order = {"stack": stack, "logical_id": logical_id, "reason": reason, "times": times}
+        self.control("POST", "undeletable", order)
 
     def deletable(self) -> None:
         """Undo every `undeletable`."""

@@ -11,16 +11,15 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control, graphql, owners, rights
+from closeout.testing.github import control, graphql, rights
 from closeout.testing.github.faults import Fault
-from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
+from closeout.testing.github.hook_routes import HOOK_ROUTES
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import ROUTES, Answer, Call, Cut
+from closeout.testing.github.routes import ROUTES, Call, Cut, list_owned
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Repository
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
 
 _DOCS = "https://docs.github.com/rest"
-C = TypeVar("C")
 
 
 class Moved(Exception):
@@ -155,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")
             return 200, token["user"]
-        listed = owners.answer(self.fake.world, path, query, token)
+        listed = list_owned(self.fake.world, path, query, token)
         if listed is not None:
             return 200, listed
         owner, rest = self._locate(path)
@@ -167,20 +165,12 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "Not Found")
         if isinstance(owner, Repository):
             rights.check(token["rights"], self.command, rest)
-            if not rest.startswith("/hooks"):
-                answer, caught = self._find(ROUTES, rest)
-                return answer(Call(self.fake.world, owner, token["user"], body, query, caught))
-        about_hooks, caught = self._find(HOOK_ROUTES, rest)
-        return about_hooks(HookCall(self.fake.world, self.fake.sender, owner, body, query, caught))
-
-    def _find(
-        self, routes: Sequence[tuple[str, str, Callable[[C], Answer]]], path: str
-    ) -> tuple[Callable[[C], Answer], tuple[str, ...]]:
-        """Return what answers a path, and what its pattern caught. Raises `Refused` 404."""
-        for method, pattern, do in routes:
-            found = re.fullmatch(pattern, path)
-            if found and method == self.command:
-                return do, found.groups()
+        routes = HOOK_ROUTES if rest.startswith("/hooks") else ROUTES
+        for pattern, answer in routes.items():
+            found = re.fullmatch(pattern, f"{self.command} {rest}")
+            if found:
+                asked = (token["user"], body, query, found.groups())
+                return answer(Call(self.fake.world, self.fake.sender, owner, *asked))
         raise Refused(404, "Not Found")
 
     def _locate(self, path: str) -> tuple[HookOwner, str]:
@@ -214,20 +204,16 @@ class Handler(BaseHTTPRequestHandler):
     def _suffer(self, fault: Fault, entry: dict[str, Any]) -> bool:
         """Carry a fault out; True when the call was answered (or dropped) by it."""
         entry["fault"] = fault.kind
-        if fault.kind in ("never", "hold"):
-            self._wait(fault)
-            if fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone():
-                return False
-            self._drop()
-            return True
         if fault.kind == "slow":
             fault.released.wait(fault.seconds)
+        if fault.kind in ("never", "hold"):
+            self._wait(fault)
+        goes_on = fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone()
+        if goes_on or fault.kind in ("slow", "half", "trickle"):
             return False
-        if fault.kind == "drop":
+        if fault.kind in ("never", "hold", "drop"):
             self._drop()
             return True
-        if fault.kind in ("half", "trickle"):
-            return False
         status, headers, body = fault.status, dict(fault.headers), fault.body
         if fault.kind == "rate-limit":
             status = fault.status if fault.status in (403, 429) else 403

@@ -15,8 +15,7 @@ from typing import Any, Self
 
 from closeout.testing.github.faults import Faults
 from closeout.testing.github.handler import Handler
-from closeout.testing.github.hooks import Sender
-from closeout.testing.github.webhooks import Hook
+from closeout.testing.github.webhooks import Hook, Sender
 from closeout.testing.github.world import Repository, World
 
 TOKEN = "fake-token-of-the-closeout-bot"

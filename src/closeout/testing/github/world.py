@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from closeout.testing import deliveries, payloads
 from closeout.testing.github import rights
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.webhooks import HookOwner, Organization
+from closeout.testing.github.webhooks import HookOwner, Organization, stamp
 
 Emit = Callable[["Repository", str, dict[str, Any]], object]
 
@@ -71,9 +70,9 @@ class Repository(HookOwner):
         """Its path in the API."""
         return f"/repos/{self.full_name}"
 
-    def to_json(self, *, full: bool = False) -> dict[str, Any]:
-        """Return the repository as payloads and the API show it."""
-        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=full)
+    def to_json(self) -> dict[str, Any]:
+        """Return the repository as the API shows it."""
+        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=True)
         return shown | {"default_branch": self.default_branch}
 
 
@@ -170,6 +169,19 @@ class World:
         self._pull_event(repository, pull, action)
         return pull
 
+    def retarget(self, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
+        """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
+        with self.lock:
+            repository = self.repository(full_name)
+            pull = self.pull(repository, number)
+            before, pull.base = pull.base, base
+            pull.bases.append((before, base, automatic))
+            payload = self.pull_payload(repository, pull, "edited")
+        if not automatic:
+            changes = {"base": {"ref": {"from": before}}}
+            self._emit(repository, "pull_request", {**payload, "changes": changes})
+        return pull
+
     def _moment(self) -> str:
         """Return when a pull request is closed now, never twice the same."""
         self._closed = max(int(self.now()), self._closed + 1)
@@ -188,23 +200,14 @@ class World:
             head = (
                 None if pull.fork == "gone" else payloads.repository(pull.fork, number=777_001, private=False)
             )
+        same = ("number", "state", "closed_at", "merged", "base", "head", "sha", "labels", "title")
         payload = deliveries.pull_request(
             action,
-            repository=repository.full_name,
-            repository_id=repository.id,
-            private=repository.private,
+            **_naming(repository),
             full=self.full,
-            number=pull.number,
             pull_id=pull.id,
-            state=pull.state,
-            closed_at=pull.closed_at,
-            merged=pull.merged,
-            base=pull.base,
-            head=pull.head,
-            sha=pull.sha,
             head_repository=head,
-            labels=pull.labels,
-            title=pull.title,
+            **{name: getattr(pull, name) for name in same},
         )
         if pull.updated_at is not None:
             payload["pull_request"]["updated_at"] = pull.updated_at
@@ -334,9 +337,7 @@ class World:
 
     def look_at_run(self, repository: Repository, number: int) -> dict[str, Any]:
         """Read a workflow run; each look brings it nearer to its end."""
-        run = repository.runs.get(number)
-        if run is None:
-            raise Refused(404, "Not Found")
+        run = self._run(repository, number)
         workflow = repository.workflows[run["file"]]
         with self.lock:
             run["looks"] += 1
@@ -348,17 +349,15 @@ class World:
 
     def end_run(self, repository: Repository, number: int, conclusion: str) -> None:
         """End a workflow run, as its workflow or a cancel would."""
-        run = repository.runs.get(number)
-        if run is None:
-            raise Refused(404, "Not Found")
+        run = self._run(repository, number)
         if run["status"] == "completed":
             raise Refused(409, "Cannot cancel a workflow run that is completed.")
         run.update(status="completed", conclusion=conclusion)
 
-
-def stamp(now: float) -> str:
-    """Return a time as GitHub writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    def _run(self, repository: Repository, number: int) -> dict[str, Any]:
+        if number not in repository.runs:
+            raise Refused(404, "Not Found")
+        return repository.runs[number]
 
 
 def _naming(repository: Repository) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -286,3 +287,18 @@ def test_permissions() -> None:
     assert full[3].actions == ("iam:PassRole",)
     assert full[3].resources == ("arn:aws:iam::123456789012:role/deleter",)
     assert full[4].resources == ("arn:aws:s3:::preview-**", "arn:aws:s3:::preview-**/*")
+
+
+def test_a_failed_delete_is_explained_when_each_resource_of_its_reason_is_told() -> None:
+    """Of a nested stack that failed an event must say what failed in it."""
+    begun, failed = event(1, "DELETE_IN_PROGRESS"), event(2, "DELETE_FAILED", "Bucket", "in use")
+    events = [event(0, "DELETE_FAILED", "Role"), begun, failed]
+    reason = "The following resource(s) failed to delete: [Bucket]. "
+    of = SimpleNamespace
+    assert stacks.explained(events, cast("Any", [of(type="AWS::S3::Bucket")]), reason)
+    assert not stacks.explained(events, cast("Any", [of(type=stacks.STACK_TYPE)]), reason)
+    assert not stacks.explained(events, (), reason.replace("[Bucket]", "[Bucket, Role]"))
+    assert not stacks.explained([begun], (), "")
+    assert not stacks.explained(events, (), reason.replace("[Bucket]", "[Role]")), (
+        "it failed in the delete before"
+    )

@@ -161,3 +161,15 @@ def test_the_plan_says_where(clients: GitHubOnly) -> None:
     assert change.resource == "acme/shop#3"
     assert ACTION.verify((change,), clients) == ()
     assert ACTION.permissions({})[0].system == "github"
+
+
+@pytest.mark.parametrize("number", [1, "1"])
+def test_the_first_pull_request_of_a_repository_gets_its_comment(
+    github: FakeGitHub, clients: GitHubOnly, number: Any
+) -> None:
+    """Its number is 1; there is no 0."""
+    github.world.open_pull("acme/shop", number=1)
+    write(clients, event={"number": number, "repository": {"full_name": "acme/shop"}})
+    assert bodies(github, 1) == [f"{MARK}\nGone."]
+    with pytest.raises(InputError, match="not about a pull request"):
+        write(clients, event={"number": 0, "repository": {"full_name": "acme/shop"}})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from closeout.actions.github.dispatch_workflow import ACTION, SETTLE, Dispatch
+from closeout.actions.github.dispatch_workflow import _MAX_INPUTS, ACTION, SETTLE, Dispatch
+from closeout.actions.github.dispatch_workflow import _OLDER as OLDER
 from closeout.core.errors import ActionFailed, CloseoutError, RunCancelled, ServiceError
 from closeout.testing.github import FakeGitHub
 from tests.unit.actions.github.conftest import GitHubOnly
@@ -304,3 +306,46 @@ def test_the_plan_says_what_is_dispatched_where(clients: GitHubOnly) -> None:
     assert ACTION.verify((change,), clients) == ()
     (permission,) = ACTION.permissions(INPUTS)
     assert (permission.actions, permission.resources) == (("actions:write",), ("acme/infrastructure",))
+
+
+class Pages:
+    """A GitHub whose list of workflow runs has these pages."""
+
+    def __init__(self, *pages: list[dict[str, Any]]) -> None:
+        self.pages = pages
+
+    def request(self, _method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
+        """Answer the list alone: nothing else may be asked."""
+        assert path.endswith("/teardown.yml/runs"), (path, body)
+        return {"workflow_runs": self.pages[int(query["page"]) - 1]}
+
+
+def test_our_run_is_found_behind_a_full_page_of_others() -> None:
+    """A page of exactly a hundred is not the last one."""
+    intent = _intent()["intent"]["value"]
+    token = intent["token"]
+    made = datetime.fromtimestamp(intent["at"] - OLDER + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    others = [{"id": number, "display_title": "x", "created_at": made} for number in range(100)]
+    clients: Any = GitHubOnly(Pages(others, [{"id": 7, "display_title": f"teardown {token}"}]))  # type: ignore[arg-type]
+    kept = _intent()
+    with pytest.raises(Crashed):
+        dispatch(clients, TRACED | {"wait": False}, operations=kept, crash=lambda name: name == "dispatch")
+    result, _ = dispatch(clients, TRACED | {"wait": False}, operations=kept)
+    assert result["run"] == 7
+
+
+@pytest.mark.parametrize("count", [_MAX_INPUTS - 1, _MAX_INPUTS])
+def test_so_many_inputs_are_sent_with_the_trace(github: FakeGitHub, clients: GitHubOnly, count: int) -> None:
+    """More would be refused by GitHub with words that name no number."""
+    given = {f"i{number}": "x" for number in range(count)}
+    github.world.add_workflow(
+        "acme/infrastructure", "teardown.yml", inputs=[*given, "closeout_run"], run_name="{closeout_run}"
+    )
+    inputs = TRACED | {"inputs": given, "wait": False}
+    if count < _MAX_INPUTS:
+        assert dispatch(clients, inputs)[0]["run"] is not None
+    else:
+        with pytest.raises(
+            ActionFailed, match=f"{count + 1} inputs, but GitHub accepts at most {_MAX_INPUTS}"
+        ):
+            dispatch(clients, inputs)
