@@ -120,9 +120,10 @@ def _command(
     yield f"{'#' * level} closeout {context.command_path.removeprefix('closeout ')}\n"
     yield _prose(command.help or "") + "\n"
     if not isinstance(command, click.Group):
-        yield f"```text\n{context.command_path} {usage}\n```\n"
+        if usage != "[OPTIONS]":
+            yield f"```text\n{context.command_path} {usage}\n```\n"
         yield from _options(_records(command, context), common)
-    if isinstance(command, Command) and command.examples:
+    if isinstance(command, Command) and command.examples and not isinstance(command, click.Group):
         yield "```console\n" + "\n".join(_prompted(command.examples)) + "\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -20,6 +20,7 @@ from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Input
 from closeout.checks.registry import CHECKS
+from closeout.checks.token import FINE_GRAINED
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 from closeout.testing.deliveries import SAMPLES
@@ -147,16 +148,17 @@ def checks_page() -> str:
     parts = [
         WRITTEN_BY,
         "# Checks\n",
-        "What [`closeout doctor` and `closeout drill`](../how-to/check-a-set-up.md) ask, in this order. The names do not change:",
-        "they are the `id` of `--json` and the label `check` of the metrics.",
+        "[`closeout doctor` and `closeout drill`](../how-to/check-a-set-up.md) make these checks, in this order. The names do not",
+        "change: they are the `id` of `--json` and the label `check` of the metrics. Fine-grained tokens are at",
+        f"{FINE_GRAINED}.",
     ]
     for group in dict.fromkeys(check.group for check in CHECKS):
         rows = [
-            [f"`{check.id}`", check.looks, check.breaks, check.fix]
+            [f"`{check.id}`", check.looks, check.breaks, check.fix.replace(f" ({FINE_GRAINED})", "")]
             for check in CHECKS
             if check.group == group
         ]
-        table = _table(["check", "what it looks at", "what breaks if it is wrong", "how to mend it"], rows)
+        table = _table(["check", "what it looks at", "what breaks if it is wrong", "how to fix it"], rows)
         parts += [f"\n## {group}\n", table]
     return "\n".join(parts) + "\n"
 
@@ -166,9 +168,9 @@ def patches_page() -> str:
     parts = [
         WRITTEN_BY,
         "# Patches of ministack\n",
-        "What ministack does or lacks, and the page of AWS's documentation that the patch follows. All of them are in",
+        "What ministack lacks or does otherwise, and the page of AWS's documentation that the patch follows. The patches are in",
         "`tests/emulator/patches.py`; [emulators](../explanation/emulators.md#what-is-patched-in-ministack)",
-        "says what that means for what was tested.\n",
+        "says what they mean for the tests.\n",
         _table(["gap", "AWS's page"], [[gap, f"<{page}>"] for gap, page in patches()]),
     ]
     return "\n".join(parts) + "\n"

@@ -15,22 +15,25 @@ _LEVELS = {
         "`secrets`",
         (
             "A reference is `env:NAME` (an environment variable), `file:PATH` (a file that only its owner can read) or "
-            "`aws-secretsmanager:NAME`, with `#key` for one value of a JSON secret. A secret itself is refused."
+            "`aws-secretsmanager:NAME`, with `#key` for one value of a JSON secret. closeout rejects a secret itself."
         ),
     ),
     "github": ("`github`", "Needed for GitHub Enterprise Server only."),
-    "aws": ("`aws`", "A step's `with` may override each of them for that step."),
+    "aws": ("`aws`", "A step's `with` can override each key for that step."),
     "protect": (
         "`protect`",
-        "The short form, a list, is the same as `names`. A plan that includes something protected is rejected entirely.",
+        "A list is the short form of `names`. closeout rejects an entire plan that includes something protected.",
     ),
     "patrol": (
         "`patrol`",
-        "What [patrol](../explanation/patrol.md) does by itself. `off` switches a part off, for `closeout patrol` too.",
+        "What [patrol](../explanation/patrol.md) does by itself. `off` turns a part off, also for `closeout patrol`.",
     ),
     "notify": (
         "`notify`",
-        "See [Get told when something needs you](../how-to/get-told.md).",
+        (
+            "See [Get told when something needs you](../how-to/get-told.md). A message lists the first ten of several problems. "
+            "If a notifier does not answer, closeout tries again after 30 seconds, then less often, down to once an hour."
+        ),
     ),
     "automation": (
         "An automation",
@@ -39,22 +42,21 @@ _LEVELS = {
     "trigger": (
         "A trigger",
         (
-            "Filters of one event under `on`, with the meaning that they have in GitHub Actions: the last pattern that "
-            "matches decides, `!` takes back, `*` does not cross a `/` and `**` does. An event without filters has no value."
+            "Filters of one event under `on`, as in GitHub Actions: the last pattern that matches decides, `!` excludes, `*` "
+            "does not match a `/`, and `**` does. An event without filters has no value."
         ),
     ),
     "step": ("A step", "Keys of an item of `steps`. The inputs of its action are under `with`."),
     "retry": (
         "`retry`",
-        "Only calls that fail with a transient error (throttling, a timeout, a 5xx) are retried.",
+        "closeout retries only calls with a transient error: throttling, a timeout, a 5xx.",
     ),
 }
 
 _NOTES = """\
 ## Durations
 
-`90s`, `15m`, `3h`, `1h30m`, `2d`: days, hours, minutes and seconds in this order. A number without a unit is an
-error.
+`90s`, `15m`, `3h`, `1h30m`, `2d`: days, hours, minutes and seconds, in this order. A unit is required.
 
 ## URLs
 
@@ -66,22 +68,22 @@ form (`xn--…`), and percent-encode other characters.
 ## YAML
 
 * The file is YAML 1.2: `on`, `yes` and `no` are text, `true` and `false` are truth values.
-* A value that begins with `!` must be quoted. YAML would read `!event.pull_request.draft` as a tag and drop it, so
-  every tag is an error.
-* A repeated key is an error, and so is a key without a value (an event under `on` may have none).
+* Quote a value that begins with `!`. YAML would read `!event.pull_request.draft` as a tag and drop it, so every tag is an error.
+* Quote numbers that are names, such as an AWS account or a tag like `012`.
+* A repeated key is an error, and so is a key without a value (except an event under `on`).
 * Anchors and aliases work; merge keys (`<<`) do not. A file has at most 256 KB and one document.
-* Numbers that are names (an AWS account, a tag like `012`) must be quoted.
 
 ## What is checked when the file is loaded
 
-Everything that does not depend on an event: types and ranges, patterns, that each expression compiles, the inputs of
-each action, and the guards: a destructive step needs `repositories`, an event with a live check (a pull request that was
-closed, a deleted ref) or `unguarded: true`, and a name that no outsider controls and that tells repositories apart. `closeout check` shows all mistakes at once; [config-errors](config-errors.md) explains the codes.
+Everything that does not depend on an event: types, ranges, patterns, expressions, the inputs of each action, and the
+[guards](guards.md#when-the-file-is-loaded). A destructive step needs `repositories`; an event with a live check (a closed pull request, a
+deleted ref) or `unguarded: true`; and a name that no outsider controls and that differs between repositories. `closeout check` shows all
+mistakes at once; [config-errors](config-errors.md) explains the codes.
 
 ## Functions instead of steps
 
-`@on(...)` in a module of `modules` takes the keys of an automation as keywords (`condition` for `if`, underscores for
-dashes) and is checked by the same rules. A function counts as destructive unless it says `destructive=False`.
+`@on(...)` in a module of `modules` takes the keys of an automation as keyword arguments (`condition` for `if`, underscores for dashes), with
+the same checks. A function counts as destructive unless it has `destructive=False`.
 """
 
 
@@ -92,11 +94,10 @@ def config_page() -> str:
         "",
         "<!-- Made by `python schema/generate.py` from src/closeout/config/keys.py and schema/config_pages.py. -->",
         "",
-        "Triggers have the shape and the meaning of a workflow's `on` in GitHub Actions; steps have `uses`, `with`, `if` and",
-        "`id`; `${{ }}` and `if` hold [CEL expressions](expressions.md). The actions and their inputs are listed by",
-        "`closeout actions list`. For completion in an editor, the file begins with the line",
-        "`# yaml-language-server: $schema=closeout.schema.json`, and `closeout schema > closeout.schema.json` puts the",
-        "schema beside it. `closeout init` writes both.",
+        "Triggers look and work like a workflow's `on` in GitHub Actions; steps have `uses`, `with`, `if` and `id`. `${{ }}` and `if`",
+        "contain [CEL expressions](expressions.md). `closeout actions list` lists the [actions](actions.md). For completion in an editor,",
+        "`closeout init` writes a schema beside the file, and a first line that names it",
+        "(`# yaml-language-server: $schema=closeout.schema.json`).",
         "",
     ]
     for level, (title, text) in _LEVELS.items():
@@ -124,8 +125,8 @@ def errors_page() -> str:
         "",
         "<!-- Made by `python schema/generate.py` from src/closeout/config/codes.py. -->",
         "",
-        "`closeout check` prints each finding as `FILE:LINE:COL: message`; with `--json` it also gives the code, which never",
-        "changes its meaning. Warnings do not keep the file from being used.",
+        "`closeout check` prints each finding as `FILE:LINE:COL: message`; with `--json` it adds the code, which never",
+        "changes its meaning. A file with warnings only is valid.",
         "",
         "| code | meaning |",
         "| --- | --- |",

@@ -220,7 +220,7 @@ class Alarms(Construct):
             "DrillFailed",
             metric("DrillFailed", "Maximum"),
             1,
-            "checks of the last drill failed: patrol's log names each, with how to mend it",
+            "checks of the last drill failed: patrol's log names each, with how to fix it",
         )
         self._alarm(
             "DrillLate",

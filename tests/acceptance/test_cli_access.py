@@ -104,7 +104,7 @@ def test_a_link_signs_in_once_and_its_session_is_revoked(desk: Desk) -> None:
     assert desk.get(f"{desk.pages}/", cookie)[0] == 401
     again = desk.cli("session", "revoke", str(session["id"]))
     assert again.code != exits.OK
-    assert "no session" in again.err
+    assert "no active session" in again.err
 
 
 def test_a_token_is_shown_once_and_revoked(desk: Desk) -> None:
@@ -115,7 +115,7 @@ def test_a_token_is_shown_once_and_revoked(desk: Desk) -> None:
     second = desk.cli("token", "create", "grafana")
     secrets = [one.out.strip() for one in (first, second)]
     numbers = [one["id"] for one in reversed(desk.cli("token", "list", "--json").json)]
-    assert f"Another token of this name holds: {numbers[0]}." in second.err
+    assert f"Another token of this name is active: {numbers[0]}." in second.err
     assert desk.cli("session", "revoke", str(numbers[0])).code != exits.OK
     assert set(map(str, numbers)) <= set(completed(desk, "closeout token revoke "))
     held = [desk.get(f"{desk.pages}/", {"Authorization": f"Bearer {secret}"})[0] for secret in secrets]
@@ -124,7 +124,7 @@ def test_a_token_is_shown_once_and_revoked(desk: Desk) -> None:
     held = [desk.get(f"{desk.pages}/", {"Authorization": f"Bearer {secret}"})[0] for secret in secrets]
     assert held == [401, 200]
     listed = desk.cli("token", "list")
-    assert [line.split()[-1] for line in listed.out.splitlines()] == ["HOLDS", "yes", "revoked"]
+    assert [line.split()[-1] for line in listed.out.splitlines()] == ["ACTIVE", "yes", "revoked"]
     everything = listed.out + desk.cli("token", "list", "--json").out
     assert not any(secret in everything for secret in secrets)
 

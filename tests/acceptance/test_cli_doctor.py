@@ -81,8 +81,8 @@ def test_before_the_first_start_the_doctor_says_what_it_cannot_know(scene: Machi
     assert (told.code, told.err, scene.db.exists()) == (exits.UNAVAILABLE, "", False)
     assert "✓ the token can post commit statuses in 1 repository" in told.out
     assert "? nobody knows yet at which URL GitHub reaches closeout [public-url-known]" in told.out
-    assert "mend:   write `public-url` into the file, or start `closeout serve` once" in told.out
-    assert "more checks could not be asked: first mend public-url-known." in told.out
+    assert "fix:    write `public-url` into the file, or start `closeout serve` once" in told.out
+    assert "more checks could not run: first fix public-url-known." in told.out
     assert [line for line in told.out.splitlines() if len(line) > 80 and str(scene.folder) not in line] == []
     rows = call(scene, "doctor", "--json").json["checks"]
     assert [row["id"] for row in rows] == [check.id for check in CHECKS]
@@ -97,9 +97,9 @@ def test_a_drill_is_the_servers_and_its_ping_shows_a_wrong_secret(scene: Machine
     told = call(scene, "drill", **nothing)
     assert told.code == exits.FAILED, told.out
     text = " ".join(told.out.split())
-    assert f"✗ acme/shop: webhook {hook.id} has another secret than closeout, or none" in text
+    assert f"✗ acme/shop: webhook {hook.id} has another secret than closeout's, or none" in text
     assert (
-        "[hook-secret] breaks: every delivery is refused mend: enter the secret of `secrets.webhook`" in text
+        "[hook-secret] breaks: every delivery is refused fix: enter the secret of `secrets.webhook`" in text
     )
     assert "\n1 wrong, " in told.out
     assert metrics(scene)['closeout_check_failed{check="hook-secret"}'] == "1"
@@ -139,7 +139,7 @@ def test_a_broken_file_is_one_finding(scene: Machine) -> None:
 def test_before_the_first_start_a_public_url_that_is_silent_waits_for_the_server(scene: Machine) -> None:
     """DNS and certificates come after that."""
     scene.config.write_text(CONFIG.replace("automations:", "public-url: http://127.0.0.1:9\nautomations:"))
-    assert "mend:   start `closeout serve`; if this stays," in call(scene, "doctor").out
+    assert "fix:    start `closeout serve`; if this stays," in call(scene, "doctor").out
 
 
 def test_a_repository_that_is_not_there_is_told_once(scene: Machine) -> None:
@@ -149,7 +149,7 @@ def test_a_repository_that_is_not_there_is_told_once(scene: Machine) -> None:
     assert done.code == exits.FAILED
     assert "404 Not Found; it does not exist, or the token may not" in " ".join(done.out.split())
     assert done.out.count("no repository that is named in full can be read") == 1
-    assert "mend:   first mend `github-repositories`" in done.out
+    assert "fix:    first fix `github-repositories`" in done.out
 
 
 # --- a stack ----------------------------------------------------------------------------------------------

@@ -815,7 +815,7 @@ class ServerLedgerSuite(LedgerSuite):
         endings = (
             Ending("success", "nothing was there: there is no stack a"),
             Ending("success", "dry run: nothing was there: there is no stack a"),
-            Ending("failure", "nothing was there, and nobody knows whether it should have been: 502"),
+            Ending("failure", "nothing was there, and closeout cannot tell whether that is right: 502"),
             Ending("skipped", "its `if` is false"),
         )
         accept(bench, "r")

@@ -74,7 +74,7 @@ class ProblemSuite:
         bench.finish(f"{run_id('r')}-1", Ending("failure", "lost"))
         (problem,) = bench.problems.problems()
         assert (problem.key, problem.about, problem.login) == (run_id("r"), "", None)
-        assert problem.public == "failed; how is in the run's log"
+        assert problem.public == "failed; see the run's log"
 
     def test_a_further_attempt_that_fails_keeps_its_beginning(self, bench: ProblemBench) -> None:
         """The problem is the same one, and says what the last attempt met."""

@@ -102,9 +102,7 @@ def _service(url: str) -> NotifyBase:
     if name == "?":
         raise NotifierUnknown("the URL of a notifier begins with a scheme, such as slack:// or mailtos://")
     if name in LOCAL:
-        raise NotifierUnknown(
-            f"{name}:// reaches nobody but this machine; choose a service that people read elsewhere"
-        )
+        raise NotifierUnknown(f"{name}:// reaches only this machine; choose a service that people read")
     asset = AppriseAsset(
         http_redirects=False,
         allow_templates=False,

@@ -64,7 +64,7 @@ def _account(world: World) -> Result:
             whose = target.assume_role or "closeout's credentials"
             results.append(wrong(f"the file says account {target.account}, and {whose} belong to {account}"))
     if not asked:
-        return unknown("no identity could be asked")
+        return unknown("AWS said for no credentials to which account they belong")
     return worst(results, f"the account is {', '.join(dict.fromkeys(one.account for one in known))}")
 
 

@@ -126,7 +126,7 @@ def news(outcomes: Iterable[Outcome], before: Mapping[str, str]) -> list[str]:
     for one in outcomes:
         check, result, _ = one
         if result.state == "wrong" and before.get(check.id) != "wrong":
-            lines.append(f"drill: {check.id}: {result.what}. Breaks: {check.breaks}. Mend: {one.fix}")
+            lines.append(f"drill: {check.id}: {result.what}. Breaks: {check.breaks}. Fix: {one.fix}")
         elif result.state == "fine" and before.get(check.id) == "wrong":
             lines.append(f"drill: {check.id} is fine again")
     return lines

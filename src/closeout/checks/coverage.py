@@ -48,7 +48,7 @@ def _fresh(kind: str, world: World) -> Result:
 def _whole(world: World) -> Result:
     errors = [text for one in world.ledger.last_patrols().values() for text in one.get("errors", ())]
     if errors:
-        return wrong(f"patrol could not read all: {listed(errors)}")
+        return wrong(f"patrol could not read everything: {listed(errors)}")
     return fine("the last patrols could read everything")
 
 
@@ -56,7 +56,9 @@ def _patterns(world: World) -> Result:
     patterns = coverage(world.loaded.automations).patterns
     if not patterns:
         return fine("patrol can follow each repository of the file")
-    return skipped(f"patrol cannot follow {listed(pattern for _, pattern in patterns)}: write the names out")
+    return skipped(
+        f"patrol cannot follow {listed(pattern for _, pattern in patterns)}: name the owner at least (`acme/*`)"
+    )
 
 
 def empty(world: World) -> Result:
@@ -69,7 +71,11 @@ def empty(world: World) -> Result:
         for automation in world.loaded.automations
         if counts.get(automation.name, 0) >= FIRST_RUNS
     ]
-    return wrong(listed(found)) if found else fine("no automation found nothing in its first runs")
+    return (
+        wrong(listed(found))
+        if found
+        else fine(f"each automation with {FIRST_RUNS} runs or more has found something to delete")
+    )
 
 
 PATROL_NOW = "run `closeout patrol --once` (`closeout patrol --stack NAME` for a stack), which names what it cannot read"
@@ -93,21 +99,21 @@ CHECKS = (
     ),
     _check(
         id="patrol-errors",
-        looks="its last rounds could read everything",
-        fix="mend what the message names; `closeout patrol --once` shows whether it is gone",
+        looks="the last patrols could read everything",
+        fix="fix what the message names; `closeout patrol --once` shows whether it is gone",
         ask=_watching(_whole),
         after=("configuration", "ledger"),
     ),
     _check(
         id="patrol-patterns",
         looks="it can follow each repository that the file names",
-        fix="write the repositories out",
+        fix="name each repository in full, or at least its owner (`acme/*`)",
         ask=_patterns,
         after=("configuration",),
     ),
     _check(
         id="empty-runs",
-        looks=f"no automation found nothing to delete in all of its first {FIRST_RUNS} runs",
+        looks=f"each automation with {FIRST_RUNS} runs or more has found something to delete",
         breaks="closed pull requests leave something behind, and the runs are green",
         fix="check the names that its steps make",
         ask=empty,

@@ -114,7 +114,7 @@ def _server(world: World) -> Result:
 def _url_known(world: World) -> Result:
     if world.base() is None:
         return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
-    return fine(f"GitHub is to reach closeout at {world.base()}")
+    return fine(f"closeout's public URL is {world.base()}")
 
 
 def _public_url(world: World) -> Result:
@@ -216,7 +216,7 @@ CHECKS = (
     ),
     _check(
         id="public-url",
-        looks="closeout's public URL can be reached from here, and is none of this machine only",
+        looks="closeout's public URL can be reached from here, and is not an address of this machine only",
         breaks="GitHub cannot deliver, and nobody can open Details links",
         fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
         ask=_public_url,

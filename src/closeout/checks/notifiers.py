@@ -75,7 +75,7 @@ CHECKS = (
     _check(
         id="messages",
         looks="each notifier took the last message",
-        breaks="messages to it wait; they are sent, in few, once it takes them",
+        breaks="messages to it wait; once it accepts messages, it gets what is still wrong",
         fix="try it with `closeout notify test`, which says why",
         ask=_deliveries,
         after=("configuration", "ledger"),

@@ -46,7 +46,7 @@ def ask(
     for check in checks:
         cause = next((hindered[name] for name in check.after if name in hindered), None)
         if cause is not None:
-            result = unknown(f"not asked: first mend `{cause}`")
+            result = unknown(f"not run: first fix `{cause}`")
         else:
             told(check)
             result = _answer(check, world)

@@ -40,7 +40,7 @@ ASKING = ("secret-github", "github-api", "github-token", "github-limit")
 """What comes before each check that asks about repositories."""
 FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
 
-UNREADABLE = unknown("no repository that is named in full can be read", "first mend `github-repositories`")
+UNREADABLE = unknown("no repository that is named in full can be read", "first fix `github-repositories`")
 
 
 def with_token(ask: Callable[[World], Result]) -> Callable[[World], Result]:
@@ -101,7 +101,7 @@ def _excess(world: World) -> Result:
         return skipped("GitHub lists the rights of classic tokens only")
     excess = [scope for scope in scopes if scope not in SCOPES]
     if excess:
-        return wrong(f"the token may more than closeout needs: {', '.join(excess)}")
+        return wrong(f"the token has rights that closeout does not need: {', '.join(excess)}")
     return fine(f"the token has no scope that closeout does not need: {', '.join(scopes) or 'none'}")
 
 
@@ -180,7 +180,7 @@ def _post_status(world: World, name: str) -> None:
         if error.http_status != 422:  # then the token may; only the status cannot be
             raise
     else:
-        raise unusable_answer(f"POST {path}", "it took a commit status that cannot be")
+        raise unusable_answer(f"POST {path}", "GitHub accepted a commit status that it should reject")
 
 
 _check = partial(Check, group="GitHub", after=ASKING)

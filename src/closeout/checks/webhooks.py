@@ -18,10 +18,10 @@ from closeout.core.units import counted
 
 ANSWERS = {
     0: "nobody answered",
-    403: "something before closeout refuses it, such as a proxy or a firewall",
+    403: "something in front of closeout refuses it, such as a proxy or a firewall",
     404: "there is no closeout at this address",
-    413: "a proxy before closeout refuses its size",
-    429: "something before closeout limits the rate",
+    413: "a proxy in front of closeout refuses its size",
+    429: "something in front of closeout limits the rate",
     503: "closeout cannot store it",
 }
 PLACE = "repository → Settings → Webhooks"
@@ -199,13 +199,15 @@ def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
 def _answer(one: Owned, code: int, status: str, when: str) -> Result | None:
     if code == 401 or 200 <= code < 300:
         return None
-    why = ANSWERS.get(code, "closeout or a proxy before it fails" if code >= 500 else "closeout refuses it")
+    why = ANSWERS.get(
+        code, "closeout or a proxy in front of it fails" if code >= 500 else "closeout refuses it"
+    )
     return wrong(f"{one}: its delivery of {when} was answered with {code or status}: {why}")
 
 
 def _secret(one: Owned, code: int, status: str, when: str) -> Result | None:
     if code == 401:
-        return wrong(f"{one} has another secret than closeout, or none: its delivery of {when} got 401")
+        return wrong(f"{one} has another secret than closeout's, or none: its delivery of {when} got 401")
     if 200 <= code < 300:
         return None
     return unknown(f"{one}: its delivery of {when} did not reach closeout ({code or status})")
@@ -243,7 +245,7 @@ CHECKS = (
     _check(
         id="hook-there",
         looks="each repository, or its organization, has a webhook of closeout's",
-        breaks="closeout hears of nothing there; patrol finds closings up to an hour later",
+        breaks="closeout receives no events from there; patrol finds closings up to an hour later",
         fix=f"add a webhook ({PLACE} → Add webhook) with this URL, application/json, the secret of `secrets.webhook` and "
         "the events of `on:`; for a stack, `closeout webhook create` does it",
         ask=with_token(_there),

@@ -139,7 +139,7 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
     output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
     if others:
         output.note(
-            f"Another token of this name holds: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
+            f"Another token of this name is active: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
         )
 
 
@@ -161,7 +161,7 @@ def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> No
             output.print_json([with_iso_times(each.to_json()) for each in found])
             return
         rows = [_cells(each, time.time()) for each in found]
-        output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
+        output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "ACTIVE"), rows, shrink=(1,))
 
     @held.command(
         "revoke",
@@ -174,7 +174,7 @@ def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> No
     def revoke(number: int, config: Path, db: Path | None) -> None:
         path = options.existing_ledger(db, config)
         if not any(each.id == number for each in _holding(kind, path)):
-            raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
+            raise NotFound(f"There is no active {kind} {number}; `closeout {kind} list` shows them.")
         _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
         output.say(f"The {kind} {number} has ended.")
 

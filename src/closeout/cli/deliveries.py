@@ -88,7 +88,7 @@ def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **gi
     count = len(recovery.left_alone(where.patrol_marks, time.time()))
     if count:
         listed = "`closeout deliveries list --ignored` shows them."
-        output.note(f"{count} more did not arrive, and patrol left them alone. {listed}")
+        output.note(f"{count} more did not arrive, and patrol ignored them. {listed}")
 
 
 @deliveries.command(

@@ -29,7 +29,7 @@ MARKS = {
     "unknown": ("?", "yellow"),
     "skipped": ("-", "bright_black"),
 }
-WORDS = {"wrong": "wrong", "unknown": "could not be asked", "fine": "fine", "skipped": "not applicable"}
+WORDS = {"wrong": "wrong", "unknown": "could not run", "fine": "fine", "skipped": "not applicable"}
 PATIENCE = 600.0
 """Seconds to wait for a server's drill."""
 
@@ -147,7 +147,7 @@ def _show_waiting(found: list[dict[str, Any]]) -> None:
         output.say()
     for cause, count in waiting.items():
         others = counted(count, "more check")
-        output.say(f"{output.style('?', fg='yellow')} {others} could not be asked: first mend {cause}.")
+        output.say(f"{output.style('?', fg='yellow')} {others} could not run: first fix {cause}.")
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -159,4 +159,4 @@ def _show(row: dict[str, Any]) -> None:
     if row["breaks"]:
         output.say(output.wrapped(output.clean(row["breaks"]), "      breaks: ", "              "))
     if row["fix"]:
-        output.say(output.wrapped(output.clean(row["fix"]), "      mend:   ", "              "))
+        output.say(output.wrapped(output.clean(row["fix"]), "      fix:    ", "              "))

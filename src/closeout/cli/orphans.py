@@ -91,7 +91,9 @@ def _clean(
     """
     targets = report.targets()
     for target in sorted({row.target for row in report.of("orphan")} & report.spared):
-        output.note(output.clean(f"{target} is left out: its run would also delete what is no orphan."))
+        output.note(
+            output.clean(f"{target} is left out: its run would also delete something that is not an orphan.")
+        )
     chosen = targets[:limit]
     if not chosen:
         return []

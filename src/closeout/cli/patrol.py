@@ -93,7 +93,7 @@ def _show(report: dict[str, Any]) -> None:
     deliveries, closings = report["deliveries"], report["closings"]
     output.say(
         f"Delivery logs: {deliveries['seen']} new deliveries, {deliveries['recovered']} recovered,"
-        f" {deliveries['ignored']} left alone, {deliveries['gaps']} gaps."
+        f" {deliveries['ignored']} ignored, {deliveries['gaps']} gaps."
     )
     output.say(
         f"Closed pull requests: {closings['seen']} since the last patrol, {closings['started']} started."

@@ -196,7 +196,7 @@ def _recheck(at: At | None, steps: tuple[ReadStep, ...]) -> tuple[float, ...]:
     for read in steps:
         if read.step.rechecked and (off or all(other.action.absent is None for other in steps)):
             why = "`recheck` is off" if off else "no step of this automation deletes by itself"
-            fix = "leave `recheck` out; what it finds is what aws/cloudformation-delete-stack or another typed delete names"
+            fix = "leave `recheck` out; it only looks for what aws/cloudformation-delete-stack or another typed delete names"
             read.at.error("not-for-action", f"no recheck finds anything here, because {why}", fix)
     if at is None:
         return RECHECK

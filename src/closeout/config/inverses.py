@@ -69,7 +69,7 @@ def naming(step: Step, action: Action, repository: str) -> Naming | str:
         value = step.inputs.get(key)
         found = _pattern(value, repository) if isinstance(value, str) else "it is not a single text"
         if isinstance(found, str):
-            return f"`{key}` cannot be read backwards: {found}"
+            return f"`{key}` does not show the pull request: {found}"
         patterns[key] = found
     if all(pattern.fixed is not None for pattern in patterns.values()):
         return "its name does not contain the pull request's number"

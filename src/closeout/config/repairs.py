@@ -64,4 +64,4 @@ def _syntax(expression: str, problem: str) -> str:
         return "write && for and, || for or, ! for not"
     if "<EOF>" in problem:
         return "it ends too early: write what belongs after its last word"
-    return f"it is not understood from there on; {PAGE}"
+    return f"closeout does not understand the rest; {PAGE}"

@@ -231,7 +231,7 @@ def _check_asked(at: At, expression: str, earlier: MappingType[str, Action]) -> 
             what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if asks_for == "steps" else "run.url"
             at.error(
                 "bad-expression",
-                f"`{expression}`: `{asks_for}` has nothing else than {what}",
+                f"`{expression}`: `{asks_for}` has only {what}",
                 f"write {what}",
             )
         elif step not in earlier:

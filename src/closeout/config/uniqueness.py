@@ -113,7 +113,7 @@ def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
     if found.first == found.second:
         names = f"both give {found.second}, so closing one deletes what belongs to the other"
     else:
-        names = f"give {found.first} and {found.second}, and what begins like the one is deleted with it"
+        names = f"give {found.first} and {found.second}, and the shorter one also deletes what is below the longer one"
     message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)
     if _of_constants(found, other, placed):
         placed.use.at.warning("constant-name", message, fix)

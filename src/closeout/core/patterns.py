@@ -144,7 +144,7 @@ def _one(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
     char = body[place]
     if char == "\\":
         if place + 1 == len(body):
-            raise _broken(source, "`\\` at the end has nothing to take as it is", place)
+            raise _broken(source, "`\\` at the end escapes nothing", place)
         return 2, frozenset(body[place + 1])
     if char == "[":
         return _bracket(body, place, source)

@@ -180,7 +180,9 @@ def _paths(trigger: Trigger, facts: Facts, paths: tuple[str, ...] | None) -> Mat
         return Match(True, _matched(facts) + "; path filters do not count for tags")
     if paths is None:
         if facts.base_ref is not None and facts.number is not None:
-            return Match(True, _matched(facts) + "; its paths are still to be asked for", paths_pending=True)
+            return Match(
+                True, _matched(facts) + "; closeout has not asked for its paths yet", paths_pending=True
+            )
         if facts.event == "push":
             return Match(True, _matched(facts) + "; it does not say which paths changed, so no filter counts")
         return Match(False, f"a {facts.event} event lists no changed paths, and `paths` is given")

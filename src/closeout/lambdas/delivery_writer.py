@@ -105,7 +105,7 @@ class DeliveryWriter:
             else:
                 self._pause(0.05 * 2**tries)
         raise StoreUnavailable(
-            "the transaction that stores the delivery was canceled by others again and again"
+            "other writes cancelled the transaction that stores the delivery again and again"
         )
 
     def _pack(self, delivery: NewDelivery, name: str) -> bytes | None:

@@ -51,7 +51,7 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
             f"patrol starts nothing for {len(old)} of them, closed before it began: use `closeout orphans --clean`"
         )
     notes += [
-        f"{target} is not cleaned up: its run would also delete what is no orphan"
+        f"{target} is not cleaned up: its run would also delete something that is not an orphan"
         for target in recent & report.spared
     ]
     started = 0

@@ -133,7 +133,7 @@ def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdic
         return Verdict("unknown", f"the step cannot be rendered: {error.message}")
     other = [str(given[key]) for key, text in find.existing.inputs.items() if given[key] != text]
     if other:
-        return Verdict("unknown", f"the step gives another name: {', '.join(other)}")
+        return Verdict("unknown", f"the step makes another name: {', '.join(other)}")
     untold = _words(find) & _ONLY_DELIVERED
     if "sender" not in payload and (find.automation.senders or "sender" in _words(find)):
         untold |= {"sender"}

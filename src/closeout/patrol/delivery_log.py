@@ -132,7 +132,7 @@ class DeliveryLogs:
         offered = [self._ignored(hook, entry) for entry in left if entry.event != PING]
         if over := keep_ignored(self.store, hook, offered, log.date):
             self.report.notes.append(
-                f"{hook.path}: {over} deliveries did not arrive that `closeout deliveries list --ignored` has no room for"
+                f"{hook.path}: `closeout deliveries list --ignored` has no room for {over} deliveries that did not arrive"
             )
         if log.gap(mark):
             mark = replace(mark, last=None, delivered_at=log.date)  # what is missing was told

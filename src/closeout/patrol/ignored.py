@@ -47,8 +47,8 @@ class Ignored(NamedTuple):
     def reason(self) -> str:
         """Say why patrol did not take it in."""
         if not self.wanted:
-            return "no automation listened to it"
-        return "it has no live check, so patrol starts nothing from an old one"
+            return "no automation starts on this event"
+        return "this event has no live check, so patrol starts nothing from an old delivery"
 
     def to_json(self) -> dict[str, Json]:
         """Return the object that `--json` prints."""

@@ -62,13 +62,13 @@ def _one(
     had_other_bases = matching.is_candidate(automation, facts)
     if had_other_bases:
         if bases_of is None:
-            return SKIP, f"{match.reason}, unless it had another base before, for which GitHub was not asked"
+            return SKIP, f"{match.reason}, unless it had another base before; closeout did not ask GitHub"
         facts, match = matching.by_bases(automation, facts, bases_of)
     if not match.matched:
         return SKIP if had_other_bases else NOTHING, match.reason
     undecided = ""
     if match.paths_pending and paths_of is None:
-        undecided = "; its paths are known to GitHub only and were not asked for"
+        undecided = "; only GitHub knows its paths, and closeout did not ask"
     elif match.paths_pending and paths_of is not None:
         match = matching.by_paths(automation, facts, paths_of)
         if not match.matched:

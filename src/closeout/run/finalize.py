@@ -17,7 +17,7 @@ from closeout.run.visibility import Message
 from closeout.stack.invocation import EARLIER, REMOVED
 
 SENTENCES = {
-    "FAILED": "Lambda ended the run's execution with an error; its log says with which",
+    "FAILED": "Lambda ended the run's execution with an error, which its log shows",
     "TIMED_OUT": "the run took longer than its execution may take, and Lambda ended it",
     "STOPPED": "somebody stopped the run's execution in Lambda",
     EARLIER: "an earlier release of closeout began the run, and its execution is over",
@@ -32,7 +32,7 @@ def make_finalizer(deps: RunDeps, status: str) -> RunFunction:
 
     It does not end while GitHub may still take the final status: its caller is invoked again, or raises an alarm.
     """
-    happened = SENTENCES.get(status, f"the run's execution is over ({status}) and left no ending")
+    happened = SENTENCES.get(status, f"the run's execution is over ({status}) and recorded no result")
     text = f"{happened}; what it had begun may be half done"
 
     def run(durable: Durable, execution: Execution) -> Ending:

@@ -108,7 +108,7 @@ def _check_environment(context: RunContext) -> Message | None:
             raise
         if error.kind == NothingThere.code:
             return Message.plain(error.message)
-        unknown = f"{NOTHING_THERE}, and nobody knows whether it should have been: "
+        unknown = f"{NOTHING_THERE}, and closeout cannot tell whether that is right: "
         return Message(unknown + error.message, unknown + visibility.masked(error.message))
     return None
 

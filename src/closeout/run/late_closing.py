@@ -41,7 +41,7 @@ def claim(context: RunContext, begun: float) -> Json:
         if context.deps.clock.now() - begun > PATIENCE:
             raise Reopened(f"{name} is open")
         raise ServiceError(
-            f"GitHub shows {name} as open, though it sent that it was closed",
+            f"GitHub shows {name} as open, although its event says that it was closed",
             service="github",
             operation="pull_request",
             reason="NotClosedYet",

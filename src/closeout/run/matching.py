@@ -156,9 +156,9 @@ def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, An
     """Return the reason to ignore an event whose names an outsider chose, or GitHub's merge queue."""
     lets_in = any(step.allow_untrusted for step in automation.steps)
     if lets_in and event not in _BY_MEMBERS and _from_a_fork(payload):
-        return "the pull request comes from another repository, and a step lets the branch's name into a name"
+        return "the pull request comes from another repository, and a step uses the branch in a name"
     if event == "delete" and str(payload.get("ref", "")).startswith("gh-readonly-queue/"):
-        return "a merge queue's own branch is not a branch to clean up after"
+        return "a merge queue's own branch needs no clean-up"
     return None
 
 

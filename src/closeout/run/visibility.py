@@ -15,7 +15,7 @@ from closeout.core.automation import Step
 from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
 from closeout.core.runs import CRASHED
 
-WITHHELD = "failed; how is in the run's log"
+WITHHELD = "failed; see the run's log"
 
 _NUMBERED = re.compile(r"arn:[\w:/+=,.@*-]+|\b\d{12}\b", re.ASCII)
 _BEFORE_THE_NAME = re.compile(r"arn:(?:[\w*-]*:){4}", re.ASCII)

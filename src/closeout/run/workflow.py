@@ -216,7 +216,9 @@ class _Workflow:
 
         def poll() -> Json | None:
             if any(lingers(context.execution.id) for lingers in lingering):
-                context.log_once("lingers", "a call over its time still runs here; the run keeps its key", "")
+                context.log_once(
+                    "lingers", "a call that exceeded its time still runs here; the run keeps its key", ""
+                )
                 return None
             return {}
 

@@ -57,7 +57,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "patrol_total": ("counter", "What patrols since the start saw and did."),
     "drill_last_end_seconds": ("gauge", "When the last drill ended, in seconds since the epoch."),
     "check_failed": ("gauge", "Whether a check of the last drill found something wrong."),
-    "check_unknown": ("gauge", "Whether a check of the last drill could not be asked."),
+    "check_unknown": ("gauge", "Whether a check could not run in the last drill."),
     "messages_total": ("counter", "Messages that each notifier took since the start."),
     "notifier_failures": ("gauge", "Times that a notifier took no message since it last took one."),
 }

@@ -79,7 +79,7 @@ def _on_full(app: Application) -> Callable[[str, str], None]:
         app.metrics.closed[reason] += 1
         if reason == "full":
             app.log.rarely(
-                "connection limit reached: closing the connection that waited longest for a new one"
+                "connection limit reached: closing the connection that has waited longest, to accept a new one"
             )
         else:
             app.log.rarely("one address reached its share of the connections", address=address)

@@ -36,7 +36,7 @@ _seconds = itertools.count(int(time.time()))
 
 
 def fresh_moment() -> str:
-    """Return a moment that no pull request of this process was closed at: each is a closing of its own."""
+    """Return a time at which no pull request of this process was closed, so that each closing is a new one."""
     return datetime.fromtimestamp(next(_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -89,13 +89,12 @@ def play(
 
     `function_or_config` is an `@on` function, the path of a `closeout.yaml`, or its text; `automation` names the entry if
     the file has several. `event` is the name of a sample (`closeout.testing.deliveries.SAMPLES`), a payload, or
-    `(event, payload)` where the automation starts on several events. `reopened` makes GitHub answer that the pull request
-    is open, or the ref there, when the live check asks. `paths` are the files that the pull request changes, `bases` the
-    branches that it went into before.
+    `(event, payload)` if the automation starts on several events. `reopened` makes the live check find the pull request
+    open, or the ref there. `paths` are the files that the pull request changes, `bases` its earlier base branches.
 
-    Python code is called: your function, what it records, and a `python` step's. Waits pass at once. Nothing else leaves
-    the process: an `aws/*` step finds what it names and notes that it would delete it; scripts, requests, comments and
-    dispatches are noted.
+    It calls your Python code: the function, what it records, and `python` steps. Waits end at once. Nothing else leaves
+    the process: an `aws/*` step finds what it names, and `play` only notes deletes, scripts, requests, comments and
+    dispatches.
 
     Raises `ConfigError` for a configuration that `closeout check` would refuse, `ValueError` when the automation or the
     event is not clear.

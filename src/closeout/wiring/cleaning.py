@@ -74,7 +74,10 @@ class Cleaning(NamedTuple):
             return False, f"run {before.id} has not finished"
         for_an_orphan = before.requested_by == by or (before.attempt == 1 and before.heard == HEARD)
         if once and for_an_orphan:
-            return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
+            return (
+                False,
+                f"run {before.id} ended as {before.verdict} and left it behind; look at that run first",
+            )
         execution = self.attempts.new_attempt(
             before.id,
             alone(Automation.from_canonical(run.definition), builtin()).canonical(),

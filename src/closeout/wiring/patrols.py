@@ -33,7 +33,7 @@ from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds
 
 UNASKED = (
-    "there is no `secrets.github`, so patrol cannot ask GitHub for closed pull requests that it was not told of;"
+    "there is no `secrets.github`, so patrol cannot ask GitHub for closed pull requests that it does not know;"
     " add a token, or write `patrol: { deliveries: off, state: off }`"
 )
 JOIN_SECONDS = 2.0

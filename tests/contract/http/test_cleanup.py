@@ -79,7 +79,7 @@ def test_what_is_left_out_is_named(world: Deeds) -> None:
     spared = frozenset({Target("acme/shop", 17, NAME)})
     world.planned.report = Report(ORPHANS, ("AWS: AccessDenied in eu-west-1",), spared)
     page = text(world.get(PATH))
-    assert f"{FIRST} is left out: its run would also delete what is no orphan." in page
+    assert f"{FIRST} is left out: its run would also delete something that is not an orphan." in page
     assert "Not asked: AWS: AccessDenied in eu-west-1" in page
     assert f'name="{FIRST}"' not in page
     assert f'name="{SECOND}"' in page

@@ -154,7 +154,7 @@ FAULTS = (
     Fault("public-url", lambda scene: scene.server.stop(), "healthz"),
     Fault("server-ready", answer("/readyz", 503), "disk is full"),
     Fault("notifiers", notifier("nosuch://x"), "file:notify.url: nosuch:// is not a URL"),
-    Fault("notifiers", notifier("syslog://"), "reaches nobody but this machine"),
+    Fault("notifiers", notifier("syslog://"), "reaches only this machine"),
     Fault("notifiers", notifier("json://127.0.0.1:1/x"), "json://127.0.0.1 cannot be reached"),
     Fault("notifiers", lambda scene: (scene.folder / "notify.url").unlink(), "notify.url"),
     Fault("messages", refuse_messages, "no message for 2 h: json: error=502."),

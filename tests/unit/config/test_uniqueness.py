@@ -168,7 +168,7 @@ COLLIDES = {
     ),
     "one prefix below another": (
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}/assets/")],
-        "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and what begins like the one",
+        "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and the shorter one also deletes what is below",
     ),
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],

@@ -179,6 +179,6 @@ def test_explain_says_what_a_run_would_do() -> None:
     row = explained(ever, None)
     assert (row["outcome"], row["reason"]) == (
         "skip",
-        "base branch 'main' matches none of develop, unless it had another base before, for which GitHub was not asked",
+        "base branch 'main' matches none of develop, unless it had another base before; closeout did not ask GitHub",
     )
     assert explained(AUTOMATION, timeline("develop"))["outcome"] == "nothing"

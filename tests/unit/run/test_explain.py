@@ -64,7 +64,7 @@ def test_the_paths_of_a_pull_request_are_read_where_they_may_be() -> None:
     assert asked == [("acme/shop", 17)] * 2
     undecided = outcome(BY_PATHS, "pull_request", payload)
     assert undecided[0] == RUN
-    assert "its paths are known to GitHub only and were not asked for" in undecided[1]
+    assert "only GitHub knows its paths, and closeout did not ask" in undecided[1]
     assert "paths" not in outcome(AUTOMATION, "pull_request", payload)[1]
 
 

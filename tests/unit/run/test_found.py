@@ -157,7 +157,7 @@ def test_an_unreadable_answer_is_neither_no_deployment_nor_one(answer: object, s
     ending = scene.play()
     assert ending.verdict == "failure"
     assert ending.summary.startswith(
-        "nothing was there, and nobody knows whether it should have been: GitHub: GET"
+        "nothing was there, and closeout cannot tell whether that is right: GitHub: GET"
     )
     assert ending.summary.endswith(says)
 
@@ -212,4 +212,4 @@ def test_statuses_that_are_none_are_unknown(statuses: Any) -> None:
     """Also where nothing is the likely answer."""
     scene = empty(environment=ENVIRONMENT)
     scene.world.answers |= {LIST: [{"id": 5, "environment": "preview-17"}], f"{LIST}/5/statuses": statuses}
-    assert "nobody knows whether it should have been" in scene.play().summary
+    assert "closeout cannot tell whether that is right" in scene.play().summary

@@ -829,7 +829,9 @@ def test_a_call_that_cannot_be_killed_keeps_the_runs_key() -> None:
     began = scene.clock.now()
     assert scene.play().verdict == "success"
     assert looks == 4
-    assert scene.world.lines.count("a call over its time still runs here; the run keeps its key") == 1
+    assert (
+        scene.world.lines.count("a call that exceeded its time still runs here; the run keeps its key") == 1
+    )
     assert scene.clock.now() > began + 1
     assert scene.world.statuses[-1][0] == "success"
 

@@ -134,7 +134,7 @@ def test_orphans_are_said_once() -> None:
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
     assert need.fix == "Look at the orphans, then clean up."
     (stale,) = needs(QUIET._replace(problems=said(trouble._replace(kind="stale"))))
-    assert stale.fix == "`closeout doctor` says what is wrong and how to mend it."
+    assert stale.fix == "`closeout doctor` says what is wrong and how to fix it."
 
 
 def waiting(**more: Any) -> RunView:

@@ -102,7 +102,7 @@ def test_patrol_tries_once(world: World) -> None:
     assert world.cleaning.clean(TARGET, "patrol", once=True)[0]
     world.finish()
     begun, told = world.cleaning.clean(TARGET, "patrol", once=True)
-    assert (begun, "ended as success and has left it; look at that run first" in told) == (False, True)
+    assert (begun, "ended as success and left it behind; look at that run first" in told) == (False, True)
     assert world.start().endswith("-2")
     world.finish()
     assert world.cleaning.clean(TARGET, "patrol", once=True)[0]

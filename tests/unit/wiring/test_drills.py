@@ -121,6 +121,6 @@ def test_only_what_was_not_wrong_before_is_news() -> None:
     ]
     before = {"old": "wrong", "mended": "wrong", "lost": "wrong", "gone": "wrong", "good": "fine"}
     assert news(outcomes, before) == [
-        "drill: new: broken. Breaks: this. Mend: mend it",
+        "drill: new: broken. Breaks: this. Fix: mend it",
         "drill: mended is fine again",
     ]

@@ -62,7 +62,7 @@ def test_a_broken_link_is_told_once_a_day_by_log_and_metric(
     assert figures(scene.round()) == (1, 0, 0.0)
     (line,) = told(capsys)
     assert line.startswith(f"drill: hook-active: {REPOSITORY}: webhook {hook.id} is not active. Breaks: ")
-    assert ". Mend: check Active" in line
+    assert ". Fix: check Active" in line
     assert figures(scene.round()) == (1, 0, 3_600.0)
     scene.clock.advance(DAY)
     assert figures(scene.round()) == (1, 0, 0.0)

@@ -282,10 +282,7 @@ After the deletion, closeout verifies each planned resource in AWS if it has a c
 CloudFormation's status counts. Each line of the plan says which. What DeletionPolicy Retain or Snapshot keeps is
 reported as kept.
 
-With `protect.tags` in the file, the plan reads the tags of every resource that it would delete, from the resource's own
-service or else from Cloud Control. If it cannot read the tags, it rejects the plan.
-
-The plan is rejected for a stack with termination protection (which closeout never removes) and for a nested stack. If
+closeout rejects the plan for a nested stack, and for a stack with termination protection, which it never removes. If
 other stacks use its exports, the stack stays, and the step fails with CloudFormation's reason. closeout never uses
 FORCE_DELETE_STACK, which leaves resources behind.""",
     inputs={

@@ -201,10 +201,7 @@ versions, delete markers and bytes; `max-objects` limits that count. closeout de
 
 The plan records up to 5,000 versions one by one. If there are more, it records the newest 5,000 and selects older ones
 by their time; then a multipart upload that started before the plan and finished after it can be deleted too. If S3
-refuses to delete a key, the step fails and names the key. Finally closeout lists the prefix again.
-
-With `protect.tags` in the file, the plan reads the bucket's tags (`GetBucketTagging`); tags of single objects do not
-count.""",
+refuses to delete a key, the step fails and names the key. Finally closeout lists the prefix again.""",
     inputs={
         "bucket": Input(
             type="string",

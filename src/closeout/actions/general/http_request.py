@@ -177,10 +177,10 @@ ACTION = Action(
     summary="Call an HTTP API",
     description=(
         "Sends one request and fails unless the status is expected (any 2xx by default, or what `expect` lists)."
-        " No answer, 408, 425, 429 and 5xx are retried as `retry` says (8 attempts within about four minutes), and not"
-        " before `Retry-After`."
+        " After no answer, 408, 425, 429 or 5xx it tries again as `retry` says (8 attempts within about four minutes), but"
+        " not before `Retry-After`."
         f" All attempts of one execution have the same `{KEY}` header (execution and step), so that the other side can"
-        " recognise a repetition; a rerun has another.\n\n"
+        " recognize a repetition; a rerun has another one.\n\n"
         "closeout follows redirects only within the same scheme, host and port, and sends secret headers nowhere else."
         " It refuses the addresses of cloud metadata services. The first 2 KB of the answer go into the log, redacted;"
         " query strings are never shown."

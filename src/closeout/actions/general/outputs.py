@@ -23,9 +23,7 @@ _LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,99})(=|<<)(.*)", re.DOTALL)
 def parse(written: bytes) -> dict[str, str]:
     """Return the outputs by name; of two with one name the last. Raises `ActionFailed` for what is none."""
     if len(written) > LIMIT:
-        raise ActionFailed(
-            f"its outputs are longer than {LIMIT:,} bytes; write long texts to a place of your own"
-        )
+        raise ActionFailed(f"its outputs are longer than {LIMIT:,} bytes; store long texts elsewhere")
     try:
         lines = written.decode().split("\n")
     except UnicodeDecodeError:

@@ -128,10 +128,9 @@ ACTION = Action(
     summary="Write one comment on the pull request, updated in place",
     description=(
         "Writes a comment that begins with a hidden marker, `<!-- closeout:AUTOMATION -->`, and later updates that"
-        " comment instead of writing another one. closeout updates only comments of the token's own user, so nobody"
-        " else's comment is changed. The token must belong to a user, so that `GET /user` returns that user; with any"
-        " other token the step fails and writes nothing. An `issue_comment` event about such a comment, sent by the same"
-        " user, starts nothing: its run is skipped.\n\n"
+        " comment instead of writing another one. closeout updates only comments of the token's own user. The token must"
+        " belong to a user (`GET /user` returns that user); with any other token the step fails and writes nothing. An"
+        " `issue_comment` event about such a comment, sent by the same user, starts nothing: its run is skipped.\n\n"
         "A comment deletes nothing, so this is the only action that is never destructive."
     ),
     inputs={

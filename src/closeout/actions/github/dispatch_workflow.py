@@ -221,9 +221,8 @@ ACTION = Action(
         " is likely to act on what it names.\n\n"
         "To start the workflow exactly once even if closeout crashes, give the workflow a text input, show it in its run"
         " name (`run-name: teardown ${{ inputs.closeout_run }}`), and name that input in `trace-input`. If an answer is"
-        " lost, closeout then finds the run instead of starting another one. Without `trace-input` it starts another"
-        " one.\n\n"
-        "If the run of the automation is cancelled while it waits, the workflow run is cancelled too. If the step's time"
+        " lost, closeout then finds the run; without `trace-input` it starts another one.\n\n"
+        "If you cancel the run of the automation while it waits, closeout cancels the workflow run too. If the step's time"
         " is over, the workflow run continues, and the failure links to it."
     ),
     inputs={

@@ -56,7 +56,7 @@ class Table(NamedTuple):
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if not left:
                 return [found.get(_place(key)) for key in keys]
-        raise StoreUnavailable("the ledger is busy: it left items of a read for later again and again")
+        raise StoreUnavailable("the ledger is busy: DynamoDB returned only parts of a read again and again")
 
     def query(
         self,

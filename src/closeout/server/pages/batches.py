@@ -190,7 +190,10 @@ class Cleanup(BatchPages):
             return Proposed((), (f"The audit could not be made: {clean(self._said(error))}",))
         orphans, targets = report.of("orphan"), report.targets()
         spared = sorted({row.target for row in orphans} & report.spared)
-        notes = [f"{target} is left out: its run would also delete what is no orphan." for target in spared]
+        notes = [
+            f"{target} is left out: its run would also delete something that is not an orphan."
+            for target in spared
+        ]
         notes += [f"Not asked: {error}" for error in report.errors]
         if len(targets) > limit:
             notes.append(

@@ -140,7 +140,7 @@ class Deeds(ActingPages):
             f"Replay delivery {found.id}?",
             (
                 f"It is {event}, {found.repository or 'no repository'}.",
-                "What matches in the configuration that this server runs is run, as the next attempt.",
+                "Each automation of this server's configuration that matches runs, as the next attempt.",
                 "Each run makes its plan anew, and every guard and the live check apply.",
             ),
             "Replay",
@@ -174,9 +174,9 @@ class Deeds(ActingPages):
         if found is None or target is None:
             raise NotFound("There is no such open problem; it may be over.")
         again = (
-            "The next audit that finds it opens it anew."
+            "If an audit finds it again, the problem opens again."
             if found.kind == "orphans"
-            else "A further attempt that fails opens it anew."
+            else "If a further attempt fails, the problem opens again."
         )
         return Deed(
             "dismiss",

@@ -192,7 +192,7 @@ def _needs(facts: Facts) -> Iterable[Need]:
         yield Need(
             "wait",
             f"{counted(facts.unknown, 'resource')} of unknown origin",
-            "They have names that an automation gives, and the last audit could not say whose they are. No run deletes them.",
+            "They have names that an automation makes, but the last audit could not find out whose they are. No run deletes them.",
             "`closeout orphans` gives the reason for each.",
             "/orphans",
             "Orphans",
@@ -232,7 +232,7 @@ def _problem(found: Sequence[Problem], count: int) -> Need:
         fix = "Look at the orphans, then clean up."
         need = Need("bad", title, text, fix, "/orphans", "Orphans")
     else:
-        fix = "`closeout doctor` says what is wrong and how to mend it."
+        fix = "`closeout doctor` says what is wrong and how to fix it."
         need = Need("wait", text[:1].upper() + text[1:], "", fix)
     if need.url is None and run is not None:
         need = need._replace(url=run, link=_RUN)
@@ -272,7 +272,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
         yield Need(
             "bad",
             f"The oldest queued run has waited {rough(facts.queue_age)}",
-            "Runs are accepted and do not begin.",
+            "closeout accepts runs, but they do not begin.",
             "Open the queue: a run says what it waits for. If it is another run that hangs, cancel that one.",
             with_query("/runs", state="queued"),
             "Queued runs",
@@ -307,7 +307,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
             "bad",
             f"The last drill found {counted(len(facts.drill_wrong), 'fault')}",
             f"Wrong: {names}.",
-            "`closeout drill` says for each what breaks because of it, and how to mend it.",
+            "`closeout drill` says what each one breaks, and how to fix it.",
         )
 
 
@@ -350,7 +350,7 @@ def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
         Figure("Closings", closings, "none", "closed pull requests that an automation acted on", with_query("/runs", **month)),
         Figure("Torn down", torn_down, "good", "runs after which everything is gone", with_query("/runs", verdict="success", **month)),
         Figure("Left", left, "bad" if left else "none", "runs that failed, also those that a later run repaired", with_query("/runs", verdict="failure", **month)),
-        Figure("Recovered", recovered, "busy" if recovered else "none", "closings that no webhook brought, found by patrol", None),
+        Figure("Recovered", recovered, "busy" if recovered else "none", "closings that patrol found, because no webhook arrived", None),
     )  # fmt: skip
 
 

@@ -83,9 +83,9 @@ def make(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> BaseWSGI
 class FakeAws:
     """An emulated AWS as a context manager: `.url` is what `AWS_ENDPOINT_URL` takes.
 
-    With `process=True` it runs as `python -m closeout.testing.aws` and outlives nothing: leaving the context
-    ends it. In this process it runs in daemon threads, one world exists at a time, and `clock` (seconds from anywhere)
-    may say how time passes for what takes time.
+    With `process=True` it runs as `python -m closeout.testing.aws`; leaving the context ends it. In this process it
+    runs in daemon threads, one world exists at a time, and `clock` (seconds from anywhere) may say how time passes
+    for what takes time.
     """
 
     emulator: ClassVar[type[Emulator]] = Emulator

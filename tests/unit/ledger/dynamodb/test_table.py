@@ -151,7 +151,7 @@ def test_items_that_are_never_answered_are_not_absent() -> None:
     """Whoever asked comes back later."""
     left = {"Responses": {}, "UnprocessedKeys": {"ledger": {"Keys": [item("a")]}}}
     client = Scripted(*[left] * TRIES)
-    with pytest.raises(StoreUnavailable, match="left items of a read for later"):
+    with pytest.raises(StoreUnavailable, match="DynamoDB returned only parts of a read"):
         table(client).get_all([item("a")])
     assert len(client.calls) == TRIES
 
