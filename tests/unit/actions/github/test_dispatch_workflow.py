@@ -346,6 +346,6 @@ def test_so_many_inputs_are_sent_with_the_trace(github: FakeGitHub, clients: Git
         assert dispatch(clients, inputs)[0]["run"] is not None
     else:
         with pytest.raises(
-            ActionFailed, match=f"{count + 1} inputs, but GitHub accepts at most {_MAX_INPUTS}"
+            CloseoutError, match=f"{count + 1} inputs, but GitHub accepts at most {_MAX_INPUTS}"
         ):
             dispatch(clients, inputs)
