@@ -169,11 +169,14 @@ parity: setup-aws  ## the same deliveries to `closeout serve` and to two stacks 
 record-live: setup-aws  ## ask a real AWS account what is still open: PROFILE=… REGION=… (docs/how-to/record-a-real-account.md)
 	@$(AWS_BIN)/python -m tests.live --profile "$(PROFILE)" --region "$(REGION)" $(ARGS)
 
-browser:  ## install the Chromium that the page tests open (Debian's package)
-	@if command -v chromium >/dev/null; then chromium --version; \
+browser:  ## install the Chromium that the page tests open (Debian's package without windows)
+	@if command -v chromium-headless-shell >/dev/null; then chromium-headless-shell --version; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
-	else echo "install Chromium so that 'chromium' is on the PATH (on Debian, as root: apt-get install chromium)"; exit 1; fi
+	  apt-get update -qq && export DEBIAN_FRONTEND=noninteractive && \
+	  { apt-get install -qq -y --no-install-recommends chromium-headless-shell >/dev/null \
+	    || apt-get install -qq -y --no-install-recommends chromium >/dev/null; }; \
+	elif command -v chromium >/dev/null; then chromium --version; \
+	else echo "install Chromium so that 'chromium' is on the PATH (on Debian, as root: apt-get install chromium-headless-shell)"; exit 1; fi
 
 shells:  ## install zsh, fish and man, which the tests of completion and man pages start (Debian's packages)
 	@if command -v zsh >/dev/null && command -v fish >/dev/null && command -v man >/dev/null; then echo "zsh, fish and man are installed"; \

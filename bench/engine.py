@@ -36,7 +36,7 @@ def accept(ledger: Ledger, name: str, done: Any = None) -> Any:
         "1", name, "pull_request", "closed", "acme/shop", b"{}" * 12_000, False, time.time(), "github"
     )
     runs = [NewRun(name, "preview-cleanup", None, "{}", 3600.0)]
-    return ledger.accept(delivery, runs, done) if done else ledger.accept_wait(delivery, runs)
+    return ledger.accept_group([(delivery, runs, done)]) if done else ledger.accept_wait(delivery, runs)
 
 
 def five_steps(durable: Durable, execution: Execution) -> Ending:
@@ -104,7 +104,7 @@ def idle(folder: Path, waiting: int, seconds: float) -> dict[str, float]:
         for number in range(waiting):
             accept(ledger, f"run{number}")
             engine.wake()
-        while engine.counts().waiting < waiting:
+        while engine.counts()["waiting"] < waiting:
             time.sleep(0.05)
         time.sleep(0.2)
         cpu, begun = time.process_time(), time.perf_counter()

@@ -70,7 +70,7 @@ def accepts(ledger: Ledger, count: int, in_flight: int, body: bytes, *, runs: bo
         free.acquire()
         guid = str(uuid.uuid4())
         new = [NewRun(f"{guid}", "preview-cleanup", None, "{}", 3600.0)] if runs else []
-        ledger.accept(delivery(body, guid), new, partial(settle, time.perf_counter()))
+        ledger.accept_group([(delivery(body, guid), new, partial(settle, time.perf_counter()))])
         del number
     for _ in range(in_flight):
         free.acquire()
@@ -94,7 +94,7 @@ def paced(ledger: Ledger, seconds: float, rate: int, body: bytes) -> dict[str, f
     for _ in range(int(seconds * rate)):
         due += 1 / rate
         time.sleep(max(0.0, due - time.perf_counter()))
-        ledger.accept(delivery(body, str(uuid.uuid4())), [], partial(settle, time.perf_counter()))
+        ledger.accept_group([(delivery(body, str(uuid.uuid4())), [], partial(settle, time.perf_counter()))])
     time.sleep(0.2)
     return percentiles(times)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 import click
 
@@ -15,27 +17,32 @@ from closeout.cli import exits
 from closeout.cli.commands import CONTEXT, Command
 from closeout.cli.main import SECTIONS, closeout
 
+Record: TypeAlias = tuple[str, str]
+"""An option with its values, and its help."""
+COMMON = 5
+"""Commands that say the same of an option until the page says it once."""
+
 INTRODUCTION = """\
 <!-- Written by docs/generate.py from the commands: change their help instead of this page. -->
 
 # Command line
 
-`closeout COMMAND --help` says the same as this page. Times in JSON are ISO 8601 in UTC; lists are complete
-unless `--limit` cuts them. Tables are for people and fit 80 columns: read `--json` in programs.
+`closeout COMMAND --help` shows the same. In programs, read `--json`: tables are for people. Times in JSON are ISO 8601 in
+UTC. A list is complete unless you give `--limit`.
 
-What a program reads goes to standard output, everything else to standard error. Where a command could destroy
-something, it shows what would happen and asks; without a terminal it needs `--yes`, or it ends with exit code 3
-and has done nothing. Who asked (`user@host`) is kept in the ledger.
+Results go to standard output, everything else to standard error. A command that could destroy something shows what would
+happen and asks. Without a terminal it needs `--yes`; otherwise it does nothing and ends with exit code 3. The ledger records
+who asked (`user@host`).
 
-Runs act on AWS and GitHub from `closeout serve`, or from the stack on AWS, and never from a command. `runs cancel`,
-`runs rerun`, `deliveries replay`, `orphans --clean`, `pause` and `resume` leave a request in the ledger, which the server takes within a
-second; if none is running, they say so, and the request is carried out when one starts. With `--stack` they write it
-into the stack's ledger at once, and start the worker where it is needed. `pause` and `resume` hold from the moment that
-they are written. `webhook` and `secret` change what they name: hooks on GitHub, and the stack's own two secrets.
+Runs act in `closeout serve`, or in the stack on AWS, and never in a command. `runs cancel`, `runs rerun`, `deliveries replay`,
+`orphans --clean`, `pause` and `resume` store a request in the ledger, and the server carries it out within a second. If no
+server is running, the command says so, and the next server carries it out. With `--stack`, the command writes into the
+stack's ledger and starts the worker if needed. `pause` and `resume` apply as soon as they are stored. `webhook` and `secret`
+change webhooks at GitHub and the stack's two secrets directly.
 
-A command with `--stack` finds everything else in that CloudFormation stack's outputs, with the credentials and the region
-that boto3 finds (`AWS_REGION` and `AWS_PROFILE` say which). What a rerun or a replay runs there is what was deployed last:
-no file of this machine is read, and one that `--config` names is only compared with it.
+A command with `--stack` reads everything else from the outputs of that CloudFormation stack. It uses the credentials and the
+region that boto3 finds (`AWS_REGION`, `AWS_PROFILE`). A rerun or a replay there uses the configuration that was deployed last;
+a file that you name with `--config` is only compared with it.
 
 ## Environment
 
@@ -44,21 +51,22 @@ no file of this machine is read, and one that `--config` names is only compared 
 | `CLOSEOUT_CONFIG` | the configuration, where `--config` is not given |
 | `CLOSEOUT_DB` | the ledger, where `--db` is not given |
 | `CLOSEOUT_DEBUG` | set: show the traceback of a bug in closeout |
-| `AWS_REGION` | where the stack of `--stack` is; else the region of the profile |
+| `AWS_REGION` | the region of `--stack`; else the region of the profile |
 | `NO_COLOR` | set: no colours |
 """
 
 
 def page() -> str:
     """Return the reference page as Markdown."""
-    parts = [INTRODUCTION, "\n".join(_exit_codes())]
     root = click.Context(closeout, info_name="closeout", **CONTEXT)
+    common = _common(root)
+    parts = [INTRODUCTION, "\n".join(_exit_codes()), "\n".join(_common_options(common))]
     for heading, section in SECTIONS.items():
         parts.append(f"## {heading}\n")
         for name in section:
             command = closeout.get_command(root, name)
             assert command is not None
-            parts.extend(_command(command, click.Context(command, info_name=name, parent=root)))
+            parts.extend(_command(command, click.Context(command, info_name=name, parent=root), common))
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
@@ -71,27 +79,70 @@ def _exit_codes() -> Iterator[str]:
     yield ""
 
 
-def _command(command: click.Command, context: click.Context, level: int = 3) -> Iterator[str]:
+def _common_options(common: Mapping[Record, str]) -> Iterator[str]:
+    yield "## Common options\n"
+    yield "Many commands take some of these. Each command names those that it takes.\n"
+    yield from _table(common)
+
+
+def _common(context: click.Context) -> Mapping[Record, str]:
+    """Return what `COMMON` or more commands say of an option in the same words, with the option's long name."""
+    found = [record for command in _leaves(closeout, context) for record in _records(*command).items()]
+    counted = Counter(record for record, _ in found)
+    # An option that a command requires is part of the command: `--stack` alone has two meanings.
+    return {
+        record: name
+        for record, name in found
+        if counted[record] >= COMMON and not record[1].endswith("[required]")
+    }
+
+
+def _leaves(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    if not isinstance(command, click.Group):
+        yield command, context
+        return
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        if inner is not None:
+            yield from _leaves(inner, click.Context(inner, info_name=name, parent=context))
+
+
+def _records(command: click.Command, context: click.Context) -> dict[Record, str]:
+    """Return what the help of a command says of each of its options, with the option's long name."""
+    shown = [(parameter.get_help_record(context), parameter) for parameter in command.params]
+    return {record: max(parameter.opts, key=len) for record, parameter in shown if record and record[1]}
+
+
+def _command(
+    command: click.Command, context: click.Context, common: Mapping[Record, str], level: int = 3
+) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"{'#' * level} closeout {context.command_path.removeprefix('closeout ')}\n"
     yield _prose(command.help or "") + "\n"
     if not isinstance(command, click.Group):
         yield f"```text\n{context.command_path} {usage}\n```\n"
-        yield from _options(command, context)
+        yield from _options(_records(command, context), common)
     if isinstance(command, Command) and command.examples:
         yield "```console\n" + "\n".join(_prompted(command.examples)) + "\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             if inner is not None:
-                yield from _command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
+                yield from _command(
+                    inner, click.Context(inner, info_name=name, parent=context), common, level + 1
+                )
 
 
-def _options(command: click.Command, context: click.Context) -> Iterator[str]:
-    records = [parameter.get_help_record(context) for parameter in command.params]
-    rows = [record for record in records if record is not None and record[1]]
-    if not rows:
-        return
+def _options(rows: Mapping[Record, str], common: Mapping[Record, str]) -> Iterator[str]:
+    own = [row for row in rows if row not in common]
+    if own:
+        yield from _table(own)
+    shared = [f"`{name}`" for row, name in rows.items() if row in common]
+    if shared:
+        yield f"[Common options](#common-options): {', '.join(shared)}\n"
+
+
+def _table(rows: Iterable[Record]) -> Iterator[str]:
     yield "| option | meaning |"
     yield "| --- | --- |"
     for names, meaning in rows:
@@ -114,4 +165,7 @@ def _prose(text: str) -> str:
     """Mark JSON shapes and option names as code, which --help shows bare; a paragraph is one line."""
     paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
     marked = [re.sub(r"""(?<!\$)[\[{]["{].*[\]}]""", r"`\g<0>`", part) for part in paragraphs]
-    return "\n\n".join(re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", part) for part in marked)
+    return "\n\n".join(
+        re.sub(r"(`[^`]*`)|(?<![\w-])(--[a-z][a-z-]*)", lambda found: found[1] or f"`{found[2]}`", part)
+        for part in marked
+    )

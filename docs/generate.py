@@ -42,9 +42,8 @@ def errors_page() -> str:
     lines = [
         WRITTEN_BY,
         "# Error codes\n",
-        "Each error that closeout raises on purpose has a code that does not change between versions. Over HTTP",
-        'it is the `error` of `{"error": "<code>", "message": "<sentence>"}`, sent with the status of this table;',
-        "in a run it is the reason that a step failed. Messages are for people and may be reworded.\n",
+        "Every error has a code that does not change between versions. Over HTTP, the answer has the status of this table and",
+        'the body `{"error": "<code>", "message": "<sentence>"}`. In a run, the code says why a step failed. Messages may change.\n',
         "| code | HTTP status | class | meaning |",
         "| --- | --- | --- | --- |",
     ]
@@ -59,9 +58,9 @@ def actions_page() -> str:
     parts = [
         WRITTEN_BY,
         "# Actions\n",
-        "What a step can name in `uses`. A *destructive* step runs behind the live check and needs `repositories`; where it",
-        "says *unless declared*, `destructive: false` on the step says that this one deletes nothing. An input that *names*",
-        "what is acted upon takes only values that pass the name guards.\n",
+        "These are the values of `uses`. A *destructive* step has the live check and needs `repositories`. If it is destructive",
+        "*unless declared*, write `destructive: false` on a step that deletes nothing. An input that *names* what the step acts",
+        "on accepts only values that pass the [name guards](guards.md).\n",
         _table(
             ["action", "what it does"],
             [[f"[`{a.uses}`](#{_anchor(a.uses)})", a.summary] for a in builtin().values()],

@@ -51,6 +51,8 @@ class ImmediateWork:
     ) -> None:
         self.clients = clients
         self.execution = execution
+        self.run_id, _, attempt = execution.rpartition("-")
+        self.attempt = int(attempt)
         self.automation = automation
         self.step = step
         self.event: Mapping[str, Any] = event or {}
@@ -69,16 +71,6 @@ class ImmediateWork:
         self._inside: str | None = None
         self._said: set[str] = set()
         self._pauses = 0
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self.execution.rpartition("-")[0]
-
-    @property
-    def attempt(self) -> int:
-        """The run's attempt."""
-        return int(self.execution.rpartition("-")[2])
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """Run `fn` once and keep its result."""

@@ -179,7 +179,7 @@ def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
     repository = pull.base_repository
     if pull.head_ref != branch:
         raise NotSame(
-            f"{repository}#{pull.number} is of the branch {pull.head_ref}, the event says {branch}; nothing more was done."
+            f"{repository}#{pull.number} has the branch {pull.head_ref}, the event says {branch}; nothing more was done."
             f" {REAL}"
         )
     others = [number for number in github.open_pull_requests(repository, branch) if number != pull.number]

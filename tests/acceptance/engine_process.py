@@ -95,7 +95,9 @@ def main(arguments: list[str]) -> int:
         return Ending("success", "gone")
 
     with Ledger(Path(ledger_path), clock=Clock()) as ledger:
-        engine = Engine(ledger, run, clock=Clock(), turn=float(turn))
+        engine = Engine(
+            ledger, run, clock=Clock(), turn=float(turn), report=lambda text: print(text, file=sys.stderr)
+        )
         engine.start()
         print("ready", flush=True)
         for line in sys.stdin:

@@ -144,7 +144,8 @@ class StackWorld(Machine):
 
     def hooks(self) -> list[dict[str, Any]]:
         """The hooks of the repository as GitHub shows them."""
-        return [hook.to_json() for hook in self.github.world.repository(REPOSITORY).hooks.values()]
+        repository = self.github.world.repository(REPOSITORY)
+        return [hook.to_json(repository) for hook in repository.hooks.values()]
 
     def asked(self, *methods: str) -> list[str]:
         """Requests that GitHub got, `METHOD path`, of these methods."""

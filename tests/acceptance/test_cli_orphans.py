@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from closeout.patrol.marks import REPOSITORY as REPOSITORY_MARK
 from closeout.patrol.marks import repository_marks
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
-from closeout.testing.github.world import stamp
+from closeout.testing.github.webhooks import stamp
 from tests.acceptance.machine import CONFIG, REPOSITORY, Machine
 
 KEEP = CONFIG.replace(
@@ -213,7 +214,7 @@ def test_patrol_repairs_what_was_closed_since_it_began(machine: Machine) -> None
     patrol(machine)
     with Ledger(machine.db, clock=SystemClock()) as ledger:
         ((_, mark),) = repository_marks(ledger.marks(REPOSITORY_MARK)).items()
-        begun = mark._replace(beginnings={"preview-cleanup": int(time.time() - DAY)})
+        begun = replace(mark, beginnings={"preview-cleanup": int(time.time() - DAY)})
         ledger.save_mark(REPOSITORY_MARK, str(mark.id), begun.to_json())
     stack(machine, "preview-17")
     code, told, _ = patrol(machine)

@@ -188,7 +188,7 @@ def test_a_patrol_that_hangs_holds_up_no_delivery_and_survives_a_kill(scene: Mac
     close(scene.github, 25)
     held = scene.github.faults.add("hold", path=r"/repos/acme/shop/issues/events")
     scene.start()
-    scene.github.faults.wait(held.id)
+    scene.github.faults.wait(held)
     scene.github.add_hook("acme/shop", url=scene.hook_url, secret=SECRET)
     close(scene.github, 26)
     until("the end of #26, which was told", lambda: [one["verdict"] for one in runs(scene)] == ["success"])
@@ -234,7 +234,7 @@ def test_a_fortnight_without_the_server_an_empty_log_and_every_seventh_call_fail
     until("a patrol without an error", lambda: patrol(scene, "--json").code == exits.OK)
     until("the runs", lambda: len(gone(scene)) == 7, seconds=60)
     until("their ends", lambda: [one["verdict"] for one in runs(scene)] == ["success"] * 7, seconds=60)
-    assert sum(fault["hits"] for fault in github.faults.all()) > 3
+    assert sum(fault.hits for fault in github.faults) > 3
     assert sorted(gone(scene)) == ["25", "26", "27", "28", "29", "30", "8"]
     assert {one["heard"] for one in runs(scene) if one["number"] != 8} == {"closed-list"}
     log = (scene.folder / "server.log").read_text()

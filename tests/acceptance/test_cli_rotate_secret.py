@@ -146,8 +146,9 @@ def test_the_secret_goes_through_the_hooks_config_and_nothing_else_is_touched(wo
 
     Another hook that has delivered lately, as the stack's ledger knows, is pointed out.
     """
-    (hook,) = world.github.world.repository(REPOSITORY).hooks.values()
-    before = hook.to_json() | {"updated_at": None, "last_response": None}
+    repository = world.github.world.repository(REPOSITORY)
+    (hook,) = repository.hooks.values()
+    before = hook.to_json(repository) | {"updated_at": None, "last_response": None}
     for number, (seen, days) in enumerate({str(hook.id): 0, "777": 2, "778": 9, "unknown": 0}.items()):
         world.keep_delivery(seen, f"guid-{number}", days)
     done = world.closeout(*ONE, "--json")
@@ -160,7 +161,7 @@ def test_the_secret_goes_through_the_hooks_config_and_nothing_else_is_touched(wo
     ]
     (patch,) = [entry["body"] for entry in world.github.requests() if entry["method"] == "PATCH"]
     assert patch == {"secret": world.secret()}
-    assert hook.to_json() | {"updated_at": None, "last_response": None} == before
+    assert hook.to_json(repository) | {"updated_at": None, "last_response": None} == before
     assert told["hooks"] == [{"target": REPOSITORY, "hook": hook.id, "ping": 200}]
     assert told["generated"] is True
     assert told["secret"] == WEBHOOK_SECRET

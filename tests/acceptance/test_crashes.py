@@ -57,7 +57,7 @@ def hold(scene: Machine, call: tuple[str, str, str, int], *, after: bool) -> Any
     kind, first, second, skip = call
     if kind == "github":
         fault = scene.github.faults.add("hold", method=first, path=second, skip=skip, after=after, seconds=60)
-        return lambda: scene.github.faults.get(fault.id).hits
+        return lambda: fault.hits
     scene.aws.fault(service=first, operation=second, kind="hold", skip=skip, after=after, seconds=60)
     return lambda: [entry for entry in scene.aws.requests() if entry["held"]]
 

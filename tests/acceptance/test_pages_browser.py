@@ -211,7 +211,7 @@ def test_an_update_leaves_the_reader_where_they_are(pages: Pages) -> None:
         pages.world.change(execution, timeout=timeout)
         page.get_by_text(f"of at most {said}").wait_for()
         if page.evaluate("window.same"):
-            break  # else a busy server refused the stream, and the page was loaded again
+            break  # else a busy server refused an answer, and the page was loaded again
     assert page.evaluate("document.activeElement.mark") == "kept"
     assert page.locator("#aloud").inner_text() == "Running Current step: Delete its uploads."
     assert page.locator("[aria-live]").count() == 0

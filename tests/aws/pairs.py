@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 
 from closeout.testing import deliveries
 from closeout.testing.deliveries import ZEROS, encode, signature, signed_headers
-from closeout.testing.github.world import Pull, Repository, stamp
+from closeout.testing.github.webhooks import stamp
+from closeout.testing.github.world import Pull, Repository
 from tests.aws.sides import Side
 from tests.aws.world import World
 

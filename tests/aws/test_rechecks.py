@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from closeout.core.ids import short_digest
+from closeout.ledger.dynamodb.starts import start_by_name
 from closeout.ports import RunFilter
 from closeout.run.recheck import BY
 from closeout.stack.table import durable_name
 from closeout.wiring.stack import open_stack
-from closeout.wiring.stack_rechecks import RecheckStarts, with_boto
+from closeout.wiring.stack_rechecks import RecheckStarts
 from tests.aws.world import World
 
 REPOSITORY = "acme/late"
@@ -48,7 +50,7 @@ def hurry(world: World, number: int, minute: int) -> None:
     def now() -> float:
         return minute * 60.0
 
-    invoke = with_boto(world.cloud.client("lambda"), now)
+    invoke = partial(start_by_name, world.cloud.client("lambda"), now)
     RecheckStarts(invoke, world.outputs["PatrolAlias"], now, print).hurry(REPOSITORY, number)
 
     name = _named(world, f"hurry-{short_digest(f'{REPOSITORY}#{number}')}-{minute}")

@@ -95,7 +95,7 @@ class Bench:
         """Return what a run has recorded, by name."""
         execution = self.ledger.find(name)
         number = (
-            self.ledger._readers()
+            self.ledger._connection()
             .execute("SELECT number FROM run WHERE run_id || '-' || attempt = ?", (execution,))
             .fetchone()[0]
         )
@@ -109,8 +109,8 @@ class Bench:
 
     def crash(self) -> None:
         """Let go of everything as a dead process does: nothing is drained, nothing is noted."""
-        self.engine._given_up.set()
-        self.engine._stopping.set()
+        self.engine.given_up.set()
+        self.engine.stopping.set()
         self.engine._nudged.set()
         for _ in self.engine._workers:
             self.engine._ready.put(None)

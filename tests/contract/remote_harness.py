@@ -78,7 +78,7 @@ class RemoteBench:
         self.switch = DynamoSwitch(self.table, self.clock)
         self.starts = LambdaStarts(client(aws, "lambda"), WORKER, now=self.clock.now, attempts=self.attempts)
         logs = CloudWatchLogs(client(aws, "logs"), GROUP, now=self.clock.now)
-        self.views = Views(self.table, self.store, self.bodies, logs)
+        self.views = Views(self.table, self.store, logs)
         self._tokens = itertools.count(1)
         self.engine = self.process()
 

@@ -237,6 +237,8 @@ def test_a_pruned_run_leaves_nothing_in_the_index_of_words(tmp_path: Path) -> No
         assert len(views.runs(wanted=RunFilter(search="zebra"))) == 1
         clock.advance(1e9)
         ledger.prune(1.0)
-        words_left = views._readers().execute("SELECT count(*) FROM run_words WHERE run_words MATCH 'zebra'")
+        words_left = views._connection().execute(
+            "SELECT count(*) FROM run_words WHERE run_words MATCH 'zebra'"
+        )
         assert words_left.fetchone() == (0,)
         views.close()

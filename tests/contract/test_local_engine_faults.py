@@ -47,12 +47,11 @@ def test_the_operations_under_way_are_named(bench: Bench) -> None:
     bench.accept("a")
     assert inside.wait(5)
     assert bench.engine.under_way() == ["a/delete-1"]
-    assert bench.engine.counts()[:3] == (0, 1, 0)
+    assert bench.engine.counts() == {"running": 1}
     let.set()
     bench.ending("a")
     eventually(lambda: bench.engine.under_way() == [])
-    eventually(lambda: bench.engine.counts()[:3] == (0, 0, 0))
-    assert bench.engine.counts().finished["success"] == 1
+    eventually(lambda: not bench.engine.counts())
 
 
 def test_a_run_that_cannot_be_read_ends_and_lets_the_next_begin(

@@ -73,7 +73,7 @@ def test_a_parked_run_holds_nothing_of_its_execution(tmp_path: Path, how: str) -
         body = json.dumps({"text": "x" * PAYLOAD}).encode()
         bench.ledger.accept_wait(new_delivery("guid-a", body=body), [new_run("a")])
         bench.engine.wake()
-        eventually(lambda: bench.engine.counts().waiting)
+        eventually(lambda: bench.engine.counts()["waiting"])
         eventually(lambda: [witness() for witness in witnesses] == [None])
         [task] = bench.engine._tasks.values()
         assert _weight(task) < SMALL

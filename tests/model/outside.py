@@ -23,10 +23,9 @@ from closeout.ports import HttpAnswer
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github.handler import Handler
-from closeout.testing.github.hooks import Sender
 from closeout.testing.github.routes import Cut
-from closeout.testing.github.webhooks import Hook
-from closeout.testing.github.world import Pull, Repository, World, stamp
+from closeout.testing.github.webhooks import Hook, Sender, stamp
+from closeout.testing.github.world import Pull, Repository, World
 
 SECRET = "the-secret-of-the-hooks"
 HOOK_URL = "https://closeout.example.com/webhook"

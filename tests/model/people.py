@@ -7,15 +7,14 @@ one a page.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from closeout.core.closing import Closing
 from closeout.testing.durable import FakeClock
-from closeout.testing.github.graphql import retarget
-from closeout.testing.github.world import Pull, Repository, stamp
+from closeout.testing.github.webhooks import stamp
+from closeout.testing.github.world import Pull, Repository
 from tests.model.outside import FAULTS, Cloud, Delivery, Fate, GitHub
 
 SHOP, SITE = "acme/shop", "acme/site"
@@ -86,7 +85,7 @@ class People(RuleBasedStateMachine):
         if found:
             repository, pull = found
             self.happened["retarget"] += base != pull.base
-            retarget(cast("Any", self.github), repository.full_name, pull.number, base, automatic=automatic)
+            self.github.world.retarget(repository.full_name, pull.number, base, automatic=automatic)
 
     @rule(index=ANY, merged=st.booleans())
     def close_pull(self, index: int, merged: bool) -> None:

@@ -18,6 +18,7 @@ from closeout.core.automation import Automation, Current
 from closeout.core.closing import Closing
 from closeout.core.inverse import Naming
 from closeout.core.redact import Redactor
+from closeout.core.runs import Outcome, Parked
 from closeout.engine.durable import Suspended
 from closeout.engine.recorder import Finished
 from closeout.intake import headers as heads
@@ -311,12 +312,13 @@ class _Kept(MemoryDurable):
         self._process, self._number = process, number
         self.operations = {operation.name: operation for operation in operations}
 
-    def save(self, operation: Operation, *, park_until: float | None = None, **more: Any) -> None:
+    def save(self, operation: Operation, *outcomes: Outcome, **more: Any) -> None:
         """Keep an operation in the store."""
         self._process.write("save", (self._number, operation), {})
-        if park_until is not None:
-            self._process.write("park", (self._number, park_until), {})
-        super().save(operation, park_until=park_until, **more)
+        for outcome in outcomes:
+            if isinstance(outcome, Parked):
+                self._process.write("park", (self._number, outcome.wake), {})
+        super().save(operation, *outcomes, **more)
 
 
 class _Clients:

@@ -71,8 +71,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the error of a repository that is gone is misspelt",
         "src/closeout/actions/aws/physical.py",
-        '        _codes("RepositoryNotFoundException"),',
-        '        _codes("RepositoryNotFound"),',
+        '        ("RepositoryNotFoundException",),',
+        '        ("RepositoryNotFound",),',
         (f"{CODES}::test_a_code_for_what_is_absent_is_of_the_operation",),
     ),
     Mutant(

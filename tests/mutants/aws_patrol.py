@@ -128,8 +128,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "drill on AWS: what was not asked before the invocation ends is wrong",
         DRILLS,
-        "                transient=True,",
-        "                transient=False,",
+        "transient=True)",
+        "transient=False)",
         (f"{DRILL}::test_an_invocation_that_ends_leaves_the_rest_unknown",),
     ),
     Mutant(

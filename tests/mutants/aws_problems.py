@@ -89,7 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: a look goes on when its time is over",
         "src/closeout/wiring/notifying.py",
-        "        until = time.monotonic() + self._patience",
+        "        until = time.monotonic() + self.patience",
         "        until = math.inf",
         (f"{TELLS}::test_a_look_begins_no_message_when_its_time_is_over",),
     ),
@@ -110,15 +110,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages on AWS: what patrol missed while it was off is told",
         "src/closeout/wiring/stack_notifying.py",
-        '            since = float(row["since"]) if row.get("patrol") == self._text else None',
+        '        since = float(row["since"]) if row.get("patrol") == self._text else None',
         '            since = float(row.get("since", 0.0))',
         (f"{TOLD}::test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count",),
     ),
     Mutant(
         "messages on AWS: each process of the function excuses patrol anew",
         "src/closeout/wiring/stack_notifying.py",
-        "                self._table.change(put(to_item({**key",
-        "                (put(to_item({**key",
+        "            self._table.change(put(to_item({**key",
+        "            (put(to_item({**key",
         (f"{TOLD}::test_patrol_that_has_been_silent_is_told_and_so_is_its_return",),
     ),
     Mutant(

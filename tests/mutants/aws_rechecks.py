@@ -34,7 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "rechecks on AWS: they keep a stack from being deleted",
         "src/closeout/wiring/stack_looks.py",
-        "            if self._ledger.deployed.is_removed():",
+        "            if self.ledger.deployed.is_removed():",
         "            if False:",
         (f"{LOOKS}::test_a_stack_that_is_deleted_has_no_rechecks",),
     ),
@@ -122,8 +122,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an automation that finds nothing is not counted on AWS",
         "src/closeout/wiring/stack_runtime.py",
-        "            self._count(execution, ending.summary)",
-        "            pass",
+        "            count = self.ledger.empty_runs.note(execution.automation, ending.summary)",
+        "            count = 0",
         (f"{END}::test_a_teardown_is_rechecked_and_one_that_found_nothing_counted",),
     ),
 )

@@ -16,8 +16,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a closing's run is named after the delivery",
         "src/closeout/intake/receiver.py",
-        "                    closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),",
-        "                    ids.run_id(guid, rule.name),",
+        "                closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),",
+        "                ids.run_id(guid, rule.name),",
         (f"{INTAKE}::test_a_closing_is_one_run_whatever_its_guid",),
     ),
     Mutant(

@@ -77,8 +77,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an answer to HEAD has a body",
         _PROTOCOL,
-        '            self._write_answer(answer, keep=keep, empty=upload.head.method == b"HEAD")',
-        "            self._write_answer(answer, keep=keep)",
+        '            self._write_answer(start, b"" if request.head.method == b"HEAD" else body, length, keep=keep)',
+        "            self._write_answer(start, body, length, keep=keep)",
         (_LIMITS + "test_an_answer_to_head_has_no_body",),
     ),
     Mutant(
@@ -112,8 +112,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a proxy that delivered makes room like a stranger",
         _PLACES,
-        "        (self._proven if occupant.proven else self._waiting)[occupant] = None",
-        "        self._waiting[occupant] = None",
+        "        (self._proven if connection.proven else self._waiting)[connection] = None",
+        "        self._waiting[connection] = None",
         (_HOSTILE + "test_who_delivered_is_the_last_to_make_room",),
     ),
     Mutant(
@@ -168,8 +168,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the rest of a body that was given up is read as a request",
         _PROTOCOL,
-        "            keep = self._keeps(upload.head, close=close or upload.unread)",
-        "            keep = self._keeps(upload.head, close=close)",
+        "            keep = self._keeps(request.head, close=close or request.unread)",
+        "            keep = self._keeps(request.head, close=close)",
         (_LIMITS + "test_a_body_that_is_given_up_is_never_read_as_a_request",),
     ),
     Mutant(

@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 _DEEDS = "src/closeout/server/pages/deeds.py"
 _ACTING = "src/closeout/server/pages/acting.py"
-_CLEANUP = "src/closeout/server/pages/cleanup.py"
+_CLEANUP = "src/closeout/server/pages/batches.py"
 _CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
 _PLANS = "src/closeout/server/pages/plans.py"
 _BUSY = (
@@ -114,9 +114,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a rerun of several counts although somebody else reran meanwhile",
-        "src/closeout/server/pages/reruns.py",
-        'plan_of(rows, f"rerun {run.execution}")',
-        'plan_of(rows, "rerun")',
+        "src/closeout/server/pages/batches.py",
+        'plan_of(self._plan_again(run), f"rerun {run.execution}")',
+        'plan_of(self._plan_again(run), "rerun")',
         (_RERUN_TESTS + "test_one_changed_plan_requests_nothing",),
     ),
     Mutant(
@@ -141,13 +141,6 @@ MUTANTS: tuple[Mutant, ...] = (
         (_TESTS + "test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt",),
     ),
     Mutant(
-        "what a visitor sends ends a header",
-        _ACTING,
-        "{urlencode(given)}",
-        "{'&'.join(map('='.join, given))}",
-        (_TESTS + "test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits",),
-    ),
-    Mutant(
         "a header of an answer may hold a line break",
         "src/closeout/server/exchange.py",
         "        if any(_UNSAFE.search(value) for _, value in headers):",
@@ -162,13 +155,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/unit/wiring/test_delivery_reasons.py::test_a_long_payload_is_cut_between_two_values",),
     ),
     Mutant(
-        "streams that begin at the same time are not limited",
-        "src/closeout/server/pages/live.py",
-        "        if self._open >= MAX_STREAMS:\n            return  # others",
-        "        if False:\n            return  # others",
-        ("tests/unit/server/test_live.py::test_streams_that_begin_at_the_same_time_are_limited",),
-    ),
-    Mutant(
         "pages that read for long keep a load balancer waiting",
         "src/closeout/server/health.py",
         "run_in_executor(self._thread, self._ready)",
@@ -178,8 +164,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages that read for long keep a rotated secret waiting",
         "src/closeout/server/webhook.py",
-        "run_in_executor(self._reader, self._refresh)",
-        "run_in_executor(None, self._refresh)",
+        "run_in_executor(self._reader, self._parts.refresh)",
+        "run_in_executor(None, self._parts.refresh)",
         (_BUSY,),
     ),
 )

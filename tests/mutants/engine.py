@@ -97,7 +97,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "others begin before it is on disk that a turn is over",
         "src/closeout/engine/local.py",
-        "        self._store.join(task.number)\n",
+        "        self.store.join(task.number)\n",
         "",
         (
             f"{SUSPECTS}::test_a_ledger_that_takes_no_writes_lengthens_a_turn",

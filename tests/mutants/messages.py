@@ -44,8 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: a failed message counts as told",
         "src/closeout/wiring/notifying.py",
-        "            self._failed(target, self._redact(error.message), report)\n            return",
-        "            self._failed(target, self._redact(error.message), report)",
+        "            self._failed(target, self.redact(error.message), report)\n            return",
+        "            self._failed(target, self.redact(error.message), report)",
         (f"{TELLS}::test_a_target_that_is_down_for_a_day_hears_how_things_are_then",),
     ),
     Mutant(
@@ -127,7 +127,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "messages: a restart says that patrol works again",
-        "src/closeout/wiring/staleness.py",
+        "src/closeout/wiring/notifying.py",
         "        elif interval is not None and ended < started:",
         "        elif False:",
         ("tests/unit/wiring/test_staleness.py::test_a_restart_repairs_nothing",),

@@ -26,7 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a name is held against itself only",
         f"{CONFIG}/uniqueness.py",
-        "    for other in (placed, *group.add(placed)):",
+        "    for other in (placed, *earlier[:-1]):",
         "    for other in (placed,):",
         (TABLE,),
     ),
@@ -47,7 +47,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a search that was ended is a yes",
         f"{CONFIG}/uniqueness.py",
-        '            one.use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")',
+        '            use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")',
         "            pass",
         ("tests/unit/config/test_uniqueness.py::test_a_hostile_file_costs_a_bounded_search",),
     ),
@@ -61,7 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a pattern for any owner passes",
         f"{CONFIG}/languages.py",
-        "        return any(not _owner_states(owners, _OWNER - {char}, budget) for char in shared)",
+        "        return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)",
         "        return True",
         ("tests/unit/config/test_languages.py::test_a_pattern_that_lets_through_any_owner_is_seen",),
     ),

@@ -24,8 +24,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a value may name another host of a URL",
         "src/closeout/run/inputs.py",
-        "    return cel.interpolate(host, seen.event, _label) + cel.interpolate(rest, seen.event, check)",
-        "    return cel.interpolate(text, seen.event, check)",
+        "    return cel.interpolate(host, event, _label) + cel.interpolate(rest, event, check)",
+        "    return cel.interpolate(text, event, check)",
         ("tests/unit/run/test_inputs.py::test_no_value_makes_another_host_of_a_url",),
     ),
     Mutant(
@@ -54,8 +54,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a secret in the environment is what the locale makes of it",
         "src/closeout/adapters/secrets.py",
-        "            return (Active(os.fsencode(self._environment[name]).decode()),)",
-        "            return (Active(self._environment[name]),)",
+        "            return (Active(os.fsencode(self.environment[name]).decode()),)",
+        "            return (Active(self.environment[name]),)",
         ("tests/acceptance/test_cli_serve.py::test_a_secret_beyond_ascii_works_in_any_locale",),
     ),
     Mutant(

@@ -137,7 +137,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "any account is listed",
         f"{SOURCE}/audit.py",
-        "            guards.check_account(place.target, clients)",
+        "            guards.check_account(target, clients)",
         "            pass",
         (f"{AUDIT}::test_the_wrong_account_is_not_listed",),
     ),

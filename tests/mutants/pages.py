@@ -32,9 +32,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "pages: a run that hangs until its limit is not said",
-        "src/closeout/server/pages/overview_page.py",
-        "or run.sleeps_in or spent < NEAR_LIMIT * limit:",
-        "or run.sleeps_in or spent < limit:",
+        "src/closeout/server/pages/presentation.py",
+        "self.percent >= NEAR_LIMIT",
+        "self.percent >= 100",
         (f"{OVERVIEW}::test_a_run_near_its_limit_needs_somebody",),
     ),
     Mutant(
@@ -47,13 +47,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages: a pause is not said",
         "src/closeout/server/pages/site.py",
-        "        return visitor._replace(paused=self._paused(), problems=self._problems())",
+        "        return visitor._replace(paused=self._views.paused(), problems=problems)",
         "        return visitor",
         (f"{HTTP}::test_a_pause_is_said_on_every_page",),
     ),
     Mutant(
         "a payload turns the direction of its text",
-        "src/closeout/server/pages/delivery_page.py",
+        "src/closeout/server/pages/lists.py",
         "        payload = escaped_json(found.payload)",
         "        payload = found.payload",
         ("tests/contract/http/test_lists.py::test_what_comes_from_outside_stays_text_on_every_page",),

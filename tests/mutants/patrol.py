@@ -13,15 +13,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a new repository is taken for the one whose old name it has",
         "src/closeout/patrol/closings.py",
-        "            if read.begun:\n",
-        "            if False:\n",
+        "                if read.begun:\n",
+        "                if False:\n",
         (f"{LIST}::test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it",),
     ),
     Mutant(
         "patrol: the daily audit spends what runs need",
         "src/closeout/wiring/orphans.py",
-        "            return self._reader.read(path, query or {}).body",
-        "            return self._github.request(method, path, query=query)",
+        '            return self._reader.read(path, asked.get("query") or {}).body',
+        "            return self._github.request(method, path, **asked)",
         ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_spends_no_more_than_its_patrol_may",),
     ),
     Mutant(
@@ -34,14 +34,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a repository that is not listed for a while loses its beginning",
         "src/closeout/patrol/closings.py",
-        " and not listened(mark.name))",
-        ")",
+        " and not self.listened(mark.name):",
+        ":",
         (f"{OWNERS}::test_a_repository_that_github_does_not_list_for_a_while_keeps_its_beginning",),
     ),
     Mutant(
         "patrol: a pattern covers what the automation takes back, or what another owner has",
         "src/closeout/patrol/coverage.py",
-        "for one in self.listening if _covers(one, name))",
+        "for one in self.listening if covers(one, name))",
         "for one in self.listening)",
         ("tests/unit/patrol/test_coverage.py::test_a_pattern_stands_for_what_github_lists_of_its_owner",),
     ),
@@ -55,22 +55,22 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: what was closed before the beginning is started",
         "src/closeout/patrol/marks.py",
-        "for name, beginning in beginnings.items() if moment > beginning)",
-        "for name, beginning in beginnings.items())",
+        "for name, beginning in self.beginnings.items() if moment > beginning)",
+        "for name, beginning in self.beginnings.items())",
         (f"{LIST}::test_an_automation_that_comes_later_begins_later",),
     ),
     Mutant(
         "patrol: an automation that comes back keeps its old beginning",
         "src/closeout/patrol/closings.py",
-        "        if mark.beginnings and mark.name not in repositories:",
-        "        if False:",
+        "            if mark.beginnings and mark.name not in self.repositories and not self.listened(mark.name):",
+        "            if False:",
         (f"{LIST}::test_who_leaves_and_comes_back_begins_anew",),
     ),
     Mutant(
         "patrol: a repository that was renamed loses its beginnings",
         "src/closeout/patrol/closings.py",
-        "if mark.id not in seen and not listened(mark.name))",
-        "if not listened(mark.name))",
+        "for mark in marks.values() if mark.id not in seen)",
+        "for mark in marks.values())",
         (f"{LIST}::test_a_repository_with_a_new_name_is_watched_on",),
     ),
     Mutant(
@@ -90,9 +90,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the watermark is kept before its closings are stored",
         "src/closeout/patrol/closings.py",
-        "            _take_in(github, intake, name, read, report, asking)\n",
-        "            store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())\n"
-        "            _take_in(github, intake, name, read, report, asking)\n",
+        "                self._take_in(name, read)\n",
+        "                self._save(read.mark)\n                self._take_in(name, read)\n",
         (f"{LIST}::test_what_could_not_be_stored_is_read_again",),
     ),
     Mutant(
@@ -175,15 +174,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a run that met an old answer is not heard of again",
         "src/closeout/patrol/closings.py",
-        "            mark = _held(intake, read)._replace(told=not read.begun)",
-        "            mark = read.mark._replace(told=not read.begun)",
+        "self._save(replace(self._held(read), told=not read.begun))",
+        "self._save(replace(read.mark, told=not read.begun))",
         (f"{LIST}::test_a_closing_is_looked_at_until_its_run_has_ended",),
     ),
     Mutant(
         "patrol: an automation that asks who closed it starts without knowing",
         "src/closeout/patrol/closings.py",
-        "            if sender is None and unread is not None and begun & asking:",
-        "            if False:",
+        "                if sender is None and unread is not None and begun & self.asking:",
+        "                if False:",
         (f"{LIST}::test_events_that_cannot_be_read",),
     ),
 )

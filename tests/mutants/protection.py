@@ -82,8 +82,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a recheck deletes under names that the run never had",
         "src/closeout/run/recheck.py",
-        "    return _deletes(stored, actions) == _deletes(as_stored, actions)",
-        "    return True",
+        "        if _deletes(carried_out, self.deps.actions) != _deletes(today, self.deps.actions):",
+        "        if False:",
         (f"{RECHECKS}::test_names_that_the_run_never_had_are_not_looked_for",),
     ),
     Mutant(
@@ -131,7 +131,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a token for another service counts",
         "src/closeout/adapters/oidc.py",
-        "                audience=self._audience(),\n",
+        "                audience=self.audience(),\n",
         '                audience=jwt.decode(token, options={"verify_signature": False})["aud"],\n',
         (f"{TOKENS}::test_every_other_token_is_refused",),
     ),
@@ -237,7 +237,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an unreadable list of deployments counts as an empty one",
-        "src/closeout/run/deployments.py",
+        "src/closeout/run/found.py",
         '        raise _unusable(path, "the answer is not a list")',
         "        return []",
         (f"{FOUND}::test_an_unreadable_answer_is_neither_no_deployment_nor_one",),

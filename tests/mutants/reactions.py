@@ -8,8 +8,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a run makes a name of what a step gave",
         "src/closeout/run/inputs.py",
-        "            return cel.interpolate(text, seen.event, check)",
-        "            return cel.interpolate(text, seen.event, check, seen.so_far)",
+        "            return cel.interpolate(text, event, check)",
+        "            return cel.interpolate(text, event, check, so_far)",
         ("tests/unit/config/test_reactions.py::test_a_name_never_sees_the_run_so_far",),
     ),
     Mutant(

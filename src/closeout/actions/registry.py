@@ -26,18 +26,10 @@ class Registry(dict[str, Action]):
             self[action.uses] = action
 
     def __missing__(self, uses: str) -> NoReturn:
-        """Raise `UnknownAction`, with the near names."""
-        raise UnknownAction(uses, self)
-
-
-class UnknownAction(UsageError):
-    """No action has this name."""
-
-    def __init__(self, uses: str, known: Iterable[str]) -> None:
-        names = list(known)
-        close = difflib.get_close_matches(uses, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
-        super().__init__(f"there is no action {uses!r}; {hint}")
+        """Raise `UsageError`, with the near names."""
+        close = difflib.get_close_matches(uses, self, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self)}"
+        raise UsageError(f"there is no action {uses!r}; {hint}")
 
 
 @lru_cache(maxsize=1)

@@ -46,7 +46,7 @@ class Input:
     """A regular expression that the whole text must match after interpolation (and at load, without `${{ }}`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Permission:
     """One statement that an action needs: `system` is `aws` (IAM actions, ARNs) or `github` (permission, level)."""
 
@@ -70,64 +70,39 @@ class Limit(NamedTuple):
 class Work(Protocol):
     """What `apply` works with: durable calls named within this step, guarded calls, and the log."""
 
-    @property
-    def execution(self) -> str:
-        """`<run id>-<attempt>`: a stable idempotency key for this attempt."""
-        ...
-
-    @property
-    def run_id(self) -> str:
-        """The run's id, the same for every attempt."""
-        ...
-
-    @property
-    def attempt(self) -> int:
-        """1, or more for a rerun."""
-        ...
-
-    @property
-    def automation(self) -> str:
-        """The automation's name."""
-        ...
-
-    @property
-    def step(self) -> str:
-        """The step's id."""
-        ...
+    execution: str
+    """`<run id>-<attempt>`: a stable idempotency key for this attempt."""
+    run_id: str
+    """The run's id, the same for every attempt."""
+    attempt: int
+    """1, or more for a rerun."""
+    automation: str
+    """The automation's name."""
+    step: str
+    """The step's id."""
+    clients: Clients
+    """Clients bound to this step."""
+    retry: Retry
+    """The step's retry policy: its own `retry`, else the action's."""
 
     @property
     def event(self) -> Mapping[str, Any]:
         """A copy of the payload, a new one each time."""
-        ...
-
-    @property
-    def clients(self) -> Clients:
-        """Clients bound to this step."""
-        ...
-
-    @property
-    def retry(self) -> Retry:
-        """The step's retry policy: its own `retry`, else the action's."""
-        ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The step's own keys besides `with`: `pass-env` and the like."""
-        ...
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """`Durable.record`, named within the step, within the step's and the run's time."""
-        ...
 
     def sleep(self, name: str, seconds: float) -> None:
         """`Durable.sleep`, named within the step."""
-        ...
 
     def wait_until(
         self, name: str, poll: Callable[[], Json | None], every: float | Backoff | None = None
     ) -> Json:
         """`Durable.wait_until`, named within the step, until the step's or the run's time is up."""
-        ...
 
     def change(
         self,
@@ -151,30 +126,24 @@ class Work(Protocol):
         With `on_interrupted`, the begin of `call` is stored before it. Where a begin is stored and no end,
         `on_interrupted` is called in its place: `call` may have had its effect, in part or as a whole.
         """
-        ...
 
     def limit(self) -> Limit:
         """Return how long a call may take, and what sets that. Call it only inside a recorded function: it reads the clock."""
-        ...
 
     def clean(self, text: str) -> str:
         """Return text without the secrets that closeout knows. Call it before text is cut: half a secret is not known."""
-        ...
 
     def log(self, text: str) -> None:
         """Write a line to the run's log. Call it inside a recorded function: a replay is silent there."""
-        ...
 
     def log_once(self, key: str, text: str) -> None:
         """Write a line unless one of this key was written for this step: what a poll may say however often it polls.
 
         A poll's function is made anew for every try, so nothing that it keeps in a variable outlives one try.
         """
-        ...
 
     def now(self) -> float:
         """Seconds since the epoch. Call it only inside a recorded function: it reads the clock."""
-        ...
 
 
 Inputs: TypeAlias = Mapping[str, Any]

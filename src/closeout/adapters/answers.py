@@ -14,12 +14,15 @@ from typing import Any, NoReturn
 Refuse = Callable[[str], NoReturn]
 """Raises the `ServiceError` of an answer that cannot be used, given what is wrong with it."""
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
+_TYPES = {
     "string": str,
     "integer": int,
     "long": int,
     "boolean": bool,
     "timestamp": datetime,
+    "structure": dict,
+    "list": list,
+    "map": dict,
 }
 _DECODED = ("TemplateBody", "Document")
 """How fields end that botocore turns from JSON text into objects (`botocore/handlers.py`)."""
@@ -35,16 +38,17 @@ class Structure(dict[str, Any]):
         self._refuse = refuse
 
     def __missing__(self, key: str) -> NoReturn:
-        """Refuse the answer."""
         self._refuse(f"the answer lacks {key}")
 
 
 def checked(shape: Any, value: Any, refuse: Refuse, name: str = "it") -> Any:
     """Return a value whose structures are `Structure`s, after its types were compared with botocore's `shape`."""
     kind = shape.type_name if shape is not None else "structure"
+    wanted = _TYPES.get(kind)
+    decoded = kind == "string" and name.endswith(_DECODED)
+    if wanted is not None and not decoded and not isinstance(value, wanted):
+        refuse(f"{name} is no {kind}")
     if kind == "structure":
-        if not isinstance(value, dict):
-            refuse(f"{name} is no structure")
         members = shape.members if shape is not None else {}
         fields = {
             key: checked(members[key], item, refuse, key) if key in members else item
@@ -52,14 +56,7 @@ def checked(shape: Any, value: Any, refuse: Refuse, name: str = "it") -> Any:
         }
         return Structure(fields, refuse)
     if kind == "list":
-        if not isinstance(value, list):
-            refuse(f"{name} is no list")
         return [checked(shape.member, item, refuse, name) for item in value]
     if kind == "map":
-        if not isinstance(value, dict):
-            refuse(f"{name} is no map")
         return {key: checked(shape.value, item, refuse, name) for key, item in value.items()}
-    wanted = _TYPES.get(kind)
-    if wanted is not None and not isinstance(value, wanted) and not name.endswith(_DECODED):
-        refuse(f"{name} is no {kind}")
     return value

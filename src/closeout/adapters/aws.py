@@ -12,7 +12,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any, NoReturn
 
 from closeout.adapters.answers import checked
@@ -64,6 +66,13 @@ TRANSIENT_CODES = frozenset(
 )
 
 
+def _plain_session() -> Any:
+    import boto3  # noqa: PLC0415
+
+    return boto3.Session()
+
+
+@dataclass(kw_only=True)
 class AwsClients:
     """Sessions by target, made once each; safe to use from several threads.
 
@@ -71,68 +80,60 @@ class AwsClients:
     since the epoch, for a Retry-After that is a date. `attempts` are botocore's own, in a row, in this thread.
     """
 
-    def __init__(
-        self, *, now: Callable[[], float], session: Callable[[], Any] | None = None, attempts: int = 2
-    ) -> None:
-        self._now = now
-        self._attempts = attempts
-        self._make_session = session
-        self._lock = threading.RLock()
+    now: Callable[[], float]
+    session: Callable[[], Any] = _plain_session
+    attempts: int = 2
+
+    def __post_init__(self) -> None:
         self._targets: dict[AwsTarget, TargetClients] = {}
 
     def for_target(self, target: AwsTarget) -> TargetClients:
         """Return the clients of one account, region and role. Nothing is called yet."""
-        with self._lock:
-            found = self._targets.get(target)
-            if found is None:
-                found = self._targets[target] = TargetClients(
-                    target, self._session, now=self._now, attempts=self._attempts
-                )
-            return found
-
-    def _session(self) -> Any:
-        if self._make_session is not None:
-            return self._make_session()
-        import boto3  # noqa: PLC0415
-
-        return boto3.Session()
+        return self._targets.setdefault(target, TargetClients(target, self))
 
 
 class TargetClients:
     """The clients of one target, made when first asked for."""
 
-    def __init__(
-        self, target: AwsTarget, session: Callable[[], Any], *, now: Callable[[], float], attempts: int
-    ) -> None:
-        self.target = target
-        self._attempts = attempts
-        self._make_session = session
-        self._now = now
+    def __init__(self, target: AwsTarget, shared: AwsClients) -> None:
+        self._target = target
+        self._shared = shared
         self._lock = threading.RLock()  # a boto3 session must not make two clients at once
-        self._session: Any = None
         self._clients: dict[str, TranslatedClient] = {}
 
     def aws(self, service: str) -> TranslatedClient:
         """Return the client of a service, by boto3's name (`cloudformation`). Raises `ServiceError`."""
         with self._lock:
-            found = self._clients.get(service)
-            if found is None:
-                found = self._clients[service] = self._make_client(service)
-            return found
+            if service not in self._clients:
+                self._clients[service] = self._make_client(service)
+            return self._clients[service]
 
     def account(self) -> str:
         """Ask AWS which account these credentials belong to, each time anew. Raises `ServiceError`."""
         return str(self.aws("sts").get_caller_identity()["Account"])
 
     def _make_client(self, service: str) -> TranslatedClient:
-        with translated(service, "CreateClient", self._now):
-            config = _config(self._attempts)
-            if self._session is None:
-                plain = self._make_session()
-                role = self.target.assume_role
-                self._session = _under_role(plain, role, self.target.region, config) if role else plain
-            client = self._session.client(service, region_name=self.target.region, config=config)
-        return TranslatedClient(client, service, self._now)
+        with translated(service, "CreateClient", self._shared.now):
+            client = self._session.client(service, region_name=self._target.region, config=self._config)
+        return TranslatedClient(client, service, self._shared.now)
+
+    @cached_property
+    def _session(self) -> Any:
+        plain, role = self._shared.session(), self._target.assume_role
+        return _under_role(plain, role, self._target.region, self._config) if role else plain
+
+    @cached_property
+    def _config(self) -> Any:
+        from botocore.config import Config  # noqa: PLC0415
+
+        return Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": self._shared.attempts},
+            user_agent_extra="closeout",
+            tcp_keepalive=True,
+            max_pool_connections=16,
+        )
 
 
 class TranslatedClient:
@@ -147,7 +148,6 @@ class TranslatedClient:
         self._now = now
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return one operation."""
         operations: dict[str, str] = self._client.meta.method_to_api_mapping
         if name not in operations:
             message = (
@@ -158,13 +158,7 @@ class TranslatedClient:
         shape = self._client.meta.service_model.operation_model(operation).output_shape
 
         def refuse(why: str) -> NoReturn:
-            raise ServiceError(
-                f"{self._service} {operation}: {why}",
-                service=self._service,
-                operation=operation,
-                reason=UNREADABLE,
-                transient=True,
-            )
+            raise _failed(self._service, operation, UNREADABLE, why, transient=True)
 
         def call(**arguments: Any) -> Any:
             with translated(self._service, operation, self._now):
@@ -189,12 +183,12 @@ def translated(service: str, operation: str, now: Callable[[], float]) -> Iterat
         # The last ones are what botocore's parsers raise over JSON that is no object, or of other types than they expect.
         if isinstance(error, (BotoCoreError, ResponseParserError, *NONSENSE)):
             # `from None`: botocore's own text may quote a whole answer, and a traceback would show it.
-            raise _unanswered(error, service, operation) from None
+            reason, text, transient = _cause(error)
+            raise _failed(service, operation, reason, text, transient=transient) from None
         raise
 
 
 def _answered(error: Any, service: str, operation: str, now: Callable[[], float]) -> ServiceError:
-    """Translate an error that the service answered with."""
     problem = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     code = str(problem.get("Code") or "Unknown")
@@ -213,20 +207,13 @@ def _answered(error: Any, service: str, operation: str, now: Callable[[], float]
     )
 
 
-def _unanswered(error: Exception, service: str, operation: str) -> ServiceError:
-    """Translate an error that botocore raised by itself: no answer, no credentials, a bad argument."""
-    reason, text, transient = _cause(error)
-    return ServiceError(
-        f"{service} {operation}: {text}",
-        service=service,
-        operation=operation,
-        reason=reason,
-        transient=transient,
-    )
+def _failed(service: str, operation: str, reason: str, text: str, *, transient: bool) -> ServiceError:
+    whole = f"{service} {operation}: {text}"
+    return ServiceError(whole, service=service, operation=operation, reason=reason, transient=transient)
 
 
 def _cause(error: Exception) -> tuple[str, str, bool]:
-    """Return reason, sentence and whether it is transient."""
+    """Return reason, sentence and whether it is transient, of an error that is no answer of the service."""
     from botocore import exceptions as known  # noqa: PLC0415
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
@@ -260,19 +247,6 @@ def retry_after(header: str | None, now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(header).timestamp() - now)
     except ValueError:
         return None
-
-
-def _config(attempts: int) -> Any:
-    from botocore.config import Config  # noqa: PLC0415
-
-    return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        user_agent_extra="closeout",
-        tcp_keepalive=True,
-        max_pool_connections=16,
-    )
 
 
 def _under_role(plain: Any, role: str, region: str, config: Any) -> Any:

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -27,7 +28,6 @@ from closeout.core.url import Url, parse_base
 from closeout.ports import HttpAnswer, Json, PullRequest
 from closeout.ports.patrol import Page
 
-API_URL = "https://api.github.com"
 ANSWER_LIMIT = 8_000_000
 MAX_REDIRECTS = 3
 PAGE = 100
@@ -40,6 +40,7 @@ _LIMITED = re.compile(r"rate limit|abuse detection", re.IGNORECASE)
 _MAX_WAIT = 86_400.0
 
 
+@dataclass
 class GitHubClient:
     """Implements `ports.GitHub`. Safe to use from many threads.
 
@@ -48,29 +49,18 @@ class GitHubClient:
     errors which token it is.
     """
 
-    def __init__(
-        self,
-        token: Callable[[], str],
-        api_url: str = API_URL,
-        *,
-        refresh: Callable[[], bool] | None = None,
-        timeout: float = 20.0,
-        now: Callable[[], float] = time.time,
-        named: str = "the token",
-    ) -> None:
-        self._base = _api(api_url)
-        self._token = token
-        self._refresh = refresh
-        self._timeout = timeout
-        self._now = now
-        self._named = named
+    token: Callable[[], str]
+    api_url: str
+    refresh: Callable[[], bool] | None = None
+    timeout: float = 20.0
+    now: Callable[[], float] = time.time
+    named: str = "the token"
+
+    def __post_init__(self) -> None:
         from closeout.adapters.transport import Transport  # noqa: PLC0415 - TLS when first needed
 
+        self._base = _api(self.api_url)
         self._transport = Transport()
-
-    def connect_ahead(self) -> None:
-        """Connect, so that the first request need not."""
-        self._transport.connect_ahead(self._base)
 
     # --- what closeout asks -----------------------------------------------------------------------------
 
@@ -222,7 +212,7 @@ class GitHubClient:
         )
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         answer = self._follow(method, path, url, data, etag)
-        if answer.status == 401 and self._refresh is not None and self._refresh():
+        if answer.status == 401 and self.refresh is not None and self.refresh():
             answer = self._follow(method, path, url, data, etag)
         return answer
 
@@ -259,7 +249,7 @@ class GitHubClient:
             headers["Content-Type"] = "application/json"
         try:
             return self._transport.send(
-                method, url, headers=headers, body=data, timeout=self._timeout, limit=ANSWER_LIMIT
+                method, url, headers=headers, body=data, timeout=self.timeout, limit=ANSWER_LIMIT
             )
         except NoAnswer as error:
             raise github_error(
@@ -268,7 +258,7 @@ class GitHubClient:
 
     def _read_token(self, method: str, path: str) -> str:
         try:
-            token = self._token().strip()
+            token = self.token().strip()
         except CloseoutError as error:
             # The secret's store may be back in a minute; whoever waits for an answer should wait.
             text = f"no token: {error.message}"
@@ -296,7 +286,7 @@ class GitHubClient:
     def _wrong(self, answer: HttpAnswer) -> str:
         if answer.status == 404:
             return "; it does not exist, or the token may not see it"
-        return f"; {self._named} is wrong or has expired" if answer.status == 401 else ""
+        return f"; {self.named} is wrong or has expired" if answer.status == 401 else ""
 
     def _wait(self, answer: HttpAnswer, text: str) -> float | None:
         """Seconds that GitHub asks us to wait (docs: "Rate limits for the REST API"), None if it does not."""
@@ -309,7 +299,7 @@ class GitHubClient:
         wait = answers.seconds(after)
         reset = answers.seconds(answer.headers.get("x-ratelimit-reset")) if spent else None
         if wait is None and reset is not None:
-            wait = max(reset - self._now(), 0.0) + 1.0
+            wait = max(reset - self.now(), 0.0) + 1.0
         return min(wait if wait is not None else 60.0, _MAX_WAIT)
 
 

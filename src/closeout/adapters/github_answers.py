@@ -34,7 +34,6 @@ def page(answer: HttpAnswer, body: Json) -> Page:
 
 
 def _date(text: str | None) -> int:
-    """Return the seconds of GitHub's clock."""
     try:
         return int(parsedate_to_datetime(text or "").timestamp())
     except (TypeError, ValueError, OverflowError):

@@ -8,11 +8,11 @@ so a new secret goes through the hook's `config`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from closeout.core.errors import InputError, ServiceError, UsageError
-from closeout.core.url import parse
+from closeout.core.errors import ServiceError, UsageError
+from closeout.core.url import same_webhook
 from closeout.ports import GitHubRequests, Json
 from closeout.ports.clients import Hook, HookDelivery
 
@@ -99,42 +99,14 @@ class Hooks:
         answer = self._call("GET", f"/hooks/{hook}/deliveries", query={"per_page": str(PAGE)})
         return tuple(_delivery(entry) for entry in _listed(answer))
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Json] | None = None,
-        query: Mapping[str, str] | None = None,
-        secret: str | None = None,
-    ) -> Any:
+    def _call(self, method: str, path: str, *, secret: str | None = None, **asked: Any) -> Any:
         try:
-            return self._github.request(method, self.target.path + path, body=body, query=query)
+            return self._github.request(method, self.target.path + path, **asked)
         except ServiceError as error:
             text = error.message.replace(secret, "***") if secret else error.message
-            hint = _hint(self.target, error) if self._hints else ""
-            raise ServiceError(
-                text + hint,
-                service=error.service,
-                operation=error.operation,
-                reason=error.reason,
-                transient=error.transient,
-                retry_after=error.retry_after,
-                http_status=error.http_status,
-            ) from None
-
-
-def same_webhook(one: str, other: str) -> bool:
-    """Whether two URLs are the same webhook: it answers at its base and at `/webhook`."""
-    try:
-        return _base(one) == _base(other)
-    except InputError:
-        return False  # whatever it is, nobody knows where it leads
-
-
-def _base(url: str) -> tuple[str, str]:
-    place = parse(url)
-    return place.origin, place.path.rstrip("/").removesuffix("/webhook").rstrip("/")
+            error.message = text + (_hint(self.target, error) if self._hints else "")
+            error.args = (error.message,)
+            raise error from None
 
 
 def _config(url: str, secret: str) -> dict[str, Json]:

@@ -52,13 +52,7 @@ def check(url: str, *, reach: bool = False) -> None:
 
 def send(url: str, title: str, body: str) -> None:
     """Send a message, however long a service takes. Raises `NotifierUnknown`, or `NotifierFailed` with what the service said."""
-    error = _send(_service(url), title, body)
-    if error:
-        raise NotifierFailed(f"{scheme(url)}: {error}")
-
-
-def _send(service: NotifyBase, title: str, body: str) -> str:
-    """Send a message; return what went wrong, empty if the service took it."""
+    service = _service(url)
     sender = Apprise(asset=service.asset)
     sender.add(service)
     try:
@@ -67,8 +61,10 @@ def _send(service: NotifyBase, title: str, body: str) -> str:
         )
         said = "; ".join(entry.message for entry in result.logs())
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises, its text may hold the URL
-        return f"{type(error).__name__} in the library that sends messages"
-    return "" if result else clip(said, LONGEST_ERROR) or "the message was not taken"
+        kind = type(error).__name__
+        raise NotifierFailed(f"{scheme(url)}: {kind} in the library that sends messages") from None
+    if not result:
+        raise NotifierFailed(f"{scheme(url)}: {clip(said, LONGEST_ERROR) or 'the message was not taken'}")
 
 
 def scheme(url: str) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from closeout.core.errors import ServiceError, TokenRefused, Unavailable
@@ -45,14 +46,16 @@ def issuer_of(api_url: str) -> str:
     return f"{api.origin}/_services/token"
 
 
+@dataclass
 class WorkflowTokens:
     """Verifies tokens of one issuer. `audience` is what a workflow must have asked its token for."""
 
-    def __init__(self, issuer: str, audience: Callable[[], str], http: Http, clock: Clock) -> None:
-        self._issuer = issuer
-        self._audience = audience
-        self._http = http
-        self._clock = clock
+    issuer: str
+    audience: Callable[[], str]
+    http: Http
+    clock: Clock
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: Mapping[str, Any] = {}
         self._asked = float("-inf")
@@ -77,8 +80,8 @@ class WorkflowTokens:
                 token,
                 key,
                 algorithms=["RS256"],
-                audience=self._audience(),
-                issuer=self._issuer,
+                audience=self.audience(),
+                issuer=self.issuer,
                 leeway=LEEWAY,
                 options={"require": list(CLAIMS)},
             )
@@ -89,9 +92,9 @@ class WorkflowTokens:
     def _key(self, name: str) -> Any:
         """Return a key of the issuer's. One that it lacks is asked for again, and so is one that is no longer fresh."""
         with self._lock:
-            age = self._clock.now() - self._asked
+            age = self.clock.now() - self._asked
             if age > FRESH or (name not in self._keys and age > SOONEST):
-                self._asked, self._failure = self._clock.now(), None
+                self._asked, self._failure = self.clock.now(), None
                 try:
                     self._keys = self._fetch()
                 except ServiceError as error:
@@ -106,8 +109,8 @@ class WorkflowTokens:
         """Read the issuer's keys for signatures with RS256."""
         import jwt  # noqa: PLC0415 - as above
 
-        url = self._issuer + KEYS_PATH
-        answer = self._http.request(
+        url = self.issuer + KEYS_PATH
+        answer = self.http.request(
             "GET", url, headers={"Accept": "application/json"}, body=None, timeout=10.0
         )
         keys: dict[str, Any] = {}

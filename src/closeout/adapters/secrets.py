@@ -12,10 +12,13 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from closeout.adapters.boto import boto_client
 from closeout.core.errors import SecretError, ServiceError
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
 
@@ -23,6 +26,7 @@ FILE_LIMIT = 65_536
 FORMS = "env:NAME, file:PATH or aws-secretsmanager:NAME[#json-key]"
 
 
+@dataclass(repr=False)  # the environment has secrets
 class SecretReader:
     """Implements `ports.Secrets`.
 
@@ -31,23 +35,15 @@ class SecretReader:
     `directory` is where relative `file:` paths start.
     """
 
-    def __init__(
-        self,
-        environment: Mapping[str, str] | None = None,
-        *,
-        client: Callable[[str | None], Any] | None = None,
-        region: str | None = None,
-        directory: Path | None = None,
-        now: Callable[[], float] = time.time,
-        on_value: Callable[[str], None] | None = None,
-    ) -> None:
-        self._environment = os.environ if environment is None else environment
-        self._make_client = client or boto_client
-        self._region = region
-        self._clients: dict[str | None, Any] = {}
-        self._directory = directory or Path()
-        self._now = now
-        self._on_value = on_value
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    client: Callable[[str | None], Any] | None = None
+    region: str | None = None
+    directory: Path = Path()
+    now: Callable[[], float] = time.time
+    on_value: Callable[[str], None] = lambda _value: None
+
+    def __post_init__(self) -> None:
+        self._client_of = cache(self.client or partial(boto_client, "secretsmanager"))
 
     def read(self, reference: str) -> tuple[str, ...]:
         """Return the active values, newest first, at least one. Raises `SecretError`."""
@@ -63,23 +59,22 @@ class SecretReader:
         for active in found:
             if not active.value:
                 raise SecretError(f"{reference} is empty; put the secret's value there")
-            if self._on_value is not None:
-                self._on_value(active.value)
+            self.on_value(active.value)
         return found
 
     def _variable(self, reference: str, name: str) -> tuple[Active, ...]:
-        if name not in self._environment:
+        if name not in self.environment:
             raise SecretError(f"{reference} is not set; set the environment variable {name}")
         try:
             # The bytes of the variable, which Python has decoded by the locale: that may be ASCII or Latin-1.
-            return (Active(os.fsencode(self._environment[name]).decode()),)
+            return (Active(os.fsencode(self.environment[name]).decode()),)
         except UnicodeError:
             raise SecretError(f"{reference} is not UTF-8 text") from None
 
     def _file(self, reference: str, path: str) -> tuple[Active, ...]:
         """Read a file that nobody but its owner may read. Checked on the open file, so that it cannot be swapped."""
         try:
-            descriptor = os.open(self._directory / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = os.open(self.directory / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
@@ -101,19 +96,17 @@ class SecretReader:
         systemd shows credentials through an access list, whose mask stands where the group's bits are
         (systemd.exec(5), LoadCredential=); what is in its folder is this service's alone.
         """
-        folder = self._environment.get("CREDENTIALS_DIRECTORY")
-        if folder and (self._directory / path).parent == Path(folder):
+        folder = self.environment.get("CREDENTIALS_DIRECTORY")
+        if folder and (self.directory / path).parent == Path(folder):
             return stat.S_IRWXO
         return stat.S_IRWXG | stat.S_IRWXO
-
-    # --- AWS Secrets Manager ----------------------------------------------------------------------------
 
     def _aws(self, reference: str, rest: str) -> tuple[Active, ...]:
         name, _, key = rest.partition("#")
         current = self._version(reference, name, "AWSCURRENT")
         found = [Active(_part(reference, key, current))]
         until = _created(current) + PREVIOUS_SECONDS
-        if self._now() < until:
+        if self.now() < until:
             previous = self._version(reference, name, "AWSPREVIOUS")
             # A former version that was empty or had another form is no secret: the current one is what counts.
             with contextlib.suppress(SecretError):
@@ -134,26 +127,10 @@ class SecretReader:
 
     def _client(self, name: str) -> Any:
         parts = name.split(":")
-        region = parts[3] if name.startswith("arn:") and len(parts) > 3 else self._region
-        if region not in self._clients:
-            self._clients[region] = self._make_client(region)
-        return self._clients[region]
-
-
-def boto_client(region: str | None) -> Any:
-    """Return boto3's client of Secrets Manager."""
-    import boto3  # noqa: PLC0415 - half of a second that only this kind of reference costs
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-    # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
-    place = region or os.environ.get("AWS_REGION") or None
-    # A session of its own: boto3's default one is not made for several threads.
-    return boto3.Session().client("secretsmanager", region_name=place, config=config)
+        return self._client_of(parts[3] if name.startswith("arn:") and len(parts) > 3 else self.region)
 
 
 def _reason(error: Exception) -> tuple[str, bool]:
-    """Return AWS's error code and whether it may pass."""
     if isinstance(error, ServiceError):
         return error.reason, error.transient
     response = getattr(error, "response", None)

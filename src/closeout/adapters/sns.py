@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from closeout.adapters.aws import translated
+from closeout.adapters.boto import boto_client
 from closeout.core.errors import NotifierFailed, NotifierUnknown, ServiceError
 from closeout.core.runs import clip
 
@@ -22,7 +24,7 @@ MOST_OF_A_SUBJECT = 100
 
 def publish(topic: str, title: str, body: str, client: Callable[[str], Any] | None = None) -> None:
     """Publish to the topic with this ARN. `client` returns SNS's client of a region. Raises `NotifierFailed`."""
-    sns = (client or boto_client)(topic.split(":")[3])
+    sns = (client or partial(boto_client, "sns"))(topic.split(":")[3])
     short = clip(title, MOST_OF_A_SUBJECT - 3).replace("…", "...")
     subject = "".join(letter if " " <= letter <= "~" else "?" for letter in short)
     try:
@@ -34,7 +36,7 @@ def publish(topic: str, title: str, body: str, client: Callable[[str], Any] | No
 
 def check(topic: str, client: Callable[[str], Any] | None = None) -> None:
     """Raise `NotifierUnknown` if there is no such topic, and `ServiceError` if SNS does not say whether there is."""
-    sns = (client or boto_client)(topic.split(":")[3])
+    sns = (client or partial(boto_client, "sns"))(topic.split(":")[3])
     try:
         with translated("sns", "get_topic_attributes", time.time):
             sns.get_topic_attributes(TopicArn=topic)
@@ -42,18 +44,3 @@ def check(topic: str, client: Callable[[str], Any] | None = None) -> None:
         if error.reason != ABSENT:
             raise
         raise NotifierUnknown("there is no such topic") from None
-
-
-def boto_client(region: str) -> Any:
-    """Return boto3's client."""
-    import boto3  # noqa: PLC0415 - half of a second that only a topic costs
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=5,
-        read_timeout=10,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        user_agent_extra="closeout",
-    )
-    # A session of its own: boto3's default one is not made for several threads.
-    return boto3.Session().client("sns", region_name=region, config=config)

@@ -101,20 +101,6 @@ class Transport:
             self._keep(url, connection)
         return answer
 
-    def connect_ahead(self, url: Url) -> None:
-        """Connect, so that the next request need not. An error says nothing: the request meets it, too."""
-        try:
-            self._keep(url, self._connect(url, CONNECT_TIMEOUT))
-        except (NoAnswer, OSError, ValueError):
-            return
-
-    def close(self) -> None:
-        """Close idle connections."""
-        with self._lock:
-            kept, self._kept = self._kept, []
-        for _, connection in kept:
-            connection.close()
-
     def _connect(self, url: Url, timeout: float) -> _Connection:
         context = _tls() if url.scheme == "https" else None
         connection = _Connection(url.host, context, time.monotonic() + timeout, url.port)

@@ -7,12 +7,12 @@ of a resource. Who may not simulate gets no finding: a narrow role is no fault.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from closeout.actions.registry import builtin
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
-from closeout.checks.expected import targets, without_role
-from closeout.checks.world import World
+from closeout.checks.world import World, targets
 from closeout.config.permissions import Statement, statements
 from closeout.core.errors import ConfigError, ServiceError
 from closeout.ports import AwsTarget
@@ -23,7 +23,7 @@ DENIED = "AccessDenied"
 
 
 def _credentials(world: World) -> Result:
-    known = {without_role(target): None for target in targets(world.loaded)}
+    known = dict.fromkeys(target._replace(assume_role=None) for target in targets(world.loaded))
     if not known:
         return skipped(NONE)
     results, names = [], []
@@ -79,9 +79,6 @@ def _permissions(world: World) -> Result:
     for target in targets(world.loaded):
         mine = [one for one in needed if one.role == target.assume_role and not one.conditions]
         results += _simulated(world, target, mine)
-    hindered = [result for result in results if result.state == "skipped"]
-    if hindered and all(result.state in ("skipped", "fine") for result in results):
-        return hindered[0]
     return worst(results, "IAM's simulation allows what the steps need")
 
 
@@ -97,8 +94,6 @@ def _simulated(world: World, target: AwsTarget, needed: Sequence[Statement]) -> 
             missing = not_allowed(iam, principal, one)
             if missing:
                 yield wrong(f"{principal} lacks {', '.join(missing)} (for {one.steps[0]})")
-            else:
-                yield fine(principal)
     except ServiceError as error:
         if error.reason == DENIED:
             yield skipped("closeout may not ask IAM (`iam:SimulatePrincipalPolicy`), so nobody knows")
@@ -141,19 +136,14 @@ def _cloudformation_role(world: World) -> Result:
     written = [(role, target) for role, target in roles if "${{" not in role]
     if not written:
         return skipped("no step names a role for CloudFormation")
+    named = ", ".join(dict.fromkeys(role for role, _ in written))
     results = [_trusts(world, role, target) for role, target in written]
-    if all(result.state == "skipped" for result in results):
-        return results[0]
-    return worst(
-        results,
-        f"the roles are there and trust CloudFormation: {', '.join(dict.fromkeys(role for role, _ in written))}",
-    )
+    return worst(results, f"the roles are there and trust CloudFormation: {named}")
 
 
 def _trusts(world: World, role: str, target: AwsTarget) -> Result:
     try:
-        iam = world.outside.clients.for_step(target).aws("iam")
-        found = iam.get_role(RoleName=role.rpartition("/")[2])["Role"]
+        found = world.iam(target).get_role(RoleName=role.rpartition("/")[2])["Role"]
     except ServiceError as error:
         if error.reason == DENIED:
             return skipped("closeout may not ask IAM (`iam:GetRole`), so nobody knows")
@@ -167,46 +157,43 @@ def _trusts(world: World, role: str, target: AwsTarget) -> Result:
     return fine(role)
 
 
+_check = partial(Check, group="AWS")
+
 CHECKS = (
-    Check(
+    _check(
         id="aws-credentials",
-        group="AWS",
         looks="AWS knows closeout's credentials",
         breaks="every step in AWS fails",
         fix="give closeout a role, a profile, or keys in its environment; `aws sts get-caller-identity` shows whose they are",
         ask=_credentials,
         after=("configuration",),
     ),
-    Check(
+    _check(
         id="aws-role",
-        group="AWS",
         looks="each role of `assume-role` can be assumed",
         breaks="the steps under this role fail",
         fix="allow closeout's credentials `sts:AssumeRole` on it, and name them in the role's trust policy",
         ask=_role,
         after=("configuration", "aws-credentials"),
     ),
-    Check(
+    _check(
         id="aws-account",
-        group="AWS",
         looks="the credentials belong to the account that the file names",
         breaks="a guard refuses every plan",
         fix="correct `aws.account`, or give closeout credentials of that account",
         ask=_account,
         after=("configuration", "aws-credentials", "aws-role"),
     ),
-    Check(
+    _check(
         id="aws-permissions",
-        group="AWS",
         looks="IAM's simulation allows what `closeout permissions` prints, where closeout may ask it",
         breaks="the steps that need it fail",
         fix="attach the policy that `closeout permissions` prints",
         ask=_permissions,
         after=("configuration", "aws-credentials", "aws-role", "aws-account"),
     ),
-    Check(
+    _check(
         id="aws-cloudformation-role",
-        group="AWS",
         looks="each role of `role-arn` exists and trusts CloudFormation",
         breaks="stacks with this step are not deleted",
         fix="correct `role-arn`, or let the role's trust policy name cloudformation.amazonaws.com",

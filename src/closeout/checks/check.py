@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ State: TypeAlias = Literal["fine", "wrong", "unknown", "skipped"]
 
 NAMED = 3
 """Findings of one check that are written out; a file may name a hundred repositories."""
-DENIED = (401, 403, 404)
-"""Answers by which GitHub says that the token may not: it answers 404 for what a token may not see."""
 
 
 class Result(NamedTuple):
@@ -32,6 +31,12 @@ class Result(NamedTuple):
     """A sentence without a full stop: what is fine, what is wrong, or why nobody knows."""
     fix: str | None = None
     """What mends it, where that is more precise than the check's own `fix`."""
+
+
+fine = partial(Result, "fine")
+wrong = partial(Result, "wrong")
+unknown = partial(Result, "unknown")
+skipped = partial(Result, "skipped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,44 +91,14 @@ class Outcome(NamedTuple):
         }
 
 
-def fine(what: str) -> Result:
-    """Return that all is well."""
-    return Result("fine", what)
-
-
-def wrong(what: str, fix: str | None = None) -> Result:
-    """Return a finding."""
-    return Result("wrong", what, fix)
-
-
-def unknown(what: str, fix: str | None = None) -> Result:
-    """Return that it could not be asked."""
-    return Result("unknown", what, fix)
-
-
-def skipped(why: str) -> Result:
-    """Return that the check does not apply."""
-    return Result("skipped", why)
-
-
 def failed(error: CloseoutError, fix: str | None = None) -> Result:
     """Return the result of an error: a finding if it stays until somebody mends it, else that nobody knows."""
     return unknown(error.message, fix) if error.transient else wrong(error.message, fix)
 
 
-def denied(error: ServiceError) -> bool:
-    """Whether GitHub says that the token may not."""
-    return error.http_status in DENIED and not error.transient
-
-
-def counted(number: int, noun: str = "repositor", ending: str = "y", plural: str = "ies") -> str:
-    """Return `1 repository`, `2 repositories`."""
-    return f"{number} {noun}{ending if number == 1 else plural}"
-
-
 def worst(results: Sequence[Result], what: str) -> Result:
-    """Return one result for several things: what is wrong, else what is unknown, else `what` as fine."""
-    states: tuple[State, ...] = ("wrong", "unknown")
+    """Return one result for several things: what is wrong, else unknown, else skipped, else `what` as fine."""
+    states: tuple[State, ...] = ("wrong", "unknown", "skipped")
     for state in states:
         found = [result for result in results if result.state == state]
         if found:

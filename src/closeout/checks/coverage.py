@@ -73,48 +73,40 @@ def empty(world: World) -> Result:
 
 
 PATROL_NOW = "run `closeout patrol --once` (`closeout patrol --stack NAME` for a stack), which names what it cannot read"
-_FRESH = "closings that GitHub did not deliver are not found"
+
+_check = partial(Check, group="Patrol", breaks="closings that GitHub did not deliver are not found")
 
 CHECKS = (
-    Check(
+    _check(
         id="patrol-lists",
-        group="Patrol",
         looks="patrol has read the lists of closed pull requests lately",
-        breaks=_FRESH,
         fix=PATROL_NOW,
         ask=_watching(partial(_fresh, "lists")),
         after=("configuration", "ledger", "server"),
     ),
-    Check(
+    _check(
         id="patrol-logs",
-        group="Patrol",
         looks="patrol has read the delivery logs lately",
-        breaks=_FRESH,
         fix=PATROL_NOW,
         ask=_watching(partial(_fresh, "logs")),
         after=("configuration", "ledger", "server"),
     ),
-    Check(
+    _check(
         id="patrol-errors",
-        group="Patrol",
         looks="its last rounds could read everything",
-        breaks=_FRESH,
         fix="mend what the message names; `closeout patrol --once` shows whether it is gone",
         ask=_watching(_whole),
         after=("configuration", "ledger"),
     ),
-    Check(
+    _check(
         id="patrol-patterns",
-        group="Patrol",
         looks="it can follow each repository that the file names",
-        breaks=_FRESH,
         fix="write the repositories out",
         ask=_patterns,
         after=("configuration",),
     ),
-    Check(
+    _check(
         id="empty-runs",
-        group="Patrol",
         looks=f"no automation found nothing to delete in all of its first {FIRST_RUNS} runs",
         breaks="closed pull requests leave something behind, and the runs are green",
         fix="check the names that its steps make",

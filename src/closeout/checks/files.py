@@ -6,12 +6,14 @@ They come first, because nothing else can be asked without them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from closeout.actions.registry import builtin
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
 from closeout.checks.world import World
 from closeout.config.permissions import github_statements
 from closeout.core.errors import ConfigError, SecretError
+from closeout.core.units import counted
 
 
 def _configuration(world: World) -> Result:
@@ -23,7 +25,7 @@ def _configuration(world: World) -> Result:
         if not world.file.exists():
             return wrong(text, "name your file with --config, or write one with `closeout init`")
         return wrong(text, f"run `closeout check {world.file}`, which shows each error with its fix")
-    return fine(f"{world.file.name} is valid: {count} automation{'' if count == 1 else 's'}")
+    return fine(f"{world.file.name} is valid: {counted(count, 'automation')}")
 
 
 def _variables(world: World) -> Result:
@@ -83,45 +85,42 @@ def _mended(reference: str) -> str:
     return f"store the secret where {reference} says, and let closeout read it"
 
 
+_check = partial(Check, group="Configuration")
+
 CHECKS = (
-    Check(
+    _check(
         id="configuration",
-        group="Configuration",
         looks="the configuration is valid",
         breaks="`closeout serve` does not start with this file",
         fix="run `closeout check`, which shows each error with its fix",
         ask=_configuration,
     ),
-    Check(
+    _check(
         id="configuration-variables",
-        group="Configuration",
         looks="the variables that its addresses name are set",
         breaks="`closeout serve` does not start with this file",
         fix="set the variable in the service's environment",
         ask=_variables,
         after=("configuration",),
     ),
-    Check(
+    _check(
         id="secret-webhook",
-        group="Configuration",
         looks="each webhook secret can be read, and by its owner only",
         breaks="`closeout serve` does not start, because it could verify no delivery",
         fix="add `secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET }` and set that variable",
         ask=_webhook_secret,
         after=("configuration",),
     ),
-    Check(
+    _check(
         id="secret-github",
-        group="Configuration",
         looks="GitHub's token can be read, and by its owner only",
         breaks="no commit gets a status, and nothing is deleted when a pull request closes",
         fix="add `secrets: { github: env:CLOSEOUT_GITHUB_TOKEN }` and set that variable",
         ask=_token,
         after=("configuration",),
     ),
-    Check(
+    _check(
         id="secret-steps",
-        group="Configuration",
         looks="the secrets that steps refer to can be read",
         breaks="these steps fail, and logs may show the secret",
         fix="put the secret where its reference says",

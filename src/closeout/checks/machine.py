@@ -8,29 +8,19 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, wrong
-from closeout.checks.expected import repositories, targets
-from closeout.checks.world import World
-from closeout.core.errors import CloseoutError, ConfigError, ServiceError
+from closeout.checks.world import World, repositories, targets
+from closeout.core.errors import CloseoutError, ServiceError
 
 CLOCK_SECONDS = 60.0
 """Links and tokens expire by the clock, and AWS refuses requests that are signed five minutes off."""
 FREE_BYTES = 200_000_000
 """A body may have 25 MB, and SQLite's log grows beside the ledger."""
-REMOTE = (
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "ceph",
-    "glusterfs",
-    "fuse.sshfs",
-    "fuse.glusterfs",
+REMOTE = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"]
 )
 """File systems of other machines, on which SQLite's locks and its log cannot be relied upon (sqlite.org/useovernet.html)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -122,16 +112,16 @@ def _server(world: World) -> Result:
 
 
 def _url_known(world: World) -> Result:
-    base = world.base()
-    if base is None:
+    if world.base() is None:
         return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
-    return fine(f"GitHub is to reach closeout at {base}")
+    return fine(f"GitHub is to reach closeout at {world.base()}")
 
 
 def _public_url(world: World) -> Result:
     base = world.base()
     local = urlsplit(base).hostname in LOOPBACK
-    if local and urlsplit(_api_url(world)).hostname not in LOOPBACK:
+    api_url = world.outside.setting(world.loaded.settings.api_url, "github.api-url")
+    if local and urlsplit(api_url).hostname not in LOOPBACK:
         return wrong(f"GitHub cannot reach {base}: it is an address of this machine only")
     if not world.ledger.exists() and not world.loaded.settings.public_url:
         return skipped("no server has run yet")
@@ -139,13 +129,6 @@ def _public_url(world: World) -> Result:
     if result.state == "wrong" and not world.ledger.exists():
         return wrong(result.what, START_FIRST)
     return result
-
-
-def _api_url(world: World) -> str:
-    try:
-        return world.outside.setting(world.loaded.settings.api_url, "github.api-url")
-    except ConfigError:
-        return ""
 
 
 def _ready(world: World) -> Result:
@@ -158,9 +141,8 @@ def _asked(world: World, url: str, what: str) -> Result:
     try:
         answer = world.outside.http.request("GET", url, headers={}, body=None, timeout=TIMEOUT)
     except ServiceError as error:
-        return wrong(
-            error.message
-        )  # whatever hinders this machine hinders GitHub, or is a matter of this network
+        # Whatever hinders this machine hinders GitHub, or is a matter of this network.
+        return wrong(error.message)
     except CloseoutError as error:
         return failed(error)
     if answer.status == 200:
@@ -180,18 +162,18 @@ def _paused(world: World) -> Result:
     return fine("destructive calls are allowed")
 
 
+_check = partial(Check, group="Machine")
+
 CHECKS = (
-    Check(
+    _check(
         id="ledger",
-        group="Machine",
         looks="the ledger can be read by this version",
         breaks="`closeout serve` does not start",
         fix="name another ledger with --db, or restore a backup (docs/how-to/upgrade-and-backup.md)",
         ask=_ledger,
     ),
-    Check(
+    _check(
         id="disk",
-        group="Machine",
         looks=f"the ledger's disk has {FREE_BYTES // 1_000_000} MB free",
         breaks="soon no delivery can be stored",
         fix="make room, or remove old runs with `closeout prune`",
@@ -199,9 +181,8 @@ CHECKS = (
         after=("ledger",),
         at_start=True,
     ),
-    Check(
+    _check(
         id="ledger-place",
-        group="Machine",
         looks="the ledger is on a local file system",
         breaks="two servers may run on one ledger, and it may be damaged",
         fix="move the ledger to a local disk and name it with --db",
@@ -209,63 +190,56 @@ CHECKS = (
         after=("ledger",),
         at_start=True,
     ),
-    Check(
+    _check(
         id="ledger-writable",
-        group="Machine",
         looks="this user may write the ledger and its folder",
         breaks="`closeout serve` does not start as this user",
         fix="give this user write access, or run the command as the service's user",
         ask=_writable,
         after=("ledger",),
     ),
-    Check(
+    _check(
         id="server",
-        group="Machine",
         looks="a server runs on the ledger",
         breaks="deliveries are lost; patrol finds closings when the server is back",
         fix="start `closeout serve`",
         ask=_server,
         after=("ledger",),
     ),
-    Check(
+    _check(
         id="public-url-known",
-        group="Machine",
         looks="the file, or the server that last ran, says at which URL GitHub reaches closeout",
         breaks="nobody can check the webhooks",
         fix=URL_UNKNOWN,
         ask=_url_known,
         after=("configuration-variables", "ledger"),
     ),
-    Check(
+    _check(
         id="public-url",
-        group="Machine",
         looks="closeout's public URL can be reached from here, and is none of this machine only",
         breaks="GitHub cannot deliver, and nobody can open Details links",
         fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
         ask=_public_url,
         after=("public-url-known", "server"),
     ),
-    Check(
+    _check(
         id="server-ready",
-        group="Machine",
         looks="it can store deliveries and start runs (`/readyz`)",
         breaks="deliveries are refused, or their runs wait",
         fix="see the server's log, which says why",
         ask=_ready,
         after=("public-url-known", "server", "public-url"),
     ),
-    Check(
+    _check(
         id="paused",
-        group="Machine",
         looks="nobody has paused destructive calls",
         breaks="runs wait before they delete anything",
         fix="run `closeout resume`",
         ask=_paused,
         after=("ledger",),
     ),
-    Check(
+    _check(
         id="clock",
-        group="Machine",
         looks="this machine's clock agrees with GitHub's and AWS's",
         breaks="AWS refuses requests, and links expire too early or too late",
         fix="run a time service: `timedatectl set-ntp true`",

@@ -5,6 +5,8 @@ Nothing is sent: `closeout notify test` does that.
 
 from __future__ import annotations
 
+from functools import partial
+
 from closeout.checks.check import Check, Result, failed, fine, listed, skipped, worst, wrong
 from closeout.checks.world import World
 from closeout.core.errors import NotifierFailed, NotifierUnknown, SecretError, ServiceError
@@ -21,10 +23,10 @@ def _notifiers(world: World) -> Result:
     results = {target: _asked(world, target) for target in targets}
     unasked = listed(result.what for result in results.values() if result.state == "skipped")
     known = ", ".join(target for target, result in results.items() if result.state == "fine")
-    if unasked and not known:
-        return worst(list(results.values()), unasked)._replace(state="skipped")
     what = f"{known} can be read, and can be reached where the URL names a host; a topic exists"
-    return worst(list(results.values()), f"{what}; {unasked}" if unasked else what)
+    if not unasked or not known:
+        return worst(list(results.values()), what)
+    return worst([result for result in results.values() if result.state != "skipped"], f"{what}; {unasked}")
 
 
 def _asked(world: World, target: str) -> Result:
@@ -52,31 +54,27 @@ def _deliveries(world: World) -> Result:
         return skipped("the file has no `notify`, so nobody is told of problems")
     if not world.ledger.exists():
         return skipped("no server has run yet")
-    kept = world.place.notifier_failures()
-    results = [
-        wrong(
-            f"{target} has taken no message for {spoken_duration(world.now() - kept[target]['since'])}:"
-            f" {kept[target]['error']}"
-        )
-        for target in targets
-        if kept.get(target)
-    ]
+    failures = world.place.notifier_failures()
+    results = []
+    for target in filter(failures.get, targets):
+        since = spoken_duration(world.now() - failures[target]["since"])
+        results.append(wrong(f"{target} has taken no message for {since}: {failures[target]['error']}"))
     return worst(results, "each notifier took the last message to it")
 
 
+_check = partial(Check, group="Messages")
+
 CHECKS = (
-    Check(
+    _check(
         id="notifiers",
-        group="Messages",
         looks="each notifier's URL can be read, has a known form, and leads to a host that answers; each topic exists",
         breaks="nobody is told when a run fails or something is left behind",
         fix="write the service's URL where the reference says, or correct the topic's ARN, and try it with `closeout notify test`",
         ask=_notifiers,
         after=("configuration",),
     ),
-    Check(
+    _check(
         id="messages",
-        group="Messages",
         looks="each notifier took the last message",
         breaks="messages to it wait; they are sent, in few, once it takes them",
         fix="try it with `closeout notify test`, which says why",

@@ -6,43 +6,39 @@ must refuse. Other writes cannot be tried without writing something.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 from closeout.actions.registry import builtin
-from closeout.checks.check import Check, Result, counted, denied, failed, fine, skipped, unknown, worst, wrong
-from closeout.checks.expected import repositories
-from closeout.checks.world import World
+from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
+from closeout.checks.world import World, repositories
 from closeout.config.permissions import github_statements
 from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.patterns import is_literal
+from closeout.core.units import counted
 
-SCOPES = (
-    "repo",
-    "repo:status",
-    "repo_deployment",
-    "public_repo",
-    "read:repo_hook",
-    "write:repo_hook",
-    "admin:repo_hook",
-    "admin:org_hook",
-    "read:org",
+DENIED = (401, 403, 404)
+"""Answers by which GitHub says that the token may not: it answers 404 for what a token may not see."""
+SCOPES = frozenset(
+    [
+        "repo",
+        "repo:status",
+        "repo_deployment",
+        "public_repo",
+        "read:repo_hook",
+        "write:repo_hook",
+        "admin:repo_hook",
+        "admin:org_hook",
+        "read:org",
+    ]
 )
 """Scopes of classic tokens that closeout has a use for."""
 NOBODY = "0" * 40
 """The commit of the status that GitHub must refuse."""
-READS = {
-    "pull_requests": "pulls",
-    "contents": "git/matching-refs/heads/closeout",
-    "deployments": "deployments",
-    "issues": "issues/events",
-    "actions": "actions/workflows",
-}
-"""For each permission a path below the repository that needs it to be read."""
 ASKING = ("secret-github", "github-api", "github-token", "github-limit")
 """What comes before each check that asks about repositories."""
 FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
-
 
 UNREADABLE = unknown("no repository that is named in full can be read", "first mend `github-repositories`")
 
@@ -88,22 +84,19 @@ def _accepted(world: World) -> Result:
 
 
 def _limit(world: World) -> Result:
-    try:
+    page = None
+    with suppress(ServiceError):
         page = world.limits()
-    except ServiceError:
+    if page is None or page.remaining is None or page.limit is None:
         return skipped("GitHub does not limit the token")
-    if page.remaining is None or page.limit is None:
-        return skipped("GitHub does not limit the token")
-    if page.remaining < page.limit // 10:
-        return wrong(f"the token has {page.remaining} of {page.limit} calls left in this hour")
-    return fine(f"the token has {page.remaining} of {page.limit} calls left in this hour")
+    left = f"the token has {page.remaining} of {page.limit} calls left in this hour"
+    return wrong(left) if page.remaining < page.limit // 10 else fine(left)
 
 
 def _excess(world: World) -> Result:
-    try:
+    scopes = None
+    with suppress(ServiceError):
         scopes = world.limits().scopes
-    except ServiceError:
-        scopes = None
     if scopes is None:
         return skipped("GitHub lists the rights of classic tokens only")
     excess = [scope for scope in scopes if scope not in SCOPES]
@@ -117,19 +110,27 @@ def _repositories(world: World) -> Result:
     if not names:
         return skipped("the file names no repository in full")
     results = [_repository(world, name) for name in names]
-    return worst(results, f"the token can read {counted(len(names))}")
+    return worst(results, f"the token can read {repositories_in_all(len(names))}")
 
 
 def _repository(world: World, name: str) -> Result:
     try:
         known = str(world.repository(name)["full_name"])
     except ServiceError as error:
-        if denied(error):
-            return wrong(f"{name} cannot be read: {error.message}")
-        return failed(error)
+        return refused(error, f"{name} cannot be read: {error.message}")
     if known.lower() != name.lower():
         return wrong(f"{name} is {known} now", f"write {known} under `repositories`")
     return fine(name)
+
+
+def refused(error: ServiceError, text: str) -> Result:
+    """Return `text` as a finding if GitHub says that the token may not; else what the error comes to."""
+    return wrong(text) if error.http_status in DENIED and not error.transient else failed(error)
+
+
+def repositories_in_all(number: int) -> str:
+    """Return `1 repository`, `2 repositories`."""
+    return counted(number, "repository", "repositories")
 
 
 def needed(world: World, permission: str) -> tuple[list[str], Result]:
@@ -151,14 +152,19 @@ def _may(permission: str, what: str, ask: Callable[[World, str], object], world:
     names, without = needed(world, permission)
     if not names:
         return without
+    may = f"the token can {what} in {repositories_in_all(len(names))}"
+    return tried(partial(ask, world), names, f"the token may not {what}", may)
+
+
+def tried(ask: Callable[[str], object], names: Iterable[str], may_not: str, may: str) -> Result:
+    """Return what came of asking for each repository: `may_not` with GitHub's answer, or `may`."""
     results = []
     for name in names:
         try:
-            ask(world, name)
+            ask(name)
         except ServiceError as error:
-            told = wrong(f"{name}: the token may not {what} ({error.message})")
-            results.append(told if denied(error) else failed(error))
-    return worst(results, f"the token can {what} in {counted(len(names))}")
+            results.append(refused(error, f"{name}: {may_not} ({error.message})"))
+    return worst(results, may)
 
 
 def _read(path: str, world: World, name: str) -> None:
@@ -177,84 +183,77 @@ def _post_status(world: World, name: str) -> None:
         raise unusable_answer(f"POST {path}", "it took a commit status that cannot be")
 
 
-def _right(permission: str, words: str, breaks: str) -> Check:
-    return Check(
+_check = partial(Check, group="GitHub", after=ASKING)
+
+
+def _right(permission: str, path: str, breaks: str) -> Check:
+    """Return the check of a right to read, tried at a path below the repository."""
+    words = permission.replace("_", " ")
+    return _check(
         id=f"github-{permission.replace('_', '-')}",
-        group="GitHub",
         looks=f"the token can read {words}, where that is needed",
         breaks=breaks,
         fix=f"give the token `{words.capitalize()}: read` ({FINE_GRAINED}); a classic token needs `repo`",
-        ask=with_token(partial(_may, permission, f"read {words}", partial(_read, READS[permission]))),
-        after=ASKING,
+        ask=with_token(partial(_may, permission, f"read {words}", partial(_read, path))),
     )
 
 
 _AFTER = ("secret-github", "github-api", "github-token")
 
 CHECKS = (
-    Check(
+    _check(
         id="github-api",
-        group="GitHub",
         looks="GitHub's API answers",
         breaks="no status is posted, nothing is deleted, patrol finds nothing",
         fix="check the network, `github.api-url` and www.githubstatus.com",
         ask=with_token(_api),
         after=("configuration-variables", "secret-github"),
     ),
-    Check(
+    _check(
         id="github-token",
-        group="GitHub",
         looks="GitHub accepts the token",
         breaks="no status is posted, nothing is deleted, patrol finds nothing",
         fix=f"make a new token ({FINE_GRAINED}) and store it where `secrets.github` says",
         ask=with_token(_accepted),
         after=("secret-github", "github-api"),
     ),
-    Check(
+    _check(
         id="github-limit",
-        group="GitHub",
         looks="the token has API calls left",
         breaks="runs wait until GitHub's next hour begins",
         fix="give closeout a token that nothing else uses",
         ask=with_token(_limit),
         after=_AFTER,
     ),
-    Check(
+    _check(
         id="github-excess",
-        group="GitHub",
         looks="the token has no right that closeout does not need (classic tokens)",
         breaks="whoever steals the token can do more than closeout",
         fix=f"replace it by a fine-grained token ({FINE_GRAINED}) with what `closeout permissions` prints",
         ask=with_token(_excess),
         after=_AFTER,
     ),
-    Check(
+    _check(
         id="github-repositories",
-        group="GitHub",
         looks="the token can read each repository that is named in full, and none has another name now",
         breaks="closings there are not found, or match nothing",
         fix="correct the name under `repositories`, or give the token access to the repository",
         ask=with_token(_repositories),
-        after=ASKING,
     ),
-    _right(
-        "pull_requests", "pull requests", "nothing is deleted, because closeout reads the pull request first"
-    ),
+    _right("pull_requests", "pulls", "nothing is deleted, because closeout reads the pull request first"),
     _right(
         "contents",
-        "contents",
+        "git/matching-refs/heads/closeout",
         "nothing is deleted when a branch is, because closeout looks for the branch first",
     ),
     _right("deployments", "deployments", "runs with `environment` fail"),
-    _right("issues", "issues", "comments fail"),
-    _right("actions", "actions", "dispatched workflows cannot be followed"),
-    Check(
+    _right("issues", "issues/events", "comments fail"),
+    _right("actions", "actions/workflows", "dispatched workflows cannot be followed"),
+    _check(
         id="github-statuses",
-        group="GitHub",
         looks="the token can post commit statuses, tried with one that GitHub must refuse",
         breaks="no commit shows what became of its run",
         fix=f"give the token `Commit statuses: write` ({FINE_GRAINED}); a classic token needs `repo:status`",
         ask=with_token(partial(_may, "statuses", "post commit statuses", _post_status)),
-        after=ASKING,
     ),
 )

@@ -6,13 +6,15 @@ In a drill GitHub is asked for pings first, so that the newest delivery in each 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
-from closeout.checks.check import Check, Result, counted, denied, failed, skipped, unknown, worst, wrong
-from closeout.checks.expected import events, repositories
-from closeout.checks.token import ASKING, UNREADABLE, visible, with_token
-from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World
+from closeout.checks.check import Check, Result, failed, skipped, unknown, worst, wrong
+from closeout.checks.machine import LOOPBACK
+from closeout.checks.token import ASKING, UNREADABLE, repositories_in_all, tried, visible, with_token
+from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World, events, repositories
 from closeout.core.errors import ServiceError
+from closeout.core.units import counted
 
 ANSWERS = {
     0: "nobody answered",
@@ -54,17 +56,8 @@ def _readable(world: World) -> Result:
     if not names:
         named = repositories(world.loaded.automations)
         return UNREADABLE if named else skipped("the file names no repository in full")
-    results = []
-    for name in names:
-        try:
-            world.hooks(name)
-        except ServiceError as error:
-            results.append(_unreadable(name, error) if denied(error) else failed(error))
-    return worst(results, f"the token can read the webhooks of {counted(len(names))}")
-
-
-def _unreadable(name: str, error: ServiceError) -> Result:
-    return wrong(f"{name}: the token may not read webhooks ({error.message})")
+    may = f"the token can read the webhooks of {repositories_in_all(len(names))}"
+    return tried(world.hooks, names, "the token may not read webhooks", may)
 
 
 def _there(world: World) -> Result:
@@ -79,23 +72,18 @@ def _there(world: World) -> Result:
         results.append(wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}{others}"))
     if not count:
         return _nothing(world)
-    return worst(results, f"a webhook brings the events of {counted(count)}")
+    return worst(results, f"a webhook brings the events of {repositories_in_all(count)}")
 
 
 def _heard(world: World, name: str, hooks: HooksFound) -> bool:
     """Whether deliveries of a repository came by another webhook than its own: by one of its organization."""
     own = {str(one.hook.id) for one in hooks.others}
-    return bool(_delivered(world, name) - own)
-
-
-def _delivered(world: World, name: str) -> frozenset[str]:
-    return world.ledger.heard(name) if world.ledger.exists() else frozenset()
+    return bool(world.heard(name) - own)
 
 
 def _moved(world: World, name: str, hooks: HooksFound) -> Owned | None:
     """Return a webhook that has delivered to this closeout, and leads somewhere else now."""
-    known = _delivered(world, name) if hooks.others else frozenset()
-    return next((one for one in hooks.others if str(one.hook.id) in known), None)
+    return next((one for one in hooks.others if str(one.hook.id) in world.heard(name)), None)
 
 
 def _similar(hooks: HooksFound) -> Owned | None:
@@ -117,7 +105,7 @@ def _url(world: World) -> Result:
             results.append(wrong(f"{other} leads to {_place(other.hook.url)}, and closeout is at {url}", fix))
     if not results and not good:
         return _nothing(world)
-    return worst(results, f"the webhooks of {counted(good)} have this URL")
+    return worst(results, f"the webhooks of {repositories_in_all(good)} have this URL")
 
 
 def _place(url: str) -> str:
@@ -127,58 +115,44 @@ def _place(url: str) -> str:
 
 
 def _active(world: World) -> Result:
-    results, count = [], 0
-    for _, hooks in found(world):
-        count += bool(hooks.ours)
-        if hooks.ours and not any(one.hook.active for one in hooks.ours):
-            results.append(wrong(f"{hooks.ours[0]} is not active"))
-    return worst(results, "the webhooks that lead here are active") if count else _nothing(world)
+    leading = [hooks.ours for _, hooks in found(world) if hooks.ours]
+    results = [
+        wrong(f"{hooks[0]} is not active") for hooks in leading if not any(one.hook.active for one in hooks)
+    ]
+    return worst(results, "the webhooks that lead here are active") if leading else _nothing(world)
 
 
 def _events(world: World) -> Result:
-    results, count = [], 0
-    for name, hooks in found(world):
-        count += bool(hooks.ours)
-        sent = {event for one in hooks.ours for event in one.hook.events}
+    leading = [(name, hooks.ours) for name, hooks in found(world) if hooks.ours]
+    if not leading:
+        return _nothing(world)
+    results = []
+    for name, hooks in leading:
+        sent = {event for one in hooks for event in one.hook.events}
         missing = set(events(world.loaded.automations, name)) - sent
-        if hooks.ours and missing and "*" not in sent:
-            results.append(wrong(f"{hooks.ours[0]} does not send {', '.join(sorted(missing))}"))
-    return (
-        worst(results, "the webhooks send each event that starts an automation") if count else _nothing(world)
-    )
+        if missing and "*" not in sent:
+            results.append(wrong(f"{hooks[0]} does not send {', '.join(sorted(missing))}"))
+    return worst(results, "the webhooks send each event that starts an automation")
 
 
-def _content_type(world: World) -> Result:
-    return _each(
-        world,
-        lambda one: (
-            wrong(f"{one} sends {one.hook.content_type}") if one.hook.content_type != "json" else None
-        ),
-        "the webhooks send JSON",
-    )
-
-
-def _encrypted(world: World) -> Result:
-    return _each(world, _exposed, "payloads are encrypted on their way, or stay on this machine")
+def _no_json(one: Owned) -> Result | None:
+    return None if one.hook.content_type == "json" else wrong(f"{one} sends {one.hook.content_type}")
 
 
 def _exposed(one: Owned) -> Result | None:
     place = urlsplit(one.hook.url)
-    if place.scheme == "http" and place.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if place.scheme == "http" and place.hostname not in LOOPBACK:
         return wrong(f"{one} sends payloads over http, which everybody on the way can read")
     if place.scheme == "https" and one.hook.insecure:
         return wrong(f"{one} does not check the certificate")
     return None
 
 
-def _each(world: World, look: Callable[[Owned], Result | None], what: str) -> Result:
+def _each(look: Callable[[Owned], Result | None], what: str, world: World) -> Result:
     hooks = ours(world)
     if not hooks:
         return _nothing(world)
     return worst([result for one in hooks if (result := look(one)) is not None], what)
-
-
-# --- deliveries -------------------------------------------------------------------------------------------
 
 
 def _ping(world: World) -> Result:
@@ -200,7 +174,7 @@ def _ping(world: World) -> Result:
             before[one] = known
     silent = _silent(world, before)
     results += [unknown(f"{one}: GitHub's log shows no ping within {PATIENCE} s") for one in silent]
-    return worst(results, f"GitHub sent a ping through {counted(len(hooks), 'webhook', '', 's')}")
+    return worst(results, f"GitHub sent a ping through {counted(len(hooks), 'webhook')}")
 
 
 def _silent(world: World, before: dict[Owned, frozenset[int]]) -> list[Owned]:
@@ -222,19 +196,11 @@ def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
     return any(delivery.event == "ping" and delivery.id not in before for delivery in log)
 
 
-def _answered(world: World) -> Result:
-    return _deliveries(world, _answer, "the newest delivery of each webhook was answered")
-
-
 def _answer(one: Owned, code: int, status: str, when: str) -> Result | None:
     if code == 401 or 200 <= code < 300:
         return None
     why = ANSWERS.get(code, "closeout or a proxy before it fails" if code >= 500 else "closeout refuses it")
     return wrong(f"{one}: its delivery of {when} was answered with {code or status}: {why}")
-
-
-def _verified(world: World) -> Result:
-    return _deliveries(world, _secret, "closeout verified the newest delivery of each webhook")
 
 
 def _secret(one: Owned, code: int, status: str, when: str) -> Result | None:
@@ -245,7 +211,7 @@ def _secret(one: Owned, code: int, status: str, when: str) -> Result | None:
     return unknown(f"{one}: its delivery of {when} did not reach closeout ({code or status})")
 
 
-def _deliveries(world: World, look: Callable[[Owned, int, str, str], Result | None], what: str) -> Result:
+def _deliveries(look: Callable[[Owned, int, str, str], Result | None], what: str, world: World) -> Result:
     results, count = [], 0
     for one in ours(world):
         try:
@@ -262,6 +228,8 @@ def _deliveries(world: World, look: Callable[[Owned, int, str, str], Result | No
     return worst(results, what)
 
 
+_check = partial(Check, group="Webhook", after=(*ASKING, "public-url-known"))
+
 CHECKS = (
     Check(
         id="github-hooks",
@@ -272,86 +240,74 @@ CHECKS = (
         ask=with_token(_readable),
         after=ASKING,
     ),
-    Check(
+    _check(
         id="hook-there",
-        group="Webhook",
         looks="each repository, or its organization, has a webhook of closeout's",
         breaks="closeout hears of nothing there; patrol finds closings up to an hour later",
         fix=f"add a webhook ({PLACE} → Add webhook) with this URL, application/json, the secret of `secrets.webhook` and "
         "the events of `on:`; for a stack, `closeout webhook create` does it",
         ask=with_token(_there),
-        after=(*ASKING, "public-url-known"),
     ),
-    Check(
+    _check(
         id="hook-url",
-        group="Webhook",
         looks="its URL is this closeout's",
         breaks="deliveries go somewhere else",
         fix=f"correct the webhook's Payload URL ({PLACE}), or `public-url`",
         ask=with_token(_url),
-        after=(*ASKING, "public-url-known"),
     ),
-    Check(
+    _check(
         id="hook-active",
-        group="Webhook",
         looks="it is active",
         breaks="GitHub sends nothing; patrol finds closings up to an hour later",
         fix=f"check Active ({PLACE} → the webhook)",
         ask=with_token(_active),
-        after=(*ASKING, "public-url-known"),
     ),
-    Check(
+    _check(
         id="hook-events",
-        group="Webhook",
         looks="it sends each event that starts an automation",
         breaks="these events start nothing",
         fix=f"check these events ({PLACE} → the webhook → Let me select individual events)",
         ask=with_token(_events),
-        after=(*ASKING, "public-url-known"),
     ),
-    Check(
+    _check(
         id="hook-content-type",
-        group="Webhook",
         looks="it sends JSON",
         breaks="nothing yet, but forms are up to three times as large, and large ones are refused",
         fix=f"set its content type to application/json ({PLACE} → the webhook)",
-        ask=with_token(_content_type),
-        after=(*ASKING, "public-url-known"),
+        ask=with_token(partial(_each, _no_json, "the webhooks send JSON")),
     ),
-    Check(
+    _check(
         id="hook-encrypted",
-        group="Webhook",
         looks="payloads travel over TLS, and GitHub checks the certificate",
         breaks="others can read payloads of private repositories",
         fix=f"use an https URL, and enable SSL verification ({PLACE} → the webhook)",
-        ask=with_token(_encrypted),
-        after=(*ASKING, "public-url-known"),
+        ask=with_token(
+            partial(_each, _exposed, "payloads are encrypted on their way, or stay on this machine")
+        ),
     ),
-    Check(
+    _check(
         id="hook-ping",
-        group="Webhook",
         looks="GitHub sends a ping through it (drill only)",
         breaks="nobody knows whether deliveries arrive",
         fix="see Recent Deliveries of the webhook, and www.githubstatus.com",
         ask=with_token(_ping),
-        after=(*ASKING, "public-url-known"),
     ),
-    Check(
+    _check(
         id="hook-answers",
-        group="Webhook",
         looks="its newest delivery was answered with success",
         breaks="deliveries are lost; patrol finds closings up to an hour later",
         fix="see that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
-        ask=with_token(_answered),
+        ask=with_token(partial(_deliveries, _answer, "the newest delivery of each webhook was answered")),
         after=(*ASKING, "public-url-known", "server"),
     ),
-    Check(
+    _check(
         id="hook-secret",
-        group="Webhook",
         looks="closeout could verify its newest delivery",
         breaks="every delivery is refused",
         fix=f"enter the secret of `secrets.webhook` at the webhook ({PLACE} → the webhook → Secret)",
-        ask=with_token(_verified),
+        ask=with_token(
+            partial(_deliveries, _secret, "closeout verified the newest delivery of each webhook")
+        ),
         after=(*ASKING, "public-url-known", "server"),
     ),
 )

@@ -1,19 +1,25 @@
 """What the checks of one round ask: narrow ports, and each answer once.
 
-Several checks look at the same answer (a repository, its webhooks, an identity), so a round keeps answers and errors. The
+What a configuration expects of GitHub and AWS is read here too: of names only those that are written out, since a pattern does
+not say which repositories there are. Several checks look at the same answer (a repository, its webhooks, an identity), so a round keeps answers and errors. The
 next round asks anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
+from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
+from closeout.core.patterns import is_literal
+from closeout.core.url import same_webhook
+from closeout.patrol.coverage import covers
 from closeout.patrol.reader import Reader
 from closeout.ports import AwsTarget, ClientFactory, GitHubRequests, Http, Secrets
 from closeout.ports.clients import Hook, HookDelivery
@@ -35,15 +41,12 @@ class Webhooks(Protocol):
 
     def all(self) -> Sequence[Hook]:
         """Return every webhook."""
-        ...
 
     def ping(self, hook: int) -> None:
         """Ask GitHub to send a `ping`."""
-        ...
 
     def deliveries(self, hook: int) -> Sequence[HookDelivery]:
         """Return the latest deliveries, the newest first."""
-        ...
 
 
 class Outside(Protocol):
@@ -52,38 +55,27 @@ class Outside(Protocol):
     @property
     def github(self) -> GitHubAsks:
         """GitHub's API with the configured token."""
-        ...
 
     @property
     def secrets(self) -> Secrets:
         """Secrets by reference."""
-        ...
 
     @property
     def http(self) -> Http:
         """Plain HTTP."""
-        ...
 
     @property
     def clients(self) -> ClientFactory:
         """AWS by target."""
-        ...
 
     def webhooks(self, target: str) -> Webhooks:
         """Return the webhooks of `acme/shop` or `acme`."""
-        ...
-
-    def same_webhook(self, one: str, other: str) -> bool:
-        """Whether two URLs are the same webhook of closeout."""
-        ...
 
     def check_notifier(self, target: str) -> None:
         """Check the URL of a notifier without sending. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
-        ...
 
     def setting(self, text: str, key: str) -> str:
         """Return a URL of the file, which may be written `env:NAME`. Raises `ConfigError`."""
-        ...
 
 
 class Place(Protocol):
@@ -92,27 +84,21 @@ class Place(Protocol):
     @property
     def path(self) -> Path:
         """Where the file is."""
-        ...
 
     def held(self) -> bool:
         """Whether a server holds it now."""
-        ...
 
     def unwritable(self) -> str | None:
         """Return which file or folder this user may not write, None if all may be written."""
-        ...
 
     def file_system(self) -> str | None:
         """Return the kind of file system that it is on, None if this machine does not say."""
-        ...
 
     def free(self) -> int:
         """Return how many bytes are free there. Raises `OSError`."""
-        ...
 
     def notifier_failures(self) -> Mapping[str, Mapping[str, Any]]:
         """Return, by notifier, since when and why it takes no message; nothing of one that works."""
-        ...
 
 
 class LedgerLook(Protocol):
@@ -120,27 +106,21 @@ class LedgerLook(Protocol):
 
     def exists(self) -> bool:
         """Whether there is one."""
-        ...
 
     def base(self) -> str | None:
         """Return the public URL of the server that last ran on it."""
-        ...
 
     def heard(self, repository: str) -> frozenset[str]:
         """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        ...
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw: of `lists` and of `logs`."""
-        ...
 
     def empty_runs(self) -> Mapping[str, int]:
         """Return, by automation, runs that found nothing, as long as none found anything."""
-        ...
 
     def paused(self) -> str | None:
         """Return who paused destructive calls, and why; None if they are allowed."""
-        ...
 
 
 class Owned(NamedTuple):
@@ -163,33 +143,24 @@ class HooksFound(NamedTuple):
     """Why those of the organization are not among them."""
 
 
+@dataclass
 class World:
     """What one round asks. `load` reads the configuration, `connect` makes the clients for it."""
 
-    def __init__(  # noqa: PLR0913 - each is a separate port
-        self,
-        load: Callable[[], Loaded],
-        connect: Callable[[Loaded], Outside],
-        ledger: LedgerLook,
-        *,
-        place: Place | None = None,
-        file: Path,
-        now: Callable[[], float],
-        pause: Callable[[float], object],
-        pings: bool = False,
-    ) -> None:
-        self._load = load
-        self._connect = connect
-        self.ledger = ledger
-        self._place = place
-        self.file = file
-        self.now = now
-        self.pause = pause
-        self.pings = pings
-        """Whether GitHub may be asked for pings."""
-        self.github_offset: float | None = None
-        """Seconds by which GitHub's clock was ahead of this machine's when it last answered."""
-        self._kept: dict[Hashable, tuple[Any, CloseoutError | None]] = {}
+    load: Callable[[], Loaded]
+    connect: Callable[[Loaded], Outside]
+    ledger: LedgerLook
+    _: KW_ONLY
+    file: Path
+    now: Callable[[], float]
+    pause: Callable[[float], object]
+    machine: Place | None = None
+    """None for a stack."""
+    pings: bool = False
+    """Whether GitHub may be asked for pings."""
+    github_offset: float | None = field(default=None, init=False)
+    """Seconds by which GitHub's clock was ahead of this machine's when it last answered."""
+    _kept: dict[Hashable, tuple[Any, CloseoutError | None]] = field(default_factory=dict, init=False)
 
     def once(self, key: Hashable, ask: Callable[[], T]) -> T:
         """Return the answer of `ask`, or raise its error; the second time without asking."""
@@ -206,19 +177,19 @@ class World:
     @property
     def loaded(self) -> Loaded:
         """The configuration. Raises `ConfigError`."""
-        return self.once("configuration", self._load)
+        return self.once("configuration", self.load)
 
     @property
     def place(self) -> Place:
         """The machine of the ledger's file. Raises `LookupError` for a stack: its checks do not ask."""
-        if self._place is None:
+        if self.machine is None:
             raise LookupError("a stack has no machine")
-        return self._place
+        return self.machine
 
     @cached_property
     def outside(self) -> Outside:
         """The clients."""
-        return self._connect(self.loaded)
+        return self.connect(self.loaded)
 
     @property
     def has_token(self) -> bool:
@@ -261,6 +232,12 @@ class World:
             raise unusable_answer(f"GET /repos/{name}", "the answer is not a repository")
         return body
 
+    def heard(self, name: str) -> frozenset[str]:
+        """Return the ids of the webhooks by which the newest deliveries of a repository came. Raises what reading raises."""
+        return self.once(
+            ("heard", name), lambda: self.ledger.heard(name) if self.ledger.exists() else frozenset()
+        )
+
     def hooks(self, name: str) -> HooksFound:
         """Return the webhooks that get the events of a repository. Raises `ServiceError` if its own cannot be read."""
         found = [Owned(name, hook) for hook in self._hooks_of(name)]
@@ -273,7 +250,7 @@ class World:
             except ServiceError as error:
                 unread = error
         base = self.base() or ""
-        ours = tuple(one for one in found if self.outside.same_webhook(one.hook.url, base + WEBHOOK))
+        ours = tuple(one for one in found if same_webhook(one.hook.url, base + WEBHOOK))
         return HooksFound(ours, tuple(one for one in found if one not in ours), unread)
 
     def _hooks_of(self, target: str) -> Sequence[Hook]:
@@ -297,3 +274,31 @@ class World:
     def iam(self, target: AwsTarget) -> Any:
         """Return IAM's client for what a target's credentials may."""
         return self.outside.clients.for_step(target).aws("iam")
+
+
+def repositories(automations: Iterable[Automation]) -> tuple[str, ...]:
+    """Return the repositories that automations name in full, in the order of the file."""
+    found: dict[str, str] = {}
+    for automation in automations:
+        for name in filter(is_literal, automation.repositories):
+            found.setdefault(name.lower(), name)
+    return tuple(found.values())
+
+
+def events(automations: Iterable[Automation], repository: str | None) -> tuple[str, ...]:
+    """Return the events that start an automation for a repository, or for any of an organization (None), in order."""
+    matching = [
+        automation for automation in automations if repository is None or covers(automation, repository)
+    ]
+    return tuple(sorted({str(trigger["event"]) for one in matching for trigger in one.triggers}))
+
+
+def targets(loaded: Loaded) -> tuple[AwsTarget, ...]:
+    """Return the accounts, regions and roles that steps act in."""
+    found = (
+        AwsTarget(step.account, step.region, step.assume_role)
+        for automation in loaded.automations
+        for step in automation.steps
+        if step.account and step.region
+    )
+    return tuple(dict.fromkeys(found))

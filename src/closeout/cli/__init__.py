@@ -6,5 +6,5 @@ answer while a person is still looking at it.
 
 Shared by the commands: `commands` (help and examples), `options`, `ledger_option` (a file's ledger or a stack's),
 `event_source` (the event that a question is about), `output`, `confirm`, `requests` (what a server is asked for), `exits` and
-`suggestions` (the Tab key). `ignored` belongs to `deliveries`; `webhook_context`, `pings` and `rotation` to `webhook`.
+`suggestions` (the Tab key). `webhook_context` and `rotation` belong to `webhook`.
 """

@@ -21,8 +21,9 @@ from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Group, command, group
 from closeout.cli.confirm import who
 from closeout.cli.requests import by_the_writer
-from closeout.core.errors import NotFound, Unavailable
+from closeout.core.errors import InputError, NotFound, Unavailable
 from closeout.core.json_times import with_iso_times
+from closeout.core.url import parse_base
 from closeout.ledger.sqlite import Ledger, Requests, Views
 from closeout.ports import Credential
 from closeout.ports.access import ACT, READ, TOKEN
@@ -35,10 +36,6 @@ PATIENCE = 30.0
 
 
 def _base(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
-    """Check a base URL."""
-    from closeout.core.errors import InputError
-    from closeout.core.url import parse_base
-
     try:
         return None if given is None else str(parse_base(given))
     except InputError as error:
@@ -54,7 +51,7 @@ def _base(_context: click.Context, _parameter: click.Parameter, given: str | Non
     callback=_base,
     help="Where your browser reaches the server, instead of the address that it knows.",
 )
-@click.option("--read-only", is_flag=True, help="Sign in to read, and not to act.")
+@click.option("--read-only", is_flag=True, help="Sign in to read only.")
 @options.as_json
 def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
     """Print a link that signs you in to the server's pages.
@@ -92,7 +89,6 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
-    """Check a token's name, which lists and pages show."""
     if not given.isprintable() or not 0 < len(given.strip()) <= LONGEST_NAME:
         raise click.BadParameter(f"Write a name of 1 to {LONGEST_NAME} printable characters.")
     return given.strip()
@@ -109,7 +105,10 @@ def token() -> None:
 @click.argument("name", callback=_name)
 @click.option("--act", is_flag=True, help="Let it rerun, cancel, replay, clean and pause too.")
 @click.option(
-    "--expires", callback=options.optional_age, metavar="AGE", help="90d, 12h, 30m or 45s; never without it."
+    "--expires",
+    callback=options.optional_age,
+    metavar="AGE",
+    help="Let it expire after 90d, 12h, 30m or 45s.  [default: never]",
 )
 @options.config
 @options.db
@@ -117,8 +116,8 @@ def token() -> None:
 def create(name: str, act: bool, expires: float | None, config: Path, db: Path | None, as_json: bool) -> None:
     """Print a new token. The ledger keeps only its digest, so it is not shown again.
 
-    Send it as `Authorization: Bearer TOKEN`. It may read everything that the ledger has; with --act it may delete by
-    rerunning.
+    Send it as `Authorization: Bearer TOKEN`. It can read everything in the ledger. With --act it can also start
+    runs, which delete.
     """
     path = options.existing_ledger(db, config)
     secret = access.new_secret(_key(path), TOKEN)
@@ -157,7 +156,12 @@ def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> No
     @options.db
     @options.as_json
     def list_(config: Path, db: Path | None, as_json: bool) -> None:
-        _list(kind, options.existing_ledger(db, config), as_json=as_json)
+        found = _all(kind, options.existing_ledger(db, config))
+        if as_json:
+            output.print_json([with_iso_times(each.to_json()) for each in found])
+            return
+        rows = [_cells(each, time.time()) for each in found]
+        output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
 
     @held.command(
         "revoke",
@@ -168,7 +172,11 @@ def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> No
     @options.config
     @options.db
     def revoke(number: int, config: Path, db: Path | None) -> None:
-        _revoke(kind, number, options.existing_ledger(db, config))
+        path = options.existing_ledger(db, config)
+        if not any(each.id == number for each in _holding(kind, path)):
+            raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
+        _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
+        output.say(f"The {kind} {number} has ended.")
 
 
 _list_and_revoke("token", token, 3, suggestions.tokens)
@@ -186,28 +194,13 @@ def _key(path: Path) -> bytes:
         return ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
 
 
-def _list(kind: str, path: Path, *, as_json: bool) -> None:
-    found = _all(kind, path)
-    if as_json:
-        output.print_json([with_iso_times(each.to_json()) for each in found])
-        return
-    now = time.time()
-    rows = [
-        (
-            str(each.id),
-            each.name,
-            each.right,
-            output.ago(each.made_at, now),
-            output.moment(each.expires_at),
-            "yes" if each.holds(now) else "revoked" if each.ended_at else "expired",
-        )
-        for each in found
-    ]
-    output.table(("NUMBER", "NAME", "MAY", "AGE", "EXPIRES", "HOLDS"), rows, shrink=(1,))
+def _cells(each: Credential, now: float) -> tuple[str, ...]:
+    holds = "yes" if each.holds(now) else "revoked" if each.ended_at else "expired"
+    age, expires = output.ago(each.made_at, now), output.moment(each.expires_at)
+    return (str(each.id), each.name, each.right, age, expires, holds)
 
 
 def _all(kind: str, path: Path) -> list[Credential]:
-    """Return the sessions or the tokens, the newest first."""
     views = Views(path)
     found = [each for each in views.credentials() if each.kind == kind]
     views.close()
@@ -217,13 +210,6 @@ def _all(kind: str, path: Path) -> list[Credential]:
 def _holding(kind: str, path: Path) -> list[Credential]:
     now = time.time()
     return [each for each in _all(kind, path) if each.holds(now)]
-
-
-def _revoke(kind: str, number: int, path: Path) -> None:
-    if not any(each.id == number for each in _holding(kind, path)):
-        raise NotFound(f"There is no {kind} {number} that holds; `closeout {kind} list` shows them.")
-    _written(path, "revoke", str(number), lambda ledger: ledger.credentials.end(number))
-    output.say(f"The {kind} {number} has ended.")
 
 
 def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any]) -> None:

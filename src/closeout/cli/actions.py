@@ -18,6 +18,7 @@ from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Group
 from closeout.config.workflow_words import absent_action
 from closeout.core.errors import UsageError
+from closeout.core.units import spoken_duration
 
 
 class ActionsGroup(Group):
@@ -89,7 +90,7 @@ def _describe(action: Action) -> None:
         output.say(f"  {key}  ({_kind(value)})")
         output.say(output.wrapped(value.description, "      ", "      "))
     _part("Limits")
-    output.say(f"  destructive: {action.destructive}; time limit: {output.duration(action.timeout)}")
+    output.say(f"  destructive: {action.destructive}; time limit: {spoken_duration(action.timeout)}")
     permissions = _permissions(action)
     if permissions:
         _part("Permissions")

@@ -22,13 +22,13 @@ def check(path: Path, as_json: bool) -> int:
     """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.
 
     Below each error, indented, are the line of the file, a caret and the fix. Exit code 0 if `closeout serve`
-    accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
-    [{"file", "line", "column", "code", "severity", "message", "fix"}], "inventory": [{"automation", "step",
-    "inventory": bool, "reason"}], "bases": [{"automation", "bases": "ever|at-close", "reason"}]}; a step that nothing on AWS
-    looks at says why in "on_aws".
+    accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings": [{"file", "line",
+    "column", "code", "severity", "message", "fix"}], "inventory": [{"automation", "step", "inventory": bool,
+    "reason"}], "bases": [{"automation", "bases": "ever|at-close", "reason"}]}; "on_aws" says why a step has neither
+    audit nor rechecks on AWS.
 
-    Of a file without errors it also says for which destructive steps `closeout orphans` can list what exists, and why
-    for others it cannot; which of them have neither audit nor rechecks on AWS; and which bases count for an automation that
+    If the file has no errors, it also shows which destructive steps `closeout orphans` can audit, and why not the
+    others; which of them have neither audit nor rechecks on AWS; and which bases count for an automation that
     filters the base of closed pull requests.
     """
     registry = builtin()

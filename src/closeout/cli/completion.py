@@ -7,7 +7,7 @@ in the file that they read at their start.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -27,7 +27,7 @@ ZSH_FIRST = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
 def completion() -> None:
     """Complete commands, options, run ids, delivery ids, automations and actions in bash, zsh and fish.
 
-    `install` is enough for most; the other commands print the script for a place of your own.
+    Most people need only `install`; the other commands print the script.
     """
 
 
@@ -86,13 +86,13 @@ def source(shell: str) -> str:
     return f"{first}\n{ZSH_FIRST}{rest}" if shell == "zsh" else text
 
 
-def _printing(shell: str) -> Callable[[], None]:
-    def show() -> None:
-        output.say(source(shell).rstrip("\n"))
-
-    show.__doc__ = f"Print the completion script for {shell}."
-    return show
+def _show(shell: str) -> None:
+    output.say(source(shell).rstrip("\n"))
 
 
 for _shell in SHELLS:
-    completion.command(_shell, examples=(f"closeout completion {_shell}",))(_printing(_shell))
+    completion.command(
+        _shell,
+        examples=(f"closeout completion {_shell}",),
+        help=f"Print the completion script for {_shell}.",
+    )(partial(_show, _shell))

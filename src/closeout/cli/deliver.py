@@ -68,17 +68,18 @@ def deliver(  # noqa: PLR0913  one parameter for each option
 ) -> int:
     """Sign a payload with the webhook's secret and POST it to URL; print the answer.
 
-    Give the payload with --payload and --event, or with --sample. A pull request that it says is closed is sent as closed
-    now: each closing starts an automation once, so the same one again would start nothing. Exit code 0 if the status is 2xx, 1 if it is
-    another one, 4 if there is no answer. For a URL on another machine it shows the request and asks first.
+    Give the payload with --payload and --event, or with --sample. If the payload closes a pull request, closeout
+    sends the present time as its time of closing, because each closing starts an automation only once. Exit code 0
+    if the status is 2xx, 1 if it is another one, 4 if there is no answer. For a URL on another machine it shows the
+    request and asks first.
     """
     target = _target(url)
     event, text = _content(event, payload, sample)
     text = _closed_now(event, text)
-    body, content_type = _encode(text, form=form)
+    body = b"payload=" + quote_plus(text).encode("ascii") if form else text
     guid = guid or str(uuid.uuid4())
     headers = {
-        "Content-Type": content_type,
+        "Content-Type": "application/x-www-form-urlencoded" if form else "application/json",
         "User-Agent": f"closeout-deliver ({confirm.who()})",
         "X-GitHub-Event": event,
         "X-GitHub-Delivery": guid,
@@ -120,7 +121,11 @@ def _target(url: str) -> Url:
 
 def _content(event: str | None, payload: str | None, sample: str | None) -> tuple[str, bytes]:
     if sample is not None and payload is None:
-        name, value = _sample(sample)
+        from closeout.testing import deliveries
+
+        if sample not in deliveries.SAMPLES:
+            raise UsageError(f"There is no sample {sample!r}. Known: {', '.join(deliveries.SAMPLES)}.")
+        name, value = deliveries.sample(sample)
         return event or name, json.dumps(value).encode()
     if payload is None or sample is not None:
         raise UsageError("Give the payload with either --payload PATH and --event E, or --sample NAME.")
@@ -141,20 +146,6 @@ def _closed_now(event: str, text: bytes) -> bytes:
         return text
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return text.replace(f'"{closed_at}"'.encode(), f'"{now}"'.encode())
-
-
-def _sample(name: str) -> tuple[str, dict[str, Any]]:
-    from closeout.testing import deliveries
-
-    if name not in deliveries.SAMPLES:
-        raise UsageError(f"There is no sample {name!r}. Known: {', '.join(deliveries.SAMPLES)}.")
-    return deliveries.sample(name)
-
-
-def _encode(text: bytes, *, form: bool) -> tuple[bytes, str]:
-    if form:
-        return b"payload=" + quote_plus(text).encode("ascii"), "application/x-www-form-urlencoded"
-    return text, "application/json"
 
 
 def _signature(body: bytes, reference: str) -> str:

@@ -1,22 +1,27 @@
 """`closeout deliveries`: what GitHub sent, what it started, and how to have it handled again.
 
-A delivery is kept even if nothing matched it, so that `explain` and `replay` work on it later.
+A delivery is kept even if nothing matched it, so that `explain` and `replay` work on it later. Of what did not arrive, only a
+person may decide that an old push or comment still counts, so there too the plan comes before the question.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import click
 
-from closeout.cli import ignored, options, output, plan, requests, suggestions
+from closeout.cli import options, output, plan, requests, suggestions
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.json_times import with_iso_times
 from closeout.ledger import filters
+from closeout.stack.table import delivery_id
+from closeout.wiring import recovery
+from closeout.wiring.preview import github_of
 
 
 @group(
@@ -35,25 +40,28 @@ def deliveries() -> None:
 @click.option("--guid", metavar="GUID", help="Only deliveries of the event with this GUID.")
 @options.limit
 @click.option(
-    "--ignored", "left_alone", is_flag=True, help="List what did not arrive and patrol left alone instead."
+    "--ignored",
+    is_flag=True,
+    help="List instead the deliveries that did not arrive and that patrol ignored.",
 )
 @options.as_json
-def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, **given: str | None) -> None:
+def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **given: str | None) -> None:
     """List deliveries, the newest first. --limit shortens the list.
 
     Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
     duration such as 2d: two days ago.
 
-    HEARD says how: by a webhook, or recovered from GitHub's API. With --json: [{"id", "guid", "hook", "event", "action",
-    "heard", "closing", "runs": [...], …}].
+    HEARD says how closeout learned of a delivery: by a webhook, or from GitHub's API. With --json: [{"id", "guid",
+    "hook", "event", "action", "heard", "closing", "runs": [...], …}].
 
-    --ignored lists deliveries of the last three days that did not arrive and that patrol does not take in by itself, with
-    the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository", "reason"}].
+    --ignored lists deliveries of the last three days that did not arrive and that patrol does not recover by
+    itself, with the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository",
+    "reason"}].
     """
-    if left_alone and options.given(given):
+    if ignored and options.given(given):
         raise UsageError("--ignored lists what did not arrive, and takes no filter.")
-    if left_alone:
-        ignored.show_list(where, limit, as_json=as_json)
+    if ignored:
+        _show_ignored(where, limit, as_json=as_json)
         return
     wanted = filters.delivery_filter(options.given(given), time.time())
     found = [delivery.to_json() for delivery in where.views.deliveries(limit, wanted)]
@@ -64,7 +72,7 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     rows = [
         (
             str(row["id"]),
-            _event(row),
+            output.event(row["event"], row["action"]),
             row["heard"],
             row["repository"] or "-",
             str(len(row["runs"])),
@@ -75,9 +83,12 @@ def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool, *
     ]
     headings = ("ID", "EVENT", "HEARD", "REPOSITORY", "RUNS", "AGE", "GUID")
     # On a stack the GUID is part of the id.
-    count = 6 if any(isinstance(row["id"], str) for row in found) else 7
-    output.table(headings[:count], [row[:count] for row in rows], shrink=(1, 3, 6)[: count - 4])
-    ignored.note_count(where)
+    shown = 6 if any(isinstance(row["id"], str) for row in found) else 7
+    output.table(headings[:shown], [row[:shown] for row in rows], shrink=(1, 3, 6)[: shown - 4])
+    count = len(recovery.left_alone(where.patrol_marks, time.time()))
+    if count:
+        listed = "`closeout deliveries list --ignored` shows them."
+        output.note(f"{count} more did not arrive, and patrol left them alone. {listed}")
 
 
 @deliveries.command(
@@ -99,8 +110,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     elif as_json:
         output.print_json(with_iso_times(row))
     else:
-        about = f"{_event(row)}, {row['repository'] or 'no repository'}"
-        output.say(output.clean(f"delivery {row['id']}  {about}"))
+        output.say(output.clean(f"delivery {row['id']}  {_about(row)}"))
         output.say(f"  received  {output.moment(row['received_at'])}")
         output.say(f"  guid      {row['guid']}")
         output.say(f"  hook      {row['hook']}")
@@ -136,18 +146,65 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     starts nothing; without your confirmation it stays in the list of deliveries.
     """
     if "-" in delivery and not where.on_stack:
-        ignored.replay(where, delivery, reason, yes=yes, as_json=as_json)
+        _recover(where, delivery, reason, yes=yes, as_json=as_json)
         return
     if "-" in delivery:
-        delivery = ignored.take_in(where, delivery)
+        delivery = _stored_by_patrol(where, delivery)
     row = _find(where, delivery)
     today = where.today
     if not yes:
-        about = f"{_event(row)}, {row['repository'] or 'no repository'}"
-        output.note(output.clean(f"Delivery {delivery} ({about}) would do{today.told}:"))
+        output.note(output.clean(f"Delivery {delivery} ({_about(row)}) would do{today.told}:"))
         plan.preview(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
     requests.send(where, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
+
+
+def _show_ignored(where: Where, limit: int | None, *, as_json: bool) -> None:
+    """Print what did not arrive and patrol left alone, the newest first."""
+    found = recovery.left_alone(where.patrol_marks, time.time())[:limit]
+    if as_json:
+        output.print_json([with_iso_times(each.to_json()) for each in found])
+        return
+    now = time.time()
+    rows = [
+        (
+            output.event(each.event, each.action),
+            each.repository or "-",
+            output.ago(each.delivered_at, now),
+            each.guid,
+            each.reason,
+        )
+        for each in found
+    ]
+    output.table(("EVENT", "REPOSITORY", "AGE", "GUID", "WHY"), rows, shrink=(1, 4, 0))
+
+
+def _recover(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
+    """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
+    each = recovery.find(where.patrol_marks, time.time(), guid)
+    if not yes:
+        told = f"Delivery {guid} ({_about(each._asdict())}), of {output.moment(each.delivered_at)}, would do:"
+        output.note(output.clean(told))
+        payload = recovery.read(github_of(where.today.load()), each)
+        plan.preview(where.today, each.event, json.dumps(payload).encode())
+    confirm("Recover and replay it?", yes=yes)
+    requests.send(where, recovery.KIND, guid, reason, done="Recovery queued.", as_json=as_json)
+
+
+def _stored_by_patrol(where: Where, guid: str) -> str:
+    """Have a stack's patrol read a delivery from GitHub and store it, without a run; return the delivery's id.
+
+    The command has not the stack's token, and what is stored starts nothing. Raises `NotFound`, or `Unavailable` with what
+    kept it from being stored.
+    """
+    where.today.load()  # what raises here must do so before anything is stored
+    marks = where.patrol_marks
+    each = recovery.named(marks, time.time(), guid)
+    if marks.has_delivery(str(each.hook), guid):
+        return delivery_id(str(each.hook), guid)
+    stored = where.stack.recover(guid)
+    output.note(f"Patrol's function read it from GitHub and stored it as {stored}. Nothing has started.")
+    return stored
 
 
 def _find(where: Where, delivery: str) -> dict[str, Any]:
@@ -159,5 +216,5 @@ def _find(where: Where, delivery: str) -> dict[str, Any]:
     return found.to_json()
 
 
-def _event(row: dict[str, Any]) -> str:
-    return f"{row['event']} {row['action']}" if row["action"] else str(row["event"])
+def _about(row: dict[str, Any]) -> str:
+    return f"{output.event(row['event'], row['action'])}, {row['repository'] or 'no repository'}"

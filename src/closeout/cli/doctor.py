@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from closeout.cli import exits, options, output
 from closeout.cli.commands import command
 from closeout.core.errors import UsageError
+from closeout.core.units import counted
 
 if TYPE_CHECKING:
     from closeout.checks.check import Check, Outcome
@@ -40,14 +41,14 @@ PATIENCE = 600.0
 def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
     """Check the configuration, its secrets, GitHub's token and webhooks, AWS, this machine, the ledger and patrol.
 
-    Of each check it says whether all is fine; if not, what breaks because of it and how to mend it. It changes nothing, and
-    asks with the environment of this shell: run it as the service's user, with the service's variables, or use `closeout
-    drill` beside a running server.
+    For each check it says whether all is fine, or what breaks and how to fix it. It changes nothing. It uses the
+    environment of this shell: run it as the service's user, with the service's variables, or use `closeout drill`
+    beside a running server.
 
-    Exit code 0 if nothing is wrong, 1 if something is, 4 if nothing is but something could not be asked. With --json:
-    {"checks": [{"id", "group", "ok": true, false or null, "state": "fine|wrong|unknown|skipped", "what", "breaks", "fix",
-    "cause"}]}. The ids do not change. `unknown` could not be asked, `skipped` does not apply; `cause` is the check that
-    must be mended first.
+    Exit code 0 if nothing is wrong, 1 if something is, 4 if a check could not run and none is wrong. With --json:
+    {"checks": [{"id", "group", "ok": true, false or null, "state": "fine|wrong|unknown|skipped", "what", "breaks",
+    "fix", "cause"}]}. The ids do not change. `unknown`: the check could not run. `skipped`: it does not apply.
+    `cause` is the check to fix first.
     """
     return _report(_asked_here(config, options.ledger_path(db, config), pings=False), as_json=as_json)
 
@@ -58,13 +59,14 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
 @click.option("--stack", "stack_name", metavar="NAME", help="Check a deployed stack instead.")
 @options.as_json
 def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: bool) -> int:
-    """Make the checks of `closeout doctor`, after GitHub was asked to ping each webhook that leads here.
+    """Ask GitHub to ping each webhook that leads here, then make the checks of `closeout doctor`.
 
     If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
     by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong; so does a stack.
 
-    With --stack it goes by the deployed configuration, and asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
-    rights, and whether the worker's role is in the right account and has the rights that it needs.
+    With --stack it uses the deployed configuration, your AWS credentials and the stack's token. It checks the
+    webhooks that lead to the stack, the token's rights, and whether the worker's role is in the right account and
+    has the rights that it needs.
 
     Exit codes and --json are those of `closeout doctor`.
     """
@@ -88,7 +90,6 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
 
 
 def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str, Any]]:
-    """Yield the results of checks that this process makes."""
     from closeout.server.details import BASE_SETTING
     from closeout.wiring.checking import inspect
 
@@ -145,7 +146,7 @@ def _show_waiting(found: list[dict[str, Any]]) -> None:
     if waiting:
         output.say()
     for cause, count in waiting.items():
-        others = "1 more check" if count == 1 else f"{count} more checks"
+        others = counted(count, "more check")
         output.say(f"{output.style('?', fg='yellow')} {others} could not be asked: first mend {cause}.")
 
 

@@ -5,17 +5,22 @@ Both commands take the same options and read them here, so that the one cannot a
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from closeout.actions.registry import builtin
+from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output
 from closeout.config.load import Loaded, load
 from closeout.core.errors import BadDelivery, UsageError
 from closeout.core.payload import decode
-from closeout.wiring.preview import closed_event
+from closeout.run.closed_event import read_closed_event
+from closeout.wiring.preview import github_of
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME, _NUMBER = r"([\w.-]{1,100}/[\w.-]{1,100})", r"([1-9][0-9]{0,9})"
 NAMED = re.compile(f"{_NAME}#{_NUMBER}", re.ASCII)
@@ -26,6 +31,7 @@ URL = re.compile(rf"https://[\w.:-]+/{_NAME}/pull/{_NUMBER}(?:[/?#].*)?", re.ASC
 class EventSource(NamedTuple):
     """An event, and the configuration that is asked about it."""
 
+    config: Path
     loaded: Loaded
     event: str
     payload: Mapping[str, Any]
@@ -33,7 +39,19 @@ class EventSource(NamedTuple):
     """What `--json` adds: `{"pull_request": {"name", "state", "notes"}}` if that was read, else nothing."""
 
 
-def read_event(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> EventSource:
+def event_source(function: F) -> F:
+    """Add `--config`, `--pull-request`, `--event` and `--payload`; the command gets them as one `source`."""
+
+    @functools.wraps(function)
+    def called(
+        *, config: Path, pull_request: str | None, event: str | None, payload: str | None, **rest: Any
+    ) -> Any:
+        return function(source=_read(config, pull_request, event, payload), **rest)
+
+    return cast("F", options.config(options.pull_request(options.event(options.payload(called)))))
+
+
+def _read(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> EventSource:
     """Return the event that the options name. Notes about a pull request that was read go to standard error.
 
     Raises `UsageError` for options that name none, or two, before anything is read.
@@ -44,14 +62,16 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
                 "Name the event: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
             )
         name, value = _event_and_payload(event, payload)
-        return EventSource(load(config, builtin()), name, value, {})
-    repository, number = _named(pull_request, event, payload)
+        return EventSource(config, load(config, builtin()), name, value, {})
+    if event is not None or payload is not None:
+        raise UsageError("Give either --pull-request, or --event and --payload.")
+    repository, number = read_name(pull_request)
     loaded = load(config, builtin())
-    closed, *about = closed_event(loaded, repository, number)
+    closed, *about = read_closed_event(github_of(loaded), repository, number, SystemClock().now())
     read = dict(zip(("name", "state", "notes"), about, strict=True))
     for note in read["notes"]:
         output.note(output.wrapped(output.clean(note)))
-    return EventSource(loaded, "pull_request", closed, {"pull_request": read})
+    return EventSource(config, loaded, "pull_request", closed, {"pull_request": read})
 
 
 def _event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
@@ -64,13 +84,6 @@ def _event_and_payload(event: str | None, source: str | None) -> tuple[str, dict
         return event, decode(options.read_payload(source))
     except BadDelivery as error:
         raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
-
-
-def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
-    """Read the name of a pull request. Raises `UsageError`, also for an event besides."""
-    if event is not None or payload is not None:
-        raise UsageError("Give either --pull-request, or --event and --payload.")
-    return read_name(text)
 
 
 def read_name(text: str) -> tuple[str, int]:

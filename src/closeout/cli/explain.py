@@ -6,13 +6,13 @@ It asks the same functions that the receiver and a run ask, so it cannot give an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from closeout.cli import event_source, exits, options, output
+from closeout.cli import exits, options, output
 from closeout.cli.commands import command
+from closeout.cli.event_source import EventSource, event_source
 
 TOLD = {
     "run": ("would run", "green", ""),
@@ -30,24 +30,14 @@ TOLD = {
     "closeout explain --event pull_request --payload closed.json",
     "closeout explain --event push --payload - --json < push.json",
 )
-@options.config
-@options.pull_request
-@options.event
-@options.payload
+@event_source
 @click.option(
     "--online",
     is_flag=True,
     help="Read a pull request's paths and earlier bases from GitHub if a filter needs them.  [default: with --pull-request]",
 )
 @options.as_json
-def explain(
-    config: Path,
-    pull_request: str | None,
-    event: str | None,
-    payload: str | None,
-    online: bool,
-    as_json: bool,
-) -> int:
+def explain(*, source: EventSource, online: bool, as_json: bool) -> int:
     """Explain for each automation whether this event starts it, and why.
 
     Give the event as a payload (--event, --payload), or name a pull request (--pull-request). closeout then reads it
@@ -60,17 +50,16 @@ def explain(
     """
     from closeout.wiring import preview
 
-    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = preview.explain(loaded, name, value, online or pull_request is not None)
+    rows = preview.explain(source.loaded, source.event, source.payload, online or bool(source.read))
     if as_json:
-        output.print_json({"automations": rows} | read)
+        output.print_json({"automations": rows} | source.read)
         return outcome(rows)
     for row in rows:
         words, colour, _ = TOLD[row["outcome"]]
         output.say(f"{row['name']}: {output.style(words, fg=colour)}")
         output.say(output.wrapped(because(row), "  ", "  "))
     if not rows:
-        output.note(f"{config} has no automation.")
+        output.note(f"{source.config} has no automation.")
     return outcome(rows)
 
 

@@ -5,14 +5,18 @@ For a deploy that runs where the ledger is, or with rights on a stack. A workflo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from closeout.actions.registry import builtin
-from closeout.cli import event_source, exits, ledger_option, options, output
+from closeout.cli import exits, ledger_option, options, output
 from closeout.cli.commands import command
+from closeout.cli.event_source import read_name
 from closeout.cli.ledger_option import Where
 from closeout.config.load import load
-from closeout.wiring.guard import ask
+from closeout.run.guard import ask
+from closeout.wiring.preview import github_of
 
 CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE}
 
@@ -34,13 +38,17 @@ CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE
 def guard(where: Where, pull_request: str, as_json: bool) -> int:
     """Say whether a pull request is open and no teardown of it is on its way, in one sentence.
 
-    Exit code 0 if so, 3 if it is closed or a teardown is on its way, 4 if GitHub or the ledger does not say for certain.
-    With --stack it asks with your rights: the stack's table, and its GitHub token, whose `secretReaders` must name you.
-    With --json: {"verdict": "open|closed|unknown", "reason"}.
+    Exit code 0 if so, 3 if it is closed or a teardown is on its way, 4 if GitHub or the ledger does not say for
+    certain. With --stack it reads the stack's table and GitHub token with your rights; the stack's `secretReaders`
+    must name you. With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
-    repository, number = event_source.read_name(pull_request)
+    repository, number = read_name(pull_request)
     loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
-    answer = ask(loaded, lambda: where.views, repository, number)
+
+    def teardowns(name: str, of: int) -> Sequence[str]:
+        return where.views.teardowns(name, of)  # the ledger is opened only once GitHub says "open"
+
+    answer = ask(github_of(loaded), teardowns, repository, number)
     if as_json:
         output.print_json({"verdict": answer.verdict, "reason": answer.sentence})
     else:

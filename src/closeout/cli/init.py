@@ -35,8 +35,8 @@ Remove `mode: dry-run` when you trust the plan."""
 def init(path: Path) -> None:
     """Write a commented configuration to PATH (closeout.yaml), and closeout.schema.json beside it for your editor.
 
-    `closeout check` accepts the file as it is. Its automation is a dry run, which changes nothing. A configuration
-    that exists is never overwritten (exit code 3), and neither is a schema.
+    `closeout check` accepts the file as it is. Its automation is a dry run, which changes nothing. The command
+    overwrites neither an existing configuration (exit code 3) nor an existing schema.
     """
     if not _write(path, files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")):
         raise NotConfirmed(f"{path} exists, so nothing was written. Name another path: closeout init PATH")

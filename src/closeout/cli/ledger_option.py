@@ -23,12 +23,26 @@ if TYPE_CHECKING:
     from closeout.config.load import Loaded
     from closeout.ledger.sqlite import Views
     from closeout.ports import DeliveryId, LedgerReader, Requests, RunView
-    from closeout.wiring.recovery import Marks
+    from closeout.ports.patrol import Marks
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
-LOG_LINES = 2000
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class LogReading(NamedTuple):
+    """How the log of a run is read and followed."""
+
+    every: float
+    """Seconds between two looks: CloudWatch Logs answers a few searches a second, for all of an account."""
+    lines: int | None
+    """Lines to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
+    delay: float
+    """Seconds after a run's end in which its last lines may still turn up."""
+
+
+OF_FILE = LogReading(every=0.2, lines=2000, delay=0.0)
+OF_STACK = LogReading(every=2.0, lines=None, delay=6.0)
 
 
 class Today(NamedTuple):
@@ -74,24 +88,9 @@ class Where:
         return self.views if there else None
 
     @property
-    def carrier(self) -> str:
-        """Who answers a request, for a sentence."""
-        return "The stack" if self._stack else "The server"
-
-    @property
-    def follow_every(self) -> float:
-        """Seconds between two looks at a log: CloudWatch Logs answers a few searches a second, for all of an account."""
-        return 2.0 if self._stack else 0.2
-
-    @property
-    def lines_at_a_time(self) -> int | None:
-        """Lines of a log to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
-        return None if self._stack else LOG_LINES
-
-    @property
-    def log_delay(self) -> float:
-        """Seconds after a run's end in which its last lines may still turn up."""
-        return 6.0 if self._stack else 0.0
+    def log(self) -> LogReading:
+        """How its runs' logs are read."""
+        return OF_STACK if self._stack else OF_FILE
 
     @cached_property
     def views(self) -> LedgerReader:

@@ -29,7 +29,7 @@ SECTIONS = {
     },
     "Understand": {
         "doctor": Entry("doctor", "Check the set-up, from the file to GitHub and AWS."),
-        "explain": Entry("explain", "Explain which automations an event starts, and why not."),
+        "explain": Entry("explain", "Explain which automations an event starts, and why."),
         "plan": Entry("plan", "Show what the steps would change; change nothing."),
         "orphans": Entry("orphans", "Find what closed pull requests left behind."),
         "deliver": Entry("deliver", "Sign a payload and send it as GitHub would."),
@@ -45,10 +45,10 @@ SECTIONS = {
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "patrol": Entry("patrol", "Find closed pull requests and deliveries that were missed."),
         "drill": Entry("doctor", "Check the set-up as the server, with a ping from GitHub."),
-        "notify": Entry("notify", "Send a test message to those who are told of problems."),
-        "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
-        "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
-        "prune": Entry("prune", "Remove finished runs and deliveries that are old."),
+        "notify": Entry("notify", "Send a test message to each notifier."),
+        "pause": Entry("upkeep", "Stop destructive calls until `closeout resume`."),
+        "resume": Entry("upkeep", "Allow destructive calls again after `closeout pause`."),
+        "prune": Entry("upkeep", "Remove finished runs and deliveries that are old."),
     },
     "On AWS": {
         "permissions": Entry("permissions", "Print the IAM policy that a configuration needs."),

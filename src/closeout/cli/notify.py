@@ -43,13 +43,16 @@ def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
     be read or reached. With --json: [{"notifier", "ok", "code", "error"}].
     """
     if stack_name is not None:
-        rows, code = _by_the_stack(stack_name)
+        rows = open_stack(stack_name).ask_notifiers(TEST)
+        code = exits.OK if all(row["ok"] for row in rows) else exits.UNAVAILABLE
         add = (
             f"the stack {stack_name} tells nobody; add `notify: {{ to: ['aws-secretsmanager:NAME'] }}` or the ARN of a topic,"
             " and deploy it again"
         )
     else:
-        rows, code = _by_this_shell(config)
+        results = try_all(load(config, builtin()))
+        rows = [_row(target, error) for target, error in results]
+        code = max((exits.code_for(error) for _, error in results if error), default=exits.OK)
         add = f"{config} names no notifier; add `notify: {{ to: ['env:NAME'] }}`"
     if as_json:
         output.print_json(rows)
@@ -61,19 +64,6 @@ def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
     if not rows:
         output.note(add)
     return code if rows else exits.FAILED
-
-
-def _by_this_shell(config: Path) -> tuple[list[dict[str, Any]], int]:
-    """Send the messages; return a row for each, and the exit code."""
-    results = try_all(load(config, builtin()))
-    codes = (exits.code_for(error) for _, error in results if error is not None)
-    return [_row(target, error) for target, error in results], max(codes, default=exits.OK)
-
-
-def _by_the_stack(name: str) -> tuple[list[dict[str, Any]], int]:
-    """Let the stack's function send the messages."""
-    rows = open_stack(name).ask_notifiers(TEST)
-    return rows, exits.OK if all(row["ok"] for row in rows) else exits.UNAVAILABLE
 
 
 def _row(target: str, error: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ A path is resolved here once: the ledger stands beside the configuration unless 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,7 +47,7 @@ stack = click.option(
     "--stack", "stack_name", required=True, metavar="NAME", help="The deployed CloudFormation stack."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-yes = click.option("--yes", "-y", is_flag=True, help="Do not show and ask first.")
+yes = click.option("--yes", "-y", is_flag=True, help="Skip the preview and the confirmation.")
 event = click.option("--event", metavar="E", help="The event's name, as in X-GitHub-Event.")
 payload = click.option("--payload", metavar="P", help="A file with the payload's JSON, or - for stdin.")
 pull_request = click.option(
@@ -82,15 +81,12 @@ def given(values: Mapping[str, str | None]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in values.items() if value is not None}
 
 
-def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:
+def ledger_path(given: Path | None, config_path: Path) -> Path:
     """Return the ledger's path: as given, or beside the configuration."""
-    if given is not None:
-        return given
-    beside = config_path or Path(os.environ.get("CLOSEOUT_CONFIG") or DEFAULT_CONFIG)
-    return beside.parent / DEFAULT_DB
+    return given or config_path.parent / DEFAULT_DB
 
 
-def existing_ledger(given: Path | None, config_path: Path | None = None) -> Path:
+def existing_ledger(given: Path | None, config_path: Path) -> Path:
     """Return the ledger's path, or say that there is none. A command that reads must not create one."""
     path = ledger_path(given, config_path)
     if not path.exists():

@@ -20,7 +20,7 @@ from closeout.config.load import Loaded
 from closeout.orphans.audit import Report, Row, Target
 from closeout.wiring.cleaning import KIND
 from closeout.wiring.orphans import audit
-from closeout.wiring.preview import planner
+from closeout.wiring.preview import Planner
 
 
 @command(
@@ -112,7 +112,7 @@ def _clean(
 
 def _show_plans(loaded: Loaded, targets: Sequence[Target]) -> None:
     """Print the plan for each pull request, beside the question."""
-    plans = planner(loaded)
+    plans = Planner(loaded)
     for target in targets:
         output.note(output.clean(f"{target.repository}#{target.number} would do:"))
         plan.show_aside(plans.plan_cleaning(target))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from closeout.core.terminal import escaped, escaped_json
-from closeout.core.units import DAY, HOUR, MINUTE, local_time, spoken_duration
+from closeout.core.units import DAY, HOUR, MINUTE, local_time
 
 if TYPE_CHECKING:
     from closeout.config.findings import Finding
@@ -146,6 +146,11 @@ def wrapped(text: str, first: str = "", following: str = "") -> str:
     )
 
 
+def event(name: str, action: str | None) -> str:
+    """Return an event as people name it: `push`, `pull_request closed`."""
+    return f"{name} {action}" if action else name
+
+
 def clean(text: str) -> str:
     """Return outside text as one line in which all shows; a tab becomes spaces, colours of ours stay."""
     return _keeping_ours(text.replace("\t", "    "), _OURS)
@@ -179,8 +184,3 @@ def ago(epoch: float | None, now: float) -> str:
         if seconds >= size:
             return f"{seconds // int(size)}{unit}"
     return f"{seconds}s"
-
-
-def duration(seconds: float | None) -> str:
-    """Return a duration for people; `-` for none."""
-    return "-" if seconds is None else spoken_duration(seconds)

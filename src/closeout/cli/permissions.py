@@ -32,15 +32,16 @@ PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
 )
 @options.config_argument
 @click.option(
-    "--audit", is_flag=True, help="Print what `closeout orphans` needs instead: no right to change anything."
+    "--audit", is_flag=True, help="Print what `closeout orphans` needs instead: rights to read only."
 )
 @options.as_json
 def permissions(path: Path, audit: bool, as_json: bool) -> None:
     """Print what CONFIG (closeout.yaml) needs: an IAM policy for each role, and permissions of the GitHub token.
 
-    The actions that the steps use determine them, and what patrol and `closeout guard` read of GitHub. A `${{ }}` in a name becomes a * in the ARN; a name must begin with
-    at least three fixed characters. closeout does not know what shell, python and @on functions call: add that
-    yourself. Reads the file only. Policies go to standard output, explanations to standard error.
+    They cover the actions that the steps use, and what patrol and `closeout guard` read from GitHub. A `${{ }}` in
+    a name becomes a * in the ARN; a name must begin with at least three fixed characters. closeout does not know
+    what shell, python and @on functions call: add that yourself. Reads the file only. Policies go to standard
+    output, explanations to standard error.
 
     With --json: {"roles": [{"role": null or ARN, "policy": {...}, "statements": [{"actions", "resources", "reasons",
     "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],

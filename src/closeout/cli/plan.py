@@ -9,18 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
-from closeout.cli import event_source, exits, options, output
+from closeout.cli import exits, options, output
 from closeout.cli.commands import command
+from closeout.cli.event_source import EventSource, event_source
 from closeout.cli.explain import because
 from closeout.cli.ledger_option import Today
 from closeout.core.errors import CloseoutError
 from closeout.core.payload import decode
 from closeout.core.plan import REFUSALS, spoken_error, spoken_step
+from closeout.wiring.preview import Planner
 from closeout.wiring.preview import explain as why
-from closeout.wiring.preview import planner
 
 
 @command(
@@ -28,14 +28,9 @@ from closeout.wiring.preview import planner
     "closeout plan --pull-request acme/shop#17",
     "closeout plan --event pull_request --payload closed.json --json",
 )
-@options.config
-@options.pull_request
-@options.event
-@options.payload
+@event_source
 @options.as_json
-def plan(
-    config: Path, pull_request: str | None, event: str | None, payload: str | None, as_json: bool
-) -> int:
+def plan(source: EventSource, as_json: bool) -> int:
     """Show the plan that each matching automation would apply on this event. Reads only.
 
     Give the event as a payload (--event, --payload), or name a pull request (--pull-request). closeout then reads it
@@ -47,15 +42,14 @@ def plan(
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
     adds "pull_request" with its "name", "state" and "notes".
     """
-    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = planner(loaded).plan(name, value)
+    rows = Planner(source.loaded).plan(source.event, source.payload)
     if as_json:
-        output.print_json({"automations": rows} | read)
+        output.print_json({"automations": rows} | source.read)
     elif rows:
         show(rows)
     else:
         output.say("No automation matches; nothing would change.")
-        for row in why(loaded, name, value, True):
+        for row in why(source.loaded, source.event, source.payload, True):
             output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)
 
@@ -87,7 +81,7 @@ def show_aside(rows: Sequence[Mapping[str, Any]]) -> None:
 def preview(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
     """Print aside the plan that today's configuration makes for an event (of the automation `only`), or why it cannot be shown."""
     try:
-        rows = planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
+        rows = Planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return

@@ -27,13 +27,13 @@ POLL = 0.1
 
 
 def ask(
-    ledger: Requests, kind: str, target: str | None, by: str, reason: str | None, patience: float = PATIENCE
+    ledger: Requests, kind: str, target: str | None, by: str, reason: str | None
 ) -> tuple[bool, str | None]:
-    """Write the request; return whether a server is there, and its word if it comes within `patience` seconds."""
+    """Write the request; return whether a server is there, and its word if that comes soon."""
     number = ledger.add_request(kind, target, by, reason)
     running = ledger.server_running()
     outcome = None
-    deadline = time.monotonic() + (patience if running else 0.0)
+    deadline = time.monotonic() + (PATIENCE if running else 0.0)
     while outcome is None and time.monotonic() < deadline:
         outcome = ledger.outcome(number)
         time.sleep(0.02)
@@ -51,16 +51,18 @@ def by_the_writer(
         with sqlite.Ledger(path, clock=SystemClock()) as ledger:
             return alone(ledger)
     except LedgerInUse:
-        _, outcome = ask(sqlite.Requests(path), kind, target, who(), None, patience)
-    if outcome is None:
-        raise Unavailable(f"The server was asked for {kind} and is still working.")
-    return outcome
+        return _word(path, kind, target, patience)
 
 
 def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
     """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
+    return answer(kind, _word(ledger, kind, None, patience))
+
+
+def _word(ledger: Path, kind: str, target: str | None, patience: float) -> str:
+    """Write a request to the server that holds a ledger, and wait for its word. Raises `Unavailable`."""
     requests = sqlite.Requests(ledger)
-    number = requests.add_request(kind, None, who(), None)
+    number = requests.add_request(kind, target, who(), None)
     deadline = time.monotonic() + patience
     while (outcome := requests.outcome(number)) is None:
         if time.monotonic() > deadline:
@@ -68,7 +70,7 @@ def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
         if not requests.server_running():
             raise Unavailable(f"The server stopped before its {kind} ended; the next one takes the request.")
         time.sleep(POLL)
-    return answer(kind, outcome)
+    return outcome
 
 
 def answer(kind: str, outcome: str) -> Any:
@@ -97,7 +99,11 @@ def send(
             }
         )
         return
-    said = output.clean(f" {where.carrier} says: {outcome}.") if outcome not in (None, "done") else ""
+    said = (
+        output.clean(f" The {'stack' if where.on_stack else 'server'} says: {outcome}.")
+        if outcome not in (None, "done")
+        else ""
+    )
     output.say(done + said)
     if not running:
         output.note(NO_SERVER)

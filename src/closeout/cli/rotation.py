@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from closeout.adapters.hooks import Hooks, Target
-from closeout.cli import output, pings
+from closeout.cli import output, webhook_context
 from closeout.config.load import Loaded
 from closeout.core.errors import ActionFailed, CloseoutError, NotFound, ServiceError, Unavailable
 from closeout.core.patterns import is_literal
@@ -188,7 +188,7 @@ def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
     """Set the secret and see a ping signed with it answered by 200; a ping that is refused is sent again."""
 
     def pinged() -> int:
-        return patiently(lambda: pings.ping(hooks, hook.id)).status_code
+        return patiently(lambda: webhook_context.ping(hooks, hook.id)).status_code
 
     patiently(lambda: hooks.set_secret(hook.id, secret))
     for _ in range(PINGS - 1):

@@ -19,6 +19,7 @@ from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
 from closeout.core.json_times import with_iso_times
 from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
+from closeout.core.units import spoken_duration
 from closeout.ledger import filters
 from closeout.ports import LedgerReader, LogLine, RunView, StepView
 
@@ -137,9 +138,9 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
             _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
             ended = time.monotonic()
-        if not follow or (ended is not None and time.monotonic() - ended >= where.log_delay):
+        if not follow or (ended is not None and time.monotonic() - ended >= where.log.delay):
             break
-        time.sleep(where.follow_every)
+        time.sleep(where.log.every)
     if follow:
         output.note(f"{run.verdict}: {output.clean(run.summary or '')}")
     return exits.FAILED if follow and run.verdict == "failure" else exits.OK
@@ -151,7 +152,7 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
 @options.reason
 @options.as_json
 def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Stop a run at its next operation or in its wait. What it has done is not undone.
+    """Stop a run at its next operation or in its wait. It does not undo what the run has done.
 
     Its status becomes `error`. The ledger records who cancelled it.
     """
@@ -199,9 +200,9 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 @options.reason
 @options.as_json
 def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Say that a failed run needs nobody any more, so that its problem is told no longer.
+    """Close the problem of a failed run that needs nobody any more, so that no message follows.
 
-    Nothing is deleted and the run stays failed. A further attempt that fails opens the problem anew.
+    It deletes nothing, and the run stays failed. If a further attempt fails, the problem opens again.
     """
     try:
         target = find(where.views, run_id).id
@@ -244,11 +245,10 @@ def _beginning(views: LedgerReader, text: str, attempt: int | None) -> RunView |
 
 def _show(run: RunView) -> None:
     output.say(output.style(run.automation, bold=True))
-    event = f"{run.event} {run.action}" if run.action else run.event
     facts = {
         "run": f"{run.id}, attempt {run.attempt}",
         "state": (state := run.verdict or run.state) + _took(run),
-        "event": f"{event}, {run.about}",
+        "event": f"{output.event(run.event, run.action)}, {run.about}",
         "delivery": f"{run.delivery}, guid {run.guid}",
         "heard by": run.heard,
         "closing": run.closing,
@@ -281,7 +281,7 @@ def _waits(run: RunView) -> str | None:
 
 
 def _took(run: RunView) -> str:
-    return f" after {output.duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
+    return f" after {spoken_duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
 
 
 def _tell(text: str, first: str, following: str, *, colour: str = "") -> None:
@@ -299,7 +299,7 @@ def _step_lines(step: StepView) -> list[str]:
 
 def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
     """Read the lines after one, a part at a time: a log may not fit into memory."""
-    most = where.lines_at_a_time
+    most = where.log.lines
     while True:
         lines = where.views.logs(run.id, run.attempt, after=after, limit=most)
         yield from lines

@@ -23,12 +23,7 @@ from closeout.wiring.stack import Stack, open_stack
 LIMIT = 65_536
 """Bytes that Secrets Manager takes (PutSecretValue, SecretString)."""
 
-_TOKENS = (
-    r"gh[a-z]_[A-Za-z0-9_.-]{20,}",
-    r"github_pat_[A-Za-z0-9_]{20,}",
-    r"[0-9a-f]{40}",
-)
-_TOKEN = re.compile("|".join(_TOKENS))
+_TOKEN = re.compile(r"gh[a-z]_[A-Za-z0-9_.-]{20,}|github_pat_[A-Za-z0-9_]{20,}|[0-9a-f]{40}")
 SHORT = 16
 AT_ONCE = (
     "From now on the stack rejects hooks that sign with the value before the former one. Set this one on them with"

@@ -68,7 +68,7 @@ def _address(
     "--pages",
     metavar="HOST:PORT",
     callback=_address,
-    help="Another address, where alone people sign in and the JSON API answers. Details links stay at --port.",
+    help="A second address for the pages and the JSON API, which then answer only there. Details links stay at --port.",
 )
 @click.option(
     "--public-url", metavar="URL", help="The base of Details links, instead of the file's public-url."

@@ -32,7 +32,7 @@ RUNS = "/runs/"
 @options.db
 @options.as_json
 def status(*, config: Path, db: Path | None, as_json: bool) -> int:
-    """Say what needs you first, then what is running, and when something was last heard, patrolled and drilled.
+    """Show what needs you, what is running, and when the last delivery, patrol and drill were.
 
     Needs you: failed runs that nobody repaired, a pause, a queue that does not move, a patrol or drill that is late, orphans,
     and runs near their time limit. Exit code 0 if nothing needs you, 1 if something does. With --json: {"server": true or false, "needs": [{"title",
@@ -43,10 +43,8 @@ def status(*, config: Path, db: Path | None, as_json: bool) -> int:
     serves = Requests(path).server_running()
     views = Views(path)
     try:
-        now, paused = time.time(), views.paused()
-        facts = overview_facts.read_facts(
-            views, views.marks, now, paused=paused, patrols=_patrols(config, views)
-        )
+        now, patrols = time.time(), _patrols(config, views)
+        facts = overview_facts.read_facts(views, views.marks, now, patrols=patrols)
     finally:
         views.close()
     needs = overview_page.shown(facts).needs

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,22 +42,19 @@ def deliveries(ctx: click.Context, _parameter: click.Parameter, incomplete: str)
     return _items(pairs, incomplete)
 
 
-def sessions(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the sessions that hold, each with its name."""
-    return _credentials("session", ctx, incomplete)
-
-
-def tokens(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the tokens that hold, each with its name."""
-    return _credentials("token", ctx, incomplete)
-
-
-def _credentials(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+def _credentials(
+    kind: str, ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the sessions or tokens that hold, each with its name."""
     now = time.time()
     found = [
         one for one in _read(ctx, lambda views: views.credentials()) if one.kind == kind and one.holds(now)
     ]
     return _items([(str(one.id), f"{one.name}, may {one.right}") for one in found], incomplete)
+
+
+sessions = partial(_credentials, "session")
+tokens = partial(_credentials, "token")
 
 
 def automations(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

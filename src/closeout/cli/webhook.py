@@ -7,20 +7,20 @@ and never printed. That a hook works is shown by its ping.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
 from closeout.actions.registry import builtin
-from closeout.adapters.hooks import same_webhook
-from closeout.cli import exits, options, output, pings, rotation, webhook_context
+from closeout.cli import exits, options, output, rotation, webhook_context
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
-from closeout.cli.webhook_context import WebhookContext, prepare
-from closeout.config.load import Loaded, load
+from closeout.cli.webhook_context import Source, WebhookContext
+from closeout.config.load import load
 from closeout.core.errors import UsageError
+from closeout.core.url import same_webhook
 from closeout.ports.clients import Hook, HookDelivery
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,22 +37,6 @@ def webhook() -> None:
     TARGET is a repository (acme/shop) or an organization (acme), whose webhook gets the events of all its repositories.
     The stack's token needs `Webhooks: write` for it; --token-from names another token.
     """
-
-
-class Source(NamedTuple):
-    """Where a command finds the stack, the token and the configuration."""
-
-    stack_name: str
-    token_from: str | None
-    config: Path
-
-    def settings(self) -> Loaded:
-        """Read the configuration for its addresses; its Python modules are not imported."""
-        return load(self.config, builtin(), modules=False)
-
-    def contexts(self, targets: Iterable[str], loaded: Loaded | None = None) -> list[WebhookContext]:
-        """Find the stack and its token; return what a command works with for each target."""
-        return prepare(targets, self.stack_name, self.token_from, loaded or self.settings())
 
 
 def _common(function: F) -> F:
@@ -111,24 +95,22 @@ def create(*, target: str, source: Source, as_json: bool, wait: float, update: b
     [context] = source.contexts([target], loaded)
     events = webhook_context.events_for(loaded, context.hooks.target)
     present = context.hooks.reaching(context.url)
+    outcome = "updated" if present else "created"
     if len(present) > 1:
         raise UsageError(webhook_context.several(context, present))
     if present and not update:
         return _present(context, present[0], events, as_json=as_json)
     secret = context.stack.secret(context.stack.output("WebhookSecretName")).value
     if present:
-        before = frozenset(delivery.id for delivery in context.hooks.deliveries(present[0].id))
         hook = context.hooks.update(present[0].id, present[0].url, secret, events)
-        context.hooks.ping(hook.id)
     else:
-        before = frozenset()
         hook = context.hooks.create(context.url, secret, events)
     if not as_json:
-        word = "updated" if present else "created"
-        output.say(f"Hook {hook.id} of {target} {word}: {hook.url}")
+        output.say(f"Hook {hook.id} of {target} {outcome}: {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
-    ping = pings.arrived(context.hooks, hook.id, before, patience=wait)
-    _tell(context, hook, "updated" if present else "created", ping, as_json=as_json)
+    # GitHub pings a new hook by itself.
+    answer = webhook_context.ping if present else webhook_context.arrived
+    _tell(context, hook, outcome, answer(context.hooks, hook.id, patience=wait), as_json=as_json)
     return exits.OK
 
 
@@ -177,7 +159,9 @@ def ping(*, target: str, source: Source, as_json: bool, wait: float, hook_id: in
     """
     [context] = source.contexts([target])
     hook = webhook_context.one(context, hook_id)
-    _tell(context, hook, "present", pings.ping(context.hooks, hook.id, patience=wait), as_json=as_json)
+    _tell(
+        context, hook, "present", webhook_context.ping(context.hooks, hook.id, patience=wait), as_json=as_json
+    )
 
 
 @webhook.command("delete", examples=("closeout webhook delete acme/shop --stack closed-pr-event-stack",))
@@ -239,7 +223,6 @@ def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, ne
 
 
 def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
-    """Print that the webhook exists, and how it differs from what `create` would make."""
     differs = webhook_context.differences(hook, events)
     name = context.hooks.target.name
     if as_json:

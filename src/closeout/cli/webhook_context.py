@@ -1,25 +1,39 @@
-"""What the commands of `closeout webhook` work with: the stack, its token, the hooks of a target.
+"""What the commands of `closeout webhook` work with: the stack, its token, the hooks of a target, and their pings.
 
-Apart from the commands, because each needs the same few things in the same order, and because which hook is the
-stack's is decided here once.
+Apart from the commands, because each needs the same few things in the same order, and because which hook is the stack's is
+decided here once. A hook that exists proves nothing: only a ping that the webhook answered with 200 shows that address,
+secret and permissions fit together. GitHub's list of the hook's deliveries is the witness, not a command.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
 from closeout.adapters.hooks import Hooks, Target
 from closeout.adapters.secrets import SecretReader
-from closeout.checks import expected
-from closeout.config.load import Loaded
-from closeout.core.errors import NotFound, SecretError, UsageError
+from closeout.checks.world import events as expected_events
+from closeout.config.load import Loaded, load
+from closeout.core.errors import ActionFailed, NotFound, SecretError, ServiceError, Unavailable, UsageError
 from closeout.core.secrets import REFERENCES
-from closeout.ports.clients import Hook
+from closeout.ports.clients import Hook, HookDelivery
 from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
+
+PATIENCE = 30.0
+"""Seconds within which a ping should be in GitHub's list."""
+EVERY = 0.5
+
+_WHY = {
+    401: "the signature is wrong: the webhook's secret differs from the stack's",
+    403: "something in front of the receiver rejects it, such as the API's resource policy (`githubAddresses`)",
+    404: "there is no webhook at this address",
+    429: "the API throttles requests",
+}
 
 
 class WebhookContext(NamedTuple):
@@ -30,18 +44,28 @@ class WebhookContext(NamedTuple):
     hooks: Hooks
 
 
-def prepare(
-    targets: Iterable[str], stack_name: str, token_from: str | None, loaded: Loaded
-) -> list[WebhookContext]:
-    """Find the stack and its token, for at least one target; each is read first."""
-    parsed = [Target.parse(target) for target in targets]
-    stack = open_stack(stack_name)
-    token = _token(stack, token_from, loaded.directory)
-    api_url = setting_value(loaded.settings.api_url, "github.api-url")
-    name = f"the token in {token_from or stack.output('GitHubTokenSecretName')}"
-    github = GitHubClient(lambda: token, api_url, named=name)
-    url = stack.output("WebhookUrl")
-    return [WebhookContext(stack, url, Hooks(github, target)) for target in parsed]
+class Source(NamedTuple):
+    """Where a command finds the stack, the token and the configuration."""
+
+    stack_name: str
+    token_from: str | None
+    config: Path
+
+    def settings(self) -> Loaded:
+        """Read the configuration for its addresses; its Python modules are not imported."""
+        return load(self.config, builtin(), modules=False)
+
+    def contexts(self, targets: Iterable[str], loaded: Loaded | None = None) -> list[WebhookContext]:
+        """Find the stack and its token; return what a command works with for each target, of which each is read first."""
+        loaded = loaded or self.settings()
+        parsed = [Target.parse(target) for target in targets]
+        stack = open_stack(self.stack_name)
+        token = _token(stack, self.token_from, loaded.directory)
+        api_url = setting_value(loaded.settings.api_url, "github.api-url")
+        name = f"the token in {self.token_from or stack.output('GitHubTokenSecretName')}"
+        github = GitHubClient(lambda: token, api_url, named=name)
+        url = stack.output("WebhookUrl")
+        return [WebhookContext(stack, url, Hooks(github, target)) for target in parsed]
 
 
 def _token(stack: Stack, reference: str | None, directory: Path) -> str:
@@ -65,7 +89,7 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
 
     Raises `UsageError` when none can: the hook would bring nothing.
     """
-    events = expected.events(loaded.automations, None if target.organization else target.name)
+    events = expected_events(loaded.automations, None if target.organization else target.name)
     if not events:
         raise UsageError(f"No automation matches {target.name}, so a webhook there would start nothing.")
     return events
@@ -110,3 +134,52 @@ def differences(hook: Hook, events: Sequence[str]) -> list[str]:
     if hook.content_type != "json":
         found.append(f"its content type is {hook.content_type}, which is accepted but is not json")
     return found
+
+
+def ping(hooks: Hooks, hook: int, *, patience: float = PATIENCE) -> HookDelivery:
+    """Ping a hook and wait for the answer. Raises as `arrived` does."""
+    before = frozenset(delivery.id for delivery in hooks.deliveries(hook))
+    hooks.ping(hook)
+    return arrived(hooks, hook, before, patience=patience)
+
+
+def arrived(
+    hooks: Hooks, hook: int, before: frozenset[int] = frozenset(), *, patience: float = PATIENCE
+) -> HookDelivery:
+    """Wait for a ping that is not among the deliveries `before`, answered with 200.
+
+    Raises `ActionFailed` when it was answered otherwise, `Unavailable` when it did not come within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        last = time.monotonic() >= deadline
+        listed: Sequence[HookDelivery] = ()
+        try:
+            listed = hooks.deliveries(hook)
+        except ServiceError as error:
+            if last or not error.transient:
+                raise
+        found = next((one for one in listed if one.event == "ping" and one.id not in before), None)
+        if found is not None:
+            return _accepted(hooks, hook, found)
+        if last:
+            raise Unavailable(
+                f"Hook {hook} of {hooks.target.name}: no ping within {patience:g} s in GitHub's list of its deliveries."
+                " The hook is not deleted. See Settings → Webhooks → Recent Deliveries, or ping it again."
+            )
+        time.sleep(EVERY)
+
+
+def _accepted(hooks: Hooks, hook: int, delivery: HookDelivery) -> HookDelivery:
+    if delivery.status_code == 200:
+        return delivery
+    answer = (
+        f"answered with {delivery.status_code}"
+        if delivery.status_code
+        else f"not answered ({delivery.status})"
+    )
+    why = _WHY.get(delivery.status_code)
+    raise ActionFailed(
+        f"Hook {hook} of {hooks.target.name}: the ping was {answer}{f'; {why}' if why else ''}."
+        f" The hook is not deleted (delivery {delivery.id}, GUID {delivery.guid})."
+    )

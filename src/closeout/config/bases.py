@@ -7,13 +7,12 @@ destructive step deletes by itself, behind a live check, exactly what it names, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from closeout.actions.registry import Registry
 from closeout.config.fields import leaves
 from closeout.config.values import At
 from closeout.core import templates
-from closeout.core.automation import BASES, Automation, Step
+from closeout.core.automation import BASES, Automation
 from closeout.core.triggers import closes_by_base
 
 EVER, AT_CLOSE = BASES
@@ -26,11 +25,8 @@ def read_bases(at: At | None, automation: Automation, actions: Registry) -> str:
     given = at.choice(BASES) if at is not None else None
     if given is not None:
         return given
-    return (
-        EVER
-        if closes_by_base(automation.triggers) and why_at_close(automation, actions) is None
-        else AT_CLOSE
-    )
+    every = closes_by_base(automation.triggers) and why_at_close(automation, actions) is None
+    return EVER if every else AT_CLOSE
 
 
 def shown(automation: Automation, actions: Registry) -> str | None:
@@ -39,11 +35,8 @@ def shown(automation: Automation, actions: Registry) -> str | None:
         return None
     why = why_at_close(automation, actions)
     if automation.bases == EVER:
-        reason = (
-            "the file says so"
-            if why
-            else "the steps delete only what they name, and no name contains the base"
-        )
+        by_default = "the steps delete only what they name, and no name contains the base"
+        reason = "the file says so" if why else by_default
         return f"`branches` are compared with every base that a pull request ever had: {reason}"
     return f"`branches` are compared with the base at the close: {why or 'the file says so'}"
 
@@ -57,11 +50,7 @@ def why_at_close(automation: Automation, actions: Registry) -> str | None:
         if actions[step.uses].absent is None:
             return f"`{step.uses}` does not say what it deletes"
     for step in automation.steps:
-        if any(_BASE.search(expression) for expression in _expressions(step)):
-            return f"the base is part of what `{step.id}` gets"
+        for _, text in leaves("with", step.inputs):
+            if any(map(_BASE.search, templates.expressions(text))):
+                return f"the base is part of what `{step.id}` gets"
     return None
-
-
-def _expressions(step: Step) -> Iterator[str]:
-    for _, text in leaves("with", step.inputs):
-        yield from templates.expressions(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -112,9 +113,8 @@ def from_value(value: Any, line: int, column: int) -> Node:
         )
         return Mapping(line=line, column=column, entries=entries)
     if isinstance(value, list | tuple):
-        return Sequence(
-            line=line, column=column, items=tuple(from_value(item, line, column) for item in value)
-        )
+        items = tuple(from_value(item, line, column) for item in value)
+        return Sequence(line=line, column=column, items=items)
     return Scalar(line=line, column=column, value=value, text=str(value))
 
 
@@ -269,21 +269,14 @@ class _Builder:
         return Scalar(line=line, column=column, value=value, text=text, plain=unquoted)
 
     def _sequence(self, events: Iterator[Any], line: int, column: int, depth: int) -> Sequence:
-        items: list[Node] = []
-        for event in events:
-            if type(event).__name__ == "SequenceEndEvent":
-                break
-            items.append(self._node(event, events, depth + 1))
-        return Sequence(
-            line=line, column=column, items=tuple(items), nodes=1 + sum(item.nodes for item in items)
-        )
+        inside = takewhile(lambda event: type(event).__name__ != "SequenceEndEvent", events)
+        items = tuple(self._node(event, events, depth + 1) for event in inside)
+        return Sequence(line=line, column=column, items=items, nodes=1 + sum(item.nodes for item in items))
 
     def _mapping(self, events: Iterator[Any], line: int, column: int, depth: int) -> Mapping:
         entries: dict[str, tuple[Scalar, Node]] = {}
         nodes = 1
-        for event in events:
-            if type(event).__name__ == "MappingEndEvent":
-                break
+        for event in takewhile(lambda event: type(event).__name__ != "MappingEndEvent", events):
             key = self._node(event, events, depth + 1)
             value = self._node(next(events), events, depth + 1)
             nodes += key.nodes + value.nodes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from closeout import livecheck
@@ -169,7 +170,11 @@ def _shape(plain: Sequence[_Text], last: Sequence[_Text], step: Step, action: Ac
         delimiter = step.inputs.get(ending, action.inputs[ending].default)
         # A `/` in a value is a path and means what it says: `run.inputs` lets it through.
         items += _items(item, "" if delimiter == "/" else str(delimiter), kind)
-    return Shape(_joined(items), bool(last))
+    joined: list[Item] = []
+    for _, run in groupby(items, key=lambda item: isinstance(item, str)):
+        alike = list(run)
+        joined += ["".join(map(str, alike))] if isinstance(alike[0], str) else alike
+    return Shape(tuple(joined), bool(last))
 
 
 def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
@@ -193,7 +198,6 @@ def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
 
 
 def _field(path: str | None, kind: Kind, fit: bool) -> Field:
-    """Return the field at a path."""
     variable = _VARIABLES.get(path or "", "")
     if kind == "ref" and path in ("event.ref", HEAD_REF):
         return Field("ref", "text" if fit else "branch", fit)
@@ -204,15 +208,3 @@ def _field(path: str | None, kind: Kind, fit: bool) -> Field:
     if path is not None and names.is_sha(path):
         return Field("", "sha", fit)
     return Field("", "text" if fit else "anything", fit)
-
-
-def _joined(items: Sequence[Item]) -> tuple[Item, ...]:
-    """Join texts that stand beside each other."""
-    joined: list[Item] = []
-    for item in items:
-        before = joined[-1] if joined else None
-        if isinstance(item, str) and isinstance(before, str):
-            joined[-1] = before + item
-        else:
-            joined.append(item)
-    return tuple(joined)

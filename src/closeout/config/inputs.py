@@ -15,7 +15,7 @@ from closeout.config import cel, repairs
 from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
 from closeout.config.findings import listed
 from closeout.config.references import is_reference, read_reference
-from closeout.config.values import At, is_null
+from closeout.config.values import At
 from closeout.core import templates
 from closeout.core.errors import ExpressionError
 from closeout.core.units import DAY
@@ -52,19 +52,8 @@ def _section(at: At, action: Action, extra: tuple[str, ...]) -> dict[str, At]:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write with: { input: value }")
         return {}
-    known = [*action.inputs, *extra]
-    found: dict[str, At] = {}
-    for key, node in at.node.entries:
-        name = str(key.value)
-        spec = action.inputs.get(name)
-        if name not in known:
-            at.unknown(key, known, "unknown-input", "input")
-        elif is_null(node) and (spec is None or spec.type != "any"):
-            fix = "write a value, or leave the input out"
-            at.to(key, name).error("empty-value", "the input has no value", fix)
-        else:
-            found[name] = at.to(node, name)
-    return found
+    nullable = [name for name, spec in action.inputs.items() if spec.type == "any"]
+    return at.section([*action.inputs, *extra], what="input", nullable=nullable) or {}
 
 
 def _value(at: At, spec: Input) -> Any:

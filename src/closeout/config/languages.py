@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import string
 from collections import Counter, deque
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from closeout.core.patterns import Walk, is_literal
+from closeout.core.patterns import Patterns, compile_patterns, is_literal
 
 State = Hashable
 SEPARATOR = "\0"
@@ -22,10 +22,11 @@ _LETTERS, _DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
 ALNUM = _LETTERS | _DIGITS
 _OWNER = ALNUM | set("-_")
 _NAME = ALNUM | set("._-")
+_REF = _NAME | {"/"}
 _OWNER_STEPS = 100_000
 _BEFORE = ()
 """The state before the first character: neither owners nor names are empty."""
-_EXAMPLES = ("acme", "beta"), ("shop", "web", "api", "docs")
+_SOME_OWNERS, _SOME_NAMES = ("acme", "beta"), ("shop", "web", "api", "docs")
 
 
 class Undecided(Exception):
@@ -45,177 +46,102 @@ class Budget:
             raise Undecided
 
 
-class Language(Protocol):
-    """A set of texts. `step` returns None when no text of the language goes on like that."""
+class Language(NamedTuple):
+    """A set of texts, read character by character."""
 
-    @property
-    def start(self) -> State:
-        """The state before the first character."""
-        ...
-
-    @property
-    def cost(self) -> int:
-        """How many steps a step counts for."""
-        ...
-
-    def step(self, state: Any, char: str) -> State | None:
-        """Return the state after one more character."""
-        ...
-
-    def accepts(self, state: Any) -> bool:
-        """Return whether the text read so far is of the language."""
-        ...
-
-
-class Text(NamedTuple):
-    """One character of `first`, then any number of `rest`; with `empty` also nothing."""
-
-    first: frozenset[str]
-    rest: frozenset[str]
-    empty: bool = False
-    start: int = 0
+    start: State
+    """The state before the first character."""
+    step: Callable[[Any, str], State | None]
+    """Return the state after one more character; None when no text goes on like that."""
+    accepts: Callable[[Any], bool]
+    """Return whether the text read so far is one of the set."""
     cost: int = 1
-
-    def step(self, state: int, char: str) -> int | None:
-        """Return 1, in every state, for a character that fits."""
-        return 1 if char in (self.rest if state else self.first) else None
-
-    def accepts(self, state: int) -> bool:
-        """Return whether there is at least one character, or need not be."""
-        return state == 1 or self.empty
+    """How many steps a step counts for."""
 
 
-class Sha:
-    """A commit's SHA-1: 40 hexadecimal digits."""
-
-    start = 0
-    cost = 1
-
-    def step(self, state: int, char: str) -> int | None:
-        """Return how many digits were read."""
-        return state + 1 if state < 40 and char in "0123456789abcdef" else None
-
-    def accepts(self, state: int) -> bool:
-        """Return whether all 40 were read."""
-        return state == 40
+def _text(first: Collection[str], rest: Collection[str], *, empty: bool = False) -> Language:
+    """Return one character of `first`, then any number of `rest`; with `empty` also nothing."""
+    return Language(
+        False,
+        lambda begun, char: True if char in (rest if begun else first) else None,
+        lambda begun: begun or empty,
+    )
 
 
-class Anything(NamedTuple):
-    """Any text: what is handed on without being held to the form of names. `empty`: the empty one too."""
-
-    empty: bool
-    start: int = 0
-    cost: int = 1
-
-    def step(self, _state: int, char: str) -> int | None:
-        """Return 1, in every state."""
-        return None if char == SEPARATOR else 1
-
-    def accepts(self, state: int) -> bool:
-        """Return whether it may end here."""
-        return self.empty or state == 1
+def _anything(*, empty: bool) -> Language:
+    """Return any text: what is handed on without being held to the form of names. `empty`: the empty one too."""
+    return Language(
+        False, lambda _begun, char: None if char == SEPARATOR else True, lambda begun: begun or empty
+    )
 
 
 LANGUAGES: dict[str, Language] = {
     # Numbers and ids are positive integers without leading zeros: https://docs.github.com/en/rest/pulls/pulls
-    "number": Text(_DIGITS - {"0"}, _DIGITS),
-    "sha": Sha(),
+    "number": _text(_DIGITS - {"0"}, _DIGITS),
+    "sha": Language(
+        0,
+        lambda read, char: read + 1 if read < 40 and char in "0123456789abcdef" else None,
+        lambda read: read == 40,
+    ),
     # What `core.names.check_interpolated` lets into a name; the first character is looked at where a slot begins.
-    "text": Text(frozenset(_NAME | {"/"}), frozenset(_NAME | {"/"})),
+    "text": _text(_REF, _REF),
     # A part of an expression: the guard looks at the whole.
-    "part": Text(frozenset(_NAME | {"/"}), frozenset(_NAME | {"/"}), empty=True),
-    "anything": Anything(empty=True),
-    "branch": Anything(empty=False),
+    "part": _text(_REF, _REF, empty=True),
+    "anything": _anything(empty=True),
+    "branch": _anything(empty=False),
     # Logins hold letters, digits and hyphens; those of managed users end in `_SHORTCODE` besides:
     # https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
-    "owner": Text(ALNUM, _OWNER),
+    "owner": _text(ALNUM, _OWNER),
     # "The repository name can only contain ASCII letters, digits, and the characters ., -, and _", says GitHub's form.
-    "name": Text(frozenset(_NAME), frozenset(_NAME)),
+    "name": _text(_NAME, _NAME),
 }
 
 
-class Except(NamedTuple):
-    """The texts of a language but for one."""
+def but_for(inner: Language, word: str) -> Language:
+    """Return the texts of a language but for one."""
 
-    inner: Language
-    word: str
-
-    @property
-    def start(self) -> State:
-        """Return the inner start, with nothing of the word read."""
-        return self.inner.start, 0
-
-    @property
-    def cost(self) -> int:
-        """Return the inner cost."""
-        return self.inner.cost
-
-    def step(self, state: tuple[Any, int], char: str) -> State | None:
-        """Return the inner state, and how much of the word was read: -1 when it is another text."""
-        inner, read = state
-        after = self.inner.step(inner, char)
-        same = 0 <= read < len(self.word) and self.word[read] == char
+    def step(state: tuple[Any, int], char: str) -> State | None:
+        before, read = state  # how much of the word was read: -1 when it is another text
+        after = inner.step(before, char)
+        same = 0 <= read < len(word) and word[read] == char
         return None if after is None else (after, read + 1 if same else -1)
 
-    def accepts(self, state: tuple[Any, int]) -> bool:
-        """Return whether it is another text than the word."""
-        return self.inner.accepts(state[0]) and state[1] != len(self.word)
+    def accepts(state: tuple[Any, int]) -> bool:
+        return inner.accepts(state[0]) and state[1] != len(word)
+
+    return Language((inner.start, 0), step, accepts, inner.cost)
 
 
-class Fit(NamedTuple):
-    """The texts of a language that a name may hold: without two dots in a row (see `core.names.check_interpolated`)."""
+def fit(inner: Language) -> Language:
+    """Return the texts that a name may hold: without two dots in a row (see `core.names.check_interpolated`)."""
 
-    inner: Language
-
-    @property
-    def start(self) -> State:
-        """Return the inner start, with no dot read."""
-        return self.inner.start, False
-
-    @property
-    def cost(self) -> int:
-        """Return the inner cost."""
-        return self.inner.cost
-
-    def step(self, state: tuple[Any, bool], char: str) -> State | None:
-        """Return the inner state, and whether the last character was a dot."""
-        after = None if state[1] and char == "." else self.inner.step(state[0], char)
+    def step(state: tuple[Any, bool], char: str) -> State | None:
+        before, dotted = state
+        after = None if dotted and char == "." else inner.step(before, char)
         return None if after is None else (after, char == ".")
 
-    def accepts(self, state: tuple[Any, bool]) -> bool:
-        """Return whether the text is of the inner language."""
-        return self.inner.accepts(state[0])
+    return Language((inner.start, False), step, lambda state: inner.accepts(state[0]), inner.cost)
 
 
-class _Half(NamedTuple):
-    """The owners, or the names, that a list of patterns lets through, with `then` its state between the two.
+def _half(walk: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any) -> Language:
+    """Return the owners, or the names, that a list of patterns lets through."""
 
-    Owners are those after which the patterns are in that state, names those that they let through from there.
-    """
+    def step(state: Any, char: str) -> State | None:
+        before: Any = begin if state == _BEFORE else state
+        chars = first if state == _BEFORE else rest
+        return walk.step(before, char) if char in chars else None
 
-    walk: Walk
-    then: tuple[int, ...]
-    owner: bool
+    return Language(_BEFORE, step, lambda state: state != _BEFORE and ends(state), 1 + walk.size // 32)
 
-    @property
-    def start(self) -> State:
-        return _BEFORE
 
-    @property
-    def cost(self) -> int:
-        return 1 + self.walk.size // 32
+def _owners(walk: Patterns, then: State = None) -> Language:
+    """Return the owners after which, and a `/`, the patterns are in the state `then`."""
+    return _half(walk, walk.start, ALNUM, _OWNER, lambda state: walk.step(state, "/") == then)
 
-    def step(self, state: Any, char: str) -> State | None:
-        if state == _BEFORE:
-            state, chars = (self.walk.start, ALNUM) if self.owner else (self.then, _NAME)
-        else:
-            chars = _OWNER if self.owner else _NAME
-        return self.walk.step(state, char) if char in chars else None
 
-    def accepts(self, state: Any) -> bool:
-        if state == _BEFORE:
-            return False
-        return self.walk.step(state, "/") == self.then if self.owner else self.walk.accepts(state)
+def _names(walk: Patterns, then: State) -> Language:
+    """Return the names that the patterns let through from there."""
+    return _half(walk, then, _NAME, _NAME, walk.accepts)
 
 
 class Cell(NamedTuple):
@@ -224,7 +150,6 @@ class Cell(NamedTuple):
     `owners` and `names` are up to two of them, as examples; one alone is all that there is.
     """
 
-    walk: Walk
     owner: Language
     name: Language
     owners: tuple[str, ...]
@@ -237,29 +162,27 @@ class Cell(NamedTuple):
         return read(self.owner, owner) and read(self.name, name)
 
 
-EVERY = Cell(Walk(["**"]), LANGUAGES["owner"], LANGUAGES["name"], _EXAMPLES[0], _EXAMPLES[1][:2])
+EVERY = Cell(LANGUAGES["owner"], LANGUAGES["name"], _SOME_OWNERS, _SOME_NAMES[:2])
 
 
 def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell, ...]:
     """Return the repositories that a list of patterns lets through, by what may follow their owners."""
-    walk = Walk(patterns)
+    walk = compile_patterns(patterns, "name")
     found: dict[tuple[int, ...], Cell] = {}
     if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
         return tuple(_of_owners(walk, patterns, alphabet, budget))
-    owners = _Half(walk, (), owner=True)
-    for state, _ in _reached(owners, alphabet, budget):
+    for state, _ in _reached(_owners(walk), alphabet, budget):
         then = walk.step(state, "/") if state != _BEFORE else None
         if then is None or then in found:
             continue
-        names = _Half(walk, then, owner=False)
+        owners, names = _owners(walk, then), _names(walk, then)
         some = examples(names, alphabet, budget)
         if some:
-            own = _Half(walk, then, owner=True)
-            found[then] = Cell(walk, own, names, examples(own, alphabet, budget), some)
+            found[then] = Cell(owners, names, examples(owners, alphabet, budget, _SOME_OWNERS), some)
     return tuple(found.values())
 
 
-def _of_owners(walk: Walk, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
+def _of_owners(walk: Patterns, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
     """Yield what `cells` would find where the patterns spell out their owners."""
     plain = all(is_literal(pattern) for pattern in patterns)
     pairs = [_split(pattern) for pattern in patterns if not pattern.startswith("!")]
@@ -267,12 +190,12 @@ def _of_owners(walk: Walk, patterns: Sequence[str], alphabet: str, budget: Budge
         then: Any = walk.start
         for char in f"{owner}/":
             then = then and walk.step(then, char)
-        language = _Half(walk, then, owner=False)
+        language = _names(walk, then)
         listed = tuple(dict.fromkeys(name for other, name in pairs if other == owner))
         names = listed[:2] if plain else examples(language, alphabet, budget)
         if names:
-            own = _Half(walk, then, owner=True)
-            yield Cell(walk, own, language, (owner,), names, frozenset(listed) if plain else None)
+            some = frozenset(listed) if plain else None
+            yield Cell(_owners(walk, then), language, (owner,), names, some)
 
 
 def _split(pattern: str) -> tuple[str, str]:
@@ -287,19 +210,20 @@ def fixes_owner(pattern: str) -> bool:
     """
     if is_literal(_split(pattern)[0]) and "/" in pattern:
         return True
-    owners = _Half(Walk([pattern]), (), owner=True)
+    walk = compile_patterns([pattern], "name")
     budget = Budget(_OWNER_STEPS)
     try:
-        if not _loops(_owner_states(owners, _OWNER, budget)):
+        if not _loops(_owner_states(walk, _OWNER, budget)):
             return True
         shared = sorted(_OWNER & set(pattern.lower()))
-        return any(not _owner_states(owners, _OWNER - {char}, budget) for char in shared)
+        return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)
     except Undecided:
         return False
 
 
-def _owner_states(owners: _Half, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
+def _owner_states(walk: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
     """Return the states on the way to an owner that is written with these characters, and what follows on each."""
+    owners = _owners(walk)
     after: dict[Any, set[Any]] = {}
     queue: list[Any] = [owners.start]
     while queue:
@@ -308,7 +232,7 @@ def _owner_states(owners: _Half, chars: Collection[str], budget: Budget) -> dict
             budget.spend(owners.cost * len(chars))
             after[state] = {then for char in chars if (then := owners.step(state, char)) is not None}
             queue += after[state]
-    alive = {state for state in after if state != _BEFORE and owners.walk.step(state, "/") is not None}
+    alive = {state for state in after if state != _BEFORE and walk.step(state, "/") is not None}
     while more := {state for state in after if state not in alive and after[state] & alive}:
         alive |= more
     return {state: after[state] & alive for state in alive}
@@ -333,9 +257,10 @@ def read(language: Language, text: str) -> bool:
     return language.accepts(state)
 
 
-def examples(language: Language, alphabet: str, budget: Budget) -> tuple[str, ...]:
-    """Return two texts of a language, or the one that there is, or none."""
-    likely = _EXAMPLES[0] if isinstance(language, _Half) and language.owner else _EXAMPLES[1]
+def examples(
+    language: Language, alphabet: str, budget: Budget, likely: Sequence[str] = _SOME_NAMES
+) -> tuple[str, ...]:
+    """Return two texts of a language, `likely` ones first, or the one that there is, or none."""
     found = [text for text in likely if read(language, text)][:2]
     if len(found) < 2:
         short = (text for state, text in _reached(language, alphabet, budget, 2) if language.accepts(state))

@@ -110,7 +110,11 @@ def read_function(
 def findings_of(module: ModuleType | None, name: str) -> Findings:
     """Return an empty collection of findings for a module's file."""
     file = str(getattr(module, "__file__", name))
-    return Findings(file, _source(file))
+    try:
+        source = Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        source = ""
+    return Findings(file, source)
 
 
 def _functions(
@@ -146,10 +150,3 @@ def _check_function(at: At, function: Any, name: str, taken: set[str]) -> None:
         inspect.signature(function).bind(None)
     except (TypeError, ValueError):
         at.error("bad-function", "an @on function takes one argument, the run", "write def NAME(run):")
-
-
-def _source(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return ""

@@ -38,7 +38,6 @@ def read_notify(at: At | None) -> Route | None:
 
 
 def _target(at: At) -> str | None:
-    """Read one target."""
     text = at.node.value if isinstance(at.node, Scalar) else None
     if not isinstance(text, str) or not text.startswith("arn:"):
         return read_reference(at)

@@ -117,7 +117,8 @@ def too_wide(automations: Iterable[Automation], actions: Registry) -> tuple[TooW
         TooWide(automation.name, step.id, key, text)
         for automation in automations
         for step in automation.steps
-        if step.assume_role is None and _needs(step, actions, "aws")
+        if step.assume_role is None
+        and any(one.system == "aws" for one in actions[step.uses].permissions(step.inputs))
         for key, text in _names(step, actions)
         if not _begins_fixed(text)
     )
@@ -159,13 +160,9 @@ def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statem
     yield from _of_run(automation)
     for step in automation.steps:
         place = (f"{automation.name}/{step.id}",)
-        if step.assume_role is not None:
-            why = ("act under the role that the step names",)
-            yield Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place)
+        yield from assuming(step, place)
         for arns in _secrets(step, actions):
-            why = ("read the secret that the step's input refers to",)
-            yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, place)
-            yield _decryption(arns, place)
+            yield from _reading(arns, "read the secret that the step's input refers to", place)
         action = actions[step.uses]
         for permission in (*action.permissions(step.inputs), *of_tags(automation, step, action)):
             of_aws = permission.system == "aws"
@@ -182,6 +179,13 @@ def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statem
                 (permission.reason,),
                 place,
             )
+
+
+def assuming(step: Step, place: tuple[str, ...]) -> Iterator[Statement]:
+    """Yield the right to act under the role that a step names, if it names one."""
+    if step.assume_role is not None:
+        why = ("act under the role that the step names",)
+        yield Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place)
 
 
 def of_tags(automation: Automation, step: Step, action: Action) -> tuple[Permission, ...]:
@@ -239,10 +243,6 @@ def _of_patrol(automation: Automation, patrol: PatrolSettings) -> Iterator[State
         yield Statement("github", None, (permission,), repositories, (why,), (automation.name,))
 
 
-def _needs(step: Step, actions: Registry, system: str) -> bool:
-    return any(permission.system == system for permission in actions[step.uses].permissions(step.inputs))
-
-
 def _names(step: Step, actions: Registry) -> Iterator[tuple[str, str]]:
     """Yield every text of the step's naming inputs, with its key."""
     for key, spec in actions[step.uses].inputs.items():
@@ -253,15 +253,9 @@ def _names(step: Step, actions: Registry) -> Iterator[tuple[str, str]]:
 
 def secret_statements(references: Iterable[str], who: str) -> tuple[Statement, ...]:
     """Return what it takes to read these secrets of Secrets Manager; `who` reads them."""
-    found = []
-    for reference in references:
-        arns = _secret_arns(reference.partition(":")[2].partition("#")[0])
-        why = ("read the secret that the configuration refers to",)
-        found += [
-            Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, (who,)),
-            _decryption(arns, (who,)),
-        ]
-    return merged(found)
+    found = [_secret_arns(reference.partition(":")[2].partition("#")[0]) for reference in references]
+    why = "read the secret that the configuration refers to"
+    return merged(one for arns in found for one in _reading(arns, why, (who,)))
 
 
 def _secrets(step: Step, actions: Registry) -> Iterator[tuple[str, ...]]:
@@ -287,14 +281,15 @@ def _secret_arns(name: str) -> tuple[str, ...]:
     return (name, lacking) if re.search(r"-[A-Za-z0-9]{6}\Z", name) else (lacking,)
 
 
-def _decryption(arns: tuple[str, ...], place: tuple[str, ...]) -> Statement:
-    """Return the right to the secret's key, which may be one of its owner's, and to nothing else that the key encrypts.
+def _reading(arns: tuple[str, ...], why: str, place: tuple[str, ...]) -> Iterator[Statement]:
+    """Yield the right to a secret, and to its key, which may be one of its owner's, but to nothing else that the key encrypts.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
     _, partition, _, region, account, _ = arns[0].split(":", _ARN_PARTS - 1)
     service = f"secretsmanager.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
-    return Statement(
+    yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, (why,), place)
+    yield Statement(
         "aws",
         None,
         ("kms:Decrypt",),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from closeout.actions.registry import Registry
 from closeout.config.inverses import inventories
-from closeout.config.permissions import Statement, merged, narrowed, of_tags
+from closeout.config.permissions import Statement, assuming, merged, narrowed, of_tags
 from closeout.config.typed_deletes import is_due, typed
 from closeout.core.automation import Automation
 
@@ -21,9 +21,7 @@ def audit_statements(automations: Iterable[Automation], actions: Registry) -> tu
         if one.reason is not None:
             continue
         step, place = one.step, (f"{one.automation.name}/{one.step.id}",)
-        if step.assume_role is not None:
-            why = ("act under the role that the step names",)
-            single.append(Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place))
+        single += assuming(step, place)
         for permission in one.action.inventory_permissions(step.inputs):
             resources = tuple(narrowed(arn, step) for arn in permission.resources)
             rights, why = tuple(sorted(permission.actions)), (permission.reason,)

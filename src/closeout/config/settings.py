@@ -59,15 +59,15 @@ def read_settings(found: MappingType[str, At]) -> Settings:
     """Read the file-level keys but for `automations`."""
     webhook, token = _secrets(found.get("secrets"))
     names, tags = _protect(found.get("protect"))
-    github = found["github"].section(keys.names("github")) if "github" in found else None
-    api_url = _url((github or {}).get("api-url"))
+    github = _section(found, "github")
+    api_url = _url(github.get("api-url"))
     public_logs = found["public-logs"].boolean() if "public-logs" in found else None
     return Settings(
         secrets_webhook=webhook,
         secrets_github=token,
         public_url=_url(found.get("public-url")),
         api_url=api_url or GITHUB_API,
-        aws=_aws(found.get("aws")),
+        aws=read_aws(_section(found, "aws")),
         modules=_modules(found.get("modules")),
         protect_names=names,
         protect_tags=tags,
@@ -75,6 +75,10 @@ def read_settings(found: MappingType[str, At]) -> Settings:
         patrol=read_patrol(found.get("patrol")),
         notify=read_notify(found.get("notify")),
     )
+
+
+def _section(found: MappingType[str, At], key: str) -> dict[str, At]:
+    return (found[key].section(keys.names(key)) if key in found else None) or {}
 
 
 def read_version(found: MappingType[str, At], root: At) -> None:
@@ -87,8 +91,18 @@ def read_version(found: MappingType[str, At], root: At) -> None:
         at.error("bad-value", "this closeout reads version 1 only", "write `version: 1`, without quotes")
 
 
-def read_account(at: At | None) -> str | None:
-    """Read an AWS account."""
+def read_aws(section: MappingType[str, At]) -> AwsSettings:
+    """Read account, region and role, of the file or of a step."""
+    like, fix = "write it like eu-central-1", "write it like arn:aws:iam::123456789012:role/NAME"
+    region, role = section.get("region"), section.get("assume-role")
+    return AwsSettings(
+        account=_account(section.get("account")),
+        region=region.matching(_REGION, "is not an AWS region", like) if region else None,
+        assume_role=role.matching(_ROLE, "is not the ARN of a role", fix) if role else None,
+    )
+
+
+def _account(at: At | None) -> str | None:
     if at is None:
         return None
     value = at.node.value if isinstance(at.node, Scalar) else None
@@ -99,17 +113,6 @@ def read_account(at: At | None) -> str | None:
         fix = f"quote it, or YAML makes a number of it: '{at.node.text.zfill(12)}'"
     at.error("bad-account", "an AWS account is twelve digits in quotes", fix)
     return None
-
-
-def read_region(at: At | None) -> str | None:
-    """Read an AWS region."""
-    return at.matching(_REGION, "is not an AWS region", "write it like eu-central-1") if at else None
-
-
-def read_role(at: At | None) -> str | None:
-    """Read a role's ARN."""
-    fix = "write it like arn:aws:iam::123456789012:role/NAME"
-    return at.matching(_ROLE, "is not the ARN of a role", fix) if at else None
 
 
 def _secrets(at: At | None) -> tuple[tuple[str, ...], str | None]:
@@ -143,15 +146,6 @@ def _url(at: At | None) -> str | None:
         at.error("bad-url", f"not a URL that can be used here: {error.message}", fix)
         return None
     return value.rstrip("/")
-
-
-def _aws(at: At | None) -> AwsSettings:
-    section = (at.section(keys.names("aws")) if at else None) or {}
-    return AwsSettings(
-        account=read_account(section.get("account")),
-        region=read_region(section.get("region")),
-        assume_role=read_role(section.get("assume-role")),
-    )
 
 
 def _modules(at: At | None) -> tuple[str, ...]:

@@ -15,16 +15,17 @@ from typing import Any
 
 from closeout.actions.registry import Registry
 from closeout.actions.spec import Action
-from closeout.config import cel, earlier_steps, keys, repairs, workflow_words
+from closeout.config import cel, keys, repairs, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs, texts_of
-from closeout.config.settings import AwsSettings, read_account, read_region, read_role
+from closeout.config.settings import AwsSettings, read_aws
 from closeout.config.uniqueness import Use
 from closeout.config.values import At
 from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
 from closeout.core.problems import Route
+from closeout.core.reactions import asked
 from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -91,7 +92,7 @@ def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str,
     if with_ is not None and at.findings.count() == before:
         for place, text in texts_of(with_):
             for expression in templates.expressions(text):
-                earlier_steps.check(place, expression, earlier)
+                _check_asked(place, expression, earlier)
     target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
@@ -219,8 +220,34 @@ def read_condition(at: At | None, earlier: MappingType[str, Action] | None = Non
         fix = repairs.fix(expression, problem, in_step=in_step)
         at.error("bad-expression", f"`{expression}`: {problem}", fix)
     elif earlier is not None:
-        earlier_steps.check(at, expression, earlier)
+        _check_asked(at, expression, earlier)
     return expression
+
+
+def _check_asked(at: At, expression: str, earlier: MappingType[str, Action]) -> None:
+    """Report what an expression asks in vain of the steps before it: a run would fail there, after others deleted something."""
+    for step, asks_for in asked(expression):
+        if not step:
+            what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if asks_for == "steps" else "run.url"
+            at.error(
+                "bad-expression",
+                f"`{expression}`: `{asks_for}` has nothing else than {what}",
+                f"write {what}",
+            )
+        elif step not in earlier:
+            close = near(step, earlier)
+            known = f"the steps before it are {', '.join(earlier)}" if earlier else "no step is before it"
+            fix = f"did you mean `{close}`?" if close else f"give the earlier step the id: {known}"
+            at.error("unknown-step", f"`{expression}`: no step before this one has the id `{step}`", fix)
+        elif asks_for not in ("outcome", "outputs"):
+            fix = f"write steps['{step}'].outcome"
+            at.error("bad-expression", f"`{expression}`: a step has no `{asks_for}`", fix)
+        elif asks_for == "outputs" and not earlier[step].own_code:
+            fix = f"ask for steps['{step}'].outcome; only `shell` and `python` give outputs"
+            at.error("bad-expression", f"`{expression}`: `{earlier[step].uses}` gives no outputs", fix)
+        else:
+            continue
+        return
 
 
 def _retry(at: At | None, action: Action) -> tuple[int, float]:
@@ -278,10 +305,11 @@ def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundin
     if with_ is not None and isinstance(with_.node, Mapping):
         own = {key: with_.to(node, key) for key in extra if (node := with_.node.get(key)) is not None}
     aws = around.aws
+    read = read_aws(own)
     target = AwsSettings(
-        account=read_account(own.get("account")) or aws.account,
-        region=read_region(own.get("region")) or aws.region,
-        assume_role=read_role(own.get("assume-role")) or aws.assume_role,
+        account=read.account or aws.account,
+        region=read.region or aws.region,
+        assume_role=read.assume_role or aws.assume_role,
     )
     given = {*own, *around.aws_given}
     missing = [key for key in ("account", "region") if getattr(target, key) is None and key not in given]

@@ -8,7 +8,7 @@ if that is not enough, with the repositories that match. See docs/adr/0016-one-n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice, product, takewhile
+from itertools import islice, product
 from typing import NamedTuple
 
 from closeout.config import languages
@@ -25,7 +25,7 @@ from closeout.config.collisions import (
     meetings,
 )
 from closeout.config.fields import Field, Item, Kind, Named
-from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
+from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Undecided, but_for, fit
 
 STEPS = 500_000
 """How many steps are taken for one file: two seconds at most, and far more than files need."""
@@ -48,12 +48,19 @@ class Key(NamedTuple):
     repositories: tuple[str, ...]
 
 
-class _Edges(NamedTuple):
+class Edges(NamedTuple):
     """How one input begins and ends; `open` if others may begin like it."""
 
     lead: str
     trail: str
     open: bool
+
+    def apart(self, other: Edges) -> bool:
+        """Return whether no text begins and ends like both."""
+        if not (self.lead.startswith(other.lead) or other.lead.startswith(self.lead)):
+            return True
+        ends = self.trail.endswith(other.trail) or other.trail.endswith(self.trail)
+        return not (self.open or other.open or ends)
 
 
 class Law:
@@ -65,7 +72,6 @@ class Law:
         self._cells: dict[tuple[str, ...], tuple[Cell, ...]] = {}
         self._known: dict[tuple[object, ...], frozenset[str] | None] = {}
         self._lines: dict[tuple[tuple[Item, ...], int, bool], Line | None] = {}
-        self._edges: dict[Key, tuple[_Edges, ...]] = {}
         self._found: dict[tuple[Key, Key], Collision | None] = {}
 
     def collision(self, one: Key, two: Key) -> Collision | None:
@@ -80,27 +86,16 @@ class Law:
             self._found[one, two] = found
         return self._found[one, two]
 
-    def lead(self, key: Key) -> str:
-        """Return the fixed text that a name begins with."""
+    def edges(self, key: Key) -> tuple[Edges, ...]:
+        """Return how each input of a name begins and ends."""
         cells = self._cells_of(key)
-        items = key.named.names.items
-        bound = _bound(items, cells[0], tail=False) if len(cells) == 1 else list(items)
-        return "".join(str(item) for item in takewhile(lambda item: isinstance(item, str), bound))
-
-    def apart(self, one: Key, two: Key) -> bool:
-        """Return whether two names differ at a glance, in how an input begins or ends: most do."""
-        pairs = zip(self._edges_of(one), self._edges_of(two), strict=False)
-        return one.named.handed == two.named.handed and any(
-            not (_begins(a.lead, b.lead) and (a.open or b.open or _ends(a.trail, b.trail))) for a, b in pairs
+        items, prefix = key.named.whole
+        bound = _bound(items, cells[0], tail=False) if len(cells) == 1 else items
+        parts = "".join(item if isinstance(item, str) else _FILLED for item in bound).split(SEPARATOR)
+        return tuple(
+            Edges(part.split(_FILLED)[0], part.split(_FILLED)[-1], prefix and index == len(parts) - 1)
+            for index, part in enumerate(parts)
         )
-
-    def _edges_of(self, key: Key) -> tuple[_Edges, ...]:
-        if key not in self._edges:
-            cells = self._cells_of(key)
-            items = key.named.whole.items
-            bound = _bound(items, cells[0], tail=False) if len(cells) == 1 else items
-            self._edges[key] = tuple(_edges(bound, prefix=key.named.whole.prefix))
-        return self._edges[key]
 
     def _collision(self, one: Key, two: Key, *, tail: bool) -> Collision | None:
         shapes = (one.named.whole, two.named.whole)
@@ -232,7 +227,7 @@ class Law:
         if len(only) != 1 or not side.line.slots(name):
             return side.line
         items = [
-            item._replace(language=Except(item.language, only[0]))
+            item._replace(language=but_for(item.language, only[0]))
             if isinstance(item, Slot) and item.variable == name
             else item
             for item in side.line.items
@@ -266,7 +261,7 @@ def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
             )
             assert language is not None
             dotted = item.fit and item.language in ("name", "text", "part")
-            bound.append(Slot(item.variable, Fit(language) if dotted else language, item.first, item.without))
+            bound.append(Slot(item.variable, fit(language) if dotted else language, item.first, item.without))
     return [*bound, TAIL] if tail else bound
 
 
@@ -304,21 +299,6 @@ def _settled(
 
 def _same_only(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     return len(ours) == 1 and ours == theirs
-
-
-def _edges(items: Sequence[object], *, prefix: bool) -> Iterator[_Edges]:
-    text = "".join(item if isinstance(item, str) else _FILLED for item in items)
-    parts = text.split(SEPARATOR)
-    for index, part in enumerate(parts):
-        yield _Edges(part.split(_FILLED)[0], part.split(_FILLED)[-1], prefix and index == len(parts) - 1)
-
-
-def _begins(one: str, two: str) -> bool:
-    return one.startswith(two) or two.startswith(one)
-
-
-def _ends(one: str, two: str) -> bool:
-    return one.endswith(two) or two.endswith(one)
 
 
 def _alphabet(keys: Collection[Key]) -> str:

@@ -7,6 +7,7 @@ match as written is said while a person is still looking.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,6 @@ from closeout.config.findings import near
 from closeout.config.values import At, is_null
 from closeout.core.errors import PatternError
 from closeout.core.patterns import Kind, compile_patterns
-from closeout.core.trigger_rules import PULL_REQUEST_TYPES, WITHOUT_ACTION, trigger_faults
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -34,6 +34,22 @@ _KNOWN = [
     "workflow_dispatch", "workflow_job", "workflow_run",
 ]  # fmt: skip
 """Events that GitHub documents, to find what a misspelt one was meant to be; others are taken as they are."""
+_PULL_REQUEST_TYPES = (
+    "assigned", "auto_merge_disabled", "auto_merge_enabled", "closed", "converted_to_draft", "demilestoned",
+    "dequeued", "edited", "enqueued", "labeled", "locked", "milestoned", "opened", "ready_for_review",
+    "reopened", "review_request_removed", "review_requested", "synchronize", "unassigned", "unlabeled",
+    "unlocked",
+)  # fmt: skip
+_WITHOUT_ACTION = frozenset(
+    ("create", "delete", "fork", "gollum", "page_build", "public", "push", "status", "team_add")
+)
+"""Events whose payload has no `action`."""
+_WITHOUT_REF = frozenset((
+    "fork", "gollum", "installation", "issue_comment", "issues", "label", "member", "membership",
+    "milestone", "organization", "public", "repository", "star", "status", "team", "team_add", "watch",
+))  # fmt: skip
+"""Events that are about no branch and no tag."""
+
 _ACTIONS_ONLY = {
     "pull_request_target": "use `pull_request`: its webhook has everything that `pull_request_target` has in a workflow",
     "schedule": "closeout starts on webhooks only; let a scheduled workflow send a `repository_dispatch`",
@@ -84,8 +100,8 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
     for base in _FILTERS:
         _filter(trigger, section, base)
     if name.findings.count() == before:
-        for key, message in trigger_faults(trigger):
-            section.get(key, name).error("bad-trigger", message, "leave it out, or use another event")
+        for key in trigger.keys() - {"event", "types"}:
+            _refuse_vain(section[key], event, key)
     return trigger
 
 
@@ -96,24 +112,42 @@ def _types(at: At, event: str) -> list[str]:
         if value is None:
             continue
         types.append(value)
-        found = trigger_faults({"event": event, "types": [value]})
-        faults = [message for key, message in found if key == "types"]
         if not _TYPE.match(value):
             fix = "write it as GitHub does: closed"
             item.error("bad-value", f"`{value}` is not the name of an action", fix)
-        elif faults:
-            fix = "leave `types` out" if event in WITHOUT_ACTION else _meant(value)
-            item.error("bad-value", faults[0], fix)
-        elif event == "pull_request" and value not in PULL_REQUEST_TYPES:
-            fix = "known: " + ", ".join(PULL_REQUEST_TYPES)
-            item.warning("unknown-type", f"GitHub documents no `{value}` for pull_request", fix)
+        elif event in _WITHOUT_ACTION:
+            item.error("bad-value", f"{event} has no types", "leave `types` out")
+        elif event == "pull_request" and value not in _PULL_REQUEST_TYPES:
+            _unknown_type(item, value)
     return types
 
 
-def _meant(value: str) -> str:
+def _unknown_type(at: At, value: str) -> None:
+    """Report a type that GitHub does not document: it adds some without notice, so only a slip of the pen is an error."""
+    close = get_close_matches(value, _PULL_REQUEST_TYPES, 1)
     if value == "merged":
-        return "write closed, and beside `on`: if: event.pull_request.merged"
-    return f"write {near(value, PULL_REQUEST_TYPES) or 'closed'}"
+        message = "there is no type `merged`: use `closed` and `if: event.pull_request.merged`"
+        at.error("bad-value", message, "write closed, and beside `on`: if: event.pull_request.merged")
+    elif close:
+        fix = f"write {near(value, _PULL_REQUEST_TYPES) or 'closed'}"
+        at.error("bad-value", f"unknown type {value!r}: did you mean {close[0]!r}?", fix)
+    else:
+        fix = "known: " + ", ".join(_PULL_REQUEST_TYPES)
+        at.warning("unknown-type", f"GitHub documents no `{value}` for pull_request", fix)
+
+
+def _refuse_vain(at: At, event: str, key: str) -> None:
+    """Add an error for a filter that could never match the event."""
+    base = key.removesuffix("-ignore")
+    if base in ("branches", "tags") and event in _WITHOUT_REF:
+        problem = f"a {event} event names no branch or tag, so `{key}` could never match"
+    elif base == "tags" and event.startswith("pull_request"):
+        problem = f"a {event} event has no tag; its `branches` are the base branch"
+    elif base == "paths" and event != "push" and not event.startswith("pull_request"):
+        problem = f"a {event} event lists no changed paths, so `{key}` could never match"
+    else:
+        return
+    at.error("bad-trigger", problem, "leave it out, or use another event")
 
 
 def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:

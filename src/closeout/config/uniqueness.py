@@ -14,7 +14,7 @@ from closeout.actions.spec import Action
 from closeout.config.collisions import Collision
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
-from closeout.config.subjects import Key, Law
+from closeout.config.subjects import Edges, Key, Law
 from closeout.config.values import At
 from closeout.core.automation import Automation, Step
 from closeout.core.templates import OPEN
@@ -41,55 +41,32 @@ class Use(NamedTuple):
 class _Placed(NamedTuple):
     key: Key
     use: Use
-
-
-class _Group:
-    """The names of one action, found by their fixed beginning: most differ there, and need no closer look."""
-
-    def __init__(self, law: Law) -> None:
-        self._law = law
-        self._known: dict[tuple[object, ...], int] = {}
-        self._placed: list[_Placed] = []
-        self._by_lead: dict[str, list[int]] = defaultdict(list)
-        self._beginning: dict[str, list[int]] = defaultdict(list)
-
-    def add(self, placed: _Placed) -> Iterator[_Placed]:
-        """Add a name, and yield the earlier ones that may be the same."""
-        lead = self._law.lead(placed.key)
-        near = {*self._beginning[lead]}
-        for end in range(len(lead)):
-            near.update(self._by_lead.get(lead[:end], ()))
-        yield from [self._placed[index] for index in sorted(near)]
-        target = (placed.key, placed.use.step.account, placed.use.step.region)
-        if target not in self._known:
-            index = self._known[target] = len(self._placed)
-            self._placed.append(placed)
-            self._by_lead[lead].append(index)
-            for end in range(len(lead) + 1):
-                self._beginning[lead[:end]].append(index)
+    edges: tuple[Edges, ...]
 
 
 def check(uses: Sequence[Use]) -> None:
     """Add a finding for each step whose name two subjects can have, be it by itself or with an earlier step."""
-    placed = [_Placed(key, use) for use in uses for key in _keys(use)]
-    law = Law([one.key for one in placed])
-    groups: dict[str, _Group] = defaultdict(lambda: _Group(law))
+    named_by = [(use, key) for use in uses for key in _keys(use)]
+    law = Law([key for _, key in named_by])
+    earlier: dict[str, list[_Placed]] = defaultdict(list)
     reported: set[int] = set()
-    for one in placed:
-        if id(one.use) in reported:
+    for use, key in named_by:
+        if id(use) in reported:
             continue
         try:
-            found = _first(law, one, groups[one.use.step.uses])
+            one = _Placed(key, use, law.edges(key))
+            earlier[use.step.uses].append(one)
+            found = _first(law, one, earlier[use.step.uses])
         except Undecided:
             message = (
                 "the patterns or templates are too complex to decide whether two subjects can have this name"
             )
-            one.use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")
-            reported.add(id(one.use))
+            use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")
+            reported.add(id(use))
             continue
         if found:
             _say(*found, one)
-            reported.add(id(one.use))
+            reported.add(id(use))
 
 
 def _keys(use: Use) -> Iterator[Key]:
@@ -99,16 +76,23 @@ def _keys(use: Use) -> Iterator[Key]:
             yield Key(found, tuple(dict.fromkeys(use.automation.repositories)))
 
 
-def _first(law: Law, placed: _Placed, group: _Group) -> tuple[Collision, _Placed] | None:
+def _first(law: Law, placed: _Placed, earlier: Sequence[_Placed]) -> tuple[Collision, _Placed] | None:
     """Return the first collision of a name with itself or an earlier one; one that is a warning only if there is no other."""
     odd: tuple[Collision, _Placed] | None = None
-    for other in (placed, *group.add(placed)):
-        if other is placed or (_one_place(other.use, placed.use) and not law.apart(other.key, placed.key)):
+    for other in (placed, *earlier[:-1]):
+        if other is placed or (not _apart(other, placed) and _one_place(other.use, placed.use)):
             found = law.collision(other.key, placed.key)
             if found is not None and not _of_constants(found, other, placed):
                 return found, other
             odd = odd or (found and (found, other))
     return odd
+
+
+def _apart(one: _Placed, two: _Placed) -> bool:
+    """Return whether two names differ at a glance, in how an input begins or ends: most do."""
+    return one.key.named.handed == two.key.named.handed and any(
+        ours.apart(theirs) for ours, theirs in zip(one.edges, two.edges, strict=False)
+    )
 
 
 def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:

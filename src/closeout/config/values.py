@@ -7,7 +7,7 @@ that one mistake never hides the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -144,10 +144,17 @@ class At:
         read = [item.text() for item in items]
         return tuple(item for item in read if item is not None) if None not in read else None
 
-    def section(self, known: Iterable[str], hint: Hint | None = None) -> dict[str, At] | None:
-        """Read a map with known keys. Unknown and empty ones are findings and left out.
+    def section(
+        self,
+        known: Iterable[str],
+        hint: Hint | None = None,
+        *,
+        what: str = "key",
+        nullable: Collection[str] = (),
+    ) -> dict[str, At] | None:
+        """Read a map with known keys. Unknown ones, and empty ones but for `nullable`, are findings and left out.
 
-        `hint` knows keys that GitHub Actions has at this place.
+        `hint` knows keys that GitHub Actions has at this place; `what` is what findings call a key.
         """
         if not isinstance(self.node, Mapping):
             self.wrong("a map", "write key: value pairs")
@@ -160,10 +167,12 @@ class At:
                 message = f"`{name}` is a key of GitHub Actions; closeout has none here"
                 self.to(key, name).error("unknown-key", message, fix)
             elif name not in names:
-                self.unknown(key, names)
-            elif is_null(node):
-                fix = "write a value, or leave the key out"
-                self.to(key, name).error("empty-value", "the key has no value", fix)
+                close = near(name, names)
+                fix = f"did you mean `{close}`?" if close else f"known here: {', '.join(names) or 'none'}"
+                self.to(key, name).error(f"unknown-{what}", f"unknown {what} `{name}`", fix)
+            elif is_null(node) and name not in nullable:
+                fix = f"write a value, or leave the {what} out"
+                self.to(key, name).error("empty-value", f"the {what} has no value", fix)
             else:
                 found[name] = self.to(node, name)
         return found
@@ -175,12 +184,6 @@ class At:
             word == key or (word not in names and near(word, names) == key)
             for word in (str(name.value) for name, _ in self.node.entries)
         )
-
-    def unknown(self, key: Scalar, known: list[str], code: str = "unknown-key", what: str = "key") -> None:
-        """Add the finding about a key that is not known here."""
-        close = near(str(key.value), known)
-        fix = f"did you mean `{close}`?" if close else f"known here: {', '.join(known) or 'none'}"
-        self.to(key, str(key.value)).error(code, f"unknown {what} `{key.value}`", fix)
 
     def wrong(self, expected: str, fix: str = "") -> None:
         """Add the finding about a value of another type."""

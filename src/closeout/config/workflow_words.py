@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.document import Node, Scalar, Sequence
@@ -184,11 +183,6 @@ def absent_action(uses: str) -> tuple[str, str] | None:
 # --- a whole workflow ---------------------------------------------------------------------------------
 
 
-class _Shown(NamedTuple):
-    on: str
-    destructive: bool
-
-
 def refuse_workflow(at: At) -> bool:
     """Report a whole workflow, as one finding with the smallest translation. Returns whether it was one."""
     if not isinstance(at.node, MappingNode):
@@ -205,22 +199,22 @@ def refuse_workflow(at: At) -> bool:
         "this is a workflow of GitHub Actions: it has jobs, which run on runners. closeout has automations: lists of steps"
         " that it carries out itself when GitHub sends an event",
         "write an automation:",
-        example=_translated(_shown(at.node.get("on"))),
+        example=_translated(*_shown(at.node.get("on"))),
     )
     return True
 
 
-def _shown(on: Node | None) -> _Shown:
-    """Return the value of `on` in the form that closeout takes."""
+def _shown(on: Node | None) -> tuple[str, bool]:
+    """Return the value of `on` in the form that closeout takes, and whether deletions begin by it."""
     names = {str(item.value) for item in _items(on) if isinstance(item, Scalar)}
-    closed = _Shown("{ pull_request: { types: [closed] } }", destructive=True)
+    closed = "{ pull_request: { types: [closed] } }", True
     if names & {"pull_request_target", "pull_request"}:
         return closed
     if names == {"delete"}:
-        return _Shown("delete", destructive=True)
+        return "delete", True
     ordinary = ("push", "release", "issues", "workflow_run", "create")
     known = next((name for name in ordinary if name in names), None)
-    return _Shown(known, destructive=False) if known else closed
+    return (known, False) if known else closed
 
 
 def _items(on: Node | None) -> tuple[Node, ...]:
@@ -231,14 +225,14 @@ def _items(on: Node | None) -> tuple[Node, ...]:
     return () if on is None else (on,)
 
 
-def _translated(shown: _Shown) -> str:
+def _translated(on: str, destructive: bool) -> str:
     """Return a whole file. None of the workflow's own texts are in it, since one may hold a secret."""
-    harmless = "" if shown.destructive else "        destructive: false\n"
+    harmless = "" if destructive else "        destructive: false\n"
     return (
         "version: 1\n"
         "automations:\n"
         "  clean-up:\n"
-        f"    on: {shown.on}\n"
+        f"    on: {on}\n"
         "    repositories: [OWNER/NAME]\n"
         "    steps:\n"
         "      - uses: shell\n"

@@ -59,9 +59,7 @@ def _text(value: bytes | None, shown: str) -> str | None:
     """Return the value as text: GitHub's own values have neither spaces nor anything outside ASCII."""
     if value is None:
         return None
-    if len(value) > MAX_LENGTH or not value.isascii():
-        raise BadDelivery(f"the header {shown} is not plain ASCII of at most {MAX_LENGTH} characters")
-    text = value.decode("ascii").strip()
-    if not text.isprintable() or " " in text:
+    text = value.decode("latin-1").strip()
+    if len(value) > MAX_LENGTH or not value.isascii() or not text.isprintable() or " " in text:
         raise BadDelivery(f"the header {shown} is not plain ASCII of at most {MAX_LENGTH} characters")
     return text

@@ -10,7 +10,10 @@ from typing import Any, ClassVar
 
 
 class CloseoutError(Exception):
-    """The root. `code` is stable and documented; `status` is the HTTP answer where one is given."""
+    """The root of all errors, and the code of an error that closeout did not foresee.
+
+    `code` is stable and documented; `status` is that of the HTTP answer, if there is one.
+    """
 
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
@@ -47,7 +50,7 @@ class TokenRefused(CloseoutError):
 
 
 class PayloadTooLarge(CloseoutError):
-    """The body is over GitHub's own cap of 25 MB."""
+    """The body is over 25 MB, GitHub's own limit."""
 
     code = "payload-too-large"
     status = 413
@@ -82,7 +85,7 @@ class BadDelivery(CloseoutError):
 
 
 class PayloadRefused(BadDelivery):
-    """The body breaks the one rule for payloads (see `core.payload`)."""
+    """The body breaks the rule for payloads."""
 
     code = "payload-refused"
 
@@ -96,7 +99,7 @@ class StoreUnavailable(CloseoutError):
 
 
 class Overloaded(CloseoutError):
-    """Too much is being read or waits to be stored; nothing was acknowledged."""
+    """closeout is reading or storing too much at once; nothing was acknowledged."""
 
     code = "overloaded"
     status = 503
@@ -107,13 +110,16 @@ class Overloaded(CloseoutError):
 
 
 class PatternError(CloseoutError):
-    """A filter pattern that GitHub Actions would refuse as well."""
+    """GitHub Actions would reject this filter pattern too."""
 
     code = "bad-pattern"
 
 
 class ConfigError(CloseoutError):
-    """The configuration cannot be used; the message holds every finding, `findings` the same with their places."""
+    """The configuration has errors; the message lists every finding.
+
+    `findings` has them with their places.
+    """
 
     code = "config-invalid"
 
@@ -129,13 +135,13 @@ class SecretError(CloseoutError):
 
 
 class ExpressionError(CloseoutError):
-    """A CEL expression failed, or gave a type that its place does not take."""
+    """A CEL expression failed, or its value has a type that is not allowed at this place."""
 
     code = "expression-failed"
 
 
 class SenderUnknown(ExpressionError):
-    """A condition or `senders` asks who closed a pull request, and GitHub's API does not say: the run does nothing."""
+    """A condition or `senders` needs to know who closed the pull request, and GitHub's API does not say; the run does nothing."""
 
     code = "sender-unknown"
 
@@ -144,7 +150,7 @@ class SenderUnknown(ExpressionError):
 
 
 class StepFailed(CloseoutError):
-    """A recorded operation ended in an error. The same on first execution and on replay.
+    """A recorded operation ended in an error, on first execution and on replay alike.
 
     `step` is the operation's name, `kind` the error's code (or its type's name), `message` a sentence.
     """
@@ -163,25 +169,25 @@ class StepFailed(CloseoutError):
 
 
 class WaitTimeout(StepFailed):
-    """What `wait_until` waited for did not come within its timeout."""
+    """What `wait_until` waited for did not happen within its timeout."""
 
     code = "wait-timeout"
 
 
 class RunCancelled(StepFailed):
-    """The run is to end early; `kind` is `cancelled` (by hand) or `reopened` (the PR is open again)."""
+    """The run must end early; `kind` is `cancelled` (by hand) or `reopened` (the pull request is open again)."""
 
     code = "run-cancelled"
 
 
 class GuardRefused(CloseoutError):
-    """A guard refused a plan or a change, whole: nothing was done."""
+    """A guard rejected an entire plan or call; nothing of it was done."""
 
     code = "guard-refused"
 
 
 class NameRefused(GuardRefused):
-    """A value from the payload is not fit to be part of a name."""
+    """A value from the payload cannot be part of a name."""
 
     code = "name-refused"
 
@@ -193,13 +199,13 @@ class WrongAccount(GuardRefused):
 
 
 class Reopened(CloseoutError):
-    """The live check found the pull request open (or the ref there) again: the run cancels itself."""
+    """The pull request is open again, or the deleted ref exists again: the run cancels itself."""
 
     code = "reopened"
 
 
 class AutomationGone(CloseoutError):
-    """The configuration no longer has the run's automation, and the run's time is up: the run ends itself."""
+    """The configuration no longer has the run's automation, and the run's time is up: the run ends."""
 
     code = "automation-gone"
 
@@ -211,13 +217,13 @@ class NotSame(GuardRefused):
 
 
 class BranchInUse(GuardRefused):
-    """What is named after a branch belongs to another pull request of it too, which is open: the step is skipped."""
+    """The step uses a branch's name, which another open pull request or an existing ref has too: the step is skipped."""
 
     code = "branch-in-use"
 
 
 class NothingThere(CloseoutError):
-    """A run deleted nothing although there should have been something: `expect: present`, or an active deployment.
+    """A run found nothing to delete, but the file (`expect: present`) or GitHub (an active deployment) says that there is something.
 
     Check the names that the steps make.
     """
@@ -232,7 +238,7 @@ class InputError(CloseoutError):
 
 
 class ActionFailed(CloseoutError):
-    """What an action set out to do ended badly; the message names the resource and the reason.
+    """An action failed; the message names the resource and the reason.
 
     `public` is given where the message quotes what an operator's own code is or says (see `run.visibility`).
     """
@@ -299,35 +305,35 @@ def unusable_answer(operation: str, problem: str = "the answer is not what was a
 
 
 class NotSignedIn(CloseoutError):
-    """A page or the API is asked for without a session and without a token, or with one that has ended."""
+    """A page or the API was requested without a valid session or token."""
 
     code = "not-signed-in"
     status = 401
 
 
 class NotAllowed(CloseoutError):
-    """A visitor who may only read asks for something that an operator may do."""
+    """A visitor who may only read asked for an action."""
 
     code = "not-allowed"
     status = 403
 
 
 class FormRefused(CloseoutError):
-    """A form did not come from a page of this server, or not from one of this session."""
+    """A form did not come from a page of this server and this session."""
 
     code = "form-refused"
     status = 403
 
 
 class ChangedMeanwhile(CloseoutError):
-    """What a visitor asks for does not fit any more: a run has finished, a plan is another one, nothing is paused."""
+    """What a visitor asked for no longer applies: the run has finished, the plan has changed, or nothing is paused."""
 
     code = "changed-meanwhile"
     status = 409
 
 
 class CodeRefused(CloseoutError):
-    """A link of `closeout open` has expired, was used before, or was not made for this server."""
+    """A link of `closeout open` has expired, was used before, or belongs to another server."""
 
     code = "link-refused"
     status = 403
@@ -343,20 +349,20 @@ class LedgerInUse(CloseoutError):
 
 
 class LedgerError(CloseoutError):
-    """The ledger cannot be opened or is of another version."""
+    """The ledger cannot be opened, or has another version."""
 
     code = "ledger-unusable"
 
 
 class UsageError(CloseoutError):
-    """A command was called in a way that it cannot carry out; the message says the right way."""
+    """A command was called in a wrong way; the message says how to call it."""
 
     code = "usage"
     status = 400
 
 
 class BadFilter(CloseoutError):
-    """A list was asked for by a filter or a cursor that it does not take."""
+    """A list does not accept this filter or cursor."""
 
     code = "bad-filter"
     status = 400
@@ -369,7 +375,7 @@ class NotConfirmed(CloseoutError):
 
 
 class Unavailable(CloseoutError):
-    """What a command needs cannot be had now: a port in use, a host that does not answer, a missing folder."""
+    """A command cannot get what it needs: a port is in use, a host does not answer, a folder is missing."""
 
     code = "unavailable"
     status = 503
@@ -385,7 +391,7 @@ class NotifierUnknown(CloseoutError):
 
 
 class NotifierFailed(CloseoutError):
-    """A notifier did not take a message. Nothing is lost: it is sent again until it is taken."""
+    """A notifier did not accept a message. closeout sends it again until the notifier accepts it."""
 
     code = "notifier-failed"
     transient = True

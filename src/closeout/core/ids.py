@@ -12,9 +12,6 @@ from closeout.core.errors import UsageError
 
 LENGTH = 26
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_SHIFTS = tuple(range(LENGTH * 5 - 10, -10, -10))
-"""Two characters, ten bits at a time: an id is made for every run that is accepted."""
 MAX_DIGITS = 9
 """Of an attempt: no more than SQLite can hold."""
 _EXECUTION = r"(?a:([a-z2-7]{26})-([1-9][0-9]{0,8}))"
@@ -29,8 +26,8 @@ def run_id(guid: str, automation: str) -> str:
 def short_digest(text: str) -> str:
     """Return 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over the text."""
     digest = hashlib.sha256(text.encode()).digest()
-    bits = int.from_bytes(digest, "big") >> (len(digest) * 8 - LENGTH * 5)
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+    bits = int.from_bytes(digest, "big")
+    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(251, 251 - LENGTH * 5, -5))
 
 
 def execution_id(run_id: str, attempt: int) -> str:

@@ -8,7 +8,6 @@ and the repository. What is not understood counts as chosen by outsiders.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from closeout.core.errors import NameRefused
@@ -22,16 +21,7 @@ _TOKEN = re.compile(
 _FUNCTIONS = ("string", "int")
 _MAX_LENGTH, _MAX_BRACKETS = 500, 20
 Token = tuple[str, str]
-
-
-class Node(NamedTuple):
-    """A part of an expression: `path`, `number` or `string` with their text; `string`, `int` or `+` over `inner`."""
-
-    kind: str
-    text: str
-    inner: tuple[Node, ...] = ()
-
-
+_END = ("end", "")
 _OBJECTS = frozenset((
     "base", "check_run", "check_suite", "comment", "deployment", "deployment_status", "discussion", "head",
     "installation", "issue", "label", "milestone", "organization", "pull_request", "release", "repo",
@@ -78,7 +68,7 @@ def check_interpolated(value: object, expression: str) -> str:
     shown = repr(value)
     shown = shown if len(shown) <= 60 else shown[:57] + "…"
     raise NameRefused(
-        f"${{{{ {expression} }}}} gave {shown}, which is not fit to be part of a name"
+        f"${{{{ {expression} }}}} gave {shown}, which cannot be part of a name"
         " (letters, digits, `.`, `_`, `/`, `-`, no `..`, at most 128 characters); nothing was done"
     )
 
@@ -88,15 +78,15 @@ def outsider_fields(expression: str) -> tuple[str, ...]:
 
     An expression in any form but paths, literals, `+`, `string()` and `int()` gives its own text.
     """
-    paths = _paths(expression)
-    if paths is None:
+    value = _parsed(expression)
+    if value is None:
         return (expression.strip() or "${{ }}",)
-    return tuple(dict.fromkeys(path for path in paths if not _chosen_inside(path)))
+    return tuple(dict.fromkeys(path for path in value.paths if not _chosen_inside(path)))
 
 
 def outsider_texts(expression: str) -> tuple[str, ...]:
     """Return the fields of an expression in any form that hold text which outsiders may choose, as `event.a.b`."""
-    if _paths(expression) is not None:
+    if _parsed(expression) is not None:
         return outsider_fields(expression)
     found = (_free_text(match.group().split(".")) for match in _PATH.finditer(expression))
     return tuple(dict.fromkeys(path for path in found if path is not None and not _chosen_inside(path)))
@@ -118,10 +108,13 @@ class Piece(NamedTuple):
     path: str | None = None
 
 
+_UNKNOWN = Piece(None)
+
+
 def pieces(expression: str) -> tuple[Piece, ...]:
     """Return what an expression joins, in order; one unknown piece for a form that is not understood here."""
-    node = _parsed(expression)
-    return (Piece(None),) if node is None else tuple(_joined(node)[1])
+    value = _parsed(expression)
+    return (_UNKNOWN,) if value is None else value.pieces
 
 
 def is_sha(path: str) -> bool:
@@ -141,71 +134,61 @@ def _chosen_inside(path: str) -> bool:
     return path in _SHAS or path in _BASE_REFS or path.startswith("event.repository.") or is_number(path)
 
 
-def _paths(expression: str) -> list[str] | None:
-    """Return the paths that an expression reads, or None if it is in any form that is not understood here."""
-    node = _parsed(expression)
-    return None if node is None else list(_read(node))
+class _Value(NamedTuple):
+    """What a part of an expression gives: whether it is a number, the pieces that it joins, and the fields that it reads."""
+
+    number: bool
+    pieces: tuple[Piece, ...]
+    paths: tuple[str, ...] = ()
 
 
-def _parsed(expression: str) -> Node | None:
-    tokens = _tokens(expression)
-    sums: list[Node] = []
-    rest = _sum(tokens, sums) if tokens else None
-    return sums[0] if rest == [] else None
+class _NotUnderstood(Exception):
+    """The expression is in another form than those that are read here."""
 
 
-def _read(node: Node) -> Iterator[str]:
-    if node.kind == "path":
-        yield node.text
-    for inner in node.inner:
-        yield from _read(inner)
-
-
-def _sum(tokens: list[Token], found: list[Node]) -> list[Token] | None:
-    """Read `operand {+ operand}` into `found`; return the tokens after it, or None if there is no such thing."""
-    operands: list[Node] = []
-    rest = _operand(tokens, operands)
-    while rest and rest[0] == ("mark", "+"):
-        rest = _operand(rest[1:], operands)
-    found.append(operands[0] if len(operands) == 1 else Node("+", "", tuple(operands)))
-    return rest
-
-
-def _operand(tokens: list[Token], found: list[Node]) -> list[Token] | None:
-    """Read a literal, a path, or a sum in brackets, with or without `string` or `int` before them."""
-    if not tokens:
+def _parsed(expression: str) -> _Value | None:
+    """Return what an expression gives, or None if it is in any form that is not understood here."""
+    tokens = [_END, *reversed(_tokens(expression))]
+    try:
+        value = _sum(tokens)
+    except _NotUnderstood:
         return None
-    (kind, text), rest = tokens[0], tokens[1:]
-    if kind == "path" and rest[:1] == [("mark", "(")]:
-        inner: list[Node] = []
-        after = _operand(rest, inner) if text in _FUNCTIONS else None
-        found.append(Node(text, "", tuple(inner)))
-        return after
+    return value if tokens == [_END] else None
+
+
+def _sum(tokens: list[Token]) -> _Value:
+    """Take `operand {+ operand}` from the end of the tokens: `+` joins texts, and adds numbers up."""
+    values = [_operand(tokens)]
+    while tokens[-1] == ("mark", "+"):
+        tokens.pop()
+        values.append(_operand(tokens))
+    if len(values) == 1:
+        return values[0]
+    paths = tuple(path for value in values for path in value.paths)
+    if any(value.number for value in values):
+        return _Value(all(value.number for value in values), (_UNKNOWN,), paths)
+    return _Value(False, tuple(piece for value in values for piece in value.pieces), paths)
+
+
+def _operand(tokens: list[Token]) -> _Value:
+    """Take a literal, a path, or a sum in brackets, with or without `string` or `int` before them."""
+    kind, text = tokens.pop()
+    if kind == "path" and tokens[-1] == ("mark", "(") and text in _FUNCTIONS:
+        inner = _operand(tokens)
+        if text == "string":
+            return inner._replace(number=False)
+        return inner._replace(number=True, pieces=inner.pieces if inner.number else (_UNKNOWN,))
     if (kind, text) == ("mark", "("):
-        after = _sum(rest, found)
-        return after[1:] if after and after[0] == ("mark", ")") else None
-    found.append(Node(kind, text))
-    return None if kind == "mark" else rest
-
-
-def _joined(node: Node) -> tuple[bool, list[Piece]]:
-    """Return whether a value is a number, and its pieces: `+` joins texts, and adds numbers up."""
-    match node.kind:
-        case "path":
-            return is_number(node.text), [Piece(None, node.text)]
-        case "number":
-            return True, [Piece(str(int(node.text)))]
-        case "string" if not node.inner:
-            return False, [Piece(node.text[1:-1])]
-        case "string":
-            return False, _joined(node.inner[0])[1]
-        case "int":
-            number, inner = _joined(node.inner[0])
-            return True, inner if number else [Piece(None)]
-    parts = [_joined(inner) for inner in node.inner]
-    if any(number for number, _ in parts):
-        return all(number for number, _ in parts), [Piece(None)]
-    return False, [piece for _, pieces_ in parts for piece in pieces_]
+        value = _sum(tokens)
+        if tokens.pop() == ("mark", ")"):
+            return value
+    if kind == "path":
+        return _Value(is_number(text), (Piece(None, text),), (text,))
+    if kind == "number":
+        return _Value(True, (Piece(str(int(text))),))
+    if kind == "string":
+        return _Value(False, (Piece(text[1:-1]),))
+    raise _NotUnderstood
 
 
 def _tokens(expression: str) -> list[Token]:

@@ -8,7 +8,7 @@ Rule: https://docs.github.com/en/actions/reference/workflows-and-actions/workflo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -37,28 +37,38 @@ class Atom(NamedTuple):
 
 
 class Patterns:
-    """A compiled list: the last pattern that matches decides."""
+    """A compiled list: the last pattern that matches decides.
 
-    __slots__ = ("_fold", "_items", "sources")
+    It can also be walked character by character (names in lower case): a state holds those of all its patterns.
+    """
 
     def __init__(self, sources: tuple[str, ...], kind: Kind) -> None:
-        self.sources = sources
         self._fold: bool = kind == "name"
-        self._items = tuple(_item(source, kind) for source in sources)
-        if not any(positive for positive, _ in self._items):
+        self._signs = tuple(not source.startswith("!") for source in sources)
+        self._machines = tuple(_Machine(source, kind) for source in sources)
+        if not any(self._signs):
             raise PatternError("a list of patterns needs at least one that does not begin with `!`")
+        self.start = tuple(machine.start for machine in self._machines)
+        self.size = sum(machine.size for machine in self._machines)
+        """Elements of all patterns: what a step costs."""
 
     def matches(self, text: str) -> bool:
         """Whether the list lets this text through."""
         if self._fold:
             text = text.lower()
-        for positive, matches in reversed(self._items):
-            if matches(text):
-                return positive
-        return False
+        pairs = zip(reversed(self._signs), reversed(self._machines), strict=True)
+        return next((sign for sign, machine in pairs if machine.matches(text)), False)
 
-    def __repr__(self) -> str:
-        return f"Patterns({', '.join(self.sources)})"
+    def step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
+        """Return the state after one more character; None when no text can match."""
+        after = tuple(machine.step(one, char) for machine, one in zip(self._machines, state, strict=True))
+        alive = any(one and sign for one, sign in zip(after, self._signs, strict=True))
+        return after if alive else None
+
+    def accepts(self, state: tuple[int, ...]) -> bool:
+        """Return whether the text read so far is let through."""
+        pairs = list(zip(self._machines, state, self._signs, strict=True))
+        return next((sign for machine, one, sign in reversed(pairs) if machine.accepts(one)), False)
 
 
 def compile_patterns(patterns: Sequence[str], kind: Kind = "ref") -> Patterns:
@@ -78,51 +88,13 @@ def is_literal(pattern: str) -> bool:
     return not (_SPECIAL & set(pattern))
 
 
-class Walk:
-    """A list of repository patterns as an automaton, to be walked character by character (in lower case).
-
-    A state holds the states of every pattern of the list; None when no text can match.
-    """
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        compile_patterns(patterns, "name")
-        self._signs = tuple(not pattern.startswith("!") for pattern in patterns)
-        bodies = (_name_pattern(pattern.removeprefix("!")) for pattern in patterns)
-        self._machines = tuple(_Machine(_parse(body, body)) for body in bodies)
-        self.start: tuple[int, ...] = tuple(machine.start for machine in self._machines)
-        self.size = sum(machine.size for machine in self._machines)
-        """Elements of all patterns: what a step costs."""
-        self._steps: dict[tuple[tuple[int, ...], str], tuple[int, ...] | None] = {}
-
-    def step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
-        """Return the state after one more character."""
-        if (state, char) not in self._steps:
-            self._steps[state, char] = self._step(state, char)
-        return self._steps[state, char]
-
-    def _step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
-        after = tuple(machine.step(one, char) for machine, one in zip(self._machines, state, strict=True))
-        alive = any(one and sign for one, sign in zip(after, self._signs, strict=True))
-        return after if alive else None
-
-    def accepts(self, state: tuple[int, ...]) -> bool:
-        """Return whether the text read so far is let through: the last pattern that matches decides."""
-        pairs = list(zip(self._machines, state, self._signs, strict=True))
-        return next((sign for machine, one, sign in reversed(pairs) if machine.accepts(one)), False)
-
-
-def _item(source: str, kind: Kind) -> tuple[bool, Callable[[str], bool]]:
-    positive = not source.startswith("!")
-    body = source if positive else source[1:]
+def _body(source: str, kind: Kind) -> str:
+    body = source.removeprefix("!")
     if not body:
-        raise PatternError("a pattern is empty" if positive else "`!` alone is not a pattern")
+        raise PatternError("`!` alone is not a pattern" if source else "a pattern is empty")
     if len(body) > MAX_LENGTH:
         raise PatternError(f"a pattern is longer than {MAX_LENGTH} characters")
-    if kind == "name":
-        body = _name_pattern(body)
-    if is_literal(body):
-        return positive, body.__eq__
-    return positive, _Machine(_parse(body, source)).matches
+    return _name_pattern(body) if kind == "name" else body
 
 
 def _name_pattern(body: str) -> str:
@@ -211,36 +183,28 @@ def _broken(source: str, why: str, place: int) -> PatternError:
 class _Machine:
     """The states of one pattern as the bits of an integer; steps that were taken before are remembered."""
 
-    __slots__ = ("_accept", "_atoms", "_closure", "_steps", "start")
-
-    def __init__(self, atoms: tuple[Atom, ...]) -> None:
-        self._atoms = atoms
-        self._accept = 1 << len(atoms)
+    def __init__(self, source: str, kind: Kind) -> None:
+        body = _body(source, kind)
+        self._literal = body if is_literal(body) else None
+        self._atoms = _parse(body, source)
+        self.size = len(self._atoms)
+        self._accept = 1 << self.size
         self._closure = self._closures()
         self.start = self._closure[0]
-        self._steps: dict[tuple[int, str], int] = {}
+        self.step = lru_cache(_MAX_CACHED)(self._step)
 
     def matches(self, text: str) -> bool:
-        states, steps = self.start, self._steps
+        if self._literal is not None:
+            return text == self._literal
+        states = self.start
         for char in text:
-            after = steps.get((states, char))
-            if after is None:
-                after = self._step(states, char)
-            if not after:
+            states = self.step(states, char)
+            if not states:
                 return False
-            states = after
         return self.accepts(states)
-
-    @property
-    def size(self) -> int:
-        return len(self._atoms)
 
     def accepts(self, states: int) -> bool:
         return bool(states & self._accept)
-
-    def step(self, states: int, char: str) -> int:
-        after = self._steps.get((states, char))
-        return self._step(states, char) if after is None else after
 
     def _closures(self) -> list[int]:
         """For each state: itself, and those that are reached without taking a character."""
@@ -264,7 +228,4 @@ class _Machine:
                 if atom.loops:
                     # Back to the same element; leaving it is in the closure of the next one already.
                     after |= 1 << state
-        if len(self._steps) >= _MAX_CACHED:
-            self._steps.clear()
-        self._steps[states, char] = after
         return after

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
@@ -35,17 +35,7 @@ class Change:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `from_json` takes back."""
-        return {
-            "verb": self.verb,
-            "resource": self.resource,
-            "reason": self.reason,
-            "identity": dict(self.identity),
-            "part_of": self.part_of,
-            "objects": self.objects,
-            "bytes": self.bytes,
-            "name": self.name,
-            "tags": dict(self.tags),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Change:
@@ -62,7 +52,7 @@ class Leftover:
 
     def to_json(self) -> dict[str, str]:
         """Return a JSON object that `from_json` takes back."""
-        return {"resource": self.resource, "reason": self.reason}
+        return asdict(self)
 
 
 def spoken_error(error: Mapping[str, str]) -> tuple[str, str]:

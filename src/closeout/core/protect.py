@@ -7,8 +7,9 @@ much is safe.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from closeout.core.plan import Change
 
@@ -32,12 +33,12 @@ TAG = "closeout"
 
 
 def protected_by(
-    change: Change, names: Iterable[str], tags: Mapping[str, str] | Sequence[str] = ()
+    change: Change, names: Iterable[str], tags: Mapping[str, str] = MappingProxyType({})
 ) -> str | None:
     """Return what protects the change's resource, as a phrase, or None.
 
-    `names` are patterns with `*`; `tags` are `key: pattern`, or `key=pattern` texts. A change that keeps its
-    resource needs no protection.
+    `names` are patterns with `*`, and so are both the keys and the values of `tags`. A change that keeps its resource
+    needs no protection.
     """
     if change.verb == "keep":
         return None
@@ -48,7 +49,7 @@ def protected_by(
                 return f"{source} {pattern!r}"
     if TAG in change.tags:
         return f"the built-in tag {TAG}={change.tags[TAG]}"
-    for key, pattern in _pairs(tags):
+    for key, pattern in tags.items():
         for name, value in change.tags.items():
             if fnmatchcase(name, key) and fnmatchcase(value, pattern):
                 return f"tag {name}={value}"
@@ -67,12 +68,3 @@ def _names(change: Change) -> Iterator[str]:
     name = change.name or (first.split() or [""])[-1]
     yield name
     yield from re.split(r"[:/]+", name)
-
-
-def _pairs(tags: Mapping[str, str] | Sequence[str]) -> Iterator[tuple[str, str]]:
-    if isinstance(tags, Mapping):
-        yield from tags.items()
-        return
-    for text in tags:
-        key, equals, pattern = text.partition("=")
-        yield key, pattern if equals else "*"

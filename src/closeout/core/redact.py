@@ -26,7 +26,6 @@ SHORT = 6
 """A shorter secret is taken out only where it stands by itself: inside words it would garble everything."""
 PIECE = 8
 """Characters of a secret's base64 or hexadecimal that are taken out wherever they stand: tools break both into lines."""
-_STRIDE = 4
 _ROUNDS = 50
 _DECODINGS = 2
 
@@ -158,10 +157,8 @@ def _masked(text: str, spans: Iterable[Span]) -> str:
 def _by_shape(text: str) -> Iterator[Span]:
     lower = text.lower()
     for needles, pattern in _SHAPES:
-        for needle in needles:
-            if needle in lower:
-                yield from (found.span(1) for found in pattern.finditer(text))
-                break
+        if any(needle in lower for needle in needles):
+            yield from (found.span(1) for found in pattern.finditer(text))
 
 
 def _by_value(text: str, known: _Known) -> Iterator[Span]:
@@ -187,11 +184,7 @@ def _by_piece(text: str, pieces: frozenset[str]) -> Iterator[Span]:
                 if word.islower():
                     continue  # it is a run of the first pattern too
                 word = word.lower()
-            most = len(word) - PIECE + 1
-            # Every fourth is looked at first: it is on the way of each line of each log.
-            if pieces.isdisjoint([word[at : at + PIECE] for at in range(0, most, _STRIDE)]):
-                continue
-            for at in range(most):
+            for at in range(len(word) - PIECE + 1):
                 if word[at : at + PIECE] in pieces:
                     yield start + at, start + at + PIECE
 

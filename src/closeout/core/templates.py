@@ -15,6 +15,14 @@ from closeout.core.errors import ExpressionError
 OPEN, CLOSE = "${{", "}}"
 _PATH = re.compile(r"(?<![:/])[/?#]")
 """Where a URL's path begins: at the first of these that is not part of `://`."""
+_TOKEN = re.compile(
+    r"""(?s)[{}]
+    |(?<=[rR])(?P<raw>(?>\"{3}|'{3}|["'])).*?(?P=raw)
+    |(?<![rR])(?P<quote>(?>\"{3}|'{3}|["']))(?:\\.|(?!(?P=quote)).)*+(?P=quote)
+    |["']""",
+    re.VERBOSE,
+)
+"""Of CEL: a brace, a text (raw ones know no escape), or the beginning of a text without an end."""
 
 
 class Part(NamedTuple):
@@ -65,35 +73,14 @@ def expressions(template: str) -> tuple[str, ...]:
 def _end(template: str, position: int) -> int | None:
     """Return where the `}}` stands that closes the expression that begins at `position`."""
     depth = 0
-    while position < len(template):
-        character = template[position]
-        if character in "\"'":
-            closing = _string_end(template, position)
-            if closing is None:
+    for found in _TOKEN.finditer(template, position):
+        match found[0]:
+            case "{":
+                depth += 1
+            case "}":
+                if depth == 0 and template.startswith(CLOSE, found.start()):
+                    return found.start()
+                depth -= 1
+            case '"' | "'":
                 return None
-            position = closing
-            continue
-        if depth == 0 and template.startswith(CLOSE, position):
-            return position
-        if character == "{":
-            depth += 1
-        elif character == "}":
-            depth -= 1
-        position += 1
-    return None
-
-
-def _string_end(template: str, position: int) -> int | None:
-    """Return where the CEL string literal at `position` ends: `"…"`, `'…'`, triple quotes, or raw with an `r`."""
-    quote = template[position]
-    mark = quote * 3 if template.startswith(quote * 3, position) else quote
-    raw = template[position - 1] in "rR"
-    position += len(mark)
-    while position < len(template):
-        if template[position] == "\\" and not raw:
-            position += 2
-        elif template.startswith(mark, position):
-            return position + len(mark)
-        else:
-            position += 1
     return None

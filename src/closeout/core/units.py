@@ -55,6 +55,11 @@ def spoken_size(count: int) -> str:
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return `1 run` or `3 runs`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def local_time(epoch: float) -> str:
     """Return a time for people: local, to the second, with its zone."""
     return datetime.fromtimestamp(epoch).astimezone().isoformat(" ", "seconds").replace("+00:00", " UTC")

@@ -140,3 +140,16 @@ def _without_dots(path: str) -> str:
     if last == "..":
         del kept[-1:]
     return "/" + "".join(f"{segment}/" for segment in kept) + ("" if last in {".", ".."} else last)
+
+
+def same_webhook(one: str, other: str) -> bool:
+    """Whether two URLs are the same webhook: it answers at its base and at `/webhook`."""
+    try:
+        return _webhook_base(one) == _webhook_base(other)
+    except InputError:
+        return False  # whatever it is, nobody knows where it leads
+
+
+def _webhook_base(url: str) -> tuple[str, str]:
+    place = parse(url)
+    return place.origin, place.path.rstrip("/").removesuffix("/webhook").rstrip("/")

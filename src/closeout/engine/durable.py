@@ -11,13 +11,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from closeout.core.errors import CloseoutError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
-from closeout.core.runs import CRASHED, MAX_DEATHS
+from closeout.core.runs import CRASHED, MAX_DEATHS, CancelDelivered, Outcome, Parked, RunState
 from closeout.engine.results import encode, failure, recorded_error
 from closeout.ports import EffectBegin, Json, Operation
+
+if TYPE_CHECKING:
+    from closeout.engine.schedule import Task
+
+RunCounters: TypeAlias = "RunState | Task"
+"""What an engine knows of a run at this moment: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
 
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds that a service may ask us to wait: a day, so that no answer can park a run for ever."""
@@ -43,46 +49,34 @@ class Recorder(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        ...
 
     def jitter(self) -> float:
         """Return a random number in [0, 1)."""
-        ...
 
     def redact(self, text: str) -> str:
         """Return an error's message without secrets."""
-        ...
 
     def cancelled_by(self) -> str | None:
         """Who asked to cancel this execution, until that is delivered. Raises `Abandoned` if another process has it."""
-        ...
 
-    def crashes(self) -> int:
-        """How often the process died in this execution since its last recorded operation."""
-        ...
-
-    def deaths(self) -> int:
-        """How often the process died while the execution ran alone, since it last made progress."""
-        ...
+    @property
+    def counters(self) -> RunCounters:
+        """The run as it stands after the last commit: `crashes` and `deaths` are read."""
 
     def draining(self) -> bool:
         """Whether the engine is stopping, so that no new operation may begin."""
-        ...
 
     def save(
         self,
         operation: Operation,
-        *,
-        park_until: float | None = None,
-        cancel_delivered: bool = False,
+        *outcomes: Outcome,
         progressed: bool = True,
         later: bool = False,
     ) -> None:
-        """Commit an operation; `progressed` clears the suspicion that it kills the process. Raises `Abandoned`.
+        """Commit an operation, and what else it means for the run. Raises `Abandoned`.
 
-        With `later` it may be committed with the next one.
+        `progressed` clears the suspicion that it kills the process. With `later` it may be committed with the next one.
         """
-        ...
 
 
 class ReplayDurable:
@@ -231,12 +225,12 @@ class ReplayDurable:
             text = json.dumps({"kind": "cancelled", "message": f"cancelled by {by}"})
             self._interrupted = False
             begun = recorded or self._new(name, kind)
-            raise self._end(begun, "cancelled", text, cancel_delivered=True)
+            raise self._end(begun, "cancelled", text, CancelDelivered())
         if recorded and recorded.wake is not None and recorded.wake > now:
             self._suspend(recorded.wake)
         if recorder.draining():
             self._suspend(now)
-        deaths = recorder.deaths()
+        deaths = recorder.counters.deaths
         if deaths >= MAX_DEATHS and kind != "sleep" and not _effect_begun(recorded):
             begun = self._next_try(name, kind, recorded)
             self._interrupted = False
@@ -245,7 +239,7 @@ class ReplayDurable:
     def _next_try(self, name: str, kind: str, recorded: Operation | None) -> Operation:
         """Return the operation as one more try of it begins; tries that a crash interrupted count."""
         begun = recorded or self._new(name, kind)
-        return begun._replace(tries=begun.tries + self._recorder.crashes() + 1)
+        return begun._replace(tries=begun.tries + self._recorder.counters.crashes + 1)
 
     def _new(self, name: str, kind: str) -> Operation:
         position = len(self._recorded) + 1
@@ -277,33 +271,20 @@ class ReplayDurable:
     def _fail(self, operation: Operation, error: BaseException) -> StepFailed:
         return self._end(operation, "error", failure(error, self._recorder.redact))
 
-    def _end(
-        self, operation: Operation, state: str, text: str, *, cancel_delivered: bool = False
-    ) -> StepFailed:
+    def _end(self, operation: Operation, state: str, text: str, *outcomes: Outcome) -> StepFailed:
         ended = operation._replace(state=state, result=text, wake=None, ended_at=self._recorder.now())
-        self._save(ended, cancel_delivered=cancel_delivered)
+        self._save(ended, *outcomes)
         return recorded_error(ended)
 
     def _wait(self, operation: Operation, wake: float, heard: dict[str, Any] | None) -> Json:
         waiting = operation._replace(state="waiting", wake=wake, result=json.dumps(heard) if heard else None)
-        self._save(waiting, park_until=wake)
+        self._save(waiting, Parked(wake))
         return self._suspend(wake)
 
-    def _save(
-        self,
-        operation: Operation,
-        *,
-        park_until: float | None = None,
-        cancel_delivered: bool = False,
-        later: bool = False,
-    ) -> None:
+    def _save(self, operation: Operation, *outcomes: Outcome, later: bool = False) -> None:
         under_way = operation.state == "waiting" and operation.wake is None
         self._recorder.save(
-            operation,
-            park_until=park_until,
-            cancel_delivered=cancel_delivered,
-            progressed=not (under_way or self._interrupted),
-            later=later,
+            operation, *outcomes, progressed=not (under_way or self._interrupted), later=later
         )
         self._recorded[operation.name] = operation
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
@@ -34,23 +34,6 @@ class BegunEarlier(Exception):
     """An earlier release began the execution. Its record is not trusted, so the run can only be finalized."""
 
 
-class _TimeLimit:
-    """`recorder.StopSignal` of an invocation: when too little of the process's time is left to wait for the store."""
-
-    def __init__(self, remaining: Callable[[], float], pause: Callable[[float], None]) -> None:
-        self._remaining = remaining
-        self._pause = pause
-
-    def is_set(self) -> bool:
-        """Whether too little time is left."""
-        return self._remaining() < LAST
-
-    def wait(self, timeout: float) -> bool:
-        """Wait; return whether too little time is left."""
-        self._pause(timeout)
-        return self.is_set()
-
-
 class Invocation(StoreRecorder):
     """One claim of an execution. `record` is the row as this invocation has last written it."""
 
@@ -64,8 +47,7 @@ class Invocation(StoreRecorder):
         over: bool,
         longest: float,
     ) -> None:
-        stop = _TimeLimit(remaining, engine.pause)
-        super().__init__(clock=engine.clock, jitter=engine.jitter, redact=engine.redact, stop=stop)
+        super().__init__(engine, self._wait_for_store)
         self.record = record
         self._engine = engine
         self._run = run
@@ -124,6 +106,12 @@ class Invocation(StoreRecorder):
         self._park(wake)
         return wake
 
+    def _wait_for_store(self, seconds: float) -> bool:
+        """Wait; return whether too little time is left to wait any more."""
+        if seconds:
+            self._engine.pause(seconds)
+        return self._remaining() < LAST
+
     # --- what the operations ask ----------------------------------------------------------------------------
 
     @property
@@ -142,7 +130,7 @@ class Invocation(StoreRecorder):
 
     def _heartbeat(self) -> None:
         asked_at = self.now()
-        self._hear(persist(lambda: self._engine.store.heartbeat(self.record), self._stop))
+        self._hear(persist(lambda: self._engine.store.heartbeat(self.record), self._wait))
         self._asked_at = asked_at
 
     def _hear(self, status: ClaimStatus) -> None:
@@ -155,13 +143,15 @@ class Invocation(StoreRecorder):
         left = self._remaining()
         return left < self._engine.drain or (self._recorded and left < self._longest)
 
-    def save(self, operation: Operation, *, later: bool = False, **meaning: Any) -> None:
+    def save(
+        self, operation: Operation, *outcomes: runs.Outcome, progressed: bool = True, later: bool = False
+    ) -> None:
         """Commit an operation, with those that were to be stored later. Raises `Abandoned`."""
         if later and not (self.counters.crashes or self.counters.suspected or self.counters.deaths):
             self._later.append(operation)
             return
         asked_at = self.now()  # before the first try, which may have been written and its answer lost
-        super().save(operation, **meaning)
+        super().save(operation, *outcomes, progressed=progressed)
         self._asked_at = asked_at
 
     def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
@@ -185,7 +175,7 @@ class Invocation(StoreRecorder):
 
     def _park(self, wake: float) -> None:
         after = self._after(runs.Parked(wake))
-        if not persist(lambda: self._engine.store.save(self.record, after), self._stop):
+        if not persist(lambda: self._engine.store.save(self.record, after), self._wait):
             raise Abandoned
         self.record = self.record._replace(run=after)
 
@@ -204,7 +194,7 @@ class Invocation(StoreRecorder):
         at = self.now()
         after = self._after(runs.Ended(ending.verdict, ending.summary, at))
         store = self._engine.store
-        if not persist(lambda: store.finish(self.record, after, execution, operations), self._stop):
+        if not persist(lambda: store.finish(self.record, after, execution, operations), self._wait):
             raise Abandoned
         self.record = self.record._replace(run=after)
         if execution is not None:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import heapq
 import random
-import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 from queue import SimpleQueue
 
 from closeout.core.errors import StoreUnavailable
-from closeout.core.runs import VERDICTS
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.recorder import Finished, TaskRecorder, call, persist
 from closeout.engine.requests import Requests
-from closeout.engine.schedule import Counts, KeyQueues, Task, count
+from closeout.engine.schedule import KeyQueues, Task
 from closeout.engine.store import EngineStore
 from closeout.engine.turns import TURN, Turns, announce, recovery_order, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
@@ -32,10 +32,7 @@ MOST_THREADS = 64
 """A script or a slow host blocks a thread for as long as it takes. When all are blocked, more start, up to this many."""
 
 
-def _report(text: str) -> None:
-    print(f"closeout: {text}", file=sys.stderr)  # noqa: T201 - the default of an argument
-
-
+@dataclass(eq=False)
 class Engine:
     """Runs the executions of a store with one run function.
 
@@ -45,36 +42,26 @@ class Engine:
     length of a suspect's first turn alone, in seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names them all
-        self,
-        store: EngineStore,
-        run: RunFunction,
-        *,
-        clock: Clock,
-        threads: int = 8,
-        turn: float = TURN,
-        jitter: Callable[[], float] = random.random,
-        redact: Callable[[str], str] = str,
-        on_request: Callable[[Request], str | None] | None = None,
-        on_finish: Callable[[Finished], None] | None = None,
-        report: Callable[[str], None] = _report,
-    ) -> None:
-        self._store = store
-        self._run = run
-        self._clock = clock
-        self._jitter = jitter
-        self._redact = redact
-        self._on_finish = on_finish
-        self._report = report
+    store: EngineStore
+    run: RunFunction
+    _: KW_ONLY
+    clock: Clock
+    threads: int = 8
+    turn: float = TURN
+    jitter: Callable[[], float] = random.random
+    redact: Callable[[str], str] = str
+    on_request: Callable[[Request], str | None] | None = None
+    on_finish: Callable[[Finished], None] = lambda _finished: None
+    report: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._tasks: dict[int, Task] = {}
         self._names: dict[str, int] = {}
         self._queues = KeyQueues()
         self._turns = Turns()
-        self._turn = turn
         self._alarms: list[tuple[float, int]] = []
         self._last = 0
-        self._finished = dict.fromkeys(VERDICTS, 0)
         self._early_cancels: dict[str, str] = {}
         self.troubles: dict[str, str] = {}
         """Why runs cannot be taken up now: by execution, or under "" for the whole schedule."""
@@ -82,13 +69,11 @@ class Engine:
         """What worker threads take next; None ends one."""
         self._nudged = threading.Event()
         self._news = False
-        self._stopping = threading.Event()
-        self._given_up = threading.Event()
-        self._requests = Requests(
-            store, on_request, cancel=self.request_cancel, redact=redact, stop=self._given_up
-        )
+        self.stopping = threading.Event()
+        self.given_up = threading.Event()
+        self._requests = Requests(self)
         self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
-        self._workers = [self._worker(number) for number in range(threads)]
+        self._workers = [self._worker(number) for number in range(self.threads)]
         self._begun = 0
         self._stuck_at: int | None = None
         """How many jobs had begun at the last check, if others were waiting then."""
@@ -97,15 +82,15 @@ class Engine:
 
     def start(self) -> int:
         """Lock the ledger, take up every unfinished execution, and begin; return how many. Raises `LedgerInUse`."""
-        self._store.lock()
-        now = self._clock.now()
-        found = self._store.recover()
+        self.store.lock()
+        now = self.clock.now()
+        found = self.store.recover()
         with self._lock:
             # Suspects first, because nothing else may begin before their turns. Each of them was running when the
             # process died, so none waits for the lock of another run.
             for pending in sorted(found, key=recovery_order):
                 self._admit(Task(pending, found=True), pending.state, now)
-        announce(found, self._turn, self._report)
+        announce(found, self.turn, self.report)
         self._take_requests()
         self._scheduler.start()
         for worker in self._workers:
@@ -123,8 +108,8 @@ class Engine:
         The cancel is delivered at the next operation boundary, during a wait, or at once to a queued execution. The
         request survives a crash.
         """
-        name = self._store.find(execution)
-        if name is None or not self._store.ask_cancel(name, by):
+        name = self.store.find(execution)
+        if name is None or not self.store.ask_cancel(name, by):
             return False
         with self._lock:
             task = self._tasks.get(self._names.get(name, -1))
@@ -143,7 +128,7 @@ class Engine:
         is counted.
         """
         with self._lock:
-            self._stopping.set()
+            self.stopping.set()
         self._nudged.set()
         deadline = time.monotonic() + timeout
         for _ in self._workers:
@@ -153,13 +138,13 @@ class Engine:
             # Join in short waits, so that a signal handler can run between them.
             while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not hurry():
                 thread.join(min(rest, 0.2))
-        self._given_up.set()
+        self.given_up.set()
         if not any(thread.is_alive() for thread in threads):
             return True
         with self._lock:
             left = [task.number for task in self._tasks.values() if task.state == "running"]
         for number in left:
-            self._store.park(number, self._clock.now())
+            self.store.park(number, self.clock.now())
         return False
 
     def under_way(self) -> list[str]:
@@ -168,14 +153,14 @@ class Engine:
             tasks = [task for task in self._tasks.values() if task.state == "running"]
         return [operation for task in tasks if (operation := task.operation) is not None]
 
-    def counts(self) -> Counts:
-        """Return the engine's figures at this moment."""
+    def counts(self) -> Counter[str]:
+        """Return how many unfinished executions are in each state of `Task`."""
         with self._lock:
-            return count(self._tasks.values(), dict(self._finished))
+            return Counter(task.state for task in self._tasks.values())
 
     def _report_trouble(self, what: str, text: str) -> None:
         self.troubles[what] = text
-        self._report(text)
+        self.report(text)
 
     # --- the schedule: everything here holds the lock ---------------------------------------------------
 
@@ -235,7 +220,7 @@ class Engine:
 
     def _schedule(self) -> None:
         look_at = time.monotonic() + REQUESTS_EVERY
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             self._nudged.clear()
             look = time.monotonic() >= look_at
             try:
@@ -250,9 +235,9 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
                 self._report_trouble("", f"the schedule cannot be read: {error}")
-                self._stopping.wait(REQUESTS_EVERY)
+                self.stopping.wait(REQUESTS_EVERY)
             with self._lock:
-                due = min(self._ring_alarms(self._clock.now()), self._turns.remaining(time.monotonic()))
+                due = min(self._ring_alarms(self.clock.now()), self._turns.remaining(time.monotonic()))
                 if look:
                     self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
@@ -263,7 +248,7 @@ class Engine:
     def _grow(self) -> None:
         """Start more threads when jobs waited at the last check and none was taken since: slow jobs block them all."""
         stuck, self._stuck_at = self._stuck_at, self._begun if self._ready.qsize() else None
-        if stuck != self._begun or self._stopping.is_set():
+        if stuck != self._begun or self.stopping.is_set():
             return
         for _ in range(min(self._ready.qsize(), MOST_THREADS - len(self._workers))):
             worker = self._worker(len(self._workers))
@@ -275,8 +260,8 @@ class Engine:
             self._ready.put(request)
 
     def _take_accepted(self) -> None:
-        now = self._clock.now()
-        news = self._store.pending(self._last)
+        now = self.clock.now()
+        news = self.store.pending(self._last)
         with self._lock:
             for pending in news:
                 if pending.number not in self._tasks:
@@ -288,8 +273,8 @@ class Engine:
             task = self._tasks.get(self._turns.overdue(time.monotonic()) or -1)
         if task is None:
             return
-        self._store.join(task.number)
-        self._report(f"a turn alone is over: {task.execution} continues beside the others")
+        self.store.join(task.number)
+        self.report(f"a turn alone is over: {task.execution} continues beside the others")
         with self._lock:
             task.alone = False
             self._begin(self._turns.end(task.number))
@@ -301,7 +286,7 @@ class Engine:
             job = self._ready.get()
             if job is None:
                 return
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 continue
             self._begun += 1
             try:
@@ -312,7 +297,7 @@ class Engine:
             except Abandoned:
                 return
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever happens in a job
-                self._report(f"the engine failed at a job: {error!r}")
+                self.report(f"the engine failed at a job: {error!r}")
 
     def _execute(self, task: Task) -> None:
         """Replay a task and continue it until it ends or waits."""
@@ -323,43 +308,34 @@ class Engine:
         # A new run does not wait for this commit: if the process dies before it, the run just begins anew.
         wait = task.found or not task.fresh or task.turn != "own"
         try:
-            at = self._clock.now()
-            self._store.begin(task.number, task.turn, at, wait=wait, alone=alone, beside=beside)
+            at = self.clock.now()
+            self.store.begin(task.number, task.turn, at, wait=wait, alone=alone, beside=beside)
             task.fresh = False
             if alone:
                 with self._lock:
-                    self._turns.set_end(task.number, time.monotonic() + seconds(self._turn, task.suspected))
+                    self._turns.set_end(task.number, time.monotonic() + seconds(self.turn, task.suspected))
                 self._nudged.set()
-            execution, recorded = self._store.load(task.number)
+            execution, recorded = self.store.load(task.number)
             self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
             self._report_trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
             # After a turn alone, store that it waits before the next turn begins: a crash then is not its own.
-            self._park(task, self._clock.now() + 1.0, stored=not alone)
+            self._park(task, self.clock.now() + 1.0, stored=not alone)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
             self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
             return
-        recorder = TaskRecorder(
-            self._store,
-            task,
-            clock=self._clock,
-            jitter=self._jitter,
-            redact=self._redact,
-            stopping=self._stopping,
-            given_up=self._given_up,
-            on_progress=self._clear_suspicion,
-        )
+        recorder = TaskRecorder(self, task)
         durable = ReplayDurable(recorder, recorded)
         task.running = (execution.automation, durable)
-        ending = call(self._run, durable, execution, redact=self._redact, report=self._report)
+        ending = call(self.run, durable, execution, redact=self.redact, report=self.report)
         task.running = None
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)
             return
         self._park(task, durable.suspended, stored=recorder.parked)
 
-    def _clear_suspicion(self, task: Task) -> None:
+    def clear_suspicion(self, task: Task) -> None:
         """End a task's turn alone, because its progress is stored: it did not end the process."""
         if task.alone:
             with self._lock:
@@ -368,7 +344,7 @@ class Engine:
 
     def _park(self, task: Task, wake: float, *, stored: bool) -> None:
         if not stored:
-            self._store.park(task.number, wake)
+            self.store.park(task.number, wake)
         with self._lock:
             task.wake = wake
             task.state = "waiting"
@@ -386,15 +362,14 @@ class Engine:
         execution: Execution | None = None,
         operations: tuple[Operation, ...] = (),
     ) -> None:
-        at = self._clock.now()
-        persist(lambda: self._store.finish(task.number, ending, at), self._given_up)
+        at = self.clock.now()
+        persist(lambda: self.store.finish(task.number, ending, at), self.given_up.wait)
         with self._lock:
             del self._tasks[task.number], self._names[task.execution]
             self.troubles.pop(task.execution, None)
-            self._finished[ending.verdict] += 1
             next_holder = self._queues.leave(task.key, task.number)
             if next_holder is not None:
                 self._make_ready(self._tasks[next_holder])
             self._begin(self._turns.end(task.number))
-        if self._on_finish and execution is not None:
-            self._on_finish(Finished(execution, ending, at, operations))
+        if execution is not None:
+            self.on_finish(Finished(execution, ending, at, operations))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from threading import Event
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
-from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
+from closeout.engine.durable import Abandoned, ReplayDurable, RunCounters, Suspended
 from closeout.engine.schedule import Task
-from closeout.engine.store import EngineStore
-from closeout.ports import Clock, Ending, Execution, Operation, RunFunction
+from closeout.ports import Ending, Execution, Operation, RunFunction
+
+if TYPE_CHECKING:
+    from closeout.engine.lambda_ import LambdaEngine
+    from closeout.engine.local import Engine
 
 T = TypeVar("T")
 
@@ -63,52 +65,35 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-class StopSignal(Protocol):
-    """Says when to stop waiting for a store that does not answer. `threading.Event` is one."""
-
-    def is_set(self) -> bool:
-        """Whether this process has given up the execution."""
-        ...
-
-    def wait(self, timeout: float) -> bool:
-        """Wait that many seconds, or until the signal is set; return whether it is."""
-        ...
+Wait: TypeAlias = Callable[[float], bool]
+"""Waits that many seconds; returns whether to give up on a store that does not answer. `threading.Event.wait` is one."""
 
 
 class OutOfTime(Abandoned):
     """This process stops before the store has answered."""
 
 
-def persist(attempt: Callable[[], T], stop: StopSignal) -> T:
-    """Try until the store answers, since what was done must not be done again. Raises `OutOfTime` once `stop` is set."""
-    pause = 0.05
-    while True:
-        if stop.is_set():
-            raise OutOfTime
+def persist(attempt: Callable[[], T], wait: Wait) -> T:
+    """Try until the store answers, since what was done must not be done again. Raises `OutOfTime` once `wait` gives up."""
+    pause = 0.0
+    while not wait(pause):
         try:
             return attempt()
         except StoreUnavailable:
-            if stop.wait(pause):
-                raise OutOfTime from None
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-
-RunCounters: TypeAlias = runs.RunState | Task
-"""What an engine knows of a run at this moment: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
+            pause = min(max(pause * 2, 0.05), LONGEST_PAUSE)
+    raise OutOfTime
 
 
 class StoreRecorder(ABC):
     """`durable.Recorder` of one execution over a store. Each engine says how it commits and when it drains."""
 
-    def __init__(
-        self, *, clock: Clock, jitter: Callable[[], float], redact: Callable[[str], str], stop: StopSignal
-    ) -> None:
-        self.now = clock.now
-        self.jitter = jitter
-        self.redact = redact
+    def __init__(self, engine: Engine | LambdaEngine, wait: Wait) -> None:
+        self.now = engine.clock.now
+        self.jitter = engine.jitter
+        self.redact = engine.redact
         self.parked = False
         """Whether the store already says that this execution waits."""
-        self._stop = stop
+        self._wait = wait
 
     @property
     @abstractmethod
@@ -127,71 +112,39 @@ class StoreRecorder(ABC):
         """Who asked to cancel this execution, until that is delivered."""
         return self.counters.cancel
 
-    def crashes(self) -> int:
-        """How often the process died in this execution since its last recorded operation."""
-        return self.counters.crashes
-
-    def deaths(self) -> int:
-        """How often it died while the execution ran alone, since it last made progress."""
-        return self.counters.deaths
-
     def save(
-        self,
-        operation: Operation,
-        *,
-        park_until: float | None = None,
-        cancel_delivered: bool = False,
-        progressed: bool = True,
-        later: bool = False,
+        self, operation: Operation, *outcomes: runs.Outcome, progressed: bool = True, later: bool = False
     ) -> None:
         """Commit an operation, however long the store accepts no writes. Raises `Abandoned`."""
         del later  # to store it now is right, too
         counters = self.counters
-        outcomes: list[runs.Outcome] = []
         if counters.crashes or (progressed and (counters.suspected or counters.deaths)):
-            outcomes.append(runs.Recorded(progressed))
-        if cancel_delivered:
-            outcomes.append(runs.CancelDelivered())
-        if park_until is not None:
-            outcomes.append(runs.Parked(park_until))
-        persist(lambda: self.commit(operation, *outcomes), self._stop)
-        self.parked = park_until is not None
+            outcomes = (runs.Recorded(progressed), *outcomes)
+        persist(lambda: self.commit(operation, *outcomes), self._wait)
+        self.parked = any(isinstance(outcome, runs.Parked) for outcome in outcomes)
 
 
 class TaskRecorder(StoreRecorder):
-    """Records one execution of the local engine. `on_progress` is called once progress of the task is stored."""
+    """Records one execution of the local engine, which keeps it in memory as a task."""
 
-    def __init__(  # noqa: PLR0913 - the engine names them all
-        self,
-        store: EngineStore,
-        task: Task,
-        *,
-        clock: Clock,
-        jitter: Callable[[], float],
-        redact: Callable[[str], str],
-        stopping: Event,
-        given_up: Event,
-        on_progress: Callable[[Task], None],
-    ) -> None:
-        super().__init__(clock=clock, jitter=jitter, redact=redact, stop=given_up)
-        self._store = store
+    def __init__(self, engine: Engine, task: Task) -> None:
+        super().__init__(engine, engine.given_up.wait)
+        self._engine = engine
         self._task = task
-        self._stopping = stopping
-        self._on_progress = on_progress
 
     @property
     def counters(self) -> RunCounters:
-        """The task, which the engine keeps in memory."""
+        """The task."""
         return self._task
 
     def draining(self) -> bool:
         """Whether the engine stops."""
-        return self._stopping.is_set()
+        return self._engine.stopping.is_set()
 
     def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
         """Store one operation and what it means for its run."""
         task = self._task
-        self._store.save(task.number, operation, *outcomes)
+        self._engine.store.save(task.number, operation, *outcomes)
         for outcome in outcomes:
             if isinstance(outcome, runs.CancelDelivered):
                 task.cancel = None
@@ -199,4 +152,4 @@ class TaskRecorder(StoreRecorder):
                 task.crashes = 0
                 if outcome.progressed:
                     task.suspected = task.deaths = 0
-                    self._on_progress(task)
+                    self._engine.clear_suspicion(task)

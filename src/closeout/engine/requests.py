@@ -6,51 +6,51 @@ long.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from closeout.core.errors import StoreUnavailable
-from closeout.engine.recorder import StopSignal, persist
-from closeout.engine.store import EngineStore
+from closeout.engine.recorder import persist
 from closeout.ports import Request
 
+if TYPE_CHECKING:
+    from closeout.engine.local import Engine
 
-@dataclass
+
 class Requests:
-    """The requests of one store. `cancel(execution, by)` is the engine's own; see `local.Engine` for the rest."""
+    """The requests of an engine's store."""
 
-    store: EngineStore
-    on_request: Callable[[Request], str | None] | None
-    cancel: Callable[[str, str], bool]
-    redact: Callable[[str], str]
-    stop: StopSignal
-
-    def __post_init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._taken: set[int] = set()
 
     def take(self) -> Iterator[Request]:
         """Carry out the cancel requests; yield each other new request, for `serve`. Raises `StoreUnavailable`."""
-        for request in self.store.take_requests():
+        store = self._engine.store
+        for request in store.take_requests():
             if request.kind == "cancel":
-                self.store.finish_request(request.id, self._cancelled(request))
+                store.finish_request(request.id, self._cancelled(request))
             elif request.id not in self._taken:
                 self._taken.add(request.id)
                 yield request
 
     def serve(self, request: Request) -> None:
         """Call the owner with a request, and store the outcome."""
+        engine = self._engine
         try:
-            outcome = self.on_request(request) if self.on_request else f"this server cannot {request.kind}"
+            outcome = (
+                engine.on_request(request) if engine.on_request else f"this server cannot {request.kind}"
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-            outcome = f"failed: {self.redact(str(error))}"
-        persist(lambda: self.store.finish_request(request.id, outcome or "done"), self.stop)
+            outcome = f"failed: {engine.redact(str(error))}"
+        persist(lambda: engine.store.finish_request(request.id, outcome or "done"), engine.given_up.wait)
         self._taken.discard(request.id)
 
     def _cancelled(self, request: Request) -> str:
         """Carry out a cancel request. One that cannot be read must not block all others."""
         try:
             by = f"{request.by}: {request.reason}" if request.reason else request.by
-            done = self.cancel(request.target or "", by)
+            done = self._engine.request_cancel(request.target or "", by)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome

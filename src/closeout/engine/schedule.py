@@ -6,8 +6,6 @@ Plain values without threads or clock, so that tests can try every order of even
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
-from typing import NamedTuple
 
 from closeout.engine.durable import ReplayDurable
 from closeout.ports import Pending
@@ -74,20 +72,3 @@ class Task:
         if running is None or (inside := running[1].inside) is None:
             return None
         return f"{running[0]}/{inside.partition('/')[0]}"
-
-
-class Counts(NamedTuple):
-    """How many executions are in each state. `finished` counts by verdict since the engine started."""
-
-    queued: int
-    running: int
-    waiting: int
-    finished: dict[str, int]
-
-
-def count(tasks: Iterable[Task], finished: dict[str, int]) -> Counts:
-    """Return the figures of these executions."""
-    every = list(tasks)
-    queued = sum(task.state in {"queued", "ready"} and task.fresh for task in every)
-    running = sum(task.state == "running" for task in every)
-    return Counts(queued, running, len(every) - queued - running, finished)

@@ -29,57 +29,44 @@ class EngineStore(Protocol):
 
     def lock(self) -> None:
         """Make this process the ledger's only engine. Raises `LedgerInUse`."""
-        ...
 
     def recover(self) -> Sequence[Pending]:
         """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""
-        ...
 
     def pending(self, after: int) -> Sequence[Pending]:
         """Return unfinished executions that were accepted after number `after`, in order."""
-        ...
 
     def find(self, target: str) -> str | None:
         """Return the execution that `target` names: itself, or the latest attempt of a run id."""
-        ...
 
     def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
         """Return an execution with everything that it has recorded, in order of position."""
-        ...
 
     def begin(
         self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
     ) -> None:
         """Store that an execution runs now (see `core.runs.Taken`); `wait` for the commit or not."""
-        ...
 
     def join(self, number: int) -> None:
         """Store that an execution's turn alone is over, and wait for the commit."""
-        ...
 
     def save(self, number: int, operation: Operation, *outcomes: Outcome) -> None:
         """Store an operation and, in the same transaction, what it means for its run; wait for the commit."""
-        ...
 
     def park(self, number: int, wake: float) -> None:
         """Store that an execution waits, without waiting for the commit."""
-        ...
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
         """Store an execution's ending and wait for the commit."""
-        ...
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Store a cancel request and wait for the commit; False if the execution is unknown or finished."""
-        ...
 
     def take_requests(self) -> Sequence[Request]:
         """Return requests of other processes that are not done. The store itself carries out pause and resume."""
-        ...
 
     def finish_request(self, request: int, outcome: str) -> None:
         """Store how a request ended."""
-        ...
 
 
 class RemoteStore(Protocol):
@@ -91,49 +78,39 @@ class RemoteStore(Protocol):
 
     def look(self, execution: str) -> RunRecord | None:
         """Read the record of an execution, consistently; None if there is none of this name."""
-        ...
 
     def read(self, execution: str) -> RunRecord | None:
         """Read what `look` reads, and what the execution was accepted with, for `load`."""
-        ...
 
     def ahead(self, record: RunRecord) -> str | None:
         """Return the execution directly ahead in the queue, else the lock holder; None if it is its turn."""
-        ...
 
     def next_in_line(self, key: str) -> str | None:
         """Return the execution whose turn it is now; None while another one holds the lock, or none waits."""
-        ...
 
     def listen(self, execution: str, wake_up: WakeUp) -> None:
         """Store how to wake an execution from now on."""
-        ...
 
     def wake_up(self, execution: str) -> WakeUp | None:
         """Return how to wake an execution; None if it never waited on a callback."""
-        ...
 
     def clear(self, key: str, execution: str) -> None:
         """Remove an execution that is over, or gone, from its queue, and release its lock."""
-        ...
 
     def take(self, found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
         """Write `taken` over `found`; with `hold` also lock the key, with `leave` also leave its queue.
 
         False too if another execution holds the lock.
         """
-        ...
 
     def load(self, record: RunRecord) -> Loaded:
         """Return an execution with everything that it has recorded, and whether to trust it. Raises `LedgerError`.
 
         `record` is one that `read` returned, as it was claimed since.
         """
-        ...
 
     def heartbeat(self, record: RunRecord) -> ClaimStatus:
         """Ask whether this invocation still has the execution, and whether somebody asked to cancel it."""
-        ...
 
     def save(
         self,
@@ -146,7 +123,6 @@ class RemoteStore(Protocol):
 
         With operations, False too if somebody has asked to cancel the run since the record was read.
         """
-        ...
 
     def finish(
         self,
@@ -159,7 +135,6 @@ class RemoteStore(Protocol):
 
         `operations` are what the run has recorded; without `execution` it could not be read.
         """
-        ...
 
 
 class Starts(Protocol):
@@ -170,15 +145,12 @@ class Starts(Protocol):
 
         The status is one of Lambda's: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`.
         """
-        ...
 
     def wake(self, execution: str) -> None:
         """Make a waiting execution check the queue now; start it if it was never started."""
-        ...
 
     def hand_over(self, execution: str, number: int) -> None:
         """Start the durable execution that continues number `number`. Repeated calls start it once."""
-        ...
 
 
 Finalize: TypeAlias = Callable[[str, str, Callable[[], float]], bool]

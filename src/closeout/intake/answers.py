@@ -42,13 +42,11 @@ PONG = Answer(200, b'{"pong": true}', "ping")
 
 def accepted(taken: Accepted) -> Answer:
     """Answer a delivery that is stored: 202, or 200 when it was there already."""
-    runs = '", "'.join(taken.runs)
-    listed = f'["{runs}"]' if runs else "[]"
-    delivery = taken.delivery if isinstance(taken.delivery, int) else f'"{taken.delivery}"'
+    told = {"delivery": taken.delivery, "runs": taken.runs}
     if taken.duplicate:
-        body = f'{{"delivery": {delivery}, "duplicate": true, "runs": {listed}}}'
-        return Answer(200, body.encode(), "duplicate")
-    return Answer(202, f'{{"delivery": {delivery}, "runs": {listed}}}'.encode(), "accepted")
+        told = {"delivery": taken.delivery, "duplicate": True, "runs": taken.runs}
+        return Answer(200, json.dumps(told).encode(), "duplicate")
+    return Answer(202, json.dumps(told).encode(), "accepted")
 
 
 def refused(error: CloseoutError) -> Answer:

@@ -17,91 +17,48 @@ from closeout.core.facts import Facts, facts_of
 # Any: facts_of checks these values itself, so msgspec must not convert an unexpected type. `total=False`: any field may be missing.
 
 
-class _Repository(TypedDict, total=False):
-    full_name: Any
-    id: Any
-    private: Any
+class _Object(TypedDict, total=False):
+    """What is read of any object in a payload, whichever it is."""
 
-
-class _Sender(TypedDict, total=False):
-    login: Any
-
-
-class _Base(TypedDict, total=False):
-    ref: Any
-
-
-class _PullRequest(TypedDict, total=False):
     id: Any
     number: Any
     closed_at: Any
-    base: _Base | None
-
-
-class _Numbered(TypedDict, total=False):
-    number: Any
-
-
-class _MergeGroup(TypedDict, total=False):
-    base_ref: Any
-
-
-class _Branched(TypedDict, total=False):
-    head_branch: Any
-
-
-class _CheckRun(TypedDict, total=False):
-    check_suite: _Branched | None
-
-
-class _Release(TypedDict, total=False):
-    tag_name: Any
-
-
-class _Deployment(TypedDict, total=False):
     ref: Any
     sha: Any
-
-
-class _Common(TypedDict, total=False):
-    action: Any
-    number: Any
-    repository: _Repository | None
-    sender: _Sender | None
-    pull_request: _PullRequest | None
-    issue: _Numbered | None
-
-
-class _PullRequestEvent(_Common, total=False):
-    ref: Any
-    ref_type: Any
-    merge_group: _MergeGroup | None
-
-
-class _AnyEvent(_PullRequestEvent, total=False):
-    workflow_run: _Branched | None
-    workflow_job: _Branched | None
-    check_suite: _Branched | None
-    check_run: _CheckRun | None
-    release: _Release | None
-    deployment: _Deployment | None
-    context: Any
-
-
-class _Commit(TypedDict, total=False):
+    base: _Object | None
+    base_ref: Any
+    head_branch: Any
+    check_suite: _Object | None
+    tag_name: Any
+    full_name: Any
+    private: Any
+    login: Any
     added: Any
     modified: Any
     removed: Any
 
 
-class _PushEvent(_PullRequestEvent, total=False):
-    commits: list[_Commit] | None
+class _Payload(TypedDict, total=False):
+    action: Any
+    number: Any
+    ref: Any
+    ref_type: Any
+    context: Any
+    repository: _Object | None
+    sender: _Object | None
+    pull_request: _Object | None
+    issue: _Object | None
+    merge_group: _Object | None
+    workflow_run: _Object | None
+    workflow_job: _Object | None
+    check_suite: _Object | None
+    check_run: _Object | None
+    release: _Object | None
+    deployment: _Object | None
+    commits: list[_Object] | None
 
 
-_PULL_REQUEST = msgspec.json.Decoder(_PullRequestEvent).decode
-_PUSH = msgspec.json.Decoder(_PushEvent).decode
-_ANY = msgspec.json.Decoder(_AnyEvent).decode
-_DECODERS = {"pull_request": _PULL_REQUEST, "push": _PUSH}
+_decode = msgspec.json.Decoder(_Payload).decode
 
 
 def facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
@@ -113,7 +70,7 @@ def facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
     decode detects (an integer beyond 64 bits, too many levels) may pass here; it is rejected before it is used.
     """
     try:
-        fields: Any = _DECODERS.get(event, _ANY)(text)
+        fields: Any = _decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         fields = payload.decode(text)
     return facts_of(event, fields, own_contexts)

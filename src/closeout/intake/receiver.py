@@ -7,6 +7,7 @@ one, and both receivers (`closeout.server.webhook`, `closeout.lambdas.receiver_a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from closeout.core import ids, keys, payload, signature, triggers
@@ -31,10 +32,6 @@ class Decision(NamedTuple):
     runs: tuple[NewRun, ...] = ()
 
 
-REMEMBERED = 4096
-"""Entries in the cache of matches; each takes a few hundred bytes."""
-
-
 ReadFacts = Callable[[str, bytes, tuple[str, ...]], Facts]
 """Returns the facts of an event's JSON text; the last argument is the status contexts that closeout itself sets."""
 
@@ -57,11 +54,7 @@ class Receiver:
         self._secrets = secrets
         self._contexts = contexts
         self._facts = facts
-        self._by_event: dict[str, tuple[Rule, ...]] = {}
-        self._matched: dict[tuple[Any, ...], tuple[Rule, ...]] = {}
-        for rule in rules:
-            for event in dict.fromkeys(str(trigger["event"]) for trigger in rule.triggers):
-                self._by_event[event] = (*self._by_event.get(event, ()), rule)
+        self._rules = rules
 
     @classmethod
     def of(cls, automations: Sequence[Automation], secrets: Secrets) -> Self:
@@ -119,62 +112,26 @@ class Receiver:
         return self._runs(guid, facts, closing_of(facts), text)
 
     def _runs(self, guid: str, facts: Facts, closing: Closing | None, text: bytes) -> tuple[NewRun, ...]:
-        matched = self._matching(facts)
-        if not matched:
-            return ()
-        lookup = _Lookup(text)
+
+        decoded = cache(partial(payload.decode, text))  # which only some templates need
+
+        def look(path: str) -> Any:
+            return keys.look_in(decoded())(path)
+
         return tuple(
-            [
-                NewRun(
-                    closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),
-                    rule.name,
-                    keys.concurrency_key(rule.name, rule.concurrency, facts, lookup),
-                    rule.definition,
-                    rule.queue_timeout,
-                )
-                for rule in matched
-            ]
+            NewRun(
+                closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),
+                rule.name,
+                keys.concurrency_key(rule.name, rule.concurrency, facts, look),
+                rule.definition,
+                rule.queue_timeout,
+            )
+            for rule in self._rules
+            if _starts(rule, facts)
         )
-
-    def _matching(self, facts: Facts) -> tuple[Rule, ...]:
-        """Return the rules whose triggers match, from a cache when an earlier delivery had the same facts.
-
-        The cache key leaves out what triggers do not read: of a number, only whether there is one counts. A test
-        compares cached and uncached matching.
-        """
-        candidates = self._by_event.get(facts.event)
-        if candidates is None:
-            return ()
-        if facts.changed_paths is not None:
-            return _match(candidates, facts)
-        event, action, repository, _id, _private, sender, number, base, *_about_pull = facts[:10]
-        key = (event, action, repository, sender, number is None, base, *facts[10:])
-        matched = self._matched.get(key)
-        if matched is None:
-            if len(self._matched) >= REMEMBERED:
-                self._matched.clear()
-            matched = self._matched[key] = _match(candidates, facts)
-        return matched
-
-
-def _match(candidates: tuple[Rule, ...], facts: Facts) -> tuple[Rule, ...]:
-    return tuple(rule for rule in candidates if _starts(rule, facts))
 
 
 def _starts(rule: Rule, facts: Facts) -> bool:
     """Whether a run starts. It asks for earlier bases itself: GitHub may take longer to answer than it waits for us."""
     filters = (rule.triggers, rule.repositories, rule.senders, facts)
     return triggers.match(*filters).matched or (rule.bases == "ever" and triggers.is_candidate(*filters))
-
-
-class _Lookup:
-    """Reads one path of the payload. The payload is decoded only when a template needs a path."""
-
-    def __init__(self, text: bytes) -> None:
-        self._text = text
-        self._look: Callable[[str], Any] | None = None
-
-    def __call__(self, path: str) -> Any:
-        if self._look is None:
-            self._look = keys.look_in(payload.decode(self._text))
-        return self._look(path)

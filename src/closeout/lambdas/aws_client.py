@@ -56,10 +56,6 @@ class Response(NamedTuple):
     headers: Message
     """Looked up by name, in any case."""
 
-    def json(self) -> Any:
-        """Return the decoded body."""
-        return json.loads(self.body)
-
 
 class Call(NamedTuple):
     """One request, before it is signed."""
@@ -124,7 +120,7 @@ class AwsClient:
         """
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
         text = json.dumps(body, separators=(",", ":")).encode()
-        return self.send(Call(service, self._host(service), "POST", "/", headers, text)).json()
+        return json.loads(self.send(Call(service, self._host(service), "POST", "/", headers, text)).body)
 
     def invoke(self, function: str, payload: bytes, execution: str) -> str | None:
         """Start a durable execution by name, without waiting for it; return its ARN. Raises `ServiceError`.
@@ -166,7 +162,7 @@ class AwsClient:
     def _once(self, call: Call, deadline: float) -> Response:
         headers = {"host": call.host, **call.headers}
         headers |= sigv4.sign(
-            sigv4.Request(call.method, call.path, (), headers, call.body),
+            sigv4.Request(call.method, call.path, headers, call.body),
             self._credentials(),
             service=call.service,
             region=self._region,

@@ -1,16 +1,13 @@
-"""What a run calls on AWS before it posts `pending`, without boto3: the ledger's table, and Secrets Manager.
+"""DynamoDB and Secrets Manager without boto3, for the receiver and for what a run calls before it posts `pending`.
 
 Importing boto3 and making its clients takes longer than the rest of a cold start. These two speak as boto3's clients do,
-over the receiver's signed connections; every other service has its boto3 client, made when a step first needs it.
+over signed connections of the standard library; `late_clients` has the others.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-from collections import ChainMap
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from closeout.lambdas.aws_client import AwsClient
@@ -18,35 +15,8 @@ from closeout.lambdas.aws_client import AwsClient
 Call = Callable[..., dict[str, Any]]
 
 
-def late_clients(
-    region: str, connect: Callable[[Mapping[str, str]], AwsClient] = AwsClient
-) -> Callable[[str], Any]:
-    """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others of boto3."""
-    from closeout.adapters.boto import boto_clients  # noqa: PLC0415 - makes a start slower
-
-    aws = connect(ChainMap({"AWS_REGION": region}, os.environ))
-    aws.connect_ahead("dynamodb", "secretsmanager")
-    signed = {"dynamodb": DynamoDb(aws), "secretsmanager": SecretsManager(aws)}
-    boto = cache(lambda: boto_clients(region))
-
-    def client(service: str) -> Any:
-        return signed[service] if service in signed else LateClient(lambda: boto()(service))
-
-    return client
-
-
-class LateClient:
-    """A client that is made at its first call."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self._make(), method)
-
-
 class DynamoDb:
-    """Boto3's methods for DynamoDB that `ledger.dynamodb` calls. Each raises `ServiceError`."""
+    """Boto3's methods for DynamoDB. Each raises `ServiceError`."""
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
@@ -73,14 +43,14 @@ class SecretsManager:
             "secretsmanager", "secretsmanager.GetSecretValue", arguments, version="1.1"
         )
         if "SecretBinary" in answer:
-            answer["SecretBinary"] = base64.b64decode(answer["SecretBinary"])
+            answer["SecretBinary"] = a2b_base64(answer["SecretBinary"])
         return answer
 
 
 def to_wire(value: Any) -> Any:
     """Return a request with its binary values as base64, as DynamoDB's JSON has them."""
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     if isinstance(value, Mapping):
         return {key: to_wire(part) for key, part in value.items()}
     return [to_wire(part) for part in value] if isinstance(value, list | tuple) else value
@@ -93,5 +63,5 @@ def from_wire(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.keys() == {"B"} and isinstance(value["B"], str):
-        return {"B": base64.b64decode(value["B"])}
+        return {"B": a2b_base64(value["B"])}
     return {key: from_wire(part) for key, part in value.items()}

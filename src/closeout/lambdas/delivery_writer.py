@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import zlib
-from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple, Self
 
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.ids import execution_id, run_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import DynamoDb
 from closeout.stack import closings, table
 
 DAY = 86_400
@@ -39,12 +40,23 @@ class Destination(NamedTuple):
     keep_days: float
     """How long a delivery is kept."""
 
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Return what the function's environment names."""
+        return cls(
+            environment["CLOSEOUT_TABLE"],
+            environment["CLOSEOUT_BUCKET"],
+            environment["CLOSEOUT_WORKER"],
+            float(environment["CLOSEOUT_RETENTION_DAYS"]),
+        )
+
 
 class DeliveryWriter:
     """Writes deliveries into the ledger. Everything raises `StoreUnavailable`; the delivery can then be sent again."""
 
     def __init__(self, aws: AwsClient, destination: Destination, pause: Callable[[float], None]) -> None:
         self._aws = aws
+        self._dynamo: Any = DynamoDb(aws)
         self._destination = destination
         self._pause = pause
 
@@ -110,12 +122,11 @@ class DeliveryWriter:
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
         puts = [
-            {"Put": {"TableName": self._destination.table, "Item": wire_item(item), **_condition(item)}}
+            {"Put": {"TableName": self._destination.table, "Item": item, **_condition(item)}}
             for item in items
         ]
-        request = {"TransactItems": puts, "ClientRequestToken": os.urandom(16).hex()}
         try:
-            self._dynamo("TransactWriteItems", request)
+            self._dynamo.transact_write_items(TransactItems=puts, ClientRequestToken=os.urandom(16).hex())
         except ServiceError as error:
             if error.reason != "TransactionCanceledException":
                 raise
@@ -159,33 +170,30 @@ class DeliveryWriter:
 
     def _get(self, key: table.Item, names: Mapping[str, str]) -> dict[str, Any] | None:
         """Read some attributes of an item as it is now; None when it is not there."""
-        request = {
-            "TableName": self._destination.table,
-            "Key": key,
-            "ConsistentRead": True,
-            "ProjectionExpression": ", ".join(names),
-            "ExpressionAttributeNames": names,
-        }
-        item = self._dynamo("GetItem", request).get("Item")
+        item = self._dynamo.get_item(
+            TableName=self._destination.table,
+            Key=key,
+            ConsistentRead=True,
+            ProjectionExpression=", ".join(names),
+            ExpressionAttributeNames=names,
+        ).get("Item")
         return None if item is None else table.from_item(item)
 
     # --- the start --------------------------------------------------------------------------------------------
 
     def _start_all(self, executions: Sequence[str]) -> None:
         """Start every run, also when the start of another one fails."""
-        failed = [error for execution in executions if (error := self._failure(execution)) is not None]
+        failed: list[ServiceError] = []
+        for execution in executions:
+            try:
+                self._start(execution)
+            except ServiceError as error:
+                failed.append(error)
         if failed:
             raise StoreUnavailable(
                 f"the delivery is stored, and {len(failed)} of its runs could not be started ({failed[0].message});"
                 " sent again, it starts them"
             )
-
-    def _failure(self, execution: str) -> ServiceError | None:
-        try:
-            self._start(execution)
-        except ServiceError as error:
-            return error
-        return None
 
     def _start(self, execution: str) -> None:
         """Start a run by its name, then mark it. If the mark fails, a later start by that name does nothing."""
@@ -197,24 +205,12 @@ class DeliveryWriter:
         except ServiceError as error:
             if error.reason != STARTED:
                 raise
-        mark = table.marked_started(execution, arn)
-        try:
-            self._dynamo("UpdateItem", {"TableName": self._destination.table, **mark})
-        except ServiceError:
-            return
-
-    def _dynamo(self, operation: str, request: Mapping[str, Any]) -> Any:
-        return self._aws.json_call("dynamodb", f"DynamoDB_20120810.{operation}", request)
+        with suppress(ServiceError):
+            self._dynamo.update_item(
+                TableName=self._destination.table, **table.marked_started(execution, arn)
+            )
 
 
 def _condition(item: table.Item) -> dict[str, str]:
     condition = closings.condition(item)
     return {} if condition is None else {"ConditionExpression": condition}
-
-
-def wire_item(item: table.Item) -> dict[str, Any]:
-    """Return an item as DynamoDB's JSON has it: binary values in base64."""
-    return {
-        name: {"B": b2a_base64(value["B"], newline=False).decode()} if "B" in value else value
-        for name, value in item.items()
-    }

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from closeout.core.errors import Unavailable
-from closeout.lambdas.clients import late_clients
+from closeout.lambdas.late_clients import late_clients
 from closeout.stack.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
@@ -21,15 +22,16 @@ DRAIN = 10.0
 """Seconds before the end of an invocation in which nothing new begins: the event is retried."""
 ENDS = frozenset(("FAILED", "TIMED_OUT", "STOPPED"))
 
-_made: list[StackRuntime] = []
+
+@cache
+def runtime() -> StackRuntime:
+    """Return this environment's objects."""
+    return open_stack_runtime(modules=False, drain=DRAIN, client=late_clients(os.environ["AWS_REGION"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry. Raises `Unavailable` when a run could not be ended, so that the event comes again."""
-    if not _made:
-        client = late_clients(os.environ["AWS_REGION"])
-        _made.append(open_stack_runtime(modules=False, drain=DRAIN, client=client))
-    return handle(event, context, _made[0])
+    return handle(event, context, runtime())
 
 
 def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dict[str, Any]:

@@ -22,8 +22,7 @@ from closeout.lambdas.clients import DynamoDb, SecretsManager
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.dynamodb.teardowns import teardowns
-from closeout.run import question
-from closeout.run.guard import Answer
+from closeout.run import guard
 from closeout.wiring.clients import SharedClients
 from closeout.wiring.stack_rechecks import RecheckStarts
 from closeout.wiring.workflow_guard import WorkflowGuard
@@ -45,7 +44,7 @@ FAILED = {
 class GuardApp:
     """One Lambda environment's guard. `ask` returns the answer to (token, number), as `WorkflowGuard.ask` does."""
 
-    def __init__(self, ask: Callable[[str, int], Answer], log: Callable[[str], None] = print) -> None:
+    def __init__(self, ask: Callable[[str, int], guard.Answer], log: Callable[[str], None] = print) -> None:
         self._ask = ask
         self._log = log
 
@@ -54,10 +53,10 @@ class GuardApp:
         began = time.perf_counter()
         try:
             asked = _question(event)
-            status, body = question.answered(self._ask(asked.token, asked.number))
+            status, body = guard.answered(self._ask(asked.token, asked.number))
             outcome, reason = body["verdict"], body["reason"]
         except CloseoutError as error:
-            status, body = question.refused(error)
+            status, body = guard.refused(error)
             outcome, reason = error.code, error.message
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is no "open"
             status, body = 500, FAILED
@@ -70,11 +69,11 @@ class GuardApp:
         return {"statusCode": status, "headers": HEADERS, "body": json.dumps(body), "isBase64Encoded": False}
 
 
-def _question(event: Event) -> question.Question:
+def _question(event: Event) -> guard.Question:
     headers = (event.get("multiValueHeaders") or {}).items()
     authorization = [value for name, values in headers if name.lower() == "authorization" for value in values]
     query = event.get("multiValueQueryStringParameters") or {}
-    return question.read(str(event.get("httpMethod")), authorization, query.get(question.NUMBER) or ())
+    return guard.read_question(str(event.get("httpMethod")), authorization, query.get(guard.NUMBER) or ())
 
 
 def open_guard(
@@ -106,7 +105,7 @@ def open_guard(
         clock,
         Redactor().add,
         api_url=environment["CLOSEOUT_API_URL"],
-        token=f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}",
+        token_reference=f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}",
         region=environment["AWS_REGION"],
         directory=Path(),
         secrets_client=lambda _region: SecretsManager(aws),

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from closeout.core.errors import UsageError
-from closeout.lambdas.clients import late_clients
+from closeout.lambdas.late_clients import late_clients
 from closeout.stack.problems import CHECK, TEST
 from closeout.wiring.stack_notifying import StackNotifying, open_stack_notifying
 

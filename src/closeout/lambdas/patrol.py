@@ -35,14 +35,8 @@ ONCE = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry
 @cache
 def patrols() -> StackPatrols:
     """Return this environment's patrols."""
-    environment = os.environ
-    destination = Destination(
-        environment["CLOSEOUT_TABLE"],
-        environment["CLOSEOUT_BUCKET"],
-        environment["CLOSEOUT_WORKER"],
-        float(environment["CLOSEOUT_RETENTION_DAYS"]),
-    )
-    return open_stack_patrols(DeliveryWriter(AwsClient(), destination, time.sleep).accept)
+    writer = DeliveryWriter(AwsClient(), Destination.of(os.environ), time.sleep)
+    return open_stack_patrols(writer.accept)
 
 
 def handler(event: Any, context: Any) -> Any:

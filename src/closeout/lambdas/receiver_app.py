@@ -55,13 +55,7 @@ class ReceiverApp:
         self._read_at = 0.0
         self._due: Callable[[], None] | None = None
         self._receiver = Receiver(*read_rules(rules), self._keys)
-        destination = Destination(
-            environment["CLOSEOUT_TABLE"],
-            environment["CLOSEOUT_BUCKET"],
-            environment["CLOSEOUT_WORKER"],
-            float(environment["CLOSEOUT_RETENTION_DAYS"]),
-        )
-        self._ledger = DeliveryWriter(self._aws, destination, pause)
+        self._ledger = DeliveryWriter(self._aws, Destination.of(environment), pause)
 
     def answer(self, event: Event) -> dict[str, Any]:
         """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log."""

@@ -11,13 +11,14 @@ from typing import Any
 from closeout.core.errors import SecretError, ServiceError
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
 from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import SecretsManager
 
 
 class WebhookSecret:
     """`core.secrets.ActiveSecrets` whose references are ARNs or names of secrets."""
 
     def __init__(self, aws: AwsClient, now: Callable[[], float]) -> None:
-        self._aws = aws
+        self._client = SecretsManager(aws)
         self._now = now
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
@@ -40,13 +41,9 @@ class WebhookSecret:
 
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
-        request = {"SecretId": reference, "VersionStage": stage}
         try:
-            answer: dict[str, Any] = self._aws.json_call(
-                "secretsmanager", "secretsmanager.GetSecretValue", request, version="1.1"
-            )
+            return self._client.get_secret_value(SecretId=reference, VersionStage=stage)
         except ServiceError as error:
             if error.reason == "ResourceNotFoundException":
                 return None
             raise SecretError(f"the secret {reference} cannot be read: {error.reason}") from None
-        return answer

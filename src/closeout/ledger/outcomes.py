@@ -48,66 +48,52 @@ def outcomes(
         return tuple("kept" if change["verb"] == "keep" else whole for change in changes)
     own = [change for change in changes if change.get("part_of") is None and change["verb"] != "keep"]
     calls = [_calls(named, f"{number}." if len(own) > 1 else "") for number, _ in enumerate(own, start=1)]
-    judge = _Ended(named, end) if state in ("failure", "cancelled") else _Running("verify" in named)
+    left = {str(item.get("resource")) for item in end.get("left") or ()}
+    look = named.get("left")
+    looked = look is not None and look.state == "ok" and UNKNOWN_REST not in left
+    ended = state in ("failure", "cancelled")
     judged: dict[str, tuple[str, bool]] = {}
-    for number, change in enumerate(own):
-        later = any(call.begun for call in calls[number + 1 :])
-        judged[change["resource"]] = judge.own(change, calls[number], later), calls[number].made
+    for number, (change, call) in enumerate(zip(own, calls, strict=True), start=1):
+        later = any(after.begun for after in calls[number:])
+        found = (
+            _ended(change, call, later, left, looked) if ended else _running(call, later, "verify" in named)
+        )
+        judged[change["resource"]] = found, call.made
 
     def outcome(change: Mapping[str, Any]) -> str:
         if change["verb"] == "keep":
             return "kept"
-        if change.get("part_of") is None:
+        part_of = change.get("part_of")
+        if part_of is None:
             return judged[change["resource"]][0]
-        return judge.part(change, *judged.get(change["part_of"], ("unknown", False)))
+        whole, made = judged.get(part_of, ("unknown", False))
+        if ended and change["resource"] in left:
+            return "left"
+        if ended and looked:
+            return "done" if made else "gone"
+        return whole
 
     return tuple(map(outcome, changes))
 
 
-class _Running:
-    """Judges the changes of a step that goes on."""
-
-    def __init__(self, verifying: bool) -> None:
-        self._verifying = verifying
-
-    def own(self, _change: Mapping[str, Any], calls: _Calls, later: bool) -> str:
-        """Return the outcome of a change that is applied by itself."""
-        if not calls.begun or (calls.waits and not calls.made):
-            return "pending"
-        return "done" if later and not self._verifying else "under-way"
-
-    def part(self, _change: Mapping[str, Any], whole: str, _made: bool) -> str:
-        """Return the outcome of a change that another one brings about."""
-        return whole
+def _running(calls: _Calls, later: bool, verifying: bool) -> str:
+    """Return the outcome of a change that is applied by itself, of a step that goes on."""
+    if not calls.begun or (calls.waits and not calls.made):
+        return "pending"
+    return "done" if later and not verifying else "under-way"
 
 
-class _Ended:
-    """Judges the changes of a step that failed or was cancelled."""
-
-    def __init__(self, named: Mapping[str, Operation], end: Mapping[str, Any]) -> None:
-        self._left = {str(item.get("resource")) for item in end.get("left") or ()}
-        looked = named.get("left")
-        self._looked = looked is not None and looked.state == "ok" and UNKNOWN_REST not in self._left
-
-    def own(self, change: Mapping[str, Any], calls: _Calls, later: bool) -> str:
-        """Return the outcome of a change that is applied by itself."""
-        if change["resource"] in self._left:
-            return "left"
-        if self._looked and change["verb"] == "delete":
-            return "done" if calls.made else "gone"
-        if later:
-            return "done"
-        if calls.failed and change["verb"] != "delete":
-            return "failed"
-        return "unknown" if calls.made else "untouched"
-
-    def part(self, change: Mapping[str, Any], whole: str, made: bool) -> str:
-        """Return the outcome of a change that another one brings about."""
-        if change["resource"] in self._left:
-            return "left"
-        if self._looked:
-            return "done" if made else "gone"
-        return whole
+def _ended(change: Mapping[str, Any], calls: _Calls, later: bool, left: set[str], looked: bool) -> str:
+    """Return the outcome of such a change of a step that failed or was cancelled."""
+    if change["resource"] in left:
+        return "left"
+    if looked and change["verb"] == "delete":
+        return "done" if calls.made else "gone"
+    if later:
+        return "done"
+    if calls.failed and change["verb"] != "delete":
+        return "failed"
+    return "unknown" if calls.made else "untouched"
 
 
 def _calls(named: Mapping[str, Operation], prefix: str) -> _Calls:

@@ -54,11 +54,6 @@ def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]
     return waiting[-1].name.partition("/")[0], waiting[-1].wake
 
 
-def held_by(key: str, holder: str | None) -> str | None:
-    """Return which execution a queued run waits for, as a phrase."""
-    return f"queued behind {holder} for the concurrency key {key}" if holder else None
-
-
 def suspected(alone: str, deaths: int) -> str:
     """Return why a run takes a turn alone, or waits for it, as a phrase (`core.runs.RunState.alone`)."""
     does = {

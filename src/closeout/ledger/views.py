@@ -11,7 +11,6 @@ from typing import NamedTuple
 from closeout.core.closing import heard_by
 from closeout.core.ids import execution_id
 from closeout.ledger.steps import (
-    held_by,
     public,
     reopened,
     reported,
@@ -60,7 +59,8 @@ def run_view(
     waiting = run.state == "waiting"
     reason = waits_for(operations) if waiting else None
     if run.state == "queued" and run.key is not None:
-        reason = held_by(run.key, behind(run.key))
+        holder = behind(run.key)
+        reason = f"queued behind {holder} for the concurrency key {run.key}" if holder else None
     if run.alone:
         reason = suspected(run.alone, run.deaths or 0)
     if run.cancel and run.state != "finished":

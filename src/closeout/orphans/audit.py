@@ -6,7 +6,8 @@ not be asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,7 +23,6 @@ from closeout.orphans.verdict import Find, GitHubSays, State, Verdict, judge, se
 from closeout.ports import AwsTarget, ClientFactory, GitHub
 from closeout.run import bases, guards, inputs
 
-Progress = Callable[[str], None]
 EVERY = 500
 """So many things are listed, or judged, between two lines of progress."""
 
@@ -87,7 +87,7 @@ class Report(NamedTuple):
     errors: tuple[str, ...]
     spared: frozenset[Target] = frozenset()
     """What owns something besides that is no orphan. A run would delete that too, so none is started."""
-    states: Mapping[tuple[str, int], frozenset[State]] = {}
+    states: Mapping[tuple[str, int], AbstractSet[State]] = {}
     """By repository in lower case and number: the states of all finds that may be of this pull request."""
 
     def targets(self) -> tuple[Target, ...]:
@@ -98,13 +98,6 @@ class Report(NamedTuple):
     def of(self, state: State) -> tuple[Row, ...]:
         """Return the rows of one state."""
         return tuple(row for row in self.rows if row.state == state)
-
-
-class _Place(NamedTuple):
-    """Where one action lists: once, for all steps that act there."""
-
-    uses: str
-    target: AwsTarget | None
 
 
 Busy = Callable[[str, int], str | None]
@@ -118,7 +111,7 @@ class Audit:
     clients: ClientFactory
     github: GitHub
     now: float
-    progress: Progress
+    progress: Callable[[str], None]
     busy: Busy = lambda _repository, _number: None
     errors: list[str] = field(default_factory=list)
 
@@ -130,13 +123,13 @@ class Audit:
         pulls = self._pulls(finds, readings)
         judged = self._judged(finds, pulls, readings)
         spared = frozenset(row.target for row in judged if row.state != "orphan")
-        states: dict[tuple[str, int], frozenset[State]] = {}
+        states: dict[tuple[str, int], set[State]] = {}
         for row in judged:
-            of = (row.repository.lower(), row.pull_request)
-            states[of] = states.get(of, frozenset()) | {row.state}
-        rows = _one_each(judged)
+            states.setdefault((row.repository.lower(), row.pull_request), set()).add(row.state)
         order = {"orphan": 0, "unknown": 1, "open": 2}
-        rows.sort(key=lambda row: (order[row.state], row.created or self.now, row.resource))
+        rows = sorted(
+            _one_each(judged), key=lambda row: (order[row.state], row.created or self.now, row.resource)
+        )
         return Report(tuple(rows), tuple(dict.fromkeys(self.errors)), spared, states)
 
     def _readings(self, steps: Sequence[StepInventory]) -> dict[str, Reading | Unread]:
@@ -157,8 +150,11 @@ class Audit:
     # --- what exists ------------------------------------------------------------------------------------
 
     def _finds(self, steps: Sequence[StepInventory], readings: Mapping[str, Reading | Unread]) -> list[Find]:
-        """Return each thing that exists with each step and pull request whose name it has."""
-        places: dict[_Place, list[tuple[StepInventory, Naming]]] = {}
+        """Return each thing that exists with each step and pull request whose name it has.
+
+        An action lists once, for all steps that act in one place.
+        """
+        places: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, Naming]]] = {}
         for one in steps:
             target = inputs.target(one.step, {})
             for repository in one.automation.repositories:
@@ -167,24 +163,28 @@ class Audit:
                 form = naming(one.step, one.action, spelled)
                 if isinstance(form, Naming):
                     form = form._replace(repository=repository)
-                    places.setdefault(_Place(one.step.uses, target), []).append((one, form))
+                    places.setdefault((one.step.uses, target), []).append((one, form))
         return [
-            find
-            for place, forms in places.items()
-            for existing in self._existing(place, forms)
-            for find in _matching(existing, place.target, forms)
+            Find(existing, target, one.automation, one.step, one.action, form.repository, number)
+            for (uses, target), forms in places.items()
+            for existing in self._existing(uses, target, forms)
+            for one, form in forms
+            if (number := form.number(existing.inputs)) is not None
         ]
 
-    def _existing(self, place: _Place, forms: Sequence[tuple[StepInventory, Naming]]) -> list[Existing]:
+    def _existing(
+        self, uses: str, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, Naming]]
+    ) -> list[Existing]:
         """List what exists in one place. What was read before an error counts, and the error is told."""
-        where = f" in {place.target.account}/{place.target.region}" if place.target else ""
-        self.progress(f"Listing what {place.uses} deletes{where}")
+        self.progress(
+            f"Listing what {uses} deletes{f' in {target.account}/{target.region}' if target else ''}"
+        )
         found: list[Existing] = []
         inventory = forms[0][0].action.inventory
         assert inventory is not None
         try:
-            clients = self.clients.for_step(place.target)
-            guards.check_account(place.target, clients)
+            clients = self.clients.for_step(target)
+            guards.check_account(target, clients)
             for existing in inventory([form for _, form in forms], clients):
                 found.append(existing)
                 if len(found) % EVERY == 0:
@@ -226,8 +226,7 @@ class Audit:
             if verdict.state == "orphan":
                 why = self.busy(find.repository, find.number)
                 verdict = Verdict("unknown", why) if why else verdict
-            row = _row(find, verdict)
-            return _with_pull(row, known, pull) if isinstance(known, Reading) else row
+            return _row(find, verdict, known, pull)
 
         rows: list[Row] = []
         for first in range(0, len(finds), EVERY):
@@ -238,18 +237,12 @@ class Audit:
         return rows
 
 
-def _matching(
-    existing: Existing, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, Naming]]
-) -> list[Find]:
-    return [
-        Find(existing, target, one.automation, one.step, one.action, form.repository, number)
-        for one, form in forms
-        if (number := form.number(existing.inputs)) is not None
-    ]
-
-
-def _row(find: Find, verdict: Verdict) -> Row:
-    return Row(
+def _row(find: Find, verdict: Verdict, repository: Reading | Unread, pull: Pull | Unread) -> Row:
+    """Return a verdict with what GitHub says of the repository and the pull request."""
+    answer = pull.answer if isinstance(pull, Pull) else {}
+    number, at, user = answer.get("id"), answer.get("closed_at"), answer.get("user")
+    login = user.get("login") if isinstance(user, Mapping) else None
+    row = Row(
         find.target,
         find.existing.resource,
         verdict.state,
@@ -259,27 +252,17 @@ def _row(find: Find, verdict: Verdict) -> Row:
         find.automation.name,
         find.existing.created,
         verdict.failed,
-    )
-
-
-def _with_pull(row: Row, repository: Reading, pull: Pull | Unread) -> Row:
-    """Return a row with what GitHub says of its repository and pull request."""
-    row = row._replace(repository_id=repository.id, private=repository.private)
-    if isinstance(pull, Unread):
-        return row
-    answer = pull.answer
-    number, at = answer.get("id"), answer.get("closed_at")
-    whole = type(number) is int and isinstance(at, str)
-    user = answer.get("user")
-    login = user.get("login") if isinstance(user, Mapping) else None
-    return row._replace(
         closed=seconds(at),
-        closing=str(Closing(repository.id, number, at)) if whole else None,
         login=login if isinstance(login, str) else None,
     )
+    if isinstance(repository, Unread):
+        return row
+    if type(number) is int and isinstance(at, str):
+        row = row._replace(closing=str(Closing(repository.id, number, at)))
+    return row._replace(repository_id=repository.id, private=repository.private)
 
 
-def _one_each(rows: Iterable[Row]) -> list[Row]:
+def _one_each(rows: Iterable[Row]) -> Iterator[Row]:
     """Return one row for each resource.
 
     Two automations may name one thing of one pull request: then it is an orphan if one of them would delete it. A name
@@ -288,7 +271,7 @@ def _one_each(rows: Iterable[Row]) -> list[Row]:
     found: dict[tuple[AwsTarget | None, str], list[Row]] = {}
     for row in rows:
         found.setdefault((row.place, row.resource), []).append(row)
-    return [_joined(together) for together in found.values()]
+    return map(_joined, found.values())
 
 
 def _joined(rows: Sequence[Row]) -> Row:

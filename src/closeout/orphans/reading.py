@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -128,16 +129,14 @@ class Reading:
 
     def _check(self, path: str, pull: Any) -> None:
         """Raise `ServiceError` unless this is a pull request of this repository, open or closed."""
-        try:
-            sound = (
+        with suppress(KeyError, TypeError, IndexError):
+            if (
                 type(pull["number"]) is int
                 and pull["state"] in ("open", "closed")
                 and pull["base"]["repo"]["id"] == self.id
-            )
-        except (KeyError, TypeError, IndexError):
-            sound = False
-        if not sound:
-            raise unusable_answer(f"GET {path}")
+            ):
+                return
+        raise unusable_answer(f"GET {path}")
 
 
 def reading(github: GitHub, repository: str) -> Reading:
@@ -147,10 +146,9 @@ def reading(github: GitHub, repository: str) -> Reading:
     """
     path = f"/repos/{repository}"
     answer = github.request("GET", path)
-    try:
+    name, number = None, None
+    with suppress(KeyError, TypeError, IndexError):
         name, number = answer["full_name"], answer["id"]
-    except (KeyError, TypeError, IndexError):
-        raise unusable_answer(f"GET {path}") from None
     if not isinstance(name, str) or type(number) is not int:
         raise unusable_answer(f"GET {path}")
     if name.lower() != repository.lower():

@@ -39,12 +39,10 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
 
     What was closed before patrol began is history, and history is a person's to clean up.
     """
-    notes = [
-        f"{row.resource} was left behind by {row.repository}#{row.pull_request}"
-        for row in report.of("orphan")
-    ]
+    orphans, unknown = report.of("orphan"), report.of("unknown")
+    notes = [f"{row.resource} was left behind by {row.repository}#{row.pull_request}" for row in orphans]
     errors = list(report.errors)
-    owned = [row for row in report.of("orphan") if modes.get(row.automation) == "repair"]
+    owned = [row for row in orphans if modes.get(row.automation) == "repair"]
     recent = {row.target for row in owned if begun(row)}
     targets = tuple(target for target in report.targets() if target in recent)
     old = {row.target for row in owned} - recent
@@ -73,7 +71,6 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
                 continue
             started += starts
             notes.append(f"{target}: {told}")
-    orphans, unknown = report.of("orphan"), report.of("unknown")
     kept = tuple(_kept(row) for row in (*orphans[:MOST_KEPT], *unknown[:MOST_KEPT]))
     return Repaired(len(orphans), started, len(unknown), tuple(notes), tuple(errors), kept)
 

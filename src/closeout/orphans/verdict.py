@@ -27,7 +27,7 @@ from closeout.core.units import MINUTE, duration_text
 from closeout.orphans.reading import Pull, Unread
 from closeout.ports import AwsTarget, Json
 from closeout.run import explain, inputs
-from closeout.run.matching import BasesOf, PathsOf
+from closeout.run.matching import NamesOf
 
 SLACK = 10 * MINUTE
 """Clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
@@ -68,8 +68,8 @@ class GitHubSays(NamedTuple):
 
     alone: Callable[[int], Pull | Unread]
     """Reads a pull request by itself."""
-    paths_of: PathsOf
-    bases_of: BasesOf
+    paths_of: NamesOf
+    bases_of: NamesOf
 
 
 def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:

@@ -1,4 +1,4 @@
-"""What patrol accepts of an answer: a list where it asked for one, and times of GitHub's form.
+"""What patrol accepts of an answer: a list that ends where it asked for one, and times of GitHub's form.
 
 Anything else is an error, never an empty list and no time: whoever reads a list by it would stop at the wrong place. An
 answer that cannot be used may be a proxy's, or half of GitHub's; the same call may bring the whole one later.
@@ -7,14 +7,29 @@ answer that cannot be used may be a proxy's, or half of GitHub's; the same call 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from closeout.core.errors import unusable_answer
+from closeout.ports.patrol import GitHubReads, Page
+
+PER_PAGE = 100
 MOST_PAGES = 2_000
 """Pages of one list. GitHub's end long before; a list that does not is told as an error."""
 FORM = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
+
+
+def pages(github: GitHubReads, path: str, page: Page, what: str = "list") -> Iterator[Page]:
+    """Yield a first page and those that follow it. Raises `ServiceError`, also if they do not end."""
+    for left in reversed(range(MOST_PAGES)):
+        yield page
+        if page.next is None:
+            return
+        if left:
+            page = github.read(path, page.next)
+    raise unusable_answer(f"GET {path}", f"the {what} does not end")
 
 
 def items(body: Any) -> Sequence[Mapping[str, Any]]:

@@ -15,18 +15,18 @@ What could be lost, and what prevents it:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.units import DAY
-from closeout.patrol.answers import MOST_PAGES, items, seconds
+from closeout.patrol.answers import PER_PAGE, items, pages, seconds
 from closeout.patrol.marks import RepositoryMark
 from closeout.ports.patrol import GitHubReads, Page
 
 LAG = 300
 """Seconds by which a watermark stays behind the newest update."""
-PER_PAGE = 100
 PASSES = 5
 """How often a list is read that changes all the time, before its watermark stays where it is."""
 QUERY = {"state": "closed", "sort": "updated", "direction": "desc", "per_page": str(PER_PAGE)}
@@ -68,7 +68,7 @@ def read_closed(
     latest = max(same_name, key=lambda mark: mark.read_at, default=None)
     first = github.read(path, QUERY, latest.etag if latest else None)
     if first.unchanged and latest is not None:
-        return ClosedList(latest.listened(automations, first.date)._replace(read_at=first.date), ())
+        return ClosedList(replace(latest.listened(automations, first.date), read_at=first.date), ())
     read = _Read(github, path)
     read.take(first)
     _check_name(name, items(first.body))
@@ -77,9 +77,17 @@ def read_closed(
     mark = known.get(repository)
     if mark is None:
         floor = read.newest - LAG
-        beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {}, told=False)
-        return ClosedList(beginning.listened(automations, moment), (), True, read.error)
-    mark = mark.listened(automations, moment)._replace(name=name, etag=None)
+        beginning = RepositoryMark(
+            id=repository,
+            name=name,
+            known_to=floor,
+            etag=_tag(first, floor),
+            read_at=first.date,
+            beginnings=dict.fromkeys(automations, moment),
+            told=False,
+        )
+        return ClosedList(beginning, (), True, read.error)
+    mark = replace(mark.listened(automations, moment), name=name, etag=None)
     read.descend(first, mark.known_to)
     # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now. After
     # KEPT_DAYS a ledger may have forgotten a closing.
@@ -87,7 +95,7 @@ def read_closed(
     pulls = [pull for pull in read.found.values() if pull.closed >= oldest and mark.begun_for(pull.closed)]
     if read.error is None:
         known_to = max(mark.known_to, read.newest - LAG)
-        mark = mark._replace(known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
+        mark = replace(mark, known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
     pulls.sort(key=lambda pull: pull.closed)
     return ClosedList(mark, tuple(pulls), error=read.error)
 
@@ -96,8 +104,7 @@ class _Read:
     """One read of a list, as far as it got."""
 
     def __init__(self, github: GitHubReads, path: str) -> None:
-        self._github = github
-        self._path = path
+        self._github, self._path, self._operation = github, path, f"GET {path}"
         self.found: dict[tuple[int, int], ClosedPull] = {}
         """By id and moment: one that is closed twice while the list is read is two closings."""
         self.newest = 0
@@ -113,19 +120,17 @@ class _Read:
             pulls = [_closed_pull(item) for item in items(page.body)]
             updates = [seconds(item["updated_at"]) for item in items(page.body)]
         except (KeyError, TypeError, ValueError) as error:
-            raise unusable_answer(
-                f"GET {self._path}", f"the answer is not a list of pull requests ({error!r})"
-            ) from None
+            problem = f"the answer is not a list of pull requests ({error!r})"
+            raise unusable_answer(self._operation, problem) from None
         if updates != sorted(updates, reverse=True):
-            raise unusable_answer(f"GET {self._path}", "the list is not in the order that was asked for")
+            raise unusable_answer(self._operation, "the list is not in the order that was asked for")
         closed = [pull for pull in pulls if pull is not None]
         if len(closed) < len(pulls):
-            self.error = unusable_answer(
-                f"GET {self._path}", "the list of closed pull requests names one that is not closed"
-            )
+            problem = "the list of closed pull requests names one that is not closed"
+            self.error = unusable_answer(self._operation, problem)
         for pull in closed:
             if self.repository_id not in (0, pull.repository_id):
-                raise unusable_answer(f"GET {self._path}", "the list names pull requests of two repositories")
+                raise unusable_answer(self._operation, "the list names pull requests of two repositories")
             self.repository_id = pull.repository_id
             self.found.setdefault((pull.id, pull.closed), pull)
         self.newest = self.newest or max(updates, default=0)
@@ -146,9 +151,8 @@ class _Read:
                 if now in (before, None):
                     return
                 before = now
-            raise unusable_answer(
-                f"GET {self._path}", f"the list changed each of {PASSES} times that it was read"
-            )
+            problem = f"the list changed each of {PASSES} times that it was read"
+            raise unusable_answer(self._operation, problem)
         except ServiceError as error:
             self.error = error
 
@@ -158,15 +162,12 @@ class _Read:
         What was updated since the first pass began is left out: it is for the next read. None: it was all on one page,
         which cannot shift.
         """
-        listed = self.take(page)
-        pages = 1
-        while not _reaches(page, floor):
-            pages += 1
-            if pages > MOST_PAGES:
-                raise unusable_answer(f"GET {self._path}", "the list does not end")
-            page = self._github.read(self._path, page.next or {**QUERY, "page": str(pages)})
-            listed += self.take(page)
-        if pages == 1:
+        listed: list[ClosedPull] = []
+        for each in pages(self._github, self._path, page):
+            listed += self.take(each)
+            if _reaches(each, floor):
+                break
+        if each is page:
             return None
         return frozenset((pull.id, pull.closed) for pull in listed if floor <= pull.updated <= self.newest)
 
@@ -174,9 +175,7 @@ class _Read:
 def _reaches(page: Page, floor: int) -> bool:
     """Whether a page that was checked ends the list, or reaches below a moment."""
     pulls = items(page.body)
-    if pulls and seconds(pulls[-1]["updated_at"]) < floor:
-        return True
-    return page.next is None and len(pulls) < PER_PAGE
+    return page.next is None or (bool(pulls) and seconds(pulls[-1]["updated_at"]) < floor)
 
 
 def _tag(page: Page, floor: int) -> str | None:

@@ -7,13 +7,14 @@ then unknown instead of false (`core.closed_payload`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from closeout.core.automation import Automation
 from closeout.core.closed_payload import SLACK, Closers, closed_by, closers
 from closeout.core.errors import ServiceError, unusable_answer
-from closeout.patrol.answers import items, seconds
-from closeout.patrol.closed_list import PER_PAGE, ClosedPull
+from closeout.patrol.answers import PER_PAGE, items, pages, seconds
+from closeout.patrol.closed_list import ClosedPull
 from closeout.ports.patrol import GitHubReads
 
 PAGES = 10
@@ -40,24 +41,23 @@ def read_closers(
 
     A token that may not read them gives nobody, and that is no error.
     """
-    path, query = f"/repos/{name}/issues/events", {"per_page": str(PER_PAGE)}
-    oldest = min((closing.closed for closing in closings), default=0) - SLACK
     events: list[Mapping[str, Any]] = []
     known: Closers = {}
-    for _ in range(PAGES + len(closings) // CLOSINGS_A_PAGE):
-        if all(who_closed(known, closing) for closing in closings):
-            break
-        try:
-            page = github.read(path, query)
+    if not closings:
+        return known, None
+    path = f"/repos/{name}/issues/events"
+    oldest = min(closing.closed for closing in closings) - SLACK
+    try:
+        first = github.read(path, {"per_page": str(PER_PAGE)})
+        for page in islice(pages(github, path, first), PAGES + len(closings) // CLOSINGS_A_PAGE):
             events += items(page.body)
-        except TypeError:
-            return known, unusable_answer(f"GET {path}", "the answer is not a list of events")
-        except ServiceError as error:
-            return known, error if error.transient else None
-        known = closers(events)
-        if page.next is None or _moment(events[-1:]) < oldest:
-            break
-        query = dict(page.next)
+            known = closers(events)
+            if all(who_closed(known, closing) for closing in closings) or _moment(events[-1:]) < oldest:
+                break
+    except TypeError:
+        return known, unusable_answer(f"GET {path}", "the answer is not a list of events")
+    except ServiceError as error:
+        return known, error if error.transient else None
     return known, None
 
 

@@ -7,6 +7,7 @@ repeated, or end in the middle, without harm: its watermark is kept only after e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
@@ -26,11 +27,9 @@ class ClosingIntake(Protocol):
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether the closing would start one of these automations, or something about it again."""
-        ...
 
     def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether a run of the closing has not ended, and does not sleep."""
-        ...
 
     def take_in(
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
@@ -39,166 +38,151 @@ class ClosingIntake(Protocol):
 
         Return after the commit. Raises `CloseoutError`.
         """
-        ...
 
 
-def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows of the rounds before
-    github: GitHubReads,
-    store: PatrolStore,
-    intake: ClosingIntake,
-    repositories: Mapping[str, tuple[str, ...]],
-    report: Report,
-    asking: frozenset[str] = frozenset(),
-    *,
-    listened: Callable[[str], bool] = lambda _name: False,
-    told: set[int] | None = None,
-) -> None:
-    """Read each repository's list, start what is new, and keep the watermarks. `repositories` names who listens.
+@dataclass
+class ClosedLists:
+    """One round over the lists. `repositories` names who listens to which."""
 
-    `listened` says whether somebody listens to a repository that is not read now: GitHub may list it again. `told` are the
-    repositories of which an earlier round of this process has told that patrol began there.
+    github: GitHubReads
+    store: PatrolStore
+    intake: ClosingIntake
+    repositories: Mapping[str, tuple[str, ...]]
+    report: Report
+    asking: frozenset[str] = frozenset()
+    """The automations that ask who closed it: for them a closing waits until GitHub can say that."""
+    listened: Callable[[str], object] = lambda _name: ()
+    """Returns who listens to a repository that is not read now: GitHub may list it again."""
+    told: set[int] = field(default_factory=set)
+    """The repositories of which an earlier round of this process has told that patrol began there."""
 
-    For the automations that are `asking` who closed it, a closing waits until GitHub can say that.
-    The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
-    Raises `StoreUnavailable` or `LedgerError` if the marks cannot be read.
-    """
-    marks = repository_marks(store.marks(REPOSITORY))
-    last = {mark.name: mark.read_at for mark in marks.values()}
-    before, postponed = len(report.errors), 0
-    seen: set[int] = set()
-    report.repositories = 0
-    told = set() if told is None else told
-    for name in sorted(repositories, key=lambda each: last.get(each, 0)):
-        try:
-            read = read_closed(github, name, repositories[name], marks)
-            if read.begun:
-                _check_successor(github, name, read.mark, marks.values(), repositories)
-            seen.add(read.mark.id)
-            _keep_beginnings(store, marks.get(read.mark.id), read.mark)
-            _take_in(github, intake, name, read, report, asking)
-            mark = _held(intake, read)._replace(told=not read.begun)
-            store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
-        except CloseoutError as error:
-            if isinstance(error, ServiceError) and error.reason == SPENT:
-                postponed += 1
-                reason = error.message
+    def patrol(self) -> None:
+        """Read each repository's list, start what is new, and keep the watermarks.
+
+        The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
+        Raises `StoreUnavailable` or `LedgerError` if the marks cannot be read.
+        """
+        report, marks = self.report, repository_marks(self.store.marks(REPOSITORY))
+        last = {mark.name: mark.read_at for mark in marks.values()}
+        before, postponed = len(report.errors), 0
+        seen: set[int] = set()
+        report.repositories = 0
+        for name in sorted(self.repositories, key=lambda each: last.get(each, 0)):
+            try:
+                read = read_closed(self.github, name, self.repositories[name], marks)
+                if read.begun:
+                    self._check_successor(name, read.mark, marks.values())
+                seen.add(read.mark.id)
+                self._keep_beginnings(marks.get(read.mark.id), read.mark)
+                self._take_in(name, read)
+                self._save(replace(self._held(read), told=not read.begun))
+            except CloseoutError as error:
+                if isinstance(error, ServiceError) and error.reason == SPENT:
+                    postponed += 1
+                    reason = error.message
+                else:
+                    report.failed(error)
             else:
-                report.failed(error)
-        else:
-            _tell(name, read, report, told)
-    if postponed:
-        report.errors.append(
-            f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
-        )
-    if len(report.errors) == before:
-        unread = (mark for mark in marks.values() if mark.id not in seen and not listened(mark.name))
-        _forget_beginnings(store, unread, repositories)
+                self._tell(name, read)
+        if postponed:
+            report.errors.append(
+                f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
+            )
+        if len(report.errors) == before:
+            self._forget_beginnings(mark for mark in marks.values() if mark.id not in seen)
 
+    def _save(self, mark: RepositoryMark) -> None:
+        self.store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
 
-def _check_successor(
-    github: GitHubReads,
-    name: str,
-    now: RepositoryMark,
-    marks: Iterable[RepositoryMark],
-    repositories: Mapping[str, Any],
-) -> None:
-    """Raise `ServiceError` if a repository has the name of another one, which lives on under a name that nobody listens to.
+    def _check_successor(self, name: str, now: RepositoryMark, marks: Iterable[RepositoryMark]) -> None:
+        """Raise `ServiceError` if a repository has the name of another one, which lives on under a name that nobody listens to.
 
-    The configuration then means the other one, most likely. One that is gone has left its name to this one.
-    """
-    names = {each.lower() for each in repositories}
-    for mark in marks:
-        if mark.id == now.id or mark.name.lower() != name.lower() or not mark.beginnings:
-            continue
-        try:
-            body = github.read(f"/repositories/{mark.id}", {}).body
-        except ServiceError as error:
-            if error.http_status == NOT_FOUND and not error.transient:
+        The configuration then means the other one, most likely. One that is gone has left its name to this one.
+        """
+        names = {each.lower() for each in self.repositories}
+        for mark in marks:
+            if mark.id == now.id or mark.name.lower() != name.lower() or not mark.beginnings:
                 continue
-            raise
-        new = str(body.get("full_name")) if isinstance(body, dict) and body.get("id") == mark.id else None
-        if new is None or new.lower() not in names:
-            raise unusable_answer(
-                f"GET /repos/{name}/pulls",
-                f"this is another repository than before, which is called {new or 'something else'} now; write that name into"
-                " the configuration, or leave this one out of it for one patrol if you mean the new repository",
+            try:
+                body = self.github.read(f"/repositories/{mark.id}", {}).body
+            except ServiceError as error:
+                if error.http_status == NOT_FOUND and not error.transient:
+                    continue
+                raise
+            new = str(body.get("full_name")) if isinstance(body, dict) and body.get("id") == mark.id else None
+            if new is None or new.lower() not in names:
+                raise unusable_answer(
+                    f"GET /repos/{name}/pulls",
+                    f"this is another repository than before, which is called {new or 'something else'} now; write that name"
+                    " into the configuration, or leave this one out of it for one patrol if you mean the new repository",
+                )
+
+    def _keep_beginnings(self, before: RepositoryMark | None, now: RepositoryMark) -> None:
+        """Keep the beginnings ahead of what may fail: an automation must not begin anew in each round that fails."""
+        if before is not None and before.beginnings != now.beginnings:
+            self._save(replace(before, beginnings=now.beginnings))
+
+    def _take_in(self, name: str, read: ClosedList) -> None:
+        """Start what is new in a repository's list.
+
+        Raises `CloseoutError` after it has tried all, and then the watermark must stay.
+        """
+        self.report.closings_seen += len(read.pulls)
+        begun_for = read.mark.begun_for
+        new = [closed for closed in read.pulls if self.intake.is_new(closed, begun_for(closed.closed))]
+        known, unread = read_closers(self.github, name, new)
+        failures: list[CloseoutError] = []
+        waiting: CloseoutError | None = None
+        for closed in new:
+            try:
+                begun, sender = begun_for(closed.closed), who_closed(known, closed)
+                if sender is None and unread is not None and begun & self.asking:
+                    waiting = unread  # for all of them: a second automation would find the event stored without its sender
+                    continue
+                self.report.started += self.intake.take_in(closed, begun, sender)
+            except CloseoutError as error:
+                failures.append(error)
+        if waiting is not None:
+            failures.append(waiting)
+        for failure in failures[1:]:
+            self.report.failed(failure)
+        if failures:
+            raise failures[0]
+
+    def _held(self, read: ClosedList) -> RepositoryMark:
+        """Return the mark to keep: behind closings whose runs go on.
+
+        Such a run may have met an answer that is out of date, and end as cancelled: then the next round must see its closing
+        again. One that sleeps reads GitHub again long after the closing.
+        """
+        mark = read.mark
+        open_ones = [
+            closed.updated
+            for closed in read.pulls
+            if self.intake.goes_on(closed, mark.begun_for(closed.closed))
+        ]
+        if not open_ones:
+            return mark
+        return replace(mark, known_to=min(mark.known_to, min(open_ones) - 1), etag=None)
+
+    def _tell(self, name: str, read: ClosedList) -> None:
+        if read.error is not None:
+            self.report.failed(read.error)
+        else:
+            self.report.repositories = (self.report.repositories or 0) + 1
+        if read.begun or (not read.mark.told and read.mark.id not in self.told):
+            self.told.add(read.mark.id)
+            beginning = max(read.mark.beginnings.values())  # the same for all at the first read
+            self.report.notes.append(
+                f"{name}: patrol begins here with what is closed after {shown(beginning)}"
             )
 
+    def _forget_beginnings(self, unread: Iterable[RepositoryMark]) -> None:
+        """Take the beginnings from repositories that nobody listens to any more, after a round that read all others.
 
-def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: RepositoryMark) -> None:
-    """Keep the beginnings ahead of what may fail: an automation must not begin anew in each round that fails."""
-    if before is not None and before.beginnings != now.beginnings:
-        store.save_mark(REPOSITORY, str(now.id), before._replace(beginnings=now.beginnings).to_json())
-
-
-def _take_in(
-    github: GitHubReads,
-    intake: ClosingIntake,
-    name: str,
-    read: ClosedList,
-    report: Report,
-    asking: frozenset[str],
-) -> None:
-    """Start what is new in a repository's list.
-
-    Raises `CloseoutError` after it has tried all, and then the watermark must stay.
-    """
-    report.closings_seen += len(read.pulls)
-    new = [closed for closed in read.pulls if intake.is_new(closed, read.mark.begun_for(closed.closed))]
-    known, unread = read_closers(github, name, new)
-    failures: list[CloseoutError] = []
-    waiting: CloseoutError | None = None
-    for closed in new:
-        try:
-            begun, sender = read.mark.begun_for(closed.closed), who_closed(known, closed)
-            if sender is None and unread is not None and begun & asking:
-                waiting = unread  # for all of them: a second automation would find the event stored without its sender
-                continue
-            report.started += intake.take_in(closed, begun, sender)
-        except CloseoutError as error:
-            failures.append(error)
-    if waiting is not None:
-        failures.append(waiting)
-    for failure in failures[1:]:
-        report.failed(failure)
-    if failures:
-        raise failures[0]
-
-
-def _held(intake: ClosingIntake, read: ClosedList) -> RepositoryMark:
-    """Return the mark to keep: behind closings whose runs go on.
-
-    Such a run may have met an answer that is out of date, and end as cancelled: then the next round must see its closing again.
-    One that sleeps reads GitHub again long after the closing.
-    """
-    mark = read.mark
-    open_ones = [
-        closed.updated for closed in read.pulls if intake.goes_on(closed, mark.begun_for(closed.closed))
-    ]
-    if not open_ones:
-        return mark
-    return mark._replace(known_to=min(mark.known_to, min(open_ones) - 1), etag=None)
-
-
-def _tell(name: str, read: ClosedList, report: Report, told: set[int]) -> None:
-    if read.error is not None:
-        report.failed(read.error)
-    else:
-        report.repositories = (report.repositories or 0) + 1
-    if read.begun or (not read.mark.told and read.mark.id not in told):
-        told.add(read.mark.id)
-        beginning = max(read.mark.beginnings.values())  # the same for all at the first read
-        report.notes.append(f"{name}: patrol begins here with what is closed after {shown(beginning)}")
-
-
-def _forget_beginnings(
-    store: PatrolStore, unread: Iterable[RepositoryMark], repositories: Mapping[str, Any]
-) -> None:
-    """Take the beginnings from repositories that nobody listens to any more, after a round that read all others.
-
-    A watermark that nobody moves would otherwise start a year's closings when somebody listens again. One that was read
-    by a new name is not among `unread`.
-    """
-    for mark in unread:
-        if mark.beginnings and mark.name not in repositories:
-            store.save_mark(REPOSITORY, str(mark.id), mark.listened((), 0).to_json())
+        A watermark that nobody moves would otherwise start a year's closings when somebody listens again. One that was
+        read by a new name is not among `unread`.
+        """
+        for mark in unread:
+            if mark.beginnings and mark.name not in self.repositories and not self.listened(mark.name):
+                self._save(mark.listened((), 0))

@@ -35,7 +35,7 @@ class Coverage(NamedTuple):
         """Return the automations that listen to a repository of a listed owner."""
         if name.partition("/")[0].lower() not in {owner.lower() for owner in self.listed}:
             return ()
-        return tuple(one.name for one in self.listening if _covers(one, name))
+        return tuple(one.name for one in self.listening if covers(one, name))
 
     def with_listed(self, names: Iterable[str]) -> Coverage:
         """Return the coverage with these repositories of the listed owners, as far as a pattern names them."""
@@ -61,7 +61,7 @@ def coverage(automations: Iterable[Automation]) -> Coverage:
                 owners.setdefault(owner.lower(), owner)
             elif not pattern.startswith("!"):
                 patterns.append((automation.name, pattern))
-    found = {name: tuple(one.name for one in listening if _covers(one, name)) for name in names.values()}
+    found = {name: tuple(one.name for one in listening if covers(one, name)) for name in names.values()}
     return Coverage(
         {name: who for name, who in found.items() if who},
         tuple(patterns),
@@ -78,5 +78,6 @@ def listens_to_closings(automation: Automation) -> bool:
     )
 
 
-def _covers(automation: Automation, name: str) -> bool:
+def covers(automation: Automation, name: str) -> bool:
+    """Whether an automation names this repository, in full or by a pattern."""
     return not automation.repositories or compile_patterns(automation.repositories, "name").matches(name)

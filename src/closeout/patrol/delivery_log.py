@@ -8,13 +8,13 @@ covers it. GitHub is not asked to send anything again, so this works while nobod
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from closeout import livecheck
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
-from closeout.patrol.answers import MOST_PAGES, items, seconds, shown
+from closeout.patrol.answers import PER_PAGE, items, pages, seconds, shown
 from closeout.patrol.hooks import Hook, Ours
 from closeout.patrol.ignored import PING, Ignored, keep_ignored
 from closeout.patrol.marks import HOOK, HookMark, RepositoryMark, hook_marks
@@ -22,7 +22,6 @@ from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 
-PER_PAGE = 100
 LAG = 300
 """Seconds by which each read repeats the one before: a delivery is in the log only once it was answered."""
 RETENTION = 3 * 86_400 - 3_600
@@ -48,7 +47,6 @@ class LogIntake(Protocol):
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""
-        ...
 
     def recover(
         self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
@@ -57,15 +55,11 @@ class LogIntake(Protocol):
 
         Return after the commit. Raises `CloseoutError`.
         """
-        ...
 
 
 @dataclass
 class DeliveryLogs:
-    """One round over the logs of hooks. `automations` are the configuration's.
-
-    `lists` names who listens to the repositories whose lists patrol reads, as `Coverage.repositories`.
-    """
+    """One round over the logs of hooks. `automations` are the configuration's."""
 
     github: GitHubReads
     store: PatrolStore
@@ -73,6 +67,9 @@ class DeliveryLogs:
     automations: Sequence[Automation]
     report: Report
     lists: Mapping[str, tuple[str, ...]]
+    """Who listens to the repositories whose lists patrol reads, as `Coverage.repositories`."""
+    repositories: Mapping[int, RepositoryMark]
+    """How far those lists were read, by the repository's id."""
 
     def __post_init__(self) -> None:
         self._checked = {
@@ -82,24 +79,24 @@ class DeliveryLogs:
             for check in livecheck.CHECKS
         }
         """For each event with a live check: who listens. Only these events are recovered."""
+        self._listening = frozenset[str]().union(*self._checked.values())
         self._triggers = [trigger for one in self.automations for trigger in one.triggers]
 
-    def patrol(
-        self, hooks: Iterable[Hook], ours: Ours, foreign: set[int], repositories: Mapping[int, RepositoryMark]
-    ) -> None:
+    def patrol(self, hooks: Iterable[Hook], ours: Ours, foreign: set[int]) -> None:
         """Read the logs of the hooks that are ours; the others are added to `foreign`.
 
         Errors are told, and the marks of the logs that they hit stay.
         """
         marks = hook_marks(self.store.marks(HOOK))
+        events = {"*", *(trigger["event"] for trigger in self._triggers)}
         postponed = 0
         for hook in hooks:
-            if hook.id in foreign or not self._is_of_interest(hook):
+            if hook.id in foreign or events.isdisjoint(hook.events):
                 continue
             try:
                 mark = marks.get(hook.id)
                 if mark is not None:
-                    self._patrol(hook, mark, repositories)
+                    self._patrol(hook, mark)
                 elif not self._begin(hook, ours):
                     foreign.add(hook.id)
             except CloseoutError as error:
@@ -112,23 +109,18 @@ class DeliveryLogs:
                 f"{postponed} delivery logs wait for the next patrol, which may ask more"
             )
 
-    def _is_of_interest(self, hook: Hook) -> bool:
-        return "*" in hook.events or any(trigger["event"] in hook.events for trigger in self._triggers)
-
-    def _listening(self) -> frozenset[str]:
-        return frozenset[str]().union(*self._checked.values())
-
     def _begin(self, hook: Hook, ours: Ours) -> bool:
         """Begin to watch a hook at its newest delivery, if it is ours."""
         log = _read_log(self.github, hook, None)
         if not ours(hook.url) and not any(self.intake.has(hook.id, entry.guid) for entry in log.entries):
             return False
-        self._keep(_moved(log, HookMark(hook.id, None, log.date, None, 0, {})), log.date)
+        mark = HookMark(id=hook.id, last=None, delivered_at=log.date, etag=None, read_at=0, beginnings={})
+        self._keep(_moved(log, mark), log.date)
         return True
 
-    def _patrol(self, hook: Hook, mark: HookMark, repositories: Mapping[int, RepositoryMark]) -> None:
+    def _patrol(self, hook: Hook, mark: HookMark) -> None:
         log = _read_log(self.github, hook, mark)
-        mark = mark.listened(self._listening(), log.date)
+        mark = mark.listened(self._listening, log.date)
         self.store.save_mark(HOOK, str(hook.id), mark.to_json())  # beginnings come before what may fail
         if log.gap(mark):
             self.report.gaps += 1
@@ -136,28 +128,22 @@ class DeliveryLogs:
                 f"{hook.path}: GitHub's delivery log ends before the last known delivery"
                 f" ({shown(mark.delivered_at)}); the list of closed pull requests covers what is missing"
             )
-        left = [
-            entry for entry in reversed(log.entries) if not self._look_at(hook, mark, entry, repositories)
-        ]
-        offered = [self._ignored(hook, entry, repositories) for entry in left if entry.event != PING]
-        self._offer(hook, offered, log.date)
-        if log.gap(mark):
-            mark = mark._replace(last=None, delivered_at=log.date)  # what is missing was told
-        self._keep(_moved(log, mark), log.date)
-
-    def _keep(self, mark: HookMark, moment: int) -> None:
-        self.store.save_mark(HOOK, str(mark.id), mark.listened(self._listening(), moment).to_json())
-
-    def _offer(self, hook: Hook, left: Sequence[Ignored], now: int) -> None:
-        over = keep_ignored(self.store, hook, left, now)
-        if over:
+        left = [entry for entry in reversed(log.entries) if not self._look_at(hook, mark, entry)]
+        offered = [self._ignored(hook, entry) for entry in left if entry.event != PING]
+        if over := keep_ignored(self.store, hook, offered, log.date):
             self.report.notes.append(
                 f"{hook.path}: {over} deliveries did not arrive that `closeout deliveries list --ignored` has no room for"
             )
+        if log.gap(mark):
+            mark = replace(mark, last=None, delivered_at=log.date)  # what is missing was told
+        self._keep(_moved(log, mark), log.date)
 
-    def _ignored(self, hook: Hook, entry: Entry, repositories: Mapping[int, RepositoryMark]) -> Ignored:
+    def _keep(self, mark: HookMark, moment: int) -> None:
+        self.store.save_mark(HOOK, str(mark.id), mark.listened(self._listening, moment).to_json())
+
+    def _ignored(self, hook: Hook, entry: Entry) -> Ignored:
         owner = hook.path.removeprefix("/repos/").partition("/hooks/")[0]
-        known = repositories.get(entry.repository or 0)
+        known = self.repositories.get(entry.repository or 0)
         name = owner if hook.path.startswith("/repos/") else known.name if known else None
         wanted = any(
             trigger["event"] == entry.event and (not trigger.get("types") or entry.action in trigger["types"])
@@ -166,9 +152,7 @@ class DeliveryLogs:
         facts = (entry.id, entry.guid, entry.event, entry.action)
         return Ignored(hook.path, *facts, name, entry.delivered_at, wanted)
 
-    def _look_at(
-        self, hook: Hook, mark: HookMark, entry: Entry, repositories: Mapping[int, RepositoryMark]
-    ) -> bool:
+    def _look_at(self, hook: Hook, mark: HookMark, entry: Entry) -> bool:
         """Take in one delivery if it is missing; return False for a missing one that is left alone."""
         if not mark.begun_for(entry.delivered_at):
             return True
@@ -181,17 +165,11 @@ class DeliveryLogs:
             self.report.ignored += new
             return not new
         payload = read_payload(self.github, hook.path, entry.id, entry.guid)
-        begun = self._begun(mark, entry, payload, repositories)
+        begun = self._begun(mark, entry, payload)
         self.report.recovered += self.intake.recover(hook.id, entry, payload, begun)
         return True
 
-    def _begun(
-        self,
-        mark: HookMark,
-        entry: Entry,
-        payload: Mapping[str, Any],
-        repositories: Mapping[int, RepositoryMark],
-    ) -> frozenset[str]:
+    def _begun(self, mark: HookMark, entry: Entry, payload: Mapping[str, Any]) -> frozenset[str]:
         """Return the automations that began before what the delivery tells.
 
         In a repository whose list is read for an automation, the automation begins with that list.
@@ -201,7 +179,7 @@ class DeliveryLogs:
             return frozenset()
         begun = mark.begun_for(moment)
         repository = payload.get("repository")
-        listed = repositories.get(repository.get("id", 0)) if isinstance(repository, Mapping) else None
+        listed = self.repositories.get(repository.get("id", 0)) if isinstance(repository, Mapping) else None
         if listed is None or not isinstance(payload.get("pull_request"), Mapping):
             return begun
         waiting = self.lists.get(listed.name, ())
@@ -261,26 +239,20 @@ class _Log(NamedTuple):
 def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
     """Read a hook's log back to its mark; without one, its first page. Raises `ServiceError`."""
     path = f"{hook.path}/deliveries"
-    page = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
-    if page.unchanged and mark is not None:
+    first = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
+    if first.unchanged and mark is not None:
         # After three days it is the same only if it was empty, and is again.
-        return _Log((), page.date - mark.read_at < RETENTION, mark.etag, page.date)
+        return _Log((), first.date - mark.read_at < RETENTION, mark.etag, first.date)
     floor = mark.delivered_at - LAG if mark else 0
-    first, entries = page, _entries(path, page)
-    etag = first.etag if _ends(first, entries, floor) else None
-    pages = 1
-    while mark is not None and not _ends(page, entries, floor):
-        pages += 1
-        if pages > MOST_PAGES:
-            raise unusable_answer(f"GET {path}", "the log does not end")
-        page = github.read(path, page.next or {})
+    entries: list[Entry] = []
+    for page in pages(github, path, first, "log"):
         entries += _entries(path, page)
+        ends = page.next is None or (bool(entries) and entries[-1].delivered_at < floor)
+        if ends or mark is None:
+            break
+    etag = first.etag if ends and page is first else None
     reached = any(entry.delivered_at < floor or (mark and entry.id == mark.last) for entry in entries)
     return _Log(tuple(entries), reached, etag, first.date)
-
-
-def _ends(page: Page, entries: Sequence[Entry], floor: int) -> bool:
-    return page.next is None or (bool(entries) and entries[-1].delivered_at < floor)
 
 
 def _moved(log: _Log, mark: HookMark) -> HookMark:
@@ -288,8 +260,8 @@ def _moved(log: _Log, mark: HookMark) -> HookMark:
     newest = max(log.entries, key=lambda entry: (entry.delivered_at, entry.id), default=None)
     known = mark.last is not None and (mark.delivered_at, mark.last)
     if newest is not None and (not known or (newest.delivered_at, newest.id) > known):
-        mark = mark._replace(last=newest.id, delivered_at=newest.delivered_at)
-    return mark._replace(etag=log.etag, read_at=log.date)
+        mark = replace(mark, last=newest.id, delivered_at=newest.delivered_at)
+    return replace(mark, etag=log.etag, read_at=log.date)
 
 
 def _entries(path: str, page: Page) -> list[Entry]:

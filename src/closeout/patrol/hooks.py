@@ -7,10 +7,11 @@ first and later for a few an hour, so that a quiet hour costs a few calls howeve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError, unusable_answer
-from closeout.patrol.answers import items
+from closeout.patrol.answers import PER_PAGE, items, pages
 from closeout.patrol.coverage import Coverage
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads
@@ -19,9 +20,12 @@ LISTS_A_ROUND = 4
 """Owners whose hooks are listed again in a later round with lists."""
 NAMED = 3
 """Repositories that one note names: a pattern may stand for hundreds."""
-PER_PAGE = 100
 PAGES = 10
 FORBIDDEN = (403, 404)
+
+
+Ours = Callable[[str], bool]
+"""Whether a URL is this closeout's."""
 
 
 class Hook(NamedTuple):
@@ -85,25 +89,16 @@ class Hooks:
 
 def _listed(github: GitHubReads, owner: str) -> tuple[Hook, ...]:
     """Return all hooks of an owner. Raises `ServiceError`."""
-    found: list[Hook] = []
-    query: Mapping[str, str] = {"per_page": str(PER_PAGE)}
-    for _ in range(PAGES):
-        page = github.read(f"{owner}/hooks", query)
-        try:
-            found += [_hook(owner, item) for item in items(page.body)]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise unusable_answer(f"GET {owner}/hooks", "the answer is not a list of webhooks") from None
-        if page.next is None:
-            break
-        query = page.next
-    return tuple(found)
+    path = f"{owner}/hooks"
+    first = github.read(path, {"per_page": str(PER_PAGE)})
+    try:
+        listed = islice(pages(github, path, first), PAGES)
+        return tuple(_hook(owner, item) for page in listed for item in items(page.body))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise unusable_answer(f"GET {path}", "the answer is not a list of webhooks") from None
 
 
 def _hook(owner: str, item: Mapping[str, Any]) -> Hook:
     number = int(item["id"])
     url = str((item.get("config") or {}).get("url", ""))
     return Hook(number, f"{owner}/hooks/{number}", url, tuple(str(event) for event in item["events"]))
-
-
-Ours = Callable[[str], bool]
-"""Whether a URL is this closeout's."""

@@ -6,7 +6,8 @@ All times in a mark are GitHub's, in whole seconds since the epoch. The clock of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Self
 
 from closeout.ports.durable import Json
 
@@ -18,74 +19,54 @@ DRILL, LAST = "drill", "last"
 """Kind and key of the mark that keeps what the last drill found."""
 
 
-class RepositoryMark(NamedTuple):
-    """The watermark of a repository's closed pull requests, kept by its id: a name may change or be taken over."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How far a list has been read, and since when each automation listens to it."""
 
     id: int
-    name: str
-    """By which it was last read."""
-    known_to: int
-    """Every closing that GitHub updated before this is known."""
     etag: str | None
     """Of the list's first page when it was last read as a whole."""
     read_at: int
     beginnings: Mapping[str, int]
-    """For each automation that listens: what was closed at this moment or before never starts it."""
-    told: bool = True
-    """False until a round after the one that began here: that one may have been killed before it could tell."""
+    """For each automation that listens: what happened at this moment or before never starts it."""
 
-    def begun_for(self, closed: int) -> frozenset[str]:
-        """Return the automations whose beginning is before a closing's moment."""
-        return _begun(self.beginnings, closed)
+    def begun_for(self, moment: int) -> frozenset[str]:
+        """Return the automations whose beginning is before a moment."""
+        return frozenset(name for name, beginning in self.beginnings.items() if moment > beginning)
 
-    def listened(self, automations: Iterable[str], moment: int) -> RepositoryMark:
+    def listened(self, automations: Iterable[str], moment: int) -> Self:
         """Return the mark with a beginning for exactly these automations; a new one begins at `moment`.
 
-        One that has left the configuration loses its beginning. Otherwise its return would start everything that was
-        closed in between.
+        One that has left the configuration loses its beginning. Otherwise its return would start everything that
+        happened in between.
         """
-        return self._replace(beginnings=_listened(self.beginnings, automations, moment))
+        return replace(self, beginnings={name: self.beginnings.get(name, moment) for name in automations})
 
     def to_json(self) -> dict[str, Json]:
         """Return what the store keeps."""
-        value = {**self._asdict(), "beginnings": dict(self.beginnings)}
-        if self.told:
-            del value["told"]
-        return value
+        return asdict(self)
 
 
-class HookMark(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryMark(Mark):
+    """The watermark of a repository's closed pull requests, kept by its id: a name may change or be taken over."""
+
+    name: str
+    """By which it was last read."""
+    known_to: int
+    """Every closing that GitHub updated before this is known."""
+    told: bool = True
+    """False until a round after the one that began here: that one may have been killed before it could tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookMark(Mark):
     """The last delivery of a hook that patrol knows, and when it last read the log to its end."""
 
-    id: int
     last: int | None
     """Id of the newest delivery; None: there has been none."""
     delivered_at: int
     """When that delivery was sent; without one, when the log was first read."""
-    etag: str | None
-    read_at: int
-    beginnings: Mapping[str, int]
-    """As in `RepositoryMark`."""
-
-    def begun_for(self, moment: int) -> frozenset[str]:
-        """Return the automations whose beginning is before a moment."""
-        return _begun(self.beginnings, moment)
-
-    def listened(self, automations: Iterable[str], moment: int) -> HookMark:
-        """Return the mark with a beginning for exactly these automations, as `RepositoryMark` does."""
-        return self._replace(beginnings=_listened(self.beginnings, automations, moment))
-
-    def to_json(self) -> dict[str, Json]:
-        """Return what the store keeps."""
-        return {**self._asdict(), "beginnings": dict(self.beginnings)}
-
-
-def _begun(beginnings: Mapping[str, int], moment: int) -> frozenset[str]:
-    return frozenset(name for name, beginning in beginnings.items() if moment > beginning)
-
-
-def _listened(beginnings: Mapping[str, int], automations: Iterable[str], moment: int) -> dict[str, int]:
-    return {name: beginnings.get(name, moment) for name in automations}
 
 
 def repository_marks(stored: Mapping[str, Mapping[str, Json]]) -> dict[int, RepositoryMark]:

@@ -8,25 +8,18 @@ closed a minute before it was archived, and an unchanged page costs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from closeout.core.errors import ServiceError, unusable_answer
-from closeout.patrol.answers import MOST_PAGES, items
+from closeout.patrol.answers import MOST_PAGES, PER_PAGE, items
 from closeout.patrol.report import Report
-from closeout.ports.patrol import GitHubReads
+from closeout.ports.patrol import GitHubReads, Page
 
-PER_PAGE = "100"
-SORTED = {"sort": "full_name", "per_page": PER_PAGE}
+SORTED = {"sort": "full_name", "per_page": str(PER_PAGE)}
 OF_ORGANIZATION = {"type": "all", **SORTED}
 OF_USER = {"type": "owner", **SORTED}
 OF_TOKEN = {"affiliation": "owner,collaborator", **SORTED}
 """A user's list shows public repositories only. Private ones are in the list of the token's own user."""
-
-
-class _Known(NamedTuple):
-    etag: str | None
-    names: tuple[str, ...]
-    next: Mapping[str, str] | None
 
 
 class Owners:
@@ -34,7 +27,8 @@ class Owners:
 
     def __init__(self) -> None:
         self._kinds: dict[str, str] = {}
-        self._pages: dict[tuple[str, tuple[tuple[str, str], ...]], _Known] = {}
+        self._pages: dict[tuple[str, tuple[tuple[str, str], ...]], Page] = {}
+        """By path and query, with the names alone as their body."""
         self._of: dict[str, tuple[str, ...]] = {}
 
     def repositories(
@@ -56,7 +50,7 @@ class Owners:
         else:
             lists = [(f"/users/{owner}/repos", OF_USER), ("/user/repos", OF_TOKEN)]
         names = [name for path, query in lists for name in self._all(github, path, query)]
-        return tuple(dict.fromkeys(name for name in names if _owner(name) == owner.lower()))
+        return tuple(dict.fromkeys(name for name in names if name.partition("/")[0].lower() == owner.lower()))
 
     def _all(self, github: GitHubReads, path: str, query: Mapping[str, str]) -> list[str]:
         """Return the names on all pages of a list. A page that GitHub calls unchanged is taken as it was."""
@@ -65,12 +59,14 @@ class Owners:
             key = path, tuple(sorted(query.items()))
             before = self._pages.get(key)
             page = github.read(path, query, before.etag if before else None)
-            if not page.unchanged or before is None:
-                before = self._pages[key] = _Known(page.etag, _names(path, page.body), page.next)
-            found += before.names
-            if before.next is None:
+            if page.unchanged and before is not None:
+                page = before
+            else:
+                page = self._pages[key] = page._replace(body=_names(path, page.body))
+            found += page.body
+            if page.next is None:
                 return found
-            query = before.next
+            query = page.next
         raise unusable_answer(f"GET {path}", "the list does not end")
 
 
@@ -93,7 +89,3 @@ def _names(path: str, body: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) and "/" in name for name in names):
         raise unusable_answer(f"GET {path}", "the answer is not a list of repositories")
     return names
-
-
-def _owner(name: str) -> str:
-    return name.partition("/")[0].lower()

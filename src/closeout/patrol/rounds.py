@@ -13,7 +13,7 @@ from typing import Protocol
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
 from closeout.patrol.closers import asks_who_closed
-from closeout.patrol.closings import ClosingIntake, patrol_closings
+from closeout.patrol.closings import ClosedLists, ClosingIntake
 from closeout.patrol.coverage import Coverage, coverage
 from closeout.patrol.delivery_log import DeliveryLogs, LogIntake
 from closeout.patrol.hooks import Hooks, Ours
@@ -60,16 +60,10 @@ class Patrol:
             if deliveries:
                 self._read_logs(reader, report, again=closings, lists=closings or cover_gaps)
             if closings or (cover_gaps and report.gaps):
-                patrol_closings(
-                    reader,
-                    self.store,
-                    self.intake,
-                    self.coverage.repositories,
-                    report,
-                    self._asking,
-                    listened=lambda name: bool(self.coverage.listeners(name)),
-                    told=self._told,
-                )
+                read, listened = self.coverage.repositories, self.coverage.listeners
+                ClosedLists(
+                    reader, self.store, self.intake, read, report, self._asking, listened, self._told
+                ).patrol()
         except CloseoutError as error:
             report.failed(error)
         return report
@@ -91,6 +85,6 @@ class Patrol:
     def _read_logs(self, reader: Reader, report: Report, *, again: bool, lists: bool) -> None:
         known = repository_marks(self.store.marks(REPOSITORY))
         read = self.coverage.repositories if lists else {}
-        logs = DeliveryLogs(reader, self.store, self.intake, self.automations, report, read)
+        logs = DeliveryLogs(reader, self.store, self.intake, self.automations, report, read, known)
         hooks = self._hooks.candidates(reader, self.coverage, report, again=again)
-        logs.patrol(hooks, self.ours, self._hooks.foreign, known)
+        logs.patrol(hooks, self.ours, self._hooks.foreign)

@@ -43,11 +43,9 @@ class Credentials(Protocol):
 
     def find(self, digest: str) -> Credential | None:
         """Return the credential with this digest of its secret, whether or not it still holds."""
-        ...
 
     def all(self) -> Sequence[Credential]:
         """Return all credentials, the newest first, those that ended less than 30 days ago among them."""
-        ...
 
     def add(
         self,
@@ -60,8 +58,6 @@ class Credentials(Protocol):
         code: str | None = None,
     ) -> bool:
         """Store a credential. Return False if one was made with this one-time `code` (a digest) before."""
-        ...
 
     def end(self, number: int) -> bool:
         """End a credential now. Return False if there is none with this number, or if it was ended before."""
-        ...

@@ -44,7 +44,6 @@ class GitHubRequests(Protocol):
         Rate limits come back as a transient `ServiceError` with `retry_after`; redirects are followed only
         within the API's origin.
         """
-        ...
 
 
 class GitHub(GitHubRequests, Protocol):
@@ -57,23 +56,18 @@ class GitHub(GitHubRequests, Protocol):
         self, repository: str, sha: str, *, state: str, context: str, description: str, target_url: str | None
     ) -> None:
         """Post a commit status: state `error|failure|pending|success`, description at most 140 characters."""
-        ...
 
     def pull_request(self, repository: str, number: int) -> PullRequest:
         """Read a pull request."""
-        ...
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
         """Paths changed by a pull request (the first 300 count, as in GitHub Actions; both names of a rename)."""
-        ...
 
     def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
         """Numbers of the open pull requests whose head is this branch of the repository itself: at most 100."""
-        ...
 
     def ref_exists(self, repository: str, ref: str) -> bool:
         """Whether `heads/x` or `tags/x` is there."""
-        ...
 
 
 class Hook(NamedTuple):
@@ -126,7 +120,6 @@ class Http(Protocol):
 
         Raises `ServiceError` (transient) when no answer came.
         """
-        ...
 
 
 class Secrets(Protocol):
@@ -134,7 +127,6 @@ class Secrets(Protocol):
 
     def read(self, reference: str) -> tuple[str, ...]:
         """Return the active values, newest first. Raises `SecretError` naming the reference, never a value."""
-        ...
 
 
 class AwsTarget(NamedTuple):
@@ -150,26 +142,21 @@ class Clients(Protocol):
 
     def aws(self, service: str) -> Any:
         """Return a boto3 client whose errors are `ServiceError`; the action declares the methods that it needs."""
-        ...
 
     def account(self) -> str:
         """Return the account that the step's credentials belong to, asked anew (`GetCallerIdentity`)."""
-        ...
 
     @property
     def github(self) -> GitHub:
         """GitHub's API with the configured token."""
-        ...
 
     @property
     def http(self) -> Http:
         """Plain HTTP."""
-        ...
 
     @property
     def secrets(self) -> Secrets:
         """Secrets by reference."""
-        ...
 
 
 class ClientFactory(Protocol):
@@ -177,4 +164,3 @@ class ClientFactory(Protocol):
 
     def for_step(self, target: AwsTarget | None) -> Clients:
         """Return clients bound to `target`; None for steps that are not AWS's."""
-        ...

@@ -37,11 +37,9 @@ class Durable(Protocol):
         With `later` the result may be stored together with the next operation's: a process that dies before that calls `fn`
         again, so it must have no effect.
         """
-        ...
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait without occupying a thread."""
-        ...
 
     def wait_until(
         self, name: str, poll: Callable[[], Json | None], every: float | Backoff, timeout: float
@@ -51,7 +49,6 @@ class Durable(Protocol):
         Raises `WaitTimeout` after `timeout` seconds (at least one poll is always made), `StepFailed` if
         `poll` raises a non-transient error; a transient one counts as "not yet".
         """
-        ...
 
     def begin_effect(self) -> EffectBegin:
         """Store, inside a poll, that an effect begins now which nobody can ask about later; then cause it at once.
@@ -59,11 +56,9 @@ class Durable(Protocol):
         Not a durable call of its own: it belongs to the operation, and ends with it. After `late` the effect must not
         begin in this poll.
         """
-        ...
 
     def cancelled(self) -> bool:
         """Whether, inside a poll, somebody has asked to cancel the run; return None then, and the cancel is delivered."""
-        ...
 
 
 class Execution(NamedTuple):
@@ -223,7 +218,6 @@ class Journal(Protocol):
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Keep one line. Never raises for the content of `text`."""
-        ...
 
 
 class Clock(Protocol):
@@ -231,7 +225,6 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        ...
 
 
 class Switch(Protocol):
@@ -239,4 +232,3 @@ class Switch(Protocol):
 
     def paused(self) -> str | None:
         """Return who paused and why, or None."""
-        ...

@@ -172,15 +172,12 @@ class RunReader(Protocol):
 
         `run_id` may be an execution's name too.
         """
-        ...
 
     def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         """Return a delivery, None if there is none."""
-        ...
 
     def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
-        ...
 
 
 class LedgerReader(RunReader, Protocol):
@@ -192,17 +189,14 @@ class LedgerReader(RunReader, Protocol):
         Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless the wanted
         verdict is `skipped`. Raises `BadFilter` for a field by which this store cannot look.
         """
-        ...
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`."""
-        ...
 
     def logs(
         self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
     ) -> list[LogLine]:
         """Return a run's log lines with an id over `after`, in order."""
-        ...
 
     def deliveries(
         self, limit: int | None = None, wanted: DeliveryFilter = EVERY_DELIVERY
@@ -211,14 +205,12 @@ class LedgerReader(RunReader, Protocol):
 
         Raises `BadFilter` for a field by which this store cannot look.
         """
-        ...
 
     def teardowns(self, repository: str, number: int) -> Sequence[str]:
         """Return the open executions that closings of a pull request started, the oldest first.
 
         The repository's name counts in any case. Raises `CloseoutError` when that cannot be said for certain.
         """
-        ...
 
 
 class PageReader(LedgerReader, Protocol):
@@ -226,11 +218,9 @@ class PageReader(LedgerReader, Protocol):
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
         """Return a page of the list of runs that `LedgerReader.runs` returns. Raises `BadFilter` for a foreign cursor."""
-        ...
 
     def delivery_page(self, wanted: DeliveryFilter, cursor: str | None, limit: int) -> ListPage[DeliveryView]:
         """Return a page of the list of deliveries. Raises `BadFilter` for a foreign cursor."""
-        ...
 
     def log_window(
         self,
@@ -249,38 +239,30 @@ class PageReader(LedgerReader, Protocol):
         `limit` lines; the window ends with the line that reaches `characters`. With `search` only lines that contain
         that text; upper and lower case of ASCII letters are the same.
         """
-        ...
 
     def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
         """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
-        ...
 
     def days(self, since: float) -> Sequence[DayTally]:
         """Return the days on which a run of a closing ended, the oldest first, from the day of `since` on."""
-        ...
 
     def open_problems(self) -> Sequence[Problem]:
         """Return what needs a person, the oldest first."""
-        ...
 
     def problem_count(self, most: int) -> int:
         """Return how many open problems there are, at most `most`."""
-        ...
 
     def problem_causes(self, most: int) -> Sequence[tuple[Problem, int]]:
         """Return of the open problems of each cause the newest and at most `most` others, the oldest, with how many it has.
 
         A cause is what `core.problems.cause` returns.
         """
-        ...
 
     def paused(self) -> str | None:
         """Return who paused destructive calls and why, None if nobody did."""
-        ...
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return patrol's marks of a kind, by key."""
-        ...
 
     def stats(self) -> Mapping[str, Any]:
         """Return the figures behind `/metrics`.
@@ -290,7 +272,6 @@ class PageReader(LedgerReader, Protocol):
         how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, successful runs that found
         nothing to delete, as long as no run of it found anything.
         """
-        ...
 
 
 # --- who writes ---------------------------------------------------------------------------------------------
@@ -317,7 +298,6 @@ class Attempts(Protocol):
         A store that keeps requests finishes `request` in the same transaction, so that a crash cannot make two attempts
         of one request.
         """
-        ...
 
     def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
         """Assign a closing to the run `owner`, which learned it while it runs; return the run that has it.
@@ -325,14 +305,12 @@ class Attempts(Protocol):
         `run_id` is the id that the closing and the automation give. The closing is another run's if that one exists or
         has claimed it before; if it is `owner`'s, no delivery starts `run_id` any more.
         """
-        ...
 
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is stored already; return the executions that are new.
 
         A run that was pruned begins anew, because somebody asks for it. Raises `LedgerError` if there is no such delivery.
         """
-        ...
 
 
 class Requests(Protocol):
@@ -340,15 +318,12 @@ class Requests(Protocol):
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Store a request for the server, or carry it out if there is no server; return its number."""
-        ...
 
     def outcome(self, request: int) -> str | None:
         """Return the outcome of a request: a word, an execution or a sentence; None while it waits."""
-        ...
 
     def server_running(self) -> bool:
         """Return whether somebody carries requests out now."""
-        ...
 
 
 class ServerLedger(Journal, Switch, PatrolStore, Protocol):
@@ -357,12 +332,10 @@ class ServerLedger(Journal, Switch, PatrolStore, Protocol):
     @property
     def attempts(self) -> Attempts:
         """Further attempts and runs."""
-        ...
 
     @property
     def problems(self) -> ProblemStore:
         """What needs a person, and who was told of it."""
-        ...
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
         """Queue deliveries with their runs for one transaction, and return; call each one's callback after the commit.
@@ -370,23 +343,18 @@ class ServerLedger(Journal, Switch, PatrolStore, Protocol):
         Store a delivery once for its hook and GUID, and a run once whichever hook brings its event. Give an item's own
         error to its callback; raise nothing.
         """
-        ...
 
     def setting(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return a value that is made once for this ledger."""
-        ...
 
     def newest_time(self) -> float | None:
         """Return the newest time in the ledger; None when no run is unfinished."""
-        ...
 
     def probe(self) -> None:
         """Make one real commit. Raises `StoreUnavailable` if that fails, or if the store has shown damage."""
-        ...
 
     def prune(self, older_than: float) -> Mapping[str, int]:
         """Remove deliveries older than `older_than` seconds whose runs finished before then; return what was removed.
 
         Their runs, operations and logs are removed too.
         """
-        ...

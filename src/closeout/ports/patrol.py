@@ -36,20 +36,20 @@ class GitHubReads(Protocol):
 
     def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
         """Read one page; with `etag` only if it is another one than that. Raises `ServiceError`, also for half a page."""
-        ...
 
 
-class PatrolStore(Protocol):
-    """Keeps how far patrol has read. `kind` and `key` name a mark; where one is lost, patrol begins anew and says so."""
+class Marks(Protocol):
+    """Reads what patrol keeps in the ledger. `kind` and `key` name a mark."""
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Json]]:
         """Return all marks of a kind by key. Raises `StoreUnavailable` or `LedgerError`."""
-        ...
-
-    def save_mark(self, kind: str, key: str, value: Mapping[str, Json]) -> None:
-        """Keep a mark in place of the one before, durably. Raises `StoreUnavailable`."""
-        ...
 
     def has_delivery(self, hook: str, guid: str) -> bool:
         """Return whether a delivery of a hook is stored."""
-        ...
+
+
+class PatrolStore(Marks, Protocol):
+    """Keeps how far patrol has read. Where a mark is lost, patrol begins anew and says so."""
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Json]) -> None:
+        """Keep a mark in place of the one before, durably. Raises `StoreUnavailable`."""

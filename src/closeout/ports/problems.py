@@ -20,20 +20,15 @@ class ProblemStore(Protocol):
 
         The oldest first.
         """
-        ...
 
     def told(self) -> Sequence[Told]:
         """Return what each target was last told of these problems."""
-        ...
 
     def open_problem(self, problem: Problem) -> None:
         """Store a problem. One that is open keeps its `since`, and takes everything else; one that was closed begins anew."""
-        ...
 
     def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
         """Close the open problems of an automation, None for all, whose keys are `first` to `last`; return how many."""
-        ...
 
     def mark_told(self, told: Iterable[Told]) -> None:
         """Keep what a target was told, in place of what it was told before, durably and together."""
-        ...

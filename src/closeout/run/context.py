@@ -6,6 +6,7 @@ Everything here comes from stored data or is read inside recorded functions, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,18 +16,36 @@ from closeout.core import commit
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
 from closeout.core.payload import decode
+from closeout.core.retry import Backoff, Retry
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Execution, Json
 from closeout.run.deps import RunDeps
-from closeout.run.once_log import OnceLog
 from closeout.run.status import PENDING_RETRY, post, record_final
 from closeout.run.visibility import TIME_IS_UP, Message
+
+READ_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+"""For what a run reads: its match, its plans, and whether something should have been there."""
+
+
+@dataclass
+class Noted:
+    """What this process has logged of one execution, so that a poll repeated for hours logs a line once.
+
+    The engine calls a run function again after every wait, with new closures, so they cannot remember it. Kept in memory
+    only: after a restart a line may appear a second time, which does no harm.
+    """
+
+    lines: set[str] = field(default_factory=set)
+    held: str | None = None
+    """Why a call waits."""
+    failing: dict[str, float] = field(default_factory=dict)
+    """When the calls of each operation began to fail."""
 
 
 class RunContext:
     """One call of a run function. `deadline` (seconds since the epoch) is set once the run has begun.
 
-    `once` remembers what this process has logged. With `patient` the final status is retried until GitHub takes it.
+    With `patient` the final status is retried until GitHub takes it.
     """
 
     def __init__(
@@ -34,7 +53,7 @@ class RunContext:
         deps: RunDeps,
         durable: Durable,
         execution: Execution,
-        once: OnceLog | None = None,
+        noted: Noted | None = None,
         *,
         patient: bool = False,
     ) -> None:
@@ -44,7 +63,7 @@ class RunContext:
         self.automation = Automation.from_canonical(execution.definition)
         self.deadline = float("inf")
         self.posted: str | None = None
-        """The state of the last recorded status, posted in this call or an earlier one."""
+        """The state of the final status, posted in this call or an earlier one."""
         self._ended: dict[str, dict[str, Json]] = {}
         """How the steps so far ended, by id, as expressions see it."""
         self._failed = False
@@ -52,7 +71,7 @@ class RunContext:
         """Steps of which nobody knows what they would give, because they ran dry."""
         self._patient = patient
         self._grace_waited = False
-        self._once = once or OnceLog()
+        self.noted = noted or Noted()
 
     @cached_property
     def payload(self) -> Mapping[str, Any]:
@@ -88,7 +107,7 @@ class RunContext:
     def check_time(self) -> None:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
         if self.deps.clock.now() >= self.deadline:
-            held = self._once.held_reason(self.execution.id)
+            held = self.noted.held
             raise DeadlinePassed(TIME_IS_UP + (f" ({held})" if held else ""))
 
     def wait_grace(self, step: Step) -> None:
@@ -121,7 +140,9 @@ class RunContext:
 
     def log_once(self, key: str, text: str, step: str | None = None) -> None:
         """Write a line unless one of this key was written; only inside a recorded function."""
-        if self._once.note(self.execution.id, f"{step or ''} {key}"):
+        noted = f"{step or ''} {key}"
+        if noted not in self.noted.lines:
+            self.noted.lines.add(noted)
             self.log(text, step)
 
     def hold(self, step: str, reason: str, status: Message | None = None) -> None:
@@ -130,25 +151,17 @@ class RunContext:
         A held call is tried every half minute, for hours. A line and a status for each try would flood the log and use up
         the 1,000 statuses that GitHub allows for a commit and context.
         """
-        if not self._once.note_hold(self.execution.id, reason):
+        if self.noted.held == reason:
             return
+        self.noted.held = reason
         self.log(f"waiting: {reason}", step)
         if status is not None:
             self._try_post(status)
 
-    @property
-    def is_held(self) -> bool:
-        """Whether the last try of a call had to wait, as far as this process knows."""
-        return self._once.held_reason(self.execution.id) is not None
-
-    def clear_hold(self) -> None:
-        """Forget why a call waited, because it no longer does."""
-        self._once.clear_hold(self.execution.id)
-
     def note_failure(self, operation: str) -> float:
         """Note that a call failed; return for how many seconds it has. Only inside a recorded function."""
         now = self.deps.clock.now()
-        return now - self._once.note_failure(self.execution.id, operation, now)
+        return now - self.noted.failing.setdefault(operation, now)
 
     # --- the commit's status --------------------------------------------------------------------------------
 
@@ -170,7 +183,7 @@ class RunContext:
         """Post `pending`. The run continues even if GitHub does not take it, because the teardown matters more."""
         send = self.safe(lambda: self._send("pending", Message.plain(text)))
         try:
-            self._note_posted(self.durable.record("pending", send, PENDING_RETRY))
+            self.durable.record("pending", send, PENDING_RETRY)
         except StepFailed as error:
             if error.cancels:
                 raise
@@ -183,7 +196,7 @@ class RunContext:
         """Post the final status; return the reason if it could not be delivered."""
         send = self.safe(lambda: self._send(state, message))
         try:
-            self._note_posted(record_final(self.durable, send, patient=self._patient))
+            self.posted = record_final(self.durable, send, patient=self._patient).get("state")
         except StepFailed as error:
             return error.message
         return None
@@ -195,39 +208,24 @@ class RunContext:
             self.log(f"status not updated: {error.message}")
             return {"sent": False, "reason": error.message}
 
-    def _note_posted(self, result: Json) -> None:
-        if result["sent"]:
-            self.posted = str(result["state"])
-
     def _send(self, state: str, message: Message) -> Json:
         """Post a message. The public form of the final one is recorded too, for the run's page."""
         final = {} if state == "pending" else {"public": message.public}
-        return {**self._post(state, message), **final}
-
-    def _post(self, state: str, message: Message) -> dict[str, Json]:
-        name = self.automation.status_context
+        name, event = self.automation.status_context, self.execution.event_name
         if name is None:
-            return self._silent(state, message, "the automation says `status: false`")
-        target = commit.status_target(self.execution.event_name, self.payload)
-        if target is None:
-            reason = commit.why_none(self.execution.event_name, self.payload)
-            return self._silent(state, message, reason)
-        if not self.deps.has_token:
-            return self._silent(
-                state, message, "no status is posted, since no `secrets.github` is configured"
-            )
-        text = message.full if self.may_read_all() else message.public
-        posted: dict[str, Json] = post(
-            self.deps, self.execution, target, name, state, text, patient=self._patient
-        )
-        return posted
-
-    def _silent(self, state: str, message: Message, reason: str) -> dict[str, Json]:
-        """Log why no status is posted, and how the run ended, because then only the log says so."""
-        self.log_once("silent", reason)
+            silent = "the automation says `status: false`"
+        elif (target := commit.status_target(event, self.payload)) is None:
+            silent = commit.why_none(event, self.payload)
+        elif not self.deps.has_token:
+            silent = "no status is posted, since no `secrets.github` is configured"
+        else:
+            text = message.full if self.may_read_all() else message.public
+            posted = post(self.deps, self.execution, target, name, state, text, patient=self._patient)
+            return {**posted, **final}
+        self.log_once("silent", silent)
         if state != "pending":
-            self.log(f"{state}: {message.full}")
-        return {"sent": False, "reason": reason}
+            self.log(f"{state}: {message.full}")  # only the log says how the run ended
+        return {"sent": False, "reason": silent, **final}
 
     # --- secrets --------------------------------------------------------------------------------------------
 

@@ -25,8 +25,8 @@ def explain(
     automations: Sequence[Automation],
     event: str,
     payload: Mapping[str, Any],
-    paths_of: matching.PathsOf | None = None,
-    bases_of: matching.BasesOf | None = None,
+    paths_of: matching.NamesOf | None = None,
+    bases_of: matching.NamesOf | None = None,
 ) -> list[dict[str, Any]]:
     """Return `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
 
@@ -40,19 +40,14 @@ def explain(
         code: dict[str, str] = {}
         try:
             outcome, reason = _one(automation, event, payload, facts, paths_of, bases_of)
-        except CloseoutError as error:
-            outcome = _outcome(error)
+        except (ExpressionError, PayloadRefused) as error:
+            outcome = UNKNOWN if isinstance(error, SenderUnknown) else FAIL
             reason, code = error.message, {"code": error.code}
+        except CloseoutError as error:
+            outcome, reason, code = UNKNOWN, error.message, {"code": error.code}
         row = {"name": automation.name, "matched": outcome == RUN, "outcome": outcome, "reason": reason}
         rows.append(row | code)
     return rows
-
-
-def _outcome(error: CloseoutError) -> str:
-    """Return what an error means for an explanation."""
-    if isinstance(error, SenderUnknown):
-        return UNKNOWN
-    return FAIL if isinstance(error, ExpressionError | PayloadRefused) else UNKNOWN
 
 
 def _one(
@@ -60,12 +55,24 @@ def _one(
     event: str,
     payload: Mapping[str, Any],
     facts: core_facts.Facts,
-    paths_of: matching.PathsOf | None,
-    bases_of: matching.BasesOf | None,
+    paths_of: matching.NamesOf | None,
+    bases_of: matching.NamesOf | None,
 ) -> tuple[str, str]:
-    outcome, reason, undecided = _match(automation, facts, paths_of, bases_of)
-    if outcome != RUN:
-        return outcome, reason
+    match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    had_other_bases = matching.is_candidate(automation, facts)
+    if had_other_bases:
+        if bases_of is None:
+            return SKIP, f"{match.reason}, unless it had another base before, for which GitHub was not asked"
+        facts, match = matching.by_bases(automation, facts, bases_of)
+    if not match.matched:
+        return SKIP if had_other_bases else NOTHING, match.reason
+    undecided = ""
+    if match.paths_pending and paths_of is None:
+        undecided = "; its paths are known to GitHub only and were not asked for"
+    elif match.paths_pending and paths_of is not None:
+        match = matching.by_paths(automation, facts, paths_of)
+        if not match.matched:
+            return SKIP, match.reason
     why_not = matching.why_not_trusted(automation, event, payload)
     if why_not:
         return SKIP, why_not
@@ -74,29 +81,4 @@ def _one(
         return SKIP, f"its `if` is false: {automation.condition}"
     if core_facts.marked_sender(event, payload) is not None:
         undecided += "; if the token's own user sent this comment, closeout wrote it, and the run is skipped"
-    return RUN, reason + undecided
-
-
-def _match(
-    automation: Automation,
-    facts: core_facts.Facts,
-    paths_of: matching.PathsOf | None,
-    bases_of: matching.BasesOf | None,
-) -> tuple[str, str, str]:
-    """Return the outcome of the triggers, the reason, and what is undecided, for a pull request of which GitHub knows more."""
-    match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
-    if matching.is_candidate(automation, facts):
-        if bases_of is None:
-            unless = f"{match.reason}, unless it had another base before, for which GitHub was not asked"
-            return SKIP, unless, ""
-        facts, match = matching.by_bases(automation, facts, bases_of)
-        if not match.matched:
-            return SKIP, match.reason, ""
-    if not match.matched:
-        return NOTHING, match.reason, ""
-    if not match.paths_pending:
-        return RUN, match.reason, ""
-    if paths_of is None:
-        return RUN, match.reason, "; its paths are known to GitHub only and were not asked for"
-    match = matching.by_paths(automation, facts, paths_of)
-    return (RUN if match.matched else SKIP), match.reason, ""
+    return RUN, match.reason + undecided

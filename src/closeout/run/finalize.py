@@ -90,7 +90,6 @@ def end_unreadable(
 
 
 def _recorded_pending(durable: Durable, text: str) -> Json:
-    """Return what the run recorded when it posted `pending`."""
     try:
         return durable.record("pending", lambda: {"sent": False, "reason": text})
     except StepFailed as error:  # unless it was never tried, it may have arrived all the same

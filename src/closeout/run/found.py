@@ -6,23 +6,24 @@ A run that found nothing says so in its status. It fails where the file or GitHu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from closeout.config import cel
 from closeout.core.automation import Step
-from closeout.core.errors import NothingThere, StepFailed
-from closeout.core.retry import Backoff, Retry
+from closeout.core.errors import NothingThere, PayloadRefused, ServiceError, StepFailed, github_error
 from closeout.core.runs import ALREADY_GONE, NOTHING_THERE
-from closeout.ports import Json
-from closeout.run import deployments, visibility
-from closeout.run.context import RunContext
+from closeout.ports import GitHub, Json
+from closeout.run import visibility
+from closeout.run.context import READ_RETRY, RunContext
 from closeout.run.visibility import Message
 
 if TYPE_CHECKING:
     from closeout.run.step import Outcome
 
-RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+PAGE = 100
+MOST = 300
+"""Deployments of one environment that are looked at; with more the answer is unknown."""
 
 
 def check_expected(context: RunContext, step: Step, absent: Message) -> None:
@@ -40,7 +41,7 @@ def check_expected(context: RunContext, step: Step, absent: Message) -> None:
             )
         return {}
 
-    context.durable.record(f"{step.id}/expect", context.safe(look), RETRY)
+    context.durable.record(f"{step.id}/expect", context.safe(look), READ_RETRY)
 
 
 def check(context: RunContext, outcomes: Sequence[Outcome]) -> tuple[str, Message] | None:
@@ -64,7 +65,7 @@ def check(context: RunContext, outcomes: Sequence[Outcome]) -> tuple[str, Messag
             return "failure", failed
     said = NOTHING_THERE
     if context.execution.attempt > 1 and context.durable.record(
-        "deleted-before", context.safe(lambda: _deleted_before(context, closings=False)), RETRY
+        "deleted-before", context.safe(lambda: _deleted_before(context, closings=False)), READ_RETRY
     ):
         said = ALREADY_GONE
     head = f"{'dry run: ' if dry_run else ''}{said}: "
@@ -93,7 +94,7 @@ def _check_environment(context: RunContext) -> Message | None:
         if _deleted_before(context, closings=True):
             return {"deleted_before": True}
         name = cel.interpolate(str(context.automation.environment), context.payload)
-        if deployments.is_active(context.deps.github, deployments.repository(context.payload), name):
+        if is_active(context.deps.github, repository(context.payload), name):
             raise NothingThere(
                 f"{NOTHING_THERE}, but GitHub has an active deployment in {name}: correct the names that the steps make"
             )
@@ -101,7 +102,7 @@ def _check_environment(context: RunContext) -> Message | None:
         return {"environment": name}
 
     try:
-        context.durable.record("environment", context.safe(look), RETRY)
+        context.durable.record("environment", context.safe(look), READ_RETRY)
     except StepFailed as error:
         if error.cancels:
             raise
@@ -110,3 +111,57 @@ def _check_environment(context: RunContext) -> Message | None:
         unknown = f"{NOTHING_THERE}, and nobody knows whether it should have been: "
         return Message(unknown + error.message, unknown + visibility.masked(error.message))
     return None
+
+
+# --- what GitHub says of an environment ---------------------------------------------------------------------
+
+
+def repository(payload: Mapping[str, Any]) -> str:
+    """Return the full name of the event's repository. Raises `PayloadRefused`."""
+    about = payload.get("repository")
+    name = about.get("full_name") if isinstance(about, dict) else None
+    if not isinstance(name, str):
+        raise PayloadRefused("the payload lacks the repository, so its deployments are unknown")
+    return name
+
+
+def is_active(github: GitHub, repository: str, environment: str) -> bool:
+    """Return whether the latest status of one of the environment's deployments is `success`, GitHub's "Active".
+
+    One that is queued or under way has not deployed yet, and one that failed or is inactive has nothing to delete.
+    Raises `ServiceError`; an answer that cannot be read is never "no".
+    https://docs.github.com/en/rest/deployments/deployments#list-deployments
+    """
+    path = f"/repos/{repository}/deployments"
+    for page in range(1, MOST // PAGE + 1):
+        query = {"environment": environment, "per_page": str(PAGE), "page": str(page)}
+        listed = _objects(path, github.request("GET", path, query=query))
+        for deployment in listed:
+            if deployment.get("environment") != environment or type(deployment.get("id")) is not int:
+                raise _unusable(path, "the answer is not the list that was asked for")
+            if _latest(github, f"{path}/{deployment['id']}/statuses") == "success":
+                return True
+        if len(listed) < PAGE:
+            return False
+    raise _unusable(path, f"the environment {environment} has {MOST} deployments or more")
+
+
+def _latest(github: GitHub, path: str) -> str | None:
+    """Return the state of the newest status, which GitHub lists first; None without one."""
+    statuses = _objects(path, github.request("GET", path, query={"per_page": "1"}))
+    if not statuses:
+        return None
+    state = statuses[0].get("state")
+    if not isinstance(state, str):
+        raise _unusable(path, "the answer is not a list of statuses")
+    return state
+
+
+def _objects(path: str, answer: Json) -> list[dict[str, Any]]:
+    if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
+        raise _unusable(path, "the answer is not a list")
+    return answer
+
+
+def _unusable(path: str, text: str) -> ServiceError:
+    return github_error(f"GET {path}", text, "unusable-answer")

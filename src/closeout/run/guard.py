@@ -6,11 +6,17 @@ GitHub or the ledger does not say for certain is unknown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, MethodNotAllowed, TokenRefused, UsageError
 from closeout.ports import GitHub
+
+NUMBER = "pull-request"
+"""The parameter of the query."""
+STATUSES = {"open": 200, "closed": 409, "unknown": 503}
+"""Over HTTP only 200 is a yes. A server and the function on AWS read and answer a question alike."""
 
 Verdict: TypeAlias = Literal["open", "closed", "unknown"]
 """`closed`: the pull request is closed, or a teardown of it is on its way."""
@@ -53,3 +59,42 @@ def ask(
             "closed", f"{name} is open, but a teardown is on its way: {running[0]}{more}; do not deploy"
         )
     return Answer("open", f"{name} is open, and no teardown of it is on its way")
+
+
+# --- as HTTP ------------------------------------------------------------------------------------------------
+
+
+class Question(NamedTuple):
+    """A workflow's token, which says which repository it asks about, and the pull request's number."""
+
+    token: str
+    number: int
+
+    def __repr__(self) -> str:
+        return f"Question(number={self.number})"
+
+
+def read_question(method: str, authorization: Sequence[str], numbers: Sequence[str]) -> Question:
+    """Return what is asked. `authorization` are the values of the header, `numbers` those of the parameter.
+
+    Raises `MethodNotAllowed`, `TokenRefused`, `UsageError`.
+    """
+    if method != "GET":
+        raise MethodNotAllowed("only GET is allowed on this path")
+    if len(authorization) != 1 or not (
+        found := re.fullmatch(r"[Bb]earer ([A-Za-z0-9_.=-]+)", authorization[0])
+    ):
+        raise TokenRefused("send a workflow's OIDC token as `Authorization: Bearer …`")
+    if len(numbers) != 1 or not re.fullmatch(r"[1-9][0-9]{0,9}", numbers[0]):
+        raise UsageError(f"name the pull request by its number: ?{NUMBER}=17")
+    return Question(found[1], int(numbers[0]))
+
+
+def answered(answer: Answer) -> tuple[int, dict[str, str]]:
+    """Return the status and the body of an answer."""
+    return STATUSES[answer.verdict], {"verdict": answer.verdict, "reason": answer.sentence}
+
+
+def refused(error: CloseoutError) -> tuple[int, dict[str, str]]:
+    """Return the status and the body for a question that gets no answer."""
+    return error.status, {"error": error.code, "message": error.message}

@@ -6,8 +6,9 @@ Called inside the recorded plan, so that a run acts on the values with which it 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from closeout.actions.spec import Action, Input
 from closeout.config import cel
@@ -17,13 +18,6 @@ from closeout.core.errors import GuardRefused, InputError, NameRefused
 from closeout.ports import AwsTarget
 
 
-class Seen(NamedTuple):
-    """What the expressions of a step see."""
-
-    event: Mapping[str, Any]
-    so_far: cel.RunSoFar
-
-
 def resolve(
     step: Step, action: Action, event: Mapping[str, Any], so_far: cel.RunSoFar = cel.NOTHING_YET
 ) -> dict[str, Any]:
@@ -31,7 +25,6 @@ def resolve(
 
     Raises `ExpressionError`, `NameRefused` or `InputError`, each naming the input.
     """
-    seen = Seen(event, so_far)
     values: dict[str, Any] = {}
     for key, spec in action.inputs.items():
         if key not in step.inputs:
@@ -39,7 +32,9 @@ def resolve(
                 raise InputError(f"{step.id}: `{key}` is required")
             values[key] = spec.default
             continue
-        value = _typed(step, key, spec, _fill(step.inputs[key], spec, seen, _ending(step, action, spec)))
+        ending = _ending(step, action, spec)
+        fill = partial(_fill_text, spec=spec, event=event, so_far=so_far, ending=ending)
+        value = _typed(step, key, spec, _fill(step.inputs[key], fill))
         _check_pattern(step, key, spec, value)
         values[key] = value
     return values
@@ -53,17 +48,19 @@ def _ending(step: Step, action: Action, spec: Input) -> str | None:
     return None if ending == "/" else ending
 
 
-def _fill(value: Any, spec: Input, seen: Seen, ending: str | None) -> Any:
+def _fill(value: Any, fill: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return _fill_text(value, spec, seen, ending)
+        return fill(value)
     if isinstance(value, Mapping):
-        return {key: _fill(item, spec, seen, ending) for key, item in value.items()}
+        return {key: _fill(item, fill) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_fill(item, spec, seen, ending) for item in value]
+        return [_fill(item, fill) for item in value]
     return value
 
 
-def _fill_text(text: str, spec: Input, seen: Seen, ending: str | None) -> str:
+def _fill_text(
+    text: str, spec: Input, event: Mapping[str, Any], so_far: cel.RunSoFar, ending: str | None
+) -> str:
     def check(value: str, expression: str) -> str:
         name = names.check_interpolated(value, expression)
         if ending is not None and ending in name:
@@ -75,11 +72,11 @@ def _fill_text(text: str, spec: Input, seen: Seen, ending: str | None) -> str:
 
     if not spec.url:
         if spec.names:  # never of the run so far: nobody could check before a run whose resource it is
-            return cel.interpolate(text, seen.event, check)
-        return cel.interpolate(text, seen.event, so_far=seen.so_far)
+            return cel.interpolate(text, event, check)
+        return cel.interpolate(text, event, so_far=so_far)
     end = templates.before_path(text)
     host, rest = text[:end], text[end:]
-    return cel.interpolate(host, seen.event, _label) + cel.interpolate(rest, seen.event, check)
+    return cel.interpolate(host, event, _label) + cel.interpolate(rest, event, check)
 
 
 def _label(value: str, expression: str) -> str:

@@ -37,24 +37,21 @@ def claim(context: RunContext, begun: float) -> Json:
     if (pull["id"], pull["base"]["repo"]["id"]) != (facts.pull_request_id, facts.repository_id):
         raise NotSame(f"{repository}#{number} is now another pull request or repository than the event's")
     if pull["state"] != "closed":
-        _wait_or_give_up(f"{repository}#{number}", context.deps.clock.now() - begun)
+        name = f"{repository}#{number}"
+        if context.deps.clock.now() - begun > PATIENCE:
+            raise Reopened(f"{name} is open")
+        raise ServiceError(
+            f"GitHub shows {name} as open, though it sent that it was closed",
+            service="github",
+            operation="pull_request",
+            reason="NotClosedYet",
+            transient=True,
+        )
     closing = Closing(pull["base"]["repo"]["id"], pull["id"], pull["closed_at"])
     run_id = context.execution.run_id
     owner = context.deps.claim_closing(str(closing), closing.run_id(context.automation.name), run_id)
     context.log(f"the payload does not say when the pull request was closed; GitHub says {closing.closed_at}")
     return {"closing": str(closing), "owner": owner}
-
-
-def _wait_or_give_up(name: str, passed: float) -> None:
-    if passed > PATIENCE:
-        raise Reopened(f"{name} is open")
-    raise ServiceError(
-        f"GitHub shows {name} as open, though it sent that it was closed",
-        service="github",
-        operation="pull_request",
-        reason="NotClosedYet",
-        transient=True,
-    )
 
 
 def _facts(context: RunContext) -> Facts:

@@ -14,13 +14,7 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
-from closeout.core.errors import (
-    ActionFailed,
-    CloseoutError,
-    PayloadRefused,
-    SenderUnknown,
-    ServiceError,
-)
+from closeout.core.errors import ActionFailed, CloseoutError, PayloadRefused, SenderUnknown, ServiceError
 from closeout.core.runs import NO_BASE
 from closeout.ports import Json
 from closeout.run import bases
@@ -31,10 +25,8 @@ _BY_MEMBERS = ("create", "delete", "push")
 
 
 T = TypeVar("T")
-PathsOf = Callable[[str, int], Sequence[str]]
-"""Returns the paths that a pull request changes: `(repository, number)`."""
-BasesOf = Callable[[str, int], Sequence[str]]
-"""Returns the bases that a pull request had: `(repository, number)`."""
+NamesOf = Callable[[str, int], Sequence[str]]
+"""Returns the paths that a pull request changes, or the bases that it had: `(repository, number)`."""
 
 
 def decide(context: RunContext) -> Json:
@@ -58,7 +50,9 @@ def _reason_to_skip(context: RunContext) -> str | None:
     if is_candidate(automation, facts):
         if not context.deps.has_token:  # without one nothing can be deleted either
             return f"{NO_BASE}: {match.reason}; earlier ones are unknown, since no `secrets.github` is configured"
-        facts, match = by_bases(automation, facts, partial(_ask_for_bases, context))
+        github = context.deps.github
+        ask = partial(_patiently, context, "the bases that the pull request had")
+        facts, match = by_bases(automation, facts, lambda *pull: ask(lambda: bases.bases_of(github, *pull)))
     if match.paths_pending:
         match = by_paths(automation, facts, context.deps.github.pull_request_files)
     if not match.matched:
@@ -113,7 +107,7 @@ def is_candidate(automation: Automation, facts: core_facts.Facts) -> bool:
 
 
 def by_bases(
-    automation: Automation, facts: core_facts.Facts, bases_of: BasesOf
+    automation: Automation, facts: core_facts.Facts, bases_of: NamesOf
 ) -> tuple[core_facts.Facts, triggers.Match]:
     """Match a candidate by each base that it had; return the facts with the one that matches, and the match."""
     assert facts.repository is not None
@@ -130,14 +124,6 @@ def by_bases(
     return facts, triggers.Match(False, f"{NO_BASE}: {refused.reason}; {before}")
 
 
-def _ask_for_bases(context: RunContext, repository: str, number: int) -> Sequence[str]:
-    return _patiently(
-        context,
-        "the bases that the pull request had",
-        lambda: bases.bases_of(context.deps.github, repository, number),
-    )
-
-
 def _patiently(context: RunContext, what: str, read: Callable[[], T]) -> T:
     """Read from GitHub. What cannot be read is asked for again until the run's time is up."""
     try:
@@ -148,7 +134,7 @@ def _patiently(context: RunContext, what: str, read: Callable[[], T]) -> T:
         raise
 
 
-def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf) -> triggers.Match:
+def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: NamesOf) -> triggers.Match:
     """Match a pull request's paths, read from GitHub. Raises `PayloadRefused` if the payload does not name it."""
     if facts.repository is None or facts.number is None:
         raise PayloadRefused(

@@ -6,9 +6,7 @@ Python code does, so it assumes the worst.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
 
 from closeout.core.automation import Step
 from closeout.core.errors import CloseoutError, StepFailed
@@ -17,10 +15,9 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import guards, visibility
 from closeout.run.context import RunContext
+from closeout.run.planning import STEP
 from closeout.run.step import Outcome, record_end
 from closeout.run.work import HELD, StepWork
-
-STEP = "function"
 
 
 class FunctionRun:
@@ -32,29 +29,20 @@ class FunctionRun:
     def __init__(self, work: StepWork, *, destructive: bool) -> None:
         self._work = work
         self._destructive = destructive
+        self.event, self.run_id, self.attempt = work.event, work.run_id, work.attempt
         self.over: StepFailed | None = None
         """The cancel that ended the run, if there was one."""
 
-    @cached_property
-    def event(self) -> Mapping[str, Any]:
-        """The function's own copy of the payload."""
-        return self._work.event
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self._work.run_id
-
-    @property
-    def attempt(self) -> int:
-        """1, or more for a rerun."""
-        return self._work.attempt
-
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """Run `fn` once and store its JSON result; guarded by the live check unless `destructive=False`."""
+
+        def call() -> Json:
+            self._work.log(f"record {name}")
+            return fn()
+
         if self._destructive:
-            return self._until_over(lambda: self._work.change(name, self._logged(name, fn)))
-        return self._until_over(lambda: self._work.record(name, self._logged(name, fn), retry))
+            return self._until_over(lambda: self._work.change(name, call))
+        return self._until_over(lambda: self._work.record(name, call, retry))
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait durably, without occupying a thread."""
@@ -62,29 +50,16 @@ class FunctionRun:
 
     def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff = 15.0) -> Json:
         """Call `poll` until it returns something other than None. `poll` must only read: it is not guarded."""
-        return self._until_over(lambda: self._work.wait_until(name, self._logged_once(name, poll), every))
+
+        def look() -> Json | None:
+            self._work.log_once(f"wait {name}", f"wait until {name}")
+            return poll()
+
+        return self._until_over(lambda: self._work.wait_until(name, look, every))
 
     def log(self, text: str) -> None:
         """Write to the run's log; call it inside a recorded function."""
         self._work.log(text)
-
-    def _logged(self, name: str, fn: Callable[[], Json]) -> Callable[[], Json]:
-        """Return `fn`, with a line in the log for each call."""
-
-        def call() -> Json:
-            self._work.log(f"record {name}")
-            return fn()
-
-        return call
-
-    def _logged_once(self, name: str, poll: Callable[[], Json | None]) -> Callable[[], Json | None]:
-        """Return `poll`, with a line in the log for its first call."""
-
-        def call() -> Json | None:
-            self._work.log_once(f"wait {name}", f"wait until {name}")
-            return poll()
-
-        return call
 
     def _until_over(self, call: Callable[[], Json]) -> Json:
         if self.over is not None:
@@ -110,9 +85,7 @@ def run_on_function(context: RunContext, reference: str) -> tuple[Outcome, StepF
         retry_backoff=1.0,
         destructive=destructive,
     )
-    work = StepWork(
-        context, step, prefix=f"{STEP}/", clients=context.deps.clients.for_step(None), target=None
-    )
+    work = StepWork(context, step, f"{STEP}/")
     cancelled: StepFailed | None = None
     try:
         outcome = _outcome(context, reference, step, FunctionRun(work, destructive=destructive))

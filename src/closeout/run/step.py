@@ -26,14 +26,13 @@ from closeout.core.errors import (
     WaitTimeout,
 )
 from closeout.core.plan import Change
-from closeout.core.retry import Backoff, Retry
+from closeout.core.retry import Backoff
 from closeout.ports import Json
 from closeout.run import found, inputs, planning, visibility
-from closeout.run.context import RunContext
+from closeout.run.context import READ_RETRY, RunContext
 from closeout.run.visibility import Message
 from closeout.run.work import CheckedPlan, StepWork
 
-PLAN_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 VERIFY_POLL = Backoff(first=0.5, factor=2.0, cap=10.0)
 VERIFY_SECONDS = 60.0
 """How long a service may need until a deleted resource is no longer visible."""
@@ -161,14 +160,15 @@ class StepRun:
         if unknown := sorted(reactions.outputs_read(step) & context.rehearsed):
             dry = f"dry run: depends on what {listed(unknown, 'and')} would give"
             return Outcome("success", dry, public=dry, dry_run=True)
-        if step.condition is not None and not context.durable.record(
-            f"{step.id}/if", context.safe(self._condition)
-        ):
-            return Outcome("skipped", "its `if` is false")
+        condition = step.condition
+        if condition is not None:
+            meets = context.safe(lambda: cel.condition(condition, context.payload, context.so_far()))
+            if not context.durable.record(f"{step.id}/if", meets):
+                return Outcome("skipped", "its `if` is false")
         plan = context.durable.record(
             f"{step.id}/plan",
             context.safe(lambda: self._plan(planned_before), self._redact_shown),
-            PLAN_RETRY,
+            READ_RETRY,
         )
         self.planned = tuple(Change.from_json(change) for change in plan["changes"])
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
@@ -192,9 +192,6 @@ class StepRun:
         return self._verified(
             Message(*("; ".join(filter(None, texts)) or "done" for texts in zip(*done, strict=True)))
         )
-
-    def _condition(self) -> bool:
-        return cel.condition(str(self._step.condition), self._context.payload, self._context.so_far())
 
     def _plan(self, planned_before: Sequence[Change]) -> Json:
         """Read, freeze and guard the plan: one recorded operation that changes nothing."""
@@ -232,15 +229,9 @@ class StepRun:
 
     def _apply(self, change: Change, plan: Json, prefix: str, before: Sequence[Change]) -> Message:
         step, context = self._step, self._context
-        target = inputs.target(step, context.payload)
-        work = StepWork(
-            context,
-            step,
-            prefix=f"{step.id}/{prefix}",
-            clients=context.deps.clients.for_step(target),
-            target=target,
-            plan=CheckedPlan(self.planned, before, self._action, frozenset(plan.get("tag_rules", ()))),
-        )
+        rules = frozenset(plan.get("tag_rules", ()))
+        checked = CheckedPlan(self.planned, before, self._action, rules)
+        work = StepWork(context, step, f"{step.id}/{prefix}", checked)
         try:
             result = self._action.apply(change, plan["inputs"], work)
         finally:

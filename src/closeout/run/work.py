@@ -25,8 +25,8 @@ from closeout.core.errors import (
 )
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
-from closeout.ports import AwsTarget, Clients, Json
-from closeout.run import guards
+from closeout.ports import Json
+from closeout.run import guards, inputs
 from closeout.run.context import RunContext
 from closeout.run.visibility import Message
 
@@ -57,67 +57,32 @@ class StepWork:
         self,
         context: RunContext,
         step: Step,
-        *,
         prefix: str,
-        clients: Clients,
-        target: AwsTarget | None,
         plan: CheckedPlan | None = None,
     ) -> None:
         self._context = context
         self._step = step
         self._prefix = prefix
-        self._target = target
         self._plan = plan
-        self.clients = clients
+        self._target = inputs.target(step, context.payload)
+        self.clients = context.deps.clients.for_step(self._target)
+        execution = context.execution
+        self.execution, self.run_id, self.attempt = execution.id, execution.run_id, execution.attempt
+        self.automation, self.step = context.automation.name, step.id
+        backoff = Backoff(first=step.retry_backoff, factor=2.0, cap=300.0)
+        self.retry = Retry(attempts=step.retry_attempts, backoff=backoff)
+        self.settings: Mapping[str, Any] = {
+            "pass-env": step.pass_env,
+            "secret-variables": context.automation.secret_variables,
+            "directory": str(context.deps.directory),
+        }
         self.changed: list[str] = []
         """Names of the guarded calls that were made, the same in every replay."""
-
-    @property
-    def execution(self) -> str:
-        """`<run id>-<attempt>`."""
-        return self._context.execution.id
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self._context.execution.run_id
-
-    @property
-    def attempt(self) -> int:
-        """The run's attempt."""
-        return self._context.execution.attempt
-
-    @property
-    def automation(self) -> str:
-        """The automation's name."""
-        return self._context.automation.name
-
-    @property
-    def step(self) -> str:
-        """The step's id."""
-        return self._step.id
 
     @property
     def event(self) -> Mapping[str, Any]:
         """The payload, copied each time: user code may change its copy, and later steps must not see that."""
         return payload.decode(self._context.execution.body)
-
-    @property
-    def retry(self) -> Retry:
-        """The step's retry policy."""
-        return Retry(
-            attempts=self._step.retry_attempts,
-            backoff=Backoff(first=self._step.retry_backoff, factor=2.0, cap=300.0),
-        )
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Keys of the step and the server that are not in `with`."""
-        return {
-            "pass-env": self._step.pass_env,
-            "secret-variables": self._context.automation.secret_variables,
-            "directory": str(self._context.deps.directory),
-        }
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """Record a call that changes nothing."""
@@ -214,7 +179,7 @@ class StepWork:
             if error.transient:
                 self._context.hold(self._step.id, error.message)
             raise
-        self._context.clear_hold()
+        self._context.noted.held = None
         return {"result": result}
 
     def _hold(self, name: str, look: Callable[[], None] | None) -> bool:
@@ -226,7 +191,7 @@ class StepWork:
         if self._hold_by_pause():
             return True
         if look is not None:
-            if self._context.is_held and self._hold_by_file():
+            if self._context.noted.held and self._hold_by_file():
                 return True
             self._within_step(name, look)
             self._check_time()

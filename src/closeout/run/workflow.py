@@ -8,6 +8,7 @@ can wait for hours, be killed, and continue anywhere.
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 
 from closeout.core import reactions
 from closeout.core.errors import StepFailed
@@ -17,29 +18,28 @@ from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import found, late_closing, matching, visibility
-from closeout.run.context import RunContext
+from closeout.run.context import READ_RETRY, Noted, RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
-from closeout.run.on_function import STEP, run_on_function
-from closeout.run.once_log import OnceLog
+from closeout.run.on_function import run_on_function
+from closeout.run.planning import STEP
 from closeout.run.step import Outcome, StepRun
 from closeout.run.visibility import Message
 
 LONGEST_CALL = 7 * 86_400.0
 """Seconds after which a call that cannot be killed no longer keeps the lock of its run."""
-MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
-PATIENT_RETRY = Retry(attempts=100_000, backoff=MATCH_RETRY.backoff)
+PATIENT_RETRY = Retry(attempts=100_000, backoff=READ_RETRY.backoff)
 
 
 def make_run_function(deps: RunDeps) -> RunFunction:
     """Return the run function over these dependencies."""
-    once = OnceLog()
+    noted: defaultdict[str, Noted] = defaultdict(Noted)
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is not None:
             return end_unreadable(deps, durable, execution, execution.unreadable)
-        ending = _Workflow(RunContext(deps, durable, execution, once)).run()
-        once.forget(execution.id)
+        ending = _Workflow(RunContext(deps, durable, execution, noted[execution.id])).run()
+        noted.pop(execution.id, None)
         return Ending(ending.verdict, deps.redact.text(ending.summary))
 
     return run
@@ -84,7 +84,10 @@ class _Workflow:
         context.post_pending(f"starting {total} step{'s' if total > 1 else ''}")
         context.deps.learn()  # after `pending`, so that a slow store of secrets does not delay it
         if self._automation.function is not None:
-            self._run_function(self._automation.function)
+            outcome, cancel = run_on_function(context, self._automation.function)
+            self._outcomes.append((STEP, outcome))
+            if cancel is not None:
+                raise cancel
         else:
             self._run_steps(total)
         verdict = verdict_of([outcome.state for _, outcome in self._outcomes])
@@ -106,8 +109,6 @@ class _Workflow:
             return self._finish("failure", missed)
         return self._finish(*(("failure", missed) if decision["run"] else ("skipped", decision["reason"])))
 
-    # --- the operations, in order ---------------------------------------------------------------------------
-
     def _begin(self) -> dict[str, float]:
         execution = self._context.execution
         self._context.log(f"run {execution.run_id}, attempt {execution.attempt}: {execution.automation}")
@@ -116,7 +117,7 @@ class _Workflow:
     def _match(self) -> Json:
         context = self._context
         # The bases that a pull request had are asked for like the live check: until the run's time is up.
-        retry = MATCH_RETRY if self._automation.bases == "at-close" else PATIENT_RETRY
+        retry = READ_RETRY if self._automation.bases == "at-close" else PATIENT_RETRY
         return context.durable.record("match", context.safe(lambda: matching.decide(context)), retry)
 
     def _owner_of_closing(self) -> str:
@@ -126,13 +127,7 @@ class _Workflow:
             return context.execution.run_id
         begun = context.deadline - self._automation.timeout
         claim = context.safe(lambda: late_closing.claim(context, begun))
-        return str(context.durable.record("closing", claim, MATCH_RETRY)["owner"])
-
-    def _run_function(self, reference: str) -> None:
-        outcome, cancel = run_on_function(self._context, reference)
-        self._outcomes.append((STEP, outcome))
-        if cancel is not None:
-            raise cancel
+        return str(context.durable.record("closing", claim, READ_RETRY)["owner"])
 
     def _run_steps(self, total: int) -> None:
         planned: list[Change] = []
@@ -157,8 +152,6 @@ class _Workflow:
         left = runner.look() if runner.changed else []
         public = visibility.of_cancel(error)
         return runner.end(Outcome("cancelled", "cancelled", reason=error.message, left=left, public=public))
-
-    # --- the end --------------------------------------------------------------------------------------------
 
     def _result_message(self) -> Message:
         """Return what the final status says: the first failure, else what each step has done."""

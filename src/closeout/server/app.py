@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import html
 import time
 from dataclasses import replace
 from typing import Any
@@ -24,44 +23,14 @@ from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
 from closeout.server.parts import ServerParts
 from closeout.server.webhook import Webhook
 
-PAGES = frozenset(
-    (
-        "",
-        "login",
-        "logout",
-        "runs",
-        "rerun",
-        "pull-requests",
-        "deliveries",
-        "automations",
-        "orphans",
-        "health",
-        "problems",
-        "pause",
-        "resume",
-        "api",
-    )
-)
-"""What the paths of the pages begin with. Any other path is 404 without a page, and costs nothing."""
+PAGES = {
+    "", "login", "logout", "runs", "rerun", "pull-requests", "deliveries", "automations", "orphans", "health",
+    "problems", "pause", "resume", "api",
+}  # fmt: skip
+"""What the paths of the pages begin with. On any other path only a browser gets a page, which says that nothing is there."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
-NOT_FOUND_PAGE = (
-    '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
-    '<meta name="color-scheme" content="light dark">\n<title>There is nothing here · closeout</title>\n'
-    "<h1>There is nothing here</h1>\n<p>Nothing has this address.</p>\n"
-)
-HTML = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
-"""The headers of a page without style or script."""
 FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, or send the token."}'
 
 
@@ -74,9 +43,8 @@ class Application:
         self._readiness = Readiness(parts.ready, parts.log)
         self.log = parts.log
         self.webhook = Webhook(parts, self.metrics)
-        self._draining = asyncio.Event()
-        self._pages = Pages(parts, self._draining)
-        self._links = Pages(replace(parts, access=None), self._draining) if parts.pages_apart else self._pages
+        self._pages = Pages(parts)
+        self._links = Pages(replace(parts, access=None)) if parts.pages_apart else self._pages
         self._routes: dict[str, App] = {
             "/healthz": self._health,
             "/readyz": self._ready,
@@ -86,9 +54,8 @@ class Application:
             self._routes["/guard"] = GuardEndpoint(parts.guard, parts.log)
 
     def drain(self) -> None:
-        """Report not ready, and end live pages. Call it on the loop's thread before the server stops."""
+        """Report not ready."""
         self._readiness.draining = True
-        self._draining.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer and log a request that is no delivery. An internal error text is never sent."""
@@ -152,24 +119,24 @@ class Application:
 
 
 class Pages:
-    """The pages, put together at the first request for one, and 404 for any other path."""
+    """The pages, put together at the first request for one."""
 
-    def __init__(self, parts: ServerParts, draining: asyncio.Event) -> None:
+    def __init__(self, parts: ServerParts) -> None:
         self._parts = parts
-        self._draining = draining
         self._base = parts.access.base_path if parts.access else ""
         self._site: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = without_base(scope["path"], self._base)
-        if not is_page(path, signed_in=self._parts.access is not None):
-            await _nothing(scope, send, f"{self._base}/" if self._parts.access else None)
+        html = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+        if not html and not is_page(path, signed_in=self._parts.access is not None):
+            await respond(send, 404, NOT_FOUND)
             return
         if self._site is None:
             from closeout.server.pages.composition import compose  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
 
-            self._site = compose(self._parts, self._draining)
+            self._site = compose(self._parts)
         await self._site({**scope, "path": path}, receive, send)
 
 
@@ -203,15 +170,6 @@ def may_read_metrics(scope: Scope, token: str | None) -> bool:
         return False
     client = scope.get("client")
     return client is not None and client[0] in ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
-
-async def _nothing(scope: Scope, send: Send, home: str | None) -> None:
-    """Answer that a path leads nowhere: in HTML to a browser, without the pages' templates, which cost a stranger's request 30 ms."""
-    if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
-        await respond(send, 404, NOT_FOUND)
-        return
-    link = f'<p><a href="{html.escape(home)}">Go to the overview</a>.</p>' if home else ""
-    await respond(send, 404, f"{NOT_FOUND_PAGE}{link}\n".encode(), HTML)
 
 
 async def _read_only(scope: Scope, send: Send, status: int, body: bytes) -> None:

@@ -6,6 +6,8 @@ Starlette has both, but importing it takes 30 ms, so it is loaded with the first
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import cache
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from closeout.intake import answers
@@ -24,6 +26,18 @@ def raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
 
 
 JSON = raw(answers.HEADERS)
+
+
+def first_lines(status: int, headers: RawHeaders) -> bytes:
+    """Return the first lines of an answer."""
+    lines = b"".join(b"%b: %b\r\n" % (name.lower(), value) for name, value in headers)
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), lines)
+
+
+@cache
+def first_json_lines(status: int) -> bytes:
+    """Return the first lines of an answer on the webhook path."""
+    return first_lines(status, (*JSON, *raw(answers.MORE.get(status, ()))))
 
 
 async def respond(send: Send, status: int, body: bytes, headers: RawHeaders = JSON) -> None:

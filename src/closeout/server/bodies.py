@@ -13,8 +13,6 @@ from typing import Any, Protocol
 
 from closeout.intake import headers
 
-LARGE_BLOCK = 256 * 1024
-_M_MMAP_THRESHOLD = -3
 TRIM_FROM = 4 * 1024 * 1024
 
 
@@ -40,19 +38,6 @@ class Holder(Protocol):
 
     def give_way(self) -> object:
         """Free the memory: move the body to the spool, or end the request."""
-        ...
-
-
-def map_large_blocks() -> None:
-    """Return blocks over 256 KB to the system as soon as they are freed.
-
-    glibc does that at first, but raises its thresholds up to 32 and 64 MB as large blocks are freed (mallopt(3)).
-    Setting one threshold turns the adjustment off.
-    """
-    import ctypes  # noqa: PLC0415 - as below
-
-    with contextlib.suppress(OSError, AttributeError):  # another libc
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def return_freed_memory() -> None:

@@ -1,18 +1,17 @@
 """A request to any path but the webhook's, handled by an ASGI application.
 
 A POST's body of up to `FORM_BYTES` is read before the application starts: a form of the pages. Any other body is never read.
-The task is cancelled when the sender disconnects, so `receive` returns one body and then blocks; the parts of an answer are
-written as the application sends them.
+The task is cancelled when the sender disconnects, so `receive` returns one body and then blocks. An answer is written when it
+is complete.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from closeout.server.asgi import App, Message, Scope
+from closeout.server.asgi import App, Message, Scope, first_lines
 from closeout.server.head import Head
 from closeout.server.upload import CONTINUE
 
@@ -29,7 +28,7 @@ class Exchange:
     """A request and its answer on a connection."""
 
     __slots__ = (
-        "_app", "_asked", "_body", "_chunked", "_connection", "_done", "_drained", "_empty", "_keep", "_start", "_task", "head", "unread",
+        "_answer", "_app", "_asked", "_body", "_connection", "_done", "_start", "_task", "head", "unread",
     )  # fmt: skip
 
     is_verified = False
@@ -40,11 +39,9 @@ class Exchange:
         self.head = head
         self.unread = head.has_body
         """Whether a part of the body has not been read."""
-        self._body = b""
-        self._start: Message | None = None
-        self._empty = head.method == b"HEAD"
-        self._asked = self._keep = self._chunked = self._done = False
-        self._drained: asyncio.Future[None] | None = None
+        self._body = self._answer = b""
+        self._start: Message = {}
+        self._asked = self._done = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -96,11 +93,6 @@ class Exchange:
             self._task.cancel()
             self._task = None  # its frames keep this object alive
 
-    def drained(self) -> None:
-        """Continue sending: the peer has read its data."""
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-
     async def _run(self) -> None:
         """Run the application; close the connection if it does not finish its answer."""
         try:
@@ -125,8 +117,7 @@ class Exchange:
             "query_string": query,
             "root_path": "",
             "headers": head.headers,
-            "client": _address(self._connection.peer),
-            "server": _address(self._connection.local_address),
+            "client": self._connection.client,
         }
 
     async def _receive(self) -> Message:
@@ -139,53 +130,12 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._start = message
             return
-        body, more = message.get("body", b""), message.get("more_body", False)
-        connection = self._connection
-        if self._done:
-            return
-        if self._start is not None:
-            start, self._start = self._start, None
-            body = self._begin(start) + self._framed(body, more)
-        else:
-            body = self._framed(body, more)
-        if body:
-            connection.write(body)
-        if not more:
+        self._answer += message.get("body", b"")
+        if not message.get("more_body", False) and not self._done:
+            headers = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
+            if any(_UNSAFE.search(value) for _, value in headers):
+                # One value would become further headers, or a body.
+                raise ValueError("a header of an answer holds a control character")
             self._done = True
-            connection.finish(keep=self._keep)
-        elif connection.unwritten:
-            self._drained = asyncio.get_running_loop().create_future()
-            await self._drained
-
-    def _begin(self, start: Message) -> bytes:
-        """Return the head of the answer."""
-        status: int = start["status"]
-        headers: list[tuple[bytes, bytes]] = [*start.get("headers", ())]
-        if any(_UNSAFE.search(value) for _, value in headers):
-            # One value would become further headers, or a body.
-            raise ValueError("a header of an answer holds a control character")
-        self._keep = self._connection.begin_stream(self)
-        if not any(name.lower() == b"content-length" for name, _ in headers) and status >= 200:
-            if self.head.version == "1.1":
-                self._chunked = True
-                headers.append((b"transfer-encoding", b"chunked"))
-            else:
-                self._keep = False
-        if not self._keep:
-            headers.append((b"connection", b"close"))
-        lines = b"".join(b"%b: %b\r\n" % (name.lower(), value) for name, value in headers)
-        phrase = HTTPStatus(status).phrase.encode()
-        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, phrase, lines, self._connection.date)
-
-    def _framed(self, body: bytes, more: bool) -> bytes:
-        if self._empty:
-            return b""
-        if not self._chunked:
-            return body
-        piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-        return piece if more else piece + b"0\r\n\r\n"
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    """Return host and port of a socket's name; None for a Unix socket."""
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+            status = self._start["status"]
+            self._connection.answer(self, status, first_lines(status, headers), self._answer)

@@ -12,12 +12,11 @@ from typing import TypeAlias
 from urllib.parse import parse_qs
 
 from closeout.core.errors import CloseoutError, Overloaded, TokenRefused
-from closeout.run import question
-from closeout.run.guard import Answer
+from closeout.run import guard
 from closeout.server.asgi import JSON, Receive, Scope, Send, respond
 from closeout.server.log import Log
 
-Ask: TypeAlias = Callable[[str, int], Answer]
+Ask: TypeAlias = Callable[[str, int], guard.Answer]
 """Returns the answer to `(token, number)`. Raises `TokenRefused`; it may take as long as GitHub does."""
 
 AT_ONCE = 4
@@ -30,31 +29,28 @@ class GuardEndpoint:
     def __init__(self, ask: Ask, log: Log) -> None:
         self._ask = ask
         self._log = log
-        self._under_way = 0
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens; only 200 means "open"."""
         del receive
         try:
-            status, body = question.answered(await self._answer(*_question(scope)))
+            status, body = guard.answered(await self._answer(*_question(scope)))
         except CloseoutError as error:
             if isinstance(error, TokenRefused):
                 self._log.seldom("a question about a pull request is refused", reason=error.message)
-            status, body = question.refused(error)
+            status, body = guard.refused(error)
         headers = (*JSON, (b"cache-control", b"no-store"))
         await respond(send, status, json.dumps(body).encode(), headers)
 
-    async def _answer(self, token: str, number: int) -> Answer:
-        if self._under_way >= AT_ONCE:
+    async def _answer(self, token: str, number: int) -> guard.Answer:
+        if self._turns.locked():
             raise Overloaded("too many questions at once; ask again")
-        self._under_way += 1
-        try:
+        async with self._turns:
             return await asyncio.to_thread(self._ask, token, number)
-        finally:
-            self._under_way -= 1
 
 
-def _question(scope: Scope) -> question.Question:
+def _question(scope: Scope) -> guard.Question:
     authorization = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return question.read(scope["method"], authorization, query.get(question.NUMBER, []))
+    return guard.read_question(scope["method"], authorization, query.get(guard.NUMBER, []))

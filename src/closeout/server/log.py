@@ -63,9 +63,8 @@ class Log:
         self._clock = clock
         self._hold = hold_seconds
         self._lock = threading.Lock()
-        self._last: dict[str, tuple[float, float, float]] = {}
-        """By kind: when a line was last written, when one was last requested, and the interval in seconds until the next."""
-        self._held: dict[str, int] = {}
+        self._last: dict[str, tuple[float, float, float, int]] = {}
+        """By kind: when a line was last written, when one was last requested, the interval until the next, how many are held."""
 
     def line(self, what: str, **details: Any) -> None:
         """Write one line: `what` is a short constant text, `details` are values of JSON."""
@@ -73,30 +72,25 @@ class Log:
 
     def seldom(self, what: str, **details: Any) -> None:
         """Write one line of this kind a second at most, and count the others."""
-        self._hold_back(what, details, self._hold)
+        self._hold_back(what, what, details, self._hold)
 
     def rarely(self, what: str, **details: Any) -> None:
         """Write one line as `seldom` does, and back off to one a minute while more arrive: for lines that outsiders cause."""
-        self._hold_back(what, details, self._hold * LONGEST)
+        self._hold_back(what, what, details, self._hold * LONGEST)
 
     def report(self, text: str) -> None:
         """Write a sentence of the engine as `rarely` does. The text before the first colon is its kind."""
-        self._hold_back(text, {}, self._hold * LONGEST, kind=text.partition(":")[0])
+        self._hold_back(text.partition(":")[0], text, {}, self._hold * LONGEST)
 
-    def _hold_back(
-        self, what: str, details: dict[str, Any], longest: float, *, kind: str | None = None
-    ) -> None:
+    def _hold_back(self, kind: str, what: str, details: dict[str, Any], longest: float) -> None:
         now = self._clock()
-        kind = kind or what
         with self._lock:
-            written, seen, hold = self._last.get(kind, (float("-inf"), float("-inf"), self._hold))
+            written, seen, hold, held = self._last.get(kind, (float("-inf"), float("-inf"), self._hold, 0))
             if now - written < hold:
-                self._last[kind] = written, now, hold
-                self._held[kind] = self._held.get(kind, 0) + 1
+                self._last[kind] = written, now, hold, held + 1
                 return
-            held = self._held.pop(kind, 0)
             goes_on = held and now - seen < hold
-            self._last[kind] = now, now, min(hold * 2, longest) if goes_on else self._hold
+            self._last[kind] = now, now, min(hold * 2, longest) if goes_on else self._hold, 0
         self._write(what, details | ({"and_before": held} if held else {}))
 
     def unforeseen(self, what: str, error: BaseException) -> None:

@@ -22,8 +22,8 @@ CLOSED = ("full", "address-share", "memory", "idle", "head", "body", "answer")
 """Reasons for closing a connection: three limits, then four deadlines by what the connection was waiting for."""
 
 
-Samples: TypeAlias = Mapping[tuple[str, str], float] | float
-"""A value, or values by a label and what it says."""
+Samples: TypeAlias = Mapping[tuple[str, str], float] | float | Iterable[str]
+"""A value, values by a label and what it says, or lines."""
 METRICS: Mapping[str, tuple[str, str]] = {
     "build_info": ("gauge", "The running version."),
     "deliveries_total": ("counter", "Requests on the webhook path since the start, by outcome."),
@@ -101,96 +101,86 @@ class ServerMetrics:
         """Connections that closeout closed, by reason."""
         self.connections: Callable[[], int] = lambda: 0
         self.most_connections = 0
-        self.patrol: Callable[[], PatrolFigures] | None = None
+        self.patrol: Callable[[], PatrolFigures | None] = lambda: None
         self.drill: Callable[[], DrillFigures | None] = lambda: None
         self.notifiers: Callable[[], Mapping[str, NotifierFigures]] = dict
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
         """Return the metrics page. `stats` comes from the ledger's `stats()`; missing parts are left out."""
-        lines = [
-            *_family("build_info", {("version", version): 1}),
-            *_family("deliveries_total", _by("outcome", self.deliveries)),
-            *_head("ack_seconds"),
-            *self.ack.lines("closeout_ack_seconds"),
-            *_family("held_bytes", held_bytes),
-            *_family("connections", self.connections()),
-            *_family("connections_max", self.most_connections),
-            *_family(
-                "connections_closed_total", {("reason", reason): self.closed[reason] for reason in CLOSED}
-            ),
-            *_ledger_lines(stats),
-            *(_patrol_lines(self.patrol()) if self.patrol else ()),
-            *_drill_lines(self.drill()),
-            *_notifier_lines(self.notifiers()),
-        ]
+        families = (
+            *self._of_server(version, held_bytes),
+            *_of_ledger(stats),
+            *_of_patrol(self.patrol()),
+            *_of_drill(self.drill()),
+            *_of_notifiers(self.notifiers()),
+        )
+        lines = [line for name, samples in families for line in _lines(name, samples)]
         return ("\n".join(lines) + "\n").encode()
 
-
-def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
-    for name, key, label in (("runs", "runs_by_verdict", "verdict"), ("open_runs", "runs_by_state", "state")):
-        if stats.get(key) is not None:
-            yield from _family(name, _by(label, stats[key]))
-    if stats.get("suspects") is not None:
-        yield from _family("suspect_runs", stats["suspects"])
-    if stats.get("queue_age") is not None:
-        yield from _family("queue_age_seconds", float(stats["queue_age"]))
-    if stats.get("empty_runs") is not None:
-        yield from _family("empty_runs", _by("automation", stats["empty_runs"]))
-    durations = stats.get("step_durations")
-    if durations is not None:
-        yield from _head("step_seconds")
-        for (automation, step), (count, total) in sorted(durations.items()):
-            labels = f'{{automation="{_escaped(automation)}",step="{_escaped(step)}"}}'
-            yield f"closeout_step_seconds_sum{labels} {total:.3f}"
-            yield f"closeout_step_seconds_count{labels} {count}"
+    def _of_server(self, version: str, held_bytes: int) -> Iterable[tuple[str, Samples]]:
+        yield "build_info", {("version", version): 1}
+        yield "deliveries_total", _by("outcome", self.deliveries)
+        yield "ack_seconds", self.ack.lines("closeout_ack_seconds")
+        yield "held_bytes", held_bytes
+        yield "connections", self.connections()
+        yield "connections_max", self.most_connections
+        yield "connections_closed_total", {("reason", reason): self.closed[reason] for reason in CLOSED}
 
 
-def _patrol_lines(figures: PatrolFigures) -> Iterable[str]:
-    yield from _family(
-        "patrol_last_end_seconds", {("of", kind): ended for kind, ended in figures.ended_at.items()}
-    )
-    yield from _family("patrol_repositories", figures.repositories)
-    yield from _family("patrol_uncovered_patterns", figures.uncovered)
-    yield from _family("patrol_orphans", figures.orphans)
-    yield from _family("patrol_total", {("what", what): count for what, count in figures.totals.items()})
+def _of_ledger(stats: Mapping[str, Any]) -> Iterable[tuple[str, Samples]]:
+    if stats:
+        yield "runs", _by("verdict", stats["runs_by_verdict"])
+        yield "open_runs", _by("state", stats["runs_by_state"])
+        yield "suspect_runs", stats["suspects"]
+        yield "queue_age_seconds", float(stats["queue_age"])
+        yield "empty_runs", _by("automation", stats["empty_runs"])
+        yield "step_seconds", _step_lines(stats["step_durations"])
 
 
-def _drill_lines(figures: DrillFigures | None) -> Iterable[str]:
-    if figures is None:
-        return
-    yield from _family("drill_last_end_seconds", figures.ended_at)
-    for name, state in (("check_failed", "wrong"), ("check_unknown", "unknown")):
-        yield from _family(
-            name, {("check", check): int(found == state) for check, found in figures.states.items()}
-        )
+def _step_lines(durations: Mapping[tuple[str, str], tuple[int, float]]) -> Iterable[str]:
+    for (automation, step), (count, total) in sorted(durations.items()):
+        labels = f'{{automation="{_escaped(automation)}",step="{_escaped(step)}"}}'
+        yield f"closeout_step_seconds_sum{labels} {total:.3f}"
+        yield f"closeout_step_seconds_count{labels} {count}"
 
 
-def _notifier_lines(figures: Mapping[str, NotifierFigures]) -> Iterable[str]:
-    if not figures:
-        return
-    yield from _family("messages_total", {("notifier", target): one.sent for target, one in figures.items()})
-    yield from _family(
-        "notifier_failures", {("notifier", target): one.failures for target, one in figures.items()}
-    )
+def _of_patrol(figures: PatrolFigures | None) -> Iterable[tuple[str, Samples]]:
+    if figures is not None:
+        yield "patrol_last_end_seconds", {("of", kind): at for kind, at in figures.ended_at.items()}
+        yield "patrol_repositories", figures.repositories
+        yield "patrol_uncovered_patterns", figures.uncovered
+        yield "patrol_orphans", figures.orphans
+        yield "patrol_total", {("what", what): count for what, count in figures.totals.items()}
+
+
+def _of_drill(figures: DrillFigures | None) -> Iterable[tuple[str, Samples]]:
+    if figures is not None:
+        yield "drill_last_end_seconds", figures.ended_at
+        for name, state in (("check_failed", "wrong"), ("check_unknown", "unknown")):
+            yield name, {("check", check): int(found == state) for check, found in figures.states.items()}
+
+
+def _of_notifiers(figures: Mapping[str, NotifierFigures]) -> Iterable[tuple[str, Samples]]:
+    if figures:
+        yield "messages_total", {("notifier", target): one.sent for target, one in figures.items()}
+        yield "notifier_failures", {("notifier", target): one.failures for target, one in figures.items()}
 
 
 def _by(label: str, counts: Mapping[str, int]) -> Samples:
     return {(label, value): count for value, count in sorted(counts.items())}
 
 
-def _head(name: str) -> Iterable[str]:
+def _lines(name: str, samples: Samples) -> Iterable[str]:
     kind, told = METRICS[name]
     yield f"# HELP closeout_{name} {told}"
     yield f"# TYPE closeout_{name} {kind}"
-
-
-def _family(name: str, samples: Samples) -> Iterable[str]:
-    yield from _head(name)
     if isinstance(samples, Mapping):
         for (label, value), number in samples.items():
             yield f'closeout_{name}{{{label}="{_escaped(value)}"}} {number}'
-    else:
+    elif isinstance(samples, int | float):
         yield f"closeout_{name} {samples}"
+    else:
+        yield from samples
 
 
 def _escaped(value: str) -> str:

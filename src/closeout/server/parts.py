@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation
@@ -27,22 +27,13 @@ if TYPE_CHECKING:
     from closeout.patrol.ignored import Ignored
 
 
-class Planning(Protocol):
-    """Makes a plan: `wiring.preview.Planner.plan`."""
-
-    def __call__(
-        self, event: str, payload: Mapping[str, Any], *, only: str | None = None
-    ) -> Sequence[Mapping[str, Any]]:
-        """Return the rows of the automations that the event would start, of `only` that one. Raises CloseoutError."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
     """What the pages act through. Everything here is called in threads and may raise CloseoutError."""
 
     requests: Requests
-    plan: Planning
+    plan: Callable[..., Sequence[Mapping[str, Any]]]
+    """Makes the plans of the automations that an event would start: `wiring.preview.Planner.plan`."""
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
     """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
     audit: Callable[[], Report]

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from closeout.server.protocol import Connection
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -20,19 +22,6 @@ SHARES = 8
 """One address may use 1/SHARES of all connections, unless it is a trusted proxy."""
 _V6_PREFIX = 64
 """Bits of an IPv6 address that identify a peer: a customer usually has a /64."""
-
-
-class Occupant(Protocol):
-    """A connection."""
-
-    address: str | None
-    """The peer that the connection counts for; None for a trusted proxy."""
-    proven: bool
-    """Whether it has carried a verified delivery."""
-
-    def abort(self) -> None:
-        """Close at once and call `leave`."""
-        ...
 
 
 class Places:
@@ -48,68 +37,19 @@ class Places:
         self.share = max(1, most // SHARES)
         self._on_full = on_full
         self._networks = networks(trusted)
-        self._key = lru_cache(4096)(self._key_of)
         self._taken: Counter[str] = Counter()
         self._open = 0
-        self._waiting: dict[Any, None] = {}
-        self._proven: dict[Any, None] = {}
-        self._of_address: dict[str, dict[Any, None]] = {}
+        self._waiting: dict[Connection, None] = {}
+        self._proven: dict[Connection, None] = {}
+        self._of_address: dict[str, dict[Connection, None]] = {}
 
     def __len__(self) -> int:
         return self._open
 
     def key(self, peer: str | None) -> str | None:
         """Return the key of a peer; None for a trusted proxy and for a Unix socket."""
-        return None if peer is None else self._key(peer)
-
-    def enter(self, occupant: Occupant) -> bool:
-        """Add a connection, closing the one that waited longest at the limit. Return False if there is no room."""
-        address = occupant.address
-        if address is not None and self._taken[address] >= self.share:
-            self._on_full("address-share", address)
-            if not self._make_room(self._of_address.get(address, {})):
-                return False
-        if self._open >= self.most:
-            self._on_full("full", address or "")
-            if not (self._make_room(self._waiting) or self._make_room(self._proven)):
-                return False
-        self._open += 1
-        if address is not None:
-            self._taken[address] += 1
-        self.wait(occupant)
-        return True
-
-    def leave(self, occupant: Occupant) -> None:
-        """Remove a connection."""
-        self.busy(occupant)
-        self._open -= 1
-        address = occupant.address
-        if address is not None:
-            self._taken[address] -= 1
-            if not self._taken[address]:
-                del self._taken[address]
-                self._of_address.pop(address, None)
-
-    def wait(self, occupant: Occupant) -> None:
-        """Queue the connection as waiting: it is new, or has just finished a request."""
-        (self._proven if occupant.proven else self._waiting)[occupant] = None
-        if occupant.address is not None:
-            self._of_address.setdefault(occupant.address, {})[occupant] = None
-
-    def busy(self, occupant: Occupant) -> None:
-        """Remove the connection from the queue: its request is being answered."""
-        self._waiting.pop(occupant, None)
-        self._proven.pop(occupant, None)
-        if occupant.address is not None:
-            self._of_address.get(occupant.address, {}).pop(occupant, None)
-
-    def _make_room(self, line: dict[Any, None]) -> bool:
-        for oldest in line:
-            oldest.abort()
-            return True
-        return False
-
-    def _key_of(self, peer: str) -> str | None:
+        if peer is None:
+            return None
         try:
             address = ipaddress.ip_address(peer.partition("%")[0])
         except ValueError:
@@ -121,6 +61,53 @@ class Places:
         if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, _V6_PREFIX), strict=False))
         return str(address)
+
+    def enter(self, connection: Connection) -> bool:
+        """Add a connection, closing the one that waited longest at the limit. Return False if there is no room."""
+        address = connection.address
+        if address is not None and self._taken[address] >= self.share:
+            self._on_full("address-share", address)
+            if not self._make_room(self._of_address.get(address, {})):
+                return False
+        if self._open >= self.most:
+            self._on_full("full", address or "")
+            if not (self._make_room(self._waiting) or self._make_room(self._proven)):
+                return False
+        self._open += 1
+        if address is not None:
+            self._taken[address] += 1
+        self.wait(connection)
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        """Remove a connection."""
+        self.busy(connection)
+        self._open -= 1
+        address = connection.address
+        if address is not None:
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
+                self._of_address.pop(address, None)
+
+    def wait(self, connection: Connection) -> None:
+        """Queue the connection as waiting: it is new, or has just finished a request."""
+        (self._proven if connection.proven else self._waiting)[connection] = None
+        if connection.address is not None:
+            self._of_address.setdefault(connection.address, {})[connection] = None
+
+    def busy(self, connection: Connection) -> None:
+        """Remove the connection from the queue: its request is being answered."""
+        self._waiting.pop(connection, None)
+        self._proven.pop(connection, None)
+        if connection.address is not None:
+            self._of_address.get(connection.address, {}).pop(connection, None)
+
+    def _make_room(self, line: dict[Connection, None]) -> bool:
+        for oldest in line:
+            oldest.abort()
+            return True
+        return False
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:

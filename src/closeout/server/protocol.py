@@ -11,27 +11,25 @@ import asyncio
 import json
 import socket
 import struct
-from functools import cache
-from http import HTTPStatus
-from typing import Any
 
-from closeout.intake.answers import Answer
-from closeout.server.asgi import JSON
+from closeout.server.asgi import first_json_lines
 from closeout.server.exchange import Exchange
 from closeout.server.head import HEAD_BYTES, BadHead, Head, HeadTooLarge, split
 from closeout.server.shared import Shared
 from closeout.server.upload import Upload
-from closeout.server.webhook import EXTRA, PATH
+from closeout.server.webhook import PATH
 
 LINGER_BYTES = 4 * 1024 * 1024
 WRITE_BUFFER = 4096
 """Bytes of unread answers after which a peer's next request waits."""
 _PATH = PATH.encode()
+BODILESS = (204, 304)
+"""Statuses whose answer has neither a body nor a length (RFC 9110, 8.6)."""
 _RESET = struct.pack("ii", 1, 0)
 
-WAITING, BODY, BUSY, STREAMING, FLUSHING, CLOSING = range(6)
-"""States. The connection waits for a head; for a body; for the answer; for the end of a streamed answer; for the peer to read
-its answer; for the transport to close."""
+WAITING, BODY, BUSY, FLUSHING, CLOSING = range(5)
+"""States. The connection waits for a head; for a body; for the answer; for the peer to read its answer; for the transport to
+close."""
 
 
 class Connection(asyncio.Protocol):
@@ -39,14 +37,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_began", "_buffer", "_clock", "_dropped", "_half_closed", "_held", "_last", "_request", "_shared", "_state",
-        "_transport", "address", "deadline", "peer", "proven", "unwritten",
+        "_transport", "address", "client", "deadline", "proven", "unwritten",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._clock = asyncio.get_running_loop().time
         self._transport: asyncio.Transport | None = None
-        self.peer: Any = None
+        self.client: tuple[str, int] | None = None
+        """Host and port of the peer; None for a Unix socket."""
         self.address: str | None = None
         self.proven = False
         self.deadline = float("inf")
@@ -68,8 +67,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection, or abort it at the limit."""
-        self.peer = transport.get_extra_info("peername")
-        self.address = self._shared.places.key(self.peer[0] if isinstance(self.peer, tuple) else None)
+        peer = transport.get_extra_info("peername")
+        self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
+        self.address = self._shared.places.key(self.client[0] if self.client else None)
         if self._shared.draining or not self._shared.places.enter(self):
             transport.abort()
             return
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer a complete request although its sender closed its side; otherwise close."""
         self._half_closed = True
-        if self._state in (BUSY, STREAMING, FLUSHING) or (self._buffer and not self._began):
+        if self._state in (BUSY, FLUSHING) or (self._buffer and not self._began):
             return True
         self._wait_for(self._shared.timers.write)
         return False
@@ -124,9 +124,6 @@ class Connection(asyncio.Protocol):
         self._hold()
         if self._state == FLUSHING:
             self._ready()
-        elif self._state == STREAMING and isinstance(self._request, Exchange):
-            self._wait_for(self._shared.timers.stream)
-            self._request.drained()
 
     # --- requests ---------------------------------------------------------------------------------------------
 
@@ -186,7 +183,6 @@ class Connection(asyncio.Protocol):
                 self._resume_soon()
 
     def _busy(self) -> None:
-        """Note that the request is complete."""
         self._state = BUSY
         self._wait_for(self._shared.timers.answer)
         self._shared.places.busy(self)
@@ -197,60 +193,39 @@ class Connection(asyncio.Protocol):
         if self._held and self._request is upload:
             self._hold()
 
-    def begin_stream(self, exchange: Exchange) -> bool:
-        """Note that an answer starts. Return whether the connection is kept afterwards."""
-        self._state = STREAMING
-        self._wait_for(self._shared.timers.stream)
-        return self._keeps(exchange.head, close=exchange.unread)
-
     # --- answers ----------------------------------------------------------------------------------------------
 
-    def answer(self, upload: Upload, answer: Answer, *, close: bool = False) -> None:
-        """Answer a delivery, unless it was answered already or its sender disconnected."""
-        if self._request is upload:
+    def answer(
+        self, request: Upload | Exchange, status: int, start: bytes, body: bytes, *, close: bool = False
+    ) -> None:
+        """Answer a request, unless it was answered already or its sender disconnected. `start` is its `first_lines`."""
+        if self._request is request:
             # The unread rest of a body must not be read as the next request.
-            keep = self._keeps(upload.head, close=close or upload.unread)
-            self._write_answer(answer, keep=keep, empty=upload.head.method == b"HEAD")
+            keep = self._keeps(request.head, close=close or request.unread)
+            length = None if status in BODILESS else len(body)
+            # After HEAD a client would read a body as the next answer.
+            self._write_answer(start, b"" if request.head.method == b"HEAD" else body, length, keep=keep)
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Reject what is not a request, and close."""
         self._shared.app.log.rarely(f"a request was refused: {code}")
         body = json.dumps({"error": code, "message": message}).encode()
-        self._write_answer(Answer(status, body, code), keep=False)
+        self._write_answer(first_json_lines(status), body, len(body), keep=False)
 
     def _keeps(self, head: Head, *, close: bool) -> bool:
         ended = self._last or self._shared.draining or (self._half_closed and not self._buffer)
         return head.keep_alive and not close and not ended
 
-    def _write_answer(self, answer: Answer, *, keep: bool, empty: bool = False) -> None:
-        """Write an answer, without its body if `empty`: after HEAD a client would read it as the next answer."""
+    def _write_answer(self, start: bytes, body: bytes, length: int | None, *, keep: bool) -> None:
         closing = b"" if keep else b"connection: close\r\n"
-        self.write(
-            b"%b%b%bcontent-length: %d\r\n\r\n%b"
-            % (
-                status_and_headers(answer.status),
-                self._shared.date,
-                closing,
-                len(answer.body),
-                b"" if empty else answer.body,
-            )
-        )
+        sized = b"" if length is None else b"content-length: %d\r\n" % length
+        self.write(b"%b%b%b%b\r\n%b" % (start, self._shared.date, closing, sized, body))
         self.finish(keep=keep)
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the peer disconnected."""
         if self._transport is not None:
             self._transport.write(data)
-
-    @property
-    def date(self) -> bytes:
-        """The line of the `Date` header."""
-        return self._shared.date
-
-    @property
-    def local_address(self) -> Any:
-        """The local address of the socket."""
-        return None if self._transport is None else self._transport.get_extra_info("sockname")
 
     def finish(self, *, keep: bool) -> None:
         """Take the next request, or close, after the answer was written."""
@@ -388,10 +363,3 @@ class Connection(asyncio.Protocol):
         self._hold()
         if request is not None:
             request.abandon()
-
-
-@cache
-def status_and_headers(status: int) -> bytes:
-    """Return the first lines of an answer on the webhook path."""
-    headers = b"".join(b"%b: %b\r\n" % header for header in (*JSON, *EXTRA.get(status, ())))
-    return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), headers)

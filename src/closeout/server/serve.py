@@ -61,10 +61,16 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
         app.metrics.most_connections = places.most
         # Spooled bodies are open files too, out of RESERVED_FILES.
         app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
-        server = _Server(doors, told, stop)
-        address = base_address(listener)
+        serving = _serve(
+            doors,
+            lambda: bool(told) or (stop is not None and stop.is_set()),
+            lambda: len(told) > 1,
+            partial(on_listening, base_address(listener)),
+            on_draining,
+            drain_seconds,
+        )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.serve(lambda: on_listening(address), on_draining, drain_seconds))
+            runner.run(serving)
         return len(told) < 2
 
 
@@ -81,62 +87,47 @@ def _on_full(app: Application) -> Callable[[str, str], None]:
     return full
 
 
-class _Server:
-    """Accepts connections, ends the expired ones, and drains, at each of its addresses."""
+async def _serve(
+    doors: Sequence[tuple[socket.socket, Shared]],
+    stopped: Callable[[], bool],
+    hurried: Callable[[], bool],
+    on_listening: Callable[[], None],
+    on_draining: Callable[[], None],
+    drain_seconds: float,
+) -> None:
+    """Accept connections at each address until `stopped`, and drain until `hurried`. Deadlines count all the while."""
+    loop = asyncio.get_running_loop()
+    all_shared = [shared for _, shared in doors]
 
-    def __init__(
-        self,
-        doors: Sequence[tuple[socket.socket, Shared]],
-        signals: list[int],
-        stop: threading.Event | None,
-    ) -> None:
-        self._doors = doors
-        self._shared = [shared for _, shared in doors]
-        self._signals = signals
-        self._stop = stop
+    def sweep() -> None:
+        for shared in all_shared:
+            shared.sweep(loop.time())
 
-    async def serve(
-        self, on_listening: Callable[[], None], on_draining: Callable[[], None], drain_seconds: float
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        self._sweep(loop.time())
-        servers = [
-            await loop.create_server(partial(Connection, shared), sock=listener, backlog=BACKLOG)
-            for listener, shared in self._doors
-        ]
-        on_listening()
-        await self._until(lambda: bool(self._signals) or (self._stop is not None and self._stop.is_set()))
-        on_draining()
-        for server in servers:
-            server.close()
-        for shared in self._shared:
-            shared.drain()
-        ends = loop.time() + drain_seconds
-        await self._until(
-            lambda: (
-                len(self._signals) > 1
-                or not any(shared.connections for shared in self._shared)
-                or loop.time() > ends
-            )
-        )
-        for shared in self._shared:
-            for connection in list(shared.connections):
-                connection.abort()
-        self._shared[0].app.webhook.spool.close()
-
-    def _sweep(self, now: float) -> None:
-        for shared in self._shared:
-            shared.sweep(now)
-
-    async def _until(self, ended: Callable[[], bool]) -> None:
-        """End expired connections until `ended` returns True."""
-        loop = asyncio.get_running_loop()
+    async def until(ended: Callable[[], bool]) -> None:
         ticks = 0
         while not ended():
             await asyncio.sleep(TICK)
             ticks += 1
             if ticks % SWEEP_TICKS == 0:
-                self._sweep(loop.time())
+                sweep()
+
+    sweep()
+    servers = [
+        await loop.create_server(partial(Connection, shared), sock=listener, backlog=BACKLOG)
+        for listener, shared in doors
+    ]
+    on_listening()
+    await until(stopped)
+    on_draining()
+    for server in servers:
+        server.close()
+    for shared in all_shared:
+        shared.drain()
+    ends = loop.time() + drain_seconds
+    await until(lambda: hurried() or not any(each.connections for each in all_shared) or loop.time() > ends)
+    for connection in [each for shared in all_shared for each in shared.connections]:
+        connection.abort()
+    all_shared[0].app.webhook.spool.close()
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.access import Access
 from closeout.server.app import Application
-from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
 from closeout.server.parts import Acting, ServerParts
 from closeout.server.places import LOOPBACK
@@ -95,7 +94,6 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             log.line(_stopping(runtime.engine.under_way()))
 
         look_for_garbage_less()
-        map_large_blocks()
         patient = serve.run(
             app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies, pages=pages
         )
@@ -105,7 +103,6 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
 
 
 def _guard(runtime: Runtime) -> WorkflowGuard:
-    """Return what answers workflows that deploy previews."""
     return WorkflowGuard(
         lambda: runtime.loaded.automations,
         runtime.clients,
@@ -137,10 +134,9 @@ def look_for_garbage_less() -> None:
 
 
 def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
-    """Wait for active operations, or for another signal, and log what is left."""
     with serve.signals() as told:
         ended = runtime.stop(seconds, lambda: bool(told))
-    left = sum(runtime.engine.counts()[:3])
+    left = runtime.engine.counts().total()
     goes = "1 run goes" if left == 1 else f"{left} runs go"
     repeated = "" if ended else "; the interrupted operation runs again"
     log.line(f"stopped; {goes} on at the next start{repeated}" if left else "stopped")

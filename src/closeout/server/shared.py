@@ -27,8 +27,6 @@ class Timers:
     """Between an answer and the first byte of the next head."""
     answer: float = 60.0
     """For the answer to a complete request. GitHub's timeout is ten seconds."""
-    stream: float = 960.0
-    """For a page that follows a run; its stream ends before that."""
     write: float = 30.0
     """For the peer to read an answer."""
     linger: float = 1.0

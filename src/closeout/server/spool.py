@@ -12,11 +12,15 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Protocol, TypeVar
+from functools import partial
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from closeout.core.errors import Overloaded, StoreUnavailable
 from closeout.core.signature import Check
 from closeout.server.bodies import Limits
+
+if TYPE_CHECKING:
+    from closeout.server.upload import Upload
 
 T = TypeVar("T")
 PIECE = 64 * 1024
@@ -26,22 +30,6 @@ PENDING = 16 * 1024 * 1024
 FULL = "the spool of large bodies is full"
 SPARE_DISK = 128 * 1024 * 1024
 """Free bytes of the file system that the spool leaves, because the ledger may be on it."""
-
-
-class Sender(Protocol):
-    """The request that a body belongs to."""
-
-    def pause(self) -> None:
-        """Stop reading from the sender."""
-        ...
-
-    def resume(self) -> None:
-        """Resume reading from the sender."""
-        ...
-
-    def crowded_out(self) -> None:
-        """Learn that the body was dropped for another one."""
-        ...
 
 
 def unnamed_file() -> IO[bytes]:
@@ -81,7 +69,7 @@ class Spool:
         most = self._limits.spool_bytes
         return self.files < self.most_files and self.bytes < most and self.pending < PENDING
 
-    def open(self, sender: Sender, came: bytearray) -> Spooled:
+    def open(self, sender: Upload, came: bytearray) -> Spooled:
         """Start a body with the part that has arrived. Raises Overloaded."""
         while not self.has_room:
             self._make_room(None)
@@ -124,9 +112,9 @@ class Spooled:
     Await the coroutines one after another; `close` frees everything.
     """
 
-    def __init__(self, spool: Spool, sender: Sender, came: bytearray) -> None:
+    def __init__(self, spool: Spool, sender: Upload, came: bytearray) -> None:
         self._spool = spool
-        self._sender: Sender | None = sender
+        self._sender: Upload | None = sender
         self._check = spool.new_check()
         self._file: IO[bytes] | None = None
         self._size = 0
@@ -153,8 +141,11 @@ class Spooled:
 
     async def write(self) -> None:
         """Write and hash the body as it arrives, to its end. Raises Overloaded, StoreUnavailable."""
-        while await self._write(await self._next()):
-            pass  # No variable keeps a written piece alive while the next one is awaited.
+        while piece := await self._next():
+            self._spool.take(len(piece), self)
+            self._size += len(piece)
+            await self._spool.do(partial(self._add, piece))
+            piece = bytearray()  # Nothing keeps a written piece alive while the next one is awaited.
 
     def verify(self, header: bytes | None) -> None:
         """Raise Unauthorized unless the signature matches the whole body."""
@@ -207,14 +198,6 @@ class Spooled:
         if self._sender is not None:
             self._sender.resume()
         return piece
-
-    async def _write(self, piece: bytearray) -> bool:
-        if not piece:
-            return False
-        self._spool.take(len(piece), self)
-        self._size += len(piece)
-        await self._spool.do(lambda: self._add(piece))
-        return True
 
     def _add(self, piece: bytearray) -> None:
         if self._file is None:

@@ -36,7 +36,9 @@ def summary(loaded: Loaded, address: str, base: str) -> Iterator[str]:
             f"warning: people on other machines cannot open {base}; set `public-url` or --public-url to the address"
             " at which they reach closeout"
         )
-    yield from _accounts(loaded)
+    accounts = {step.account for one in loaded.automations for step in one.steps if step.account}
+    for account in sorted(accounts):
+        yield f"AWS account {account}: closeout compares it with its credentials before every plan and every change"
     if loaded.settings.secrets_github is None:
         yield WITHOUT_GITHUB
 
@@ -46,16 +48,6 @@ def _automation(automation: Automation) -> str:
     events = ", ".join(dict.fromkeys(str(trigger["event"]) for trigger in automation.triggers))
     where = f" in {', '.join(automation.repositories)}" if automation.repositories else ""
     return f"automation {automation.name}: {mode}; on {events}{where}"
-
-
-def _accounts(loaded: Loaded) -> Iterator[str]:
-    accounts = {
-        step.account for automation in loaded.automations for step in automation.steps if step.account
-    }
-    for account in sorted(accounts):
-        yield (
-            f"AWS account {account}: closeout compares it with its credentials before every plan and every change"
-        )
 
 
 def only_here(base: str) -> bool:

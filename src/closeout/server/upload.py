@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from closeout.core.errors import CloseoutError, Overloaded, PayloadTooLarge, ReadTimeout
 from closeout.intake import headers
 from closeout.intake.answers import Answer
+from closeout.server.asgi import first_json_lines
 from closeout.server.head import BadHead, Chunked, Head
 from closeout.server.spool import FULL, Spooled
 
@@ -55,7 +56,7 @@ class Upload:
         try:
             self._headers = self._webhook.admit(head)
         except CloseoutError as error:
-            self._connection.answer(self, self._webhook.refuse(error), close=self.unread)
+            self.reply(self._webhook.refuse(error), close=self.unread)
             return came
         if head.chunked:
             self._chunked = Chunked()
@@ -136,9 +137,10 @@ class Upload:
             self._body = bytearray()
         self._connection.verified(self)
 
-    def reply(self, answer: Answer) -> None:
-        """Send the answer."""
-        self._connection.answer(self, answer)
+    def reply(self, answer: Answer, *, close: bool = False) -> None:
+        """Send the answer, and close the connection if told to."""
+        start = first_json_lines(answer.status)
+        self._connection.answer(self, answer.status, start, answer.body, close=close)
 
     # --- called by the spool ----------------------------------------------------------------------------------
 
@@ -173,10 +175,10 @@ class Upload:
 
     def _give_up(self, error: CloseoutError) -> None:
         self._cancel()
-        self._connection.answer(self, self._webhook.refuse(error), close=True)
+        self.reply(self._webhook.refuse(error), close=True)
 
     def _cancel(self) -> None:
-        self._webhook.forget(self)
+        self._webhook.waits_for_secrets.pop(self, None)
         if self._task is not None:
             self._task.cancel()
             self._task = None  # its frames keep this object alive

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
 from closeout.core.records import Accepted
@@ -20,31 +21,18 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.ports import Incoming
-from closeout.server import asgi
-from closeout.server.asgi import RawHeaders
-from closeout.server.bodies import Holder, Unverified
+from closeout.server.bodies import Unverified
 from closeout.server.head import Head
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spool, Spooled
 
 if TYPE_CHECKING:
     from closeout.server.parts import ServerParts
+    from closeout.server.upload import Upload
 
 Accept: TypeAlias = Callable[[Sequence[Incoming]], None]
 
 PATH = "/webhook"
-
-
-class Request(Holder, Protocol):
-    """A request that waits for its answer."""
-
-    def verified(self) -> None:
-        """Learn that the signature is valid."""
-        ...
-
-    def reply(self, answer: Answer) -> None:
-        """Send the answer, now or after the commit."""
-        ...
 
 
 class Webhook:
@@ -52,21 +40,17 @@ class Webhook:
 
     def __init__(self, parts: ServerParts, metrics: ServerMetrics) -> None:
         self._receiver = parts.receiver
-        self._accept = parts.accept
-        self._started = parts.started
-        self._refresh = parts.refresh
+        self._parts = parts
         self._metrics = metrics
         self._log = parts.log
         self.limits = limits = parts.limits
-        self._secrets = parts.secrets
-        self._clock = parts.clock
         self._gathered: list[Incoming] = []
-        self._committed: deque[tuple[_WaitingRequest, Any]] = deque()
+        self._committed: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
         # Of its own: deliveries must not wait for pages that are busy.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="closeout-secrets")
         self._refreshing: asyncio.Future[bool] | None = None
-        self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
+        self.waits_for_secrets: dict[Upload, tuple[Mapping[bytes, bytes], bytes, float]] = {}
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
         self.unverified = Unverified(limits.memory_bytes)
@@ -79,7 +63,7 @@ class Webhook:
         headers.check_method(head.method.decode("ascii"))
         return headers.check(head.headers, self.limits.body_bytes)
 
-    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Upload) -> None:
         """Verify and store a complete small body. `began` is the `perf_counter` of the request's start.
 
         If the signature matches no secret, the request waits until the secrets have been read again.
@@ -93,24 +77,31 @@ class Webhook:
         else:
             self._store(headers, body, began, request)
 
-    def forget(self, request: Request) -> None:
-        """Drop a request that waits for the secrets."""
-        self.waits_for_secrets.pop(request, None)
-
     async def take_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
     ) -> None:
         """Spool, verify and store a large body, or answer with its error."""
         try:
-            await self._take_large(headers, spooled, began, request)
-        except CloseoutError as error:
+            await spooled.write()
+            try:
+                spooled.verify(headers.get(SIGNATURE))
+            except Unauthorized:
+                if not await self._secrets_changed():
+                    raise
+                await spooled.hash_again()
+                spooled.verify(headers.get(SIGNATURE))
+            request.verified()
+            async with self.spool.turn:
+                await self._store_large(headers, spooled, began, request)
+        except Exception as error:  # noqa: BLE001 - the edge: every request must get an answer
+            spooled.close()  # Before the answer: what is refused must not make room, and be refused, once more.
             request.reply(self.refuse(error))
-        except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is logged and not sent
-            request.reply(self._broken(error))
+        finally:
+            spooled.close()
 
-    def refuse(self, error: CloseoutError) -> Answer:
+    def refuse(self, error: Exception) -> Answer:
         """Count and log an error, and return its answer."""
-        answer = self._refusal(error)
+        answer = self._answer_to(error)
         self._metrics.deliveries[answer.outcome] += 1
         return answer
 
@@ -131,39 +122,18 @@ class Webhook:
                     self._receiver.verify(headers, body)
                     self._store(headers, body, began, request)
                 else:
-                    self._reply(request, self.refuse(Unauthorized(UNFIT)))
-            except CloseoutError as error:
-                self._reply(request, self.refuse(error))
+                    self._send(request.reply, self.refuse(Unauthorized(UNFIT)))
             except Exception as error:  # noqa: BLE001 - an error in one request must not block the others
-                self._reply(request, self._broken(error))
+                self._send(request.reply, self.refuse(error))
 
-    def _reply(self, request: Request, answer: Answer) -> None:
-        """Send an answer in a task that others wait for, so that an error in one connection does not end it."""
+    def _send(self, reply: Callable[[Answer], None], answer: Answer) -> None:
         try:
-            request.reply(answer)
-        except Exception as error:  # noqa: BLE001 - see above
+            reply(answer)
+        except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
             self._log.unforeseen("an answer could not be sent", error)
 
-    async def _take_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
-    ) -> None:
-        try:
-            await spooled.write()
-            try:
-                spooled.verify(headers.get(SIGNATURE))
-            except Unauthorized:
-                if not await self._secrets_changed():
-                    raise
-                await spooled.hash_again()
-                spooled.verify(headers.get(SIGNATURE))
-            request.verified()
-            async with self.spool.turn:
-                await self._store_large(headers, spooled, began, request)
-        finally:  # Before an error is answered: what is refused must not make room, and be refused, once more.
-            spooled.close()
-
     async def _store_large(
-        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
     ) -> None:
         """Store a body, which is in memory until its commit."""
         decision, size = await self._decide_large(headers, spooled)
@@ -176,7 +146,7 @@ class Webhook:
                 if not done.done():
                     done.set_result(None)
 
-        self._hand_over(decision, _WaitingRequest(reply, began, self._metrics, self, size))
+        self._hand_over(decision, _Waiting(reply, began, size, asyncio.get_running_loop()))
         del decision
         await done
         self.unverified.used(size)
@@ -185,46 +155,45 @@ class Webhook:
         body = await spooled.read()
         return await self.spool.do(lambda: self._decide(headers, body)), len(body)
 
-    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Upload) -> None:
         request.verified()
         if self.held + len(body) > self.limits.held_bytes:
             request.reply(self.refuse(Overloaded("too many bodies wait for their commit")))
             return
-        waiting = _WaitingRequest(request.reply, began, self._metrics, self, len(body))
+        waiting = _Waiting(request.reply, began, len(body), asyncio.get_running_loop())
         self._hand_over(self._decide(headers, body), waiting)
 
     def _decide(self, headers: Mapping[bytes, bytes], body: bytes) -> Any:
         """Return the decision, or the answer if there is nothing to store. Never raises."""
         try:
-            decision = self._receiver.decide(headers, body, self._clock())
-        except CloseoutError as error:
-            return self._refusal(error)
+            decision = self._receiver.decide(headers, body, self._parts.clock())
         except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is logged and not sent
-            return self._failure(error)
+            return self._answer_to(error)
         return answers.PONG if decision.delivery is None else decision
 
-    def _hand_over(self, decision: Any, waiting: _WaitingRequest) -> None:
+    def _hand_over(self, decision: Any, waiting: _Waiting) -> None:
         """Queue the delivery for the ledger's next commit, or reply at once.
 
         All deliveries of one loop iteration are handed over together. One by one, the first of each iteration would get a
         commit of its own, and all others would wait for it.
         """
+        self.held += waiting.size
         if isinstance(decision, Answer):
-            waiting.finish(decision)
+            self._finish(waiting, decision)
             return
         if not self._gathered:
             waiting.loop.call_soon(self._flush)
-        self._gathered.append((decision.delivery, decision.runs, waiting))
+        self._gathered.append((decision.delivery, decision.runs, partial(self._on_committed, waiting)))
 
     def _flush(self) -> None:
         group, self._gathered = self._gathered, []
         try:
-            self._accept(group)
+            self._parts.accept(group)
         except Exception as error:  # noqa: BLE001 - the edge: every request in the group must get an answer
             for _, _, done in group:
                 done(error)
 
-    def _on_committed(self, waiting: _WaitingRequest, result: Any) -> None:
+    def _on_committed(self, waiting: _Waiting, result: Any) -> None:
         """Queue the outcome of a commit for its answer, in the ledger's thread; several outcomes wake the loop once."""
         self._committed.append((waiting, result))
         if not self._waking:
@@ -240,25 +209,37 @@ class Webhook:
             waiting, result = committed.popleft()
             if isinstance(result, Accepted):
                 started += result.started
-            try:
-                waiting.finish(self._answer_to(result))
-            except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
-                self._log.unforeseen("an answer could not be sent", error)
+            self._finish(waiting, self._answer_to(result))
         if started:
             try:
-                self._started(started)
+                self._parts.started(started)
             except Exception as error:  # noqa: BLE001 - they are stored, so recovery finds them
                 self._log.unforeseen("the engine did not accept new runs", error)
 
+    def _finish(self, waiting: _Waiting, answer: Answer) -> None:
+        self.held -= waiting.size
+        self._metrics.deliveries[answer.outcome] += 1
+        self._send(waiting.reply, answer)
+        if answer.status == 202:
+            self._metrics.ack.observe(time.perf_counter() - waiting.began)
+
     def _answer_to(self, result: Any) -> Answer:
+        """Return the answer to what the ledger accepted, or to an error, which is logged."""
         if isinstance(result, Accepted):
             return answers.accepted(result)
-        return self._refusal(result) if isinstance(result, CloseoutError) else self._failure(result)
+        if not isinstance(result, CloseoutError):
+            self._log.unforeseen("a delivery failed", result)
+            return answers.FAILED
+        if result.status >= 500:
+            self._log.rarely("a delivery was not taken", code=result.code, reason=result.message)
+        else:
+            self._log.rarely("a request was refused: " + self._why(result))
+        return answers.refused(result)
 
     async def _secrets_changed(self) -> bool:
         """Read the secrets again in a thread, once for all requests that wait; return whether they changed."""
         if self._refreshing is None:
-            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._refresh)
+            self._refreshing = asyncio.get_running_loop().run_in_executor(self._reader, self._parts.refresh)
             self._refreshing.add_done_callback(self._refreshed)
         try:
             return await asyncio.shield(self._refreshing)
@@ -271,62 +252,18 @@ class Webhook:
     def _refreshed(self, _: asyncio.Future[bool]) -> None:
         self._refreshing = None
 
-    def _refusal(self, error: CloseoutError) -> Answer:
-        if error.status >= 500:
-            self._log.rarely("a delivery was not taken", code=error.code, reason=error.message)
-        else:
-            self._log.rarely("a request was refused: " + self._why(error))
-        return answers.refused(error)
-
     def _why(self, error: CloseoutError) -> str:
         """Return one of a few fixed reasons: the log never holds text of a request."""
         if not isinstance(error, Unauthorized):
             return error.code
-        return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
-
-    def _broken(self, error: Exception) -> Answer:
-        self._metrics.deliveries[answers.FAILED.outcome] += 1
-        return self._failure(error)
-
-    def _failure(self, error: BaseException) -> Answer:
-        self._log.unforeseen("a delivery failed", error)
-        return answers.FAILED
+        secrets = self._parts.secrets
+        return f"{error.why} ({secrets})" if error.why == UNFIT and secrets else error.why
 
 
-class _WaitingRequest:
-    """A request that waits for its commit, and what to count when it is answered."""
+class _Waiting(NamedTuple):
+    """A request that waits for its commit."""
 
-    __slots__ = ("_began", "_metrics", "_reply", "_size", "_webhook", "loop")
-
-    def __init__(
-        self,
-        reply: Callable[[Answer], None],
-        began: float,
-        metrics: ServerMetrics,
-        webhook: Webhook,
-        size: int,
-    ) -> None:
-        self._reply = reply
-        self._began = began
-        self._metrics = metrics
-        self._webhook = webhook
-        self._size = size
-        self.loop = asyncio.get_running_loop()
-        webhook.held += size
-
-    def __call__(self, result: Any) -> None:
-        """Take the outcome of the commit, in the ledger's thread."""
-        self._webhook._on_committed(self, result)
-
-    def finish(self, answer: Answer) -> None:
-        """Count the outcome and send the answer."""
-        self._webhook.held -= self._size
-        metrics = self._metrics
-        metrics.deliveries[answer.outcome] += 1
-        self._reply(answer)
-        if answer.status == 202:
-            metrics.ack.observe(time.perf_counter() - self._began)
-
-
-EXTRA: Mapping[int, RawHeaders] = {status: asgi.raw(pairs) for status, pairs in answers.MORE.items()}
-"""Extra headers by status."""
+    reply: Callable[[Answer], None]
+    began: float
+    size: int
+    loop: asyncio.AbstractEventLoop

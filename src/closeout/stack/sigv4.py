@@ -30,11 +30,11 @@ class Credentials(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request to be signed. `path` is as it is sent, percent-encoded; `headers` are those that are signed."""
+    """A request to be signed, without a query. `headers` are those that are signed."""
 
     method: str
     path: str
-    query: tuple[tuple[str, str], ...]
+    """As it is sent: percent-encoded, without `.`, `..` and empty segments, which AWS's services take out."""
     headers: Mapping[str, str]
     """`host` among them, names in lower case."""
     body: bytes
@@ -74,24 +74,9 @@ def _canonical(request: Request, headers: Mapping[str, str], service: str, diges
     """Return the names of the signed headers, and the canonical request."""
     lines = sorted((name.lower(), " ".join(value.split())) for name, value in headers.items())
     names = ";".join(name for name, _ in lines)
-    query = "&".join(
-        f"{name}={value}" for name, value in sorted((encode(a), encode(b)) for a, b in request.query)
-    )
-    path = request.path if service == "s3" else encode(_normal(request.path), "/")
+    path = request.path if service == "s3" else encode(request.path, "/")
     head = "".join(f"{name}:{value}\n" for name, value in lines)
-    return names, f"{request.method}\n{path}\n{query}\n{head}\n{names}\n{digest}"
-
-
-def _normal(path: str) -> str:
-    """Take `.`, `..` and empty segments out of a path: every service but S3 signs it so."""
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            kept = kept[:-1]
-        elif segment not in {"", "."}:
-            kept.append(segment)
-    tail = "/" if kept and path.endswith("/") else ""
-    return "/" + "/".join(kept) + tail
+    return names, f"{request.method}\n{path}\n\n{head}\n{names}\n{digest}"
 
 
 def _key(secret: str, date: str, region: str, service: str) -> bytes:

@@ -172,7 +172,7 @@ def key_partition(key: str) -> str:
 
 def ticket_key(key: str, accepted_at: float, execution: str) -> Item:
     """Return the key of a ticket: sorted by the time of acceptance, then by name."""
-    return _key(key_partition(key), f"ticket#{round(accepted_at * 1000):015d}#{execution}")
+    return _key(key_partition(key), f"ticket#{listed_at(accepted_at, execution)}")
 
 
 def holder_key(key: str) -> Item:
@@ -214,17 +214,10 @@ def delivery_item(delivery: NewDelivery, runs: Sequence[str], expires: int) -> I
     name = delivery_id(delivery.hook, delivery.guid)
     return delivery_key(name) | to_item(
         {
-            "hook": delivery.hook,
-            "guid": delivery.guid,
-            "event": delivery.event,
-            "action": delivery.action,
-            "repository": delivery.repository,
-            "number": delivery.number,
+            **_about(delivery._asdict()),
             "form": delivery.form,
             "size": len(delivery.body),
             "received_at": delivery.received_at,
-            "origin": delivery.origin,
-            "closing": delivery.closing,
             "runs": list(runs),
             "list": DELIVERIES,
             "at": listed_at(delivery.received_at, name),
@@ -244,6 +237,10 @@ ABOUT = ("guid", "hook", "event", "action", "repository", "number", "origin", "c
 """What the row of an attempt says of its delivery."""
 
 
+def _about(delivery: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: delivery.get(name) for name in ABOUT}
+
+
 def run_items(
     run: NewRun,
     delivery: Mapping[str, Any],
@@ -260,10 +257,9 @@ def run_items(
     after which nothing needs it; the attempt gets its own when the run has ended.
     """
     execution = execution_id(run.run_id, attempt)
-    about = {name: delivery.get(name) for name in ABOUT}
     row = attempt_key(run.run_id, attempt) | to_item(
         {
-            **about,
+            **_about(delivery),
             "execution": execution,
             "automation": run.automation,
             "key": run.key,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from closeout.core.runs import CancelDelivered, Outcome, RunState
 from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Ending, Execution, Json, Operation, RunFunction
 
@@ -32,6 +33,8 @@ class MemoryDurable:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
+        self.counters = RunState()
+        """Counts no crash: a test that kills wants the run to go on."""
         self.operations: dict[str, Operation] = {}
         self._cancelled_by: str | None = None
 
@@ -65,14 +68,6 @@ class MemoryDurable:
         """Who asked to cancel, until that is delivered."""
         return self._cancelled_by
 
-    def crashes(self) -> int:
-        """Count no crash: a test that kills wants the run to go on."""
-        return 0
-
-    def deaths(self) -> int:
-        """Count none either."""
-        return 0
-
     def draining(self) -> bool:
         """Never."""
         return False
@@ -80,16 +75,14 @@ class MemoryDurable:
     def save(
         self,
         operation: Operation,
-        *,
-        park_until: float | None = None,
-        cancel_delivered: bool = False,
+        *outcomes: Outcome,
         progressed: bool = True,
         later: bool = False,
     ) -> None:
         """Keep an operation."""
-        del park_until, progressed, later
+        del progressed, later
         self.operations[operation.name] = operation
-        if cancel_delivered:
+        if any(isinstance(outcome, CancelDelivered) for outcome in outcomes):
             self._cancelled_by = None
 
 

@@ -8,7 +8,7 @@ servers import this package too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -112,7 +112,7 @@ def play(
         has_token = loaded.settings.secrets_github is not None
     chosen = _choose(loaded, automation)
     name, payload = _event(event, chosen)
-    world = _World(payload, reopened=reopened, paths=tuple(paths), bases=tuple(bases))
+    world = _World(payload, reopened, paths, bases)
     return world.play(loaded, chosen, name, registry, has_token=has_token)
 
 
@@ -140,21 +140,19 @@ def _event(
     return names[0], event
 
 
+@dataclass(slots=True)
 class _World:
     """What stands in for everything outside: `ports.GitHub`, clients, the journal and the switch of one run."""
 
-    def __init__(
-        self, payload: Mapping[str, Any], *, reopened: bool, paths: tuple[str, ...], bases: tuple[str, ...]
-    ) -> None:
-        self._payload = payload
-        self._reopened = reopened
-        self._paths = paths
-        self._bases = bases
-        self._target: AwsTarget | None = None
-        self._lines: list[str] = []
-        self._statuses: list[PostedStatus] = []
-        self._calls: list[str] = []
-        self._called: set[str] = set()
+    _payload: Mapping[str, Any]
+    _reopened: bool
+    _paths: Sequence[str]
+    _bases: Sequence[str]
+    _target: AwsTarget | None = None
+    _lines: list[str] = field(default_factory=list)
+    _statuses: list[PostedStatus] = field(default_factory=list)
+    _calls: list[str] = field(default_factory=list)
+    _called: set[str] = field(default_factory=set)
 
     def play(
         self,
@@ -317,7 +315,7 @@ class _World:
         )
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
-        return self._paths
+        return tuple(self._paths)
 
     def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
         return ()

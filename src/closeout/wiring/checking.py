@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
@@ -31,61 +31,26 @@ NEWEST = 500
 
 
 class LedgerFile:
-    """`checks.world.LedgerLook` and `Place` over SQLite. `base` returns the server's public URL."""
+    """`checks.world.LedgerLook` and `Place` over SQLite: what answers each of their questions.
+
+    `base` returns the server's public URL.
+    """
 
     def __init__(self, path: Path, base: Callable[[Views], str | None]) -> None:
+        views = Views(path)
         self.path = path
-        self._base = base
-        self._views = Views(path)
-
-    def exists(self) -> bool:
-        """Whether there is a file."""
-        return self.path.exists()
-
-    def held(self) -> bool:
-        """Whether a server holds it now."""
-        return Requests(self.path).server_running()
-
-    def unwritable(self) -> str | None:
-        """Return what this user may not write."""
-        return place.unwritable(self.path)
-
-    def file_system(self) -> str | None:
-        """Return the kind of its file system."""
-        return place.file_system(self.path)
-
-    def free(self) -> int:
-        """Return the free bytes."""
-        return place.free(self.path)
-
-    def base(self) -> str | None:
-        """Return the public URL of the server that last ran."""
-        return self._base(self._views)
-
-    def heard(self, repository: str) -> frozenset[str]:
-        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        return hooks_heard(self._views.deliveries(NEWEST), repository)
-
-    def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what the last patrols saw."""
-        return self._views.marks(REPORT)
-
-    def empty_runs(self) -> Mapping[str, int]:
-        """Return the runs that found nothing, by automation."""
-        counts: Mapping[str, int] = self._views.stats()["empty_runs"]
-        return counts
-
-    def notifier_failures(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return since when and why a notifier takes no message."""
-        return self._views.marks(NOTIFIER)
-
-    def paused(self) -> str | None:
-        """Return who paused, and why."""
-        return self._views.paused()
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._views.close()
+        self.exists = path.exists
+        self.held = Requests(path).server_running
+        self.unwritable: Callable[[], str | None] = partial(place.unwritable, path)
+        self.file_system: Callable[[], str | None] = partial(place.file_system, path)
+        self.free: Callable[[], int] = partial(place.free, path)
+        self.base = partial(base, views)
+        self.heard = partial(hooks_heard, partial(views.deliveries, NEWEST))
+        self.empty_runs: Callable[[], Mapping[str, int]] = lambda: views.stats()["empty_runs"]
+        self.last_patrols = partial(views.marks, REPORT)
+        self.notifier_failures = partial(views.marks, NOTIFIER)
+        self.paused = views.paused
+        self.close = views.close
 
 
 def inspect(
@@ -112,7 +77,7 @@ def inspect(
         partial(load, config, builtin()),
         connect,
         ledger,
-        place=ledger,
+        machine=ledger,
         file=config,
         now=time.time,
         pause=time.sleep,

@@ -7,6 +7,7 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from closeout.actions.registry import builtin
@@ -17,7 +18,7 @@ from closeout.core.records import Accepted, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.orphans.audit import Target
-from closeout.ports import Attempts, Clock, GitHub, RunReader
+from closeout.ports import Attempts, GitHub, RunReader
 from closeout.run.closed_event import read_closed_event
 from closeout.wiring.api_intake import Accept
 
@@ -35,7 +36,7 @@ class Cleaning(NamedTuple):
     attempts: Attempts
     reader: RunReader
     github: GitHub
-    clock: Clock
+    now: Callable[[], float]
 
     def start(self, text: str, by: str) -> str:
         """Carry a request out: return the execution that starts, or why there is none. Raises as `clean` does."""
@@ -48,7 +49,7 @@ class Cleaning(NamedTuple):
         With `once`, not if the last attempt was made for an orphan: another would end as that did. Raises GitHub's error,
         and then nothing is started.
         """
-        now = self.clock.now()
+        now = self.now()
         closed = read_closed_event(self.github, target.repository, target.number, now)
         if closed.state != "closed":
             return False, f"{closed.name} is {closed.state}, so nothing was started"

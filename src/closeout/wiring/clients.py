@@ -5,15 +5,15 @@ Importing them costs more than the rest of a start, so each import is inside the
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError
+from closeout.core.errors import ConfigError, InputError, ServiceError
+from closeout.core.secrets import CachedSecret, StepSecrets
 from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from closeout.adapters.secrets import SecretReader
     from closeout.config.load import Loaded
     from closeout.core.redact import Redactor
-    from closeout.core.secrets import CachedSecret, StepSecrets
 
 OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 """Environment variables that may contain a secret although the file does not refer to them."""
@@ -45,12 +44,11 @@ def setting_value(text: str, key: str) -> str:
     return value
 
 
-class StepClients:
+class StepClients(NamedTuple):
     """`ports.Clients` of one step."""
 
-    def __init__(self, shared: SharedClients, target: AwsTarget | None) -> None:
-        self._shared = shared
-        self._target = target
+    shared: SharedClients
+    target: AwsTarget | None
 
     def aws(self, service: str) -> Any:
         """Return a client of the step's account and region."""
@@ -63,61 +61,50 @@ class StepClients:
     @property
     def github(self) -> GitHub:
         """GitHub's API."""
-        return self._shared.github
+        return self.shared.github
 
     @property
     def http(self) -> Http:
         """Plain HTTP."""
-        return self._shared.http
+        return self.shared.http
 
     @property
     def secrets(self) -> Secrets:
         """Secrets by reference."""
-        return self._shared.secrets
+        return self.shared.secrets
 
     def _bound(self) -> Any:
-        if self._target is None:
+        if self.target is None:
             raise ServiceError(
                 "this step names no AWS account", service="aws", operation="client", reason="NoAccount"
             )
-        return self._shared.aws.for_target(self._target)
+        return self.shared.aws.for_target(self.target)
 
 
+@dataclass
 class SharedClients:
     """`ports.ClientFactory` of a process. `learned` receives every secret that is read, for redaction.
 
-    Relative `file:` references start at `directory`, the folder of the configuration. `step_secrets` returns the references in
-    its steps. `token` is the reference of GitHub's, `region` where secrets without an ARN are; `secrets_client` makes the
-    client of Secrets Manager for a region, boto3's unless given.
+    Relative `file:` references start at `directory`, the folder of the configuration. `token_reference` is that of GitHub's
+    token, `region` where secrets without an ARN are; `secrets_client` makes the client of Secrets Manager for a region,
+    boto3's unless given. `step_references` returns the references of secrets in steps.
     """
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        clock: Clock,
-        learned: Callable[[str], None],
-        *,
-        api_url: str,
-        token: str | None,
-        region: str | None,
-        directory: Path,
-        secrets_client: Callable[[str | None], Any] | None = None,
-        report: Callable[[str], None] = lambda _text: None,
-        step_secrets: Callable[[], Sequence[str]] = tuple,
-    ) -> None:
+    clock: Clock
+    learned: Callable[[str], None]
+    api_url: str
+    token_reference: str | None
+    region: str | None
+    directory: Path
+    secrets_client: Callable[[str | None], Any] | None = None
+    report: Callable[[str], None] = lambda _text: None
+    step_references: Callable[[], Sequence[str]] = tuple
+
+    def __post_init__(self) -> None:
+        self.now = self.clock.now
         for value in (os.environ.get(name, "") for name in OWN_SECRETS):
             if len(value) >= SHORTEST_KEY:
-                learned(value)
-        self._step_secrets = step_secrets
-        self._api_url = api_url
-        self._token = token
-        self._region = region
-        self._secrets_client = secrets_client
-        self._clock = clock
-        self.now = clock.now
-        self.learned = learned
-        self._directory = directory
-        self._report = report
-        self._making = threading.Lock()
+                self.learned(value)
 
     def for_step(self, target: AwsTarget | None) -> Clients:
         """Return the clients of one step; nothing is connected yet."""
@@ -126,7 +113,7 @@ class SharedClients:
     @property
     def has_token(self) -> bool:
         """Whether `secrets.github` is configured."""
-        return self._token is not None
+        return self.token_reference is not None
 
     @cached_property
     def secrets(self) -> SecretReader:
@@ -134,32 +121,28 @@ class SharedClients:
         from closeout.adapters.secrets import SecretReader
 
         return SecretReader(
-            client=self._secrets_client,
-            region=self._region,
-            directory=self._directory,
-            now=self._clock.now,
+            client=self.secrets_client,
+            region=self.region,
+            directory=self.directory,
+            now=self.now,
             on_value=self.learned,
         )
 
     @cached_property
     def step_secrets(self) -> StepSecrets:
         """The secrets of steps, which the redactor must know before a step can print one."""
-        from closeout.core.secrets import StepSecrets
-
-        return StepSecrets(self._step_secrets(), lambda: self.secrets, report=self._report)
+        return StepSecrets(self.step_references(), lambda: self.secrets, report=self.report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Return secrets that are cached and read again. Raises `SecretError` if one cannot be read now."""
-        from closeout.core.secrets import CachedSecret
-
-        return CachedSecret(references, self.secrets, report=report, now=self._clock.now)
+        return CachedSecret(references, self.secrets, report=report, now=self.now)
 
     @cached_property
     def aws(self) -> AwsClients:
         """AWS sessions."""
         from closeout.adapters.aws import AwsClients
 
-        return AwsClients(now=self._clock.now)
+        return AwsClients(now=self.now)
 
     @cached_property
     def http(self) -> Http:
@@ -168,40 +151,24 @@ class SharedClients:
 
         return HttpClient()
 
-    @property
+    @cached_property
     def github(self) -> GitHubClient:
         """GitHub's API with the configured token, which is read again when GitHub rejects it."""
-        with self._making:
-            return self._github
-
-    def connect_ahead(self) -> None:
-        """Read GitHub's token and connect to GitHub on a thread. The first request waits for the token if it must."""
-
-        def connect() -> None:
-            with contextlib.suppress(CloseoutError):  # the request meets it, too
-                with self._making:
-                    client = self._github
-                client.connect_ahead()
-
-        threading.Thread(target=connect, name="closeout-github", daemon=True).start()
-
-    @cached_property
-    def _github(self) -> GitHubClient:
         from closeout.adapters.github import GitHubClient
 
-        api_url = setting_value(self._api_url, "github.api-url")
+        api_url = setting_value(self.api_url, "github.api-url")
         token = self.token
         if token is None:
-            return GitHubClient(lambda: "", api_url, now=self._clock.now)
+            return GitHubClient(lambda: "", api_url, now=self.now)
         name = "the token of `secrets.github`"
-        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self._clock.now, named=name)
+        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self.now, named=name)
 
     @cached_property
     def token(self) -> CachedSecret | None:
         """The GitHub token, None when none is configured. Raises `SecretError` if it cannot be read now."""
-        if self._token is None:
+        if self.token_reference is None:
             return None
-        return self.cached((self._token,), self._report)
+        return self.cached((self.token_reference,), self.report)
 
 
 def configured_clients(
@@ -213,22 +180,31 @@ def configured_clients(
         clock,
         redactor.add,
         api_url=settings.api_url,
-        token=settings.secrets_github,
+        token_reference=settings.secrets_github,
         region=settings.aws.region,
         directory=loaded.directory,
         report=report,
-        step_secrets=lambda: loaded.step_secrets,
+        step_references=lambda: loaded.step_secrets,
     )
 
 
 class LazyGitHub:
-    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it."""
+    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it.
 
-    def __init__(self, clients: SharedClients) -> None:
+    Once `stopped` returns an error, GitHub is not asked, and the call raises that error.
+    """
+
+    def __init__(
+        self, clients: SharedClients, stopped: Callable[[], ServiceError | None] = lambda: None
+    ) -> None:
         self._clients = clients
+        self._stopped = stopped
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
+            error = self._stopped()
+            if error is not None:
+                raise error
             return getattr(self._clients.github, name)(*args, **named)
 
         return call

@@ -81,14 +81,10 @@ def read_delivery(
     is_cut = len(text) > MOST_TEXT
     if is_cut:
         text = text[:MOST_TEXT].rpartition("\n")[0]  # between values: half a secret would not be recognized
-    return DeliveryDetail(delivery, _headers(delivery), redact(text), is_cut, reasons)
-
-
-def _headers(delivery: DeliveryView) -> tuple[tuple[str, str], ...]:
-    if heard_by(delivery.origin) != WEBHOOK:
-        return ()
-    return (
+    headers = (
         ("X-GitHub-Event", delivery.event),
         ("X-GitHub-Delivery", delivery.guid),
         ("X-GitHub-Hook-ID", delivery.hook),
     )
+    by_webhook = heard_by(delivery.origin) == WEBHOOK
+    return DeliveryDetail(delivery, headers if by_webhook else (), redact(text), is_cut, reasons)

@@ -71,8 +71,6 @@ class Drills:
         with suppress(CloseoutError):  # a full disk is among what a drill tells
             self.ledger.save_mark(DRILL, LAST, value)
 
-    # --- the timer ----------------------------------------------------------------------------------------
-
     def start(self, told: Callable[[str], None]) -> None:
         """Make the checks that cost nothing, then a drill at each interval; `told` gets what is new.
 

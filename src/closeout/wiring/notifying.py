@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ from closeout.core.messages import Links, Text
 from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
+from closeout.core.units import spoken_duration
 from closeout.ports import ProblemStore, Secrets
 
 if TYPE_CHECKING:
@@ -38,34 +40,31 @@ NOTIFIER = "notifier"
 """The kind of the marks in which a server keeps which notifiers take no message."""
 SECONDS = 30.0
 """How long a message may take."""
+MISSED = 3
+"""Intervals without an end after which patrol is stale."""
+_PARTS = {"logs": "the delivery logs", "lists": "the lists of closed pull requests"}
 RETRY = Backoff(first=30.0, factor=2.0, cap=3_600.0)
 
 Send = Callable[[str, Text], None]
 """Sends a message to a target, by its reference. Raises `CloseoutError`."""
 
 
-class Targets:
+class Targets(NamedTuple):
     """Sends to targets by their references. `learned` receives every secret in a URL, for redaction.
 
     `topics` returns SNS's client of a region, boto3's unless given.
     """
 
-    def __init__(
-        self,
-        secrets: Callable[[], Secrets],
-        learned: Callable[[str], None],
-        topics: Callable[[str], Any] | None = None,
-    ) -> None:
-        self._secrets = secrets
-        self._learned = learned
-        self._topics = topics
+    secrets: Callable[[], Secrets]
+    learned: Callable[[str], None]
+    topics: Callable[[str], Any] | None = None
 
     def send(self, target: str, text: Text) -> None:
         """Send a message. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
         if is_topic(target):
             from closeout.adapters import sns
 
-            sns.publish(target, *text, self._topics)
+            sns.publish(target, *text, self.topics)
             return
         from closeout.adapters import notifier
 
@@ -81,7 +80,7 @@ class Targets:
                 return
             from closeout.adapters import sns
 
-            sns.check(target, self._topics)
+            sns.check(target, self.topics)
             return
         from closeout.adapters import notifier
 
@@ -91,9 +90,9 @@ class Targets:
         """Read the URL of a target; its secrets are redacted from then on. Raises `SecretError`, `NotifierUnknown`."""
         from closeout.adapters import notifier
 
-        urls = self._secrets().read(target)
+        urls = self.secrets().read(target)
         for part in (part for url in urls for part in notifier.secret_parts(url)):
-            self._learned(part)
+            self.learned(part)
         if not urls:
             raise NotifierUnknown(f"{target} is empty")
         return urls[0].strip()
@@ -168,40 +167,30 @@ def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, Clos
         yield target, NotifierFailed(f"no answer within {SECONDS:g} seconds")
 
 
+@dataclass
 class Notifying:
-    """What one process tells. `check` raises for a target whose URL has no known form; `stale` returns what is stale by name, with why; None for what could not be asked.
+    """What one process tells.
 
-    `wait` is how long a problem waits for others of its cause, `patience` how long a look begins further messages.
+    `check_target` raises for a target whose URL has no known form; `stale` returns what is stale by name, with why; None for
+    what could not be asked. `wait` is how long a problem waits for others of its cause, `patience` how long a look begins
+    further messages.
     """
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        problems: ProblemStore,
-        routes: Routes,
-        send: Send,
-        *,
-        links: Callable[[], Links],
-        redact: Callable[[str], str],
-        now: Callable[[], float],
-        check: Callable[[str], None] = lambda _target: None,
-        keep: Callable[[str, Mapping[str, Any]], None] = lambda _target, _state: None,
-        stale: Callable[[], Mapping[str, str | None]] = dict,
-        wait: float = WAIT,
-        patience: float = math.inf,
-    ) -> None:
-        self._problems = problems
-        self._routes = routes
-        self._send = send
-        self._links = links
-        self._redact = redact
-        self._now = now
-        self._check = check
-        self._keep = keep
-        self._stale = stale
-        self._wait = wait
-        self._patience = patience
+    problems: ProblemStore
+    routes: Routes
+    send: Send
+    links: Callable[[], Links]
+    redact: Callable[[str], str]
+    now: Callable[[], float]
+    check_target: Callable[[str], None] = lambda _target: None
+    keep: Callable[[str, Mapping[str, Any]], None] = lambda _target, _state: None
+    stale: Callable[[], Mapping[str, str | None]] = dict
+    wait: float = WAIT
+    patience: float = math.inf
+
+    def __post_init__(self) -> None:
         self._failing: dict[str, _Failing] = {}
-        self._sent: dict[str, int] = dict.fromkeys(routes.targets(), 0)
+        self._sent: dict[str, int] = dict.fromkeys(self.routes.targets(), 0)
         self._unmarked: list[Told] = []
         """What was told and could not be stored: nothing more is sent before it is."""
         self._stopping = threading.Event()
@@ -210,14 +199,14 @@ class Notifying:
     def look(self, report: Callable[[str], None] = lambda _text: None) -> None:
         """Send what is due now. `report` is told of a target that begins to fail. Raises `StoreUnavailable`."""
         self._mark([])
-        problems = self._problems.problems()
+        problems = self.problems.problems()
         if self._keep_stale(problems):
-            problems = self._problems.problems()
+            problems = self.problems.problems()
         if not problems:
             return
-        told, now = self._problems.told(), self._now()
-        self._mark(forgotten(problems, told, self._routes))
-        messages_of = due(problems, told, now, self._routes, self._wait)
+        told, now = self.problems.told(), self.now()
+        self._mark(forgotten(problems, told, self.routes))
+        messages_of = due(problems, told, now, self.routes, self.wait)
         self._tell(
             {one: self._ordered(one, found) for one, found in messages_of.items() if self._may(one)}, report
         )
@@ -232,7 +221,7 @@ class Notifying:
     def _may(self, target: str) -> bool:
         """Return whether it is time to try a target: a clock that is set back must not silence one."""
         failing = self._failing.get(target)
-        return failing is None or not 0 < failing.again_at - self._now() <= RETRY.cap
+        return failing is None or not 0 < failing.again_at - self.now() <= RETRY.cap
 
     def _ordered(self, target: str, found: list[Message]) -> deque[Message]:
         # A message that a service refuses must not keep the others from it: each further try begins with another one.
@@ -242,11 +231,11 @@ class Notifying:
 
     def _tell(self, waiting: dict[str, deque[Message]], report: Callable[[str], None]) -> None:
         """Send each target its messages, one after the other, and all targets at the same time."""
-        until = time.monotonic() + self._patience
+        until = time.monotonic() + self.patience
         while waiting and not self._stopping.is_set() and time.monotonic() < until:
-            links, now = self._links(), self._now()
-            texts = {one: messages.text(found[0], links, self._redact, now) for one, found in waiting.items()}
-            works = {target: partial(self._send, target, text) for target, text in texts.items()}
+            links, now = self.links(), self.now()
+            texts = {one: messages.text(found[0], links, self.redact, now) for one, found in waiting.items()}
+            works = {target: partial(self.send, target, text) for target, text in texts.items()}
             for target, error in at_once(works):
                 message = waiting[target].popleft()
                 with suppress(CloseoutError):  # the ledger: what was sent meanwhile must be heard of as well
@@ -258,54 +247,51 @@ class Notifying:
     def _heard(
         self, target: str, message: Message, error: CloseoutError | None, report: Callable[[str], None]
     ) -> None:
-        """Keep whether a target took a message."""
         if error is not None:
-            self._failed(target, self._redact(error.message), report)
+            self._failed(target, self.redact(error.message), report)
             return
         failed = self._failing.pop(target, None) is not None
         fresh = failed or not self._sent[target]  # an earlier process may have kept that it fails
         self._sent[target] += 1
         self._mark(
-            Told(target, one.automation, one.key, self._now(), recovered=one.closed_at is not None)
+            Told(target, one.automation, one.key, self.now(), recovered=one.closed_at is not None)
             for one in message.problems
         )
         if fresh:
-            self._keep(target, {})
+            self.keep(target, {})
 
     def _mark(self, told: Iterable[Told]) -> None:
         self._unmarked += told
         if self._unmarked:
-            self._problems.mark_told(self._unmarked)
+            self.problems.mark_told(self._unmarked)
             self._unmarked = []
 
     def _failed(self, target: str, error: str, report: Callable[[str], None]) -> None:
         before = self._failing.get(target)
         times = before.times + 1 if before else 1
-        since = before.since if before else self._now()
-        self._failing[target] = _Failing(since, times, self._now() + RETRY.delay(times), error)
-        self._keep(target, {"since": since, "error": error})
+        since = before.since if before else self.now()
+        self._failing[target] = _Failing(since, times, self.now() + RETRY.delay(times), error)
+        self.keep(target, {"since": since, "error": error})
         if before is None or before.error != error:
             report(f"notifier {target} took no message: {error}. It is tried again, and nothing is lost")
 
     def _keep_stale(self, problems: Sequence[Problem]) -> bool:
         """Open and close the problems of closeout itself; return whether one has changed."""
         known = {one.key for one in problems if one.kind == "stale" and one.closed_at is None}
-        found = self._stale()
+        found = self.stale()
         fresh = {key: why for key, why in found.items() if why is not None and key not in known}
         for key, why in fresh.items():
-            self._problems.open_problem(
-                Problem("", key, "stale", why, why, self._now(), code=key.partition("/")[0])
+            self.problems.open_problem(
+                Problem("", key, "stale", why, why, self.now(), code=key.partition("/")[0])
             )
         over = known - found.keys()
         for key in over:
-            self._problems.close_problems("", key, key, self._now(), "patrol")
+            self.problems.close_problems("", key, key, self.now(), "patrol")
         return bool(fresh or over)
-
-    # --- the thread -----------------------------------------------------------------------------------------
 
     def start(self, report: Callable[[str], None]) -> None:
         """Look every few seconds, if anybody is to be told."""
-        if self._routes.targets():
+        if self.routes.targets():
             self._thread = threading.Thread(target=self._run, args=(report,), name="notify", daemon=True)
             self._thread.start()
 
@@ -317,12 +303,12 @@ class Notifying:
 
     def check(self, report: Callable[[str], None]) -> None:
         """Report each notifier whose URL has no known form: a failed run would be too late to learn it."""
-        for target in self._routes.targets():
+        for target in self.routes.targets():
             try:
-                self._check(target)
+                self.check_target(target)
             except NotifierUnknown as error:
                 report(
-                    f"warning: notifier {target}: {self._redact(error.message)} ({error.code}), so nobody is told there."
+                    f"warning: notifier {target}: {self.redact(error.message)} ({error.code}), so nobody is told there."
                     " Write the URL of a service there, and try it with `closeout notify test`"
                 )
             except CloseoutError:
@@ -348,3 +334,39 @@ class Notifying:
 def rest(took: float) -> float:
     """Return how long to wait after a look that took so many seconds: a ledger with 100,000 problems must not fill the process."""
     return max(EVERY, took * REST)
+
+
+# --- what of closeout itself no longer runs as it should: nobody tells of closings that were never heard ------
+
+
+def stale(
+    every: Mapping[str, float | None],
+    ended_at: Mapping[str, float],
+    drill: Mapping[str, str],
+    *,
+    started: float,
+    now: float,
+) -> dict[str, str | None]:
+    """Return what is stale, by name, with why; None for what could not be asked. What is fine is not named.
+
+    `every` has the intervals of `logs` and `lists`, None for what is switched off, and `ended_at` when a round of each last
+    ended. `drill` has the states that the last drill found, by check. What was missed before patrol `started` does not
+    count; that it ended before says nothing of now.
+    """
+    found: dict[str, str | None] = {}
+    for part, interval in every.items():
+        # A round with lists reads the logs too, and is kept as one of lists.
+        ended = max(ended_at.get(one, 0.0) for one in {part, "lists"})
+        silent = now - max(ended, started)
+        if interval is not None and silent > MISSED * interval:
+            found[f"patrol/{part}"] = (
+                f"patrol has not read {_PARTS[part]} for {spoken_duration(silent)}, and should every"
+                f" {spoken_duration(interval)}; a closing that GitHub did not deliver stays unknown"
+            )
+        elif interval is not None and ended < started:
+            found[f"patrol/{part}"] = None  # a restart repairs nothing
+    for check, state in drill.items():
+        if state in ("wrong", "unknown"):
+            wrong = f"the drill found something wrong with `{check}`"
+            found[f"drill/{check}"] = wrong if state == "wrong" else None
+    return found

@@ -5,8 +5,7 @@ It needs no server. The ledger is only read, for the runs that have not finished
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -22,8 +21,8 @@ from closeout.orphans.audit import Audit, Busy, Report, Row
 from closeout.orphans.problems import abandoned, closed, covered, opened
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
-from closeout.patrol.reader import Reader
-from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore, ProblemStore, RunFilter
+from closeout.patrol.reader import SPENT, Reader
+from closeout.ports import GitHub, LedgerReader, PatrolStore, ProblemStore, RunFilter
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -90,14 +89,12 @@ class OrphanRounds:
         """Whether there is anything to look at."""
         return bool(self._steps)
 
-    def round(self, stopped: Callable[[], bool], reader: Reader | None = None) -> Repaired:
+    def round(self, stopped: Callable[[], bool], reader: Reader) -> Repaired:
         """Audit, then start what the limit allows. `stopped` says that the process ends: nothing more is asked then.
 
-        `reader` has the budget of the patrol that the audit belongs to; without it, the audit has one of its own.
+        `reader` has the budget of the patrol that the audit belongs to.
         """
-        lazy = LazyGitHub(self.clients)
-        reader = reader or Reader(cast("GitHubReads", lazy), time.sleep)
-        github = cast("GitHub", Budgeted(lazy, reader, stopped))
+        github = cast("GitHub", Budgeted(stoppable(self.clients, stopped), reader))
         audit = Audit(self.clients, github, self.clients.now(), lambda _text: None, _going_on(self.ledger))
         before = self.problems.problems()
         report = audit.run(self._steps)
@@ -137,38 +134,30 @@ class OrphanRounds:
             self.problems.close_problems(problem.automation, problem.key, problem.key, now, by)
 
 
+def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub:
+    """Return GitHub as patrol asks it: not any more once the process ends, without trying again."""
+    error = partial(ServiceError, STOPPING, service="github", operation="patrol", reason=SPENT)
+    return LazyGitHub(clients, lambda: error() if stopped() else None)
+
+
 class Budgeted:
-    """GitHub as an audit asks it, within a patrol's budget and until the process stops."""
+    """GitHub as an audit asks it, within a patrol's budget."""
 
-    def __init__(self, github: LazyGitHub, reader: Reader, stopped: Callable[[], bool]) -> None:
-        self._github, self._reader, self._stopped = github, reader, stopped
+    def __init__(self, github: LazyGitHub, reader: Reader) -> None:
+        self._github, self._reader = github, reader
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Any:
+    def request(self, method: str, path: str, **asked: Any) -> Any:
         """Call one path of the API."""
-        self._check(path)
         if method == "GET":
-            return self._reader.read(path, query or {}).body
+            return self._reader.read(path, asked.get("query") or {}).body
         self._reader.take(path)
-        return self._github.request(method, path, body=body, query=query)
+        return self._github.request(method, path, **asked)
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
         """Return changed paths, which takes several calls."""
-        path = f"/repos/{repository}/pulls/{number}/files"
-        self._check(path)
-        self._reader.take(path, FILES)
+        self._reader.take(f"/repos/{repository}/pulls/{number}/files", FILES)
         found: tuple[str, ...] = self._github.pull_request_files(repository, number)
         return found
-
-    def _check(self, path: str) -> None:
-        if self._stopped():
-            raise ServiceError(STOPPING, service="github", operation=path, reason="stopping")
 
 
 def _going_on(ledger: LedgerReader | None) -> Busy:

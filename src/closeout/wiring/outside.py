@@ -5,9 +5,9 @@ Apart from `checking`, which reads a SQLite file: the functions of a stack do no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.adapters.hooks import Hooks, Target
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.ports import DeliveryView, Http, Secrets
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
@@ -19,6 +19,7 @@ class Outside:
     def __init__(self, clients: SharedClients, github: LazyGitHub | None = None) -> None:
         self.clients = clients
         self.github = github or LazyGitHub(clients)
+        self.setting = setting_value
 
     @property
     def secrets(self) -> Secrets:
@@ -34,25 +35,17 @@ class Outside:
         """Return the webhooks of a repository or an organization."""
         return Hooks(self.github, Target.parse(target), hints=False)
 
-    def same_webhook(self, one: str, other: str) -> bool:
-        """Whether two URLs are the same webhook."""
-        return same_webhook(one, other)
-
     def check_notifier(self, target: str) -> None:
         """Check a notifier without sending."""
         from closeout.wiring.notifying import Targets
 
         Targets(lambda: self.secrets, self.clients.learned).check(target)
 
-    def setting(self, text: str, key: str) -> str:
-        """Return a URL of the file."""
-        return setting_value(text, key)
 
-
-def hooks_heard(deliveries: Iterable[DeliveryView], repository: str) -> frozenset[str]:
+def hooks_heard(deliveries: Callable[[], Iterable[DeliveryView]], repository: str) -> frozenset[str]:
     """Return the ids of the webhooks by which these deliveries of a repository came."""
     return frozenset(
         one.hook
-        for one in deliveries
+        for one in deliveries()
         if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == WEBHOOK
     )

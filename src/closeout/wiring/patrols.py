@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.hooks import same_webhook
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY, HOUR
+from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.patrol.report import Report
@@ -27,10 +27,10 @@ from closeout.ports import RunReader
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, stoppable
 from closeout.wiring.recovery import Recovery
 from closeout.wiring.reruns import Reruns
-from closeout.wiring.rounds import Rounds, StoppableReads
+from closeout.wiring.rounds import Rounds
 
 UNASKED = (
     "there is no `secrets.github`, so patrol cannot ask GitHub for closed pull requests that it was not told of;"
@@ -39,6 +39,24 @@ UNASKED = (
 JOIN_SECONDS = 2.0
 AUDIT_AGAIN = HOUR
 """Seconds after an audit with errors until the next one."""
+
+
+def over_ledger(  # noqa: PLR0913 - a composition root
+    loaded: Loaded,
+    ledger: Ledger,
+    reader: Views,
+    receiver: Receiver,
+    clients: SharedClients,
+    redact: Callable[[str], str],
+    *,
+    base: Callable[[], str | None],
+    start: Callable[[Iterable[str]], None],
+) -> Patrols:
+    """Compose the patrols of one process, with their audit."""
+    accept, attempts, github = ledger.accept_wait, ledger.attempts, LazyGitHub(clients)
+    cleaning = Cleaning(receiver, accept, attempts, reader, github, clients.now)
+    orphans = OrphanRounds(loaded, clients, reader, ledger, cleaning, redact, ledger.problems)
+    return Patrols(loaded, ledger, reader, receiver, clients, base=base, start=start, orphans=orphans)
 
 
 class Patrols:
@@ -57,13 +75,14 @@ class Patrols:
         orphans: OrphanRounds,
     ) -> None:
         self._has_token = clients.has_token
+        self.orphans = orphans
         self._stopping = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         intake = ApiIntake(receiver, reruns, ledger, ledger.accept_wait, clients.now)
-        github = StoppableReads(clients, self._stopping.is_set)
+        github = stoppable(clients, self._stopping.is_set)
         self.recovery = Recovery(github, intake)
         patrol = Patrol(
             github,
@@ -110,8 +129,6 @@ class Patrols:
                 report = Report(errors=[UNASKED])
             self._rounds.note(report, looked=deliveries or closings)
         return report
-
-    # --- the timer ----------------------------------------------------------------------------------------
 
     def start(self, told: Callable[[Report], None]) -> None:
         """Begin with a round, and make one whenever it is time; `told` gets each report."""
@@ -182,29 +199,19 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
     `base_setting` names the setting in which a server leaves its public URL. Raises `LedgerInUse` and `LedgerError`.
     """
     clock, redactor = SystemClock(), Redactor()
-    clients = configured_clients(loaded, clock, redactor, lambda _text: None)
+    clients = configured_clients(loaded, clock, redactor)
     with Ledger(db, clock=clock, redact=redactor.text) as ledger:
         reader = Views(db, clock=clock)
-        receiver = Receiver.of(loaded.automations, tuple)
-        patrols = Patrols(
+        return over_ledger(
             loaded,
             ledger,
             reader,
-            receiver,
+            Receiver.of(loaded.automations, tuple),
             clients,
+            redactor.text,
             base=lambda: _base(loaded, reader, base_setting),
             start=lambda _executions: None,
-            orphans=OrphanRounds(
-                loaded,
-                clients,
-                reader,
-                ledger,
-                Cleaning(receiver, ledger.accept_wait, ledger.attempts, reader, LazyGitHub(clients), clock),
-                redactor.text,
-                problems=ledger.problems,
-            ),
-        )
-        return patrols.round()
+        ).round()
 
 
 def _base(loaded: Loaded, reader: Views, base_setting: str) -> str | None:

@@ -16,11 +16,10 @@ from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Target
-from closeout.ports import GitHubReads
 from closeout.run import explain as run_explain
-from closeout.run import preview
+from closeout.run import planning
 from closeout.run.bases import bases_of
-from closeout.run.closed_event import ClosedEvent, read_closed_event
+from closeout.run.closed_event import read_closed_event
 from closeout.run.deps import RunDeps
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -31,28 +30,48 @@ def explain(
     """Explain for each automation whether the event would start it; `use_network` asks GitHub for paths and earlier bases."""
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
-    clients = configured_clients(loaded, SystemClock(), Redactor())
-    github = LazyGitHub(clients)
-    bases = partial(bases_of, github) if clients.has_token else None
+    github = github_of(loaded)
+    bases = partial(bases_of, github) if loaded.settings.secrets_github else None
     return run_explain.explain(loaded.automations, event, payload, github.pull_request_files, bases)
 
 
 class Planner:
-    """Makes the plans of one configuration, with one set of clients. Reads only."""
+    """Makes the plans of one configuration, with one set of clients: a server's, or its own. Reads only.
+
+    With `code_here` false, as for a stack, no Python code of the configuration is imported.
+    """
 
     def __init__(
-        self, loaded: Loaded, clients: SharedClients, redactor: Redactor, *, code_here: bool = True
+        self,
+        loaded: Loaded,
+        clients: SharedClients | None = None,
+        redactor: Redactor | None = None,
+        *,
+        code_here: bool = True,
     ) -> None:
         self._loaded = loaded
-        self._clients = clients
-        self._redactor = redactor
-        self._github = LazyGitHub(clients)
-        self._deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
+        self._redactor = redactor or Redactor()
+        self._clients = clients or configured_clients(loaded, SystemClock(), self._redactor)
+        self._github = LazyGitHub(self._clients)
+        quiet = _Quiet()
+        self._deps = RunDeps(
+            actions=_actions(code_here=code_here),
+            clients=self._clients,
+            github=self._github,
+            journal=quiet,
+            clock=SystemClock(),
+            switch=quiet,
+            redact=self._redactor,
+            current=loaded.current,
+            functions=loaded.functions,
+            directory=loaded.directory,
+            has_token=self._clients.has_token,
+        )
 
     def plan(
         self, event: str, payload: Mapping[str, Any], *, only: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the plans of the automations that the event would start: `run.preview.plan`'s rows; `only` names one.
+        """Return the plans of the automations that the event would start: `run.planning.preview`'s rows; `only` names one.
 
         An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
         earlier bases could say whether it matches, and GitHub does not tell them.
@@ -79,7 +98,7 @@ class Planner:
         for row in rows:
             automation = by_name[row["name"]]
             if row["matched"]:
-                planned += preview.plan(self._deps, [automation], event, payload)
+                planned.append(planning.preview(self._deps, automation, event, payload))
             elif row["outcome"] in (run_explain.FAIL, run_explain.UNKNOWN):
                 error = {"code": row["code"], "message": self._redactor.text(row["reason"])}
                 planned.append(
@@ -93,25 +112,9 @@ class Planner:
         return self.plan("pull_request", closed.payload, only=target.automation)
 
 
-def planner(loaded: Loaded, *, code_here: bool = True) -> Planner:
-    """Return what plans for a configuration without a server.
-
-    With `code_here` false, as for a stack, no Python code of the configuration is imported.
-    """
-    redactor = Redactor()
-    return Planner(loaded, configured_clients(loaded, SystemClock(), redactor), redactor, code_here=code_here)
-
-
-def closed_event(loaded: Loaded, repository: str, number: int) -> ClosedEvent:
-    """Read a pull request from GitHub with the configured token and make its `closed` event; see `run.closed_event`."""
-    clock = SystemClock()
-    clients = configured_clients(loaded, clock, Redactor())
-    return read_closed_event(clients.github, repository, number, clock.now())
-
-
-def github_reads(loaded: Loaded) -> GitHubReads:
-    """Return what reads GitHub's lists and logs with the configured token."""
-    return configured_clients(loaded, SystemClock(), Redactor()).github
+def github_of(loaded: Loaded) -> LazyGitHub:
+    """Return GitHub with the configured token."""
+    return LazyGitHub(configured_clients(loaded, SystemClock(), Redactor()))
 
 
 class _Quiet:
@@ -132,23 +135,3 @@ def _actions(*, code_here: bool) -> Mapping[str, Action]:
     if code_here:
         return builtin()
     return {**builtin(), python.ACTION.uses: replace(python.ACTION, plan=python.plan_elsewhere)}
-
-
-def preview_deps(
-    loaded: Loaded, clients: SharedClients, redactor: Redactor, actions: Mapping[str, Action]
-) -> RunDeps:
-    """Return the dependencies for planning."""
-    quiet = _Quiet()
-    return RunDeps(
-        actions=actions,
-        clients=clients,
-        github=LazyGitHub(clients),
-        journal=quiet,
-        clock=SystemClock(),
-        switch=quiet,
-        redact=redactor,
-        current=loaded.current,
-        functions=loaded.functions,
-        directory=loaded.directory,
-        has_token=clients.has_token,
-    )

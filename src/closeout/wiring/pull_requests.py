@@ -36,6 +36,16 @@ class Entry(NamedTuple):
     run: RunView | None = None
     """The attempt, of all but deliveries."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the row of the JSON API."""
+        return {
+            "at": self.at,
+            "kind": self.kind,
+            "says": self.says,
+            "delivery": self.delivery.id if self.delivery else None,
+            "execution": self.run.execution if self.run else None,
+        }
+
 
 class Resource(NamedTuple):
     """Something that was planned to be changed, as its last attempt left it."""
@@ -96,7 +106,7 @@ class PullRequestView(NamedTuple):
             "former_names": list(self.former_names),
             "title": self.title,
             "url": self.url,
-            "entries": [_entry_json(one) for one in self.entries],
+            "entries": [one.to_json() for one in self.entries],
             "runs": [run.to_json() for run in self.runs],
             "resources": [one._asdict() for one in self.resources],
             "next": [one._asdict() for one in self.next],
@@ -177,7 +187,6 @@ def _repository_id(delivery: DeliveryView) -> str | None:
 
 
 def _attempts(reader: LedgerReader, deliveries: Sequence[DeliveryView]) -> list[RunView]:
-    """Return every attempt at their runs, in order of acceptance."""
     runs: list[RunView] = []
     for run_id in dict.fromkeys(run_id for one in deliveries for run_id in one.runs):
         last = reader.run(run_id)
@@ -302,9 +311,6 @@ def _deleted(run: RunView) -> bool:
     )
 
 
-# --- payloads and JSON --------------------------------------------------------------------------------------
-
-
 def _pull(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     found = at(payload, "pull_request") or at(payload, "issue")
     return found if isinstance(found, dict) else {}
@@ -313,13 +319,3 @@ def _pull(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 def _text(payload: Mapping[str, Any], name: str) -> str | None:
     value = payload.get(name)
     return value if isinstance(value, str) else None
-
-
-def _entry_json(entry: Entry) -> dict[str, Any]:
-    return {
-        "at": entry.at,
-        "kind": entry.kind,
-        "says": entry.says,
-        "delivery": entry.delivery.id if entry.delivery else None,
-        "execution": entry.run.execution if entry.run else None,
-    }

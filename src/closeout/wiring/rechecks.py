@@ -86,8 +86,6 @@ class Rechecks:
         self._stopping = False
         self._thread: threading.Thread | None = None
 
-    # --- what is due -------------------------------------------------------------------------------------------
-
     def recover(self) -> None:
         """Plan the rechecks of teardowns in the ledger; of those that a run missed while no server ran, the last one now."""
         longest = max((one.recheck[-1] for one in self._automations.values()), default=0.0)
@@ -148,8 +146,6 @@ class Rechecks:
         with self._changed:
             return self._due[0].at if self._due else None
 
-    # --- making them -------------------------------------------------------------------------------------------
-
     def run_due(self) -> int:
         """Make the rechecks that are due; return how many attempts were started."""
         started = 0
@@ -199,8 +195,6 @@ class Rechecks:
                 self._due = [other for other in self._due if other.teardown != due.teardown]
                 heapq.heapify(self._due)
         return int(outcome == "started")
-
-    # --- the thread --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin, if an automation has rechecks at all."""

@@ -9,31 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from closeout.core.errors import NotFound, ServiceError, Unavailable
 from closeout.core.units import MINUTE
 from closeout.patrol.delivery_log import Entry, read_payload
 from closeout.patrol.ignored import IGNORED, Ignored, ignored
 from closeout.ports import DeliveryId, GitHubReads
+from closeout.ports.patrol import Marks
 from closeout.wiring.api_intake import ApiIntake
 
 KIND = "recover"
 """The request's kind in the ledger; its target is a GUID."""
 AT_ONCE = 8
 """Deliveries that are looked up in the ledger at a time: a table is asked for each."""
-
-
-class Marks(Protocol):
-    """Reads what patrol left alone."""
-
-    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Return all marks of a kind by key."""
-        ...
-
-    def has_delivery(self, hook: str, guid: str) -> bool:
-        """Return whether a delivery of a hook is stored."""
-        ...
 
 
 def left_alone(store: Marks, now: float) -> list[Ignored]:

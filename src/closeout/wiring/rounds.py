@@ -5,19 +5,17 @@ The same on both runtimes: a server's timer and a function on AWS differ only in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from closeout.config.patrol import PatrolSettings
-from closeout.core.errors import ServiceError
 from closeout.patrol.marks import REPORT
-from closeout.patrol.reader import SPENT
 from closeout.patrol.report import COUNTED, PatrolFigures, Report, first
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Page, PatrolStore
-from closeout.wiring.clients import SharedClients
-from closeout.wiring.orphans import STOPPING, OrphanRounds
+from closeout.ports import PatrolStore
+from closeout.wiring.orphans import OrphanRounds
 
 MOST_ERRORS = 100
 """Errors of a round that are kept: an item of DynamoDB has 400 KB at most. A round that cannot be kept is due again at once."""
@@ -36,7 +34,7 @@ class Rounds:
     stopped: Callable[[], bool]
 
     def __post_init__(self) -> None:
-        self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        self.totals = Counter(dict.fromkeys(COUNTED, 0))
         """What all rounds of this process saw and did."""
         self.last: dict[str, Mapping[str, Any]] = dict(self.store.marks(REPORT))
         """What the last rounds saw, also those of an earlier process."""
@@ -82,17 +80,15 @@ class Rounds:
 
     def note(self, report: Report, *, looked: bool) -> None:
         """Count what a round saw, and keep when the lists and the logs were last looked at."""
-        seen = (
-            1,
-            report.closings_seen,
-            report.started,
-            report.recovered,
-            report.ignored,
-            report.gaps,
-            len(report.errors),
+        self.totals.update(
+            rounds=1,
+            closings=report.closings_seen,
+            started=report.started,
+            recovered=report.recovered,
+            ignored=report.ignored,
+            gaps=report.gaps,
+            errors=len(report.errors),
         )
-        for name, count in zip(COUNTED, seen, strict=True):
-            self.totals[name] += count
         if not looked:
             return  # it was about orphans alone
         kind = "logs" if report.repositories is None else "lists"
@@ -115,23 +111,3 @@ class Rounds:
             dict(self.totals),
             last.get("orphans", {}).get("found", 0),
         )
-
-
-class StoppableReads:
-    """`GitHubReads` over the clients of a process, until it stops. The client is made when first needed."""
-
-    def __init__(self, clients: SharedClients, stopped: Callable[[], bool]) -> None:
-        self._clients = clients
-        self._stopped = stopped
-
-    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
-        """Read one page."""
-        if self._stopped():
-            raise ServiceError(
-                STOPPING,
-                service="github",
-                operation=f"GET {path}",
-                reason=SPENT,
-                transient=False,
-            )
-        return self._clients.github.read(path, query, etag)

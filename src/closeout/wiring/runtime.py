@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,15 +32,13 @@ from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
 from closeout.wiring import cleaning, recovery
 from closeout.wiring.checking import LedgerFile
-from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
-from closeout.wiring.notifying import NOTIFIER, Notifying, Targets
-from closeout.wiring.orphans import OrphanRounds, audit
+from closeout.wiring.notifying import NOTIFIER, Notifying, Targets, stale
+from closeout.wiring.orphans import audit
 from closeout.wiring.outside import Outside
-from closeout.wiring.patrols import Patrols
+from closeout.wiring.patrols import over_ledger
 from closeout.wiring.rechecks import Mark, Rechecks
-from closeout.wiring.staleness import stale
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]
@@ -54,64 +53,62 @@ UNVERIFIABLE = (
 )
 
 
+@dataclass
 class Runtime:
     """Everything behind the server. Open it with `open_runtime`, close it with `close`."""
 
-    def __init__(  # noqa: PLR0913 - the composition root names them all
-        self,
-        loaded: Loaded,
-        ledger: Ledger,
-        *,
-        clock: SystemClock,
-        clients: SharedClients,
-        webhook: CachedSecret,
-        redactor: Redactor,
-        report: Report,
-        on_finish: OnFinish,
-        file: Path = Path("closeout.yaml"),
-    ) -> None:
-        self.loaded = loaded
-        self._file = file
-        self.ledger = ledger
-        self.views = Views(ledger.path, clock=clock)
-        self.clock = clock
-        self.redactor = redactor
-        self.clients = clients
-        self.webhook = webhook
+    loaded: Loaded
+    ledger: Ledger
+    clock: SystemClock
+    clients: SharedClients
+    redactor: Redactor
+    webhook: CachedSecret
+    report: Report
+    on_finish: OnFinish
+    file: Path
+
+    def __post_init__(self) -> None:
+        loaded, ledger, clients = self.loaded, self.ledger, self.clients
+        self.views = Views(ledger.path, clock=self.clock)
         self.page: Callable[[str], str | None] = lambda _execution: None
         """Returns the link to an execution's page, once this server's URL is known."""
         self.base: str | None = None
         """This server's public URL, once it is known."""
-        self._automations = {automation.name: automation for automation in loaded.automations}
-        self.receiver = Receiver.of(loaded.automations, webhook.keys)
+        self.receiver = Receiver.of(loaded.automations, self.webhook.keys)
         deps = self._deps()
 
         def finished(ended: Finished) -> None:
             self.rechecks.finished(ended)
-            on_finish(ended)
+            self.on_finish(ended)
 
         self.engine = Engine(
             ledger,
             make_run_function(deps),
             clock=self.clock,
-            redact=redactor.text,
+            redact=self.redactor.text,
             on_request=self._on_request,
             on_finish=finished,
-            report=report,
+            report=self.report,
         )
         self.rechecks = Rechecks(
             self.views,
             ledger.attempts,
-            self._automations,
+            {automation.name: automation for automation in loaded.automations},
             deps,
             mark=Mark(self._rechecked, lambda at: ledger.replace_setting(RECHECKED, str(at).encode())),
             start=self.engine.wake,
-            report=report,
+            report=self.report,
         )
-        self._cleaning = Cleaning(
-            self.receiver, ledger.accept_wait, ledger.attempts, self.views, LazyGitHub(clients), clock
+        self.patrols = over_ledger(
+            loaded,
+            ledger,
+            self.views,
+            self.receiver,
+            clients,
+            self.redactor.text,
+            base=lambda: self.base,
+            start=lambda _executions: self.engine.wake(),
         )
-        self.patrols = self._patrols()
         self.drills = self._drills()
         self.notifying = self._notifying()
 
@@ -136,20 +133,14 @@ class Runtime:
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
-        self._stop_timers()
+        for timer in (self.notifying, self.drills, self.patrols, self.rechecks):
+            timer.stop()
         return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time continues at the next start."""
-        self._stop_timers()
-        self.engine.stop(timeout)
+        self.stop(timeout, lambda: False)
         self.ledger.close()
-
-    def _stop_timers(self) -> None:
-        self.notifying.stop()
-        self.drills.stop()
-        self.patrols.stop()
-        self.rechecks.stop()
 
     def _drills(self) -> Drills:
         def world(pause: Callable[[float], object]) -> World:
@@ -158,8 +149,8 @@ class Runtime:
                 lambda: self.loaded,
                 lambda _loaded: Outside(self.clients),
                 ledger,
-                place=ledger,
-                file=self._file,
+                machine=ledger,
+                file=self.file,
                 now=time.time,
                 pause=pause,
                 pings=True,
@@ -192,29 +183,9 @@ class Runtime:
             links=lambda: Links(self.page, self.base),
             redact=self.redactor.text,
             now=self.clients.now,
-            check=partial(targets.check, reach=False),
+            check_target=partial(targets.check, reach=False),
             keep=partial(self.ledger.save_mark, NOTIFIER),
             stale=found,
-        )
-
-    def _patrols(self) -> Patrols:
-        return Patrols(
-            self.loaded,
-            self.ledger,
-            self.views,
-            self.receiver,
-            self.clients,
-            base=lambda: self.base,
-            start=lambda _executions: self.engine.wake(),
-            orphans=OrphanRounds(
-                self.loaded,
-                self.clients,
-                self.views,
-                self.ledger,
-                self._cleaning,
-                self.redactor.text,
-                problems=self.ledger.problems,
-            ),
         )
 
     def _deps(self) -> RunDeps:
@@ -256,7 +227,6 @@ class Runtime:
             return error.message
 
     def _carriers(self) -> Mapping[str, Callable[[Request], str]]:
-        """Return who carries out each kind of request."""
         reruns = self.patrols.recovery.intake.reruns
         return {
             "patrol": lambda _: json.dumps(self.patrols.round().with_notes()),
@@ -272,7 +242,7 @@ class Runtime:
         }
 
     def _clean(self, request: Request) -> str:
-        outcome = self._cleaning.start(str(request.target), request.by)
+        outcome = self.patrols.orphans.cleaning.start(str(request.target), request.by)
         self.engine.wake()
         return outcome
 
@@ -298,7 +268,10 @@ def open_runtime(
     """
     clock = SystemClock()
     clients = configured_clients(loaded, clock, redactor, report)
-    webhook = clients.cached(webhook_references(loaded, config), report)
+    references = loaded.settings.secrets_webhook
+    if not references:
+        raise SecretError(UNVERIFIABLE.format(file=config))
+    webhook = clients.cached(references, report)
     _ = clients.token  # a token that cannot be read must fail the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
     clients.step_secrets.learn()
@@ -307,17 +280,7 @@ def open_runtime(
     ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:
         _continue_time(clock, ledger, report)
-        return Runtime(
-            loaded,
-            ledger,
-            clock=clock,
-            clients=clients,
-            webhook=webhook,
-            redactor=redactor,
-            report=report,
-            on_finish=on_finish,
-            file=config,
-        )
+        return Runtime(loaded, ledger, clock, clients, redactor, webhook, report, on_finish, config)
     except BaseException:
         ledger.close()
         raise
@@ -347,14 +310,6 @@ def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:
             f"the system's clock is {lead:.0f} s behind the newest time in the ledger; this server continues from there,"
             " so that open runs wait no longer"
         )
-
-
-def webhook_references(loaded: Loaded, config: Path) -> tuple[str, ...]:
-    """Return the references of the webhook's secrets. Without one, raises `SecretError` that says how to add it."""
-    references = loaded.settings.secrets_webhook
-    if not references:
-        raise SecretError(UNVERIFIABLE.format(file=config))
-    return references
 
 
 def public_url(loaded: Loaded, given: str | None) -> str | None:

@@ -40,22 +40,20 @@ class StoredSecret(NamedTuple):
     created: float
 
     def __repr__(self) -> str:
-        """Return a text without the value."""
         return "StoredSecret(…)"
 
 
-class Stack:
+class Stack(NamedTuple):
     """One deployed stack. Make it with `open_stack`."""
 
-    def __init__(self, name: str, region: str, outputs: dict[str, str], clients: TargetClients) -> None:
-        self.name = name
-        self.region = region
-        self._outputs = outputs
-        self._clients = clients
+    name: str
+    region: str
+    outputs: Mapping[str, str]
+    clients: TargetClients
 
     def output(self, key: str) -> str:
         """Return an output. Raises `Unavailable` when the stack has none of this name."""
-        value = self._outputs.get(key)
+        value = self.outputs.get(key)
         if not value:
             raise Unavailable(
                 f"The stack {self.name} has no output {key}: either it is not one of closeout's, or it was deployed by"
@@ -65,7 +63,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a client of the stack's region whose errors are `ServiceError`."""
-        return self._clients.aws(service)
+        return self.clients.aws(service)
 
     def ledger(self) -> StackLedger:
         """Return the stack's ledger."""
@@ -87,16 +85,12 @@ class Stack:
         Raises `Unavailable` if it fails, or has not ended at `deadline` (`time.monotonic`), and `ServiceError`.
         """
         # The name makes a retry of the call start nothing twice.
-        started = self.client("lambda").invoke(
-            FunctionName=function,
-            InvocationType="Event",
-            DurableExecutionName=str(uuid.uuid4()),
-            Payload=json.dumps(event).encode(),
-        )
+        from closeout.ledger.dynamodb.starts import start_by_name
+
+        client, payload = self.client("lambda"), json.dumps(event).encode()
+        started = start_by_name(client, time.time, function, payload, str(uuid.uuid4()))
         while time.monotonic() < deadline:
-            found = self.client("lambda").get_durable_execution(
-                DurableExecutionArn=started["DurableExecutionArn"]
-            )
+            found = client.get_durable_execution(DurableExecutionArn=started)
             if found["Status"] == "SUCCEEDED":
                 return json.loads(found["Result"])
             if found["Status"] not in ALIVE:
@@ -125,7 +119,7 @@ class Stack:
     @property
     def tells(self) -> bool:
         """Whether the stack has a function that tells people."""
-        return bool(self._outputs.get("NotifyFunction"))
+        return bool(self.outputs.get("NotifyFunction"))
 
     def ask_notifiers(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Let the stack's function send test messages, or check URLs, as the event says; return its results.

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,34 +45,14 @@ NEWEST = 100
 
 
 class StackLook:
-    """`checks.world.LedgerLook` over a stack's table."""
+    """`checks.world.LedgerLook` over a stack's table, which is always there. The configuration has the URL."""
 
     def __init__(self, ledger: StackLedger) -> None:
-        self._ledger = ledger
-
-    def exists(self) -> bool:
-        """Return True: a stack has a table."""
-        return True
-
-    def base(self) -> str | None:
-        """Return None: the configuration has the URL, which is an output of the stack."""
-        return None
-
-    def heard(self, repository: str) -> frozenset[str]:
-        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
-        return hooks_heard(self._ledger.views.deliveries(NEWEST), repository)
-
-    def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what the last patrols saw."""
-        return DynamoMarks(self._ledger.table).marks(REPORT)
-
-    def empty_runs(self) -> Mapping[str, int]:
-        """Return the runs that found nothing, by automation."""
-        return self._ledger.empty_runs.counts()
-
-    def paused(self) -> str | None:
-        """Return who paused, and why."""
-        return self._ledger.switch.paused()
+        self.exists, self.base = (lambda: True), (lambda: None)
+        self.heard = partial(hooks_heard, lambda: ledger.views.deliveries(NEWEST))
+        self.last_patrols = partial(DynamoMarks(ledger.table).marks, REPORT)
+        self.empty_runs = ledger.empty_runs.counts
+        self.paused = ledger.switch.paused
 
 
 class StackWorld(World):

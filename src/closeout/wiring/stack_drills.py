@@ -89,10 +89,17 @@ class StackDrills(NamedTuple):
     def _drill(
         self, loaded: Loaded, before: Mapping[str, str], remaining: Callable[[], float]
     ) -> dict[str, Any]:
-        """Ask every check, tell what is new, and return what is kept."""
+        """Ask every check, tell what is new, and return what is kept. What the invocation has no time for is unknown."""
+
+        def over() -> ServiceError | None:
+            if remaining() >= RESERVED:
+                return None
+            why = "the invocation ends, so GitHub was not asked"
+            return ServiceError(why, service="github", operation="drill", reason="stopped", transient=True)
+
         world = FunctionWorld(
             lambda: replace(loaded, settings=self.settings),
-            lambda _loaded: Outside(self.clients, GitHubInTime(self.clients, lambda: remaining() < RESERVED)),
+            lambda _loaded: Outside(self.clients, LazyGitHub(self.clients, over)),
             StackLook(self.ledger),
             file=Path("the deployed configuration"),
             now=self.now,
@@ -126,23 +133,3 @@ class FunctionWorld(World):
     def identity(self, target: AwsTarget) -> Mapping[str, Any]:
         """Return the worker's account, which its ARN names: no right is needed to ask."""
         return of_role(target.assume_role or self.worker)
-
-
-class GitHubInTime(LazyGitHub):
-    """GitHub's API until the invocation is `over`: then it is not asked, and the answer is unknown."""
-
-    def __init__(self, clients: SharedClients, over: Callable[[], bool]) -> None:
-        super().__init__(clients)
-        self._over = over
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a method of the client. Raises `ServiceError`."""
-        if self._over():
-            raise ServiceError(
-                "the invocation ends, so GitHub was not asked",
-                service="github",
-                operation=name,
-                reason="stopped",
-                transient=True,
-            )
-        return super().__getattr__(name)

@@ -5,7 +5,7 @@ The caller brings the clients. Making it calls nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from closeout.ledger.dynamodb.views import Views
     from closeout.wiring.reruns import Reruns
 
+ALIAS = "live"
+"""The worker's alias in the stack."""
 Client = Callable[[str], Any]
 """Returns boto3's low-level client of a service, in the stack's region."""
 
@@ -41,6 +43,17 @@ class Place(NamedTuple):
     log_group: str
     retention_days: float = 30.0
     """Days that a finished run is kept; only the worker uses it."""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Place:
+        """Return the place that a function's variables say; the worker itself knows its alias by name alone."""
+        return cls(
+            environment["CLOSEOUT_TABLE"],
+            environment["CLOSEOUT_BUCKET"],
+            environment.get("CLOSEOUT_WORKER") or f"{environment['AWS_LAMBDA_FUNCTION_NAME']}:{ALIAS}",
+            environment["CLOSEOUT_LOG_GROUP"],
+            float(environment["CLOSEOUT_RETENTION_DAYS"]),
+        )
 
 
 class StackLedger:
@@ -75,7 +88,7 @@ class StackLedger:
         from closeout.ledger.dynamodb.views import Views
 
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
-        return Views(self.table, self.store, self.bodies, logs)
+        return Views(self.table, self.store, logs)
 
     @cached_property
     def teardowns(self) -> Teardowns:
@@ -92,16 +105,11 @@ class StackLedger:
         from closeout.ledger.dynamodb.requests import Requests
         from closeout.ledger.problems import dismiss
 
-        def rerun(target: str, by: str) -> str:
-            return self._reruns(loaded).rerun(target, by)
-
-        def replay(delivery: str, by: str) -> str:
-            return self._reruns(loaded).replay(delivery, by)
-
-        def dismissed(run_id: str, by: str) -> str:
-            return dismiss(self.problems, run_id, by, self._clock.now())
-
-        own = {"rerun": rerun, "replay": replay, "dismiss": dismissed}
+        own: dict[str, Callable[[str, str], str]] = {
+            "rerun": lambda target, by: self._reruns(loaded).rerun(target, by),
+            "replay": lambda delivery, by: self._reruns(loaded).replay(delivery, by),
+            "dismiss": lambda run_id, by: dismiss(self.problems, run_id, by, self._clock.now()),
+        }
         return Requests(self.attempts, self.starts, self.switch, **own, **more)
 
     def _reruns(self, loaded: Loaded | None) -> Reruns:

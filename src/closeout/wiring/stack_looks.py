@@ -9,71 +9,44 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from closeout.actions.registry import builtin
 from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, LedgerError
-from closeout.core.redact import Redactor
-from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock
 from closeout.run.deps import RunDeps
 from closeout.run.recheck import RECENT, TRIES, Looks, Teardown, retry_in
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import from_item, known_key
-from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.deployed import read_deployed
 from closeout.wiring.stack_ledger import StackLedger
 
 State = dict[str, Any]
 
 
-def open_looks(
-    ledger: StackLedger, clients: SharedClients, redactor: Redactor, clock: Clock, stack: str
-) -> StackLooks:
-    """Compose rechecks for patrol's function. What is deployed now decides, whatever version the execution began on."""
-    journal = LogJournal(clock, redactor.text)
-    deps = RunDeps(
-        actions=builtin(),
-        clients=clients,
-        github=LazyGitHub(clients),
-        journal=journal,
-        clock=clock,
-        switch=ledger.switch,
-        redact=redactor,
-        current=lambda name: read_deployed(stack, ledger).current(name),
-        has_token=clients.has_token,
-    )
-    return StackLooks(ledger, deps, journal.report, journal.gave_up)
-
-
+@dataclass
 class StackLooks:
     """Carries such an execution on, one invocation at a time. `deps` reach AWS and GitHub under the rights of patrol's function.
 
     `report` and `gave_up` are those of `Looks`.
     """
 
-    def __init__(
-        self,
-        ledger: StackLedger,
-        deps: RunDeps,
-        report: Callable[[str], None],
-        gave_up: Callable[[str], None],
-    ) -> None:
-        self._ledger = ledger
-        self._deps = deps
-        self._gave_up = gave_up
-        self.now = deps.clock.now
-        self._teardowns = ledger.teardowns
+    ledger: StackLedger
+    deps: RunDeps
+    report: Callable[[str], None]
+    gave_up: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self.now = self.deps.clock.now
+        self._teardowns = self.ledger.teardowns
         self._looks = Looks(
             self._teardowns,
             self._new_attempt,
             self._current,
-            deps,
+            self.deps,
             start=self._start,
-            report=report,
-            gave_up=gave_up,
+            report=self.report,
+            gave_up=self.gave_up,
             assumes=False,
         )
 
@@ -84,7 +57,7 @@ class StackLooks:
         """
         now, tries = self.now(), int(state.get("tries", 0))
         try:
-            if self._ledger.deployed.is_removed():
+            if self.ledger.deployed.is_removed():
                 return {"times": [], "tries": 0}  # nothing may keep the stack from being deleted
             if "times" not in state:
                 state = {"times": self._times(asked, now)}
@@ -93,11 +66,11 @@ class StackLooks:
                 outcomes = {self._looks.look(one, tries) for one in self._asked(asked)}
         except CloseoutError as error:
             if tries + 1 >= TRIES:
-                self._gave_up(f"the recheck {json.dumps(asked)} is given up: {error.message}")
+                self.gave_up(f"the recheck {json.dumps(asked)} is given up: {error.message}")
                 return {"times": [], "tries": 0}
             outcomes = {"unknown"}
         except Exception as error:  # noqa: BLE001 - a defect ends these rechecks, and is told
-            self._gave_up(f"the recheck {json.dumps(asked)} failed: {type(error).__name__}: {error}")
+            self.gave_up(f"the recheck {json.dumps(asked)} failed: {type(error).__name__}: {error}")
             return {"times": [], "tries": 0}
         if "unknown" in outcomes:
             return {**state, "tries": tries + 1, "wake": now + retry_in(tries)}
@@ -126,16 +99,16 @@ class StackLooks:
         return [] if found is None else [Teardown(*found)]
 
     def _current(self, name: str) -> Automation | None:
-        automation = self._deps.current(name).automation
-        return automation if automation and is_due(automation, self._deps.actions) else None
+        automation = self.deps.current(name).automation
+        return automation if automation and is_due(automation, self.deps.actions) else None
 
     def _new_attempt(self, run_id: str, definition: str, requested_by: str, **how: Any) -> str:
         """Store a further attempt. The worker runs no definition that was not deployed, and would fail only after a day."""
-        known = self._ledger.table.get(known_key(definition_digest(definition)))
+        known = self.ledger.table.get(known_key(definition_digest(definition)))
         if known is None or from_item(known).get("expires", math.inf) <= self.now():
             raise LedgerError("what its recheck found is deleted once the stack is deployed again")
-        return self._ledger.attempts.new_attempt(run_id, definition, requested_by, **how)
+        return self.ledger.attempts.new_attempt(run_id, definition, requested_by, **how)
 
     def _start(self, execution: str) -> None:
-        if not self._ledger.attempts.is_started(execution):
-            self._ledger.starts.start(execution)
+        if not self.ledger.attempts.is_started(execution):
+            self.ledger.starts.start(execution)

@@ -11,12 +11,13 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
-from closeout.adapters import sns
+from closeout.adapters.boto import boto_client
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.secrets import SecretReader, boto_client
+from closeout.adapters.secrets import SecretReader
 from closeout.core.errors import CloseoutError
 from closeout.core.ids import split_execution
 from closeout.core.messages import Links
@@ -32,8 +33,7 @@ from closeout.ports import Clock
 from closeout.stack.console import run_log_url
 from closeout.stack.problems import LEASE_KEY, PROBLEMS, WATCH, secrets, unpack_routes
 from closeout.stack.table import from_item, to_item
-from closeout.wiring.notifying import Notifying, Targets, at_once, try_each
-from closeout.wiring.staleness import stale
+from closeout.wiring.notifying import Notifying, Targets, at_once, stale, try_each
 
 LEASE = 130.0
 """Seconds after which an invocation that was killed no longer keeps the next one from looking: it has 120."""
@@ -43,37 +43,30 @@ PATIENCE = 60.0
 """Seconds of a look in which it begins messages: the last ones have `notifying.SECONDS`, and the invocation has 120."""
 
 
+@dataclass
 class StackNotifying:
     """What one process of the function tells. A target that fails is remembered, and retried ever later, while it lives."""
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        table: Table,
-        routes: Routes,
-        targets: Targets,
-        watch: PatrolWatch,
-        *,
-        links: Links,
-        redactor: Redactor,
-        clock: Clock,
-        journal: LogJournal,
-    ) -> None:
-        self._table = table
-        self._problems = Problems(table)
-        self._routes = routes
-        self._targets = targets
-        self._watch = watch
-        self._redactor = redactor
-        self._journal = journal
+    table: Table
+    routes: Routes
+    targets: Targets
+    watch: PatrolWatch
+    links: Links
+    redactor: Redactor
+    clock: Clock
+    journal: LogJournal
+
+    def __post_init__(self) -> None:
+        self._problems = Problems(self.table)
         self._failing: dict[str, Mapping[str, Any]] = {}
         self._stale: Mapping[str, str | None] = {}
         self._notifying = Notifying(
             self._problems,
-            routes,
-            targets.send,
-            links=lambda: links,
-            redact=redactor.text,
-            now=clock.now,
+            self.routes,
+            self.targets.send,
+            links=lambda: self.links,
+            redact=self.redactor.text,
+            now=self.clock.now,
             keep=self._failing.__setitem__,
             stale=lambda: self._stale,
             wait=WAIT,
@@ -82,10 +75,10 @@ class StackNotifying:
 
     def look(self, invocation: str) -> None:
         """Send what is due, unless another invocation is about it. Raises `StoreUnavailable`."""
-        self._stale = self._watch.stale()
+        self._stale = self.watch.stale()
         if not any(self._stale.values()) and self._problems.is_empty():
             return
-        lease = Lease(self._table, invocation, uuid.uuid4().hex, LEASE_KEY)
+        lease = Lease(self.table, invocation, uuid.uuid4().hex, LEASE_KEY)
         if not lease.take(LEASE):
             return
         try:
@@ -95,19 +88,19 @@ class StackNotifying:
             lease.give_up()
         for target, state in self._failing.items():
             if state:
-                self._journal.undelivered(target, state["since"], state["error"])
+                self.journal.undelivered(target, state["since"], state["error"])
 
     def test(self) -> list[dict[str, Any]]:
         """Send a test message to each target; return for each whether it took it, as `closeout notify test --json` does."""
-        return [_result(*one) for one in try_each(self._routes, self._targets.send, self._redactor)]
+        return [_result(*one) for one in try_each(self.routes, self.targets.send, self.redactor)]
 
     def check(self) -> list[dict[str, Any]]:
         """Return for each URL whether it can be read and sent to, without sending."""
-        works = {target: partial(self._targets.check, target) for target in secrets(self._routes)}
+        works = {target: partial(self.targets.check, target) for target in secrets(self.routes)}
         results = []
         for target, error in at_once(works):
             if error is not None:
-                error.message = self._redactor.text(error.message)
+                error.message = self.redactor.text(error.message)
             results.append({**_result(target, error), "transient": error is not None and error.transient})
         return results
 
@@ -133,7 +126,6 @@ class PatrolWatch:
         self._text = settings
         self._settings: Mapping[str, float | None] = json.loads(settings)
         self._now = now
-        self._since: float | None = None
 
     def stale(self) -> dict[str, str | None]:
         """Return what is stale, by name, with why. Raises `StoreUnavailable`."""
@@ -143,26 +135,25 @@ class PatrolWatch:
         drill: Mapping[str, Any] = {}
         if self._settings.get("drill") is not None:
             drill = self._marks.marks(DRILL).get(LAST, {})
-        return stale(every, ended_at, drill.get("states", {}), started=self._started(), now=self._now())
+        return stale(every, ended_at, drill.get("states", {}), started=self._started, now=self._now())
 
+    @cached_property
     def _started(self) -> float:
         """Return since when the intervals are what they are. The table knows, because a process of a function forgets."""
-        if self._since is None:
-            row = next((from_item(one) for one in self._table.query(PROBLEMS, WATCH)), {})
-            since = float(row["since"]) if row.get("patrol") == self._text else None
-            if since is None:
-                since = self._now()
-                key = {"pk": PROBLEMS, "sk": WATCH}
-                self._table.change(put(to_item({**key, "patrol": self._text, "since": since})))
-            self._since = since
-        return self._since
+        row = next((from_item(one) for one in self._table.query(PROBLEMS, WATCH)), {})
+        since = float(row["since"]) if row.get("patrol") == self._text else None
+        if since is None:
+            since = self._now()
+            key = {"pk": PROBLEMS, "sk": WATCH}
+            self._table.change(put(to_item({**key, "patrol": self._text, "since": since})))
+        return since
 
 
 def open_stack_notifying(
     client: Callable[[str], Any],
     environment: Mapping[str, str] = os.environ,
     *,
-    topics: Callable[[str], Any] = sns.boto_client,
+    topics: Callable[[str], Any] | None = None,
     clock: Clock | None = None,
 ) -> StackNotifying:
     """Compose from a Lambda's environment. `client` returns a service's client, `topics` SNS's of a region."""
@@ -180,7 +171,7 @@ def open_stack_notifying(
         return run_log_url(region, group, split_execution(execution)[0], from_item(row)["accepted_at"])
 
     def secrets_client(of: str | None) -> Any:
-        return client("secretsmanager") if of == region else boto_client(of)
+        return client("secretsmanager") if of == region else boto_client("secretsmanager", of)
 
     # Without this process's environment: what is not in Secrets Manager is nobody's to read here.
     reader = SecretReader({}, client=secrets_client, region=region, now=clock.now, on_value=redactor.add)

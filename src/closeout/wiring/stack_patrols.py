@@ -18,9 +18,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from closeout.actions.registry import builtin
 from closeout.adapters.boto import boto_clients
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.hooks import same_webhook
 from closeout.checks.world import WEBHOOK
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
@@ -32,25 +32,27 @@ from closeout.core.records import NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
 from closeout.core.units import DAY, HOUR
+from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Clock, DeliveryId
+from closeout.run.deps import RunDeps
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import known_key
 from closeout.wiring.api_intake import Accept, ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.orphans import OrphanRounds, stoppable
 from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
-from closeout.wiring.rounds import Rounds, StoppableReads
+from closeout.wiring.rounds import Rounds
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
 from closeout.wiring.stack_ledger import Place, StackLedger
-from closeout.wiring.stack_looks import StackLooks, open_looks
+from closeout.wiring.stack_looks import StackLooks
 
 LEASE = 960.0
 """Seconds after which a patrol that was killed no longer keeps the next one from beginning: an invocation has 900."""
@@ -93,8 +95,20 @@ class StackPatrols:
 
     @cached_property
     def looks(self) -> StackLooks:
-        """Rechecks, which this function carries out too."""
-        return open_looks(self.ledger, self.clients, self.redactor, self.clock, self.name)
+        """Rechecks, which this function carries out too, by what is deployed now."""
+        journal = LogJournal(self.clock, self._redact)
+        deps = RunDeps(
+            actions=builtin(),
+            clients=self.clients,
+            github=LazyGitHub(self.clients),
+            journal=journal,
+            clock=self.clock,
+            switch=self.ledger.switch,
+            redact=self.redactor,
+            current=lambda name: read_deployed(self.name, self.ledger).current(name),
+            has_token=self.clients.has_token,
+        )
+        return StackLooks(self.ledger, deps, journal.report, journal.gave_up)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
@@ -163,7 +177,7 @@ class StackPatrols:
 
     def _cleaning(self, receiver: Receiver) -> Cleaning:
         attempts, github = StartingAttempts(self.ledger), LazyGitHub(self.clients)
-        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock)
+        return Cleaning(receiver, self.accept, attempts, self.ledger.views, github, self.clock.now)
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
@@ -189,7 +203,7 @@ class StackPatrols:
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
         intake = self._intake(loaded)
         patrol = Patrol(
-            StoppableReads(self.clients, self._stopped),
+            stoppable(self.clients, self._stopped),
             self._marks,
             intake,
             loaded.automations,
@@ -305,13 +319,6 @@ def open_stack_patrols(
     """Compose from a Lambda's environment."""
     region, clock = environment["AWS_REGION"], clock or SystemClock()
     client = client or boto_clients(region)
-    place = Place(
-        environment["CLOSEOUT_TABLE"],
-        environment["CLOSEOUT_BUCKET"],
-        environment["CLOSEOUT_WORKER"],
-        environment["CLOSEOUT_LOG_GROUP"],
-        float(environment["CLOSEOUT_RETENTION_DAYS"]),
-    )
     redactor = Redactor()
     token = f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}"
     api_url = environment["CLOSEOUT_API_URL"]
@@ -320,13 +327,13 @@ def open_stack_patrols(
         clock,
         redactor.add,
         api_url=api_url,
-        token=token,
+        token_reference=token,
         region=region,
         directory=Path(),
         secrets_client=lambda _region: client("secretsmanager"),
         report=report,
     )
-    ledger = StackLedger(place, client, clock)
+    ledger = StackLedger(Place.of(environment), client, clock)
     settings = PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"]))
     drills = StackDrills(
         ledger,

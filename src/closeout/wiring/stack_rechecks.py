@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from closeout.adapters.aws import translated
 from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
 from closeout.core.ids import parse_execution, short_digest
@@ -27,21 +26,6 @@ START_WITHIN = 600.0
 
 Invoke = Callable[[str, bytes, str], object]
 """Starts a durable execution: the function's alias, the payload, the execution's name. As `AwsClient.invoke` does."""
-
-
-def with_boto(client: Any, now: Callable[[], float]) -> Invoke:
-    """Return what starts executions with boto3's client of Lambda."""
-
-    def invoke(function: str, payload: bytes, execution: str) -> None:
-        with translated("lambda", "Invoke", now):
-            client.invoke(
-                FunctionName=function,
-                InvocationType="Event",
-                DurableExecutionName=execution,
-                Payload=payload,
-            )
-
-    return invoke
 
 
 class RecheckStarts(NamedTuple):

@@ -10,12 +10,13 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
-from closeout.adapters.boto import boto_clients
+from closeout.adapters.boto import boto_client, boto_clients
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Current, status_contexts
 from closeout.core.errors import CloseoutError
@@ -24,7 +25,8 @@ from closeout.core.runs import FIRST_RUNS
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock, Execution, RunRecord
+from closeout.ledger.dynamodb.starts import start_by_name
+from closeout.ports import Clock, RunRecord
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import make_finalizer
 from closeout.run.workflow import make_run_function
@@ -39,74 +41,59 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-ALIAS = "live"
-"""The worker's alias in the stack."""
 CALL = Limit(invocation.LONGEST_CALL, invocation.WHY)
 """How long one call of a step may take, whatever its timeout: a call that Lambda interrupts would run twice."""
 SHORT = 5.0
 """Seconds that an invocation spends at most on ending another run that blocks it, waits included."""
 
 
+@dataclass
 class StackRuntime:
     """A worker, or the handler of failed executions, which needs the same except the user's modules."""
 
-    def __init__(  # noqa: PLR0913 - a composition root
-        self,
-        place: Place,
-        load: Callable[[], Loaded],
-        *,
-        directory: Path,
-        region: str,
-        api_url: str,
-        token: str,
-        client: Callable[[str], Any],
-        clock: Clock,
-        rechecks: str | None = None,
-        drain: float = DRAIN,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._place = place
-        self._client = client
-        self._rechecks = rechecks
-        self._load = load
-        self._directory = directory
-        self._region = region
+    place: Place
+    load: Callable[[], Loaded]
+    directory: Path
+    region: str
+    api_url: str
+    token: str
+    client: Callable[[str], Any]
+    clock: Clock
+    rechecks: str | None = None
+    drain: float = DRAIN
+    jitter: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
         self.redactor = Redactor()
-        self.journal = LogJournal(clock, self.redactor.text)
-        self.ledger = StackLedger(place, client, clock)
+        self.journal = LogJournal(self.clock, self.redactor.text)
+        self.ledger = StackLedger(self.place, self.client, self.clock)
         self._clients = SharedClients(
-            clock,
+            self.clock,
             self.redactor.add,
-            api_url=api_url,
-            token=f"aws-secretsmanager:{token}",
-            region=region,  # for secrets without an ARN: every step carries its own
-            directory=directory,
-            secrets_client=self._secrets_client(client),
+            api_url=self.api_url,
+            token_reference=f"aws-secretsmanager:{self.token}",
+            region=self.region,  # for secrets without an ARN: every step carries its own
+            directory=self.directory,
+            secrets_client=self._secrets_client,
             report=self.journal.report,
-            step_secrets=lambda: self._loaded.step_secrets,
+            step_references=lambda: self._loaded.step_secrets,
         )
-        self._drain = drain
-        self._clock = clock
         self.deps = self._deps()
         self.engine = LambdaEngine(
             self.ledger.store,
             make_run_function(self.deps),
             starts=self.ledger.starts,
             finalize=self._finalize,
-            clock=clock,
+            clock=self.clock,
             token=lambda: uuid.uuid4().hex,
-            jitter=jitter,
+            jitter=self.jitter,
             redact=self.redactor.text,
             report=self.journal.about,
             on_finish=self._finished,
             on_end=self._recheck,
-            drain=drain,
+            drain=self.drain,
             longest=CALL.seconds + invocation.AROUND_A_CALL,
         )
-
-    def connect_ahead(self) -> None:
-        """Read GitHub's token and connect to GitHub, on a thread."""
-        self._clients.connect_ahead()
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         """End an execution that Lambda has given up; return whether it has ended. Raises `StoreUnavailable`."""
@@ -123,7 +110,7 @@ class StackRuntime:
         return status in invocation.ALIVE or self.end(execution, status, remaining)
 
     def _finalize(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
-        return self.end(execution, status, lambda: min(remaining(), self._drain + SHORT))
+        return self.end(execution, status, lambda: min(remaining(), self.drain + SHORT))
 
     @cached_property
     def _loaded(self) -> Loaded:
@@ -131,30 +118,25 @@ class StackRuntime:
 
         Nothing before `pending` needs it: a run's own definition is in the ledger.
         """
-        return self._load()
+        return self.load()
 
-    def _secrets_client(self, client: Callable[[str], Any]) -> Callable[[str | None], Any]:
-        from closeout.adapters.secrets import boto_client
-
-        def of_region(region: str | None) -> Any:
-            return client("secretsmanager") if region == self._region else boto_client(region)
-
-        return of_region
+    def _secrets_client(self, region: str | None) -> Any:
+        service = "secretsmanager"
+        return self.client(service) if region == self.region else boto_client(service, region)
 
     def _deps(self) -> RunDeps:
-        region = self._region
         return RunDeps(
             actions=Late(_builtin),
             clients=self._clients,
             github=LazyGitHub(self._clients),
             journal=self.journal,
-            clock=self._clock,
+            clock=self.clock,
             switch=self.ledger.switch,
             redact=self.redactor,
             current=self._current,
             functions=Late(lambda: self._loaded.functions),
-            details=lambda run: run_log_url(region, self._place.log_group, run.run_id, run.accepted_at),
-            directory=self._directory,
+            details=lambda run: run_log_url(self.region, self.place.log_group, run.run_id, run.accepted_at),
+            directory=self.directory,
             own_contexts=lambda: status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
             claim_closing=self.ledger.attempts.claim_closing,
@@ -173,15 +155,13 @@ class StackRuntime:
 
     def _recheck(self, record: RunRecord) -> None:
         """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
-        if self._rechecks is None:
+        if self.rechecks is None:
             return
-        from closeout.wiring.stack_rechecks import RecheckStarts, with_boto
+        from closeout.wiring.stack_rechecks import RecheckStarts
 
-        invoke, report = (
-            with_boto(self._client("lambda"), self._clock.now),
-            partial(self.journal.about, record.execution),
-        )
-        RecheckStarts(invoke, self._rechecks, self._clock.now, report).ended(record)
+        invoke = partial(start_by_name, self.client("lambda"), self.clock.now)
+        report = partial(self.journal.about, record.execution)
+        RecheckStarts(invoke, self.rechecks, self.clock.now, report).ended(record)
 
     def _finished(self, finished: Finished) -> None:
         execution, ending = finished.execution, finished.ending
@@ -192,15 +172,12 @@ class StackRuntime:
             ending.summary,
             finished.finished_at - execution.accepted_at,
         )
-        if ending.verdict == "success":
-            self._count(execution, ending.summary)
-
-    def _count(self, execution: Execution, summary: str) -> None:
-        """Count a run that found nothing; an outage costs one count and no run."""
-        try:
-            count = self.ledger.empty_runs.note(execution.automation, summary)
-        except CloseoutError:
+        if ending.verdict != "success":
             return
+        try:
+            count = self.ledger.empty_runs.note(execution.automation, ending.summary)
+        except CloseoutError:
+            return  # an outage costs one count and no run
         if count >= FIRST_RUNS:
             told = f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
             self.journal.about(execution.id, f"{told}: check the names that its steps make")
@@ -227,15 +204,8 @@ def open_stack_runtime(
         return load(path, _builtin(), modules=modules)
 
     region = environment["AWS_REGION"]
-    place = Place(
-        environment["CLOSEOUT_TABLE"],
-        environment["CLOSEOUT_BUCKET"],
-        environment.get("CLOSEOUT_WORKER") or f"{environment['AWS_LAMBDA_FUNCTION_NAME']}:{ALIAS}",
-        environment["CLOSEOUT_LOG_GROUP"],
-        float(environment["CLOSEOUT_RETENTION_DAYS"]),
-    )
     return StackRuntime(
-        place,
+        Place.of(environment),
         load,
         directory=path.parent,
         region=region,

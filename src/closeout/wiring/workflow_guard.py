@@ -6,6 +6,7 @@ It imports no configuration's loader, because the function's bundle has none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from closeout.adapters.oidc import WorkflowTokens, issuer_of
 from closeout.core.automation import Automation
@@ -16,6 +17,7 @@ from closeout.run import guard
 from closeout.wiring.clients import LazyGitHub, SharedClients
 
 
+@dataclass
 class WorkflowGuard:
     """Answers workflows.
 
@@ -23,22 +25,17 @@ class WorkflowGuard:
     told of each pull request that is closed: its deploy may have ended already.
     """
 
-    def __init__(
-        self,
-        automations: Callable[[], Iterable[Automation]],
-        clients: SharedClients,
-        teardowns: guard.Teardowns,
-        *,
-        api_url: str,
-        audience: Callable[[], str],
-        clock: Clock,
-        late: Callable[[str, int], None] = lambda _repository, _number: None,
-    ) -> None:
-        self._automations = automations
-        self._github = LazyGitHub(clients)
-        self._teardowns = teardowns
-        self._late = late
-        self._tokens = WorkflowTokens(issuer_of(api_url), audience, clients.for_step(None).http, clock)
+    automations: Callable[[], Iterable[Automation]]
+    clients: SharedClients
+    teardowns: guard.Teardowns
+    api_url: str
+    audience: Callable[[], str]
+    clock: Clock
+    late: Callable[[str, int], None] = lambda _repository, _number: None
+
+    def __post_init__(self) -> None:
+        http = self.clients.for_step(None).http
+        self._tokens = WorkflowTokens(issuer_of(self.api_url), self.audience, http, self.clock)
 
     def ask(self, token: str, number: int) -> guard.Answer:
         """Return the answer about a pull request of the repository that the token is for. Raises `TokenRefused`."""
@@ -53,9 +50,9 @@ class WorkflowGuard:
             raise TokenRefused(f"no automation names {repository} in `repositories`")
         if not repository_id.isdecimal():
             raise TokenRefused("the token has no repository_id")
-        answer = guard.ask(self._github, self._teardowns, repository, number, int(repository_id))
+        answer = guard.ask(LazyGitHub(self.clients), self.teardowns, repository, number, int(repository_id))
         if answer.verdict == "closed":
-            self._late(repository, number)
+            self.late(repository, number)
         return answer
 
     def _covers(self, repository: str) -> bool:
@@ -66,6 +63,6 @@ class WorkflowGuard:
         owner = f"{repository.partition('/')[0]}/".lower()
         return any(
             compile_patterns(one.repositories, "name").matches(repository)
-            for one in self._automations()
+            for one in self.automations()
             if any(pattern.lower().startswith(owner) for pattern in one.repositories)
         )

@@ -5,7 +5,6 @@ A route that is added to the server is in `Walk.routes` without a change here.
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import io
 import re
@@ -149,13 +148,10 @@ class Walk:
     def send(
         self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send one request on the kept connection. Of a stream only the beginning is read."""
+        """Send one request on the kept connection."""
         self._connection.request(method, path, body, dict(headers or {}))
         answer = self._connection.getresponse()
         names = {name.lower(): value for name, value in answer.getheaders()}
-        if names.get("content-type", "").startswith("text/event-stream"):
-            self._connection.close()
-            return Answer(answer.status, names, b"")
         return Answer(answer.status, names, answer.read())
 
     def close(self) -> None:
@@ -209,7 +205,7 @@ def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> It
         log = io.StringIO()
         parts = parts_of(runtime, KEY, Log(stream=log, hold_seconds=0.0), base)
         assert parts.access is not None
-        routes = compose(parts, asyncio.Event()).routes
+        routes = compose(parts).routes
         pages = serve.bind("127.0.0.1", 0) if apart else None
         app = Application(replace(parts, pages_apart=apart))
         with (

@@ -78,7 +78,8 @@ class FakeStore(MemoryLedger):
 
     def stats(self) -> dict[str, Any]:
         """Return some figures."""
-        return {"runs_by_verdict": {"success": 2}, "queue_age": 0.0, "step_durations": {("a", "b"): (3, 1.5)}}
+        known = {"runs_by_verdict": {"success": 2}, "step_durations": {("a", "b"): (3, 1.5)}}
+        return super().stats() | known
 
 
 class Running(NamedTuple):

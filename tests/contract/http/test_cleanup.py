@@ -8,9 +8,10 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.orphans.audit import Report, Target
-from closeout.server.pages import acting
+from closeout.server.pages import batches
 from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, orphan, step
 from tests.contract.http.test_deeds import text
+from tests.until import until
 
 PATH = "/orphans/clean"
 ORPHANS = (orphan(17, "preview-17"), orphan(18, "preview-18"), orphan(19, "preview-19"))
@@ -108,13 +109,14 @@ def test_what_cannot_be_planned_or_audited_has_no_button(world: Deeds) -> None:
 
 
 def test_a_long_audit_is_awaited(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page asks again by itself, with the same limit."""
-    monkeypatch.setattr(acting, "GLANCE", 0.0)
+    """The page loads itself again, with the same limit; a program is told where to ask."""
+    monkeypatch.setattr(batches, "GLANCE", 0.0)
     world.planned.ready.clear()
     page = world.get(f"{PATH}?limit=2")
-    assert page.headers["refresh"] == f"1; url={PATH}?wait&limit=2"
+    assert page.headers["refresh"] == "1"
+    assert world.get(f"{PATH}?limit=2", "program").json["again"] == f"{PATH}?limit=2"
     world.planned.ready.set()
-    assert f'name="{SECOND}"' in text(world.get(f"{PATH}?wait&limit=2"))
+    until("the audit", lambda: f'name="{SECOND}"' in text(world.get(f"{PATH}?limit=2")))
 
 
 def test_nothing_chosen_and_no_right_change_nothing(world: Deeds) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import http.client
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -52,6 +50,11 @@ class Site:
         """A run's page."""
         return self.server.send("GET", self.link(execution))
 
+    def live(self, execution: str, after: int = 0) -> Answer:
+        """What a run's page that is open asks for, with the lines after the last one that it has."""
+        path = self.link(execution).replace("?", "/live?")
+        return self.server.send("GET", f"{path}&after={after}")
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Site]:
@@ -87,10 +90,10 @@ def test_a_page_says_how_its_event_was_heard(site: Site, heard: str) -> None:
 
 
 def test_a_page_that_goes_on_refreshes_without_script(site: Site) -> None:
-    """The refresh stands in `noscript`: with script the page follows a stream."""
+    """The refresh stands in `noscript`: with script the page asks for what has changed."""
     text = site.page(page_world.waiting(site.world)).body.decode()
     assert re.search(r'<noscript><meta http-equiv="refresh" content="\d+"></noscript>', text)
-    assert "EventSource" in text
+    assert "/live?" in text
 
 
 @pytest.mark.parametrize(("lines", "after"), [((), 0), (((None, "a"), (None, "b")), 2)])
@@ -145,7 +148,7 @@ def test_an_expired_link_shows_the_verdict_only(site: Site) -> None:
 
 
 def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
-    """Steps are shown; log lines, and what a step last said there, are not: on the page and in the stream."""
+    """Steps are shown; log lines, and what a step last said there, are not: on the page and in what it asks for."""
     world = site.world
     execution = world.add(
         "a",
@@ -159,9 +162,9 @@ def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
     assert "done here" in text
     assert "public-logs" in text
     assert "db-7.corp" not in text
-    stream = site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode()
-    assert "db-7.corp" not in stream
-    assert "event: end" in stream
+    answer = site.live(execution)
+    assert "db-7.corp" not in answer.body.decode()
+    assert answer.json["again"] is None
 
 
 def test_a_public_repositorys_scripts_are_kept_back(site: Site) -> None:
@@ -179,7 +182,7 @@ def test_a_public_repositorys_scripts_are_kept_back(site: Site) -> None:
     pages = [site.page(execution).body.decode()]
     world.change(execution, state="finished", verdict="failure", **said)
     pages.append(site.page(execution).body.decode())
-    pages.append(site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode())
+    pages.append("".join(map(str, site.live(execution).json.values())))
     for text in pages:
         assert "db-7.corp" not in text
         assert "exit code 3" in text
@@ -200,7 +203,7 @@ HOSTILE = "<img src=x onerror=alert(1)>'\"&</title><script>alert(2)</script>{{7*
 
 
 def test_hostile_texts_stay_texts(site: Site) -> None:
-    """Titles, branches, senders, log lines and resources are escaped, in the page and in the stream."""
+    """Titles, branches, senders, log lines and resources are escaped, in the page and in what it asks for."""
     payload = deliveries.pull_request(title=HOSTILE, head=HOSTILE, base=HOSTILE, sender=HOSTILE)
     change = page_world.change("delete", HOSTILE, HOSTILE)
     execution = site.world.add(
@@ -219,13 +222,13 @@ def test_hostile_texts_stay_texts(site: Site) -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     site.world.change(execution, state="finished", verdict="success", summary=HOSTILE)
-    stream = site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode()
-    assert "<img" not in stream
-    assert "<script" not in stream
+    asked = "".join(map(str, site.live(execution).json.values()))
+    assert "<img" not in asked
+    assert "<script" not in asked
 
 
-def test_a_stream_carries_what_the_page_does_not_have_yet(site: Site) -> None:
-    """Lines after the last one, then how the run stands, then the end."""
+def test_an_open_page_gets_what_it_does_not_have_yet(site: Site) -> None:
+    """Lines after the last one, how the run stands, and whether to ask again."""
     execution = site.world.add(
         "a",
         "finished",
@@ -234,15 +237,14 @@ def test_a_stream_carries_what_the_page_does_not_have_yet(site: Site) -> None:
         steps=(step("one", "success"),),
         lines=tuple((None, f"line {number}") for number in range(1, 6)),
     )
-    path = site.link(execution).replace("?", "/live?") + "&after=3"
-    answer = site.server.send("GET", path)
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    events = dict(re.findall(r"event: (\w+)\ndata: (.*)\n", answer.body.decode()))
-    assert "line 4" in json.loads(events["log"])["html"]
-    assert "line 3" not in json.loads(events["log"])["html"]
-    assert "all gone" in json.loads(events["standing"])["banner"]
-    assert "end" in events
-    assert "\nid: 5\n" in answer.body.decode()
+    told = site.live(execution, 3).json
+    assert "line 4" in told["log"]
+    assert "line 3" not in told["log"]
+    assert "all gone" in told["banner"]
+    assert (told["after"], told["again"]) == (5, None)
+    told = site.live(execution, 5).json
+    assert (told["log"], told["after"]) == ("", None)
+    assert site.live(site.world.add("b", "running")).json["again"] == 1
 
 
 def test_a_long_log_shows_its_end(site: Site) -> None:
@@ -276,7 +278,7 @@ def test_the_links_of_a_long_log_page_through_all_of_it(site: Site) -> None:
 def test_a_payload_is_decoded_once_however_often_its_run_is_read(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have 25 MB, and each of 64 open pages reads its run once a second."""
+    """It may have 25 MB, and each open page reads its run once a second."""
     read: list[object] = []
     real = site.world.body
 
@@ -287,20 +289,22 @@ def test_a_payload_is_decoded_once_however_often_its_run_is_read(
     monkeypatch.setattr(site.world, "body", counted)
     execution = page_world.success(site.world)
     assert site.page(execution).body.decode() == site.page(execution).body.decode()
-    site.server.send("GET", site.link(execution).replace("?", "/live?"))
+    site.live(execution)
     assert len(read) == 1
 
 
-def test_a_stream_catches_up_a_window_at_a_time(site: Site) -> None:
-    """A page that was away while thousands of lines came gets each of them, and the end after the last."""
+def test_an_open_page_catches_up_a_window_at_a_time(site: Site) -> None:
+    """A page that was away while thousands of lines came gets each of them, and asks until it has the last."""
     lines = tuple((None, f"line-{n}.") for n in range(4500))
     execution = site.world.add("a", "finished", "success", lines=lines)
-    path = site.link(execution).replace("?", "/live?") + "&after=100"
-    stream = site.server.send("GET", path).body.decode()
-    logs = [json.loads(data)["html"] for data in re.findall(r"event: log\ndata: (.*)\n", stream)]
-    assert [part.count("<li id=") for part in logs] == [2000, 2000, 400]
-    assert re.findall(r"line-\d+\.", "".join(logs)) == [f"line-{n}." for n in range(100, 4500)]
-    assert stream.rstrip().endswith("event: end\ndata: {}")
+    told = [site.live(execution, 100).json]
+    while told[-1]["again"] is not None:
+        assert told[-1]["again"] == 0
+        told.append(site.live(execution, told[-1]["after"]).json)
+    assert [part["log"].count("<li id=") for part in told] == [2000, 2000, 400]
+    assert re.findall(r"line-\d+\.", "".join(part["log"] for part in told)) == [
+        f"line-{n}." for n in range(100, 4500)
+    ]
 
 
 def test_a_search_shows_the_lines_that_contain_it(site: Site) -> None:
@@ -414,25 +418,6 @@ def test_an_attempt_has_a_link_of_its_own(site: Site) -> None:
     text = site.page(execution).body.decode()
     for part in ("attempt 2", "requested by alex", "Queued", "queued behind x"):
         assert part in text
-
-
-def test_open_streams_end_with_the_server() -> None:
-    """A page that somebody left open does not hold up a restart, and too many of them are refused."""
-    world, clock = World(), Clock()
-    execution = page_world.waiting(world)
-    with serving(views=world, clock=clock) as server:
-        path = Site(server, world, clock).link(execution).replace("?", "/live?")
-        streams = []
-        for _ in range(65):
-            connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
-            connection.request("GET", path)
-            streams.append((connection, connection.getresponse()))
-        assert [answer.status for _, answer in streams] == [200] * 64 + [503]
-        began = time.monotonic()
-    assert time.monotonic() - began < 9, "the open streams held the server up"
-    for connection, answer in streams:
-        answer.close()
-        connection.close()
 
 
 def test_who_may_act_is_led_to_the_confirmations() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -253,7 +254,7 @@ def test_the_engine_failing_does_not_unsay_the_answer() -> None:
         pass
 
     with serving(store=Broken()) as server:
-        server.app.webhook._started = _raise
+        server.app.webhook._parts = replace(server.app.webhook._parts, started=_raise)
         assert server.deliver().status == 202
         until("a line about the engine", lambda: any("engine" in line for line in server.log))
 

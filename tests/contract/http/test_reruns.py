@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from closeout.server.pages import batches, reruns
+from closeout.server.pages import batches
 from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, step
 from tests.contract.http.test_deeds import text
 
@@ -98,8 +98,7 @@ def test_a_refusal_is_told_for_its_run(world: Deeds, monkeypatch: pytest.MonkeyP
 
 def test_no_more_than_the_cap_at_once(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says so and leads to the older ones; a form with more is refused."""
-    for module in (batches, reruns):
-        monkeypatch.setattr(module, "MOST", 1)
+    monkeypatch.setattr(batches, "MOST", 1)
     older, newer = world.store.finished(), world.store.finished("g-2")
     page = text(world.get(PATH))
     assert "These are 1 of the failed runs" in page

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from closeout.adapters.github import GitHubClient
-from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.adapters.hooks import Hooks, Target
 from closeout.core.errors import ServiceError, Unauthorized, UsageError
 from closeout.core.signature import verify
+from closeout.core.url import same_webhook
 from closeout.testing.github import FakeGitHub
 
 Received = list[tuple[dict[str, str], bytes]]

@@ -87,13 +87,19 @@ def refused(sender: Transport, url: str, limit: int = 1_000) -> tuple[str, bool]
     return caught.value.reason, caught.value.transient
 
 
+def close(sender: Transport) -> None:
+    """Close its idle connections."""
+    for _, connection in sender._kept:
+        connection.close()
+
+
 def test_a_connection_is_kept_for_the_next_request() -> None:
     """Whatever was asked before, to one origin."""
     sender = Transport()
     with answering(OK, OK) as (url, served):
         assert [get(sender, url).body, get(sender, url + "?y").body] == [b"ok", b"ok"]
         assert served == [1, 1]
-        sender.close()
+        close(sender)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def test_a_connection_is_kept_only_after_a_whole_answer(
         assert refused(sender, url, limit) == reason
         assert get(sender, url).body == b"ok"
         assert served == [1, 2]
-        sender.close()
+        close(sender)
 
 
 @pytest.mark.parametrize(
@@ -151,22 +157,7 @@ def test_no_more_than_so_many_connections_are_kept() -> None:
         get(sender, second)
         assert [origin for origin, _ in sender._kept] == [parse(second).origin]
         assert kept.sock is None
-        sender.close()
-    assert sender._kept == []
-
-
-def test_a_connection_can_be_made_ahead() -> None:
-    """The first request then uses it; what cannot be connected to is met by the request."""
-    sender = Transport()
-    with answering(OK) as (url, served):
-        sender.connect_ahead(parse(url))
-        assert len(sender._kept) == 1
-        assert get(sender, url).body == b"ok"
-        assert served == [1]
-        sender.close()
-    sender.connect_ahead(parse(url))
-    assert sender._kept == []
-    assert refused(sender, url) == ("ConnectionError", True)
+        close(sender)
 
 
 def test_values_of_one_header_are_joined() -> None:
@@ -175,7 +166,7 @@ def test_values_of_one_header_are_joined() -> None:
     with answering(answer) as (url, _):
         sender = Transport()
         assert get(sender, url).headers["location"] == "/a, /b"
-        sender.close()
+        close(sender)
 
 
 def _wait_for(happened: Callable[[], bool]) -> None:

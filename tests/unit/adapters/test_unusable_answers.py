@@ -11,8 +11,9 @@ import pytest
 
 from closeout.adapters.answers import checked
 from closeout.adapters.github import GitHubClient
-from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.adapters.hooks import Hooks, Target
 from closeout.core.errors import ServiceError
+from closeout.core.url import same_webhook
 from closeout.ports import HttpAnswer, Json
 
 PULL: dict[str, Any] = {

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -128,21 +128,12 @@ class Place(LedgerFile):
     forbidden: str | None = None
     empty: Mapping[str, int] = {}
 
-    def free(self) -> int:
-        """Return what the test says."""
-        return self.free_bytes
-
-    def file_system(self) -> str | None:
-        """Return what the test says."""
-        return self.kind
-
-    def unwritable(self) -> str | None:
-        """Return what the test says."""
-        return self.forbidden
-
-    def empty_runs(self) -> Mapping[str, int]:
-        """Return what the test says."""
-        return self.empty
+    def __init__(self, path: Path, base: Callable[[Views], str | None]) -> None:
+        super().__init__(path, base)
+        self.free = lambda: self.free_bytes
+        self.file_system = lambda: self.kind
+        self.unwritable = lambda: self.forbidden
+        self.empty_runs = lambda: self.empty
 
 
 class Scene:
@@ -210,7 +201,7 @@ class Scene:
             partial(load, self.file, builtin()),
             connect,
             self.place,
-            place=self.place,
+            machine=self.place,
             file=self.file,
             now=self.now,
             pause=lambda seconds: self.github.sender.settle(seconds) and None,

@@ -158,7 +158,7 @@ FAULTS = (
     Fault("notifiers", notifier("json://127.0.0.1:1/x"), "json://127.0.0.1 cannot be reached"),
     Fault("notifiers", lambda scene: (scene.folder / "notify.url").unlink(), "notify.url"),
     Fault("messages", refuse_messages, "no message for 2 h: json: error=502."),
-    Fault("clock", other_clock, "s behind GitHub"),
+    Fault("clock", other_clock, "s behind"),
     Fault(
         "github-api", lambda scene: scene.github.faults.add("status", status=503, times=0), "503", "unknown"
     ),

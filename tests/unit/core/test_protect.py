@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pytest
 
@@ -103,16 +103,13 @@ def test_a_script_is_known_by_its_first_line(pattern: str, protected: bool) -> N
         ({"env": "prod*"}, True),
         ({"env": "*"}, True),
         ({"e*": "prod"}, True),
-        (["env=prod"], True),
-        (["env=*"], True),
-        (["env"], True),
         ({"env": "dev"}, False),
         ({"Env": "prod"}, False),
-        (["env=dev", "team=x"], False),
+        ({"env": "dev", "team": "x"}, False),
         ({}, False),
     ],
 )
-def test_tags_protect_as_well(tags: Mapping[str, str] | Sequence[str], protected: bool) -> None:
+def test_tags_protect_as_well(tags: Mapping[str, str], protected: bool) -> None:
     """A tag of the resource that matches key and value protects it, and the phrase shows the tag."""
     found = protected_by(change("x", env="prod"), (), tags)
     assert found == ("tag env=prod" if protected else None)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from closeout.core.facts import facts_of
-from closeout.core.trigger_rules import trigger_faults
 from closeout.core.triggers import Match, match, match_paths
 from tests.unit.core.events import about, pull_request, push
 
@@ -249,34 +248,3 @@ def test_known_paths_are_held_against_every_trigger() -> None:
     assert match_paths(triggers, facts, ["api/a.py"]).matched
     assert not match_paths(triggers, facts, ["docs/a.md"]).matched
     assert "push" in match_paths([PUSH], facts, []).reason
-
-
-FAULTS: list[tuple[dict[str, Any], list[str], str]] = [
-    (SEED, [], ""),
-    ({"event": "invented", "types": ["anything"]}, [], ""),
-    ({**CLOSED, "types": ["closed", "brand_new_type"]}, [], ""),
-    ({"event": "pull_request"}, ["types"], "needs explicit `types`"),
-    ({**CLOSED, "types": []}, ["types"], "matches nothing"),
-    ({**CLOSED, "types": ["close"]}, ["types"], "did you mean 'closed'?"),
-    ({**CLOSED, "types": ["merged"]}, ["types"], "event.pull_request.merged"),
-    ({**PUSH, "types": ["x"]}, ["types"], "push has no types"),
-    ({**CLOSED, "branches": ["a"], "branches-ignore": ["b"]}, ["branches-ignore"], "exclude each other"),
-    ({**PUSH, "tags": ["a"], "tags-ignore": ["b"]}, ["tags-ignore"], "exclude each other"),
-    ({**PUSH, "paths": ["a"], "paths-ignore": ["b"]}, ["paths-ignore"], "exclude each other"),
-    ({**CLOSED, "branches": ["["]}, ["branches"], "not closed"),
-    ({**CLOSED, "branches": []}, ["branches"], "matches nothing"),
-    ({**CLOSED, "branches": ["!main"]}, ["branches"], "at least one"),
-    ({**CLOSED, "paths-ignore": ["+"]}, ["paths-ignore"], "character 1"),
-    ({**CLOSED, "tags": ["v*"]}, ["tags"], "has no tag"),
-    ({"event": "issues", "branches": ["main"]}, ["branches"], "could never match"),
-    ({"event": "release", "paths": ["a"]}, ["paths"], "lists no changed paths"),
-    ({"event": "push", "types": ["x"], "branches": [""], "paths": ["["]}, ["types", "branches", "paths"], ""),
-]
-
-
-@pytest.mark.parametrize(("trigger", "keys", "sentence"), FAULTS)
-def test_what_could_never_match_is_a_fault(trigger: dict[str, Any], keys: list[str], sentence: str) -> None:
-    """Each fault names its key and says what to do; all are reported at once."""
-    found = trigger_faults(trigger)
-    assert [key for key, _ in found] == keys
-    assert not sentence or sentence in found[0][1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from closeout.core.runs import CancelDelivered, Outcome, Parked, RunState
 from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Operation
 
@@ -44,11 +45,9 @@ class Stage:
     def cancelled_by(self) -> str | None:
         return self.cancel
 
-    def crashes(self) -> int:
-        return self.crash_count
-
-    def deaths(self) -> int:
-        return self.death_count
+    @property
+    def counters(self) -> RunState:
+        return RunState(crashes=self.crash_count, deaths=self.death_count)
 
     def draining(self) -> bool:
         return self.stopping
@@ -56,9 +55,7 @@ class Stage:
     def save(
         self,
         operation: Operation,
-        *,
-        park_until: float | None = None,
-        cancel_delivered: bool = False,
+        *outcomes: Outcome,
         progressed: bool = True,
         later: bool = False,
     ) -> None:
@@ -72,10 +69,11 @@ class Stage:
         self.crash_count = 0
         if progressed:
             self.death_count = 0
-        if cancel_delivered:
-            self.cancel = None
-        if park_until is not None:
-            self.parked.append(park_until)
+        for outcome in outcomes:
+            if isinstance(outcome, CancelDelivered):
+                self.cancel = None
+            elif isinstance(outcome, Parked):
+                self.parked.append(outcome.wake)
         if dies:
             raise Crash
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,13 +25,14 @@ class Bench:
     def __init__(self, *waiting: Request, cancel: Callable[[str, str], bool], serve: Any = None) -> None:
         self.outcomes: dict[int, str] = {}
         store = SimpleNamespace(take_requests=lambda: waiting, finish_request=self._finish)
-        self.requests = Requests(
-            cast("Any", store),
-            serve,
-            cancel,
-            lambda text: text.replace("hunter2", "***"),
-            cast("Any", SimpleNamespace(is_set=lambda: False, wait=lambda _seconds: False)),
+        engine = SimpleNamespace(
+            store=store,
+            on_request=serve,
+            request_cancel=cancel,
+            redact=lambda text: text.replace("hunter2", "***"),
+            given_up=Event(),
         )
+        self.requests = Requests(cast("Any", engine))
 
     def _finish(self, number: int, outcome: str) -> None:
         self.outcomes[number] = outcome

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closeout import livecheck
-from closeout.core import closing, ids, triggers
+from closeout.core import closing, ids
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
 from closeout.core.errors import BadDelivery, PayloadRefused, Unauthorized
-from closeout.core.facts import Facts, facts_of
 from closeout.core.rules import compile_rules, read_rules
 from closeout.intake import Decision, Receiver
 from closeout.run.explain import explain
@@ -212,40 +211,6 @@ def test_a_replay_matches_a_kept_payload_again() -> None:
     assert [run.automation for run in receiver(CLEANUP).runs("pull_request", "g-9", text)] == ["cleanup"]
 
 
-refs = st.sampled_from(["develop", "main", "release/1", None])
-flat = st.builds(
-    Facts,
-    event=st.sampled_from(["pull_request", "push", "delete"]),
-    action=st.sampled_from(["closed", "opened", None]),
-    repository=st.sampled_from(["acme/shop", "acme/other", "evil/shop", None]),
-    repository_id=st.sampled_from([1, 2, None]),
-    private=st.sampled_from([True, False, None]),
-    sender=st.sampled_from(["octo-dev", "evil", None]),
-    number=st.sampled_from([1, 17, None]),
-    base_ref=refs,
-    branch=refs,
-    tag=st.sampled_from(["v1", None]),
-    changed_paths=st.sampled_from([None, (), ("src/a",), ("docs/a",)]),
-    own=st.booleans(),
-)
-
-
-@settings(max_examples=60)
-@given(st.lists(flat, min_size=2, max_size=12))
-def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
-    """A receiver that has seen other events answers as one that has seen none."""
-    automations = (CLEANUP, BRANCH, EVERYTHING, Automation(name="p", triggers=({"event": "pull_request", "types": ["closed"], "paths": ["a/**"]},)))  # fmt: skip
-    experienced = receiver(*automations)
-    for facts in seen:
-        matched = [candidate.name for candidate in experienced._matching(facts)]
-        plain = [
-            automation.name
-            for automation in automations
-            if triggers.match(automation.triggers, automation.repositories, automation.senders, facts).matched
-        ]
-        assert matched == plain
-
-
 def test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate() -> None:
     """Where the automation counts every base that it had: the run asks GitHub, which the receiver has no time for."""
     trigger = {**CLEANUP.triggers[0], "types": ["closed", "reopened"]}
@@ -268,29 +233,6 @@ def test_compiled_rules_say_which_bases_count() -> None:
     old = json.loads(text)
     del old["rules"][0]["bases"]
     assert read_rules(json.dumps(old))[0][0].bases == "at-close"
-
-
-UNSEEN = {"repository_id", "private", "pull_request_id", "closed_at"}
-"""What no trigger, repository or sender filter looks at. What a push changed is never remembered."""
-
-
-@pytest.mark.parametrize("field", sorted(set(Facts._fields) - {"event", "changed_paths"}))
-def test_answers_are_kept_apart_by_what_filters_see(field: str) -> None:
-    """A field that is new, or stands elsewhere, must not share an answer by accident."""
-    asked = receiver(Automation(name="all", triggers=({"event": "pull_request"},)))
-    plain = Facts("pull_request")
-    given: dict[str, Any] = {field: "given"}
-    for facts in (plain, plain._replace(**given)):
-        asked._matching(facts)
-    assert len(asked._matched) == (1 if field in UNSEEN else 2)
-
-
-def test_what_is_remembered_is_limited() -> None:
-    """Branch names are endless; the memory for their answers is not."""
-    asked = receiver(Automation(name="pushes", triggers=({"event": "create"},)))
-    for number in range(5000):
-        asked._matching(facts_of("create", deliveries.create(f"b{number}") if number % 1000 == 0 else {"ref": f"b{number}", "ref_type": "branch"}))  # fmt: skip
-    assert len(asked._matched) <= 4096
 
 
 def test_a_status_that_the_configuration_sets_starts_nothing() -> None:

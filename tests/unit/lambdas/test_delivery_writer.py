@@ -25,10 +25,12 @@ class Writer(DeliveryWriter):
     def __init__(self, *codes: str | None, reason: str = "TransactionCanceledException") -> None:
         self.pauses: list[float] = []
         self.asked: list[str] = []
-        super().__init__(cast("Any", None), Destination("table", "bucket", "arn", 90.0), self.pauses.append)
+        super().__init__(cast("Any", self), Destination("table", "bucket", "arn", 90.0), self.pauses.append)
         self._codes, self._reason = codes, reason
 
-    def _dynamo(self, operation: str, _request: Any) -> Any:
+    def json_call(self, _service: str, target: str, _request: Any) -> Any:
+        """Answer as `AwsClient` does."""
+        operation = target.partition(".")[2]
         self.asked.append(operation)
         if operation != "TransactWriteItems":
             return {}

@@ -11,7 +11,7 @@ from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.patrol.answers import seconds, shown
 from closeout.patrol.closers import asks_who_closed
-from closeout.patrol.closings import patrol_closings
+from closeout.patrol.closings import ClosedLists
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure
@@ -37,15 +37,15 @@ class Round:
         """Make one round."""
         report = Report()
         reader = Reader(self.github, lambda _seconds: None)
-        patrol_closings(
+        ClosedLists(
             reader,
             self.store,
             self.taken,
             HERE if repositories is None else repositories,
             report,
             frozenset({asking}),
-            told=told,
-        )
+            told=set() if told is None else told,
+        ).patrol()
         return report
 
     def close(self, number: int, *, after: int = 10) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,11 @@ DAY = 86_400
 URL = "https://closeout.example/webhook"
 CLEAN = Automation(name="clean", triggers=({"event": "pull_request", "types": ["closed"]},))
 LISTS = {"acme/shop": ("clean",)}
-HERE = {501: RepositoryMark(501, "acme/shop", START, None, START, {"clean": START})}
+HERE = {
+    501: RepositoryMark(
+        id=501, name="acme/shop", known_to=START, etag=None, read_at=START, beginnings={"clean": START}
+    )
+}
 
 
 class Logs:
@@ -116,11 +121,11 @@ class Round:
         """Make one round."""
         report = Report()
         self.github.calls.clear()
-        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists)
+        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists, repositories)
         hooks = self.hooks.candidates(
             self.github, Coverage({"acme/shop": ("clean",)}, ()), report, again=True
         )
-        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
+        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign)
         return report
 
 
@@ -280,14 +285,14 @@ def test_an_automation_that_no_list_is_read_for_starts_from_the_log(world: Round
     """The repository is left over from a former configuration. One whose list is to be read begins there."""
     world.github.deliver()
     world.github.deliver(closed_at=None)
-    world.patrol({501: HERE[501]._replace(beginnings={})}, LISTS if listed else {})
+    world.patrol({501: replace(HERE[501], beginnings={})}, LISTS if listed else {})
     assert list(world.stored.values()) == [frozenset() if listed else {"clean"}] * 2
 
 
 def test_the_beginning_of_the_repository_counts_too(world: Round) -> None:
     """An automation that is new there does not start for what was closed before."""
     world.github.deliver()
-    later = HERE[501]._replace(beginnings={"clean": world.github.now})
+    later = replace(HERE[501], beginnings={"clean": world.github.now})
     world.patrol({501: later})
     assert list(world.stored.values()) == [frozenset()]
 

@@ -122,9 +122,13 @@ def test_hooks_are_read_over_a_bounded_number_of_pages() -> None:
 def errors_of_the_log(github: GitHubReads) -> list[str]:
     """Return what reading a log tells whose mark is known."""
     report, store = Report(), MemoryMarks()
-    store.save_mark(HOOK_MARK, "77", HookMark(77, 9, START, None, START, {}).to_json())
-    logs = DeliveryLogs(github, store, NoIntake(), [CLEAN], report, {})
-    logs.patrol([HOOK], lambda _url: True, set(), {})
+    store.save_mark(
+        HOOK_MARK,
+        "77",
+        HookMark(id=77, last=9, delivered_at=START, etag=None, read_at=START, beginnings={}).to_json(),
+    )
+    logs = DeliveryLogs(github, store, NoIntake(), [CLEAN], report, {}, {})
+    logs.patrol([HOOK], lambda _url: True, set())
     return report.errors
 
 
@@ -162,7 +166,14 @@ def test_a_payload_is_the_one_that_was_asked_for(answer: Any) -> None:
 
 def closed(answer: Any, *, endless: bool = False, **more: Any) -> Callable[[], object]:
     """Return what reads the list of closed pull requests, whose watermark is known."""
-    mark = RepositoryMark(501, "acme/shop", START - 9_999_999, None, START, {"clean": 0})
+    mark = RepositoryMark(
+        id=501,
+        name="acme/shop",
+        known_to=START - 9_999_999,
+        etag=None,
+        read_at=START,
+        beginnings={"clean": 0},
+    )
     said = Says({"/repos/acme/shop/pulls": answer, **more}, endless=endless)
 
     def read() -> object:

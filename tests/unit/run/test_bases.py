@@ -13,7 +13,6 @@ from closeout.core.errors import ServiceError
 from closeout.run import explain
 from closeout.run.bases import bases_of
 from closeout.testing.github import FakeGitHub
-from closeout.testing.github.graphql import retarget
 from tests.unit.adapters.conftest import client, github  # noqa: F401 - fixtures
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, unreachable
 
@@ -43,8 +42,8 @@ def closed_into(base: str, answer: Any, **changes: Any) -> Scene:
 def test_every_base_of_the_timeline_is_read(github: FakeGitHub, client: GitHubClient) -> None:  # noqa: F811
     """Retargeted by people and by GitHub itself, over several pages; each base is given once."""
     github.world.open_pull(REPOSITORY, number=17, base="develop")
-    retarget(github, REPOSITORY, 17, "feature/parent")
-    retarget(github, REPOSITORY, 17, "main", automatic=True)
+    github.world.retarget(REPOSITORY, 17, "feature/parent")
+    github.world.retarget(REPOSITORY, 17, "main", automatic=True)
     assert bases_of(client, REPOSITORY, 17) == ("main", "develop", "feature/parent")
     pull = github.world.repository(REPOSITORY).pulls[17]
     pull.bases[:0] = [(f"b{n}", f"b{n + 1}", False) for n in range(250)]

@@ -10,7 +10,7 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
 from closeout.core.errors import PayloadRefused, ServiceError
-from closeout.run import deployments
+from closeout.run import found
 from closeout.testing.github import FakeGitHub
 from tests.unit.adapters.conftest import client, github  # noqa: F401 - fixtures
 from tests.unit.run.world import Scene, World, step, unreachable
@@ -185,9 +185,9 @@ def test_every_deployment_of_the_environment_counts(github: FakeGitHub, client: 
         {**of[0], "id": 900, "environment": "preview-1", "statuses": [{"state": "success"}]},
         *of,
     ]
-    assert deployments.is_active(client, "acme/shop", "preview-17") is False
+    assert found.is_active(client, "acme/shop", "preview-17") is False
     repository.deployments.append({**of[0], "id": 1, "statuses": [{"state": "success"}]})
-    assert deployments.is_active(client, "acme/shop", "preview-17") is True
+    assert found.is_active(client, "acme/shop", "preview-17") is True
 
 
 def test_too_many_deployments_are_unknown() -> None:
@@ -196,15 +196,15 @@ def test_too_many_deployments_are_unknown() -> None:
     page = [{"id": n, "environment": "e"} for n in range(100)]
     scene.world.answers |= {LIST: page, **{f"{LIST}/{n}/statuses": [] for n in range(100)}}
     with pytest.raises(ServiceError, match="300 deployments or more"):
-        deployments.is_active(scene.deps().github, "acme/shop", "e")
+        found.is_active(scene.deps().github, "acme/shop", "e")
 
 
 def test_deployments_of_a_payload_without_its_repository_are_unknown() -> None:
     """That is no "no"."""
     for about in (None, {}, {"full_name": 5}):
         with pytest.raises(PayloadRefused, match="lacks the repository"):
-            deployments.repository({"repository": about})
-    assert deployments.repository({"repository": {"full_name": "acme/shop"}}) == "acme/shop"
+            found.repository({"repository": about})
+    assert found.repository({"repository": {"full_name": "acme/shop"}}) == "acme/shop"
 
 
 @pytest.mark.parametrize("statuses", [{}, [5], [{}], [{"state": 1}]])

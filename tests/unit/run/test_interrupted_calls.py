@@ -9,6 +9,7 @@ import pytest
 
 from closeout.actions.spec import Action, Inputs, Work
 from closeout.core.plan import Change
+from closeout.core.runs import Outcome
 from closeout.engine.durable import LATE
 from closeout.ports import Json, Operation, PullRequest
 from tests.unit.run.world import DELETE, Scene, World
@@ -42,10 +43,10 @@ def begun(played: Scene) -> list[str]:
     names: list[str] = []
     save = played.durable.save
 
-    def noted(operation: Operation, **meaning: Any) -> None:
+    def noted(operation: Operation, *outcomes: Outcome, **meaning: Any) -> None:
         if operation.state == "waiting" and "marked" in (operation.result or ""):
             names.append(operation.name)
-        save(operation, **meaning)
+        save(operation, *outcomes, **meaning)
 
     played.durable.save = noted  # type: ignore[method-assign]
     return names
@@ -79,11 +80,11 @@ def test_guards_are_asked_again_when_storing_the_begin_took_long() -> None:
     played = scene()
     save = played.durable.save
 
-    def slow(operation: Operation, **meaning: Any) -> None:
+    def slow(operation: Operation, *outcomes: Outcome, **meaning: Any) -> None:
         if "marked" in (operation.result or "") and operation.wake is None:
             played.clock.advance(LATE + 1)
             played.world.pull = PullRequest(1700, 17, "open", 1)
-        save(operation, **meaning)
+        save(operation, *outcomes, **meaning)
 
     played.durable.save = slow  # type: ignore[method-assign]
     assert played.play().verdict == "cancelled"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from closeout.run import preview
+from closeout.run import planning
 from tests.unit.run.world import Scene, World, step
 
 
 def test_an_empty_plan_says_what_is_not_there() -> None:
     """And where, so that a wrong name can be told from what is gone."""
     scene = Scene(world=World(resources=set()))
-    (row,) = preview.plan(scene.deps(), [scene.automation], scene.event, scene.payload)
+    row = planning.preview(scene.deps(), scene.automation, scene.event, scene.payload)
     assert [(step["changes"], step["absent"]) for step in row["steps"]] == [
         ([], "there is no thing preview-17 in 123456789012/eu-central-1: nothing to delete")
     ]
@@ -23,9 +23,7 @@ def test_a_function_is_shown_as_the_one_call_that_it_is() -> None:
     scene = Scene(functions={"m:f": lambda _run: called.append("m:f")}).with_automation(
         function="m:f", steps=()
     )
-    ((row,),) = (
-        one["steps"] for one in preview.plan(scene.deps(), [scene.automation], scene.event, scene.payload)
-    )
+    (row,) = planning.preview(scene.deps(), scene.automation, scene.event, scene.payload)["steps"]
     assert [(change["verb"], change["resource"]) for change in row["changes"]] == [("call", "m:f")]
     assert "cannot be seen before it runs" in json.dumps(row)
     assert called == []
@@ -34,7 +32,7 @@ def test_a_function_is_shown_as_the_one_call_that_it_is() -> None:
 def test_the_limit_of_changes_is_for_all_steps_together() -> None:
     """As in a run: the second step is shown as refused, with the error's code."""
     scene = Scene().with_automation(steps=(step(), step(id="delete-2")), max_changes=3)
-    (row,) = preview.plan(scene.deps(), [scene.automation], scene.event, scene.payload)
+    row = planning.preview(scene.deps(), scene.automation, scene.event, scene.payload)
     first, second = row["steps"]
     assert [change["resource"] for change in first["changes"]] == ["preview-17", "preview-17/bucket"]
     assert "error" not in first
@@ -45,7 +43,7 @@ def test_the_limit_of_changes_is_for_all_steps_together() -> None:
 def test_a_step_whose_condition_is_false_is_shown_as_skipped() -> None:
     """It plans nothing."""
     scene = Scene().with_automation(steps=(step(condition="event.number == 18"), step(id="delete-2")))
-    (row,) = preview.plan(scene.deps(), [scene.automation], scene.event, scene.payload)
+    row = planning.preview(scene.deps(), scene.automation, scene.event, scene.payload)
     assert [(one["id"], one.get("reason"), len(one["changes"])) for one in row["steps"]] == [
         ("delete-1", "its `if` is false", 0),
         ("delete-2", None, 2),

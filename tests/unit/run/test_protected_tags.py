@@ -10,7 +10,7 @@ import pytest
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.ports import Clients
-from closeout.run import preview
+from closeout.run import planning
 from tests.unit.run.test_run import deletes
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World
 
@@ -47,7 +47,7 @@ def test_a_tagged_part_of_what_is_planned_refuses_the_whole(mode: str) -> None:
 def test_a_plan_that_is_only_shown_is_refused_as_well() -> None:
     """`closeout plan` reads the same tags."""
     scene = tagged_scene(protect_tags=KEEP)
-    (row,) = preview.plan(scene.deps(), [scene.automation], "pull_request", scene.payload)
+    row = planning.preview(scene.deps(), scene.automation, "pull_request", scene.payload)
     assert row["steps"][0]["error"]["code"] == "guard-refused"
 
 

@@ -11,7 +11,7 @@ from closeout.actions.general.shell import ACTION as SHELL
 from closeout.config.typed_deletes import typed
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed
-from closeout.run import preview
+from closeout.run import planning
 from tests.mortal import Killed
 from tests.unit.run.world import DELETE, Scene, World, step
 
@@ -175,7 +175,7 @@ def test_a_preview_says_so_too() -> None:
         script("true", "third", condition="failure()"),
         script("true", "fourth", env={"URL": "${{ run.url }}", "HOW": "${{ steps.second.outcome }}"}),
     )
-    (row,) = preview.plan(shown.deps(), [shown.automation], shown.event, shown.payload)
+    row = planning.preview(shown.deps(), shown.automation, shown.event, shown.payload)
     assert [(one["id"], one.get("reason"), len(one["changes"])) for one in row["steps"]] == [
         ("first", None, 1),
         ("second", "depends on what first gives in the run", 0),

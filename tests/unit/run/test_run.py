@@ -533,7 +533,7 @@ def test_a_branch_that_is_not_the_pull_requests_own_deletes_nothing() -> None:
     scene = by_branch(pull=PullRequest(1700, 17, "closed", 1, "acme/shop", head_ref="another"))
     ending = scene.play()
     assert (ending.verdict, deletes(scene.world)) == ("failure", [])
-    assert "acme/shop#17 is of the branch another, the event says feature" in ending.summary
+    assert "acme/shop#17 has the branch another, the event says feature" in ending.summary
 
 
 def test_a_destructive_step_without_a_live_check_is_refused() -> None:

@@ -13,9 +13,16 @@ PAGE = (ROOT / "docs" / "reference" / "http.md").read_text("utf-8")
 
 def test_every_metric_is_documented() -> None:
     """A figure that nobody explains is no use in an alert."""
-    stats = {"runs_by_verdict": {}, "runs_by_state": {}, "queue_age": 0.0, "step_durations": {}}
+    stats = {
+        "runs_by_verdict": {},
+        "runs_by_state": {},
+        "suspects": 0,
+        "queue_age": 0.0,
+        "empty_runs": {},
+        "step_durations": {},
+    }
     names = re.findall(r"# TYPE (\S+)", ServerMetrics().render("1", stats, 0).decode())
-    assert len(names) == 11
+    assert len(names) == 13
     assert [name for name in names if f"`{name}" not in PAGE] == []
 
 

@@ -18,6 +18,7 @@ def test_every_family_is_announced_once_and_has_samples() -> None:
     stats = {
         "runs_by_verdict": {"success": 2, "failure": 1},
         "runs_by_state": {"queued": 1},
+        "suspects": 0,
         "queue_age": 2.5,
         "step_durations": {("clean-up", 'st"ack'): (4, 8.25)},
         "empty_runs": {"clean-up": 5},

@@ -163,7 +163,7 @@ def test_what_is_running_is_shown_against_its_limit() -> None:
     late = waiting(started_at=NOW - 2.5 * HOUR)
     unlimited = waiting(timeout=None)
     going = overview_page.shown(QUIET._replace(open_runs=[queued, unlimited, waiting(), late])).going
-    assert [each[1:] for each in going] == [
+    assert [(each.is_near, *each[1:]) for each in going] == [
         (True, "2 h 30 min", "3 h", 83),
         (False, "1 h", "3 h", 33),
         (False, "1 h", "", None),

@@ -132,8 +132,8 @@ def test_deliveries_have_filters_of_their_own() -> None:
 def test_a_tab_keeps_where_and_when() -> None:
     """It changes verdict and state alone, and is the current one only if these are what it says."""
     shown = lists.tabs({"verdict": "failure", "repository": "a/b", "cursor": "older-9"})
-    assert [tab.label for tab in shown if tab.is_current] == ["Failed"]
-    found = {tab.label: tab.url for tab in shown}
+    assert [label for label, _, is_current in shown if is_current] == ["Failed"]
+    found = {label: path for label, path, _ in shown}
     assert found["All"] == "/runs?repository=a%2Fb"
     assert found["Running"] == "/runs?repository=a%2Fb&state=running"
-    assert not any(tab.is_current for tab in lists.tabs({"verdict": "failure", "state": "finished"}))
+    assert not any(is_current for _, _, is_current in lists.tabs({"verdict": "failure", "state": "finished"}))

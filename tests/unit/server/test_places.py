@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from closeout.server.places import LOOPBACK, Places, networks
+from closeout.server.protocol import Connection
 
 
-class Peer:
+class Peer(Connection):
     """A connection that leaves when it is told to."""
 
-    proven = False
-
     def __init__(self, places: Places, address: str) -> None:
+        self.proven = False
         self.places = places
         self.address = places.key(address)
         self.is_open = places.enter(self)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from closeout.ports import DeliveryId, RunView
+from closeout.ports import RunView
 from closeout.server.pages import pull_request_page
-from closeout.server.pages.pull_request_page import Facts, Heard, PullRequest
+from closeout.server.pages.pull_request_page import Heard, PullRequest
 from closeout.server.pages.rendering import Renderer
 from closeout.testing import deliveries
 from closeout.wiring.pull_requests import Entry, Next, PullRequestView, Resource
@@ -32,10 +31,8 @@ def shown(*heard: Heard, attempts: tuple[RunView, ...] = (), **more: Any) -> Pul
         next=more.pop("next", ()),
         left_out=0,
     )
-    payloads: dict[DeliveryId, Mapping[str, Any]] = {
-        number: one.payload for number, one in enumerate(heard, start=1)
-    }
-    return pull_request_page.shown(Facts("acme/shop", 17, NOW + 3600, story, payloads, **more))
+    numbered = [one._replace(view=view) for one, view in zip(heard, views, strict=True)]
+    return pull_request_page.shown(story, numbered, NOW + 3600)
 
 
 def heard(action: str, at: float, *, origin: str = "github", **pull: Any) -> Heard:
@@ -103,8 +100,10 @@ def test_the_header_says_what_the_newest_delivery_says() -> None:
 
 def test_nothing_is_known_of_a_pull_request_that_nobody_told_of() -> None:
     """Not even that it exists."""
-    page = pull_request_page.shown(Facts("acme/shop", 4711, NOW, None, {}))
-    assert (page.entries, page.groups, page.next, page.state) == ((), {}, (), "Unknown")
+    page = pull_request_page.shown(
+        PullRequestView("acme/shop", 4711, (), None, None, (), (), (), (), 0), (), NOW
+    )
+    assert (page.entries, [*page.groups.values()], page.next, page.state) == ((), [[]] * 4, (), "Unknown")
 
 
 def test_what_became_of_each_resource_last_counts() -> None:

@@ -18,6 +18,7 @@ from closeout.server.bodies import Limits
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spooled
+from closeout.server.upload import Upload
 from closeout.server.webhook import Webhook
 from closeout.testing import deliveries
 from tests.unit.server.wire import server_parts
@@ -26,7 +27,7 @@ SECRET = b"sixteen letters, and more"
 BODY = deliveries.encode(deliveries.pull_request())
 
 
-class Sender:
+class Sender(Upload):
     """A request, and what it learns; with `broken` its answer cannot be sent."""
 
     def __init__(self, *, broken: bool = False) -> None:
@@ -36,14 +37,12 @@ class Sender:
     def verified(self) -> None:
         """Nothing to do."""
 
-    def reply(self, answer: Answer) -> None:
+    def reply(self, answer: Answer, *, close: bool = False) -> None:
         """Note the answer, or fail."""
+        del close
         if self._broken:
             raise RuntimeError("a defect")
         self.answers.append(answer.status)
-
-    def give_way(self) -> None:
-        """Nothing to do."""
 
     def pause(self) -> None:
         """Nothing to do."""

@@ -23,9 +23,9 @@ from closeout.server.shared import Shared, Timers
 from closeout.server.webhook import Webhook
 
 SECRET = b"sixteen letters, and more"
-TIMERS = Timers(head=1000.0, idle=2000.0, answer=3000.0, stream=4000.0, write=5000.0, linger=6000.0)
+TIMERS = Timers(head=1000.0, idle=2000.0, answer=3000.0, write=5000.0, linger=6000.0)
 BODY_SECONDS = 7000.0
-NAMES = {1: "head", 2: "idle", 3: "answer", 4: "stream", 5: "write", 6: "linger", 7: "body"}
+NAMES = {1: "head", 2: "idle", 3: "answer", 5: "write", 6: "linger", 7: "body"}
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 

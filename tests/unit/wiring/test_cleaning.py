@@ -43,7 +43,7 @@ class World:
         self.views = Views(folder / "closeout.db", clock=clock)
         self.receiver = Receiver.of(AUTOMATIONS, lambda: (b"secret",))
         self.cleaning = Cleaning(
-            self.receiver, self.ledger.accept_wait, self.ledger.attempts, self.views, self.client, clock
+            self.receiver, self.ledger.accept_wait, self.ledger.attempts, self.views, self.client, clock.now
         )
 
     def start(self, target: Target = TARGET) -> str:

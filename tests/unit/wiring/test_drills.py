@@ -27,9 +27,9 @@ CONFIG = "version: 1\nautomations:\n  a: { on: { push: {} }, status: false, step
 class Full(LedgerFile):
     """A ledger on a disk that is nearly full."""
 
-    def free(self) -> int:
-        """Return too little."""
-        return 1_000_000
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, lambda _views: None)
+        self.free = lambda: 1_000_000
 
 
 def drills(ledger: Ledger, every: float | None = None, redactor: Redactor | None = None) -> Drills:
@@ -37,12 +37,12 @@ def drills(ledger: Ledger, every: float | None = None, redactor: Redactor | None
     loaded = load_text(CONFIG, builtin())
 
     def world(pause: Callable[[float], object]) -> World:
-        full = Full(ledger.path, lambda _views: None)
+        full = Full(ledger.path)
         return World(
             lambda: loaded,
             lambda _loaded: cast("Any", None),
             full,
-            place=full,
+            machine=full,
             file=Path("closeout.yaml"),
             now=time.time,
             pause=pause,

@@ -23,8 +23,8 @@ from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from closeout.ports import GitHub
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.clients import LazyGitHub, configured_clients
-from closeout.wiring.orphans import Budgeted, OrphanRounds
+from closeout.wiring.clients import configured_clients
+from closeout.wiring.orphans import Budgeted, OrphanRounds, stoppable
 from closeout.wiring.patrols import Patrols
 from tests.until import until
 
@@ -168,7 +168,8 @@ def test_an_audit_spends_no_more_than_its_patrol_may(scene: Scene) -> None:
     """Whatever it asks; what the budget does not allow is not asked, and is never "absent"."""
     scene.github.remaining = 506
     reader = Reader(scene.clients.github, lambda _seconds: None)
-    github = Budgeted(LazyGitHub(scene.clients), reader, lambda: False)
+    github = Budgeted(stoppable(scene.clients, lambda: False), reader)
+    ending = Budgeted(stoppable(scene.clients, lambda: True), reader)
     known = reading(cast("GitHub", github), "acme/shop")
     for _ in range(2):
         with pytest.raises(ServiceError, match="Validation"):
@@ -176,7 +177,7 @@ def test_an_audit_spends_no_more_than_its_patrol_may(scene: Scene) -> None:
     before = scene.github.remaining
     for ask in (
         lambda: github.pull_request_files("acme/shop", 1),
-        lambda: Budgeted(LazyGitHub(scene.clients), reader, lambda: True).request("GET", "/user"),
+        lambda: ending.request("POST", "/graphql", body={}),
     ):
         with pytest.raises(ServiceError):
             ask()

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.adapters import sns
+from closeout.adapters.boto import boto_client
 from closeout.checks.registry import CHECKS, ask
 from closeout.config.load import load_text
 from closeout.core.errors import CloseoutError, NotifierFailed, NotifierUnknown, SecretError
@@ -134,7 +134,7 @@ def test_a_topic_must_exist_and_take_what_the_function_publishes(
     """By IAM's simulation of the function's role."""
     for name, value in (("ENDPOINT_URL", emulator.url), ("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    topic = sns.boto_client("us-east-1").create_topic(Name="checked")["TopicArn"]
+    topic = boto_client("sns", "us-east-1").create_topic(Name="checked")["TopicArn"]
     outside(Telling()).check_notifier(topic)
     with pytest.raises(NotifierUnknown, match="may not publish"):
         outside(Telling(decision="implicitDeny")).check_notifier(topic)

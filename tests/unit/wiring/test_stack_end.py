@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from closeout.core.runs import FIRST_RUNS
-from closeout.lambdas.clients import late_clients
+from closeout.lambdas.late_clients import late_clients
 from closeout.wiring.stack_runtime import open_stack_runtime
 from tests.unit.wiring.stack_world import REGION, StackWorld
 from tests.unit.wiring.test_stack_looks import PATROL, Lambda, failed

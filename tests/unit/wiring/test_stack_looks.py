@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,13 +13,14 @@ from closeout.config.typed_deletes import again
 from closeout.core import runs
 from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
+from closeout.ledger.dynamodb.starts import start_by_name
 from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
 from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks
-from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts, with_boto
+from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client, run_name
 from tests.stack_aws import StackAws
@@ -335,7 +337,7 @@ def test_a_definition_that_was_not_deployed_starts_no_attempt(bench: Bench) -> N
 
 def starts(bench: Bench) -> RecheckStarts:
     now = bench.scene.clock.now
-    return RecheckStarts(with_boto(bench.functions, now), PATROL, now, bench.told.append)
+    return RecheckStarts(partial(start_by_name, bench.functions, now), PATROL, now, bench.told.append)
 
 
 def ended(bench: Bench, name: str = "cleanup") -> None:

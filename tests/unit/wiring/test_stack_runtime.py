@@ -154,7 +154,7 @@ def test_the_secrets_of_steps_are_known_before_the_first_step(
     )
     world.runtime = world.environment()
     order: list[str] = []
-    world.runtime._clients.secrets._on_value = Sequentially(order.append, world.runtime.redactor.add)
+    world.runtime._clients.secrets.on_value = Sequentially(order.append, world.runtime.redactor.add)
     execution, sha = world.closes()
     world.drive(execution)
     assert order[:2] == [TOKEN, "the-key-of-a-later-step"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from closeout.wiring.staleness import stale
+from closeout.wiring.notifying import stale
 
 EVERY: Mapping[str, float | None] = {"logs": 300.0, "lists": 3_600.0}
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
+from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed, ServiceError
 
 BATCH = 1000
@@ -20,18 +21,6 @@ COUNT_CAP = 1_000_000
 """A plan stops counting here: no limit that anyone sets is higher."""
 # Errors of single keys after which the same key may go through (S3's documentation of DeleteObjects).
 _TRANSIENT_KEYS = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
-
-
-class S3(Protocol):
-    """The calls that emptying needs; boto3's shapes."""
-
-    def list_object_versions(self, **arguments: Any) -> Mapping[str, Any]:
-        """ListObjectVersions, one page."""
-        ...
-
-    def delete_objects(self, **arguments: Any) -> Mapping[str, Any]:
-        """DeleteObjects, at most 1,000 at once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +46,7 @@ class Place:
         return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
 
 
-def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[Version]:
+def versions(client: Any, place: Place, *, missing_ok: bool = True) -> Iterator[Version]:
     """Yield every version and delete marker under a prefix, page by page.
 
     A bucket that is gone has none, unless `missing_ok` is false: then that is the `ServiceError` it is.
@@ -83,23 +72,54 @@ def _moment(value: Any) -> str:
     return str(value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def count(client: S3, place: Place) -> tuple[int, int]:
+def count(client: Any, place: Place) -> tuple[int, int]:
     """Return number and bytes of everything in a place, at most `COUNT_CAP` versions."""
     number = size = 0
-    for version in versions(client, place):
+    for version in islice(versions(client, place), COUNT_CAP):
         number += 1
         size += version.size
-        if number >= COUNT_CAP:
-            break
     return number, size
 
 
-def next_batch(client: S3, place: Place, wanted: Callable[[Version], bool] = lambda _: True) -> list[Version]:
+def next_batch(client: Any, place: Place, wanted: Callable[[Version], bool]) -> list[Version]:
     """Return the first wanted versions, `BATCH` of them at most. May read every page of the place."""
     return list(islice(filter(wanted, versions(client, place)), BATCH))
 
 
-def delete_batch(client: S3, place: Place, batch: Sequence[Version]) -> dict[str, int]:
+def delete_all(
+    work: Work,
+    name: str,
+    place: Place,
+    wanted: Callable[[Version], bool],
+    log: Callable[[Mapping[str, int]], str],
+    ours: Callable[[], bool] = lambda: True,
+) -> tuple[int, int]:
+    """Delete what is wanted in a place until nothing of it is left; return number and bytes.
+
+    Each batch is one recorded operation, `NAME-1` and so on. `ours` is asked before a batch is listed, and again before it
+    is deleted. Raises as `delete_batch` does.
+    """
+    found: list[Version] = []
+
+    def look() -> None:
+        found[:] = next_batch(work.clients.aws("s3"), place, wanted) if ours() else []
+
+    def batch() -> dict[str, int]:
+        done = delete_batch(work.clients.aws("s3"), place, found if found and ours() else [])
+        if done["deleted"]:
+            work.log(log(done))
+        return done
+
+    deleted = size = number = 0
+    while True:
+        number += 1
+        done = work.change(f"{name}-{number}", batch, look=look)
+        deleted, size = deleted + done["deleted"], size + done["bytes"]
+        if not done["more"]:
+            return deleted, size
+
+
+def delete_batch(client: Any, place: Place, batch: Sequence[Version]) -> dict[str, int]:
     """Delete a batch in one call; return `{"deleted", "bytes", "more"}`, `more` 0 when it is empty.
 
     Raises `ActionFailed` naming the keys that S3 refused, or a transient `ServiceError` if trying again may help.

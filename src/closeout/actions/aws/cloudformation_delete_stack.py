@@ -6,14 +6,14 @@ so a stack that is created anew under the same name cannot be hit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import RLock
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from closeout.actions.aws import arns, buckets, listing, physical, stacks, tags
 from closeout.actions.aws.stacks import Resource
 from closeout.actions.aws.teardown import Doomed, Teardown
-from closeout.actions.aws.together import each
+from closeout.actions.aws.together import each, once
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change, Leftover
@@ -34,7 +34,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     Raises `GuardRefused` for a nested stack and under termination protection, `ServiceError` for whatever
     CloudFormation answers besides "does not exist".
     """
-    client: stacks.CloudFormation = clients.aws("cloudformation")
+    client = clients.aws("cloudformation")
     stack = stacks.find(client, inputs["stack-name"])
     if stack is None:
         return ()
@@ -42,7 +42,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     account = clients.account()
     found = stacks.resources(client, stack)
     top = f"stack {stack['StackName']}"
-    counted = each(_counter(inputs, clients, account), found)
+    counted = each(partial(_count, inputs, clients, account), found)
     parts = [
         change
         for resource, count in zip(found, counted, strict=True)
@@ -70,18 +70,16 @@ def _refuse(stack: Mapping[str, Any]) -> None:
     name = stack["StackName"]
     if stack.get("ParentId"):
         parent = str(stack["ParentId"]).partition("/")[2].partition("/")[0]
-        message = (
+        raise GuardRefused(
             f"stack {name} is nested in stack {parent}: a nested stack is deleted through its parent; "
             f"name {parent} instead"
         )
-        raise GuardRefused(message)
     if stack.get("EnableTerminationProtection"):
-        message = (
+        raise GuardRefused(
             f"stack {name} is under termination protection, which closeout never removes; if it may go: "
             f"aws cloudformation update-termination-protection --no-enable-termination-protection "
             f"--stack-name {name}"
         )
-        raise GuardRefused(message)
 
 
 def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> str:
@@ -96,15 +94,11 @@ def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> s
     return text
 
 
-def _counter(inputs: Inputs, clients: Clients, account: str) -> Callable[[Resource], tuple[int, int]]:
-    """Return a function that counts a bucket's versions, or 0 when the step would not delete them."""
-
-    def count(resource: Resource) -> tuple[int, int]:
-        if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
-            return 0, 0
-        return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
-
-    return count
+def _count(inputs: Inputs, clients: Clients, account: str, resource: Resource) -> tuple[int, int]:
+    """Return number and bytes of a bucket's versions, 0 when the step would not delete them."""
+    if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
+        return 0, 0
+    return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
 
 
 def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, int]) -> Iterator[Change]:
@@ -114,7 +108,7 @@ def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, 
         reason = f"{where}: its DeletionPolicy is {resource.policy}"
         yield Change(verb="keep", resource=shown, reason=reason, part_of=top, name=resource.physical_id)
         return
-    checked = physical.has_check(resource.type) or resource.type == stacks.STACK_TYPE
+    checked = resource.type in physical.EXISTENCE_CHECKS or resource.type == stacks.STACK_TYPE
     proof = "verified after deletion" if checked else "not verified beyond what CloudFormation says"
     number, size = count
     yield Change(
@@ -144,13 +138,8 @@ def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Delete the stack that the plan froze; see `teardown`."""
-    teardown = Teardown(
-        Doomed.from_identity(change.identity),
-        work,
-        empty_buckets=bool(inputs.get("empty-buckets")),
-        role_arn=inputs.get("role-arn") or None,
-    )
-    return teardown.run()
+    empty, role = bool(inputs.get("empty-buckets")), inputs.get("role-arn") or None
+    return Teardown(Doomed(**change.identity), work, empty_buckets=empty, role_arn=role).run()
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
@@ -161,23 +150,18 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     """
     seen = _Looks(clients)
     doomed = [change for change in changes if change.verb != "keep"]
-    reasons = each(seen.reason, doomed)
-    return [
-        Leftover(resource=change.resource, reason=reason)
-        for change, reason in zip(doomed, reasons, strict=True)
-        if reason
-    ]
+    found = zip(doomed, each(seen.reason, doomed), strict=True)
+    return [Leftover(resource=change.resource, reason=reason) for change, reason in found if reason]
 
 
 class _Looks:
-    """Existence checks, with each stack's resource statuses read from CloudFormation once. Safe in several threads."""
+    """Existence checks, with each stack's state and statuses read from CloudFormation once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._client: stacks.CloudFormation = clients.aws("cloudformation")
-        self._stacks: dict[str, Mapping[str, Any] | None] = {}
-        self._words: dict[str, dict[str, str]] = {}
-        self._reading = RLock()
+        self._client = clients.aws("cloudformation")
+        self._find = once(partial(stacks.find, self._client))
+        self._statuses = once(partial(stacks.resource_statuses, self._client))
 
     def reason(self, change: Change) -> str | None:
         """Return why a change's resource counts as left; None if it is gone. Raises a transient `ServiceError`."""
@@ -201,7 +185,7 @@ class _Looks:
         kind, physical_id = identity["type"], identity["physical_id"]
         if kind == stacks.STACK_TYPE:
             there = self._find(physical_id) is not None
-        elif physical.has_check(kind):
+        elif kind in physical.EXISTENCE_CHECKS:
             there = physical.is_there(self._clients, kind, physical_id, identity["account"])
         else:
             there = self._find(identity["stack_id"]) is not None and self._word(identity) != "DELETE_COMPLETE"
@@ -217,18 +201,8 @@ class _Looks:
             return "CloudFormation says that it is deleted, but it is still there"
         return f"CloudFormation says {word}" if word else "it is still there"
 
-    def _find(self, stack_id: str) -> Mapping[str, Any] | None:
-        with self._reading:
-            if stack_id not in self._stacks:
-                self._stacks[stack_id] = stacks.find(self._client, stack_id)
-            return self._stacks[stack_id]
-
     def _word(self, identity: Mapping[str, Any]) -> str | None:
-        stack_id = identity["stack_id"]
-        with self._reading:
-            if stack_id not in self._words:
-                self._words[stack_id] = stacks.resource_statuses(self._client, stack_id)
-            return self._words[stack_id].get(identity["logical_id"])
+        return self._statuses(identity["stack_id"]).get(identity["logical_id"])
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
@@ -239,8 +213,8 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     unnamed = [check for check in checks if check.resource == physical.EVERYTHING]
     needed = [
         Permission(
-            system="aws",
-            actions=(
+            "aws",
+            (
                 "cloudformation:DescribeStacks",
                 "cloudformation:DescribeStackEvents",
                 "cloudformation:ListStackResources",
@@ -248,35 +222,24 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
                 "cloudformation:GetTemplate",
                 "cloudformation:DeleteStack",
             ),
-            resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
-            reason="read the stack, delete it, and wait until it is deleted",
-        ),
-        *(
-            Permission(
-                system="aws",
-                actions=tuple(sorted({check.action for check in group})),
-                resources=tuple(sorted({check.resource for check in group})),
-                reason=reason,
-            )
-            for group, reason in ((named, NAMED), (unnamed, UNNAMED))
+            (f"arn:aws:cloudformation:*:*:stack/{name}/*",),
+            "read the stack, delete it, and wait until it is deleted",
         ),
     ]
+    for group, reason in ((named, NAMED), (unnamed, UNNAMED)):
+        actions, resources = {check.action for check in group}, {check.resource for check in group}
+        needed.append(Permission("aws", tuple(sorted(actions)), tuple(sorted(resources)), reason))
     if inputs.get("role-arn"):
-        needed.append(
-            Permission(
-                system="aws",
-                actions=("iam:PassRole",),
-                resources=(arns.pattern(inputs, "role-arn"),),
-                reason="pass CloudFormation the role that it deletes with",
-            )
-        )
+        role = arns.pattern(inputs, "role-arn")
+        reason = "pass CloudFormation the role that it deletes with"
+        needed.append(Permission("aws", ("iam:PassRole",), (role,), reason))
     if inputs.get("empty-buckets"):
         needed.append(
             Permission(
-                system="aws",
-                actions=("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion"),
-                resources=(f"arn:aws:s3:::{name.lower()}*", f"arn:aws:s3:::{name.lower()}*/*"),
-                reason="empty buckets that CloudFormation named after the stack; add yours if they are named otherwise",
+                "aws",
+                ("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+                (f"arn:aws:s3:::{name.lower()}*", f"arn:aws:s3:::{name.lower()}*/*"),
+                "empty buckets that CloudFormation named after the stack; add yours if they are named otherwise",
             )
         )
     return tuple(needed)
@@ -285,22 +248,16 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
 def plan_permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Return what the plan needs: to read the stack, and to count what is in its buckets."""
     name = arns.pattern(inputs, "stack-name")
-    reads = ("DescribeStacks", "GetTemplate", "ListStackResources")
-    stack = Permission(
-        system="aws",
-        actions=tuple(f"cloudformation:{read}" for read in reads),
-        resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
-        reason="read the stack",
+    reads = (
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:ListStackResources",
     )
+    stack = Permission("aws", reads, (f"arn:aws:cloudformation:*:*:stack/{name}/*",), "read the stack")
     if not inputs.get("empty-buckets"):
         return (stack,)
-    buckets_of_it = Permission(
-        system="aws",
-        actions=("s3:ListBucketVersions",),
-        resources=(f"arn:aws:s3:::{name.lower()}*",),
-        reason="count what is in buckets that CloudFormation named after the stack",
-    )
-    return (stack, buckets_of_it)
+    reason = "count what is in buckets that CloudFormation named after the stack"
+    return (stack, Permission("aws", ("s3:ListBucketVersions",), (f"arn:aws:s3:::{name.lower()}*",), reason))
 
 
 def absent(inputs: Inputs) -> str:

@@ -60,8 +60,12 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         unended = f"build {started['id']} had not ended when the time was up, and continues"
         raise ActionFailed(f"{unended} ({error.message}; log: {started['link']})", public=unended) from None
     if end["status"] != "SUCCEEDED":
-        ended = _ended(started["id"], end)
-        raise ActionFailed(ended + _said(end), public=ended)
+        ended = f"build {started['id']} ended as {end['status']}"
+        ended += f" in phase {end['phase']}" if end["phase"] else ""
+        # What the phase said quotes the build's commands, which not everybody may read.
+        said = f": {end['reason']}" if end["reason"] else ""
+        said += f" (log: {end['link']})" if end["link"] else ""
+        raise ActionFailed(ended + said, public=ended)
     return {"summary": f"build {started['id']} succeeded", "id": started["id"], "link": end["link"]}
 
 
@@ -88,12 +92,11 @@ def _start(client: Any, project: str, inputs: Inputs, work: Work) -> Json:
 def _traced(client: Any, project: str, trace: str) -> Mapping[str, Any] | None:
     """Return the build that an earlier try of this very step started, if there is one."""
     ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:LOOK_BACK]
-    builds = client.batch_get_builds(ids=ids)["builds"] if ids else []
+    builds: Sequence[Mapping[str, Any]] = client.batch_get_builds(ids=ids)["builds"] if ids else []
     for build in builds:
         variables = build.get("environment", {}).get("environmentVariables") or ()
         if any(variable["name"] == TRACE and variable["value"] == trace for variable in variables):
-            found: Mapping[str, Any] = build
-            return found
+            return build
     return None
 
 
@@ -119,16 +122,6 @@ def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
     return {"phase": "", "reason": ""}
 
 
-def _ended(build_id: str, end: Mapping[str, str]) -> str:
-    where = f" in phase {end['phase']}" if end["phase"] else ""
-    return f"build {build_id} ended as {end['status']}{where}"
-
-
-def _said(end: Mapping[str, str]) -> str:
-    """Return what the phase said, which quotes the build's commands, and where the log is."""
-    return (f": {end['reason']}" if end["reason"] else "") + (f" (log: {end['link']})" if end["link"] else "")
-
-
 def _link(build: Mapping[str, Any]) -> str:
     return str((build.get("logs") or {}).get("deepLink") or "")
 
@@ -147,20 +140,10 @@ def _stop(client: Any, build_id: str, work: Work) -> Json:
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Return what the caller needs on this one project."""
-    return (
-        Permission(
-            system="aws",
-            actions=(
-                "codebuild:BatchGetProjects",
-                "codebuild:ListBuildsForProject",
-                "codebuild:BatchGetBuilds",
-                "codebuild:StartBuild",
-                "codebuild:StopBuild",
-            ),
-            resources=(f"arn:aws:codebuild:*:*:project/{arns.pattern(inputs, 'project')}",),
-            reason="start a build, follow it, and stop it when the run is cancelled",
-        ),
-    )
+    calls = ("BatchGetProjects", "ListBuildsForProject", "BatchGetBuilds", "StartBuild", "StopBuild")
+    project = f"arn:aws:codebuild:*:*:project/{arns.pattern(inputs, 'project')}"
+    reason = "start a build, follow it, and stop it when the run is cancelled"
+    return (Permission("aws", tuple(f"codebuild:{call}" for call in calls), (project,), reason),)
 
 
 ACTION = Action(
@@ -182,9 +165,7 @@ definition.""",
             names=True,
             pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{1,254}",
         ),
-        "environment": Input(
-            type="map", description="Environment variables of the build, plain text.", default=None
-        ),
+        "environment": Input(type="map", description="Environment variables of the build, plain text."),
         "source-version": Input(
             type="string",
             description="A commit, branch, tag or `pr/NUMBER`: whose code runs. Default: the project's own.",

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from closeout.actions.aws import arns, buckets
+from closeout.actions.aws.stacks import pages
 from closeout.actions.spec import Existing, Inputs, Permission
 from closeout.core.inverse import Naming
 from closeout.ports import Clients
@@ -33,16 +34,10 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStacks
 
 def stacks(_names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
     """Yield every stack of the account and region but nested ones, which are deleted through their parent."""
-    client = clients.aws("cloudformation")
-    more: dict[str, str] = {}
-    while True:
-        page = client.list_stacks(StackStatusFilter=list(STATES), **more)
-        for row in page["StackSummaries"]:
-            if not row.get("ParentId"):
-                yield _stack(row)
-        if not page.get("NextToken"):
-            return
-        more = {"NextToken": page["NextToken"]}
+    call = clients.aws("cloudformation").list_stacks
+    for row in pages(call, "StackSummaries", StackStatusFilter=list(STATES)):
+        if not row.get("ParentId"):
+            yield _stack(row)
 
 
 def _stack(row: Mapping[str, Any]) -> Existing:
@@ -58,10 +53,7 @@ def _stack(row: Mapping[str, Any]) -> Existing:
 
 def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
     """Return the right to list stacks, which AWS grants for all of them or for none."""
-    reason = "list the stacks that exist"
-    return (
-        Permission(system="aws", actions=("cloudformation:ListStacks",), resources=("*",), reason=reason),
-    )
+    return (Permission("aws", ("cloudformation:ListStacks",), ("*",), "list the stacks that exist"),)
 
 
 def prefixes_not_listed(naming: Naming) -> str | None:
@@ -101,11 +93,5 @@ def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
 
 def prefix_permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Return the right to list one bucket's versions."""
-    return (
-        Permission(
-            system="aws",
-            actions=("s3:ListBucketVersions",),
-            resources=(f"arn:aws:s3:::{arns.pattern(inputs, 'bucket')}",),
-            reason="list the prefixes that exist",
-        ),
-    )
+    bucket = f"arn:aws:s3:::{arns.pattern(inputs, 'bucket')}"
+    return (Permission("aws", ("s3:ListBucketVersions",), (bucket,), "list the prefixes that exist"),)

@@ -30,197 +30,155 @@ class ExistenceCheck(NamedTuple):
     there: Callable[[Mapping[str, Any], str], bool] | None = None
 
 
-def _named(key: str) -> Callable[[str, str], dict[str, Any]]:
-    return lambda physical, _account: {key: physical}
+def iam_action(service: str, operation: str) -> str:
+    """Return the IAM action of an operation that boto3 names in snake case, as almost all services call it."""
+    return f"{service}:{operation.title().replace('_', '')}"
+
+
+EVERYTHING = "*"
+"""For actions that IAM gives for all resources or for none (Service Authorization Reference)."""
+
+
+def _check(
+    service: str,
+    operation: str,
+    arguments: str | Callable[[str, str], dict[str, Any]],
+    absent: tuple[str, ...],
+    named: str | None,
+    there: Callable[[Mapping[str, Any], str], bool] | None = None,
+    *,
+    action: str = "",
+) -> ExistenceCheck:
+    """Return a check.
+
+    `arguments` may be the key under which the physical id is passed. `named` is what the ARN ends in (None: `EVERYTHING`),
+    `action` is for what IAM calls otherwise than the operation.
+    """
+    given = (lambda physical, _account: {arguments: physical}) if isinstance(arguments, str) else arguments
+    action = action or iam_action(service, operation)
+    region = "" if service == "iam" else "*"
+    resource = EVERYTHING if named is None else f"arn:aws:{action.partition(':')[0]}:{region}:*:{named}"
+    return ExistenceCheck(service, operation, given, frozenset(absent), action, resource, there)
 
 
 def _listed(key: str) -> Callable[[str, str], dict[str, Any]]:
     return lambda physical, _account: {key: [physical]}
 
 
-def _codes(*codes: str) -> frozenset[str]:
-    return frozenset(codes)
-
-
-EVERYTHING = "*"
-"""For actions that IAM gives for all resources or for none (Service Authorization Reference)."""
-_NOT_FOUND = _codes("ResourceNotFoundException")
+_NOT_FOUND = ("ResourceNotFoundException",)
+_NO_ENTITY = ("NoSuchEntity",)
+_TABLE = _check("dynamodb", "describe_table", "TableName", _NOT_FOUND, "table/*")
 
 EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
     "AWS::S3::Bucket": ExistenceCheck(
         "s3",
         "head_bucket",
         lambda physical, account: {"Bucket": physical, "ExpectedBucketOwner": account},
-        _codes("404", "NoSuchBucket"),
+        frozenset({"404", "NoSuchBucket"}),
         "s3:ListBucket",
         "arn:aws:s3:::*",
     ),
-    "AWS::Lambda::Function": ExistenceCheck(
-        "lambda",
-        "get_function_configuration",
-        _named("FunctionName"),
-        _NOT_FOUND,
-        "lambda:GetFunctionConfiguration",
-        "arn:aws:lambda:*:*:function:*",
+    "AWS::Lambda::Function": _check(
+        "lambda", "get_function_configuration", "FunctionName", _NOT_FOUND, "function:*"
     ),
-    "AWS::DynamoDB::Table": ExistenceCheck(
-        "dynamodb",
-        "describe_table",
-        _named("TableName"),
-        _NOT_FOUND,
-        "dynamodb:DescribeTable",
-        "arn:aws:dynamodb:*:*:table/*",
-    ),
-    "AWS::DynamoDB::GlobalTable": ExistenceCheck(
-        "dynamodb",
-        "describe_table",
-        _named("TableName"),
-        _NOT_FOUND,
-        "dynamodb:DescribeTable",
-        "arn:aws:dynamodb:*:*:table/*",
-    ),
-    "AWS::SQS::Queue": ExistenceCheck(
+    "AWS::DynamoDB::Table": _TABLE,
+    "AWS::DynamoDB::GlobalTable": _TABLE,
+    "AWS::SQS::Queue": _check(
         "sqs",
         "get_queue_attributes",
-        _named("QueueUrl"),
-        _codes("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
-        "sqs:GetQueueAttributes",
-        "arn:aws:sqs:*:*:*",
+        "QueueUrl",
+        ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+        "*",
     ),
-    "AWS::SNS::Topic": ExistenceCheck(
-        "sns",
-        "get_topic_attributes",
-        _named("TopicArn"),
-        _codes("NotFound", "NotFoundException"),
-        "sns:GetTopicAttributes",
-        "arn:aws:sns:*:*:*",
+    "AWS::SNS::Topic": _check(
+        "sns", "get_topic_attributes", "TopicArn", ("NotFound", "NotFoundException"), "*"
     ),
-    "AWS::IAM::Role": ExistenceCheck(
-        "iam", "get_role", _named("RoleName"), _codes("NoSuchEntity"), "iam:GetRole", "arn:aws:iam::*:role/*"
+    "AWS::IAM::Role": _check("iam", "get_role", "RoleName", _NO_ENTITY, "role/*"),
+    "AWS::IAM::ManagedPolicy": _check("iam", "get_policy", "PolicyArn", _NO_ENTITY, "policy/*"),
+    "AWS::IAM::InstanceProfile": _check(
+        "iam", "get_instance_profile", "InstanceProfileName", _NO_ENTITY, "instance-profile/*"
     ),
-    "AWS::IAM::ManagedPolicy": ExistenceCheck(
-        "iam",
-        "get_policy",
-        _named("PolicyArn"),
-        _codes("NoSuchEntity"),
-        "iam:GetPolicy",
-        "arn:aws:iam::*:policy/*",
-    ),
-    "AWS::IAM::InstanceProfile": ExistenceCheck(
-        "iam",
-        "get_instance_profile",
-        _named("InstanceProfileName"),
-        _codes("NoSuchEntity"),
-        "iam:GetInstanceProfile",
-        "arn:aws:iam::*:instance-profile/*",
-    ),
-    "AWS::IAM::User": ExistenceCheck(
-        "iam", "get_user", _named("UserName"), _codes("NoSuchEntity"), "iam:GetUser", "arn:aws:iam::*:user/*"
-    ),
-    "AWS::Logs::LogGroup": ExistenceCheck(
+    "AWS::IAM::User": _check("iam", "get_user", "UserName", _NO_ENTITY, "user/*"),
+    "AWS::Logs::LogGroup": _check(
         "logs",
         "describe_log_groups",
-        _named("logGroupNamePrefix"),
-        frozenset(),
-        "logs:DescribeLogGroups",
-        "arn:aws:logs:*:*:log-group:*",
+        "logGroupNamePrefix",
+        (),
+        "log-group:*",
         lambda answer, physical: any(row["logGroupName"] == physical for row in answer["logGroups"]),
     ),
-    "AWS::ECR::Repository": ExistenceCheck(
+    "AWS::ECR::Repository": _check(
         "ecr",
         "describe_repositories",
         _listed("repositoryNames"),
-        _codes("RepositoryNotFoundException"),
-        "ecr:DescribeRepositories",
-        "arn:aws:ecr:*:*:repository/*",
+        ("RepositoryNotFoundException",),
+        "repository/*",
     ),
-    "AWS::CodeBuild::Project": ExistenceCheck(
+    "AWS::CodeBuild::Project": _check(
         "codebuild",
         "batch_get_projects",
         _listed("names"),
-        frozenset(),
-        "codebuild:BatchGetProjects",
-        "arn:aws:codebuild:*:*:project/*",
+        (),
+        "project/*",
         lambda answer, _physical: bool(answer["projects"]),
     ),
     # Not GetParameter: that would read the value.
-    "AWS::SSM::Parameter": ExistenceCheck(
+    "AWS::SSM::Parameter": _check(
         "ssm",
         "describe_parameters",
         lambda physical, _account: {
             "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [physical]}]
         },
-        frozenset(),
-        "ssm:DescribeParameters",
-        EVERYTHING,
+        (),
+        None,
         lambda answer, _physical: bool(answer["Parameters"]),
     ),
     # A secret or a key that is scheduled to be deleted is as gone as it can be.
-    "AWS::SecretsManager::Secret": ExistenceCheck(
+    "AWS::SecretsManager::Secret": _check(
         "secretsmanager",
         "describe_secret",
-        _named("SecretId"),
+        "SecretId",
         _NOT_FOUND,
-        "secretsmanager:DescribeSecret",
-        "arn:aws:secretsmanager:*:*:secret:*",
+        "secret:*",
         lambda answer, _physical: not answer.get("DeletedDate"),
     ),
-    "AWS::KMS::Key": ExistenceCheck(
+    "AWS::KMS::Key": _check(
         "kms",
         "describe_key",
-        _named("KeyId"),
-        _codes("NotFoundException"),
-        "kms:DescribeKey",
-        "arn:aws:kms:*:*:key/*",
+        "KeyId",
+        ("NotFoundException",),
+        "key/*",
         lambda answer, _physical: answer["KeyMetadata"]["KeyState"] != "PendingDeletion",
     ),
-    "AWS::StepFunctions::StateMachine": ExistenceCheck(
+    "AWS::StepFunctions::StateMachine": _check(
         "stepfunctions",
         "describe_state_machine",
-        _named("stateMachineArn"),
-        _codes("StateMachineDoesNotExist"),
-        "states:DescribeStateMachine",
-        "arn:aws:states:*:*:stateMachine:*",
+        "stateMachineArn",
+        ("StateMachineDoesNotExist",),
+        "stateMachine:*",
+        action="states:DescribeStateMachine",
     ),
-    "AWS::Kinesis::Stream": ExistenceCheck(
-        "kinesis",
-        "describe_stream_summary",
-        _named("StreamName"),
-        _NOT_FOUND,
-        "kinesis:DescribeStreamSummary",
-        "arn:aws:kinesis:*:*:stream/*",
+    "AWS::Kinesis::Stream": _check(
+        "kinesis", "describe_stream_summary", "StreamName", _NOT_FOUND, "stream/*"
     ),
-    "AWS::RDS::DBInstance": ExistenceCheck(
+    "AWS::RDS::DBInstance": _check(
         "rds",
         "describe_db_instances",
-        _named("DBInstanceIdentifier"),
-        _codes("DBInstanceNotFound", "DBInstanceNotFoundFault"),
-        "rds:DescribeDBInstances",
-        "arn:aws:rds:*:*:db:*",
+        "DBInstanceIdentifier",
+        ("DBInstanceNotFound", "DBInstanceNotFoundFault"),
+        "db:*",
+        action="rds:DescribeDBInstances",
     ),
-    "AWS::EC2::SecurityGroup": ExistenceCheck(
-        "ec2",
-        "describe_security_groups",
-        _listed("GroupIds"),
-        _codes("InvalidGroup.NotFound"),
-        "ec2:DescribeSecurityGroups",
-        EVERYTHING,
+    "AWS::EC2::SecurityGroup": _check(
+        "ec2", "describe_security_groups", _listed("GroupIds"), ("InvalidGroup.NotFound",), None
     ),
-    "AWS::EC2::VPC": ExistenceCheck(
-        "ec2",
-        "describe_vpcs",
-        _listed("VpcIds"),
-        _codes("InvalidVpcID.NotFound"),
-        "ec2:DescribeVpcs",
-        EVERYTHING,
-    ),
-    "AWS::EC2::Instance": ExistenceCheck(
+    "AWS::EC2::VPC": _check("ec2", "describe_vpcs", _listed("VpcIds"), ("InvalidVpcID.NotFound",), None),
+    "AWS::EC2::Instance": _check(
         "ec2",
         "describe_instances",
         _listed("InstanceIds"),
-        _codes("InvalidInstanceID.NotFound"),
-        "ec2:DescribeInstances",
-        EVERYTHING,
+        ("InvalidInstanceID.NotFound",),
+        None,
         # A terminated instance is shown for an hour; none at all is no answer to a question about one.
         lambda answer, _physical: (
             not answer["Reservations"]
@@ -232,11 +190,6 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
         ),
     ),
 }
-
-
-def has_check(kind: str) -> bool:
-    """Return whether resources of this type are checked directly."""
-    return kind in EXISTENCE_CHECKS
 
 
 def is_there(clients: Clients, kind: str, physical_id: str, account: str) -> bool:

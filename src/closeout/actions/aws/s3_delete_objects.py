@@ -75,20 +75,15 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
             heapq.heappush(newest, entry)
         else:
             heapq.heappushpop(newest, entry)
-    if objects <= known:
-        return Seen(
-            objects=objects, bytes=size, frozen=Frozen(since="", known=frozenset(d for _, d in newest))
-        )
-    # The oldest second in the heap may have lost some of its versions: only whole seconds after it are known.
-    cut = newest[0][0]
-    digests = frozenset(digest for moment, digest in newest if moment > cut)
-    return Seen(objects=objects, bytes=size, frozen=Frozen(since=_after(cut, newest), known=digests))
-
-
-def _after(cut: str, newest: Sequence[tuple[str, str]]) -> str:
-    """Return the first moment of which every version is known; `~` sorts after every digit and letter of a date."""
-    later = [moment for moment, _ in newest if moment > cut]
-    return min(later) if later else cut + "~"
+    since = ""
+    if objects > known:
+        # The oldest second in the heap may have lost some of its versions: only whole seconds after it are known.
+        cut = newest[0][0]
+        newest = [entry for entry in newest if entry[0] > cut]
+        # `~` sorts after every digit and letter of a date.
+        since = min(newest)[0] if newest else cut + "~"
+    frozen = Frozen(since=since, known=frozenset(digest for _, digest in newest))
+    return Seen(objects=objects, bytes=size, frozen=frozen)
 
 
 def _digest(version: Version) -> str:
@@ -140,28 +135,15 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
     """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` naming keys that S3 refused."""
     place, frozen = _place(change.identity), Frozen.from_json(change.identity["frozen"])
-    deleted = size = number = 0
-    found: list[Version] = []
-
-    def look() -> None:
-        found[:] = buckets.next_batch(work.clients.aws("s3"), place, frozen.has)
-
-    def batch() -> Json:
-        done = buckets.delete_batch(work.clients.aws("s3"), place, found)
-        if done["deleted"]:
-            work.log(f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes")
-        return done
-
-    while True:
-        number += 1
-        done = work.change(f"delete-{number}", batch, look=look)
-        deleted, size = deleted + done["deleted"], size + done["bytes"]
-        if not done["more"]:
-            return {
-                "summary": f"deleted {deleted} versions, {size} bytes, under {change.resource}",
-                "objects": deleted,
-                "bytes": size,
-            }
+    deleted, size = buckets.delete_all(
+        work,
+        "delete",
+        place,
+        frozen.has,
+        lambda done: f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes",
+    )
+    summary = f"deleted {deleted} versions, {size} bytes, under {change.resource}"
+    return {"summary": summary, "objects": deleted, "bytes": size}
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
@@ -170,11 +152,8 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     for change in changes:
         frozen = Frozen.from_json(change.identity["frozen"])
         try:
-            found = [
-                version
-                for version in buckets.versions(clients.aws("s3"), _place(change.identity))
-                if frozen.has(version)
-            ]
+            there = buckets.versions(clients.aws("s3"), _place(change.identity))
+            found = list(filter(frozen.has, there))
         except ServiceError as error:
             if error.transient:
                 raise
@@ -195,16 +174,13 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     bucket, prefix = arns.pattern(inputs, "bucket"), arns.pattern(inputs, "prefix")
     return (
         Permission(
-            system="aws",
-            actions=("s3:ListBucketVersions",),
-            resources=(f"arn:aws:s3:::{bucket}",),
-            reason="list what is under the prefix",
+            "aws", ("s3:ListBucketVersions",), (f"arn:aws:s3:::{bucket}",), "list what is under the prefix"
         ),
         Permission(
-            system="aws",
-            actions=("s3:DeleteObject", "s3:DeleteObjectVersion"),
-            resources=(f"arn:aws:s3:::{bucket}/{prefix}*",),
-            reason="delete what is under the prefix",
+            "aws",
+            ("s3:DeleteObject", "s3:DeleteObjectVersion"),
+            (f"arn:aws:s3:::{bucket}/{prefix}*",),
+            "delete what is under the prefix",
         ),
     )
 

@@ -5,11 +5,11 @@ Reads only. Everything after the plan asks by StackId, since a name may belong t
 
 from __future__ import annotations
 
-# ruff: noqa: N803 - the Protocol spells arguments as boto3 does
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -24,34 +24,6 @@ KEPT = frozenset({"Retain", "RetainExceptOnCreate"})
 NOT_BUSY = frozenset({"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 _CANCELLED = "Resource deletion cancelled"
 _NAMED = re.compile(r"failed to delete: \[([^\]]*)\]")
-
-
-class CloudFormation(Protocol):
-    """The calls that deleting a stack needs; boto3's shapes."""
-
-    def describe_stacks(self, *, StackName: str) -> Mapping[str, Any]:
-        """DescribeStacks for one stack."""
-        ...
-
-    def list_stack_resources(self, *, StackName: str, NextToken: str = ...) -> Mapping[str, Any]:
-        """ListStackResources, one page."""
-        ...
-
-    def describe_stack_events(self, *, StackName: str, NextToken: str = ...) -> Mapping[str, Any]:
-        """DescribeStackEvents, one page, the newest first."""
-        ...
-
-    def describe_stack_resources(self, *, PhysicalResourceId: str) -> Mapping[str, Any]:
-        """DescribeStackResources, for the stack that has this resource."""
-        ...
-
-    def get_template(self, *, StackName: str, TemplateStage: str) -> Mapping[str, Any]:
-        """GetTemplate."""
-        ...
-
-    def delete_stack(self, *, StackName: str, ClientRequestToken: str, RoleARN: str = ...) -> Any:
-        """DeleteStack."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +43,7 @@ class Resource:
         return self.policy in KEPT
 
 
-def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
+def find(client: Any, name_or_id: str) -> Mapping[str, Any] | None:
     """Return a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
 
     Gone is exactly: a ValidationError that this stack does not exist, or (by id) the state DELETE_COMPLETE.
@@ -102,40 +74,30 @@ def busy(stack: Mapping[str, Any]) -> bool:
     return status.endswith("_IN_PROGRESS") and status not in NOT_BUSY
 
 
-def resources(client: CloudFormation, stack: Mapping[str, Any]) -> list[Resource]:
+def resources(client: Any, stack: Mapping[str, Any]) -> list[Resource]:
     """Return every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
 
     Nested stacks are read a level at a time: each level within the last one would multiply the calls that run at once.
     """
-    found = list(_own_resources(client, stack, kept=False))
-    inside: dict[Resource, list[Resource]] = {}
-    level = _nested(found)
-    while level:
-        read = each(lambda resource: _inside(client, resource), level)
-        inside |= zip(level, read, strict=True)
-        level = [resource for part in read for resource in _nested(part)]
-    return list(_in_order(found, inside))
+    found = level = list(_own_resources(client, stack, kept=False))
+    while nested := [resource for resource in level if resource.type == STACK_TYPE]:
+        inside = each(partial(_inside, client), nested)
+        for resource, part in zip(nested, inside, strict=True):
+            behind = found.index(resource) + 1
+            found[behind:behind] = part
+        level = [resource for part in inside for resource in part]
+    return found
 
 
-def _nested(found: Sequence[Resource]) -> list[Resource]:
-    return [resource for resource in found if resource.type == STACK_TYPE]
-
-
-def _inside(client: CloudFormation, resource: Resource) -> list[Resource]:
+def _inside(client: Any, resource: Resource) -> list[Resource]:
     """Return the resources of a nested stack. They are kept if its own entry in the parent is."""
     stack = find(client, resource.physical_id)
     return [] if stack is None else list(_own_resources(client, stack, kept=resource.kept))
 
 
-def _in_order(found: Sequence[Resource], inside: Mapping[Resource, Sequence[Resource]]) -> Iterator[Resource]:
-    for resource in found:
-        yield resource
-        yield from _in_order(inside.get(resource, ()), inside)
-
-
-def _own_resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool) -> Iterator[Resource]:
+def _own_resources(client: Any, stack: Mapping[str, Any], *, kept: bool) -> Iterator[Resource]:
     policies = deletion_policies(client, stack["StackId"])
-    for row in _pages(client.list_stack_resources, "StackResourceSummaries", stack["StackId"]):
+    for row in pages(client.list_stack_resources, "StackResourceSummaries", StackName=stack["StackId"]):
         physical = row.get("PhysicalResourceId")
         if not physical or row["ResourceStatus"] in ("DELETE_COMPLETE", "DELETE_SKIPPED"):
             continue
@@ -150,13 +112,13 @@ def _own_resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bo
         )
 
 
-def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
+def resource_statuses(client: Any, stack_id: str) -> dict[str, str]:
     """Return CloudFormation's word on each logical id of a stack, by StackId also when the stack is deleted.
 
     Empty when CloudFormation has forgotten the stack (it does so after 90 days).
     """
     try:
-        rows = list(_pages(client.list_stack_resources, "StackResourceSummaries", stack_id))
+        rows = list(pages(client.list_stack_resources, "StackResourceSummaries", StackName=stack_id))
     except ServiceError as error:
         if error.reason == "ValidationError" and "does not exist" in error.message:
             return {}
@@ -164,7 +126,7 @@ def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
     return {row["LogicalResourceId"]: row["ResourceStatus"] for row in rows}
 
 
-def owner(client: CloudFormation, physical_id: str) -> str | None:
+def owner(client: Any, physical_id: str) -> str | None:
     """Return the StackId of the stack that this resource belongs to now; None when it belongs to none."""
     try:
         rows = client.describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
@@ -172,13 +134,11 @@ def owner(client: CloudFormation, physical_id: str) -> str | None:
         if error.reason == "ValidationError" and "does not exist" in error.message:
             return None
         raise
-    for row in rows:
-        if row.get("PhysicalResourceId") == physical_id and row["ResourceStatus"] != "DELETE_COMPLETE":
-            return str(row["StackId"])
-    return None
+    own = (row for row in rows if row.get("PhysicalResourceId") == physical_id)
+    return next((str(row["StackId"]) for row in own if row["ResourceStatus"] != "DELETE_COMPLETE"), None)
 
 
-def deletion_policies(client: CloudFormation, stack_id: str) -> dict[str, str]:
+def deletion_policies(client: Any, stack_id: str) -> dict[str, str]:
     """Return the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
     body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
     template = _parse(body) if isinstance(body, str) else body
@@ -207,7 +167,7 @@ class Trace(NamedTuple):
     since: list[Mapping[str, Any]]
 
 
-def trace_delete(client: CloudFormation, stack_id: str, marker: str | None, *, joins: bool) -> Trace:
+def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool) -> Trace:
     """Read a stack's events back to the beginning of the delete that began last.
 
     Not past the event with id `marker`, unless this `joins` a delete that was under way when the marker was taken: what
@@ -215,7 +175,7 @@ def trace_delete(client: CloudFormation, stack_id: str, marker: str | None, *, j
     """
     found: list[Mapping[str, Any]] = []
     passed: int | None = None
-    for event in _pages(client.describe_stack_events, "StackEvents", stack_id):
+    for event in pages(client.describe_stack_events, "StackEvents", StackName=stack_id):
         if event["EventId"] == marker:
             passed = len(found)
             if not joins:
@@ -226,7 +186,7 @@ def trace_delete(client: CloudFormation, stack_id: str, marker: str | None, *, j
     return Trace(found[::-1], found[:passed][::-1])
 
 
-def newest_event(client: CloudFormation, stack_id: str) -> str | None:
+def newest_event(client: Any, stack_id: str) -> str | None:
     """Return the id of the newest event."""
     events = client.describe_stack_events(StackName=stack_id)["StackEvents"]
     return str(events[0]["EventId"]) if events else None
@@ -246,15 +206,6 @@ class Failure:
     physical_id: str
     reason: str
 
-    def to_json(self) -> dict[str, str]:
-        """Return a JSON object that `from_json` takes back."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, str]) -> Failure:
-        """Read what `to_json` gave."""
-        return cls(**value)
-
     @property
     def not_empty(self) -> bool:
         """Whether this is a bucket that still has versions in it (S3's code, or its sentence in newer events)."""
@@ -271,7 +222,7 @@ class Failure:
         return f"{self.type} {self.logical_id} ({self.physical_id}): {self.reason}"
 
 
-def failures(client: CloudFormation, events: Sequence[Mapping[str, Any]]) -> list[Failure]:
+def failures(client: Any, events: Sequence[Mapping[str, Any]]) -> list[Failure]:
     """Explain a failed delete by resource, from its own events (the oldest first); nested stacks by what is in them.
 
     "Resource deletion cancelled" is a consequence of another failure, and is left out when there is one.
@@ -326,9 +277,10 @@ def _failed(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _pages(call: Any, key: str, stack_id: str) -> Iterator[Mapping[str, Any]]:
-    answer = call(StackName=stack_id)
+def pages(call: Any, key: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows under `key` in every page of a call's answers."""
+    answer = call(**arguments)
     yield from answer[key]
     while answer.get("NextToken"):
-        answer = call(StackName=stack_id, NextToken=answer["NextToken"])
+        answer = call(**arguments, NextToken=answer["NextToken"])
         yield from answer[key]

@@ -56,10 +56,10 @@ def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
     return found
 
 
-def _checked(kind: str, *keys: str | int) -> Read:
+def _checked(kind: str, *keys: str | int) -> tuple[str, Read]:
     """Return the read of a type whose existence check also returns its tags, so that it needs no further right."""
     check = physical.EXISTENCE_CHECKS[kind]
-    return Read(
+    return kind, Read(
         check.service,
         check.operation,
         lambda named: check.arguments(named.physical_id, named.account),
@@ -73,128 +73,107 @@ def _checked(kind: str, *keys: str | int) -> Read:
 def _listing(
     kind: str,
     operation: str,
-    arguments: Callable[[Named], dict[str, Any]],
+    arguments: str | Callable[[Named], dict[str, Any]],
     key: str,
-    action: str,
+    *untagged: str,
+    optional: bool = False,
     **more: Any,
-) -> Read:
-    """Return the read of a type that has a call of its own for tags."""
+) -> tuple[str, Read]:
+    """Return the read of a type that has a call of its own for tags; `optional`: the answer may lack their key.
+
+    `arguments` may be the key under which the physical id is passed.
+    """
     check = physical.EXISTENCE_CHECKS[kind]
-    untagged = check.absent | more.pop("untagged", frozenset())
-    found = _under(key) if more.pop("optional", False) else lambda answer: answer[key]
-    return Read(check.service, operation, arguments, found, untagged, action, check.resource, **more)
+    given = (lambda named: {arguments: named.physical_id}) if isinstance(arguments, str) else arguments
+    read = Read(
+        check.service,
+        operation,
+        given,
+        _under(key) if optional else lambda answer: answer[key],
+        check.absent.union(untagged),
+        physical.iam_action(check.action.partition(":")[0], operation),
+        check.resource,
+    )
+    return kind, read._replace(**more)
 
 
 def _by_arn(service: str, prefix: str, key: str) -> Callable[[Named], dict[str, Any]]:
     return lambda named: {key: named.arn(service, prefix)}
 
 
-def _by_id(key: str) -> Callable[[Named], dict[str, Any]]:
-    return lambda named: {key: named.physical_id}
-
-
-_GONE = frozenset({"ResourceNotFoundException", "ResourceNotFound", "NotFoundException"})
-_TABLE = _listing(
-    "AWS::DynamoDB::Table",
-    "list_tags_of_resource",
-    _by_arn("dynamodb", "table/", "ResourceArn"),
-    "Tags",
-    "dynamodb:ListTagsOfResource",
-    page=("NextToken", "NextToken"),
-)
-READS: Mapping[str, Read] = {
-    "AWS::S3::Bucket": _listing(
-        "AWS::S3::Bucket",
-        "get_bucket_tagging",
-        lambda named: {"Bucket": named.physical_id, "ExpectedBucketOwner": named.account},
-        "TagSet",
-        "s3:GetBucketTagging",
-        untagged=frozenset({"NoSuchTagSet"}),
-    ),
-    "AWS::Lambda::Function": _listing(
-        "AWS::Lambda::Function",
-        "list_tags",
-        _by_arn("lambda", "function:", "Resource"),
-        "Tags",
-        "lambda:ListTags",
-    ),
-    "AWS::DynamoDB::Table": _TABLE,
-    "AWS::DynamoDB::GlobalTable": _TABLE,
-    "AWS::SQS::Queue": _listing(
-        "AWS::SQS::Queue",
-        "list_queue_tags",
-        _by_id("QueueUrl"),
-        "Tags",
-        "sqs:ListQueueTags",
-        optional=True,
-    ),
-    "AWS::SNS::Topic": _listing(
-        "AWS::SNS::Topic",
-        "list_tags_for_resource",
-        _by_id("ResourceArn"),
-        "Tags",
-        "sns:ListTagsForResource",
-        untagged=_GONE,
-    ),
-    "AWS::IAM::Role": _checked("AWS::IAM::Role", "Role", "Tags"),
-    "AWS::IAM::ManagedPolicy": _checked("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
-    "AWS::IAM::InstanceProfile": _checked("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
-    "AWS::IAM::User": _checked("AWS::IAM::User", "User", "Tags"),
-    "AWS::Logs::LogGroup": _listing(
-        "AWS::Logs::LogGroup",
-        "list_tags_for_resource",
-        _by_arn("logs", "log-group:", "resourceArn"),
-        "tags",
-        "logs:ListTagsForResource",
-        untagged=_GONE,
-        optional=True,
-    ),
-    "AWS::ECR::Repository": _listing(
-        "AWS::ECR::Repository",
-        "list_tags_for_resource",
-        _by_arn("ecr", "repository/", "resourceArn"),
-        "tags",
-        "ecr:ListTagsForResource",
-    ),
-    "AWS::CodeBuild::Project": _checked("AWS::CodeBuild::Project")._replace(
+_GONE = ("ResourceNotFoundException", "ResourceNotFound", "NotFoundException")
+READS: Mapping[str, Read] = dict(
+    (
+        _listing(
+            "AWS::S3::Bucket",
+            "get_bucket_tagging",
+            lambda named: {"Bucket": named.physical_id, "ExpectedBucketOwner": named.account},
+            "TagSet",
+            "NoSuchTagSet",
+        ),
+        _listing("AWS::Lambda::Function", "list_tags", _by_arn("lambda", "function:", "Resource"), "Tags"),
+        *(
+            _listing(
+                kind,
+                "list_tags_of_resource",
+                _by_arn("dynamodb", "table/", "ResourceArn"),
+                "Tags",
+                page=("NextToken", "NextToken"),
+            )
+            for kind in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
+        ),
+        _listing("AWS::SQS::Queue", "list_queue_tags", "QueueUrl", "Tags", optional=True),
+        _listing("AWS::SNS::Topic", "list_tags_for_resource", "ResourceArn", "Tags", *_GONE),
+        _checked("AWS::IAM::Role", "Role", "Tags"),
+        _checked("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
+        _checked("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
+        _checked("AWS::IAM::User", "User", "Tags"),
+        _listing(
+            "AWS::Logs::LogGroup",
+            "list_tags_for_resource",
+            _by_arn("logs", "log-group:", "resourceArn"),
+            "tags",
+            *_GONE,
+            optional=True,
+        ),
+        _listing(
+            "AWS::ECR::Repository",
+            "list_tags_for_resource",
+            _by_arn("ecr", "repository/", "resourceArn"),
+            "tags",
+        ),
+        _listing(
+            "AWS::SSM::Parameter",
+            "list_tags_for_resource",
+            lambda named: {"ResourceType": "Parameter", "ResourceId": named.physical_id},
+            "TagList",
+            "InvalidResourceId",
+            resource="arn:aws:ssm:*:*:parameter/*",
+        ),
+        _checked("AWS::SecretsManager::Secret", "Tags"),
+        _listing("AWS::KMS::Key", "list_resource_tags", "KeyId", "Tags", page=("NextMarker", "Marker")),
+        _listing(
+            "AWS::StepFunctions::StateMachine",
+            "list_tags_for_resource",
+            "resourceArn",
+            "tags",
+            *_GONE,
+        ),
+        _listing(
+            "AWS::Kinesis::Stream",
+            "list_tags_for_stream",
+            lambda named: {"StreamName": named.physical_id, "Limit": 50},
+            "Tags",
+        ),
+        _checked("AWS::RDS::DBInstance", "DBInstances", 0, "TagList"),
+        _checked("AWS::EC2::SecurityGroup", "SecurityGroups", 0, "Tags"),
+        _checked("AWS::EC2::VPC", "Vpcs", 0, "Tags"),
+        _checked("AWS::EC2::Instance", "Reservations", 0, "Instances", 0, "Tags"),
+    )
+) | {
+    "AWS::CodeBuild::Project": _checked("AWS::CodeBuild::Project")[1]._replace(
         found=lambda answer: [tag for project in answer["projects"] for tag in project.get("tags") or ()]
     ),
-    "AWS::SSM::Parameter": _listing(
-        "AWS::SSM::Parameter",
-        "list_tags_for_resource",
-        lambda named: {"ResourceType": "Parameter", "ResourceId": named.physical_id},
-        "TagList",
-        "ssm:ListTagsForResource",
-        untagged=frozenset({"InvalidResourceId"}),
-    )._replace(resource="arn:aws:ssm:*:*:parameter/*"),
-    "AWS::SecretsManager::Secret": _checked("AWS::SecretsManager::Secret", "Tags"),
-    "AWS::KMS::Key": _listing(
-        "AWS::KMS::Key",
-        "list_resource_tags",
-        _by_id("KeyId"),
-        "Tags",
-        "kms:ListResourceTags",
-        page=("NextMarker", "Marker"),
-    ),
-    "AWS::StepFunctions::StateMachine": _listing(
-        "AWS::StepFunctions::StateMachine",
-        "list_tags_for_resource",
-        _by_id("resourceArn"),
-        "tags",
-        "states:ListTagsForResource",
-        untagged=_GONE,
-    ),
-    "AWS::Kinesis::Stream": _listing(
-        "AWS::Kinesis::Stream",
-        "list_tags_for_stream",
-        lambda named: {"StreamName": named.physical_id, "Limit": 50},
-        "Tags",
-        "kinesis:ListTagsForStream",
-    ),
-    "AWS::RDS::DBInstance": _checked("AWS::RDS::DBInstance", "DBInstances", 0, "TagList"),
-    "AWS::EC2::SecurityGroup": _checked("AWS::EC2::SecurityGroup", "SecurityGroups", 0, "Tags"),
-    "AWS::EC2::VPC": _checked("AWS::EC2::VPC", "Vpcs", 0, "Tags"),
-    "AWS::EC2::Instance": _checked("AWS::EC2::Instance", "Reservations", 0, "Instances", 0, "Tags"),
     # Cloud Control knows these two by other ids than CloudFormation's.
     "AWS::Events::Rule": Read(
         "events",
@@ -205,14 +184,14 @@ READS: Mapping[str, Read] = {
             )
         },
         lambda answer: answer["Tags"],
-        _GONE,
+        frozenset(_GONE),
         "events:ListTagsForResource",
         "arn:aws:events:*:*:rule/*",
     ),
     "AWS::ECS::Service": Read(
         "ecs",
         "list_tags_for_resource",
-        _by_id("resourceArn"),
+        lambda named: {"resourceArn": named.physical_id},
         _under("tags"),
         frozenset({"ClusterNotFoundException"}),
         "ecs:ListTagsForResource",
@@ -221,7 +200,7 @@ READS: Mapping[str, Read] = {
     stacks.STACK_TYPE: Read(
         "cloudformation",
         "describe_stacks",
-        _by_id("StackName"),
+        lambda named: {"StackName": named.physical_id},
         _under("Stacks", 0, "Tags"),
         frozenset(),
         "cloudformation:DescribeStacks",

@@ -10,22 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any
 
 from closeout.actions.aws import physical, stacks
 from closeout.actions.aws.tag_reads import PARENTS, READS, UNTAGGABLE, Named, Read
-from closeout.actions.aws.together import each
+from closeout.actions.aws.together import each, once
 from closeout.actions.spec import Inputs, Permission
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.ports import Clients
 
+REASON = "read tags, to compare them with `protect.tags`"
 OTHERS = Permission(
-    system="aws",
-    actions=("cloudformation:DescribeType", "cloudformation:GetResource"),
-    resources=(physical.EVERYTHING,),
-    reason="read the tags of all other types; this also needs the right to read that type",
+    "aws",
+    ("cloudformation:DescribeType", "cloudformation:GetResource"),
+    (physical.EVERYTHING,),
+    "read the tags of all other types; this also needs the right to read that type",
 )
 
 
@@ -62,35 +62,25 @@ def _named(change: Change, changes: Sequence[Change]) -> Named:
 
 def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
     """Return the changes of one bucket's content with the bucket's tags. Raises as `of_stack` does."""
-    reader = _Reader(clients)
-
-    def read(change: Change) -> Change:
+    reader, tagged = _Reader(clients), []
+    for change in changes:
         bucket, owner = change.identity["bucket"], change.identity["owner"]
         tags = reader.tags(f"bucket {bucket}", Named(stacks.BUCKET_TYPE, bucket, "", owner))
-        return replace(change, tags=tags)
-
-    return [read(change) for change in changes]
+        tagged.append(replace(change, tags=tags))
+    return tagged
 
 
 def bucket_permissions(bucket: str) -> tuple[Permission, ...]:
     """Return what reading the tags of this bucket needs; `bucket` is a pattern."""
-    read = READS[stacks.BUCKET_TYPE]
-    return (_permission((read.action,), (f"arn:aws:s3:::{bucket}",)),)
+    return (Permission("aws", (READS[stacks.BUCKET_TYPE].action,), (f"arn:aws:s3:::{bucket}",), REASON),)
 
 
 def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
     """Return what reading the tags of a stack's resources needs besides the existence checks."""
-    checked = {check.action for check in physical.EXISTENCE_CHECKS.values()} | {
-        "cloudformation:DescribeStacks"
-    }
-    more = [read for read in READS.values() if read.action not in checked]
-    actions = tuple(sorted({read.action for read in more}))
-    return (_permission(actions, tuple(sorted({read.resource for read in more}))), OTHERS)
-
-
-def _permission(actions: tuple[str, ...], resources: tuple[str, ...]) -> Permission:
-    reason = "read tags, to compare them with `protect.tags`"
-    return Permission(system="aws", actions=actions, resources=resources, reason=reason)
+    checked = {check.action for check in physical.EXISTENCE_CHECKS.values()}
+    more = [read for read in READS.values() if read.action not in {*checked, "cloudformation:DescribeStacks"}]
+    actions, resources = {read.action for read in more}, {read.resource for read in more}
+    return (Permission("aws", tuple(sorted(actions)), tuple(sorted(resources)), REASON), OTHERS)
 
 
 class _Reader:
@@ -98,8 +88,7 @@ class _Reader:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._properties: dict[str, str | None] = {}
-        self._reading = Lock()
+        self._tag_property = once(self._read_tag_property)
 
     def tags(self, shown: str, named: Named) -> dict[str, str]:
         """Return a resource's tags. Raises `GuardRefused`, or a transient `ServiceError`."""
@@ -146,15 +135,13 @@ class _Reader:
 
         That it finds none is no proof that the resource is gone: it may know the type by another id than CloudFormation.
         """
-        with self._reading:
-            if named.kind not in self._properties:
-                self._properties[named.kind] = self._tag_property(named.kind)
-            key = self._properties[named.kind]
+        key = self._tag_property(named.kind)
         if key is None:
             return
-        found = [
-            tags for id_ in _ids(named) if (tags := self._controlled_by(named.kind, id_, key)) is not None
-        ]
+        ids = [named.physical_id]
+        if named.kind in PARENTS:  # known by two ids, with a `|` between them
+            ids = [f"{parent}|{named.physical_id}" for parent in named.parents]
+        found = [tags for id_ in ids if (tags := self._controlled_by(named.kind, id_, key)) is not None]
         if not found:
             raise _unread("Cloud Control finds no such resource by the id that CloudFormation has for it")
         if any(tags != found[0] for tags in found):
@@ -171,7 +158,7 @@ class _Reader:
             raise
         return dict(_pairs(json.loads(answer["ResourceDescription"]["Properties"]).get(key) or ()))
 
-    def _tag_property(self, kind: str) -> str | None:
+    def _read_tag_property(self, kind: str) -> str | None:
         """Return the property that holds a type's tags, None for a type whose schema says that it has none.
 
         CloudFormation CLI User Guide, resource type definition schema: `tagging.taggable` (once `taggable`) and
@@ -187,13 +174,6 @@ class _Reader:
 
 def _unread(why: str) -> ServiceError:
     return ServiceError(why, service="cloudcontrol", operation="GetResource", reason="unusable")
-
-
-def _ids(named: Named) -> Sequence[str]:
-    """Return the ids by which Cloud Control may know a resource; two in one have a `|` between them."""
-    if named.kind in PARENTS:
-        return [f"{parent}|{named.physical_id}" for parent in named.parents]
-    return [named.physical_id]
 
 
 def _pairs(found: Any) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,24 +31,13 @@ REASON_CHARACTERS = 600
 
 
 class Doomed(NamedTuple):
-    """The stack as the plan froze it. `buckets` are the physical names that the plan had listed."""
+    """The stack as the plan froze it: its change's identity. `buckets` are the physical names that the plan had listed."""
 
     stack_id: str
     name: str
     account: str
     resources: int
-    buckets: tuple[str, ...]
-
-    @classmethod
-    def from_identity(cls, identity: Mapping[str, Any]) -> Doomed:
-        """Read a change's identity."""
-        return cls(
-            identity["stack_id"],
-            identity["name"],
-            identity["account"],
-            identity["resources"],
-            tuple(identity["buckets"]),
-        )
+    buckets: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -62,9 +51,8 @@ class Teardown:
     emptied: dict[str, int] = field(default_factory=dict)
 
     @property
-    def _client(self) -> stacks.CloudFormation:
-        client: stacks.CloudFormation = self.work.clients.aws("cloudformation")
-        return client
+    def _client(self) -> Any:
+        return self.work.clients.aws("cloudformation")
 
     def run(self) -> Json:
         """Delete the stack. Returns `{"summary"}`; raises `ActionFailed` that names what prevents it."""
@@ -76,13 +64,14 @@ class Teardown:
                 f"ready-{number}", partial(self._ready, number), "was still busy with something else"
             )
             if ready["gone"]:
-                return self._gone(first=number == 1)
+                gone = f"stack {self.doomed.name} was already gone"
+                return {"summary": gone} if number == 1 else self._deleted()
             asked = self.work.change(f"delete-{number}", partial(self._delete, number))
             end = self._wait(
                 f"end-{number}", partial(self._end, ready, asked["at"]), "was still being deleted"
             )
             if end["state"] == "gone":
-                return self._gone(first=False)
+                return self._deleted()
             if end["state"] == "back":
                 raise ActionFailed(
                     f"stack {self.doomed.name} was not deleted: it is {end['status']} again: {end['reason']}"
@@ -90,7 +79,7 @@ class Teardown:
             why = self._why(number, ready, end)
             if why.get("moved") and number < rounds:
                 continue
-            failures = [Failure.from_json(item) for item in why["failures"]]
+            failures = [Failure(**item) for item in why["failures"]]
             if number == rounds or not self._remedy(number, failures):
                 raise ActionFailed(self._explain(failures, why["reason"]))
 
@@ -151,7 +140,9 @@ class Teardown:
         found = stacks.failures(self._client, events)
         return {
             "reason": reason,
-            "failures": [_short(failure).to_json() for failure in found[:SHOWN]],
+            "failures": [
+                {**asdict(failure), "reason": failure.reason[:REASON_CHARACTERS]} for failure in found[:SHOWN]
+            ],
             "complete": answered and stacks.explained(events, found, reason),
         }
 
@@ -221,25 +212,15 @@ class Teardown:
         that name; so each batch asks for the state of our StackId first, before it is listed and before it is deleted.
         """
         place = buckets.Place(bucket=bucket, owner=self.doomed.account)
-        found: list[buckets.Version] = []
-
-        def look() -> None:
-            found[:] = buckets.next_batch(self.work.clients.aws("s3"), place) if self._stuck() else []
-
-        def batch() -> Json:
-            ours = found if found and self._stuck() else []
-            done = buckets.delete_batch(self.work.clients.aws("s3"), place, ours)
-            if done["deleted"]:
-                self.work.log(f"bucket {bucket}: deleted {done['deleted']} versions and delete markers")
-            return done
-
-        number = 1
-        while True:
-            done = self.work.change(f"{name}-{number}", batch, look=look)
-            self.emptied[bucket] = self.emptied.get(bucket, 0) + done["deleted"]
-            if not done["more"]:
-                return
-            number += 1
+        deleted, _ = buckets.delete_all(
+            self.work,
+            name,
+            place,
+            lambda _: True,
+            lambda done: f"bucket {bucket}: deleted {done['deleted']} versions and delete markers",
+            self._stuck,
+        )
+        self.emptied[bucket] = self.emptied.get(bucket, 0) + deleted
 
     def _stuck(self) -> bool:
         """Whether our stack is there and could not be deleted."""
@@ -248,9 +229,7 @@ class Teardown:
 
     # --- telling --------------------------------------------------------------------------------------
 
-    def _gone(self, *, first: bool) -> Json:
-        if first:
-            return {"summary": f"stack {self.doomed.name} was already gone"}
+    def _deleted(self) -> Json:
         plural = "" if self.doomed.resources == 1 else "s"
         text = f"deleted stack {self.doomed.name} ({self.doomed.resources} resource{plural})"
         if self.emptied:
@@ -290,7 +269,3 @@ def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> st
         if stacks.is_about_stack(event) and event.get("ResourceStatusReason")
     ]
     return str(stack.get("StackStatusReason") or (told[-1] if told else "CloudFormation gave no reason"))
-
-
-def _short(failure: Failure) -> Failure:
-    return replace(failure, reason=failure.reason[:REASON_CHARACTERS])

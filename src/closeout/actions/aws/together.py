@@ -1,4 +1,4 @@
-"""Read several things at a time.
+"""Read several things at a time, and what several of them need only once.
 
 A stack of 500 resources must not take 500 round trips, one after the other.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from functools import cache
+from threading import Event, RLock
 from typing import TypeVar
 
 from closeout.core.errors import ServiceError
@@ -43,3 +44,14 @@ def each(read: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
     with ThreadPoolExecutor(min(AT_ONCE, len(items)), thread_name_prefix="closeout-read") as pool:
         tried = list(pool.map(once, items))
     return [found[0] if found else read(item) for item, found in zip(items, tried, strict=True)]
+
+
+def once(read: Callable[[Item], Found]) -> Callable[[Item], Found]:
+    """Return `read` with its answers kept, for reads that run side by side: one waits for the other's answer."""
+    kept, reading = cache(read), RLock()
+
+    def answer(item: Item) -> Found:
+        with reading:
+            return kept(item)
+
+    return answer

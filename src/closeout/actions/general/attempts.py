@@ -12,7 +12,7 @@ with its process. The next attempt then keeps the number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed
@@ -24,27 +24,25 @@ MAX_CRASHES_BEFORE = 2
 """Crashes after which a step ended while each was kept here, as `crashed`: those runs must replay as they went."""
 
 
-class Attempt(Protocol):
-    """One attempt."""
+class Attempt:
+    """One attempt. What dies with the process that made it needs nothing but `run`."""
 
     def begin(self) -> Json:
         """Prepare without changing anything; the result is recorded before `run` is called."""
-        ...
+        return {}
 
     def run(self, attempt: int) -> dict[str, Any]:
         """Do it. `attempt` is 1 the first time. Returns an object with `failed`: a sentence, or None.
 
         `public` in it is what anybody may read of that sentence.
         """
-        ...
+        raise NotImplementedError
 
     def end_earlier(self, begun: Json) -> None:
         """End what is left of an attempt whose `begin` returned `begun` in a process that died."""
-        ...
 
     def dispose(self) -> None:
         """Release what `begin` made; always called."""
-        ...
 
 
 def carry_out(work: Work, make: Callable[[], Attempt]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secre
     read = Redactor(secrets).text(answer.body[:READ].decode("utf-8", "replace"))
     shown = work.clean(read).encode("utf-8", "replace")[:SHOWN].decode("utf-8", "ignore")
     work.log(f"answered {answer.status}" + (f": {shown}" if shown else ""))
-    if _expected(answer.status, inputs.get("expect")):
+    if answer.status in _statuses(inputs.get("expect")):
         return {"later": None, "status": answer.status}
     sentence = f"{change.identity['method']} {change.resource} answered {answer.status}"
     if answer.status in _PASSING or answer.status >= 500:
@@ -131,11 +131,9 @@ def _url_problem(url: str) -> str | None:
 
 
 def _statuses(expect: Any) -> Sequence[Any]:
+    if expect is None:
+        return range(200, 300)
     return expect if isinstance(expect, list | tuple) else [expect]
-
-
-def _expected(status: int, expect: Any) -> bool:
-    return 200 <= status < 300 if expect is None else status in _statuses(expect)
 
 
 def _expectation(expect: Any) -> str:
@@ -149,9 +147,8 @@ def _check(inputs: Inputs) -> Sequence[str]:
     contents = [name for name in ("body", "text") if inputs.get(name) is not None]
     if len(contents) > 1:
         problems.append("`body` and `text` exclude each other")
-    expect = inputs.get("expect")
-    sound = all(type(status) is int and 100 <= status <= 599 for status in _statuses(expect))
-    if expect is not None and not sound:
+    expected = _statuses(inputs.get("expect"))
+    if not all(type(status) is int and 100 <= status <= 599 for status in expected):
         problems.append("`expect` is a status or a list of statuses, such as [200, 404]")
     if inputs.get("method") in ("GET", "HEAD") and contents:
         problems.append(f"a {inputs['method']} has no body")

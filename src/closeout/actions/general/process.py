@@ -84,20 +84,18 @@ class Output:
         if said is not None:
             self.last = said
             self.error = said if error else self.error
-        taken = 0
-        for line in lines if not self._late else ():
-            if self._lines >= HEAD_LINES or self._bytes + len(line) > HEAD_BYTES:
-                break
-            self._lines += 1
-            self._bytes += len(line) + 1
-            self._write(_shown(line))
-            taken += 1
-        if taken == len(lines):
-            return
-        if not self._late:
-            self._write(f"… (a long output: of what follows, the last {TAIL_LINES:,} lines come at its end)")
-        self._late += len(lines) - taken
-        self._tail.extend(lines[taken:])
+        for line in lines:
+            if not self._late:
+                if self._lines < HEAD_LINES and self._bytes + len(line) <= HEAD_BYTES:
+                    self._lines += 1
+                    self._bytes += len(line) + 1
+                    self._write(_shown(line))
+                    continue
+                self._write(
+                    f"… (a long output: of what follows, the last {TAIL_LINES:,} lines come at its end)"
+                )
+            self._late += 1
+            self._tail.append(line)
         size = sum(map(len, self._tail))
         while size > TAIL_BYTES:
             size -= len(self._tail.popleft())
@@ -123,6 +121,8 @@ class Supervised:
             env={name: os.environ[name] for name in _LOADER if name in os.environ},
             start_new_session=True,
         )
+        pipes: Any = self._process  # none of the three is None
+        self._stdin, self._stdout, self._stderr = pipes.stdin, pipes.stdout, pipes.stderr
         self.written = b""
         """What the command wrote for later steps, a byte more than they may at most."""
         self.identity: dict[str, Any] = {"pid": self._process.pid, "started": started(self._process.pid)}
@@ -156,7 +156,9 @@ class Supervised:
                     "folder": str(folder),
                     "grace": self._grace,
                 }
-                self._tell(json.dumps(order).encode() + b"\n")
+                with contextlib.suppress(BrokenPipeError):
+                    self._stdin.write(json.dumps(order).encode() + b"\n")
+                    self._stdin.flush()
                 code = self._follow(output, timeout)
                 self.written = file.read(outputs.LIMIT + 1)
             return code
@@ -164,17 +166,9 @@ class Supervised:
             self.dispose()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _tell(self, data: bytes) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-
     def _follow(self, output: Output, timeout: float) -> int | None:
         """Stream the output until the supervisor has ended; at the time limit tell it to stop."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        streams = {self._process.stdout.fileno(): False, self._process.stderr.fileno(): True}
+        streams = {self._stdout.fileno(): False, self._stderr.fileno(): True}
         stop_at: float | None = time.monotonic() + timeout
         kill_at = time.monotonic() + timeout + self._grace + 5.0
         with _watch(streams, self._process.pid) as selector:
@@ -193,9 +187,8 @@ class Supervised:
         return None if stop_at is None else self._process.returncode
 
     def _close_input(self) -> None:
-        assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._stdin.close()
 
     def dispose(self) -> None:
         """End the supervisor, whatever it is doing."""
@@ -205,9 +198,8 @@ class Supervised:
         except subprocess.TimeoutExpired:
             end_tree(self._process.pid)
             self._process.wait()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        self._stdout.close()
+        self._stderr.close()
 
 
 def _private(path: str) -> IO[bytes]:
@@ -215,32 +207,19 @@ def _private(path: str) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
 
 
-def _watch(streams: Iterable[int], pid: int) -> selectors.BaseSelector:
+@contextlib.contextmanager
+def _watch(streams: Iterable[int], pid: int) -> Iterator[selectors.BaseSelector]:
     """Wake up on output and, where the system can tell (Linux), on the process's end."""
-    selector = _Selector()
-    for descriptor in streams:
-        os.set_blocking(descriptor, False)
-        selector.register(descriptor, selectors.EVENT_READ)
-    if hasattr(os, "pidfd_open"):
-        with contextlib.suppress(OSError):
-            selector.watch(os.pidfd_open(pid))
-    return selector
-
-
-class _Selector(selectors.DefaultSelector):
-    """A selector that closes the descriptor it was given."""
-
-    _own: int | None = None
-
-    def watch(self, descriptor: int) -> None:
-        self._own = descriptor
-        self.register(descriptor, selectors.EVENT_READ)
-
-    def close(self) -> None:
-        super().close()
-        if self._own is not None:
-            os.close(self._own)
-            self._own = None
+    with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
+        for descriptor in streams:
+            os.set_blocking(descriptor, False)
+            selector.register(descriptor, selectors.EVENT_READ)
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                end = os.pidfd_open(pid)
+                opened.callback(os.close, end)
+                selector.register(end, selectors.EVENT_READ)
+        yield selector
 
 
 def _drain(streams: Mapping[int, bool], output: Output) -> None:

@@ -114,16 +114,12 @@ def _outputs(result: Json) -> dict[str, Json]:
     return {} if result is None else result if isinstance(result, dict) else {"result": result}
 
 
-class _Call:
+class _Call(attempts.Attempt):
     """One call."""
 
     def __init__(self, inputs: Inputs, work: Work) -> None:
         self._inputs = inputs
         self._work = work
-
-    def begin(self) -> Json:
-        """Return nothing to keep: the recorded begin alone says that the call is about to be made."""
-        return {}
 
     def run(self, attempt: int) -> dict[str, Any]:
         """Call the function in a thread of its own, and wait for it as long as there is time."""
@@ -152,12 +148,6 @@ class _Call:
         _running.pop(f"{work.execution}/{work.step}", None)
         given = outputs.without_secrets(_outputs(ended.get("result")), work)
         return {"result": given or None, **self._failure(name, ended.get("error"))}
-
-    def end_earlier(self, begun: Json) -> None:
-        """Do nothing: the call died with the process that made it."""
-
-    def dispose(self) -> None:
-        """Do nothing."""
 
     def _failure(self, name: str, error: BaseException | None) -> dict[str, str | None]:
         if error is None:

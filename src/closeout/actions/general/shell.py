@@ -74,7 +74,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     return {"exit": outcome["exit"], "outputs": given, "summary": "exit code 0", "public": "exit code 0"}
 
 
-class _Execution:
+class _Execution(attempts.Attempt):
     """One execution of the command."""
 
     def __init__(self, change: Change, inputs: Inputs, work: Work) -> None:

@@ -118,14 +118,9 @@ def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
-    return (
-        Permission(
-            system="github",
-            actions=("pull_requests:write", "issues:write"),
-            resources=(str(inputs.get("repository") or "*"),),
-            reason="to write the comment, on a pull request or on an issue",
-        ),
-    )
+    repository = str(inputs.get("repository") or "*")
+    reason = "to write the comment, on a pull request or on an issue"
+    return (Permission("github", ("pull_requests:write", "issues:write"), (repository,), reason),)
 
 
 ACTION = Action(

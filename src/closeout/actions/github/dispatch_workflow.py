@@ -204,14 +204,8 @@ def _check(inputs: Inputs) -> Sequence[str]:
 
 
 def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
-    return (
-        Permission(
-            system="github",
-            actions=("actions:write",),
-            resources=(str(inputs.get("repository", "*")),),
-            reason="to dispatch the workflow, to read how its run ended, and to cancel it",
-        ),
-    )
+    reason = "to dispatch the workflow, to read how its run ended, and to cancel it"
+    return (Permission("github", ("actions:write",), (str(inputs.get("repository", "*")),), reason),)
 
 
 _DISPATCH = Dispatch()

@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
@@ -21,22 +20,21 @@ from closeout.cli import exits, output
 from closeout.cli.commands import command
 from closeout.core.errors import Unavailable
 
-if TYPE_CHECKING:
-    from closeout.cli.demo.narrator import Narrator
-
 NEEDED = ("moto", "werkzeug")
 
 
 @command("demo", "closeout demo", "closeout demo --keep-open")
 @click.option(
-    "--keep-open", is_flag=True, help="Leave the server up, to open the run's page; Ctrl-C ends it."
+    "--keep-open",
+    is_flag=True,
+    help="Keep the server running, so that you can open the run's page; Ctrl-C ends it.",
 )
 def demo(keep_open: bool) -> int:
     """Close a pull request and watch its preview be torn down; then see seven cases in which something is wrong.
 
     Starts an emulated AWS, a fake GitHub and `closeout serve` as processes of their own, on free ports of this
-    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check did not
-    hold. Takes less than a minute.
+    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check fails. Takes
+    less than a minute.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -49,8 +47,7 @@ def demo(keep_open: bool) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End by SIGTERM as by Ctrl-C: every child is ended first."""
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt  # SIGTERM as Ctrl-C: every child is ended first
 
 
 def _play(folder: Path, *, keep_open: bool) -> int:
@@ -65,7 +62,10 @@ def _play(folder: Path, *, keep_open: bool) -> int:
         stage = build(folder, children, narrator)
         for scene in SCENES:
             scene(stage)
-        _sum_up(narrator)
+        total = narrator.held + len(narrator.failed)
+        output.say(f"\n{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
+        for check in narrator.failed:
+            output.say(output.style(f"  ✗ {check}", fg="red"))
         if narrator.failed:
             output.note(f"The server's last words:\n{children.last_words('closeout')}")
         if keep_open:
@@ -73,18 +73,9 @@ def _play(folder: Path, *, keep_open: bool) -> int:
     return exits.FAILED if narrator.failed else exits.OK
 
 
-def _sum_up(narrator: Narrator) -> None:
-    total = narrator.held + len(narrator.failed)
-    output.say()
-    output.say(f"{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
-    for check in narrator.failed:
-        output.say(output.style(f"  ✗ {check}", fg="red"))
-
-
 def _keep_open(urls: dict[str, str]) -> None:
     """Leave everything up until Ctrl-C, and say what can be opened."""
-    output.say()
-    output.say("The server is still up. Open a run's page in a browser; Ctrl-C ends the demo.")
+    output.say("\nThe server is still up. Open a run's page in a browser; Ctrl-C ends the demo.")
     for title, url in urls.items():
         output.say(f"  {title}\n  {url}")
     sys.stdout.flush()

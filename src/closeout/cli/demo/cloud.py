@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from closeout.cli.demo.http import call
+from closeout.cli.demo.processes import call
 
 UPLOADS = "acme-uploads"
 UPLOADED = 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from closeout.cli.demo.http import call
+from closeout.cli.demo.processes import call
 
 REPOSITORY = "acme/shop"
 CONTEXT = "closeout/preview-cleanup"

@@ -1,26 +1,30 @@
-"""The demo's child processes: started with this interpreter, known by pid, ended whatever happens.
+"""The demo's child processes: started with this interpreter, known by pid, asked over plain HTTP, ended whatever happens.
 
-Each child gets a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order.
+Each child gets a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order. HTTP is the standard
+library's: the demo must not see closeout through closeout's own client.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO, Self
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from closeout.core.errors import Unavailable
 
 START_SECONDS = 30.0
 END_SECONDS = 8.0
-_URL = re.compile(r"https?://[\w.:-]+")
+TIMEOUT = 10.0
+_URL = re.compile(r"(https?://[\w.:-]+).*\n")
 
 
 class Child:
@@ -29,18 +33,15 @@ class Child:
     def __init__(self, module: str, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name = module
         self._log = log
-        self._output: IO[bytes] = log.open("ab")
-        self._read = log.open("rb")
-        self._read.seek(0, os.SEEK_END)
-        self._seen = b""
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own module
-            [sys.executable, "-m", module, *arguments],
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            start_new_session=True,
-        )
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own module
+                [sys.executable, "-m", module, *arguments],
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:
@@ -51,13 +52,12 @@ class Child:
         """Wait until it says where it listens; return that URL. Raises `Unavailable` with its last words."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            self._seen += self._read.read()
-            found = _URL.search(self._seen.decode("utf-8", "replace"))
-            if found and b"\n" in self._seen[found.start() :]:
-                return found[0].rstrip(".")
+            found = _URL.search(self._log.read_text("utf-8", "replace"))
+            if found:
+                return found[1].rstrip(".")
             if self._process.poll() is not None:
                 break
-            select.select([], [], [], 0.02)
+            time.sleep(0.02)
         raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it said nothing'}")
 
     def last_words(self, lines: int = 5) -> str:
@@ -77,8 +77,6 @@ class Child:
                 self._process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
-        self._output.close()
-        self._read.close()
 
 
 class Children:
@@ -102,10 +100,43 @@ class Children:
 
     def start(self, module: str, *arguments: str, env: Mapping[str, str]) -> Child:
         """Start one; its output goes to a file in the demo's folder."""
-        child = Child(module, arguments, env, self._folder / f"{module}.log")
+        child = Child(module, arguments, env, self._folder / f"{len(self._all)}-{module}.log")
         self._all.append(child)
         return child
 
     def last_words(self, module: str) -> str:
         """Return the end of what the newest child of this module wrote."""
         return next((child.last_words(20) for child in reversed(self._all) if child.name == module), "")
+
+
+class Answer(NamedTuple):
+    """A status and the body."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.text)
+
+
+def request(
+    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Send one request to a server of the demo. Raises `OSError` if nothing answers."""
+    parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)) as connection:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode("utf-8", "replace"))
+
+
+def call(method: str, url: str, value: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+    """Call a control API: JSON in, JSON out. Raises `RuntimeError` for anything but a 2xx."""
+    body = None if value is None else json.dumps(value).encode()
+    answer = request(method, url, body, {"Content-Type": "application/json", **(headers or {})})
+    if not 200 <= answer.status < 300:
+        raise RuntimeError(f"{method} {url}: {answer.status} {answer.text[:200]}")
+    return answer.json if answer.text else None

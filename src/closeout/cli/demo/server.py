@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from closeout.cli.demo.http import TimedResponse, request
-from closeout.cli.demo.processes import Child, Children
+from closeout.cli.demo.processes import Answer, Child, Children, request
 from closeout.ledger.sqlite import Views
 
 PATIENCE = 25.0
 """Seconds that a run of the demo may take; it is then said to have not ended."""
+ABSENT: dict[str, Any] = {"id": "none", "state": "absent", "verdict": None, "steps": []}
+"""A run that does not exist."""
 
 
 class Server:
@@ -42,7 +43,7 @@ class Server:
         """`kill -9`; return the pid that is no more."""
         assert self._child is not None
         self._child.kill()
-        return self._child.pid
+        return self.pid
 
     @property
     def pid(self) -> int:
@@ -55,7 +56,7 @@ class Server:
         """The address that a hook is given."""
         return f"{self.url}/webhook"
 
-    def post(self, body: bytes, headers: dict[str, str]) -> TimedResponse:
+    def post(self, body: bytes, headers: dict[str, str]) -> Answer:
         """Send a request to the webhook."""
         return request("POST", self.webhook, body, headers)
 
@@ -71,7 +72,7 @@ class Server:
     def run(self, run_id: str) -> dict[str, Any]:
         """Return a run as `closeout runs show --json` does."""
         found = Views(self.db).run(run_id)
-        return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
+        return found.to_json() if found is not None else ABSENT
 
     def runs(self) -> list[dict[str, Any]]:
         """Return every run."""
@@ -85,7 +86,7 @@ class Server:
             if found is not None:
                 return found
             time.sleep(0.1)
-        return {"id": "none", "state": "absent", "verdict": None, "steps": []}
+        return ABSENT
 
     def logs(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
         """Return a run's log lines after that one."""

@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 from closeout.core import ids, runs
 from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import LedgerError, StoreUnavailable
-from closeout.core.ids import execution_id, split_execution
+from closeout.core.ids import execution_id, parse_execution, split_execution
 from closeout.core.records import NewRun
+from closeout.core.units import DAY
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
+from closeout.ledger.dynamodb.teardowns import last_attempt
 from closeout.ports import Clock, DeliveryId, WakeUp
 from closeout.stack import table as layout
 from closeout.stack.closings import closing_items, condition
 from closeout.stack.table import Item, from_item
 
-DAY = 86_400
 TRIES = 10
 """Times that a row is read and written again because an invocation changed it in between."""
 
@@ -48,7 +49,7 @@ class Attempts:
         run_id, attempt = split_execution(target)
         if attempt is not None:
             return target if self._store.look(target) else None
-        row = self._last(run_id)
+        row = last_attempt(self._table, run_id)
         return row["execution"] if row else None
 
     def cancel(self, execution: str, by: str) -> bool:
@@ -58,18 +59,16 @@ class Attempts:
             if found is None or found.run.state == "finished":
                 return False
             after = runs.advance(found.run, runs.CancelAsked(by))
-            if self._table.change(self._asking(execution, found.run.state, after)):
+            asked = update(
+                rows.row_key(execution),
+                {"cancel": after.cancel},
+                "#state = :was",
+                {":was": found.run.state},
+                {"#state": "state"},
+            )
+            if self._table.change(asked):
                 return True
         raise StoreUnavailable(f"{execution} changes faster than a cancel can be written; try again")
-
-    def _asking(self, execution: str, state: str, after: runs.RunState) -> Action:
-        return update(
-            rows.row_key(execution),
-            {"cancel": after.cancel},
-            "#state = :was",
-            {":was": state},
-            {"#state": "state"},
-        )
 
     def is_started(self, execution: str) -> bool:
         """Return whether the row says that the execution was started."""
@@ -82,7 +81,7 @@ class Attempts:
         The list of runs is read from its newest down to `since`, and not as a whole: it holds a month of runs.
         """
         found = []
-        for row in map(from_item, self._table.listed(layout.LISTING, layout.RUNS)):
+        for row in map(from_item, self._table.listed(layout.RUNS)):
             execution, at = str(row["execution"]), float(row["accepted_at"])
             if at < since:
                 break
@@ -131,12 +130,9 @@ class Attempts:
         request: int | None = None,
         delivery: DeliveryId | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one.
-
-        `delivery` is another one of its closing, whose payload the attempt reads.
-        """
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one."""
         del request
-        row = self._last(run_id)
+        row = last_attempt(self._table, run_id)
         if row is None:
             raise LedgerError(f"there is no run {run_id} in this ledger")
         if delivery is not None:
@@ -146,13 +142,13 @@ class Attempts:
         if "expires" in row:
             until = row.get("shown_until", row["expires"])
             expires = self._keep(row["delivery"], at, until - row["finished_at"])
-        attempt = int(row["attempt"]) + 1
+        last = parse_execution(row["execution"])[1]
         new = NewRun(run_id, row["automation"], key, definition, queue_timeout)
         items = layout.run_items(
             new,
             row,
             row["delivery"],
-            attempt=attempt,
+            attempt=last + 1,
             accepted_at=at,
             expires=expires,
             requested_by=requested_by,
@@ -160,7 +156,7 @@ class Attempts:
         # Those of its closing may have expired since.
         items += closing_items({**row, "received_at": at}, row["delivery"], (run_id,), expires)
         unlisted = update(
-            layout.attempt_key(run_id, int(row["attempt"])),
+            layout.attempt_key(run_id, last),
             {"list": None, "at": None},
             "#state = :over",
             {":over": "finished"},
@@ -168,7 +164,7 @@ class Attempts:
         )
         if self._table.write([*_new(items), unlisted], token=False):
             raise LedgerError(f"run {run_id} has not finished, or its next attempt was asked for just now")
-        return execution_id(run_id, attempt)
+        return execution_id(run_id, last + 1)
 
     def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
         """Assign a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
@@ -187,11 +183,7 @@ class Attempts:
     def add_runs(
         self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str
     ) -> tuple[str, ...]:
-        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
-
-        Return the executions that are new; leave runs that are there alone. Raises `LedgerError` if there is no such
-        delivery.
-        """
+        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did."""
         name = str(delivery)
         found = self._table.get(layout.delivery_key(name))
         if found is None:
@@ -218,7 +210,7 @@ class Attempts:
 
         Return when the items of a run that is accepted now may expire.
         """
-        self._store.renew_body(delivery)
+        self._store.bodies.renew(delivery)
         expires = int(at + seconds)
         for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
             self._table.change(update(key, {"expires": expires}, "expires < :expires", {":expires": expires}))
@@ -246,13 +238,6 @@ class Attempts:
             raise LedgerError(f"there is no delivery {delivery} in this ledger")
         item = from_item(found)
         return {"delivery": delivery, **{name: item.get(name) for name in layout.ABOUT}}
-
-    def _last(self, run_id: str) -> dict[str, Any] | None:
-        """Return the row of a run's latest attempt, with its number."""
-        for item in self._table.query(layout.run_partition(run_id), "attempt#", newest_first=True, limit=1):
-            row = from_item(item)
-            return {**row, "attempt": split_execution(row["execution"])[1]}
-        return None
 
 
 def _new(items: Sequence[Item]) -> list[Action]:

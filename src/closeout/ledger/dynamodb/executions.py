@@ -14,6 +14,7 @@ from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import LedgerError, NotFound, UsageError
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
+from closeout.core.units import DAY
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.problems import Problems
@@ -33,7 +34,6 @@ from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import Item, from_item, to_item
 
-DAY = 86_400.0
 HOLDER = layout.holder_key("")["sk"]["S"]
 SEEN_AHEAD = 4
 """Items of a key's partition that are read to find who is ahead."""
@@ -46,7 +46,7 @@ class Executions:
 
     def __init__(self, table: Table, bodies: Bodies, clock: Clock, *, retention_days: float) -> None:
         self._table = table
-        self._bodies = bodies
+        self.bodies = bodies
         self._clock = clock
         self._retention = retention_days * DAY
         self._problems = Problems(table)
@@ -133,10 +133,7 @@ class Executions:
         self._table.change(delete(layout.holder_key(key), MINE, {":me": execution}))
 
     def take(self, found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
-        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up.
-
-        False too if another execution holds the key.
-        """
+        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up."""
         actions = [rows.row_update(found, taken.run, holder=taken.fencing_token)]
         if hold and taken.key is not None:
             holder = layout.holder_key(taken.key) | to_item({"execution": taken.execution})
@@ -202,10 +199,6 @@ class Executions:
         if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():
             return "unknown"
         return "earlier" if earlier else None
-
-    def renew_body(self, delivery: str) -> None:
-        """Let a delivery's body outlive a run that begins now (`Bodies.renew`)."""
-        self._bodies.renew(delivery)
 
     def recorded(self, run_id: str, attempt: int) -> tuple[str | None, list[Operation]]:
         """Return an attempt's definition, None if it is gone, and what it recorded, in order of position: for people.
@@ -283,7 +276,7 @@ class Executions:
     def _body(self, delivery: str, packed: Item | None) -> tuple[bytes, str | None]:
         """Return a delivery's payload, or why it is gone. Raises `StoreUnavailable`."""
         try:
-            return self._bodies.unpacked(delivery, packed), None
+            return self.bodies.unpacked(delivery, packed), None
         except (NotFound, LedgerError) as error:
             return b"", error.message
 

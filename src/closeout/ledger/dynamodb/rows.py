@@ -16,23 +16,13 @@ from closeout.ledger.dynamodb.table import Action, update
 from closeout.ports import AcceptedRun, Execution, Operation, RunRecord
 from closeout.stack.table import Item, attempt_key, from_item, operation_key, seal_key, to_item
 
+_TIMES = ("started_at", "wake", "ended_at", "finished_at")
 _ROW_NAMES = {"#state": "state", "#holder": "holder"}
 
 
 def run_state(row: Mapping[str, Any]) -> RunState:
     """Return the state of a run from the plain values of its row."""
-    return RunState(
-        state=row["state"],
-        turn=row["turn"],
-        crashes=int(row.get("crashes", 0)),
-        deaths=int(row.get("deaths", 0)),
-        cancel=row.get("cancel"),
-        verdict=row.get("verdict"),
-        summary=row.get("summary"),
-        started_at=_float(row.get("started_at")),
-        wake=_float(row.get("wake")),
-        finished_at=_float(row.get("finished_at")),
-    )
+    return RunState(**_fields(RunState, row))
 
 
 def run_record(row: Mapping[str, Any], accepted: AcceptedRun | None = None) -> RunRecord:
@@ -129,18 +119,11 @@ def _sha256(data: bytes) -> str:
 
 
 def _operation(row: Mapping[str, Any]) -> Operation:
-    return Operation(
-        name=row["name"],
-        position=row["position"],
-        kind=row["kind"],
-        state=row["state"],
-        result=row.get("result"),
-        tries=row["tries"],
-        wake=_float(row.get("wake")),
-        started_at=float(row["started_at"]),
-        ended_at=_float(row.get("ended_at")),
-    )
+    unknown: dict[str, Any] = {"result": None, "wake": None, "ended_at": None}
+    return Operation(**unknown | _fields(Operation, row))
 
 
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _fields(kind: type[RunState | Operation], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a row has; its times as floats, which a whole number is not when it is read."""
+    found = {name: row[name] for name in kind._fields if name in row}
+    return found | {name: float(found[name]) for name in _TIMES if name in found}

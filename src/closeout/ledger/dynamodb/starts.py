@@ -22,6 +22,15 @@ GONE = "ResourceNotFoundException"
 CLOSED = "CallbackTimeoutException"
 
 
+def start_by_name(client: Any, now: Callable[[], float], function: str, payload: bytes, name: str) -> str:
+    """Start a durable execution of a function, by its alias; return its ARN. Raises `ServiceError`."""
+    with translated("lambda", "Invoke", now):
+        answer = client.invoke(
+            FunctionName=function, InvocationType="Event", DurableExecutionName=name, Payload=payload
+        )
+    return str(answer.get("DurableExecutionArn", ""))
+
+
 class LambdaStarts:
     """Starts executions with boto3's client of Lambda. `worker` is its alias; `attempts` are the runs' rows."""
 
@@ -65,10 +74,7 @@ class LambdaStarts:
         return self._status(arn)
 
     def wake(self, execution: str) -> None:
-        """Make a waiting execution check the queue now; start it if it was never started.
-
-        Raises `ServiceError` or `StoreUnavailable`.
-        """
+        """Make a waiting execution check the queue now; start it if it was never started."""
         wake_up = self._attempts.wake_up(execution)
         if wake_up is None:
             if not self._attempts.is_started(execution):
@@ -102,11 +108,5 @@ class LambdaStarts:
             return str(self._client.get_durable_execution(DurableExecutionArn=arn)["Status"])
 
     def _invoke(self, execution: str, number: int) -> str:
-        with translated("lambda", "Invoke", self._now):
-            answer = self._client.invoke(
-                FunctionName=self._worker,
-                InvocationType="Event",
-                DurableExecutionName=durable_name(self._worker, execution_name(execution, number)),
-                Payload=worker_event(execution, number),
-            )
-        return str(answer.get("DurableExecutionArn", ""))
+        name = durable_name(self._worker, execution_name(execution, number))
+        return start_by_name(self._client, self._now, self._worker, worker_event(execution, number), name)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError, StoreUnavailable
-from closeout.stack.table import Item, to_item
+from closeout.stack.table import LISTING, Item, to_item
 
 CONFLICTS = frozenset(
     ("TransactionConflict", "TransactionConflictException", "TransactionInProgressException")
@@ -49,17 +49,13 @@ class Table(NamedTuple):
         """
         found: dict[tuple[str, str], Item] = {}
         left = list(keys)
-        pause = FIRST_PAUSE
-        for tried in range(TRIES):
+        for _ in self._tries():
             asked = {self.name: {"Keys": left, "ConsistentRead": True}}
             answer = self._call("batch_get_item", table=False, RequestItems=asked)
             found |= {_place(item): item for item in answer["Responses"].get(self.name, ())}
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if not left:
                 return [found.get(_place(key)) for key in keys]
-            if tried < TRIES - 1:
-                self.pause(pause)
-                pause = min(pause * 2, 0.5)
         raise StoreUnavailable("the ledger is busy: it left items of a read for later again and again")
 
     def query(
@@ -91,7 +87,6 @@ class Table(NamedTuple):
 
     def listed(
         self,
-        index: str,
         name: str,
         *,
         equal: Mapping[str, str | int] | None = None,
@@ -109,7 +104,7 @@ class Table(NamedTuple):
         wanted = [("#f{0} = :f{0}", *pair) for pair in (equal or {}).items()]
         wanted += [("begins_with(#f{0}, :f{0})", *pair) for pair in (begins or {}).items()]
         arguments: dict[str, Any] = {
-            "IndexName": index,
+            "IndexName": LISTING,
             "KeyConditionExpression": "#list = :list",
             "ExpressionAttributeNames": {"#list": "list"},
             "ExpressionAttributeValues": {":list": {"S": name}},
@@ -178,8 +173,7 @@ class Table(NamedTuple):
         """Call DynamoDB, and retry conflicts. Raises `_Refused` or `StoreUnavailable`."""
         if table:
             arguments["TableName"] = self.name
-        pause = FIRST_PAUSE
-        for tried in range(TRIES):
+        for _ in self._tries():
             try:
                 with translated("dynamodb", operation, self.now):
                     return getattr(self.client, operation)(**arguments)
@@ -191,10 +185,14 @@ class Table(NamedTuple):
                         raise _Refused(parts) from None
                     raise StoreUnavailable(f"the ledger did not answer: {error.message}") from error
                 last = error
-            if tried < TRIES - 1:
-                self.pause(pause)
-                pause = min(pause * 2, 0.5)
         raise StoreUnavailable(f"the ledger is busy with other writes: {last.message}")
+
+    def _tries(self) -> Iterator[None]:
+        """Yield for each try, after longer and longer pauses."""
+        yield
+        for tried in range(TRIES - 1):
+            self.pause(min(FIRST_PAUSE * 2**tried, 0.5))
+            yield
 
 
 class _Refused(Exception):
@@ -261,9 +259,5 @@ def update(
 
 
 def _conditioned(condition: str | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
-    part: dict[str, Any] = {}
-    if condition:
-        part["ConditionExpression"] = condition
-    if attributes := to_item(values or {}):
-        part["ExpressionAttributeValues"] = attributes
-    return part
+    part = {"ConditionExpression": condition, "ExpressionAttributeValues": to_item(values or {})}
+    return {name: value for name, value in part.items() if value}

@@ -5,6 +5,8 @@ One query names the runs (`stack.closings`), and one query each reads their atte
 
 from __future__ import annotations
 
+from typing import Any
+
 from closeout.core.errors import StoreUnavailable
 from closeout.ledger.dynamodb.table import Table
 from closeout.stack.closings import closings_partition
@@ -16,8 +18,8 @@ MOST = 100
 
 def teardowns(table: Table, repository: str, number: int) -> list[str]:
     """Return the open executions that the closing of a pull request started, the oldest first. Raises `StoreUnavailable`."""
-    found = (_open_attempt(table, run_id) for run_id in runs_of_closings(table, repository, number))
-    return [execution for execution in found if execution is not None]
+    rows = (last_attempt(table, run_id) for run_id in runs_of_closings(table, repository, number))
+    return [str(row["execution"]) for row in rows if row and row["state"] != "finished"]
 
 
 def runs_of_closings(table: Table, repository: str, number: int) -> list[str]:
@@ -30,10 +32,8 @@ def runs_of_closings(table: Table, repository: str, number: int) -> list[str]:
     return list(runs)
 
 
-def _open_attempt(table: Table, run_id: str) -> str | None:
-    """Return the execution of a run's latest attempt; None if it has finished, or never began."""
+def last_attempt(table: Table, run_id: str) -> dict[str, Any] | None:
+    """Return the plain values of the row of a run's latest attempt; None if it never began."""
     for item in table.query(run_partition(run_id), "attempt#", newest_first=True, limit=1):
-        row = from_item(item)
-        if "owner" not in row and row["state"] != "finished":
-            return str(row["execution"])
+        return from_item(item) if "owner" not in item else None
     return None

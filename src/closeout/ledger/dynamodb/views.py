@@ -11,11 +11,10 @@ from typing import Any
 from closeout.core.errors import BadFilter
 from closeout.core.ids import split_execution
 from closeout.core.runs import NO_BASE
-from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.table import Table
-from closeout.ledger.dynamodb.teardowns import teardowns
+from closeout.ledger.dynamodb.teardowns import last_attempt, teardowns
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import (
     EVERY_DELIVERY,
@@ -24,7 +23,6 @@ from closeout.ports import (
     DeliveryId,
     DeliveryView,
     LogLine,
-    Operation,
     RunFilter,
     RunView,
 )
@@ -43,16 +41,9 @@ _TIMES = ("accepted_at", "started_at", "finished_at")
 class Views:
     """Reads one ledger, from any thread and any process. Raises `StoreUnavailable` when DynamoDB does not answer."""
 
-    def __init__(
-        self,
-        table: Table,
-        store: Executions,
-        bodies: Bodies,
-        logs: CloudWatchLogs,
-    ) -> None:
+    def __init__(self, table: Table, store: Executions, logs: CloudWatchLogs) -> None:
         self._table = table
         self._store = store
-        self._bodies = bodies
         self._logs = logs
 
     def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
@@ -70,7 +61,6 @@ class Views:
             return asked or _outside(item["accepted_at"], wanted)
 
         listed = self._table.listed(
-            layout.LISTING,
             layout.RUNS,
             equal=_equal(wanted),
             between=_between(wanted),
@@ -90,7 +80,7 @@ class Views:
     def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`. Scans the list of runs."""
         begins = {"execution": beginning}
-        found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, begins=begins, limit=limit))
+        found = map(from_item, self._table.listed(layout.RUNS, begins=begins, limit=limit))
         return sorted(split_execution(row["execution"])[0] for row in found)
 
     def logs(
@@ -109,7 +99,6 @@ class Views:
     ) -> list[DeliveryView]:
         """Return deliveries, the newest first; all of them without `limit`."""
         found = self._table.listed(
-            layout.LISTING,
             layout.DELIVERIES,
             equal=_equal(wanted),
             between=_between(wanted),
@@ -125,7 +114,7 @@ class Views:
 
     def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
-        return self._bodies.text(str(delivery_id))
+        return self._store.bodies.text(str(delivery_id))
 
     def teardowns(self, repository: str, number: int) -> list[str]:
         """Return the open executions that the closing of a pull request started, the oldest first."""
@@ -133,7 +122,7 @@ class Views:
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
         run_id, attempt = split_execution(row["execution"])
-        definition, operations = self._recorded(row["execution"])
+        definition, operations = self._store.recorded(run_id, attempt or 1)
         values = {name: row.get(name) for name in _FACTS} | {"id": run_id, "attempt": attempt}
         values["definition"] = definition or ""
         values["origin"] = row.get("origin", "github")  # Items of earlier releases have none.
@@ -147,20 +136,13 @@ class Views:
 
         return run_view(facts, operations, behind, full=full)
 
-    def _recorded(self, execution: str) -> tuple[str | None, list[Operation]]:
-        run_id, attempt = split_execution(execution)
-        return self._store.recorded(run_id, attempt or 1)
-
     def _row(self, run_id: str, attempt: int | None) -> dict[str, Any] | None:
         name, named = split_execution(run_id)
         wanted = attempt or named
-        if wanted is not None:
-            found = self._table.get(layout.attempt_key(name, wanted))
-            row = from_item(found) if found else None
-        else:
-            last = self._table.query(layout.run_partition(name), "attempt#", newest_first=True, limit=1)
-            row = next(map(from_item, last), None)
-        return None if row and "owner" in row else row  # such a run never began
+        if wanted is None:
+            return last_attempt(self._table, name)
+        found = self._table.get(layout.attempt_key(name, wanted))
+        return from_item(found) if found and "owner" not in found else None  # such a run never began
 
 
 def _equal(wanted: RunFilter | DeliveryFilter) -> dict[str, str | int]:
@@ -192,17 +174,6 @@ def _only_asked(item: Item) -> bool:
 
 
 def _delivery_view(row: dict[str, Any]) -> DeliveryView:
-    return DeliveryView(
-        id=layout.delivery_id(row["hook"], row["guid"]),
-        guid=row["guid"],
-        hook=row["hook"],
-        event=row["event"],
-        action=row.get("action"),
-        repository=row.get("repository"),
-        number=row.get("number"),
-        size=row["size"],
-        origin=row["origin"],
-        received_at=float(row["received_at"]),
-        runs=tuple(row.get("runs", ())),
-        closing=row.get("closing"),
-    )
+    values: dict[str, Any] = {name: row.get(name) for name in DeliveryView._fields}
+    values |= {"id": layout.delivery_id(row["hook"], row["guid"]), "runs": tuple(row.get("runs", ()))}
+    return DeliveryView(**values | {"received_at": float(row["received_at"])})

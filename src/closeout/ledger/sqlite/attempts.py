@@ -35,25 +35,20 @@ class Attempts:
         request: int | None = None,
         delivery: DeliveryId | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution. Raises `LedgerError` if there is no such run.
-
-        `delivery` is another one of its closing, whose payload the attempt reads.
-        Finish `request` in the same transaction, so that a crash cannot make two attempts of one request.
-        """
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if there is no such run."""
         at = self._clock.now()
 
         def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> str:
             found = connection.execute(SQL["last_attempt"], (run_id,)).fetchone()
             if found is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
-            attempt, automation, *source = found
+            attempt, automation, former, guid = found
             if delivery is not None:
-                other = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
-                if other is None:
-                    raise LedgerError(f"there is no delivery {delivery} in this ledger")
-                source = [delivery, other[0]]
-            row = (run_id, attempt + 1, automation, *source, key, queue_timeout, requested_by, at)
-            deliveries.attempt(connection, row, definition)
+                guid = _guid(connection, delivery)
+            run = NewRun(run_id, automation, key, definition, queue_timeout)
+            deliveries.attempt(
+                connection, run, former if delivery is None else delivery, guid, at, attempt + 1, requested_by
+            )
             execution = execution_id(run_id, attempt + 1)
             if request is not None:
                 connection.execute(SQL["finish_request"], (execution, at, request))
@@ -75,35 +70,26 @@ class Attempts:
         return str(self._writer().run(work))
 
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
-        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
-
-        Return the executions that are new; leave runs that are there alone. A run that was pruned begins anew, because
-        somebody asks for it. Raises `LedgerError` if there is no such delivery.
-        """
+        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did."""
         at = self._clock.now()
 
         def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> tuple[str, ...]:
-            found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
-            if found is None:
-                raise LedgerError(f"there is no delivery {delivery} in this ledger")
+            guid = _guid(connection, delivery)
             for run in runs:
                 connection.execute(SQL["forget_pruned"], (run.run_id,))
-            there = deliveries.there(connection, found[0], runs)
+            there = deliveries.there(connection, guid, runs)
             fresh = [run for run in runs if run.automation not in there]
             for run in fresh:
-                row = (
-                    run.run_id,
-                    1,
-                    run.automation,
-                    delivery,
-                    found[0],
-                    run.key,
-                    run.queue_timeout,
-                    requested_by,
-                    at,
-                )
-                deliveries.attempt(connection, row, run.definition)
+                deliveries.attempt(connection, run, delivery, guid, at, requested_by=requested_by)
             return tuple(execution_id(run.run_id, 1) for run in fresh)
 
         started: tuple[str, ...] = self._writer().run_with_deliveries(work)
         return started
+
+
+def _guid(connection: sqlite3.Connection, delivery: DeliveryId) -> str:
+    """Return the GUID of a delivery. Raises `LedgerError` if there is none."""
+    found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
+    if found is None:
+        raise LedgerError(f"there is no delivery {delivery} in this ledger")
+    return str(found[0])

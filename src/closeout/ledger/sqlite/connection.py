@@ -5,9 +5,7 @@ Each error is a sentence with the path and the fix.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -101,35 +99,6 @@ def check_file(path: Path) -> None:
             raise unusable(path, error) from error
     if found != "ok":
         raise LedgerError(_damaged(path, " ".join(found.split())))
-
-
-class Readers:
-    """One read-only connection per thread, so that readers never wait for each other or for the writer."""
-
-    def __init__(self, path: Path) -> None:
-        # Resolved once: a symbolic link that is changed later must not mix two ledgers in one process.
-        self.path = Path(os.path.realpath(path))
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
-
-    def __call__(self) -> sqlite3.Connection:
-        """Return this thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = open_reader(self.path)
-            self._local.connection = connection
-            with self._lock:
-                self._all.append(connection)
-        return connection
-
-    def close(self) -> None:
-        """Close the connections of all threads; each opens a new one if it reads again."""
-        with self._lock:
-            connections, self._all = self._all, []
-            self._local = threading.local()
-        for connection in connections:
-            connection.close()
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

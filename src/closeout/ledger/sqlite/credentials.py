@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from closeout.core.units import DAY
+from closeout.ledger.sqlite.problems import Read
 from closeout.ledger.sqlite.sql import SQL
 from closeout.ledger.sqlite.writer import Writer
 from closeout.ports import Clock
@@ -22,7 +23,7 @@ KEPT = 30 * DAY
 class Credentials(NamedTuple):
     """See the module. `read` executes a named statement; `writer` raises `StoreUnavailable` while the ledger is closed."""
 
-    read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+    read: Read
     writer: Callable[[], Writer]
     clock: Clock
 
@@ -33,7 +34,7 @@ class Credentials(NamedTuple):
 
     def all(self) -> Sequence[Credential]:
         """Return all credentials, the newest first."""
-        return credentials(self.read)
+        return [Credential(*row) for row in self.read("credentials", ())]
 
     def add(
         self,
@@ -60,8 +61,3 @@ class Credentials(NamedTuple):
         row = {"now": self.clock.now(), "id": number}
         ended = self.writer().run(lambda connection: connection.execute(SQL["end_credential"], row).rowcount)
         return bool(ended)
-
-
-def credentials(read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]) -> list[Credential]:
-    """Return all credentials of a ledger, the newest first."""
-    return [Credential(*row) for row in read("credentials", ())]

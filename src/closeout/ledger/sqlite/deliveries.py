@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ledger.problems import Closes
-from closeout.ledger.sqlite.problem_rows import settle
+from closeout.ledger.sqlite.problems import settle
 from closeout.ledger.sqlite.sql import SQL, Rows
+from closeout.ports import DeliveryId
 
 
 class Acceptance(NamedTuple):
@@ -45,8 +46,7 @@ class DeliveryWriter:
     """Inserts deliveries and runs. The writer's thread alone uses it, inside its transactions."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
-        self._definitions: dict[str, int] = {}
+        self.reload(connection)
         self._deliveries_in = Rows(SQL["insert_delivery"])
         self._bodies_in = Rows(SQL["insert_body"])
         self._runs_in = Rows(SQL["insert_run"])
@@ -57,14 +57,13 @@ class DeliveryWriter:
 
     def restore(self, position: tuple[int, int]) -> None:
         """Set the counters back after a transaction that failed."""
-        if position != self.position():
-            self._delivery, self._run = position
+        self._delivery, self._run = position
         self._definitions.clear()
 
     def reload(self, connection: sqlite3.Connection) -> None:
-        """Read the counters again, over a new connection."""
+        """Read the counters, from another connection than before."""
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
-        self._definitions.clear()
+        self._definitions: dict[str, int] = {}
 
     def together(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> list[Accepted]:
         """Store a whole group. Raises `sqlite3.IntegrityError` if any of it is there already."""
@@ -74,18 +73,15 @@ class DeliveryWriter:
         outcomes = []
         for acceptance in group:
             self._delivery += 1
-            deliveries.append(self._delivery)
-            deliveries += acceptance.row
+            deliveries += (self._delivery, *acceptance.row)
             bodies += (self._delivery, acceptance.body)
-            if acceptance.runs:
-                for run in acceptance.runs:
-                    runs += self._run_row(connection, run, acceptance, self._delivery)
-                ids = tuple(run.run_id for run in acceptance.runs)
-                outcomes.append(
-                    Accepted(self._delivery, ids, False, tuple(execution_id(run, 1) for run in ids))
+            for run in acceptance.runs:
+                runs += self._run_row(
+                    connection, run, self._delivery, acceptance.guid, acceptance.accepted_at
                 )
-            else:
-                outcomes.append(Accepted(self._delivery, (), False, ()))
+            ids = tuple(run.run_id for run in acceptance.runs)
+            started = tuple(execution_id(run, 1) for run in ids)
+            outcomes.append(Accepted(self._delivery, ids, False, started))
         _insert(connection, self._deliveries_in, deliveries)
         _insert(connection, self._bodies_in, bodies)
         _insert(connection, self._runs_in, runs)
@@ -105,7 +101,7 @@ class DeliveryWriter:
         _insert(connection, self._deliveries_in, [self._delivery, *acceptance.row])
         _insert(connection, self._bodies_in, [self._delivery, acceptance.body])
         for run in fresh:
-            _insert(connection, self._runs_in, self._run_row(connection, run, acceptance, self._delivery))
+            self.attempt(connection, run, self._delivery, acceptance.guid, acceptance.accepted_at)
         settle(connection, acceptance.closes, acceptance.accepted_at)
         ids = tuple(run.run_id for run in fresh)
         duplicate = bool(runs) and not ids
@@ -123,14 +119,21 @@ class DeliveryWriter:
                 there.setdefault(run.automation, owner)
         return there
 
-    def attempt(self, connection: sqlite3.Connection, row: Sequence[Any], definition: str) -> None:
-        """Store a further attempt: `row` is `insert_run` without its number and definition."""
-        self._run += 1
-        run_id, attempt, automation, *rest = row
-        number = self.definition(connection, definition)
-        _insert(connection, self._runs_in, [self._run, run_id, attempt, automation, number, *rest])
+    def attempt(
+        self,
+        connection: sqlite3.Connection,
+        run: NewRun,
+        delivery: DeliveryId,
+        guid: str,
+        at: float,
+        attempt: int = 1,
+        requested_by: str | None = None,
+    ) -> None:
+        """Store an attempt at a run, which reads the payload of a delivery."""
+        row = self._run_row(connection, run, delivery, guid, at, attempt, requested_by)
+        _insert(connection, self._runs_in, row)
 
-    def definition(self, connection: sqlite3.Connection, text: str) -> int:
+    def _definition(self, connection: sqlite3.Connection, text: str) -> int:
         """Return the id of an automation's text; it is stored if it is new."""
         number = self._definitions.get(text)
         if number is None:
@@ -140,22 +143,20 @@ class DeliveryWriter:
         return number
 
     def _run_row(
-        self, connection: sqlite3.Connection, run: NewRun, acceptance: Acceptance, delivery: int
+        self,
+        connection: sqlite3.Connection,
+        run: NewRun,
+        delivery: DeliveryId,
+        guid: str,
+        at: float,
+        attempt: int = 1,
+        requested_by: str | None = None,
     ) -> tuple[Any, ...]:
         self._run += 1
-        return (
-            self._run,
-            run.run_id,
-            1,
-            run.automation,
-            self.definition(connection, run.definition),
-            delivery,
-            acceptance.guid,
-            run.key,
-            run.queue_timeout,
-            None,
-            acceptance.accepted_at,
-        )
+        run_id, automation, key, text, queue_timeout = run
+        definition = self._definition(connection, text)
+        about = (run_id, attempt, automation, definition, delivery, guid)
+        return (self._run, *about, key, queue_timeout, requested_by, at)
 
 
 def delivery_row(delivery: NewDelivery) -> tuple[Any, ...]:

@@ -5,9 +5,11 @@ A run's state is read, advanced by `core.runs`, and written back in one transact
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from closeout.core import runs
@@ -15,24 +17,21 @@ from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import split_execution
 from closeout.ledger.problems import of_run
 from closeout.ledger.sqlite.bodies import payload_text
-from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
-from closeout.ledger.sqlite.problem_rows import Read, settle
+from closeout.ledger.sqlite.problems import Read, settle
+from closeout.ledger.sqlite.reads import Reads
 from closeout.ledger.sqlite.sql import READ, SQL
-from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
 from closeout.ledger.steps import has_deleted
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
 
 
-class Executions:
-    """Uses the ledger's writer and readers. An execution's number is `run.number`: the order of acceptance."""
+class Executions(Reads):
+    """Uses the ledger's writer. An execution's number is `run.number`: the order of acceptance."""
 
-    def __init__(self, readers: Readers, clock: Clock) -> None:
-        self._readers = readers
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path)
         self._clock = clock
         self._running_writer: Writer | None = None
-        self._damage: StoreUnavailable | None = None
-        """The error that showed that the file is damaged. From then on the ledger is not ready."""
 
     def _writer(self) -> Writer:
         if self._running_writer is None:
@@ -70,10 +69,7 @@ class Executions:
         return f"{run_id}-{rows[0][0]}" if rows else None
 
     def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
-        """Return an execution with everything that it has recorded, in order of position.
-
-        A payload that is damaged is told in `Execution.unreadable`. Raises `LedgerError` if there is no such execution.
-        """
+        """Return an execution with everything that it has recorded, in order of position."""
         return _load(self._read, number)
 
     def begin(
@@ -132,30 +128,23 @@ class Executions:
         requests = [Request(*row) for row in self._read("open_requests", ())]
         switches = [request for request in requests if request.kind in {"pause", "resume"}]
         if switches:
-            self._writer().run(partial(turn_switch, request=switches[-1], at=self._clock.now()))
+            self._writer().run(partial(_turn_switch, request=switches[-1], at=self._clock.now()))
         return [request for request in requests if request not in switches]
 
     def finish_request(self, request: int, outcome: str) -> None:
         """Note how a request ended."""
-        self._note("finish_request", (outcome, self._clock.now(), request), wait=True)
+        self._note("finish_request", (outcome, self._clock.now(), request))
 
-    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        try:
-            return self._readers().execute(READ[name], values).fetchall()
-        except sqlite3.Error as error:
-            told = unreadable(self._readers.path, error)
-            self._damage = told if is_damaged(error) else self._damage
-            raise told from error
-
-    def _note(self, statement: str, values: Sequence[Any], *, wait: bool) -> None:
-        """Queue one statement; without `wait` a failure shows in the next thing that is waited for."""
-        self._queue(lambda connection: connection.execute(SQL[statement], values).rowcount, wait=wait)
+    def _note(self, statement: str, values: Sequence[Any]) -> None:
+        """Execute one statement and wait for its commit."""
+        self._writer().run(lambda connection: connection.execute(SQL[statement], values).rowcount)
 
     def _happened(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
-        """Queue an advance of one run, in the same way."""
-        self._queue(lambda connection: _advance(connection, number, outcome), wait=wait)
+        """Advance one run; without `wait` a failure shows in the next thing that is waited for."""
 
-    def _queue(self, work: Callable[[sqlite3.Connection], Any], *, wait: bool) -> None:
+        def work(connection: sqlite3.Connection) -> bool:
+            return _advance(connection, number, outcome)
+
         if wait:
             self._writer().run(work)
         else:
@@ -206,6 +195,16 @@ def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float)
     (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
     outcome = of_run(execution, operations, ending, closing, at)
     settle(connection, outcome, at, execution.automation)
+
+
+def _turn_switch(connection: sqlite3.Connection, request: Request, at: float) -> None:
+    """Pause or resume as `request` says; finish it and all such requests before it."""
+    if request.kind == "pause":
+        value = json.dumps({"by": request.by, "reason": request.reason, "at": at})
+        connection.execute(SQL["put_setting"], ("paused", value.encode()))
+    else:
+        connection.execute(SQL["drop_setting"], ("paused",))
+    connection.execute(SQL["finish_switch_requests"], (at, request.id))
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:

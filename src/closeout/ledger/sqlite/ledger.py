@@ -24,14 +24,12 @@ from closeout.ledger.problems import of_reopened
 from closeout.ledger.sqlite import credentials
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
-from closeout.ledger.sqlite.connection import Readers
 from closeout.ledger.sqlite.deliveries import Acceptance, delivery_row
 from closeout.ledger.sqlite.executions import Executions
 from closeout.ledger.sqlite.lock import FileLock
 from closeout.ledger.sqlite.problems import Problems
 from closeout.ledger.sqlite.prune import prune
 from closeout.ledger.sqlite.sql import SQL
-from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.sqlite.writer import Job, Writer, into
 from closeout.ports import Clock, Incoming
 
@@ -46,7 +44,7 @@ class Ledger(Executions):
     """
 
     def __init__(self, path: Path, *, clock: Clock, redact: Callable[[str], str] = str) -> None:
-        super().__init__(Readers(Path(path)), clock)
+        super().__init__(path, clock)
         self.path = Path(path)
         self.attempts = Attempts(self._writer, clock)
         self.credentials = credentials.Credentials(self._read, self._writer, clock)
@@ -73,7 +71,7 @@ class Ledger(Executions):
         writer, self._running_writer = self._running_writer, None
         if writer is not None:
             writer.close(timeout)
-        self._readers.close()
+        super().close()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -89,14 +87,6 @@ class Ledger(Executions):
         self._lock.take()
 
     # --- deliveries -----------------------------------------------------------------------------------
-
-    def accept(self, delivery: NewDelivery, runs: Sequence[NewRun], done: Callable[[Any], None]) -> None:
-        """Queue a delivery and its runs for one transaction; `done` gets `Accepted` or the error after it.
-
-        Raises `BadDelivery` for a text that cannot be stored and `StoreUnavailable` when the ledger is closed;
-        `done` is not called then.
-        """
-        self._writer().submit(self._acceptance(delivery, runs, done))
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
         """Queue the deliveries that an event loop has gathered in one turn, so that they share a transaction.
@@ -126,12 +116,12 @@ class Ledger(Executions):
         return Acceptance(row, pack(delivery.body), runs, self._clock.now(), done, of_reopened(delivery))
 
     def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
-        """Store a delivery and its runs and wait for the commit."""
+        """Store a delivery and its runs and wait for the commit. Raises `BadDelivery` or `StoreUnavailable`."""
         future: Future[Accepted] = Future()
-        self.accept(delivery, runs, into(future))
+        self.accept_group([(delivery, runs, into(future))])
         return future.result()
 
-    # --- logs, settings, the switch -----------------------------------------------------------------------
+    # --- logs, settings, marks ----------------------------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Store one log line, redacted, with one of the next groups. Never raises for the content.
@@ -157,38 +147,24 @@ class Ledger(Executions):
         """Return a value that is made once for this ledger, such as the key of Details links."""
         rows = self._read("setting", (name,))
         if not rows:
-            self._note("add_setting", (name, make()), wait=True)
+            self._note("add_setting", (name, make()))
             rows = self._read("setting", (name,))
         return bytes(rows[0][0])
 
     def replace_setting(self, name: str, value: bytes) -> None:
         """Keep a value that each start of a server sets anew, such as the base of Details links."""
-        self._note("put_setting", (name, value), wait=True)
-
-    def paused(self) -> str | None:
-        """Return who paused and why, or None. A request that the engine has not taken yet counts."""
-        return paused(self._read)
-
-    # --- patrol ---------------------------------------------------------------------------------------
-
-    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return patrol's marks of a kind, by key."""
-        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
+        self._note("put_setting", (name, value))
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Keep one of patrol's marks in place of the one before."""
-        self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)), wait=True)
-
-    def has_delivery(self, hook: str, guid: str) -> bool:
-        """Return whether a delivery of a hook is stored."""
-        return bool(self._read("has_delivery", (guid, hook)))
+        self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)))
 
     # --- care -------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
         """Make one real commit. Raises `StoreUnavailable` if that fails, or if the file has shown damage."""
         value = json.dumps(self._clock.now()).encode()
-        self._note("put_setting", ("probe", value), wait=True)
+        self._note("put_setting", ("probe", value))
         damage = self._damage or self._writer().damage
         if damage is not None:
             raise damage

@@ -25,19 +25,11 @@ ON_LEDGER = sys.platform == "linux"
 """Whether flock(2) on the ledger leaves SQLite's locks alone."""
 
 
-class _Descriptor:
-    """This process's one descriptor of a ledger file, open until the process ends."""
-
-    __slots__ = ("number", "ours")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.ours = False
-        """This process is the ledger's engine. (A second flock on one descriptor would succeed.)"""
-
-
-_descriptors: dict[tuple[int, int], _Descriptor] = {}
-"""By device and inode: an open descriptor keeps its inode from being used again."""
+_descriptors: dict[tuple[int, int], int] = {}
+"""This process's one descriptor of each ledger file, open until the process ends: by device and inode, which an open
+descriptor keeps from being used again."""
+_ours: set[int] = set()
+"""Those of ledgers whose engine this process is. (A second flock on one descriptor would succeed.)"""
 _guard = threading.RLock()
 
 
@@ -46,7 +38,7 @@ class FileLock:
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
-        self._descriptor: _Descriptor | None = None
+        self._descriptor: int | None = None
         self._lock_files: list[int] = []
 
     def take(self) -> None:
@@ -78,7 +70,7 @@ class FileLock:
         if not _take_descriptor(descriptor):
             raise self._in_use(_lock_files(self._ledger))
         self._descriptor = descriptor
-        opened = os.fstat(descriptor.number)
+        opened = os.fstat(descriptor)
         if _identity(opened) != _identity(self._ledger.stat()):
             raise LedgerError(f"the ledger {self._ledger} was replaced just now; start again")
         _refuse_links(self._ledger, opened)
@@ -110,8 +102,8 @@ class FileLock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with _guard:
-                fcntl.flock(descriptor.number, fcntl.LOCK_UN)
-                descriptor.ours = False
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                _ours.discard(descriptor)
 
 
 def is_held(ledger: Path) -> bool:
@@ -129,8 +121,7 @@ def refuse_second_name(ledger: Path) -> None:
         found = ledger.stat()
     except OSError:
         return
-    known = _descriptors.get(_identity(found))
-    if known is None or not known.ours:
+    if _descriptors.get(_identity(found)) not in _ours:
         _refuse_links(ledger, found)
 
 
@@ -150,7 +141,7 @@ def _lock_files(ledger: Path) -> list[Path]:
     return [file] if earlier == file or not earlier.exists() else [file, earlier]
 
 
-def _open(ledger: Path, flags: int) -> _Descriptor:
+def _open(ledger: Path, flags: int) -> int:
     """Return this process's descriptor of the file that has this name now, opened at the first call."""
     with _guard:
         try:
@@ -161,18 +152,18 @@ def _open(ledger: Path, flags: int) -> _Descriptor:
             return known
         # For its owner alone: it holds payloads of private repositories.
         number = os.open(ledger, flags | os.O_CLOEXEC, 0o600)
-        return _descriptors.setdefault(_identity(os.fstat(number)), _Descriptor(number))
+        return _descriptors.setdefault(_identity(os.fstat(number)), number)
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _take_descriptor(descriptor: _Descriptor) -> bool:
+def _take_descriptor(descriptor: int) -> bool:
     with _guard:
-        if descriptor.ours or (ON_LEDGER and not _within(0.3, descriptor.number)):
+        if descriptor in _ours or (ON_LEDGER and not _within(0.3, descriptor)):
             return False
-        descriptor.ours = True
+        _ours.add(descriptor)
         return True
 
 
@@ -196,7 +187,7 @@ def _ledger_held(ledger: Path) -> bool:
             descriptor = _open(ledger, os.O_RDONLY)
         except OSError:
             return False
-        return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))
+        return descriptor in _ours or (ON_LEDGER and _locked(descriptor))
 
 
 def _lock_file_held(path: Path) -> bool:

@@ -1,16 +1,24 @@
-"""Keep problems and what was told of them: `ports.ProblemStore` over SQLite.
+"""Problems and what was told of them in SQLite.
 
-What a run's end means for its problem is written in the transaction of the ending (`executions.finish`).
+Written in the transaction at hand, or as `ports.ProblemStore` in one of their own.
 """
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from closeout.core.problems import Problem, Told
-from closeout.ledger.sqlite.problem_rows import Read, read_problems, read_told, settle
+from closeout.ledger.problems import Closes
 from closeout.ledger.sqlite.sql import SQL
-from closeout.ledger.sqlite.writer import Writer
+
+if TYPE_CHECKING:  # the writer imports this module
+    from closeout.ledger.sqlite.writer import Writer
+
+Read = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+"""Executes a named read."""
 
 
 class Problems:
@@ -22,11 +30,12 @@ class Problems:
 
     def problems(self) -> Sequence[Problem]:
         """Return the open problems, and closed ones that a target still believes to be open."""
-        return read_problems(self._read)
+        return [problem_of(row) for row in self._read("problems", ())]
 
     def told(self) -> Sequence[Told]:
         """Return what each target was last told of these problems."""
-        return read_told(self._read)
+        found = [Told(*row) for row in self._read("told", ())]
+        return [one._replace(recovered=bool(one.recovered)) for one in found]
 
     def open_problem(self, problem: Problem) -> None:
         """Store a problem and wait for the commit."""
@@ -34,13 +43,34 @@ class Problems:
 
     def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
         """Close the open problems with these keys and wait for the commit; return how many."""
-        values = {"automation": automation, "first": first, "last": last, "also": "", "at": at, "by": by}
-        closed: int = self._writer().run(
-            lambda connection: connection.execute(SQL["close_problems"], values).rowcount
-        )
+        outcome = Closes(first, last, by)
+        closed: int = self._writer().run(lambda connection: settle(connection, outcome, at, automation))
         return closed
 
     def mark_told(self, told: Iterable[Told]) -> None:
         """Keep what a target was told, in one transaction, and wait for the commit."""
         rows = list(told)
         self._writer().run(lambda connection: connection.executemany(SQL["mark_told"], rows))
+
+
+def settle(
+    connection: sqlite3.Connection, outcome: Problem | Closes | None, at: float, automation: str | None = None
+) -> int:
+    """Write what a run's end, a delivery or patrol means for problems, of an automation or of all; return how many changed."""
+    if outcome is None:
+        return 0
+    if isinstance(outcome, Problem):
+        row = tuple(json.dumps(value) if isinstance(value, tuple) else value for value in outcome)
+        return connection.execute(SQL["open_problem"], row).rowcount
+    values = {**outcome._asdict(), "automation": automation, "at": at}
+    return connection.execute(SQL["close_problems"], values).rowcount
+
+
+def problem_of(row: Sequence[Any]) -> Problem:
+    """Return the problem of a row."""
+    one = Problem(*row)
+    return one._replace(
+        left=tuple(json.loads(str(one.left))),
+        public_left=tuple(json.loads(str(one.public_left))),
+        private=bool(one.private),
+    )

@@ -6,20 +6,12 @@ Each batch is one job of the writer, so a new delivery waits for one small trans
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from functools import partial
-from typing import NamedTuple
 
 from closeout.ledger.sqlite.deliveries import DeliveryWriter
 from closeout.ledger.sqlite.sql import SQL
 from closeout.ledger.sqlite.writer import Writer
-
-
-class Pruned(NamedTuple):
-    """How many rows were removed."""
-
-    deliveries: int = 0
-    runs: int = 0
-    log_lines: int = 0
 
 
 def prune(writer: Writer, cutoff: float, closings: float, credentials: float) -> dict[str, int]:
@@ -28,33 +20,33 @@ def prune(writer: Writer, cutoff: float, closings: float, credentials: float) ->
     That a run had a closing is remembered until `closings`: GitHub's lists tell of old closings too, and a closing that was
     forgotten would be acted upon again. Sessions and tokens that ended before `credentials` are forgotten too.
     """
-    total = Pruned()
+    total = Counter({"deliveries": 0, "runs": 0, "log lines": 0})
     after: int | None = 0
     while after is not None:
         batch, after = writer.run_with_deliveries(partial(_batch, after=after, cutoff=cutoff))
-        total = Pruned(*(sum(pair) for pair in zip(total, batch, strict=True)))
+        total.update(batch)
     writer.run_with_deliveries(partial(_rest, cutoff=cutoff, closings=closings, credentials=credentials))
-    return {"deliveries": total.deliveries, "runs": total.runs, "log lines": total.log_lines}
+    return dict(total)
 
 
 def _batch(
     connection: sqlite3.Connection, deliveries: DeliveryWriter, after: int, cutoff: float
-) -> tuple[Pruned, int | None]:
+) -> tuple[Counter[str], int | None]:
     rows = connection.execute(SQL["prunable"], (after, cutoff, cutoff, cutoff)).fetchall()
     if not rows:
-        return Pruned(), None
+        return Counter(), None
     # Ids are never reused: people keep them in links and notes.
     for name, highest in zip(("highest-delivery", "highest-run"), deliveries.position(), strict=True):
         connection.execute(SQL["put_setting"], (name, str(highest).encode()))
-    runs = log_lines = 0
+    removed = Counter({"deliveries": len(rows)})
     for delivery, guid in rows:
-        log_lines += connection.execute(SQL["prune_logs"], (guid,)).rowcount
+        removed["log lines"] += connection.execute(SQL["prune_logs"], (guid,)).rowcount
         connection.execute(SQL["remember_closings"], (guid,))
         connection.execute(SQL["prune_operations"], (guid,))
-        runs += connection.execute(SQL["prune_runs"], (guid,)).rowcount
+        removed["runs"] += connection.execute(SQL["prune_runs"], (guid,)).rowcount
         connection.execute(SQL["prune_body"], (delivery,))
         connection.execute(SQL["prune_delivery"], (delivery,))
-    return Pruned(len(rows), runs, log_lines), rows[-1][0]
+    return removed, rows[-1][0]
 
 
 def _rest(

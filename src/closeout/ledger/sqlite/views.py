@@ -6,9 +6,8 @@ Each thread reads over a connection of its own, so the command line may read bes
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -17,15 +16,12 @@ from typing import Any
 
 from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Problem
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.sqlite.bodies import payload_text
-from closeout.ledger.sqlite.connection import Readers, unreadable
-from closeout.ledger.sqlite.credentials import credentials
 from closeout.ledger.sqlite.lists import delivery_rows, run_rows
-from closeout.ledger.sqlite.problem_rows import problem_of, read_problems, read_told
-from closeout.ledger.sqlite.sql import READ
-from closeout.ledger.sqlite.switch import paused
+from closeout.ledger.sqlite.problems import problem_of
+from closeout.ledger.sqlite.reads import Reads
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import (
@@ -50,16 +46,12 @@ AT_A_TIME = 500
 STATES = ("queued", "running", "waiting")
 
 
-class Views:
-    """Reads one ledger, from any thread and any process. Raises `LedgerError` if it cannot be opened."""
+class Views(Reads):
+    """Reads one ledger, from any process. Raises as `Reads` does."""
 
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
-        self._readers = Readers(Path(path))
-        self._clock = clock
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._readers.close()
+        super().__init__(path)
+        self._now = clock.now if clock else time.time
 
     def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
@@ -109,11 +101,7 @@ class Views:
         limit: int,
         characters: int,
     ) -> LogWindow:
-        """Return a part of an attempt's log that fits into memory, whatever the log's size.
-
-        With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines and `characters`, but always one line. With `search` only lines that contain it.
-        """
+        """Return a part of an attempt's log that fits into memory, whatever the log's size."""
         values = {
             "run_id": run_id,
             "attempt": attempt,
@@ -192,14 +180,6 @@ class Views:
             raise NotFound(f"the ledger has no delivery {delivery_id}")
         return payload_text(rows[0][0], form=bool(rows[0][1]))
 
-    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return patrol's marks of a kind, by key."""
-        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
-
-    def has_delivery(self, hook: str, guid: str) -> bool:
-        """Return whether a delivery of a hook is stored."""
-        return bool(self._read("has_delivery", (guid, hook)))
-
     def setting(self, name: str) -> bytes | None:
         """Return a value that a server has kept, None if there is none."""
         rows = self._read("setting", (name,))
@@ -207,15 +187,11 @@ class Views:
 
     def credentials(self) -> list[Credential]:
         """Return sessions and tokens, the newest first."""
-        return credentials(self._read)
-
-    def paused(self) -> str | None:
-        """Return who paused and why, or None."""
-        return paused(self._read)
+        return [Credential(*row) for row in self._read("credentials", ())]
 
     def problems(self) -> list[Problem]:
         """Return the open problems, and closed ones that a target still believes to be open."""
-        return read_problems(self._read)
+        return [problem_of(row) for row in self._read("problems", ())]
 
     def open_problems(self) -> list[Problem]:
         """Return what needs a person, the oldest first."""
@@ -229,22 +205,12 @@ class Views:
         """Return of the open problems of each cause some, with how many it has."""
         return [(problem_of(row[:-1]), row[-1]) for row in self._read("problem_causes", {"most": most})]
 
-    def told(self) -> list[Told]:
-        """Return what each target was last told of these problems."""
-        return read_told(self._read)
-
     def days(self, since: float) -> list[DayTally]:
         """Return the days on which a run of a closing ended, from the day of `since` on."""
         return [DayTally(*row) for row in self._read("days", (since,))]
 
     def stats(self) -> dict[str, Any]:
-        """Return the figures behind metrics.
-
-        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
-        finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
-        `queue_age` is how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, runs that found
-        nothing to delete, as long as none found anything.
-        """
+        """Return the figures behind metrics."""
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
         suspects = 0
@@ -252,12 +218,11 @@ class Views:
             states[state] = count
             suspects += alone
             oldest = first if first is not None else oldest
-        now = self._clock.now() if self._clock else time.time()
         return {
             "runs_by_verdict": dict(self._read("verdicts", ())),
             "runs_by_state": states,
             "suspects": suspects,
-            "queue_age": max(0.0, now - oldest) if oldest is not None else 0.0,
+            "queue_age": max(0.0, self._now() - oldest) if oldest is not None else 0.0,
             "step_durations": {
                 (automation, step): (count, seconds)
                 for automation, step, count, seconds in self._read("step_seconds", ())
@@ -308,14 +273,3 @@ class Views:
             for delivery, run_id, _number in self._read("runs_of_deliveries", (ids,)):
                 runs.setdefault(delivery, []).append(run_id)
         return [DeliveryView._make((*row[:-1], tuple(runs.get(row[0], ())), row[-1])) for row in rows]
-
-    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        return list(self._rows(name, values))
-
-    def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Read rows one by one."""
-        try:
-            with closing(self._readers().execute(READ[name], values)) as rows:
-                yield from rows
-        except sqlite3.Error as error:
-            raise unreadable(self._readers.path, error) from error

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from closeout.core.errors import CloseoutError, StoreUnavailable
 from closeout.ledger.sqlite.checkpointer import Checkpointer
@@ -40,14 +40,11 @@ AT_FAULT = (
 """Errors that a job's own values raise: half a surrogate pair, a number of more than 64 bits, a row that is there."""
 
 
-class Job:
+class Job(NamedTuple):
     """A piece of work inside a transaction."""
 
-    __slots__ = ("done", "work")
-
-    def __init__(self, work: Callable[[sqlite3.Connection], Any], done: Done | None = None) -> None:
-        self.work = work
-        self.done = done
+    work: Callable[[sqlite3.Connection], Any]
+    done: Done | None = None
 
 
 def into(future: Future[Any]) -> Done:
@@ -196,14 +193,9 @@ class Writer:
 
     def _together(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
         acceptances = [job for job in group if isinstance(job, Acceptance)]
-        outcomes: list[tuple[Job | Acceptance, Any]] = []
-        if acceptances:
-            outcomes.extend(
-                zip(acceptances, self._deliveries.together(self._connection, acceptances), strict=True)
-            )
-        if len(acceptances) < len(group):
-            outcomes.extend((job, job.work(self._connection)) for job in group if isinstance(job, Job))
-        return outcomes
+        accepted = self._deliveries.together(self._connection, acceptances)
+        others = [(job, job.work(self._connection)) for job in group if isinstance(job, Job)]
+        return [*zip(acceptances, accepted, strict=True), *others]
 
     def _one_by_one(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
         return [(job, self._alone(job)) for job in group]
@@ -218,22 +210,21 @@ class Writer:
                 result = self._deliveries.alone(self._connection, job)
             else:
                 result = job.work(self._connection)
-        except AT_FAULT as error:
-            result = StoreUnavailable(f"the ledger refused this row ({error}); it was not stored")
-        except CloseoutError as error:
-            result = error
-        else:
-            execute("RELEASE job")
-            return result
-        self._deliveries.restore(kept)
-        execute("ROLLBACK TO job")
+        except (*AT_FAULT, CloseoutError) as error:
+            refused = StoreUnavailable(f"the ledger refused this row ({error}); it was not stored")
+            result = error if isinstance(error, CloseoutError) else refused
+            self._deliveries.restore(kept)
+            execute("ROLLBACK TO job")
         execute("RELEASE job")
         return result
 
     def _answer(self, outcomes: list[tuple[Job | Acceptance, Any]]) -> None:
         for job, result in outcomes:
             if job.done is not None:
-                _safely(job.done, result)
+                try:
+                    job.done(result)
+                except Exception:  # it must not end the only writer
+                    logging.getLogger(__name__).exception("a callback of the ledger failed")
 
     def _mend(self, error: Exception) -> None:
         """Open the file again after an I/O error, since SQLite may have lost its view of the log.
@@ -263,11 +254,3 @@ def _first(waiting: deque[T], most: int) -> Iterator[T]:
     """Take the first ones out of a queue."""
     for _ in range(min(most, len(waiting))):
         yield waiting.popleft()
-
-
-def _safely(call: Callable[[Any], None], argument: Any) -> None:
-    """Call a callback, and log what it raises: it must not end the only writer."""
-    try:
-        call(argument)
-    except Exception:
-        logging.getLogger(__name__).exception("a callback of the ledger failed")

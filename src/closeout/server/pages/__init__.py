@@ -4,9 +4,8 @@ A page is a route of a group in `composition`, which reads, and a template, whic
 
 - For all of them: `site` admits visitors and explains errors, `way_back` leads back after a sign-in, `rendering` makes HTML
   and calls the words of `wording` and `presentation`.
-- Groups that read: `overview` (`overview_facts` reads, `overview_page` judges, with `under_way` and `chart`), `lists` (with
-  `filter_form`), `run_pages` (`run_page`, `step_rows`, `log_folds`, `history`, `console`; `live` follows a run),
-  `delivery_page`, `pull_requests` (`pull_request_page`), `setup_pages` and `api`.
-- Groups that act: `deeds`, and by `batches` several at once in `cleanup` and `reruns`; all over `acting`, `confirmations`
-  and `plans`.
+- Groups that read: `overview` (`overview_facts` reads, `overview_page` judges, with `chart`), `lists` (with
+  `filter_form`), `run_pages` (`run_page`, `step_rows`, `log_folds`, `history`, `console`),
+  `pull_requests` (`pull_request_page`), `setup_pages` and `api`.
+- Groups that act: `deeds`, and `batches` for several at once; both over `acting`, `confirmations` and `plans`.
 """

@@ -6,26 +6,28 @@ Shared by all that visitors do; `deeds` and `batches` say what that is.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from closeout.core.errors import CloseoutError, FormRefused, UsageError
+from closeout.core.errors import ChangedMeanwhile, CloseoutError, FormRefused, NotFound, UsageError
 from closeout.core.ids import parse_execution
+from closeout.core.payload import decode
+from closeout.ports import RunView
 from closeout.ports.access import ACT
 from closeout.server.access import Visitor
 from closeout.server.pages.confirmations import OneTimeForms, SlowReads
+from closeout.server.pages.plans import Rows
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route, is_program
+from closeout.server.pages.wording import with_query
 from closeout.server.parts import Acting, ServerParts
 
 GLANCE = 3.0
-"""Seconds to wait for a plan before the page says that it is being made."""
+"""Seconds to wait for a plan before the page says that it is being made, and loads itself again."""
 LOOK = 20.0
-"""Seconds to wait for it then, and before a request is written. Connections wait 60 seconds for an answer."""
+"""Seconds to wait for it before a request is written. Connections wait 60 seconds for an answer."""
 OUTCOME_SECONDS = 5.0
 POLL = 0.05
 LONGEST_REASON = 500
@@ -44,11 +46,27 @@ class ActingPages:
         self._reads = SlowReads(seconds)
 
     def _both(self, path: str, show: Handler, act: Handler, here: str) -> Sequence[Route]:
-        """Return the routes of a confirmation and of its form."""
         return (
             Route("GET", path, ACT, self._explained(show, here)),
             Route("POST", path, ACT, self._explained(act, here)),
         )
+
+    def _run(self, run_id: str) -> RunView:
+        """Return a run's latest attempt. Called in threads; raises `NotFound`."""
+        run = self._views.run(run_id)
+        if run is None:
+            raise NotFound("The ledger has no such run; it may have been pruned.")
+        return run
+
+    def _finished_run(self, run_id: str) -> RunView:
+        """Return a run that can be run again. Called in threads; raises `NotFound` or `ChangedMeanwhile`."""
+        run = self._run(run_id)
+        if run.state != "finished":
+            raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
+        return run
+
+    def _plan_again(self, run: RunView) -> Rows:
+        return self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
 
     def _explained(self, answer: Handler, here: str) -> Handler:
         """Return a handler that answers an error with its sentence, also one of the ledger: who may act may know it."""
@@ -61,7 +79,7 @@ class ActingPages:
                 if status == 503:
                     self._log.line("what a visitor asked for failed", by=by(asked), reason=message)
                 if is_program(asked.request):
-                    return self._json({"error": error.code, "message": message}, status)
+                    return self._renderer.json({"error": error.code, "message": message}, status)
                 return self._notice(asked, status, message, here)
 
         return answered
@@ -71,13 +89,10 @@ class ActingPages:
         return self._redact(error.message)
 
     def _notice(self, asked: Asked, status: int, text: str, here: str) -> Response:
-        """Return a page that says why something did not work, with the navigation."""
         title = "Requested" if status == 202 else "This did not work"
-        values = {"title": title, "text": text, "verdict": None}
-        return self._renderer.html(status, "notice.html", asked.visitor, here=here, **values)
+        return self._renderer.notice(status, title, text, visitor=asked.visitor, here=here)
 
     def _once_value(self, asked: Asked) -> str:
-        """Return a value for the form of a page, which makes one request."""
         return self._forms.value(_form_name(asked))
 
     async def _once(self, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -89,7 +104,6 @@ class ActingPages:
         return await self._forms.once(_form_name(asked), asked.form["once"], ask)
 
     async def _request(self, asked: Asked, kind: str, target: str | None) -> int:
-        """Write a request with the visitor's name; return its number."""
         reason = " ".join(asked.form.get("reason", "").split()) or None  # one line in statuses and logs
         if reason is not None and len(reason) > LONGEST_REASON:
             raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
@@ -109,18 +123,12 @@ class ActingPages:
 
     def _working(self, asked: Asked, title: str, here: str) -> Response:
         """Return the answer while a plan is being made: it asks again by itself, without script too."""
-        given = [pair for pair in asked.request.query_params.multi_items() if pair[0] != "wait"]
-        # Encoded, because what a visitor sent must not end the header.
-        again = self._renderer.url(f"{asked.request.url.path}?wait{'&' if given else ''}{urlencode(given)}")
         if is_program(asked.request):
-            return self._json({"state": "planning", "again": again}, 202)
+            again = with_query(asked.request.url.path, **asked.request.query_params)
+            return self._renderer.json({"state": "planning", "again": self._renderer.url(again)}, 202)
         page = self._renderer.html(200, "planning.html", asked.visitor, here=here, title=title)
-        page.headers["Refresh"] = f"1; url={again}"
+        page.headers["Refresh"] = "1"
         return page
-
-    def _json(self, value: Mapping[str, Any], status: int) -> Response:
-        """Return an answer to a program."""
-        return Response(json.dumps(value), status, self._renderer.headers, media_type="application/json")
 
 
 def visitor_of(asked: Asked) -> Visitor:
@@ -149,8 +157,3 @@ def started(outcome: str | None) -> list[str]:
     except UsageError:
         return []
     return names
-
-
-def patience(asked: Asked) -> float:
-    """Return how many seconds a page waits for its plan: little at first, longer once it has said that it waits."""
-    return LOOK if "wait" in asked.request.query_params else GLANCE

@@ -19,7 +19,7 @@ from closeout.core.errors import BadFilter, NotFound
 from closeout.core.json_times import with_iso_times
 from closeout.core.terminal import escaped_json
 from closeout.ledger.filters import delivery_filter, run_filter
-from closeout.ports import DeliveryView, ListPage, RunView
+from closeout.ports import ListPage
 from closeout.ports.access import READ
 from closeout.ports.lists import LARGEST_PAGE
 from closeout.server.details import line_id
@@ -56,13 +56,11 @@ class Api:
 
     def runs(self, query: Query, _path: Query) -> dict[str, Any]:
         """Return a page of the list of runs. Raises `BadFilter`."""
-        given, cursor, limit = _paging(query)
-        page = self._parts.views.run_page(run_filter(given, self._parts.clock()), cursor, limit)
-        return _listed("runs", page)
+        return self._listed("runs", query, self._parts.views.run_page, run_filter)
 
     def run(self, query: Query, path: Query) -> dict[str, Any]:
         """Return one run with its plans: its latest attempt, or `attempt`. Raises `NotFound` or `BadFilter`."""
-        attempt = _whole(query, "attempt", None)
+        attempt = _whole(query, "attempt")
         found = self._parts.views.run(path["run_id"], attempt)
         if found is None:
             raise NotFound("The ledger has no such run.")
@@ -70,9 +68,7 @@ class Api:
 
     def deliveries(self, query: Query, _path: Query) -> dict[str, Any]:
         """Return a page of the list of deliveries. Raises `BadFilter`."""
-        given, cursor, limit = _paging(query)
-        page = self._parts.views.delivery_page(delivery_filter(given, self._parts.clock()), cursor, limit)
-        return _listed("deliveries", page)
+        return self._listed("deliveries", query, self._parts.views.delivery_page, delivery_filter)
 
     def delivery(self, _query: Query, path: Query) -> dict[str, Any]:
         """Return one delivery, and why each automation would start a run or not. Raises `NotFound`."""
@@ -96,8 +92,15 @@ class Api:
     def overview(self, _query: Query, _path: Query) -> dict[str, Any]:
         """Return what needs somebody, what is running, and how fresh everything is."""
         parts = self._parts
-        paused, patrols = parts.views.paused(), parts.patrols
-        return to_json(read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=patrols))
+        return to_json(read_facts(parts.views, parts.marks, parts.clock(), patrols=parts.patrols))
+
+    def _listed(
+        self, name: str, query: Query, page_of: Callable[..., ListPage[Any]], filter_of: Callable[..., Any]
+    ) -> dict[str, Any]:
+        given = {key: value for key, value in query.items() if key not in ("cursor", "limit")}
+        limit = min(_whole(query, "limit") or ROWS, LARGEST_PAGE)
+        page = page_of(filter_of(given, self._parts.clock()), query.get("cursor") or None, limit)
+        return {name: [row.to_json() for row in page.rows], "next": page.older, "previous": page.newer}
 
     def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[Asked], Any]:
         async def answer(asked: Asked) -> Response:
@@ -110,10 +113,6 @@ class Api:
         return answer
 
 
-def _listed(name: str, page: ListPage[RunView] | ListPage[DeliveryView]) -> dict[str, Any]:
-    return {name: [row.to_json() for row in page.rows], "next": page.older, "previous": page.newer}
-
-
 def _query(request: Request) -> dict[str, str]:
     """Return the fields of a query string. Raises `BadFilter` for one that is given twice: nothing is chosen silently."""
     pairs = request.query_params.multi_items()
@@ -123,17 +122,10 @@ def _query(request: Request) -> dict[str, str]:
     return query
 
 
-def _paging(query: Query) -> tuple[dict[str, str], str | None, int]:
-    """Return the filter's fields, the cursor and the rows of a page. Raises `BadFilter`."""
-    given = {name: value for name, value in query.items() if name not in ("cursor", "limit")}
-    limit = _whole(query, "limit", ROWS)
-    return given, query.get("cursor") or None, min(limit or ROWS, LARGEST_PAGE)
-
-
-def _whole(query: Query, name: str, default: int | None) -> int | None:
-    text = query.get(name) or ""
+def _whole(query: Query, name: str) -> int | None:
+    text = query.get(name)
     if not text:
-        return default
+        return None
     number = line_id(text)
     if not number:
         raise BadFilter(f"{name} is a number from 1, not {text[:40]!r}")

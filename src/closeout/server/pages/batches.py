@@ -1,7 +1,8 @@
 """Start several runs by one confirmation: a plan for each, a choice among them, and a request for each that is chosen.
 
 The confirmation counts for all of it: if one plan is no longer what was shown, nothing is requested. What becomes of each
-request is told for each.
+request is told for each. `Cleanup` starts runs for orphans, `Reruns` the next attempts of failed runs; each run reads its pull
+request again and plans anew.
 """
 
 from __future__ import annotations
@@ -9,42 +10,37 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
-from closeout.server.pages.acting import LONGEST_REASON, LOOK, ActingPages, by, patience, started, visitor_of
-from closeout.server.pages.plans import Plan, no_plan
+from closeout.core.ids import is_execution
+from closeout.ledger.filters import run_filter
+from closeout.orphans.audit import Target
+from closeout.ports import RunView
+from closeout.server.details import line_id
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
+from closeout.server.pages.lists import FAILED, RUNS
+from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route, is_program
+from closeout.server.pages.wording import RERUN, run_path, with_query
 from closeout.server.parts import Acting, ServerParts
+from closeout.wiring import cleaning
 
 T = TypeVar("T")
 R = TypeVar("R")
 MOST = 50
 """Runs that one confirmation starts."""
+LIMIT = 10
+"""Runs that clean up, of which a page proposes as many unless it is asked for more."""
+SECONDS = 600.0
+"""The limit of all plans together."""
 AT_ONCE = 8
 """Plans of a batch that are made at the same time, so that all can be made again before their requests are written."""
-
-
-class Batch(NamedTuple):
-    """What the pages of one kind of request say."""
-
-    kind: str
-    """Of the requests."""
-    path: str
-    here: str
-    """The part of the navigation that it belongs to, and the page that it came from."""
-    title: str
-    says: str
-    nothing: str
-    """Says that there is nothing to choose."""
-    requested: str
-    """The title of the answer."""
-    seconds: float
-    """The limit of all plans together."""
 
 
 class Proposal(NamedTuple):
@@ -69,10 +65,22 @@ class Proposed(NamedTuple):
 class BatchPages(ActingPages):
     """The routes of one kind of batch. Who derives from it proposes, and plans for one target."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer, batch: Batch) -> None:
-        super().__init__(parts, acting, renderer, batch.seconds)
-        self._batch = batch
-        self.routes: Sequence[Route] = self._both(batch.path, self._show, self._start, batch.here)
+    kind: str
+    """Of the requests."""
+    path: str
+    here: str
+    """The part of the navigation that it belongs to, and the page that it came from."""
+    title: str
+    says: str
+    nothing: str
+    """Says that there is nothing to choose."""
+    requested: str
+    """The title of the answer."""
+
+    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
+        super().__init__(parts, acting, renderer, SECONDS)
+        self._clock = parts.clock
+        self.routes: Sequence[Route] = self._both(self.path, self._show, self._start, self.here)
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
         """Return what a query asks for. Called in a thread; raises CloseoutError."""
@@ -97,23 +105,23 @@ class BatchPages(ActingPages):
             return no_plan(self._said(error))
 
     async def _show(self, asked: Asked) -> Response:
-        query = {name: value for name, value in asked.request.query_params.items() if name != "wait"}
+        query = dict(asked.request.query_params)
         key = (visitor_of(asked).number, tuple(sorted(query.items())))
-        proposed = await self._reads.result(key, lambda: self._propose(query), patience(asked))
+        proposed = await self._reads.result(key, lambda: self._propose(query), GLANCE)
         if proposed is None:
-            return self._working(asked, self._batch.title, self._batch.here)
+            return self._working(asked, self.title, self.here)
         if is_program(asked.request):
             proposals = [
                 {"target": each.target, **each.facts} | each.plan.to_json() for each in proposed.proposals
             ]
             told = {"proposals": proposals, "notes": list(proposed.notes)}
-            return self._json(told, 200)
+            return self._renderer.json(told, 200)
         return self._renderer.html(
             200,
             "batch.html",
             asked.visitor,
-            here=self._batch.here,
-            batch=self._batch,
+            here=self.here,
+            batch=self,
             proposed=proposed,
             once=self._once_value(asked),
             ready=any(each.plan.problem is None for each in proposed.proposals),
@@ -127,7 +135,7 @@ class BatchPages(ActingPages):
 
         async def ask() -> Mapping[str, int]:
             await self._check(asked, chosen)
-            return {target: await self._request(asked, self._batch.kind, target) for target in chosen}
+            return {target: await self._request(asked, self.kind, target) for target in chosen}
 
         numbers: Mapping[str, int] = await self._once(asked, ask)
         outcomes = await asyncio.gather(*(self._outcome_of(number) for number in numbers.values()))
@@ -136,13 +144,11 @@ class BatchPages(ActingPages):
             for (target, number), outcome in zip(numbers.items(), outcomes, strict=True)
         ]
         if is_program(asked.request):
-            return self._json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
+            return self._renderer.json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
         labels = await asyncio.to_thread(lambda: list(map(self._label, numbers)))
         told = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
-        here = self._batch.here
-        return self._renderer.html(
-            200, "requested.html", asked.visitor, here=here, batch=self._batch, requests=told
-        )
+        here = self.here
+        return self._renderer.html(200, "requested.html", asked.visitor, here=here, batch=self, requests=told)
 
     async def _check(self, asked: Asked, chosen: Mapping[str, str]) -> None:
         """Raise `ChangedMeanwhile` unless each plan is still the one that was confirmed. A program need not name plans."""
@@ -161,28 +167,106 @@ class BatchPages(ActingPages):
                 )
 
 
+class Cleanup(BatchPages):
+    """The route of `/orphans/clean`: a new audit proposes, as for `closeout orphans --clean`."""
+
+    kind = cleaning.KIND
+    path, here = "/orphans/clean", "/orphans"
+    title = "Clean up orphans?"
+    says = (
+        "Each choice starts one run of the named automation. The server reads the pull request again; the run makes its plan anew,"
+        " and every guard and the live check apply."
+    )
+    nothing = "The audit found no orphan."
+    requested = "Clean-up requested"
+
+    def _propose(self, query: Mapping[str, str]) -> Proposed:
+        limit = line_id(query.get("limit", str(LIMIT))) or 0
+        if not 1 <= limit <= MOST:
+            raise UsageError(f"`limit` is a number from 1 to {MOST}.")
+        try:
+            report = self._acting.audit()
+        except CloseoutError as error:
+            return Proposed((), (f"The audit could not be made: {clean(self._said(error))}",))
+        orphans, targets = report.of("orphan"), report.targets()
+        spared = sorted({row.target for row in orphans} & report.spared)
+        notes = [f"{target} is left out: its run would also delete what is no orphan." for target in spared]
+        notes += [f"Not asked: {error}" for error in report.errors]
+        if len(targets) > limit:
+            notes.append(
+                f"{len(targets)} runs would clean up; these are the {limit} with the oldest orphans."
+            )
+
+        def proposal(target: Target) -> Proposal:
+            resources = [row.resource for row in orphans if row.target == target]
+            name = str(target)
+            return Proposal(name, name, None, self._plan(name), {"resources": resources})
+
+        return Proposed(at_once(proposal, targets[:limit]), tuple(map(clean, notes)))
+
+    def _rows_plan(self, target: str) -> Plan:
+        found = cleaning.read_target(target)
+        return plan_of(self._acting.plan_cleaning(found), target) if found else no_plan("no such target")
+
+    def _is_target(self, name: str) -> bool:
+        return cleaning.read_target(name) is not None
+
+
+class Reruns(BatchPages):
+    """The route of `/rerun`: the next attempt of each failed run that the filters of `/runs` find."""
+
+    kind = "rerun"
+    path, here = RERUN, RUNS.path
+    title = "Rerun failed runs?"
+    says = (
+        "Each choice starts the next attempt of one run, on the same event, with the configuration that this server runs. The run"
+        " makes its plan anew, and every guard and the live check apply."
+    )
+    nothing = "No failed run meets these filters."
+    requested = "Reruns requested"
+
+    def _propose(self, query: Mapping[str, str]) -> Proposed:
+        filters = RUNS.set(query) | FAILED
+        wanted = run_filter(filters, self._clock())
+        rows, _, older = self._views.run_page(wanted, query.get("cursor") or None, MOST)
+        # A run whose later attempt went well, or whose closing another run cleaned up, plans to delete nothing: not chosen.
+        proposals = at_once(self._proposal, rows)
+        more = with_query(RERUN, **filters | {"cursor": older}) if older else None
+        notes = (f"These are {MOST} of the failed runs, the newest first.",) if older else ()
+        return Proposed(proposals, notes, more)
+
+    def _proposal(self, run: RunView) -> Proposal:
+        facts = {"execution": run.execution}
+        return Proposal(run.id, _called(run), run_path(run.id), self._plan(run.id), facts)
+
+    def _label(self, target: str) -> str:
+        run = self._views.run(target)
+        return target if run is None else _called(run)
+
+    def _rows_plan(self, target: str) -> Plan:
+        run = self._finished_run(target)
+        return plan_of(self._plan_again(run), f"rerun {run.execution}")
+
+    def _is_target(self, name: str) -> bool:
+        return is_execution(f"{name}-1")
+
+
+def _called(run: RunView) -> str:
+    return f"{run.automation} on {run.about}" if run.about else run.automation
+
+
 def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Return what `work` returns for each item, from several threads that no shutdown waits for. Raises what `work` raises."""
-    waiting = list(enumerate(items))[::-1]
-    found: dict[int, R] = {}
-    failed: list[Exception] = []
+    waiting = [(item, Future[R]()) for item in items]
+    left = iter(waiting)
 
     def take() -> None:
-        while waiting and not failed:
+        for item, future in left:
             try:
-                number, item = waiting.pop()
-            except IndexError:
-                return  # another thread took the last one
-            try:
-                found[number] = work(item)
+                future.set_result(work(item))
             except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-                failed.append(error)
+                future.set_exception(error)
 
-    threads = [threading.Thread(target=take, name="closeout-plans", daemon=True) for _ in waiting[:AT_ONCE]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return [found[number] for number in sorted(found)]
+    for _ in waiting[:AT_ONCE]:
+        threading.Thread(target=take, name="closeout-plans", daemon=True).start()
+    return [future.result() for _, future in waiting]

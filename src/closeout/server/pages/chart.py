@@ -13,6 +13,7 @@ from typing import NamedTuple
 from closeout.ports import DayTally
 
 WIDTH, HEIGHT = 720.0, 128.0
+"""As in the template."""
 _GAP = 0.28
 """Of a bar's place, what stays empty."""
 _TOP = 14.0
@@ -34,8 +35,6 @@ class Part(NamedTuple):
 class Chart(NamedTuple):
     """A drawn chart, with its words."""
 
-    width: float
-    height: float
     parts: tuple[Part, ...]
     top: int
     """What the upper end of the scale stands for."""
@@ -60,7 +59,7 @@ def chart(days: Sequence[DayTally]) -> Chart:
                     Part(kind, round(x, 1), round(bottom, 1), round(room * (1 - _GAP), 1), round(height, 1))
                 )
     first, last = (day_name(days[0].day), day_name(days[-1].day)) if days else ("", "")
-    return Chart(WIDTH, HEIGHT, tuple(parts), top, first, last, _says(days))
+    return Chart(tuple(parts), top, first, last, _says(days))
 
 
 def day_name(day: str) -> str:
@@ -83,7 +82,6 @@ def _total(day: DayTally) -> int:
 
 
 def _says(days: Sequence[DayTally]) -> str:
-    """Return what the chart shows as a sentence."""
     if not any(map(_total, days)):
         return "Nothing was closed in this time."
     busiest = max(days, key=_total)

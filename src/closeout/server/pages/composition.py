@@ -5,36 +5,24 @@ The application imports it with the first request for a page, since Starlette an
 
 from __future__ import annotations
 
-import asyncio
-
 from closeout.server.pages.api import Api
-from closeout.server.pages.cleanup import Cleanup
+from closeout.server.pages.batches import Cleanup, Reruns
 from closeout.server.pages.deeds import Deeds
-from closeout.server.pages.delivery_page import DeliveryPage
 from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
-from closeout.server.pages.rendering import MOST_COUNTED, Renderer
-from closeout.server.pages.reruns import Reruns
+from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
 from closeout.server.parts import ServerParts
 
 
-def compose(parts: ServerParts, draining: asyncio.Event) -> Site:
+def compose(parts: ServerParts) -> Site:
     """Return all pages over one renderer."""
     renderer = Renderer(parts.access.base_path if parts.access else "")
-    readers = (Overview, Lists, PullRequests, DeliveryPage, SetupPages, Api)
-    groups = [RunPages(parts, renderer, draining).routes, *(of(parts, renderer).routes for of in readers)]
+    readers = (RunPages, Overview, Lists, PullRequests, SetupPages, Api)
+    groups = [of(parts, renderer).routes for of in readers]
     if parts.acting is not None:
-        groups.append(Deeds(parts, parts.acting, renderer).routes)
-        groups.append(Cleanup(parts, parts.acting, renderer).routes)
-        groups.append(Reruns(parts, parts.acting, renderer).routes)
-    return Site(
-        parts.access,
-        renderer,
-        groups,
-        parts.views.paused,
-        lambda: parts.views.problem_count(MOST_COUNTED + 1),
-    )
+        groups += [of(parts, parts.acting, renderer).routes for of in (Deeds, Cleanup, Reruns)]
+    return Site(parts.access, renderer, groups, parts.views)

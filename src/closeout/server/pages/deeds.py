@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.responses import RedirectResponse, Response
@@ -15,18 +16,9 @@ from starlette.responses import RedirectResponse, Response
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, NotFound
 from closeout.core.payload import decode
 from closeout.ledger.problems import dismissable
-from closeout.ports import RunView
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
-from closeout.server.pages.acting import (
-    LONGEST_REASON,
-    LOOK,
-    ActingPages,
-    by,
-    patience,
-    started,
-    visitor_of,
-)
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
@@ -99,9 +91,7 @@ class Deeds(ActingPages):
     # --- what the ledger knows: called in threads ------------------------------------------------------------
 
     def _rerun(self, asked: Asked) -> Deed:
-        run = self._run(asked)
-        if run.state != "finished":
-            raise ChangedMeanwhile(f"This run is {run.state}; it can be run again when it has finished.")
+        run = self._finished_run(_id(asked))
         return Deed(
             "rerun",
             run.id,
@@ -113,11 +103,11 @@ class Deeds(ActingPages):
             "Rerun",
             run.execution,
             f"/runs/{run.id}",
-            lambda: self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation),
+            partial(self._plan_again, run),
         )
 
     def _cancel(self, asked: Asked) -> Deed:
-        run = self._run(asked)
+        run = self._run(_id(asked))
         if run.state == "finished":
             raise ChangedMeanwhile(
                 f"This run has finished ({run.verdict}) meanwhile; there is nothing to cancel."
@@ -135,12 +125,6 @@ class Deeds(ActingPages):
             run.execution,
             f"/runs/{run.id}",
         )
-
-    def _run(self, asked: Asked) -> RunView:
-        run = self._views.run(_id(asked))
-        if run is None:
-            raise NotFound("The ledger has no such run; it may have been pruned.")
-        return run
 
     def _replay(self, asked: Asked) -> Deed:
         name = _id(asked)
@@ -225,7 +209,7 @@ class Deeds(ActingPages):
 
     async def _show(self, asked: Asked, deed: Deed) -> Response:
         visitor = visitor_of(asked)
-        plan = await self._planned(visitor, deed, patience(asked))
+        plan = await self._planned(visitor, deed, GLANCE)
         if plan is None:
             return self._working(asked, deed.title, deed.here)
         return self._confirmation(asked, deed, plan, 200)
@@ -247,7 +231,7 @@ class Deeds(ActingPages):
             told = {"kind": deed.kind, "target": deed.target, "title": clean(deed.title)} | plan.to_json()
             if status != 200:
                 told |= {"error": ChangedMeanwhile.code, "message": notice}
-            return self._json(told, status)
+            return self._renderer.json(told, status)
         return self._renderer.html(
             status,
             "confirm.html",
@@ -289,7 +273,6 @@ class Deeds(ActingPages):
             raise PlanChanged(deed, plan)
 
     def _answer(self, asked: Asked, deed: Deed, number: int, outcome: str | None) -> Response:
-        """Say what became of a request: its page, or a sentence."""
         runs = started(outcome)
         done = bool(runs) or outcome == "done"
         status = 202 if outcome is None else 200 if done else ChangedMeanwhile.status
@@ -298,7 +281,7 @@ class Deeds(ActingPages):
             told |= {"by": by(asked), "outcome": outcome, "runs": runs}
             if status == ChangedMeanwhile.status:
                 told |= {"error": ChangedMeanwhile.code, "message": outcome}
-            return self._json(told, status)
+            return self._renderer.json(told, status)
         if done:
             page = execution_path(runs[0]) if len(runs) == 1 else deed.back
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)

@@ -6,24 +6,18 @@ A list has one URL for one set of filters, whatever the order in which somebody 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from closeout.ports import ListPage
 from closeout.server.pages.wording import with_query
 
-
-class Option(NamedTuple):
-    """One choice of a field."""
-
-    value: str
-    label: str
-
-
+Option: TypeAlias = tuple[str, str]
+"""One choice of a field: its value and its label."""
 PERIODS = (
-    Option("1h", "The last hour"),
-    Option("1d", "The last day"),
-    Option("7d", "The last 7 days"),
-    Option("30d", "The last 30 days"),
+    ("1h", "The last hour"),
+    ("1d", "The last day"),
+    ("7d", "The last 7 days"),
+    ("30d", "The last 30 days"),
 )
 """What a form offers as `since`; the URL takes any time."""
 
@@ -91,12 +85,12 @@ class FilterForm(NamedTuple):
 
     def _field(self, name: str, label: str, value: str) -> Field:
         options = self.choices.get(name, ())
-        if options and value and value not in {option.value for option in options}:
-            options = (*options, Option(value, value))  # a URL may say more than the form offers
+        if options and value and value not in dict(options):
+            options = (*options, (value, value))  # a URL may say more than the form offers
         return Field(name, label, value, options, self.hints.get(name, ""))
 
     def _spoken(self, name: str, value: str) -> str:
-        return next((each.label for each in self.choices.get(name, ()) if each.value == value), value)
+        return dict(self.choices.get(name, ())).get(value, value)
 
     def url(
         self, filters: Mapping[str, str], *, without: str | None = None, cursor: str | None = None

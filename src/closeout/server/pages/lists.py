@@ -1,27 +1,32 @@
-"""The lists of runs and of deliveries: their filters, and one page of rows.
+"""The lists of runs and of deliveries: their filters, and one page of rows; and one delivery.
 
-One query string means the same here, in the JSON API and on the command line (`ledger.filters`).
+One query string means the same here, in the JSON API and on the command line (`ledger.filters`). A delivery's reasons are
+those of `closeout explain`, as far as they can be known without GitHub.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from closeout.core.errors import BadFilter
 from closeout.core.runs import STATES, VERDICTS
+from closeout.core.terminal import escaped_json
 from closeout.ledger.filters import delivery_filter, run_filter
 from closeout.ports import ListPage
 from closeout.ports.access import READ
+from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN
+from closeout.server.details import line_id
 from closeout.server.pages import presentation
-from closeout.server.pages.filter_form import PERIODS, FilterForm, Option
+from closeout.server.pages.filter_form import PERIODS, FilterForm
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
 from closeout.server.pages.wording import RERUN, with_query
 from closeout.server.parts import ServerParts
+from closeout.wiring.delivery_reasons import read_delivery
 
 ROWS = 50
 """Rows on one page of a list."""
@@ -45,8 +50,8 @@ RUNS = FilterForm(
         "until": "2026-03-14",
     },
     {
-        "verdict": tuple(Option(each, presentation.WORDS[each]) for each in VERDICTS),
-        "state": tuple(Option(each, presentation.WORDS.get(each, each.capitalize())) for each in STATES),
+        "verdict": tuple((each, presentation.WORDS[each]) for each in VERDICTS),
+        "state": tuple((each, presentation.WORDS.get(each, each.capitalize())) for each in STATES),
         "since": PERIODS,
     },
 )
@@ -80,17 +85,18 @@ _TABS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("Succeeded", {"verdict": "success"}),
 )
 
-
-class Tab(NamedTuple):
-    """A list that is asked for often."""
-
-    label: str
-    url: str
-    is_current: bool
+OUTCOMES = {
+    RUN: ("Starts a run", "good"),
+    SKIP: ("Skipped", "none"),
+    FAIL: ("Fails", "bad"),
+    NOTHING: ("No match", "none"),
+    UNKNOWN: ("Unknown", "wait"),
+}
+"""For each outcome of an automation on a delivery its words and the tone of their colour."""
 
 
 class Lists:
-    """The routes of `/runs` and `/deliveries`."""
+    """The routes of `/runs`, `/deliveries` and `/deliveries/ID`."""
 
     def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._parts = parts
@@ -100,19 +106,16 @@ class Lists:
         self.routes: Sequence[Route] = (
             Route("GET", RUNS.path, READ, self._runs),
             Route("GET", DELIVERIES.path, READ, self._deliveries),
+            Route("GET", f"{DELIVERIES.path}/{{delivery}}", READ, self._delivery),
         )
 
     async def _runs(self, asked: Asked) -> Response:
-        def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
-            return self._views.run_page(run_filter(filters, now), cursor, ROWS)
-
         filters = RUNS.set(asked.request.query_params)
         rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
         names = await asyncio.to_thread(self._automations)
-        form = RUNS._replace(
-            choices={**RUNS.choices, "automation": tuple(Option(name, name) for name in names)}
-        )
-        return await self._answer(asked, form, read, "runs", tabs=tabs(filters), rerun=rerun)
+        form = RUNS._replace(choices={**RUNS.choices, "automation": tuple((name, name) for name in names)})
+        values = {"tabs": tabs(filters), "rerun": rerun}
+        return await self._answer(asked, form, self._views.run_page, run_filter, "runs", **values)
 
     def _automations(self) -> Sequence[str]:
         """Return the names of the automations in force, and of those that have had runs. Called in threads."""
@@ -120,27 +123,37 @@ class Lists:
         return sorted(ran | {each.name for each in self._parts.automations})
 
     async def _deliveries(self, asked: Asked) -> Response:
-        def read(filters: Mapping[str, str], cursor: str | None, now: float) -> ListPage[Any]:
-            return self._views.delivery_page(delivery_filter(filters, now), cursor, ROWS)
+        return await self._answer(asked, DELIVERIES, self._views.delivery_page, delivery_filter, "deliveries")
 
-        return await self._answer(asked, DELIVERIES, read, "deliveries")
+    async def _delivery(self, asked: Asked) -> Response:
+        number, parts = line_id(asked.request.path_params["delivery"]), self._parts
+        read = (parts.views, number or 0, parts.automations, parts.redact)
+        found = await asyncio.to_thread(read_delivery, *read)
+        if found is None:
+            return self._renderer.missing()
+        # A mark that turns the direction of text would change what is read.
+        payload = escaped_json(found.payload)
+        values = {"detail": found, "payload": payload, "outcomes": OUTCOMES}
+        return self._renderer.html(200, "delivery.html", asked.visitor, here=DELIVERIES.path, **values)
 
     async def _answer(
         self,
         asked: Asked,
         form: FilterForm,
-        read: Callable[[Mapping[str, str], str | None, float], ListPage[Any]],
+        page_of: Callable[..., ListPage[Any]],
+        filter_of: Callable[..., Any],
         name: str,
         **values: Any,
     ) -> Response:
-        """Return a page of the list that `read`, called in a thread, finds; `name` is that of its templates."""
+        """Return a page of the list that `page_of`, called in a thread, finds; `name` is that of its templates."""
         given = dict(asked.request.query_params)
         if any(given.get(field) == "" for field in form.labels):
             # A form sends its empty fields too. One list has one URL, which people send to each other.
             return RedirectResponse(self._renderer.url(form.url(given)), 303, self._renderer.headers)
         filters, now, error = form.set(given), self._clock(), None
         try:
-            found = await asyncio.to_thread(read, filters, given.get("cursor") or None, now)
+            wanted = filter_of(filters, now)
+            found = await asyncio.to_thread(page_of, wanted, given.get("cursor") or None, ROWS)
         except BadFilter as bad:
             found, error = ListPage((), None, None), bad.message
         page = form.listed(found, filters, error)
@@ -151,8 +164,8 @@ class Lists:
         return response
 
 
-def tabs(given: Mapping[str, str]) -> list[Tab]:
-    """Return the lists of runs that are asked for often, each with the filters that say where and when."""
+def tabs(given: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    """Return the lists of runs that are asked for often: a label, the path with the filters that say where and when, is it this."""
     filters = RUNS.set(given)
     now = {name: filters.pop(name) for name in ("verdict", "state") if name in filters}
-    return [Tab(label, RUNS.url({**filters, **wanted}), wanted == now) for label, wanted in _TABS]
+    return [(label, RUNS.url({**filters, **wanted}), wanted == now) for label, wanted in _TABS]

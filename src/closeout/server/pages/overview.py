@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.responses import Response
 
 from closeout.ports.access import READ
 from closeout.server.pages import overview_page
 from closeout.server.pages.overview_facts import read_facts
-from closeout.server.pages.overview_page import Facts, Start
+from closeout.server.pages.overview_page import Start
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
@@ -28,7 +29,9 @@ class Overview:
         self.routes: Sequence[Route] = (Route("GET", "/", READ, self._page),)
 
     async def _page(self, asked: Asked) -> Response:
-        facts = await asyncio.to_thread(self._facts, asked)
+        parts = self._parts
+        read = partial(read_facts, parts.views, parts.marks, parts.clock(), patrols=parts.patrols)
+        facts = await asyncio.to_thread(read)
         return self._renderer.followed(
             asked,
             "overview.html",
@@ -38,11 +41,6 @@ class Overview:
             start=self._start(asked),
             now=facts.now,
         )
-
-    def _facts(self, asked: Asked) -> Facts:
-        """Read everything. Called in threads."""
-        parts, paused = self._parts, asked.visitor.paused if asked.visitor is not None else None
-        return read_facts(parts.views, parts.marks, parts.clock(), paused=paused, patrols=parts.patrols)
 
     def _start(self, asked: Asked) -> Start:
         """Return what the webhook must be, as far as this server knows its own name."""

@@ -27,7 +27,6 @@ def read_facts(
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]],
     now: float,
     *,
-    paused: str | None,
     patrols: bool,
 ) -> Facts:
     """Read everything. `marks` reads what patrol and the drill kept; `patrols` says whether patrol looks for closed pull requests.
@@ -40,7 +39,7 @@ def read_facts(
     states, orphans = drill.get("states", {}), patrol.get("orphans", {})
     return Facts(
         now=now,
-        paused=paused,
+        paused=views.paused(),
         open_runs=tuple(_open_runs(views)),
         open_count=sum(stats.get("runs_by_state", {}).values()),
         queue_age=stats.get("queue_age", 0.0),

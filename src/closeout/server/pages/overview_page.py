@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 from closeout.core.advice import advice
 from closeout.core.problems import Problem, cause
-from closeout.core.units import DAY, HOUR
+from closeout.core.units import DAY, HOUR, counted
 from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
-from closeout.server.pages.presentation import banner, clean
-from closeout.server.pages.under_way import NEAR_LIMIT, Going, going, spent_time
-from closeout.server.pages.wording import RERUN, ago, counted, problem_name, rough, run_path, with_query
+from closeout.server.pages.presentation import Going, banner, clean, going
+from closeout.server.pages.wording import RERUN, ago, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
 QUEUE_SECONDS = HOUR
@@ -125,7 +124,7 @@ class Overview(NamedTuple):
     is_new: bool
     """Nothing was ever delivered."""
     needs: tuple[Need, ...]
-    going: tuple[Going, ...]
+    going: Sequence[Going]
     going_count: int
     figures: tuple[Figure, ...]
     chart: Chart
@@ -237,7 +236,6 @@ def _run_of(problem: Problem) -> str | None:
 
 
 def _problem_deed(found: Sequence[Problem]) -> str | None:
-    """Return the page that runs again what failed."""
     first = found[0]
     if first.kind != "failure":
         return None
@@ -337,20 +335,18 @@ def _is_over(at: float | None, seconds: float, now: float) -> bool:
 
 
 def _long_waits(facts: Facts) -> Iterable[Need]:
-    for run in facts.open_runs:
-        spent = spent_time(run, facts.now)
-        limit = run.timeout
-        if run.started_at is None or not limit or run.sleeps_in or spent < NEAR_LIMIT * limit:
-            continue
-        yield Need(
-            "wait",
-            f"{clean(run.about)} is near its time limit",
-            clean(run.reason or banner(run, facts.now).says),
-            f"It fails after {rough(limit)}. Open it to see what it waits for.",
-            run_path(run.id),
-            _RUN,
-            since=run.started_at,
-        )
+    for one in going(facts.open_runs, facts.now):
+        run = one.run
+        if run.started_at is not None and one.is_near:
+            yield Need(
+                "wait",
+                f"{clean(run.about)} is near its time limit",
+                clean(run.reason or banner(run, facts.now).says),
+                f"It fails after {one.limit}. Open it to see what it waits for.",
+                run_path(run.id),
+                _RUN,
+                since=run.started_at,
+            )
 
 
 # --- the last days and the intake --------------------------------------------------------------------------

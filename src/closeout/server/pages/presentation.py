@@ -7,15 +7,16 @@ codes go, and the templates escape the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core import commit, terminal
 from closeout.core.units import spoken_duration
 from closeout.ports import RunView, StepView
 from closeout.run import visibility
+from closeout.server.pages.wording import rough
 
 WORDS: Mapping[str, str] = {
     "success": "Succeeded",
@@ -29,6 +30,8 @@ WORDS: Mapping[str, str] = {
 }
 """What a state or verdict is called; its key is also the tone that the style sheet knows."""
 
+NEAR_LIMIT = 75
+"""Percent of its time limit, after which a run is said to wait long."""
 LOG_LINES = 2000
 LOG_CHARACTERS = 500_000
 """Of a log a page shows this much at a time: a ledger may hold more than fits into memory."""
@@ -168,7 +171,7 @@ def banner(
         says=clean(says),
         took=took,
         finished=finished,
-        limit=None if finished else _run_limit(run, now),
+        limit=None if finished else run_limit(run, now),
     )
 
 
@@ -181,10 +184,42 @@ def limit(since: float | None, most: float | None, now: float, doing: str) -> Li
     return Limit(spent=round(min(spent, most), 1), most=most, says=says)
 
 
-def _run_limit(run: RunView, now: float) -> Limit | None:
-    if run.state == "queued":
+def run_limit(run: RunView, now: float) -> Limit | None:
+    """Return how much of its time limit a run under way has used."""
+    if run.started_at is None:
         return limit(run.accepted_at, run.queue_timeout, now, "Has waited")
     return limit(run.started_at, run.timeout, now, "Has run for")
+
+
+class Going(NamedTuple):
+    """A run under way. `percent` is of its time limit, None if that does not count."""
+
+    run: RunView
+    took: str
+    limit: str
+    percent: int | None
+
+    @property
+    def is_near(self) -> bool:
+        """Whether its time is nearly over."""
+        return self.percent is not None and self.percent >= NEAR_LIMIT
+
+
+def going(runs: Sequence[RunView], now: float) -> list[Going]:
+    """Return runs with those nearest to their limit first, and the queued ones last."""
+    by_age = sorted(runs, key=lambda run: run.accepted_at)
+    found = [_going(run, now) for run in by_age]
+    return sorted(found, key=lambda one: (one.run.started_at is None, -(one.percent or 0)))
+
+
+def _going(run: RunView, now: float) -> Going:
+    spent = max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
+    limit = run_limit(run, now)
+    if limit is None:
+        return Going(run, rough(spent), "", None)
+    # A sleep uses up no limit: the automation asked for it.
+    percent = None if run.sleeps_in else round(100 * limit.spent / limit.most)
+    return Going(run, rough(spent), rough(limit.most), percent)
 
 
 def step_name(step: StepView) -> str:
@@ -212,7 +247,6 @@ def _result(run: RunView) -> str | None:
 
 
 def _sleeps(run: RunView, now: float) -> str | None:
-    """Return until when a run sleeps; None for one that does not."""
     if run.sleeps_in is None or run.until is None:
         return None
     when = f"{clock_time(run.until)} UTC" if run.until - now < 86_400 else moment(run.until)[1]

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.closing import WEBHOOK, heard_by
-from closeout.ports import DeliveryId, DeliveryView, RunView
+from closeout.core.units import counted
+from closeout.ports import DeliveryView, RunView
 from closeout.server.pages import presentation
 from closeout.server.pages.presentation import object_of
-from closeout.server.pages.wording import counted, delivery_path, execution_path, heard_of, run_path
+from closeout.server.pages.wording import delivery_path, execution_path, heard_of, run_path
 from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"
@@ -37,18 +38,15 @@ TITLES = {
     KEPT: ("Kept", "none"),
 }
 """Title and tone of each group."""
+_TOLD = {
+    "opened": ("Opened", "open"),
+    "reopened": ("Opened again", "open"),
+    "synchronize": ("New commits", "dot"),
+    "edited": ("Edited", "dot"),
+}
+"""Title and icon of what is told of a pull request by its action alone."""
 MOST_LISTED = 200
 """Resources of a group that the page lists."""
-
-
-class Facts(NamedTuple):
-    """What is known of a pull request: its story, None if nothing is, and the payloads that are still there."""
-
-    repository: str
-    number: int
-    now: float
-    story: PullRequestView | None
-    payloads: Mapping[DeliveryId, Mapping[str, Any]]
 
 
 class Heard(NamedTuple):
@@ -130,33 +128,24 @@ class PullRequest(NamedTuple):
         return len(self.groups.get(kind, ()))
 
 
-def shown(facts: Facts) -> PullRequest:
-    """Return the page."""
-    story, now = facts.story, facts.now
-    heard = tuple(_heard(facts))
+def shown(story: PullRequestView, heard: Sequence[Heard], now: float) -> PullRequest:
+    """Return the page. `heard` are the deliveries, the oldest first."""
     newest = _newest(heard)
     about = presentation.subject(newest)
     state, tone = _state(newest)
-    runs = story.runs if story is not None else ()
+    entries = [*_delivery_entries(heard), *(_attempt_entry(run, now) for run in story.runs)]
     return PullRequest(
-        repository=story.repository if story is not None else facts.repository,
-        number=facts.number,
+        repository=story.repository,
+        number=story.number,
         about=about,
         state=state,
         tone=tone,
         facts=tuple(_facts(newest, about, story)),
-        groups=_groups(story) if story is not None else {},
-        next=tuple(_next(story, now)) if story is not None else (),
-        entries=tuple(_entries(heard, runs, now)),
-        left_out=story.left_out if story is not None else 0,
+        groups=_groups(story),
+        next=tuple(_next(story, now)),
+        entries=tuple(sorted(entries, key=lambda entry: entry.at)),
+        left_out=story.left_out,
     )
-
-
-def _heard(facts: Facts) -> Iterable[Heard]:
-    """Yield the deliveries, the oldest first."""
-    for entry in facts.story.entries if facts.story is not None else ():
-        if entry.kind == "delivery" and entry.delivery is not None:
-            yield Heard(entry.delivery, facts.payloads.get(entry.delivery.id, {}))
 
 
 # --- the pull request itself -------------------------------------------------------------------------------
@@ -178,7 +167,7 @@ def _state(payload: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _facts(
-    payload: Mapping[str, Any], about: presentation.Subject, story: PullRequestView | None
+    payload: Mapping[str, Any], about: presentation.Subject, story: PullRequestView
 ) -> Iterable[tuple[str, str]]:
     author = object_of(object_of(payload, "pull_request") or object_of(payload, "issue"), "user").get("login")
     if isinstance(author, str):
@@ -187,7 +176,7 @@ def _facts(
         yield "Branches", f"{about.head} → {about.base}"
     if about.sha:
         yield "Commit", about.sha[:10]
-    if story is not None and story.former_names:
+    if story.former_names:
         yield "Earlier", f"earlier in {', '.join(story.former_names)}"
 
 
@@ -240,12 +229,6 @@ def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
 # --- what happened -----------------------------------------------------------------------------------------
 
 
-def _entries(heard: Sequence[Heard], runs: Sequence[RunView], now: float) -> Iterable[Entry]:
-    """Return everything that happened, the oldest first: a run where it was accepted, with what it came to."""
-    entries = [*_delivery_entries(heard), *(_attempt_entry(run, now) for run in runs)]
-    return sorted(entries, key=lambda entry: entry.at)
-
-
 def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
     """Yield an entry for each delivery; one for those in a row that say the same, since a push is not a story."""
     found: list[tuple[Entry, int]] = []
@@ -270,30 +253,20 @@ def _delivery_entry(heard: Heard) -> Entry:
 
 
 def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what a delivery says: a title, a text, and an icon."""
     pull = object_of(payload, "pull_request")
     base = object_of(object_of(object_of(payload, "changes"), "base"), "ref").get("from")
     if view.event == "pull_request":
         if view.action == "edited" and isinstance(base, str):
             now = object_of(pull, "base").get("ref")
-            return (
-                "Base changed",
-                f"From {base} to {now or '?'}.",
-                "arrow",
-            )
+            return "Base changed", f"From {base} to {now or '?'}.", "arrow"
         if view.action == "closed":
             into = object_of(pull, "base").get("ref")
             merged = pull.get("merged") is True
             text = f"Into {into}." if merged and isinstance(into, str) else ""
             return ("Merged" if merged else "Closed"), text, "closed"
-        words = {
-            "opened": "Opened",
-            "reopened": "Opened again",
-            "synchronize": "New commits",
-            "edited": "Edited",
-        }
-        if view.action in words:
-            return words[view.action], "", "open" if view.action in ("opened", "reopened") else "dot"
+        if view.action in _TOLD:
+            title, icon = _TOLD[view.action]
+            return title, "", icon
     name = f"{view.event}.{view.action}" if view.action else view.event
     return name, "", "dot"
 

@@ -18,10 +18,11 @@ from closeout.ports import DeliveryId
 from closeout.ports.access import READ
 from closeout.server import details
 from closeout.server.pages import pull_request_page
+from closeout.server.pages.pull_request_page import Heard, PullRequest
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
-from closeout.wiring.pull_requests import read_pull_request, recheck_times
+from closeout.wiring.pull_requests import PullRequestView, read_pull_request, recheck_times
 
 MOST_PAYLOADS = 100
 """Deliveries of a pull request whose payload is read, for who sent them and for what they changed: the newest."""
@@ -44,27 +45,28 @@ class PullRequests:
         number = details.line_id(path["number"])
         if number is None:
             return self._renderer.missing()
-        facts = await asyncio.to_thread(self._facts, f"{path['owner']}/{path['repo']}", number)
+        repository, now = f"{path['owner']}/{path['repo']}", self._clock()
+        page = await asyncio.to_thread(self._read, repository, number, now)
         return self._renderer.followed(
             asked,
             "pull_request.html",
             "_pull_request.html",
             here="/runs",
-            page=pull_request_page.shown(facts),
-            asked_for=facts.repository,
+            page=page,
+            asked_for=repository,
             titles=pull_request_page.TITLES,
             most_listed=pull_request_page.MOST_LISTED,
-            now=facts.now,
+            now=now,
         )
 
-    def _facts(self, repository: str, number: int) -> pull_request_page.Facts:
-        """Read everything about a pull request. Called in threads."""
-        now = self._clock()
+    def _read(self, repository: str, number: int, now: float) -> PullRequest:
         story = read_pull_request(self._views, repository, number, now, self._rechecks)
-        entries = story.entries if story is not None else ()
-        deliveries = [entry.delivery for entry in entries if entry.kind == "delivery" and entry.delivery]
-        payloads = {each.id: self._payload(each.id) for each in deliveries[-MOST_PAYLOADS:]}
-        return pull_request_page.Facts(repository, number, now, story, payloads)
+        if story is None:
+            story = PullRequestView(repository, number, (), None, None, (), (), (), (), 0)
+        told = [entry.delivery for entry in story.entries if entry.kind == "delivery" and entry.delivery]
+        heard = [Heard(each, {}) for each in told[:-MOST_PAYLOADS]]
+        heard += [Heard(each, self._payload(each.id)) for each in told[-MOST_PAYLOADS:]]
+        return pull_request_page.shown(story, heard, now)
 
     def _payload(self, delivery: DeliveryId) -> Mapping[str, Any]:
         try:

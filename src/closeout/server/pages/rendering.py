@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from closeout.core.units import counted
 from closeout.server.access import Visitor
 from closeout.server.pages import presentation, wording
 
@@ -37,6 +39,12 @@ MOST_COUNTED = 99
 """Problems that the bar of a page counts; it says that there are more."""
 FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 """Of a page with forms that act: without it, browsers send a form with the origin `null`."""
+_FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    *(presentation.failure_text, presentation.step_name, wording.about_of, wording.ago, counted),
+    *(wording.delivery_path, wording.event_of, wording.execution_path, wording.heard_of),
+    *(wording.pull_request_path, wording.run_path, wording.with_query),
+)
+"""What templates call by its own name."""
 _ICONS = {
     "success": ("1a7f37", "M4 8.2l2.7 2.7L12 5.4"),
     "failure": ("cf222e", "M5 5l6 6M11 5l-6 6"),
@@ -70,9 +78,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         environment.filters.update(
-            coded=coded,
-            moment=presentation.moment,
-            clock_time=presentation.clock_time,
+            coded=coded, moment=presentation.moment, clock_time=presentation.clock_time
         )
         style = _assets("base.css", "run.css", "lists.css")
         script, live = _assets("run.js"), _assets("live.js")
@@ -84,20 +90,9 @@ class Renderer:
             most_counted=MOST_COUNTED,
             url=self.url,
             link=self.link,
-            about_of=wording.about_of,
-            ago=wording.ago,
             banner_of=presentation.banner,
-            counted=wording.counted,
-            delivery_path=wording.delivery_path,
-            event_of=wording.event_of,
-            execution_path=wording.execution_path,
-            heard_of=wording.heard_of,
-            failure_text=presentation.failure_text,
-            step_name=presentation.step_name,
             words=presentation.WORDS,
-            pull_request_path=wording.pull_request_path,
-            run_path=wording.run_path,
-            with_query=wording.with_query,
+            **{function.__name__: function for function in _FUNCTIONS},
         )
         self._environment = environment
         self.paths: Collection[str] = ()
@@ -118,15 +113,23 @@ class Renderer:
         """Return the page of whatever is not there, or of a link that opens nothing."""
         text = "The link is incomplete, or nothing has this address. Open the link from GitHub or from the message again."
         title = "There is nothing here"
-        return self.html(404, "notice.html", title=title, text=text, verdict=None, home=self.link("/"))
+        return self.notice(404, title, text, home=self.link("/"))
 
-    def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
-        """Return a page with one sentence."""
-        return self.html(status, "notice.html", title=title, text=text, verdict=verdict)
+    def notice(self, status: int, title: str, text: str, **values: Any) -> Response:
+        """Return a page with one sentence, and with a `verdict` or the way `home`."""
+        return self.html(status, "notice.html", title=title, text=text, **values)
 
     def fragment(self, name: str, **values: Any) -> str:
         """Return one part of the page, for a page that is open already."""
         return self._environment.get_template(name).render(**values)
+
+    def json(
+        self, value: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None
+    ) -> Response:
+        """Return an answer to a program or a script."""
+        return Response(
+            json.dumps(value), status, self.headers | (headers or {}), media_type="application/json"
+        )
 
     def followed(self, asked: Asked, name: str, part: str, *, here: str, **values: Any) -> Response:
         """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.

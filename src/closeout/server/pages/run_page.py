@@ -1,6 +1,6 @@
 """What the page of one run shows, gathered from what was read.
 
-The page and its stream of events take the same values, so a page that was open says what one says that is opened now.
+A page that is open asks for what has changed, and both take the same values: it says what one says that is opened now.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
-from closeout.ports import DeliveryView, LogLine, Operation, RunView
+from closeout.ports import DeliveryView, LogLine, LogWindow, Operation, RunView
 from closeout.server import details
 from closeout.server.access import Visitor
 from closeout.server.pages import history, log_folds, presentation, step_rows, wording
-from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.rendering import Renderer, favicon
 
 REFRESH_SECONDS = 4
+"""Between two loads of a page without script, which asks for nothing else."""
 
 
 class Attempt(NamedTuple):
@@ -78,6 +79,29 @@ def page(renderer: Renderer, shown: Shown, view: View, now: float) -> Response:
     )
 
 
+def changes(
+    renderer: Renderer, shown: Shown, lines: LogWindow, visitor: Visitor | None, now: float
+) -> Response:
+    """Return as JSON what changes on a run's page. `lines` are those that the page lacks, or the first of them.
+
+    `again` is when to ask for more: at once for further lines, in a second while the run goes on, then not any more.
+    """
+    values = standing(renderer, shown, visitor, now, step_rows.progress_of(shown.lines))
+    parts = ("banner", "troubles", "steps", "history")
+    folds = log_folds.folds(shown.run, lines.lines)
+    goes_on = None if values["banner"].finished else 1
+    return renderer.json(
+        {
+            **{part: renderer.fragment(f"_{part}.html", **values) for part in parts},
+            "title": f"{values['banner'].word}: {shown.run.automation}",
+            "icon": favicon(values["banner"].tone),
+            "log": renderer.fragment("_log.html", folds=folds) if folds else "",
+            "after": lines.lines[-1].id if lines.lines else None,
+            "again": 0 if lines.left_out else goes_on,
+        }
+    )
+
+
 def expired(renderer: Renderer, shown: Shown) -> Response:
     """Return the page of an expired link: the verdict and nothing else."""
     word = presentation.banner(shown.run, 0.0).word
@@ -87,7 +111,6 @@ def expired(renderer: Renderer, shown: Shown) -> Response:
 
 
 def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
-    """Return the links to other pages, for somebody who is signed in."""
     pull_request = wording.pull_request_path(shown.about.repository, shown.about.number)
     return {
         "pull_request": renderer.link(pull_request) if pull_request else None,

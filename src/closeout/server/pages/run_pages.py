@@ -1,4 +1,4 @@
-"""The page of one run, live while it goes on: for whoever has its Details link, and for whoever is signed in.
+"""The page of one run, and what changes on it while the run goes on: for whoever has its Details link, and for whoever is signed in.
 
 Whoever has no right link gets the same answer whether or not the run exists.
 """
@@ -16,10 +16,9 @@ from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
 from closeout.core.runs import CONTINUES
-from closeout.ports import DeliveryId, LogWindow, Operation
+from closeout.ports import DeliveryId, LogWindow
 from closeout.server import details
 from closeout.server.pages import log_folds, presentation, run_page
-from closeout.server.pages.live import LiveRuns
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.run_page import Attempt, Shown
 from closeout.server.pages.site import LINK, Asked, Route
@@ -27,6 +26,8 @@ from closeout.server.parts import ServerParts
 
 MOST_ATTEMPTS = 10
 """Attempts that a page links to."""
+LIVE_LINES = 200
+"""Newest lines of the log that an open page's request reads, of which it lacks a few."""
 MOST_SUBJECTS = 256
 """Payloads of which is kept what pages show of them."""
 
@@ -34,7 +35,7 @@ MOST_SUBJECTS = 256
 class RunPages:
     """The routes of `/runs/ID`. The ledger is read in threads."""
 
-    def __init__(self, parts: ServerParts, renderer: Renderer, draining: asyncio.Event) -> None:
+    def __init__(self, parts: ServerParts, renderer: Renderer) -> None:
         self._views = parts.views
         self._key = parts.link_key
         self._clock = parts.clock
@@ -42,10 +43,9 @@ class RunPages:
         self._renderer = renderer
         # A payload never changes and may have 25 MB, and an open page reads its run once a second.
         self._subject = lru_cache(MOST_SUBJECTS)(self._read_subject)
-        self._live = LiveRuns(self._load, renderer, parts.clock, draining)
         self.routes: Sequence[Route] = (
             Route("GET", "/runs/{run_id}", LINK, self._page),
-            Route("GET", "/runs/{run_id}/live", LINK, self._stream),
+            Route("GET", "/runs/{run_id}/live", LINK, self._changes),
         )
 
     async def _page(self, asked: Asked) -> Response:
@@ -55,7 +55,7 @@ class RunPages:
         asks = asked.request.query_params
         before = details.line_id(asks.get("before", ""))
         search = presentation.clean(asks.get("search", "")).strip()[: log_folds.LONGEST_SEARCH]
-        shown = await asyncio.to_thread(self._load, link, None, before, search)
+        shown = await asyncio.to_thread(self._load, link, before, search)
         if shown is None:
             return self._renderer.missing()
         if link.expired:
@@ -63,11 +63,19 @@ class RunPages:
         view = run_page.View(link, asked.visitor, search, newest=before is None)
         return run_page.page(self._renderer, shown, view, self._clock())
 
-    async def _stream(self, asked: Asked) -> Response:
+    async def _changes(self, asked: Asked) -> Response:
+        """Return as JSON what a page that is open shows now, with the lines of the log after the last one that it has."""
         link = await asyncio.to_thread(self._link, asked)
         if link is None or link.expired:
             return self._renderer.missing()
-        return await self._live.response(asked.request, link, asked.visitor) or self._renderer.missing()
+        shown = await asyncio.to_thread(self._load, link, limit=LIVE_LINES)
+        if shown is None:
+            return self._renderer.missing()
+        after = details.line_id(asked.request.query_params.get("after", "")) or 0
+        lines = LogWindow([line for line in shown.lines if line.id > after], 0)
+        if shown.left_out and len(lines.lines) == len(shown.lines):
+            lines = await asyncio.to_thread(self._window, link, after=after)
+        return run_page.changes(self._renderer, shown, lines, asked.visitor, self._clock())
 
     def _link(self, asked: Asked) -> details.Link | None:
         """Return what the visitor may see of the run: what the Details link opens, or all of it for who is signed in."""
@@ -82,12 +90,15 @@ class RunPages:
         return details.Link(run.id, run.attempt, expired=False, query=f"attempt={run.attempt}", whole=True)
 
     def _load(
-        self, link: details.Link, after: int | None = None, before: int | None = None, search: str = ""
+        self,
+        link: details.Link,
+        before: int | None = None,
+        search: str = "",
+        limit: int = presentation.LOG_LINES,
     ) -> Shown | None:
         """Read what is shown, None if there is no such run. Called in threads.
 
-        Of the log the first lines after line `after`, or else the last ones before line `before`; with `search` only lines
-        that contain it.
+        Of the log the last lines before line `before`; with `search` only lines that contain it.
         """
         run = self._views.run(link.run_id, link.attempt)
         if run is None:
@@ -98,30 +109,19 @@ class RunPages:
             about = presentation.subject({})
         whole = link.whole or about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
-        window = LogWindow((), 0)
-        operations: Sequence[Operation] = ()
-        if whole:
-            window = self._window(link, after=after, before=before, search=search)
-            operations = self._views.operations(link.run_id, link.attempt)
-        found = Shown(
-            shown, about, self._views.delivery(run.delivery), *window, log=whole, operations=operations
-        )
-        if after is not None or link.expired:
-            return found
+        window = self._window(link, limit, before=before, search=search) if whole else LogWindow((), 0)
+        operations = self._views.operations(link.run_id, link.attempt) if whole else ()
         survived = self._window(link, search=CONTINUES).lines if whole else ()
-        return found._replace(attempts=self._attempts(link), survived=survived)
+        attempts = () if link.expired else self._attempts(link)
+        delivery = self._views.delivery(run.delivery)
+        return Shown(shown, about, delivery, *window, whole, operations, attempts, survived)
 
     def _read_subject(self, delivery: DeliveryId) -> presentation.Subject:
         return presentation.subject(core_payload.decode(self._views.body(delivery)))
 
-    def _window(self, link: details.Link, **where: Any) -> LogWindow:
-        return self._views.log_window(
-            link.run_id,
-            link.attempt,
-            limit=presentation.LOG_LINES,
-            characters=presentation.LOG_CHARACTERS,
-            **where,
-        )
+    def _window(self, link: details.Link, limit: int = presentation.LOG_LINES, **where: Any) -> LogWindow:
+        characters = presentation.LOG_CHARACTERS
+        return self._views.log_window(link.run_id, link.attempt, limit=limit, characters=characters, **where)
 
     def _attempts(self, link: details.Link) -> Sequence[Attempt]:
         """Return the newest attempts of the run, the oldest of them first."""

@@ -19,13 +19,15 @@ import closeout
 from closeout.actions.registry import builtin
 from closeout.config.inverses import StepInventory, inventories
 from closeout.core.automation import Automation
-from closeout.core.units import HOUR, spoken_duration
+from closeout.core.units import HOUR, counted, spoken_duration
 from closeout.patrol.marks import DRILL, LAST, REPORT
-from closeout.ports import EVERY_DELIVERY, RunFilter
+from closeout.ports import RunFilter
 from closeout.ports.access import READ
+from closeout.server.pages.overview_facts import read_facts
+from closeout.server.pages.overview_page import Facts
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Handler, Route
-from closeout.server.pages.wording import ago, counted
+from closeout.server.pages.wording import ago
 from closeout.server.parts import ServerParts
 
 MOST_AUTOMATIONS = 200
@@ -93,20 +95,12 @@ class SetupPages:
         from closeout.checks import registry  # noqa: PLC0415 - only this page needs the checks
 
         parts = self._parts
-        patrol, drill = parts.marks(REPORT), parts.marks(DRILL).get(LAST, {})
-        newest = parts.views.delivery_page(EVERY_DELIVERY, None, 1).rows
-        states = drill.get("states", {})
-        freshness = health(
-            parts.views.stats(),
-            patrol,
-            drill["ended_at"] if states else None,
-            newest[0].received_at if newest else None,
-            now,
-        )
+        facts = read_facts(parts.views, parts.marks, now, patrols=parts.patrols)
+        patrol = parts.marks(REPORT)
         return {
-            "facts": (*freshness, *self._machine()),
+            "facts": (*health(facts, patrol), *self._machine()),
             "errors": patrol_errors(patrol),
-            "states": wrong_first(states),
+            "states": wrong_first(parts.marks(DRILL).get(LAST, {}).get("states", {})),
             "words": STATES,
             "checks": {check.id: check for check in registry.CHECKS},
         }
@@ -178,31 +172,24 @@ def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
     }
 
 
-def health(
-    stats: Mapping[str, Any],
-    patrol: Mapping[str, Mapping[str, Any]],
-    drilled: float | None,
-    last_delivery: float | None,
-    now: float,
-) -> tuple[HealthFact, ...]:
+def health(facts: Facts, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[HealthFact, ...]:
     """Return how fresh everything is, from what the ledger keeps."""
 
     def when(at: float | None, never: str = "never") -> str:
-        return never if at is None else ago(at, now)
+        return never if at is None else ago(at, facts.now)
 
-    lists, logs = patrol.get("lists", {}), patrol.get("logs", {})
-    repositories = lists.get("repositories")
+    repositories = patrol.get("lists", {}).get("repositories")
     read = counted(repositories, "repository", "repositories") if repositories else "of closed pull requests"
-    under_way = sum(stats.get("runs_by_state", {}).values())
-    waited = float(stats.get("queue_age") or 0.0)
-    oldest = spoken_duration(waited) if waited >= 1 else "none waits"
+    oldest = spoken_duration(facts.queue_age) if facts.queue_age >= 1 else "none waits"
     return (
-        HealthFact("Last delivery", when(last_delivery, "none yet"), "from GitHub's webhook or by patrol"),
-        HealthFact("Runs under way", f"{under_way:,}", "queued, running and waiting"),
-        HealthFact("Oldest queued run", oldest, tone="wait" if waited >= HOUR else "none"),
-        HealthFact("Patrol read the lists", when(lists.get("ended_at")), read),
-        HealthFact("Patrol read the logs", when(logs.get("ended_at")), "of deliveries"),
-        HealthFact("Last drill", when(drilled), "the checks below; `closeout drill` makes one now"),
+        HealthFact(
+            "Last delivery", when(facts.last_delivery, "none yet"), "from GitHub's webhook or by patrol"
+        ),
+        HealthFact("Runs under way", f"{facts.open_count:,}", "queued, running and waiting"),
+        HealthFact("Oldest queued run", oldest, tone="wait" if facts.queue_age >= HOUR else "none"),
+        HealthFact("Patrol read the lists", when(facts.patrol_ended), read),
+        HealthFact("Patrol read the logs", when(patrol.get("logs", {}).get("ended_at")), "of deliveries"),
+        HealthFact("Last drill", when(facts.drill_ended), "the checks below; `closeout drill` makes one now"),
     )
 
 

@@ -8,7 +8,6 @@ request for a page.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -20,11 +19,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
+from closeout.ports import PageReader
 from closeout.ports.access import ACT, READ
 from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Presented, Visitor
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
-from closeout.server.pages.rendering import Renderer
+from closeout.server.pages.rendering import MOST_COUNTED, Renderer
 from closeout.server.pages.way_back import WayBack, looks_ahead
 
 NOBODY, LINK = "nobody", "link"
@@ -64,12 +64,10 @@ class Site:
         access: Access | None,
         renderer: Renderer,
         groups: Sequence[Sequence[Route]],
-        paused: Callable[[], str | None] = lambda: None,
-        problems: Callable[[], int] = lambda: 0,
+        views: PageReader,
     ) -> None:
         self._access = access
-        self._paused = paused
-        self._problems = problems
+        self._views = views
         self._renderer = renderer
         self.routes: list[Route] = [
             *(self._own() if access else ()),
@@ -138,14 +136,15 @@ class Site:
         visitor = access.visitor(presented)
         if visitor is None:
             return None
-        return visitor._replace(paused=self._paused(), problems=self._problems())
+        problems = self._views.problem_count(MOST_COUNTED + 1)
+        return visitor._replace(paused=self._views.paused(), problems=problems)
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
         """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
         if is_program(request):
-            body = json.dumps({"error": error.code, "message": error.message})
-            headers = self._renderer.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
-            return Response(body, error.status, headers, media_type="application/json")
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+            told = {"error": error.code, "message": error.message}
+            return self._renderer.json(told, error.status, headers)
         if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
             response: Response = RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
             return self._led_back(request, response)
@@ -190,8 +189,7 @@ class Site:
         known = error if isinstance(error, CloseoutError) else CloseoutError("")
         if not is_program(request):
             return self._renderer.notice(known.status, "This did not work", FAILED)
-        body = json.dumps({"error": known.code, "message": FAILED})
-        return Response(body, known.status, self._renderer.headers, media_type="application/json")
+        return self._renderer.json({"error": known.code, "message": FAILED}, known.status)
 
     def _missing(self, request: Request, _: Any) -> Response:
         if request.scope["path"].startswith(API):

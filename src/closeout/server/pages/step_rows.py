@@ -163,7 +163,6 @@ def _row(
 
 
 def _outcome(outcome: str, verb: str) -> tuple[str, str]:
-    """Return word and tone of what became of a change."""
     if outcome == "done":
         return _PAST.get(verb, "done"), "good"
     if outcome == "under-way":

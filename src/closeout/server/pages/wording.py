@@ -95,8 +95,3 @@ def rough(seconds: float) -> str:
         hours = rest // int(HOUR)
         return f"{days} d {hours} h" if hours else f"{days} d"
     return spoken_duration(seconds // MINUTE * MINUTE) if seconds >= MINUTE else spoken_duration(seconds)
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return `1 run` or `3 runs`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -10,7 +10,6 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,10 +22,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import s3_backends
 from werkzeug.test import run_wsgi_app
 
-from closeout.testing.aws import cloudformation, codebuild
 from closeout.testing.aws.calls import Answer, Call, Request, error_answer, read_call
-from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
+from closeout.testing.aws.cloudformation import RuledCloudFormation
+from closeout.testing.aws.codebuild import BuildRules, Outcome, RuledCodeBuild
+from closeout.testing.aws.faults import CallJournal, Fault
 from closeout.testing.aws.rules import StackRules, Undeletable
+from closeout.testing.faults import FaultBoard
 
 REGION = "us-east-1"
 
@@ -40,10 +41,9 @@ class Emulator:
 
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
-        self.builds = codebuild.BuildRules(clock=clock)
-        self.faults = FaultBoard()
+        self.builds = BuildRules(clock=clock)
+        self.faults = FaultBoard[Fault]()
         self.journal = CallJournal()
-        self._delete_seconds = delete_seconds
         self._moto = DomainDispatcherApplication(self._create_app)
         # Otherwise moto lists the folder of its own package twice for each request.
         self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)  # type: ignore[method-assign]
@@ -56,19 +56,19 @@ class Emulator:
             BackendDict.reset()
             reset_model_data()
             self.stacks.clear()
-            self.stacks.seconds, self.stacks.events_late = self._delete_seconds, 0.0
-            self.stacks.unending = False
             self.builds.clear()
         self.journal.clear()
 
     def _create_app(self, service: Any) -> Any:
         app = create_backend_app(service)
-        bound: dict[str, Any] = {
-            "cloudformation": lambda: cloudformation.ruled(self.stacks),
-            "codebuild": lambda: codebuild.ruled(self.builds),
+        ruled: dict[Any, tuple[Any, Any]] = {
+            "cloudformation": (RuledCloudFormation, self.stacks),
+            "codebuild": (RuledCodeBuild, self.builds),
         }
-        if service in bound:
-            view = convert_to_flask_response(bound[service]().dispatch)
+        if service in ruled:
+            responses, rules = ruled[service]
+            bound: Any = type("Bound", (responses,), {"rules": rules})
+            view = convert_to_flask_response(bound.dispatch)
             for endpoint in list(app.view_functions):
                 if endpoint.endswith(".dispatch"):
                     app.view_functions[endpoint] = view
@@ -78,7 +78,8 @@ class Emulator:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        body = _read(environ)
+        size = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(size)
         path = environ.get("PATH_INFO", "/")
         if path.startswith("/_closeout/"):
             order = path.removeprefix("/_closeout/"), environ.get("QUERY_STRING", "")
@@ -95,28 +96,26 @@ class Emulator:
     def _aws(self, environ: dict[str, Any], start_response: Any, request: Request) -> Iterable[bytes]:
         call = self.read_call(request)
         entry = self.journal.begin(call)
-        fault = self.faults.take(call)
+        fault = self.faults.hit(lambda fault: fault.is_about(call))
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
         answer = answer or self.answer(call, request)
-        if answer is not None:
-            entry.status = answer[0]
-            return _send(start_response, answer)
-        self.stacks.advance()
-        chunks, status, answer_headers = self.ask_moto(call, environ)
-        if fault is not None and fault.after:
-            replaced = self._apply(fault, call, entry)
-            if replaced is not None:
-                entry.status = replaced[0]
-                return _send(start_response, replaced)
-        entry.status = int(status.split(" ", 1)[0])
-        start_response(status, list(answer_headers))
-        return chunks
+        if answer is None:
+            self.stacks.advance()
+            chunks, status, headers = self.ask_moto(call, environ)
+            if fault is not None and fault.after:
+                answer = self._apply(fault, call, entry)
+            if answer is None:
+                entry["status"] = int(status.split(" ", 1)[0])
+                start_response(status, list(headers))
+                return chunks
+        entry["status"] = answer[0]
+        return _send(start_response, answer)
 
-    def _apply(self, fault: Fault, call: Call, entry: Any) -> Answer | None:
+    def _apply(self, fault: Fault, call: Call, entry: dict[str, Any]) -> Answer | None:
         if fault.kind == "hold":
-            entry.held = True
-            self.faults.hold(fault.seconds)
-            entry.held = False
+            entry["held"] = True
+            fault.released.wait(fault.seconds)
+            entry["held"] = False
             return None
         if fault.kind == "drop":
             raise DropConnection
@@ -139,8 +138,8 @@ class Emulator:
     def answer(self, call: Call, request: Request) -> Answer | None:
         """Answer in moto's place: S3 says 403 when the bucket is not the expected owner's (S3 UserGuide, bucket-owner-condition)."""
         expected = request.headers.get("x-amz-expected-bucket-owner")
-        owner = s3_backends.bucket_accounts.get(call.bucket or "", (None, None))[1]
-        if expected and owner and expected != owner:
+        owner = s3_backends.bucket_accounts.get(call.params.get("Bucket", ""), (None, None))[1]
+        if call.service == "s3" and expected and owner and expected != owner:
             return error_answer(call, 403, "AccessDenied", "Access Denied")
         return None
 
@@ -150,10 +149,9 @@ class Emulator:
         """Return what carries out each control request."""
         return {
             ("POST", "reset"): lambda _: self.reset(),
-            ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
+            ("POST", "faults"): lambda order: self.faults.put(Fault(**order)),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
-            ("GET", "faults"): lambda _: [asdict(order) for order in self.faults.orders],
-            ("GET", "requests"): lambda _: self.journal.since(_after(query)),
+            ("GET", "requests"): lambda _: self.journal.since(int(parse_qs(query).get("after", ["0"])[0])),
             ("POST", "stacks"): self._order_stack,
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
@@ -180,22 +178,12 @@ class Emulator:
 
     def _order_build(self, order: dict[str, Any]) -> None:
         project = order.pop("project")
-        self.builds.outcomes[project] = codebuild.Outcome(**order)
+        self.builds.outcomes[project] = Outcome(**order)
 
     def _settings(self, order: dict[str, Any]) -> None:
         self.stacks.seconds = float(order.get("delete_seconds", self.stacks.seconds))
         self.stacks.events_late = float(order.get("events_late", self.stacks.events_late))
         self.stacks.unending = bool(order.get("unending", self.stacks.unending))
-
-
-def _read(environ: dict[str, Any]) -> bytes:
-    if environ.get("wsgi.input_terminated"):
-        return bytes(environ["wsgi.input"].read())
-    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
-
-
-def _after(query: str) -> int:
-    return int(parse_qs(query).get("after", ["0"])[0])
 
 
 def _json(status: int, value: Any) -> Answer:

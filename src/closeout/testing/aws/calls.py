@@ -61,11 +61,6 @@ class Call:
     region: str
     params: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def bucket(self) -> str | None:
-        """The bucket of an S3 call in path style."""
-        return self.params.get("Bucket") if self.service == "s3" else None
-
 
 def read_call(request: Request) -> Call:
     """Return what is called. What is not known is named `METHOD /path`."""
@@ -101,16 +96,14 @@ def _s3_call(method: str, path: str, query: str, region: str) -> Call:
 
 def error_answer(call: Call, status: int, code: str, message: str) -> Answer:
     """Return status, headers and body of an error in the protocol that the call used."""
+    error = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
     if call.service == "s3":
-        body = f"<?xml version='1.0'?><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
-        return status, {"Content-Type": "application/xml"}, body.encode()
-    if call.service == "ec2":
-        inner = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
-        body = f"<Response><Errors>{inner}</Errors><RequestID>closeout</RequestID></Response>"
-        return status, {"Content-Type": "text/xml"}, body.encode()
-    if call.service in {"cloudformation", "sts", "iam", "sns", "rds"}:
-        inner = f"<Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
-        body = f"<ErrorResponse><Error>{inner}</Error><RequestId>closeout</RequestId></ErrorResponse>"
-        return status, {"Content-Type": "text/xml"}, body.encode()
-    text = json.dumps({"__type": code, "message": message})
-    return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, text.encode()
+        body = f"<?xml version='1.0'?>{error}"
+    elif call.service == "ec2":
+        body = f"<Response><Errors>{error}</Errors><RequestID>closeout</RequestID></Response>"
+    elif call.service in {"cloudformation", "sts", "iam", "sns", "rds"}:
+        body = f"<ErrorResponse>{error}<RequestId>closeout</RequestId></ErrorResponse>"
+    else:
+        text = json.dumps({"__type": code, "message": message})
+        return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, text.encode()
+    return status, {"Content-Type": "text/xml"}, body.encode()

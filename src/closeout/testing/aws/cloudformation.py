@@ -76,12 +76,8 @@ class RuledCloudFormation(CloudFormationResponse):
         for stack in self.cloudformation_backend.stacks.values():
             rows = [row for row in self._rows(stack) if row["ResourceStatus"] != "DELETE_COMPLETE"]
             if any(row["PhysicalResourceId"] == physical for row in rows):
-                common = {
-                    "StackId": stack.stack_id,
-                    "StackName": stack.name,
-                    "Timestamp": stack.creation_time,
-                }
-                return ActionResult({"StackResources": [{**row, **common} for row in rows]})
+                own = {"StackId": stack.stack_id, "StackName": stack.name, "Timestamp": stack.creation_time}
+                return ActionResult({"StackResources": [row | own for row in rows]})
         raise ValidationError(message=f"Stack for {physical} does not exist")
 
     def describe_stack_events(self) -> Any:
@@ -94,8 +90,3 @@ class RuledCloudFormation(CloudFormationResponse):
         start = int(self._get_param("NextToken") or 0)
         more = len(rows) > start + PAGE
         return rows[start : start + PAGE], str(start + PAGE) if more else None
-
-
-def ruled(rules: StackRules) -> type[RuledCloudFormation]:
-    """Return the response class bound to these rules."""
-    return type("BoundCloudFormation", (RuledCloudFormation,), {"rules": rules})

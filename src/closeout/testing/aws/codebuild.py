@@ -128,8 +128,3 @@ class RuledCodeBuild(CodeBuildResponse):
         return [
             build for builds in self.codebuild_backend.build_metadata_history.values() for build in builds
         ]
-
-
-def ruled(rules: BuildRules) -> type[RuledCodeBuild]:
-    """Return the response class bound to these rules."""
-    return type("BoundCodeBuild", (RuledCodeBuild,), {"rules": rules})

@@ -58,20 +58,25 @@ def _needs(stack: Any, logical_id: str) -> set[str]:
 
 
 def _references(value: Any) -> Iterator[str]:
+    for key, inner in _entries(value):
+        text = str(inner[0] if isinstance(inner, list) and inner else inner)
+        if key == "Ref":
+            yield text
+        elif key == "Fn::GetAtt":
+            yield text.partition(".")[0]
+        elif key == "Fn::Sub":
+            yield from _SUB_NAME.findall(text)
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each key with its value, at any depth."""
     if isinstance(value, list):
         for item in value:
-            yield from _references(item)
+            yield from _entries(item)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if key == "Ref" and isinstance(inner, str):
-                yield inner
-            elif key == "Fn::GetAtt":
-                yield (inner if isinstance(inner, str) else str(inner[0])).partition(".")[0]
-            elif key == "Fn::Sub":
-                yield from _SUB_NAME.findall(inner if isinstance(inner, str) else str(inner[0]))
-                yield from _references(inner)
-            else:
-                yield from _references(inner)
+            yield key, inner
+            yield from _entries(inner)
 
 
 def export_in_use(backend: Any, stack: Any) -> str | None:
@@ -80,19 +85,11 @@ def export_in_use(backend: Any, stack: Any) -> str | None:
     for other in backend.stacks.values():
         if other is stack:
             continue
-        used = own & set(_imports(other.template_dict, other.resource_map))
+        used = own & {
+            str(clean_json(inner, other.resource_map))
+            for key, inner in _entries(other.template_dict)
+            if key == "Fn::ImportValue"
+        }
         if used:
             return f"Export {min(used)} cannot be deleted as it is in use by {other.name}"
     return None
-
-
-def _imports(value: Any, resource_map: Any) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _imports(item, resource_map)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "Fn::ImportValue":
-                yield str(clean_json(inner, resource_map))
-            else:
-                yield from _imports(inner, resource_map)

@@ -21,9 +21,9 @@ Pages, under https://docs.aws.amazon.com/AWSCloudFormation/latest/:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import Event, Stack
@@ -35,7 +35,7 @@ from closeout.testing.aws.dependencies import deletion_order, export_in_use, nee
 _STACK_TYPE = "AWS::CloudFormation::Stack"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Deletion:
     """One delete that is under way, and how far it is."""
 
@@ -44,17 +44,15 @@ class Deletion:
     token: str | None
     began: float
     seconds: float
-    order: tuple[str, ...]
+    order: Sequence[str]
     position: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True, kw_only=True)
-class Turn:
+class Turn(NamedTuple):
     """A status that a stack will have at `due`, and why."""
 
-    backend: Any
     stack: Any
     due: float
     status: str
@@ -76,16 +74,17 @@ class StackRules:
 
     def __init__(self, *, clock: Callable[[], float], seconds: float = 1.0) -> None:
         self.clock = clock
-        self.seconds = seconds
-        self.events_late = 0.0
-        """Seconds until a resource's events can be read; a stack's own are never late."""
-        self.unending = False
-        """Whether deletes stop before the stack's own end, until this is taken back."""
+        self._first_seconds = seconds
         self.lock = threading.RLock()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything; moto's own state is cleared by moto."""
+        self.seconds = self._first_seconds
+        self.events_late = 0.0
+        """Seconds until a resource's events can be read; a stack's own are never late."""
+        self.unending = False
+        """Whether deletes stop before the stack's own end, until this is taken back."""
         self.deletions: dict[str, Deletion] = {}
         self.turns: dict[str, Turn] = {}
         self.undeletable: list[Undeletable] = []
@@ -107,17 +106,17 @@ class StackRules:
                 if wanted.get("VersioningConfiguration", {}).get("Status") == "Enabled":
                     s3_backends[stack.account_id]["aws"].put_bucket_versioning(resource.name, "Enabled")
             if isinstance(resource, Stack):
-                _adopt(stack, resource)
-                self.created(backend, resource)
+                nested: Any = resource
+                nested.parent_id = stack.stack_id
+                nested.root_id = getattr(stack, "root_id", None) or stack.stack_id
+                self.created(backend, nested)
 
     def turn(self, backend: Any, name: str, status: str, seconds: float, then: str) -> None:
         """Put a stack into `status` now and into `then` after `seconds`: an update that takes its time [states]."""
         with self.lock:
             stack = backend.get_stack(name)
             self._stack_status(stack, status, None)
-            self.turns[stack.stack_id] = Turn(
-                backend=backend, stack=stack, due=self.clock() + seconds, status=then
-            )
+            self.turns[stack.stack_id] = Turn(stack, self.clock() + seconds, then)
 
     # --- the request ----------------------------------------------------------------------------------
 
@@ -155,25 +154,11 @@ class StackRules:
         self._stack_status(stack, "DELETE_IN_PROGRESS", "User Initiated", token)
         in_use = export_in_use(backend, stack)
         if in_use:
-            due = self.clock() + self.seconds / 4
-            self.turns[stack.stack_id] = Turn(
-                backend=backend, stack=stack, due=due, status=before, reason=in_use
-            )
+            self.turns[stack.stack_id] = Turn(stack, self.clock() + self.seconds / 4, before, in_use)
             return
-        gone = self.resource_status.get(stack.stack_id, {})
-        order = tuple(
-            name
-            for name in deletion_order(stack)
-            if gone.get(name) not in {"DELETE_COMPLETE", "DELETE_SKIPPED"}
-        )
-        self.deletions[stack.stack_id] = Deletion(
-            backend=backend,
-            stack=stack,
-            token=token,
-            began=self.clock(),
-            seconds=self.seconds,
-            order=order,
-        )
+        gone, ended = self.resource_status.get(stack.stack_id, {}), {"DELETE_COMPLETE", "DELETE_SKIPPED"}
+        order = [name for name in deletion_order(stack) if gone.get(name) not in ended]
+        self.deletions[stack.stack_id] = Deletion(backend, stack, token, self.clock(), self.seconds, order)
 
     # --- the passage of time --------------------------------------------------------------------------
 
@@ -226,8 +211,12 @@ class StackRules:
             return
         self._event(stack, logical_id, "DELETE_IN_PROGRESS", None, deletion.token)
         reason = self._obstacle(deletion, logical_id, resource, definition)
-        if reason is None:
-            reason = _delete_in_moto(stack, resource, definition)
+        # A nested stack is deleted by its own rules already.
+        if reason is None and not isinstance(resource, Stack):
+            try:
+                stack.resource_map._delete_resource(resource, definition)
+            except Exception as error:  # noqa: BLE001 - moto's models raise whatever their services raise
+                reason = f"{type(error).__name__}: {error}"
         if reason is None:
             self._event(stack, logical_id, "DELETE_COMPLETE", None, deletion.token)
             return
@@ -300,22 +289,6 @@ def physical_id(resource: Any) -> str:
     if isinstance(resource, Stack):
         return str(resource.stack_id)
     return str(getattr(resource, "physical_resource_id", "") or "")
-
-
-def _delete_in_moto(stack: Any, resource: Any, definition: dict[str, Any]) -> str | None:
-    """Let moto delete a resource; a resource that it cannot delete is one more that failed."""
-    if isinstance(resource, Stack):
-        return None  # its own rules have deleted it already
-    try:
-        stack.resource_map._delete_resource(resource, definition)
-    except Exception as error:  # noqa: BLE001 - moto's models raise whatever their services raise
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _adopt(parent: Any, nested: Any) -> None:
-    nested.parent_id = parent.stack_id
-    nested.root_id = getattr(parent, "root_id", None) or parent.stack_id
 
 
 def _append(

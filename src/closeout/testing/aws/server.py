@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from closeout.testing.aws.app import Emulator
@@ -25,62 +26,58 @@ from closeout.testing.aws.app import Emulator
 REGION = "us-east-1"
 
 
-def _handler() -> type[Any]:
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
+class _Handler(MotoRequestHandler):
+    """moto's handler, quiet. A connection serves many calls, as AWS's do; werkzeug would close it after each.
 
-    class Handler(MotoRequestHandler):
-        """moto's handler, quiet. A connection serves many calls, as AWS's do; werkzeug would close it after each.
+    A dropped call is a `ConnectionError`, which closes the socket.
+    """
 
-        A dropped call is a `ConnectionError`, which closes the socket.
-        """
+    connections: ClassVar[set[socket.socket]]
+    wbufsize = -1  # one packet for an answer: a second one waits for the first one's acknowledgment
 
-        connections: ClassVar[set[socket.socket]] = set()
-        wbufsize = -1  # one packet for an answer: a second one waits for the first one's acknowledgment
+    def setup(self) -> None:
+        """Begin with a connection."""
+        super().setup()
+        self.connections.add(self.connection)
 
-        def setup(self) -> None:
-            """Begin with a connection."""
-            super().setup()
-            self.connections.add(self.connection)
+    def finish(self) -> None:
+        """End with a connection."""
+        self.connections.discard(self.connection)
+        super().finish()
 
-        def finish(self) -> None:
-            """End with a connection."""
-            self.connections.discard(self.connection)
-            super().finish()
+    def run_wsgi(self) -> None:
+        """Answer one call. The application reads the whole body, so the next call begins behind it."""
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+        self.environ = self.make_environ()
+        begun: list[Any] = []
+        answer: Any = self.server.app
+        body = b"".join(answer(self.environ, lambda *line: begun.extend(line)))
+        status, headers = begun
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            if self.command == "HEAD" or name.lower() != "content-length":
+                self.send_header(name, value)
+        if self.command != "HEAD" and code != "204":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        def run_wsgi(self) -> None:
-            """Answer one call. The application reads the whole body, so the next call begins behind it."""
-            if self.headers.get("Expect", "").lower() == "100-continue":
-                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                self.wfile.flush()
-            self.environ = self.make_environ()
-            begun: list[Any] = []
-            answer: Any = self.server.app
-            body = b"".join(answer(self.environ, lambda *line: begun.extend(line)))
-            status, headers = begun
-            code, _, reason = status.partition(" ")
-            self.send_response(int(code), reason)
-            for name, value in headers:
-                if self.command == "HEAD" or name.lower() != "content-length":
-                    self.send_header(name, value)
-            if self.command != "HEAD" and code != "204":
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def log_request(self, *_: Any) -> None:
+        """Write nothing: the journal has it."""
 
-        def log_request(self, *_: Any) -> None:
-            """Write nothing: the journal has it."""
-
-        def connection_dropped(self, *_: Any) -> None:
-            """Close without a word: killed clients and dropped calls are what this is for."""
-            self.close_connection = True
-
-    return Handler
+    def connection_dropped(self, *_: Any) -> None:
+        """Close without a word: killed clients and dropped calls are what this is for."""
+        self.close_connection = True
 
 
 def make(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> BaseWSGIServer:
     """Return a bound threaded server; port 0 takes a free one (`server.server_port`)."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    return make_server(host, port, emulator, threaded=True, request_handler=_handler())
+    handler = type("BoundHandler", (_Handler,), {"connections": set()})
+    return make_server(host, port, emulator, threaded=True, request_handler=handler)
 
 
 class FakeAws:
@@ -187,11 +184,8 @@ class FakeAws:
 
     def undeletable(self, stack: str, logical_id: str, reason: str, times: int = 1_000_000) -> None:
         """Make a resource fail to delete, `times` times over."""
-        self.control(
-            "POST",
-            "undeletable",
-            {"stack": stack, "logical_id": logical_id, "reason": reason, "times": times},
-        )
+        order = {"stack": stack, "logical_id": logical_id, "reason": reason, "times": times}
+        self.control("POST", "undeletable", order)
 
     def deletable(self) -> None:
         """Undo every `undeletable`."""

@@ -1,4 +1,4 @@
-"""Faults on purpose: rate limits, errors, silence, half answers, redirects, and calls held for a crash test.
+"""Faults of the fake GitHub: rate limits, errors, silence, half answers, redirects, and calls held for a crash test.
 
 A fault is matched by method and path before anything else happens, so that every endpoint can fail in every
 way without code of its own.
@@ -7,99 +7,37 @@ way without code of its own.
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass, field
 from typing import Any
+
+from closeout.testing.faults import CountedFault, FaultBoard
 
 KINDS = ("status", "rate-limit", "slow", "trickle", "half", "never", "drop", "redirect", "hold", "text")
 
 
-@dataclass(slots=True)
-class Fault:
-    """One fault. `skip` calls pass first, then `times` calls are hit (0: all).
+@dataclass(slots=True, kw_only=True)
+class Fault(CountedFault):
+    """A fault of one of `KINDS`."""
 
-    `after=True`: the call has its effect first, then its answer is lost, held or replaced.
-    """
-
-    id: int
     kind: str
     method: str | None = None
     path: str = ".*"
-    skip: int = 0
-    times: int = 1
-    after: bool = False
     status: int = 500
     seconds: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
     location: str | None = None
-    seen: int = 0
-    hits: int = 0
-    released: threading.Event = field(default_factory=threading.Event)
 
-    def matches(self, method: str, path: str) -> bool:
-        """Whether this call is hit; counts it."""
-        if self.method not in (None, method) or not re.fullmatch(self.path, path):
-            return False
-        self.seen += 1
-        if self.seen <= self.skip or (self.times and self.hits >= self.times):
-            return False
-        self.hits += 1
-        return True
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what a test waits for: how many calls were hit."""
-        return {"id": self.id, "kind": self.kind, "path": self.path, "seen": self.seen, "hits": self.hits}
+    def is_about(self, method: str, path: str) -> bool:
+        """Return whether it may hit this call."""
+        return self.method in (None, method) and bool(re.fullmatch(self.path, path))
 
 
-class Faults:
-    """All faults in force, oldest first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._faults: dict[int, Fault] = {}
-        self._next = 1
+class Faults(FaultBoard[Fault]):
+    """All faults in force."""
 
     def add(self, kind: str, **options: Any) -> Fault:
         """Add a fault of one of `KINDS`. Raises ValueError for another kind, TypeError for an unknown option."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are {', '.join(KINDS)}")
-        with self._lock:
-            fault = Fault(self._next, kind, **options)
-            self._next += 1
-            self._faults[fault.id] = fault
-            return fault
-
-    def hit(self, method: str, path: str) -> Fault | None:
-        """Return the first fault that this call runs into."""
-        with self._lock:
-            for fault in self._faults.values():
-                if fault.matches(method, path):
-                    self._changed.notify_all()
-                    return fault
-        return None
-
-    def wait(self, number: int, hits: int = 1, timeout: float = 10.0) -> bool:
-        """Wait until a fault was hit so many times; False when it was not."""
-        with self._lock:
-            fault = self._faults[number]
-            return self._changed.wait_for(lambda: fault.hits >= hits, timeout)
-
-    def get(self, number: int) -> Fault:
-        """Find a fault. Raises KeyError."""
-        return self._faults[number]
-
-    def clear(self, number: int | None = None) -> None:
-        """End one fault or all: calls that it holds go on."""
-        with self._lock:
-            gone = [self._faults.pop(number)] if number is not None else list(self._faults.values())
-            if number is None:
-                self._faults.clear()
-            for fault in gone:
-                fault.released.set()
-
-    def all(self) -> list[dict[str, Any]]:
-        """List the faults in force."""
-        with self._lock:
-            return [fault.to_json() for fault in self._faults.values()]
+        return self.put(Fault(kind=kind, **options))

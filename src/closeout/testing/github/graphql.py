@@ -5,27 +5,10 @@ It reads the variables and not the query's text, and answers with GitHub's names
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.world import Pull, World
-
-if TYPE_CHECKING:
-    from closeout.testing.github.server import FakeGitHub
-
-
-def retarget(fake: FakeGitHub, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
-    """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
-    world = fake.world
-    with world.lock:
-        repository = world.repository(full_name)
-        pull = world.pull(repository, number)
-        before, pull.base = pull.base, base
-        pull.bases.append((before, base, automatic))
-        payload = world.pull_payload(repository, pull, "edited")
-    if not automatic:
-        fake.emit(repository, "pull_request", {**payload, "changes": {"base": {"ref": {"from": before}}}})
-    return pull
+from closeout.testing.github.world import World
 
 
 def answer(world: World, body: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
@@ -43,23 +26,10 @@ def answer(world: World, body: dict[str, Any], token: dict[str, Any]) -> dict[st
     size, start = 100, int(asked["after"] or "0")
     page = pull.bases[start : start + size]
     more = start + size < len(pull.bases)
-    return {
-        "data": {
-            "repository": {
-                "pullRequest": {
-                    "number": pull.number,
-                    "baseRefName": pull.base,
-                    "timelineItems": {
-                        "pageInfo": {
-                            "hasNextPage": more,
-                            "endCursor": str(start + len(page)) if page else None,
-                        },
-                        "nodes": [_node(*change) for change in page],
-                    },
-                }
-            }
-        }
-    }
+    info = {"hasNextPage": more, "endCursor": str(start + len(page)) if page else None}
+    items = {"pageInfo": info, "nodes": [_node(*change) for change in page]}
+    shown = {"number": pull.number, "baseRefName": pull.base, "timelineItems": items}
+    return {"data": {"repository": {"pullRequest": shown}}}
 
 
 def _node(before: str, after: str, automatic: bool) -> dict[str, str]:

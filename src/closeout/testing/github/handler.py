@@ -11,16 +11,15 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control, graphql, owners, rights
+from closeout.testing.github import control, graphql, rights
 from closeout.testing.github.faults import Fault
-from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
+from closeout.testing.github.hook_routes import HOOK_ROUTES
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import ROUTES, Answer, Call, Cut
+from closeout.testing.github.routes import ROUTES, Call, Cut, list_owned
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Repository
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
 
 _DOCS = "https://docs.github.com/rest"
-C = TypeVar("C")
 
 
 class Moved(Exception):
@@ -90,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
                 "status": None,
             }
         )
-        fault = self.fake.faults.hit(self.command, path)
+        fault = self.fake.faults.hit(lambda fault: fault.is_about(self.command, path))
         if fault is not None and not fault.after and self._suffer(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
@@ -108,10 +106,7 @@ class Handler(BaseHTTPRequestHandler):
     def _conditional(
         self, path: str, answer: Any, text: str, headers: dict[str, str]
     ) -> tuple[int, Any, dict[str, str]]:
-        """Add a page's tag and the address of the next one; 304, which does not count, if the client has this page.
-
-        `text` is the answer as JSON.
-        """
+        """Add the tag of a page, which is `text` as JSON, and the next one's address; 304 costs nothing."""
         tag = f'W/"{hashlib.sha256(text.encode()).hexdigest()}"'
         if self.headers.get("If-None-Match") == tag:
             self.fake.remaining += 1
@@ -133,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
             self._admit(token)
             if path in ("/graphql", "/api/graphql"):
                 return 200, graphql.answer(self.fake.world, body, token), {}
-            return self._route(path, body, query, token)
+            return *self._route(path, body, query, token), {}
         except Moved as moved:
             status = 301 if self.command == "GET" else 307
             where = str(moved) + (f"?{urlencode(query)}" if query else "")
@@ -153,54 +148,37 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(403, "API rate limit exceeded for user ID 88000.")
         self.fake.remaining -= 1
 
-    def _route(
-        self, path: str, body: Any, query: dict[str, str], token: Any
-    ) -> tuple[int, Any, dict[str, str]]:
+    def _route(self, path: str, body: Any, query: dict[str, str], token: Any) -> tuple[int, Any]:
         if path == "/user":
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")
-            return 200, token["user"], {}
-        listed = owners.answer(self.fake.world, path, query, token)
+            return 200, token["user"]
+        listed = list_owned(self.fake.world, path, query, token)
         if listed is not None:
-            return 200, listed, {}
-        organized = re.fullmatch(r"/orgs/([^/]+)(/hooks(?:/.*)?)", path)
-        if organized:
-            return *self._organization(organized[1], organized[2], body, query, token), {}
-        repository, rest = self._locate(path)
-        if token["repositories"] is not None and repository.full_name not in token["repositories"]:
+            return 200, listed
+        owner, rest = self._locate(path)
+        # A token that sees single repositories only sees no organization.
+        if (
+            token["repositories"] is not None
+            and owner.path.removeprefix("/repos/") not in token["repositories"]
+        ):
             raise Refused(404, "Not Found")
-        rights.check(token["rights"], self.command, rest)
-        if rest.startswith("/hooks"):
-            return *self._hooks(repository, rest, body, query), {}
-        do, caught = self._find(ROUTES, rest)
-        return *do(Call(self.fake.world, repository, token["user"], body, query, caught)), {}
-
-    def _organization(
-        self, login: str, rest: str, body: Any, query: dict[str, str], token: Any
-    ) -> tuple[int, Any]:
-        """Answer about an organization's hooks: a token that sees single repositories only sees none."""
-        organization = self.fake.world.organizations.get(login.lower())
-        if organization is None or token["repositories"] is not None:
-            raise Refused(404, "Not Found")
-        return self._hooks(organization, rest, body, query)
-
-    def _hooks(self, owner: HookOwner, rest: str, body: Any, query: dict[str, str]) -> tuple[int, Any]:
-        do, caught = self._find(HOOK_ROUTES, rest)
-        return do(HookCall(self.fake.world, self.fake.sender, owner, body, query, caught))
-
-    def _find(
-        self, routes: Sequence[tuple[str, str, Callable[[C], Answer]]], path: str
-    ) -> tuple[Callable[[C], Answer], tuple[str, ...]]:
-        """Return what answers a path, and what its pattern caught. Raises `Refused` 404."""
-        for method, pattern, do in routes:
-            found = re.fullmatch(pattern, path)
-            if found and method == self.command:
-                return do, found.groups()
+        if isinstance(owner, Repository):
+            rights.check(token["rights"], self.command, rest)
+        routes = HOOK_ROUTES if rest.startswith("/hooks") else ROUTES
+        for pattern, answer in routes.items():
+            found = re.fullmatch(pattern, f"{self.command} {rest}")
+            if found:
+                asked = (token["user"], body, query, found.groups())
+                return answer(Call(self.fake.world, self.fake.sender, owner, *asked))
         raise Refused(404, "Not Found")
 
-    def _locate(self, path: str) -> tuple[Repository, str]:
-        """Find the repository of `/repos/owner/name/…` or `/repositories/ID/…`, and the rest of the path."""
+    def _locate(self, path: str) -> tuple[HookOwner, str]:
+        """Find whom `/repos/owner/name/…`, `/repositories/ID/…` or `/orgs/LOGIN/hooks/…` is about, and the rest of the path."""
         world = self.fake.world
+        organized = re.fullmatch(r"/orgs/([^/]+)(/hooks(?:/.*)?)", path)
+        if organized and organized[1].lower() in world.organizations:
+            return world.organizations[organized[1].lower()], organized[2]
         named = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", path)
         if named:
             if named[1].lower() in world.renamed:
@@ -226,20 +204,16 @@ class Handler(BaseHTTPRequestHandler):
     def _suffer(self, fault: Fault, entry: dict[str, Any]) -> bool:
         """Carry a fault out; True when the call was answered (or dropped) by it."""
         entry["fault"] = fault.kind
-        if fault.kind in ("never", "hold"):
-            self._wait(fault)
-            if fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone():
-                return False
-            self._drop()
-            return True
         if fault.kind == "slow":
             fault.released.wait(fault.seconds)
+        if fault.kind in ("never", "hold"):
+            self._wait(fault)
+        goes_on = fault.kind == "hold" and not self.fake.stopping.is_set() and not self._gone()
+        if goes_on or fault.kind in ("slow", "half", "trickle"):
             return False
-        if fault.kind == "drop":
+        if fault.kind in ("never", "hold", "drop"):
             self._drop()
             return True
-        if fault.kind in ("half", "trickle"):
-            return False
         status, headers, body = fault.status, dict(fault.headers), fault.body
         if fault.kind == "rate-limit":
             status = fault.status if fault.status in (403, 429) else 403

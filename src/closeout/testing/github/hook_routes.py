@@ -6,66 +6,39 @@ Paths, methods, statuses and fields are those of GitHub's OpenAPI description, o
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
 from closeout.testing import deliveries
-from closeout.testing.github.hooks import Sender
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import Answer, Cut
-from closeout.testing.github.webhooks import Hook, HookOwner
-from closeout.testing.github.world import World, stamp
+from closeout.testing.github.routes import Answer, Call, Cut, Routes, cut_page
+from closeout.testing.github.webhooks import Hook, stamp
 
 HIDDEN = ("request", "response", "url", "hook_id")
 LIMIT = 20
 """Hooks that one owner may have for one event."""
 
 
-class HookCall(NamedTuple):
-    """One request: whose hooks, decoded body, and what the path's pattern caught."""
-
-    world: World
-    sender: Sender
-    owner: HookOwner
-    body: Mapping[str, Any]
-    query: Mapping[str, str]
-    rest: tuple[str, ...]
-
-    @property
-    def hook(self) -> Hook:
-        """The hook that the path names. Raises `Refused` 404."""
-        found = self.owner.hooks.get(int(self.rest[0]))
-        if found is None:
-            raise Refused(404, "Not Found")
-        return found
+def _hook(call: Call) -> Hook:
+    """Return the hook that the path names. Raises `Refused` 404."""
+    found: Hook | None = call.owner.hooks.get(int(call.rest[0]))
+    if found is None:
+        raise Refused(404, "Not Found")
+    return found
 
 
-def _size(call: HookCall) -> int:
-    return min(int(call.query.get("per_page", "30")), 100)
-
-
-def _list(call: HookCall) -> Answer:
-    start = (int(call.query.get("page", "1")) - 1) * _size(call)
-    shown = [hook.to_json(call.owner) for hook in call.owner.hooks.values()]
-    return 200, shown[start : start + _size(call)]
-
-
-def _create(call: HookCall) -> Answer:
+def _create(call: Call) -> Answer:
     config = call.body.get("config") or {}
     if call.owner.kind == "organization" and call.body.get("name") != "web":
         raise Refused(422, "Validation Failed", ["name must be web"])
     if not str(config.get("url", "")).startswith(("http://", "https://")):
         raise Refused(422, "Validation Failed", ["url is missing or has a scheme that is not supported"])
     events = tuple(call.body.get("events") or ("push",))
-    if any(
-        hook.url == config["url"] and set(hook.events) == set(events) for hook in call.owner.hooks.values()
-    ):
+    hooks = call.owner.hooks.values()
+    if any(hook.url == config["url"] and set(hook.events) == set(events) for hook in hooks):
         raise Refused(422, "Validation Failed", ["Hook already exists on this repository"])
     for event in events:
-        if sum(event in hook.events for hook in call.owner.hooks.values()) >= LIMIT:
-            raise Refused(
-                422, "Validation Failed", [f'The "{event}" event cannot have more than {LIMIT} hooks']
-            )
+        if sum(event in hook.events for hook in hooks) >= LIMIT:
+            told = f'The "{event}" event cannot have more than {LIMIT} hooks'
+            raise Refused(422, "Validation Failed", [told])
     hook = Hook(call.world.next_id(400_000), "", "", events, form=True, active=call.body.get("active", True))
     hook.configure(config, whole=True)
     hook.updated_at = stamp(call.world.now())
@@ -74,7 +47,7 @@ def _create(call: HookCall) -> Answer:
     return 201, hook.to_json(call.owner)
 
 
-def _send_ping(call: HookCall, hook: Hook) -> None:
+def _send_ping(call: Call, hook: Hook) -> None:
     if call.owner.kind == "repository":
         payload = deliveries.ping(hook_id=hook.id, repository=call.owner.path.removeprefix("/repos/"))
     else:
@@ -83,70 +56,71 @@ def _send_ping(call: HookCall, hook: Hook) -> None:
     call.sender.send_to(call.owner, hook, "ping", payload, str(uuid.uuid4()))
 
 
-def _change(call: HookCall) -> Answer:
+def _change(call: Call) -> Answer:
     """Change a hook: the secret is removed unless it is given again, as the description warns."""
-    hook = call.hook
+    hook = _hook(call)
     hook.configure(call.body.get("config") or {}, whole=True)
-    events = set(call.body.get("events", hook.events)) | set(call.body.get("add_events", ()))
-    hook.events = tuple(sorted(events - set(call.body.get("remove_events", ()))))
+    hook.events = tuple(sorted(set(call.body.get("events", hook.events))))
     hook.active = bool(call.body.get("active", hook.active))
     hook.updated_at = stamp(call.world.now())
     return 200, hook.to_json(call.owner)
 
 
-def _delete(call: HookCall) -> Answer:
-    call.owner.hooks.pop(call.hook.id)
+def _delete(call: Call) -> Answer:
+    call.owner.hooks.pop(_hook(call).id)
     return 204, None
 
 
-def _change_config(call: HookCall) -> Answer:
+def _change_config(call: Call) -> Answer:
     """Change single settings; what is left out stays as it is."""
-    call.hook.configure(call.body)
-    call.hook.updated_at = stamp(call.world.now())
-    return 200, call.hook.config()
+    _hook(call).configure(call.body)
+    _hook(call).updated_at = stamp(call.world.now())
+    return 200, _hook(call).config()
 
 
-def _ping(call: HookCall) -> Answer:
-    _send_ping(call, call.hook)
+def _ping(call: Call) -> Answer:
+    _send_ping(call, _hook(call))
     return 204, None
 
 
-def _list_deliveries(call: HookCall) -> Answer:
+def _list_deliveries(call: Call) -> Answer:
     """Return deliveries, the newest first, from the one that `cursor` names on."""
-    known = [d for d in call.owner.deliveries if d["hook_id"] == call.hook.id]
+    known = [d for d in call.owner.deliveries if d["hook_id"] == _hook(call).id]
     cursor = call.query.get("cursor")
     if cursor is not None:
         known = [d for d in known if d["id"] <= int(cursor)]
-    shown = Cut({key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)])
+    size = min(int(call.query.get("per_page", "30")), 100)
+    shown = Cut({key: value for key, value in d.items() if key not in HIDDEN} for d in known[:size])
     if len(known) > len(shown):
         shown.following = {**call.query, "cursor": str(known[len(shown)]["id"])}
     return 200, shown
 
 
-def _get_delivery(call: HookCall) -> Answer:
+def _get_delivery(call: Call) -> Answer:
     for known in call.owner.deliveries:
         if (known["hook_id"], known["id"]) == (int(call.rest[0]), int(call.rest[1])):
             return 200, known
     raise Refused(404, "Not Found")
 
 
-def _redeliver(call: HookCall) -> Answer:
+def _redeliver(call: Call) -> Answer:
     if not call.sender.redeliver(call.owner, int(call.rest[1])):
         raise Refused(404, "Not Found")
     return 202, {}
 
 
-HOOK_ROUTES: tuple[tuple[str, str, Callable[[HookCall], Answer]], ...] = (
-    ("GET", r"/hooks", _list),
-    ("POST", r"/hooks", _create),
-    ("GET", r"/hooks/(\d+)", lambda call: (200, call.hook.to_json(call.owner))),
-    ("PATCH", r"/hooks/(\d+)", _change),
-    ("DELETE", r"/hooks/(\d+)", _delete),
-    ("GET", r"/hooks/(\d+)/config", lambda call: (200, call.hook.config())),
-    ("PATCH", r"/hooks/(\d+)/config", _change_config),
-    ("POST", r"/hooks/(\d+)/pings", _ping),
-    ("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
-    ("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
-    ("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
-)
-"""(method, pattern of the path after the owner's, handler)."""
+HOOK_ROUTES: Routes = {
+    r"GET /hooks": lambda call: (
+        200,
+        cut_page(call.query, [hook.to_json(call.owner) for hook in call.owner.hooks.values()]),
+    ),
+    r"POST /hooks": _create,
+    r"GET /hooks/(\d+)": lambda call: (200, _hook(call).to_json(call.owner)),
+    r"PATCH /hooks/(\d+)": _change,
+    r"DELETE /hooks/(\d+)": _delete,
+    r"PATCH /hooks/(\d+)/config": _change_config,
+    r"POST /hooks/(\d+)/pings": _ping,
+    r"GET /hooks/(\d+)/deliveries": _list_deliveries,
+    r"GET /hooks/(\d+)/deliveries/(\d+)": _get_delivery,
+    r"POST /hooks/(\d+)/deliveries/(\d+)/attempts": _redeliver,
+}

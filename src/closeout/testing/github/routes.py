@@ -1,30 +1,42 @@
-"""The part of GitHub's REST API about a repository that the fake answers, as a table of paths.
+"""The part of GitHub's REST API about repositories that the fake answers, for a single one as a table of paths.
 
 Answers carry the fields that closeout and its tests read, with GitHub's names and types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.testing import payloads
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.world import Pull, Repository, World
+from closeout.testing.github.webhooks import Sender
+from closeout.testing.github.world import Repository, World
 
 ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
 """Fields that the list of pull requests lacks: https://docs.github.com/en/rest/pulls/pulls"""
 
+_OWNERS = re.compile(r"/users/([^/]+)|/orgs/([^/]+)/repos|/users/([^/]+)/repos|/user/repos")
+
 
 class Call(NamedTuple):
-    """One API request: decoded body, who asks, and what the path's pattern caught."""
+    """One API request: whom it is about, who asks, decoded body, and what the path's pattern caught."""
 
     world: World
-    repository: Repository
+    sender: Sender
+    owner: Any
+    """A repository; for `HOOK_ROUTES` an organization too."""
     user: dict[str, Any] | None
     body: Mapping[str, Any]
     query: Mapping[str, str]
     rest: tuple[str, ...]
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that the request is about."""
+        repository: Repository = self.owner
+        return repository
 
 
 Answer = tuple[int, Any]
@@ -36,7 +48,7 @@ class Cut(list[Any]):
     following: Mapping[str, str] | None = None
 
 
-def cut_page(query: Mapping[str, str], items: list[Any]) -> Cut:
+def cut_page(query: Mapping[str, str], items: Sequence[Any]) -> Cut:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
     size = min(int(query.get("per_page", "30")), 100)
     number = int(query.get("page", "1"))
@@ -54,35 +66,22 @@ def _get_pull(call: Call) -> Answer:
 
 def _list_pulls(call: Call) -> Answer:
     state, head = call.query.get("state", "open"), call.query.get("head", "")
-    pulls = _by_age(call, [p for p in call.repository.pulls.values() if state in ("all", p.state)])
+    pulls = [pull for pull in call.repository.pulls.values() if state in ("all", pull.state)]
+    if call.query.get("sort") == "updated":
+        pulls.sort(key=lambda pull: (pull.updated_at or "", pull.id))
     if ":" in head:  # GitHub ignores what is not OWNER:BRANCH
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]
     listed = cut_page(call.query, pulls[::-1])
-    listed[:] = [_in_a_list(call, pull) for pull in listed]
+    for place, pull in enumerate(listed):
+        shown = call.world.pull_payload(call.repository, pull)["pull_request"] | pull.times
+        listed[place] = {key: value for key, value in shown.items() if key not in ONLY_BY_ITSELF}
     return 200, listed
 
 
-def _in_a_list(call: Call, pull: Pull) -> dict[str, Any]:
-    """Return a pull request without what GitHub gives only for one by itself."""
-    shown = call.world.pull_payload(call.repository, pull)["pull_request"] | pull.times
-    return {key: value for key, value in shown.items() if key not in ONLY_BY_ITSELF}
-
-
-def _by_age(call: Call, pulls: list[Pull]) -> list[Pull]:
-    """Return pull requests as `sort` says, the newest last: the list is given in reverse."""
-    if call.query.get("sort") != "updated":
-        return pulls
-    return sorted(pulls, key=lambda pull: (pull.updated_at or "", pull.id))
-
-
 def _post_status(call: Call) -> Answer:
-    _check_status(call.body)
-    return 201, call.world.add_status(call.repository, call.rest[0], call.body, call.user)
-
-
-def _check_status(body: Mapping[str, Any]) -> None:
+    body = call.body
     if body.get("state") not in ("error", "failure", "pending", "success"):
         raise Refused(422, "Validation Failed", [{"field": "state", "code": "custom"}])
     if len(body.get("description") or "") > 140:
@@ -90,32 +89,15 @@ def _check_status(body: Mapping[str, Any]) -> None:
     target = body.get("target_url")
     if target and not target.startswith(("http://", "https://")):
         raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
+    return 201, call.world.add_status(call.repository, call.rest[0], body, call.user)
 
 
 def _get_ref(call: Call) -> Answer:
     sha = call.repository.refs.get(call.rest[0])
     if sha is None:
         raise Refused(404, "Not Found")
-    return 200, _ref(call.rest[0], sha)
-
-
-def _matching_refs(call: Call) -> Answer:
-    # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
-    return 200, [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
-
-
-def _ref(ref: str, sha: str) -> dict[str, Any]:
-    return {
-        "ref": f"refs/{ref}",
-        "node_id": "REF",
-        "url": "",
-        "object": {"type": "commit", "sha": sha, "url": ""},
-    }
-
-
-def _delete_ref(call: Call) -> Answer:
-    call.world.set_ref(call.repository, call.rest[0], None)
-    return 204, None
+    commit = {"type": "commit", "sha": sha, "url": ""}
+    return 200, {"ref": f"refs/{call.rest[0]}", "node_id": "REF", "url": "", "object": commit}
 
 
 def _post_comment(call: Call) -> Answer:
@@ -184,42 +166,64 @@ def _shown(run: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key not in ("inputs", "looks", "file")}
 
 
-ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
-    ("GET", r"", lambda call: (200, call.repository.to_json(full=True))),
-    ("GET", r"/pulls", _list_pulls),
-    ("GET", r"/pulls/(\d+)", _get_pull),
-    (
-        "GET",
-        r"/pulls/(\d+)/files",
-        lambda call: (200, cut_page(call.query, call.world.pull(call.repository, int(call.rest[0])).files)),
+Routes = Mapping[str, Callable[[Call], Answer]]
+"""Method and pattern of the path after the owner's → handler."""
+ROUTES: Routes = {
+    r"GET ": lambda call: (200, call.repository.to_json()),
+    r"GET /pulls": _list_pulls,
+    r"GET /pulls/(\d+)": _get_pull,
+    r"GET /pulls/(\d+)/files": lambda call: (
+        200,
+        cut_page(call.query, call.world.pull(call.repository, int(call.rest[0])).files),
     ),
-    ("POST", r"/statuses/([0-9a-f]{40})", _post_status),
-    (
-        "GET",
-        r"/commits/([^/]+)/statuses",
-        lambda call: (200, cut_page(call.query, call.repository.statuses.get(call.rest[0], []))),
+    r"POST /statuses/([0-9a-f]{40})": _post_status,
+    r"GET /commits/([^/]+)/statuses": lambda call: (
+        200,
+        cut_page(call.query, call.repository.statuses.get(call.rest[0], [])),
     ),
-    ("GET", r"/git/ref/(.+)", _get_ref),
-    ("GET", r"/git/matching-refs/(.+)", _matching_refs),
-    ("DELETE", r"/git/refs/(.+)", _delete_ref),
-    ("GET", r"/issues/events", lambda call: (200, cut_page(call.query, call.repository.events))),
-    (
-        "GET",
-        r"/issues/(\d+)/comments",
-        lambda call: (200, cut_page(call.query, call.repository.comments.get(int(call.rest[0]), []))),
+    r"GET /git/ref/(.+)": _get_ref,
+    r"GET /issues/events": lambda call: (200, cut_page(call.query, call.repository.events)),
+    r"GET /issues/(\d+)/comments": lambda call: (
+        200,
+        cut_page(call.query, call.repository.comments.get(int(call.rest[0]), [])),
     ),
-    ("POST", r"/issues/(\d+)/comments", _post_comment),
-    ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
-    ("GET", r"/deployments", _list_deployments),
-    ("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
-    ("GET", r"/actions/workflows", _list_workflows),
-    ("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
-    ("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
-    (
-        "GET",
-        r"/actions/runs/(\d+)",
-        lambda call: (200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))),
+    r"POST /issues/(\d+)/comments": _post_comment,
+    r"PATCH /issues/comments/(\d+)": _patch_comment,
+    r"GET /deployments": _list_deployments,
+    r"GET /deployments/(\d+)/statuses": _list_deployment_statuses,
+    r"GET /actions/workflows": _list_workflows,
+    r"POST /actions/workflows/([^/]+)/dispatches": _dispatch,
+    r"GET /actions/workflows/([^/]+)/runs": _list_runs,
+    r"GET /actions/runs/(\d+)": lambda call: (
+        200,
+        _shown(call.world.look_at_run(call.repository, int(call.rest[0]))),
     ),
-    ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
-)
-"""(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""
+    r"POST /actions/runs/(\d+)/cancel": _cancel_run,
+}
+
+
+def list_owned(world: World, path: str, query: Mapping[str, str], token: Mapping[str, Any]) -> Any:
+    """Return the answer to GET about an owner or its repositories, None if the path is about something else. Raises `Refused`.
+
+    A user's list shows public repositories; the list of the token's user shows what that token may see.
+    """
+    found = _OWNERS.fullmatch(path)
+    if found is None:
+        return None
+    owner, organization, user = found.groups()
+    if owner is not None:
+        kind = "Organization" if owner.lower() in world.organizations else "User"
+        return payloads.user(owner) | {"type": kind}
+    if organization is not None and organization.lower() not in world.organizations:
+        raise Refused(404, "Not Found")
+    if (organization, user) == (None, None) and token["user"] is None:
+        raise Refused(403, "Resource not accessible by integration")
+    wanted = organization or user
+    shown = [
+        repository.to_json()
+        for repository in sorted(world.repositories.values(), key=lambda each: each.full_name.lower())
+        if wanted is None or repository.full_name.partition("/")[0].lower() == wanted.lower()
+        if token["repositories"] is None or repository.full_name in token["repositories"]
+        if user is None or not repository.private
+    ]
+    return cut_page(query, shown)

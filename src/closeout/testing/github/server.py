@@ -15,8 +15,7 @@ from typing import Any, Self
 
 from closeout.testing.github.faults import Faults
 from closeout.testing.github.handler import Handler
-from closeout.testing.github.hooks import Sender
-from closeout.testing.github.webhooks import Hook
+from closeout.testing.github.webhooks import Hook, Sender
 from closeout.testing.github.world import Repository, World
 
 TOKEN = "fake-token-of-the-closeout-bot"
@@ -42,7 +41,7 @@ class FakeGitHub:
     ) -> None:
         self.sender = Sender(now)
         self.faults = Faults()
-        self.world = World(self._emit, now=now, full=full)
+        self.world = World(self.emit, now=now, full=full)
         self.world.add_token(token)
         self.token = token
         self.remaining = 4_999
@@ -110,9 +109,6 @@ class FakeGitHub:
         if organization is not None:
             self.sender.send(organization, event, payload, guid)
         return guid
-
-    def _emit(self, repository: Repository, event: str, payload: dict[str, Any]) -> None:
-        self.emit(repository, event, payload)
 
     def statuses(self, full_name: str, sha: str, context: str | None = None) -> list[dict[str, Any]]:
         """Return the statuses of a commit, oldest first."""

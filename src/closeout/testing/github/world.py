@@ -8,36 +8,35 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from closeout.testing import deliveries, payloads
 from closeout.testing.github import rights
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.webhooks import Hook, Organization
+from closeout.testing.github.webhooks import HookOwner, Organization, stamp
 
-Emit = Callable[["Repository", str, dict[str, Any]], None]
+Emit = Callable[["Repository", str, dict[str, Any]], object]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Pull:
-    """A pull request. `options` go to the payload builder."""
+    """A pull request."""
 
     number: int
     id: int
-    state: str
-    merged: bool
-    base: str
     head: str
     sha: str
-    labels: tuple[str, ...] = ()
+    base: str = "develop"
+    state: str = "open"
+    merged: bool = False
+    labels: Sequence[str] = ()
     closed_at: str | None = None
     fork: str | None = None
     """None: the same repository; `gone`: the fork was deleted; else the fork's full name."""
     title: str = "Add a basket"
-    files: list[dict[str, Any]] = field(default_factory=list)
+    files: Sequence[dict[str, Any]] = ()
     times: dict[str, str] = field(default_factory=dict)
     """What the API says in place of the times of the payload: `created_at`, `closed_at`."""
     updated_at: str | None = None
@@ -45,11 +44,11 @@ class Pull:
     """Each change of the base: from, to, and whether GitHub itself made it."""
 
 
-@dataclass(slots=True)
-class Repository:
+@dataclass(slots=True, kw_only=True)
+class Repository(HookOwner):
     """A repository and everything in it."""
 
-    id: int
+    kind = "repository"
     full_name: str
     private: bool
     refs: dict[str, str] = field(
@@ -59,8 +58,6 @@ class Repository:
     pulls: dict[int, Pull] = field(default_factory=dict)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    hooks: dict[int, Hook] = field(default_factory=dict)
-    deliveries: list[dict[str, Any]] = field(default_factory=list)
     workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
@@ -69,18 +66,13 @@ class Repository:
     """What happened to issues and pull requests, the newest first."""
 
     @property
-    def kind(self) -> str:
-        """Return `repository`: what its hooks are installed on."""
-        return "repository"
-
-    @property
     def path(self) -> str:
-        """Return its path in the API."""
+        """Its path in the API."""
         return f"/repos/{self.full_name}"
 
-    def to_json(self, *, full: bool = False) -> dict[str, Any]:
-        """Return the repository as payloads and the API show it."""
-        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=full)
+    def to_json(self) -> dict[str, Any]:
+        """Return the repository as the API shows it."""
+        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=True)
         return shown | {"default_branch": self.default_branch}
 
 
@@ -116,7 +108,7 @@ class World:
             if any(r.full_name.lower() == full_name.lower() for r in self.repositories.values()):
                 raise Refused(422, "Repository creation failed: name already exists on this account")
             self.renamed.pop(full_name.lower(), None)
-            repository = Repository(id or self.next_id(501_000), full_name, private)
+            repository = Repository(id=id or self.next_id(501_000), full_name=full_name, private=private)
             self.repositories[repository.id] = repository
             return repository
 
@@ -129,7 +121,7 @@ class World:
 
     def add_organization(self, login: str) -> Organization:
         """Add an organization; its hooks get the events of every repository of that owner."""
-        return self.organizations.setdefault(login.lower(), Organization(self.next_id(9_000), login))
+        return self.organizations.setdefault(login.lower(), Organization(id=self.next_id(9_000), login=login))
 
     def rename(self, full_name: str, to: str) -> None:
         """Rename a repository; its old name redirects from now on, as on GitHub."""
@@ -141,27 +133,16 @@ class World:
     # --- pull requests --------------------------------------------------------------------------------
 
     def open_pull(self, full_name: str, *, number: int | None = None, **options: Any) -> Pull:
-        """Open a pull request (`base`, `head`, `labels`, `fork`, `title`, `files`, `id`, `sha`)."""
+        """Open a pull request; `options` are fields of `Pull`."""
         with self.lock:
             repository = self.repository(full_name)
             number = number or max(repository.pulls, default=0) + 1
-            pull = Pull(
-                number=number,
-                id=options.pop("id", None) or self.next_id(1_700_000),
-                state="open",
-                merged=False,
-                base=options.pop("base", "develop"),
-                head=options.pop("head", f"feature/{number}"),
-                sha=options.pop("sha", None) or f"{number:040x}",
-                labels=tuple(options.pop("labels", ())),
-                fork=options.pop("fork", None),
-                title=options.pop("title", "Add a basket"),
-                files=list(options.pop("files", ())),
-                times=dict(options.pop("times", {})),
-            )
-            if options:
-                raise Refused(422, f"unknown option {min(options)}")
-            repository.pulls[number] = pull
+            named: dict[str, Any] = {
+                "id": self.next_id(1_700_000),
+                "head": f"feature/{number}",
+                "sha": f"{number:040x}",
+            }
+            pull = repository.pulls[number] = Pull(number=number, **named | options)
             pull.updated_at = stamp(self.now())
             if pull.fork is None:
                 repository.refs[f"heads/{pull.head}"] = pull.sha
@@ -188,6 +169,19 @@ class World:
         self._pull_event(repository, pull, action)
         return pull
 
+    def retarget(self, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
+        """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
+        with self.lock:
+            repository = self.repository(full_name)
+            pull = self.pull(repository, number)
+            before, pull.base = pull.base, base
+            pull.bases.append((before, base, automatic))
+            payload = self.pull_payload(repository, pull, "edited")
+        if not automatic:
+            changes = {"base": {"ref": {"from": before}}}
+            self._emit(repository, "pull_request", {**payload, "changes": changes})
+        return pull
+
     def _moment(self) -> str:
         """Return when a pull request is closed now, never twice the same."""
         self._closed = max(int(self.now()), self._closed + 1)
@@ -206,23 +200,14 @@ class World:
             head = (
                 None if pull.fork == "gone" else payloads.repository(pull.fork, number=777_001, private=False)
             )
+        same = ("number", "state", "closed_at", "merged", "base", "head", "sha", "labels", "title")
         payload = deliveries.pull_request(
             action,
-            repository=repository.full_name,
-            repository_id=repository.id,
-            private=repository.private,
+            **_naming(repository),
             full=self.full,
-            number=pull.number,
             pull_id=pull.id,
-            state=pull.state,
-            closed_at=pull.closed_at,
-            merged=pull.merged,
-            base=pull.base,
-            head=pull.head,
-            sha=pull.sha,
             head_repository=head,
-            labels=pull.labels,
-            title=pull.title,
+            **{name: getattr(pull, name) for name in same},
         )
         if pull.updated_at is not None:
             payload["pull_request"]["updated_at"] = pull.updated_at
@@ -352,9 +337,7 @@ class World:
 
     def look_at_run(self, repository: Repository, number: int) -> dict[str, Any]:
         """Read a workflow run; each look brings it nearer to its end."""
-        run = repository.runs.get(number)
-        if run is None:
-            raise Refused(404, "Not Found")
+        run = self._run(repository, number)
         workflow = repository.workflows[run["file"]]
         with self.lock:
             run["looks"] += 1
@@ -366,17 +349,15 @@ class World:
 
     def end_run(self, repository: Repository, number: int, conclusion: str) -> None:
         """End a workflow run, as its workflow or a cancel would."""
-        run = repository.runs.get(number)
-        if run is None:
-            raise Refused(404, "Not Found")
+        run = self._run(repository, number)
         if run["status"] == "completed":
             raise Refused(409, "Cannot cancel a workflow run that is completed.")
         run.update(status="completed", conclusion=conclusion)
 
-
-def stamp(now: float) -> str:
-    """Return a time as GitHub writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    def _run(self, repository: Repository, number: int) -> dict[str, Any]:
+        if number not in repository.runs:
+            raise Refused(404, "Not Found")
+        return repository.runs[number]
 
 
 def _naming(repository: Repository) -> dict[str, Any]:

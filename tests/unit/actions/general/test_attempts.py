@@ -15,7 +15,7 @@ from tests.unit.actions.general.parts import nothing
 from tests.work import Crashed, ImmediateWork
 
 
-class Scripted:
+class Scripted(attempts.Attempt):
     """A trial that ends as it is told, and notes what was done with it."""
 
     def __init__(self, done: list[str], *failures: str) -> None:

@@ -124,7 +124,7 @@ def test_reads_are_consistent_and_lists_are_not() -> None:
     reader = table(client)
     reader.get(item("a"))
     list(reader.query("p", "x"))
-    list(reader.listed("listing", "runs"))
+    list(reader.listed("runs"))
     reader.get_all([item("a")])
     *others, (_, batch) = client.calls
     assert [arguments.get("ConsistentRead") for _, arguments in others] == [True, True, None]

@@ -47,9 +47,9 @@ def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views
     """The original and its duplicate may share one commit; everybody gets their own answer."""
 
     def submit(done: Callable[[Any], None]) -> int:
-        ledger.accept(delivery("g1"), [new_run("r1")], done)
-        ledger.accept(delivery("g1"), [new_run("r1")], done)
-        ledger.accept(delivery("g2"), [new_run("r2")], done)
+        ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
+        ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
+        ledger.accept_group([(delivery("g2"), [new_run("r2")], done)])
         return 3
 
     outcomes = together(ledger, submit)
@@ -65,9 +65,9 @@ def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> N
     """What the database refuses is one caller's error, with nothing of it stored; its neighbours are stored."""
 
     def submit(done: Callable[[Any], None]) -> int:
-        ledger.accept(delivery("g1"), [new_run("r1")], done)
-        ledger.accept(delivery("g2"), [new_run("r2"), new_run("r2")], done)
-        ledger.accept(delivery("g3"), [new_run("r3")], done)
+        ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
+        ledger.accept_group([(delivery("g2"), [new_run("r2"), new_run("r2")], done)])
+        ledger.accept_group([(delivery("g3"), [new_run("r3")], done)])
         return 3
 
     outcomes = together(ledger, submit)
@@ -81,7 +81,7 @@ def test_what_cannot_be_bound_fails_only_its_own_job(ledger: Ledger, views: View
     """A run that would end with such a summary tries it again and again, and took the deliveries beside it with it."""
 
     def submit(done: Callable[[Any], None]) -> int:
-        ledger.accept(delivery("g1"), [new_run("r1")], done)
+        ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
         ledger._writer().submit(Job(lambda connection: connection.execute("SELECT ?", (value,)), done))
         return 2
 
@@ -106,7 +106,7 @@ def test_a_callback_that_fails_does_not_end_the_writer(ledger: Ledger) -> None:
     def fails(result: Any) -> None:
         raise RuntimeError(result)
 
-    ledger.accept(delivery("g1"), [], fails)
+    ledger.accept_group([(delivery("g1"), [], fails)])
     assert ledger.accept_wait(delivery("g2"), []).delivery == 2
 
 
@@ -153,7 +153,7 @@ def test_what_was_queued_before_closing_is_stored(path: Path, clock: HandClock) 
     outcomes: list[Any] = []
     with Ledger(path, clock=clock) as ledger:
         for number in range(50):
-            ledger.accept(delivery(f"g{number}"), [], outcomes.append)
+            ledger.accept_group([(delivery(f"g{number}"), [], outcomes.append)])
     assert len(outcomes) == 50
     views = Views(path)
     assert len(views.deliveries()) == 50
@@ -192,7 +192,7 @@ def test_definitions_are_kept_once(ledger: Ledger) -> None:
     """A thousand runs of one automation share its text."""
     for number in range(5):
         ledger.accept_wait(delivery(f"g{number}"), [new_run(f"r{number}", definition='{"same": 1}')])
-    assert ledger._readers().execute("SELECT count(*) FROM definition").fetchone() == (1,)
+    assert ledger._connection().execute("SELECT count(*) FROM definition").fetchone() == (1,)
 
 
 def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock) -> None:

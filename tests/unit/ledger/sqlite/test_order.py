@@ -45,7 +45,9 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
         ledger._writer().submit(Job(lambda _connection: None, partial(_append, done, number)))
     futures = [Future[Any]() for _ in range(3)]
     for number, future in enumerate(futures):
-        ledger.accept(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=into(future)))
+        ledger.accept_group(
+            [(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=into(future)))]
+        )
     held()
     for future in futures:
         assert future.result().delivery
@@ -92,7 +94,7 @@ def test_who_writes_lines_faster_than_they_are_stored_waits(
     ledger: Ledger, views: Views, held: Callable[[], None]
 ) -> None:
     """A flood stands in the pipe of its script and not in memory."""
-    ledger.accept(delivery(), [new_run(RUN)], lambda _result: None)
+    ledger.accept_group([(delivery(), [new_run(RUN)], lambda _result: None)])
     written: list[int] = []
 
     def flood() -> None:
@@ -144,7 +146,7 @@ def test_a_look_at_one_closing_scans_no_table(views: Views, name: str) -> None:
     from closeout.ledger.sqlite.sql import READ
 
     values = {"run_id": RUN, "attempt": 1, "since": 9.0, "repository": "acme/shop", "number": 17}
-    plan = views._readers().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
+    plan = views._connection().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
     assert not [row[3] for row in plan if row[3].startswith("SCAN") and "run_open" not in row[3]], plan
 
 
@@ -154,7 +156,7 @@ def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> N
 
     values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "search": "", "limit": 2}
     for name in ("logs", "logs_before", "count_logs"):
-        plan = views._readers().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
+        plan = views._connection().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
         assert any("SEARCH l USING" in row[3] and "log_run (run=? AND" in row[3] for row in plan), (
             name,
             plan,

@@ -46,7 +46,7 @@
     show("banner", standing.banner);
     var tone = banner.querySelector("h1");
     banner.className = "banner card " + (tone ? tone.className : "");
-    show("trouble", standing.trouble);
+    show("trouble", standing.troubles);
     show("steps", standing.steps);
     show("history", standing.history);
     document.querySelectorAll("details[data-step]").forEach(function (plan) {
@@ -123,13 +123,20 @@
   window.addEventListener("hashchange", reveal);
   reveal();
 
-  if (!("after" in live.dataset)) return;
-  var source = new EventSource(location.pathname + "/live?" + live.dataset.query + "&after=" + live.dataset.after);
-  source.addEventListener("standing", function (event) { place(JSON.parse(event.data)); });
-  source.addEventListener("log", function (event) { append(JSON.parse(event.data).html); });
-  source.addEventListener("end", function () { source.close(); });
-  source.addEventListener("error", function () {
-    // The browser connects again by itself unless the server refused: then the page is loaded anew, later.
-    if (source.readyState === EventSource.CLOSED) setTimeout(function () { location.reload(); }, 10000);
-  });
+  function ask() {
+    fetch(location.pathname + "/live?" + live.dataset.query + "&after=" + live.dataset.after)
+      .then(function (answer) {
+        // The session or the link has ended, or the server cannot answer: the page says so when it is loaded again.
+        if (!answer.ok) return setTimeout(function () { location.reload(); }, 10000);
+        return answer.json().then(function (news) {
+          if (news.log) append(news.log);
+          if (news.after) live.dataset.after = news.after;
+          place(news);
+          if (news.again !== null) setTimeout(ask, 1000 * news.again);
+        });
+      })
+      .catch(function () { setTimeout(ask, 3000); });
+  }
+
+  if ("after" in live.dataset) ask();
 })();

@@ -1,0 +1,43 @@
+"""The clients of the functions that carry out runs and send messages: boto3's only when a call first needs one.
+
+Importing boto3 and making its clients takes longer than the rest of a cold start, and posting `pending` needs neither. The
+receiver never has boto3: it imports `clients` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import DynamoDb, SecretsManager
+
+
+def late_clients(
+    region: str, connect: Callable[[Mapping[str, str]], AwsClient] = AwsClient
+) -> Callable[[str], Any]:
+    """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others of boto3."""
+    from closeout.adapters.boto import boto_clients  # noqa: PLC0415 - makes a start slower
+
+    aws = connect(ChainMap({"AWS_REGION": region}, os.environ))
+    aws.connect_ahead("dynamodb", "secretsmanager")
+    signed = {"dynamodb": DynamoDb(aws), "secretsmanager": SecretsManager(aws)}
+    boto = cache(lambda: boto_clients(region))
+
+    def client(service: str) -> Any:
+        return signed[service] if service in signed else LateClient(lambda: boto()(service))
+
+    return client
+
+
+class LateClient:
+    """A client that is made at its first call."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._make(), method)

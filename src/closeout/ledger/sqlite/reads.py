@@ -1,0 +1,88 @@
+"""Read a ledger by named statements; what the server's process and every other process ask in the same way.
+
+Each thread reads over a connection of its own, so that readers never wait for each other or for the writer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from closeout.core.errors import StoreUnavailable
+from closeout.ledger.sqlite.connection import is_damaged, open_reader, unreadable
+from closeout.ledger.sqlite.sql import READ
+from closeout.ledger.views import pause_phrase
+
+
+class Reads:
+    """Reads one ledger, from any thread. Raises `LedgerError` if it cannot be opened, else `StoreUnavailable`."""
+
+    def __init__(self, path: Path) -> None:
+        # Resolved once: a symbolic link that is changed later must not mix two ledgers in one process.
+        self._file = Path(os.path.realpath(path))
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._opening = threading.Lock()
+        self._damage: StoreUnavailable | None = None
+        """The error that showed that the file is damaged."""
+
+    def close(self) -> None:
+        """Close the connections of all threads; each opens a new one if it reads again."""
+        with self._opening:
+            connections, self._connections, self._local = self._connections, [], threading.local()
+        for connection in connections:
+            connection.close()
+
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
+        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
+        return bool(self._read("has_delivery", (guid, hook)))
+
+    def paused(self) -> str | None:
+        """Return who paused and why, or None.
+
+        The newest request counts, whether the engine has taken it or not: `closeout pause` holds from the moment its row
+        is written, with or without a server running.
+        """
+        for kind, by, reason in self._read("switch", ()):
+            return pause_phrase(by, reason) if kind == "pause" else None
+        for (text,) in self._read("setting", ("paused",)):
+            value = json.loads(text)
+            return pause_phrase(value["by"], value["reason"])
+        return None
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return this thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = open_reader(self._file)
+            with self._opening:
+                self._connections.append(connection)
+        return connection
+
+    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._connection().execute(READ[name], values).fetchall()
+
+    def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Read rows one by one."""
+        with self._translated(), closing(self._connection().execute(READ[name], values)) as rows:
+            yield from rows
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            told = unreadable(self._file, error)
+            self._damage = told if is_damaged(error) else self._damage
+            raise told from error
