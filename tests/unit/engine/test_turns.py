@@ -1,4 +1,4 @@
-"""Turns alone after a crash: how long each is, who comes first, and what the log says of them; and the figures of an engine."""
+"""Turns alone after a crash: how long each is, who comes first, and what the log says of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from closeout.core.runs import MAX_DEATHS
 from closeout.engine import turns
-from closeout.engine.schedule import Counts, count
 
 
 def pending(name: str, **more: Any) -> Any:
@@ -61,18 +60,3 @@ def test_a_start_says_which_runs_take_turns() -> None:
     for more, told in ((0, ""), (1, " and 1 more")):
         (line,) = said(*(pending(f"r{number}") for number in range(turns.NAMED + more)))
         assert line.endswith(f"r{turns.NAMED - 1} (5 s){told}")
-
-
-def test_what_was_never_begun_is_queued_and_what_is_parked_waits() -> None:
-    """As the metrics count."""
-    states = [
-        ("queued", True),
-        ("ready", True),
-        ("ready", False),
-        ("running", True),
-        ("waiting", False),
-        ("waiting", True),
-    ]
-    states += [("queued", True)]
-    tasks = cast("Any", [SimpleNamespace(state=state, fresh=fresh) for state, fresh in states])
-    assert count(tasks, {"success": 2}) == Counts(queued=3, running=1, waiting=3, finished={"success": 2})
