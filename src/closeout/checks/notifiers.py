@@ -30,7 +30,6 @@ def _notifiers(world: World) -> Result:
 
 
 def _asked(world: World, target: str) -> Result:
-    """Return what is known of a notifier."""
     try:
         world.outside.check_notifier(target)
     except SecretError as error:

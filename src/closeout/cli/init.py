@@ -77,5 +77,4 @@ def schema() -> None:
 
 
 def _schema() -> str:
-    """Return the schema as it is in the package."""
     return files("closeout.config").joinpath(SCHEMA).read_text(encoding="utf-8")

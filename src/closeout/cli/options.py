@@ -115,14 +115,12 @@ def read_payload(source: str) -> bytes:
         raise UsageError(f"Cannot read the payload {source}: {error.strerror}.") from None
 
 
-def age(context: click.Context, parameter: click.Parameter, value: str) -> float:
+def age(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
     """Read a duration (`90d`, `12h`, `1h30m`, `45s`) as seconds: a click callback."""
     seconds = parse_duration(value)
-    if seconds is not None:
-        return seconds
-    raise click.BadParameter(
-        f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", context, parameter
-    )
+    if seconds is None:
+        raise click.BadParameter(f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.")
+    return seconds
 
 
 def optional_age(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:

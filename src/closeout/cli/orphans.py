@@ -111,7 +111,6 @@ def _clean(
 
 
 def _show_plans(loaded: Loaded, targets: Sequence[Target]) -> None:
-    """Print the plan for each pull request, beside the question."""
     plans = Planner(loaded)
     for target in targets:
         output.note(output.clean(f"{target.repository}#{target.number} would do:"))

@@ -70,7 +70,6 @@ def patrol(*, where: Where, once: bool, as_json: bool) -> int:
 
 
 def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
-    """Return the report of a round, with its notes."""
     loaded = load(config, builtin())
     options.check_folder(ledger)
     try:

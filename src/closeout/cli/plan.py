@@ -122,5 +122,4 @@ def change_lines(change: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _marked(word: str, message: str, indent: str) -> str:
-    """Return an error in red, after `word`."""
     return output.style(output.wrapped(f"{word}: {output.clean(message)}", indent, indent), fg="red")

@@ -11,7 +11,8 @@ import socket
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -202,13 +203,17 @@ def test_a_stop_names_what_it_waits_for(under_way: list[str], said: str) -> None
 @pytest.mark.parametrize(
     ("counts", "ended", "said"),
     [
-        ((0, 0, 0), True, "stopped"),
-        ((1, 0, 0), True, "stopped; 1 run goes on at the next start"),
-        ((1, 2, 3), True, "stopped; 6 runs go on at the next start"),
-        ((1, 0, 0), False, "stopped; 1 run goes on at the next start; the interrupted operation runs again"),
+        ({}, True, "stopped"),
+        ({"queued": 1}, True, "stopped; 1 run goes on at the next start"),
+        ({"queued": 1, "ready": 2, "running": 3}, True, "stopped; 6 runs go on at the next start"),
+        (
+            {"queued": 1},
+            False,
+            "stopped; 1 run goes on at the next start; the interrupted operation runs again",
+        ),
     ],
 )
-def test_the_last_line_says_what_is_left(counts: Sequence[int], ended: bool, said: str) -> None:
+def test_the_last_line_says_what_is_left(counts: dict[str, int], ended: bool, said: str) -> None:
     """And whether an operation was interrupted."""
     lines: list[str] = []
 
@@ -220,8 +225,8 @@ def test_the_last_line_says_what_is_left(counts: Sequence[int], ended: bool, sai
             pass
 
     class Engine:
-        def counts(self) -> Sequence[int]:
-            return (*counts, 99)
+        def counts(self) -> Counter[str]:
+            return Counter(counts)
 
     class Runtime:
         engine = Engine()

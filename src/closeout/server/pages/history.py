@@ -5,8 +5,9 @@ All of it follows from recorded operations, so nothing is stored for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from closeout.core.runs import SURVIVED
 from closeout.core.units import spoken_duration
@@ -48,7 +49,7 @@ def entries(
 ) -> tuple[Entry, ...]:
     """Return the time line, oldest first. `survived` are the log lines of crashes after which the run went on."""
     end = run.finished_at if run.finished_at is not None else now
-    scale = _Scale(run.started_at if run.started_at is not None else run.accepted_at, end)
+    bar = partial(_scaled, run.started_at if run.started_at is not None else run.accepted_at, end)
     found = [_accepted(run)]
     if run.started_at is not None and run.started_at - run.accepted_at >= LONG_WAIT:
         waited = spoken_duration(run.started_at - run.accepted_at)
@@ -60,7 +61,7 @@ def entries(
         by_step.setdefault(operation.name.partition("/")[0] if "/" in operation.name else "", []).append(
             operation
         )
-    found += [_sleep(one, scale) for one in by_step.get("", ()) if one.kind == "sleep"]
+    found += [_sleep(one, bar) for one in by_step.get("", ()) if one.kind == "sleep"]
     for step in run.steps:
         if step.started_at is None or step.state == "skipped":
             continue
@@ -73,8 +74,8 @@ def entries(
                 title=_title(step),
                 says=_waits(waits, end),
                 took=spoken_duration(max(0.0, until - step.started_at)),
-                bar=scale.bar(step.started_at, until),
-                waits=tuple(scale.bar(one.started_at, _ended(one, end)) for one in waits),
+                bar=bar(step.started_at, until),
+                waits=tuple(bar(one.started_at, _ended(one, end)) for one in waits),
                 step=clean(step.id),
             )
         )
@@ -84,17 +85,12 @@ def entries(
     return tuple(sorted(found, key=lambda entry: entry.at))
 
 
-class _Scale:
-    """Places moments between the beginning of a run and its end, or now."""
-
-    def __init__(self, begin: float, end: float) -> None:
-        self._begin = begin
-        self._length = max(end - begin, 0.001)
-
-    def bar(self, since: float, until: float) -> Bar:
-        left = min(max((since - self._begin) / self._length * 100, 0.0), 100.0 - NARROWEST)
-        width = min(max((until - since) / self._length * 100, NARROWEST), 100.0 - left)
-        return Bar(left=round(left, 2), width=round(width, 2))
+def _scaled(begin: float, end: float, since: float, until: float) -> Bar:
+    """Return where a time is between the beginning of a run and its end, or now."""
+    length = max(end - begin, 0.001)
+    left = min(max((since - begin) / length * 100, 0.0), 100.0 - NARROWEST)
+    width = min(max((until - since) / length * 100, NARROWEST), 100.0 - left)
+    return Bar(left=round(left, 2), width=round(width, 2))
 
 
 def _title(step: StepView) -> str:
@@ -125,18 +121,11 @@ def _finished(run: RunView, at: float) -> Entry:
     return Entry(at=at, tone=verdict, title=WORDS.get(verdict, verdict), says=status)
 
 
-def _sleep(operation: Operation, scale: _Scale) -> Entry:
+def _sleep(operation: Operation, bar: Callable[[float, float], Bar]) -> Entry:
     until = _ended(operation, operation.wake or operation.started_at)
     took = spoken_duration(max(0.0, until - operation.started_at))
-    bar = scale.bar(operation.started_at, until)
-    return Entry(
-        at=operation.started_at,
-        tone="waiting",
-        title=clean(operation.name).capitalize(),
-        took=took,
-        bar=bar,
-        waits=(bar,),
-    )
+    slept, title = bar(operation.started_at, until), clean(operation.name).capitalize()
+    return Entry(at=operation.started_at, tone="waiting", title=title, took=took, bar=slept, waits=(slept,))
 
 
 def _waits(waits: Sequence[Operation], end: float) -> str:

@@ -208,78 +208,60 @@ def _problems(facts: Facts) -> Iterable[Need]:
         by_cause.setdefault(cause(problem), []).append(problem)
         counts[cause(problem)] = count
     for key, found in sorted(by_cause.items(), key=lambda pair: pair[1][0].since):
-        newest, several = found[-1], len(found) > 1
-        url, link = _problem_link(found)
-        items = [
-            Item(one.about, _run_of(one), one.since, _dismiss_path(one))
-            for one in found[:MOST_NAMED]
-            if one.about
-        ]
-        yield Need(
-            tone="wait" if newest.kind == STALE else "bad",
-            title=_problem_title(found, counts[key]),
-            text="" if newest.kind == STALE else clean(newest.text),
-            fix=_problem_fix(found),
-            url=url,
-            link=link,
-            deed=_problem_deed(found),
-            deed_link="Rerun…" if several else "Rerun",
-            dismiss=_dismiss_path(newest) if not several else None,
-            items=tuple(items) if several else (),
-            more=counts[key] - len(items) if several else 0,
-            since=found[0].since,
+        need = _problem(found, counts[key])
+        yield need._replace(since=found[0].since) if len(found) == 1 else _several(need, found, counts[key])
+
+
+def _problem(found: Sequence[Problem], count: int) -> Need:
+    """Return what is wrong, and where a person begins: the run, or what patrol found."""
+    newest, run = found[-1], _run_of(found[0])
+    automation, text = clean(newest.automation), clean(newest.text)
+    if newest.kind == "failure":
+        about = clean(newest.about) if count == 1 else counted(count, "pull request")
+        cure = advice(newest.code or None, newest.text)
+        need = Need(
+            "bad",
+            f"{automation} failed for {about or 'an event'}",
+            text,
+            f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip(),
+            deed=f"{run}/rerun" if run else None,
+            deed_link="Rerun",
         )
+    elif newest.kind == "orphans":
+        title = f"{automation or 'Patrol'} found resources of closed pull requests"
+        fix = "Look at the orphans, then clean up."
+        need = Need("bad", title, text, fix, "/orphans", "Orphans")
+    else:
+        fix = "`closeout doctor` says what is wrong and how to mend it."
+        need = Need("wait", text[:1].upper() + text[1:], "", fix)
+    if need.url is None and run is not None:
+        need = need._replace(url=run, link=_RUN)
+    return need._replace(dismiss=_dismiss_path(newest))
+
+
+def _several(need: Need, found: Sequence[Problem], count: int) -> Need:
+    """Return the entry of problems with one cause: the lists that have them instead of one run."""
+    first = found[0]
+    items = tuple(
+        Item(one.about, _run_of(one), one.since, _dismiss_path(one))
+        for one in found[:MOST_NAMED]
+        if one.about
+    )
+    need = need._replace(dismiss=None, items=items, more=count - len(items), since=first.since)
+    if first.kind != "failure":
+        return need
+    failed = with_query("/runs", automation=first.automation, verdict="failure")
+    rerun = with_query(RERUN, automation=first.automation)
+    return need._replace(url=failed, link="Failed runs", deed=rerun, deed_link="Rerun…")
 
 
 def _run_of(problem: Problem) -> str | None:
     return run_path(problem.execution.rpartition("-")[0]) if problem.execution else None
 
 
-def _problem_deed(found: Sequence[Problem]) -> str | None:
-    first = found[0]
-    if first.kind != "failure":
-        return None
-    if len(found) > 1:
-        return with_query(RERUN, automation=first.automation)
-    run = _run_of(first)
-    return f"{run}/rerun" if run else None
-
-
 def _dismiss_path(problem: Problem) -> str | None:
     """Return the page that says that a problem needs nobody; what is stale ends by itself."""
     return None if problem.kind == STALE else f"/problems/{problem_name(problem)}/dismiss"
-
-
-def _problem_title(found: Sequence[Problem], count: int) -> str:
-    kind, automation = found[0].kind, clean(found[0].automation)
-    if kind == "failure":
-        about = clean(found[0].about) if count == 1 else counted(count, "pull request")
-        return f"{automation} failed for {about or 'an event'}"
-    if kind == "orphans":
-        return f"{automation or 'Patrol'} found resources of closed pull requests"
-    text = clean(found[-1].text)
-    return text[:1].upper() + text[1:]
-
-
-def _problem_link(found: Sequence[Problem]) -> tuple[str | None, str]:
-    """Return where a person begins: the run, the list of those that failed, or what patrol found."""
-    first = found[0]
-    if first.kind == "orphans":
-        return "/orphans", "Orphans"
-    if len(found) > 1 and first.kind == "failure":
-        return with_query("/runs", automation=first.automation, verdict="failure"), "Failed runs"
-    url = _run_of(first)
-    return url, _RUN if url is not None else ""
-
-
-def _problem_fix(found: Sequence[Problem]) -> str:
-    newest = found[-1]
-    if newest.kind == "failure":
-        cure = advice(newest.code or None, newest.text)
-        return f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip()
-    if newest.kind == "orphans":
-        return "Look at the orphans, then clean up."
-    return "`closeout doctor` says what is wrong and how to mend it."
 
 
 def _intake_problems(facts: Facts) -> Iterable[Need]:

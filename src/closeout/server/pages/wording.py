@@ -73,7 +73,7 @@ def problem_name(problem: Problem) -> str:
     return short_digest(f"{problem.automation}\n{problem.key}")
 
 
-def with_query(path: str, **values: str | None) -> str:
+def with_query(path: str, /, **values: str | None) -> str:
     """Return a path with the values that are neither None nor empty as its query."""
     query = urlencode({name: value for name, value in values.items() if value})
     return f"{path}?{query}" if query else path
