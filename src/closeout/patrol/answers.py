@@ -21,14 +21,26 @@ FORM = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 
 
-def pages(github: GitHubReads, path: str, page: Page, what: str = "list") -> Iterator[Page]:
-    """Yield a first page and those that follow it. Raises `ServiceError`, also if they do not end."""
-    for left in reversed(range(MOST_PAGES)):
+def pages(
+    github: GitHubReads,
+    path: str,
+    page: Page,
+    what: str = "list",
+    by_number: Mapping[str, str] | None = None,
+) -> Iterator[Page]:
+    """Yield a first page and those that follow it. Raises `ServiceError`, also if they do not end.
+
+    With `by_number`, the list's query, only a page with room ends the list: a proxy may drop the header that names the next one.
+    """
+    for number in range(2, MOST_PAGES + 2):
         yield page
-        if page.next is None:
+        following = page.next
+        if following is None and by_number is not None and len(items(page.body)) >= PER_PAGE:
+            following = {**by_number, "page": str(number)}
+        if following is None:
             return
-        if left:
-            page = github.read(path, page.next)
+        if number <= MOST_PAGES:
+            page = github.read(path, following)
     raise unusable_answer(f"GET {path}", f"the {what} does not end")
 
 

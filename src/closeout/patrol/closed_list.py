@@ -163,7 +163,7 @@ class _Read:
         which cannot shift.
         """
         listed: list[ClosedPull] = []
-        for each in pages(self._github, self._path, page):
+        for each in pages(self._github, self._path, page, by_number=QUERY):
             listed += self.take(each)
             if _reaches(each, floor):
                 break
@@ -175,7 +175,9 @@ class _Read:
 def _reaches(page: Page, floor: int) -> bool:
     """Whether a page that was checked ends the list, or reaches below a moment."""
     pulls = items(page.body)
-    return page.next is None or (bool(pulls) and seconds(pulls[-1]["updated_at"]) < floor)
+    if pulls and seconds(pulls[-1]["updated_at"]) < floor:
+        return True
+    return page.next is None and len(pulls) < PER_PAGE
 
 
 def _tag(page: Page, floor: int) -> str | None:

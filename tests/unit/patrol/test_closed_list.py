@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from closeout.patrol.closers import asks_who_closed
 from closeout.patrol.closings import ClosedLists
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
+from closeout.ports.patrol import Page
 from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure
 
 HERE = {"acme/shop": ("clean",)}
@@ -79,6 +81,24 @@ def test_a_thousand_old_closings_start_nothing() -> None:
     world.github.comment(3)
     assert world.patrol().closings_seen == 0
     assert world.taken.started == []
+
+
+class WithoutLinks(Lists):
+    """A GitHub behind a proxy that drops the header `Link`."""
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        return super().read(path, query, etag)._replace(next=None)
+
+
+def test_a_full_page_without_a_link_is_not_the_end_of_the_list() -> None:
+    """Only a page with room is: the next is asked for by its number."""
+    world = Round()
+    world.github = WithoutLinks()
+    world.close(1)
+    world.patrol()
+    moments = {number: world.close(number) for number in range(2, 252)}
+    report = world.patrol()
+    assert (report.closings_seen, report.errors) == (len(moments), [])
 
 
 def test_a_beginning_is_told_even_if_the_process_was_killed_after_it_was_kept() -> None:
