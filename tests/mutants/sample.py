@@ -25,6 +25,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -61,6 +62,8 @@ SECONDS = 900
 """For the tests of one mutation."""
 OPTIONS = ("--timeout=60",)
 """A test that a mutation lets hang fails by its own limit, which no test comes near on a busy machine."""
+LEFT_OUT = 3
+"""Times that a test may be left out because it fails by itself."""
 PASSED = (0, 5)
 """pytest's exit codes when all tests passed, and when there are none."""
 ENOUGH = 0.9
@@ -214,20 +217,36 @@ def judges(mutation: Mutation, executed: Executed, tree: Path) -> Iterator[tuple
 
 
 def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
-    """Whether a test of the copy in `tree` fails, or hangs, with the mutation and passes without it."""
-    file = tree / mutation.path
-    source, status = file.read_bytes(), file.stat()
+    """Whether a test of the copy in `tree` fails, or hangs, with the mutation and passes without it.
+
+    One that fails without it too says nothing, and is left out of a further try: pytest ends with the first that fails.
+    """
+    source = (tree / mutation.path).read_bytes()
     on_aws = any(written in source for written in SDK)
-    chosen = SDK_JUDGES if on_aws else [tests for tests in judges(mutation, executed, tree) if tests]
     failing = _failed_on_aws if on_aws else _failed
-    file.write_bytes(mutation.apply(source))
+    for tests in SDK_JUDGES if on_aws else judges(mutation, executed, tree):
+        left_out: tuple[str, ...] = ()
+        for _ in range(LEFT_OUT + 1):
+            with _mutated(tree / mutation.path, mutation.apply(source)):
+                failed = failing(tree, tests, left_out) if tests else ()
+            if not failed:
+                break
+            if not failing(tree, _all_cases(failed)):
+                return True
+            left_out += _all_cases(failed)
+    return False
+
+
+@contextmanager
+def _mutated(file: Path, text: bytes) -> Iterator[None]:
+    source, status = file.read_bytes(), file.stat()
+    file.write_bytes(text)
     try:
-        failed = next(filter(None, (failing(tree, tests) for tests in chosen)), ())
+        yield
     finally:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-    return bool(failed) and not failing(tree, _all_cases(failed))
 
 
 def _all_cases(tests: Iterable[str]) -> tuple[str, ...]:
@@ -235,16 +254,20 @@ def _all_cases(tests: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(test.partition("[")[0] for test in tests))
 
 
-def _failed(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
+def _failed(tree: Path, tests: Sequence[str], left_out: Sequence[str] = ()) -> tuple[str, ...]:
     """Return what failed first of some tests, all of them when none could begin; nothing when the time was up."""
     try:
-        code, failed, _ = run_forked(tree, tests, SECONDS, OPTIONS)
+        code, failed, _ = run_forked(
+            tree, tests, SECONDS, (*OPTIONS, *(f"--deselect={name}" for name in left_out))
+        )
     except TimeoutError:
         return ()
     return () if code in PASSED else failed or tuple(tests)
 
 
-def _failed_on_aws(tree: Path, tests: Sequence[str]) -> tuple[str, ...]:
+def _failed_on_aws(tree: Path, tests: Sequence[str], left_out: Sequence[str] = ()) -> tuple[str, ...]:
+    if left_out:
+        return ()  # nothing is left of a file
     try:
         code, _ = run_test(tree, tests, seconds=SECONDS, python=SDK_PYTHON)
     except subprocess.TimeoutExpired:

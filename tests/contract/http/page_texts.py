@@ -18,14 +18,35 @@ from tests.contract.http.page_world import NOW, World
 from tests.contract.http.signed_in import SignedIn, signed_in
 
 KEPT = Path(__file__).with_name("page_texts.txt")
-ENTRIES = ("/", "/runs?verdict=failure&search=x", "/runs?since=2020-01-01", "/nothing", "/runs?nonsense=1")
-MOST = 45
+ENTRIES = (
+    "/",
+    "/runs?verdict=failure&search=x",
+    "/runs?since=2020-01-01",
+    "/nothing",
+    "/runs?nonsense=1",
+    *(f"/pull-requests/acme/shop/{number}" for number in (21, 22, 23, 99)),
+    "/runs?repository=acme/shop&pull-request=21",
+    "/runs?automation=queued",
+    *(
+        f"/api/{name}"
+        for name in (
+            "runs",
+            "overview",
+            "deliveries",
+            "pull-requests/acme/shop/17",
+            "runs?limit=0",
+        )
+    ),
+)
+MOST = 60
 
 
 def fill(world: World) -> None:
     """Put in runs of every kind, days, a pause and problems."""
     for kind in ("success", "failure", "again", "waiting", "running"):
         getattr(page_world, kind)(world)
+    for number, kind in ((21, "running"), (22, "success"), (23, "waiting")):
+        world.change(getattr(page_world, kind)(world), number=number)
     world.add("queued", "queued", reason="behind another")
     world.add("cancelled", "finished", "cancelled", summary="acme/shop#18 is open again", number=18)
     world.add(

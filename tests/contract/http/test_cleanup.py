@@ -74,6 +74,14 @@ def test_the_limit_takes_the_oldest(world: Deeds) -> None:
     assert world.get(f"{PATH}?limit=51").status == 400
 
 
+def test_a_limit_that_all_orphans_fit_into_is_not_told(world: Deeds) -> None:
+    """Nothing is left for another time."""
+    assert "would clean up" not in text(world.get(f"{PATH}?limit={len(ORPHANS)}"))
+    assert "3 runs would clean up; these are the 2 with the oldest orphans" in text(
+        world.get(f"{PATH}?limit=2")
+    )
+
+
 def test_what_is_left_out_is_named(world: Deeds) -> None:
     """A run that would delete something besides is not proposed, and what could not be asked is no silence."""
     spared = frozenset({Target("acme/shop", 17, NAME)})

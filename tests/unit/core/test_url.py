@@ -102,3 +102,16 @@ def test_what_others_begin_with_has_neither_query_nor_last_slash() -> None:
     assert str(url.parse_base("https://h/")) == "https://h"
     with pytest.raises(InputError, match="query"):
         url.parse_base("https://h/?x=1")
+
+
+@pytest.mark.parametrize(
+    ("host", "good"),
+    [("a" * 63, True), ("a" * 64, False), ("[::1]", True), ("[::1::]", False), ("[::g]", False)],
+)
+def test_a_label_may_be_so_long_and_an_address_must_be_one(host: str, good: bool) -> None:
+    """As DNS and IPv6 have it."""
+    if good:
+        assert url.parse(f"http://{host}/").host
+    else:
+        with pytest.raises(InputError):
+            url.parse(f"http://{host}/")

@@ -546,3 +546,11 @@ def test_a_list_that_changes_with_every_pass_is_told_as_unusable() -> None:
 
     world.github.before = reopen
     assert "the list changed each of" in "".join(world.patrol().errors)
+
+
+def test_closings_start_in_the_order_in_which_they_happened(world: Round) -> None:
+    """A list has the newest first."""
+    for number in (4, 2, 3):
+        world.close(number)
+    world.patrol()
+    assert [number for number, _, _ in world.taken.started] == [4, 2, 3]

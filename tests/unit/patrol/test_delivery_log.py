@@ -395,3 +395,18 @@ def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(l
     world.patrol()
     world.github.now += RETENTION + later
     assert world.patrol().gaps == gaps
+
+
+@pytest.mark.parametrize(("later", "gaps"), [(-1, 0), (0, 1)])
+def test_a_log_that_lost_only_what_was_known_is_a_gap_when_it_was_not_read_for_so_long(
+    later: int, gaps: int
+) -> None:
+    """GitHub forgets in time what patrol has read; what came and was forgotten meanwhile it has not."""
+    world = Round()
+    world.patrol()
+    world.github.deliver()
+    world.github.now += 100
+    world.patrol()
+    world.github.log[77].clear()
+    world.github.now += RETENTION + later
+    assert world.patrol().gaps == gaps

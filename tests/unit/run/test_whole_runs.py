@@ -503,6 +503,33 @@ RUNS: dict[str, tuple[Callable[[], Scene], Told]] = {
     ),
 }
 
+PLANNED = "begin match pending delete-1/plan"
+WHOLE = f"{PLANNED} delete-1/status delete-1/delete delete-1/gone delete-1/verify delete-1/end final"
+OPERATIONS = {
+    "does not match": "begin match",
+    "dry run": f"{PLANNED} delete-1/end final",
+    "reopened": f"{PLANNED} delete-1/status delete-1/delete delete-1/end final",
+    "two steps": f"{PLANNED} delete-1/status delete-1/delete delete-1/gone delete-1/verify delete-1/end delete-2/plan delete-2/status delete-2/delete delete-2/gone delete-2/verify delete-2/end final",
+    "the first step fails": f"{PLANNED} delete-1/status delete-1/delete delete-1/gone delete-1/verify delete-1/left delete-1/end delete-2/plan delete-2/status delete-2/delete delete-2/gone delete-2/verify delete-2/end final",
+    "AWS refuses": f"{PLANNED} delete-1/status delete-1/delete delete-1/left delete-1/end final",
+    "another account": f"{PLANNED} delete-1/end final",
+    "no token": f"{PLANNED} delete-1/end final",
+    "its turn never came": "begin match final",
+    "unreadable": "pending",
+    "the automation is gone": f"{PLANNED} delete-1/status delete-1/delete delete-1/end final",
+    "protected": f"{PLANNED} delete-1/end final",
+    "its condition is false": "begin match",
+    "stop on failure": f"{PLANNED} delete-1/status delete-1/delete delete-1/gone delete-1/verify delete-1/left delete-1/end delete-2/end final",
+    "grace": f"{PLANNED} grace-status grace delete-1/status delete-1/delete delete-1/gone delete-1/verify delete-1/end final",
+    "too many": f"{PLANNED} delete-1/end final",
+    "function": "begin match pending function/mode function/drop function/end final",
+    "every step is skipped": "begin match pending delete-1/if delete-1/end final",
+    "something was expected": f"{PLANNED} delete-1/expect delete-1/end final",
+    "late": f"{PLANNED} delete-1/end deleted-before final",
+    "no time left": f"{PLANNED} delete-1/status delete-1/delete delete-1/left delete-1/end final",
+}
+"""The names under which a run has recorded what it did, where that is not all of `WHOLE`. A run under way has them, so that none changes."""
+
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_says_and_does_exactly_this(name: str) -> None:
@@ -513,3 +540,4 @@ def test_a_run_says_and_does_exactly_this(name: str) -> None:
     ending = scene.play()
     seconds = round(scene.clock.now() - began, 1)
     assert Told(ending.verdict, seconds, scene.world.lines, scene.world.log) == told
+    assert " ".join(scene.durable.operations) == OPERATIONS.get(name, WHOLE)

@@ -160,3 +160,47 @@ def test_a_refusal_among_several_reads_is_raised_and_not_asked_for_again() -> No
     with pytest.raises(ServiceError):
         each(read, range(3))
     assert asked.count(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "gone"),
+    [
+        ("ValidationError", f"Stack with id {ID} does not exist", True),
+        ("ValidationError", f"Stack with id {ID}2 does not exist", False),
+        ("ValidationError", "1 validation error detected", False),
+        ("AccessDenied", f"Stack with id {ID} does not exist", False),
+    ],
+)
+def test_a_nested_stack_has_no_tags_only_when_cloudformation_says_that_it_is_gone(
+    reason: str, message: str, gone: bool
+) -> None:
+    """Of one whose tags cannot be read nobody knows whether a tag protects it."""
+    reader = _Reader(clients(describe_stacks=raises(error(reason, message))))
+    named = Named("AWS::CloudFormation::Stack", ID, ID, ACCOUNT)
+    if gone:
+        assert list(reader._read(named)) == []
+    else:
+        with pytest.raises(ServiceError):
+            list(reader._read(named))
+
+
+@pytest.mark.parametrize(
+    ("row", "listed"),
+    [
+        ({"PhysicalResourceId": "b", "ResourceStatus": "CREATE_COMPLETE"}, True),
+        ({"PhysicalResourceId": "b", "ResourceStatus": "DELETE_FAILED"}, True),
+        ({"PhysicalResourceId": "b", "ResourceStatus": "DELETE_COMPLETE"}, False),
+        ({"PhysicalResourceId": "b", "ResourceStatus": "DELETE_SKIPPED"}, False),
+        ({"ResourceStatus": "CREATE_FAILED"}, False),
+        ({"PhysicalResourceId": "", "ResourceStatus": "CREATE_IN_PROGRESS"}, False),
+    ],
+)
+def test_what_was_never_made_or_is_deleted_already_is_not_planned(row: dict[str, Any], listed: bool) -> None:
+    """A plan names what is there."""
+    whole = {**row, "LogicalResourceId": "B", "ResourceType": BUCKET}
+    client = clients(
+        get_template=lambda **_named: {"TemplateBody": {"Resources": {}}},
+        list_stack_resources=lambda **_named: {"StackResourceSummaries": [whole]},
+    ).aws("cloudformation")
+    found = list(stacks._own_resources(client, {"StackId": ID, "StackName": "preview-17"}, kept=False))
+    assert [one.logical_id for one in found] == (["B"] if listed else [])

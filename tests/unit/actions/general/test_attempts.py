@@ -172,3 +172,20 @@ def test_being_cut_off_by_restarts_for_ever_ends() -> None:
 
     with pytest.raises(ActionFailed, match=f"interrupted {attempts.LIMIT} times"):
         attempts.carry_out(CutOff(nothing()), lambda: Scripted([]))
+
+
+def test_it_is_interrupted_so_often_and_no_more() -> None:
+    """Each time in another process, which ends what the one before has begun."""
+    for interrupted in (attempts.LIMIT - 1, attempts.LIMIT):
+        kept: dict[str, Any] = {
+            f"begin-{number}": {"value": {"mark": number}} for number in range(1, interrupted + 1)
+        }
+        done: list[str] = []
+        work = ImmediateWork(nothing(), operations=kept)
+        if interrupted < attempts.LIMIT:
+            attempts.carry_out(work, partial(Scripted, done))
+            assert done[-2:] == ["run 1", "dispose"]
+        else:
+            with pytest.raises(ActionFailed, match=f"interrupted {attempts.LIMIT} times"):
+                attempts.carry_out(work, partial(Scripted, done))
+        assert len([entry for entry in done if entry.startswith("end")]) == interrupted

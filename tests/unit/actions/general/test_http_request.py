@@ -227,3 +227,15 @@ def test_the_plan_is_the_request() -> None:
     assert ACTION.plan({"url": URL}, LocalClients(ScriptedHttp([])))[0].verb == "post"
     assert ACTION.verify((change,), LocalClients(ScriptedHttp([]))) == ()
     assert ACTION.permissions({}) == ()
+
+
+def test_a_request_that_cannot_be_sent_fails_at_once() -> None:
+    """What does not pass is not tried again: a wrong certificate, a redirect in a circle."""
+    final = ServiceError("wrong certificate", service="http", operation="POST", reason="tls", transient=False)
+    http = ScriptedHttp([final, answer()])
+    clients = LocalClients(http)
+    inputs = {"method": "POST", "url": URL}
+    (change,) = ACTION.plan(inputs, clients)
+    with pytest.raises(StepFailed, match="wrong certificate"):
+        ACTION.apply(change, inputs, ImmediateWork(clients))
+    assert len(http.sent) == 1

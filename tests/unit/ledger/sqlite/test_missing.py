@@ -10,6 +10,7 @@ import pytest
 
 from closeout.core.errors import LedgerError
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.ledger.sqlite.identity import GONE, FileIdentity
 from closeout.ports import Ending, Operation
 from tests.unit.ledger.sqlite.conftest import delivery, new_run
 
@@ -56,3 +57,19 @@ def test_operations_are_read_by_run_and_by_attempt(path: Path, ledger: Ledger) -
     assert views.operations("a-1") == [first]
     assert views.operations("nobody") == []
     views.close()
+
+
+def test_a_file_that_is_gone_or_another_is_lost_for_good(tmp_path: Path) -> None:
+    """Also if the first one comes back: what was stored meanwhile is not in it."""
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"")
+    identity = FileIdentity(path)
+    assert identity.lost() is None
+    path.rename(tmp_path / "kept.db")
+    for _ in range(2):
+        error = identity.lost()
+        assert error is not None
+        assert "was removed or replaced; nothing was stored" in error.message
+        assert error.public == GONE
+        if not path.exists():
+            (tmp_path / "kept.db").replace(path)

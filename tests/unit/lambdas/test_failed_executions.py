@@ -1,0 +1,113 @@
+"""Which runs an event of Lambda or of the dead-letter queue is about, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from closeout.core.errors import Unavailable
+from closeout.lambdas.failed_executions import Change, about, handle
+
+NAME = "a" * 26 + "-1"
+ARN = "arn:aws:lambda:eu-central-1:123456789012:function:worker:live/durable-execution/x"
+
+
+def changed(status: str = "FAILED", **more: Any) -> dict[str, Any]:
+    """Return EventBridge's event of a change of status."""
+    return {"detail": {"status": status, "durableExecutionName": NAME, "durableExecutionArn": ARN, **more}}
+
+
+def queued(*messages: Any) -> dict[str, Any]:
+    """Return a batch of the dead-letter queue."""
+    return {"Records": [{"body": one if isinstance(one, str) else json.dumps(one)} for one in messages]}
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "STOPPED"])
+def test_an_end_names_its_execution_and_how_it_ended(status: str) -> None:
+    """As Lambda reports it."""
+    assert list(about(changed(status))) == [(NAME, Change(NAME, ARN, status))]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        changed("RUNNING"),
+        changed("SUCCEEDED"),
+        changed(durableExecutionName=""),
+        {"detail": None},
+        {"execution": 5},
+        queued("no JSON", [], 5),
+    ],
+)
+def test_what_is_no_end_names_nothing(event: dict[str, Any]) -> None:
+    """Nor does a message that cannot be read."""
+    assert list(about(event)) == []
+
+
+def test_a_batch_holds_ends_and_payloads_of_starts() -> None:
+    """Each by itself; one that cannot be read does not hide the others."""
+    found = list(about(queued("no JSON", changed(), {"execution": "b-2"})))
+    assert found == [(NAME, Change(NAME, ARN, "FAILED")), ("b-2", None)]
+
+
+class Objects:
+    """What `handle` calls; `ended` and `lost` say whether it worked, `current` whether Lambda's execution is the last."""
+
+    def __init__(self, *, ended: bool = True, lost: bool = True, current: bool = True) -> None:
+        self.done: list[str] = []
+        self.reports: list[str] = []
+        attempts = SimpleNamespace(is_current=lambda *_names: current)
+        self.ledger = SimpleNamespace(attempts=attempts)
+        self.journal = SimpleNamespace(report=self.reports.append)
+        self._ended, self._lost = ended, lost
+
+    def end(self, execution: str, status: str, remaining: Any) -> bool:
+        """End a run."""
+        self.done.append(f"end {execution} {status} {remaining():g}")
+        return self._ended
+
+    def lost(self, execution: str, remaining: Any) -> bool:
+        """Start it again."""
+        self.done.append(f"lost {execution} {remaining():g}")
+        return self._lost
+
+
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 42_000)
+
+
+@pytest.mark.parametrize(
+    ("event", "current", "done"),
+    [
+        (changed(), True, f"end {NAME} FAILED 42"),
+        (changed(), False, f"lost {NAME} 42"),
+        (queued({"execution": "b-2"}), True, "lost b-2 42"),
+    ],
+)
+def test_an_end_finalizes_and_a_lost_start_is_made_again(
+    event: dict[str, Any], current: bool, done: str
+) -> None:
+    """So is one that another durable execution continues."""
+    objects = Objects(current=current)
+    assert handle(event, CONTEXT, cast("Any", objects)) == {"executions": [done.split()[1]]}
+    assert (objects.done, objects.reports) == ([done], [])
+
+
+def test_what_could_not_be_ended_comes_again() -> None:
+    """The others of its batch are done."""
+    objects = Objects(lost=False)
+    with pytest.raises(Unavailable, match="to be retried: b-2"):
+        handle(queued(changed(), {"execution": "b-2"}), CONTEXT, cast("Any", objects))
+    assert (len(objects.done), objects.reports) == (2, [])
+
+
+def test_an_event_about_nothing_is_told_in_part() -> None:
+    """Somebody has to find out what sends it."""
+    objects = Objects()
+    assert handle({"x": "y" * 2_000}, CONTEXT, cast("Any", objects)) == {"executions": []}
+    (line,) = objects.reports
+    assert line.startswith('an event is about no execution that failed: {"x": "yyy')
+    assert len(line) == len("an event is about no execution that failed: ") + 1_000

@@ -1,0 +1,55 @@
+"""What a delivery says of problems: only that a pull request is open again ends those of its closings until then."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from closeout.core.records import NewDelivery
+from closeout.ledger.problems import Closes, of_reopened
+
+PAYLOAD: dict[str, Any] = {
+    "repository": {"id": 1},
+    "pull_request": {"id": 2, "updated_at": "2026-03-14T09:26:53Z"},
+}
+
+
+def of(
+    payload: Any, event: str = "pull_request", action: str = "reopened", *, form: bool = False
+) -> Closes | None:
+    """Return what a delivery closes."""
+    text = json.dumps(payload)
+    body = f"payload={quote(text)}" if form else text
+    return of_reopened(
+        NewDelivery("h", "g", event, action, "acme/shop", body.encode(), form, 1.0, "github", 17)
+    )
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_reopened_pull_request_ends_the_problems_of_its_closings(form: bool) -> None:
+    """Until the moment at which GitHub changed it."""
+    assert of(PAYLOAD, form=form) == Closes("1/2/", "1/2/2026-03-14T09:26:53Z", "reopened")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        PAYLOAD | {"repository": {"id": "1"}},
+        PAYLOAD | {"pull_request": {"id": None, "updated_at": "2026-03-14T09:26:53Z"}},
+        PAYLOAD | {"pull_request": {"id": 2}},
+        PAYLOAD | {"pull_request": {"id": 2, "updated_at": 5}},
+    ],
+)
+def test_half_a_payload_ends_nothing(payload: Any) -> None:
+    """Whichever half."""
+    assert of(payload) is None
+
+
+@pytest.mark.parametrize(("event", "action"), [("pull_request", "closed"), ("issues", "reopened")])
+def test_another_event_ends_nothing(event: str, action: str) -> None:
+    """A closing opens problems by its run."""
+    assert of(PAYLOAD, event, action) is None
