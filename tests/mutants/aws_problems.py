@@ -111,7 +111,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "messages on AWS: what patrol missed while it was off is told",
         "src/closeout/wiring/stack_notifying.py",
         '        since = float(row["since"]) if row.get("patrol") == self._text else None',
-        '            since = float(row.get("since", 0.0))',
+        '        since = float(row.get("since", 0.0))',
         (f"{TOLD}::test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count",),
     ),
     Mutant(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from closeout.core.errors import ServiceError, github_error
+from closeout.core.errors import unusable_answer
 from closeout.ports import GitHub, Json
 
 PATH = "/graphql"
+ASKED = f"POST {PATH}"
 PAGES = 20
 """Pages of 100 changes: more is an answer that cannot be right."""
 QUERY = """
@@ -51,12 +52,12 @@ def bases_of(github: GitHub, repository: str, number: int) -> tuple[str, ...]:
             found.update((name, None) for node in items["nodes"] for name in _names(node))
             more, after = items["pageInfo"]["hasNextPage"], items["pageInfo"]["endCursor"]
         except (KeyError, TypeError, AttributeError):
-            raise _unusable("the answer is not the timeline that was asked for") from None
+            raise unusable_answer(ASKED, "the answer is not the timeline that was asked for") from None
         if more is False:
             return tuple(found)
         if more is not True or not isinstance(after, str):
-            raise _unusable("the answer does not say whether there is more")
-    raise _unusable(f"the timeline has more than {PAGES} pages")
+            raise unusable_answer(ASKED, "the answer does not say whether there is more")
+    raise unusable_answer(ASKED, f"the timeline has more than {PAGES} pages")
 
 
 def _ask(github: GitHub, repository: str, number: int, after: str | None) -> Json:
@@ -65,7 +66,7 @@ def _ask(github: GitHub, repository: str, number: int, after: str | None) -> Jso
     answer = github.request("POST", PATH, body={"query": QUERY, "variables": variables})
     errors = answer.get("errors") if isinstance(answer, dict) else None
     if errors:
-        raise _unusable(f"{repository}#{number}: {_told(errors)}")
+        raise unusable_answer(ASKED, f"{repository}#{number}: {_told(errors)}")
     return answer
 
 
@@ -82,7 +83,7 @@ def _pull_request(answer: Json, number: int) -> dict[str, Any]:
             return dict(pull)
     except (KeyError, TypeError):
         pass
-    raise _unusable("the answer is not the pull request that was asked for")
+    raise unusable_answer(ASKED, "the answer is not the pull request that was asked for")
 
 
 def _names(node: dict[str, Any]) -> Iterator[str]:
@@ -95,7 +96,3 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError("not the name of a branch")
     return value.removeprefix("refs/heads/")
-
-
-def _unusable(text: str) -> ServiceError:
-    return github_error(f"POST {PATH}", text, "unusable-answer")
