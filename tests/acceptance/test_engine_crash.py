@@ -128,7 +128,7 @@ class Machine:
         if not self.ledger.exists():
             return {}
         views = Views(self.ledger)
-        rows = views._connection().execute(
+        rows = views._connection()[0].execute(
             "SELECT r.run_id, o.name FROM operation o JOIN run r ON r.number = o.run WHERE o.state <> 'waiting'"
         )
         found: dict[str, set[str]] = defaultdict(set)

@@ -95,7 +95,7 @@ class Bench:
         """Return what a run has recorded, by name."""
         execution = self.ledger.find(name)
         number = (
-            self.ledger._connection()
+            self.ledger._connection()[0]
             .execute("SELECT number FROM run WHERE run_id || '-' || attempt = ?", (execution,))
             .fetchone()[0]
         )

@@ -237,7 +237,7 @@ def test_a_pruned_run_leaves_nothing_in_the_index_of_words(tmp_path: Path) -> No
         assert len(views.runs(wanted=RunFilter(search="zebra"))) == 1
         clock.advance(1e9)
         ledger.prune(1.0)
-        words_left = views._connection().execute(
+        words_left = views._connection()[0].execute(
             "SELECT count(*) FROM run_words WHERE run_words MATCH 'zebra'"
         )
         assert words_left.fetchone() == (0,)

@@ -94,7 +94,7 @@ class Machine:
     def row(self, name: str) -> Any:
         """Return how a run stands: suspected, alone, deaths."""
         query = "SELECT suspected, alone, deaths FROM run WHERE run_id = ?"
-        return self.bench.ledger._connection().execute(query, (name,)).fetchone()
+        return self.bench.ledger._connection()[0].execute(query, (name,)).fetchone()
 
     def close(self) -> None:
         """End all of them."""

@@ -27,17 +27,18 @@ class Reads:
         # Resolved once: a symbolic link that is changed later must not mix two ledgers in one process.
         self._file = Path(os.path.realpath(path))
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[tuple[sqlite3.Connection, threading.RLock]] = []
         self._opening = threading.Lock()
         self._damage: StoreUnavailable | None = None
         """The error that showed that the file is damaged."""
 
     def close(self) -> None:
-        """Close the connections of all threads; each opens a new one if it reads again."""
+        """Close the connections of all threads, each once its thread has read; it opens a new one if it reads again."""
         with self._opening:
             connections, self._connections, self._local = self._connections, [], threading.local()
-        for connection in connections:
-            connection.close()
+        for connection, reading in connections:
+            with reading:
+                connection.close()
 
     def marks(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return patrol's marks of a kind, by key."""
@@ -60,28 +61,30 @@ class Reads:
             return pause_phrase(value["by"], value["reason"])
         return None
 
-    def _connection(self) -> sqlite3.Connection:
-        """Return this thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = open_reader(self._file)
-            with self._opening:
-                self._connections.append(connection)
-        return connection
-
     def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._connection().execute(READ[name], values).fetchall()
+        with self._reading() as connection:
+            return connection.execute(READ[name], values).fetchall()
 
     def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Read rows one by one."""
-        with self._translated(), closing(self._connection().execute(READ[name], values)) as rows:
+        with self._reading() as connection, closing(connection.execute(READ[name], values)) as rows:
             yield from rows
 
+    def _connection(self) -> tuple[sqlite3.Connection, threading.RLock]:
+        """Return this thread's connection, and what holds it open: to close one that a thread reads from can end the process."""
+        held: tuple[sqlite3.Connection, threading.RLock] | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = open_reader(self._file), threading.RLock()
+            with self._opening:
+                self._connections.append(held)
+        return held
+
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            yield
+            connection, reading = self._connection()
+            with reading:
+                yield connection
         except sqlite3.Error as error:
             told = unreadable(self._file, error)
             self._damage = told if is_damaged(error) else self._damage

@@ -192,7 +192,7 @@ def test_definitions_are_kept_once(ledger: Ledger) -> None:
     """A thousand runs of one automation share its text."""
     for number in range(5):
         ledger.accept_wait(delivery(f"g{number}"), [new_run(f"r{number}", definition='{"same": 1}')])
-    assert ledger._connection().execute("SELECT count(*) FROM definition").fetchone() == (1,)
+    assert ledger._connection()[0].execute("SELECT count(*) FROM definition").fetchone() == (1,)
 
 
 def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock) -> None:

@@ -146,7 +146,7 @@ def test_a_look_at_one_closing_scans_no_table(views: Views, name: str) -> None:
     from closeout.ledger.sqlite.sql import READ
 
     values = {"run_id": RUN, "attempt": 1, "since": 9.0, "repository": "acme/shop", "number": 17}
-    plan = views._connection().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
+    plan = views._connection()[0].execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
     assert not [row[3] for row in plan if row[3].startswith("SCAN") and "run_open" not in row[3]], plan
 
 
@@ -156,7 +156,7 @@ def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> N
 
     values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "search": "", "limit": 2}
     for name in ("logs", "logs_before", "count_logs"):
-        plan = views._connection().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
+        plan = views._connection()[0].execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
         assert any("SEARCH l USING" in row[3] and "log_run (run=? AND" in row[3] for row in plan), (
             name,
             plan,

@@ -250,7 +250,7 @@ def test_prune_removes_what_is_old_and_finished(ledger: Ledger, views: Views, cl
     clock.time = 100_000.0
     assert ledger.prune(86_400.0) == {"deliveries": 1, "runs": 1, "log lines": 1}
     assert [view.id for view in views.runs()] == ["r3", "r2"]
-    assert ledger._connection().execute("SELECT count(*) FROM operation").fetchone() == (0,)
+    assert ledger._connection()[0].execute("SELECT count(*) FROM operation").fetchone() == (0,)
     assert ledger.accept_wait(delivery("g4"), [new_run("r4", definition='{"a": 1}')]).delivery == 4
     assert views.stats()["runs_by_verdict"] == {"success": 2}
 
