@@ -23,33 +23,26 @@ class Run(Protocol):
     @property
     def event(self) -> Mapping[str, Any]:
         """The payload, the function's own copy of it."""
-        ...
 
     @property
     def run_id(self) -> str:
         """The run's id, the same for every attempt."""
-        ...
 
     @property
     def attempt(self) -> int:
         """1, or more for a rerun."""
-        ...
 
     def record(self, name: str, fn: Callable[[], Any], retry: Retry | None = None) -> Any:
         """Run `fn` once and keep its result; behind the live check unless `on` says `destructive=False`."""
-        ...
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait without holding a thread."""
-        ...
 
     def wait_until(self, name: str, poll: Callable[[], Any], every: float | Backoff = 15.0) -> Any:
         """Poll until `poll` returns something else than None, and return that. `poll` only looks."""
-        ...
 
     def log(self, text: str) -> None:
         """Write a line to the run's log; call it inside a recorded function."""
-        ...
 
 
 _Function = TypeVar("_Function", bound=Callable[[Run], object])

@@ -40,7 +40,6 @@ class ActiveSecrets(Protocol):
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
         """Return the active values of a reference."""
-        ...
 
 
 def can_change(reference: str) -> bool:

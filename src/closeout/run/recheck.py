@@ -51,7 +51,6 @@ class Teardowns(RunReader, Protocol):
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
-        ...
 
 
 class Looks(NamedTuple):

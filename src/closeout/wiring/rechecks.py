@@ -34,7 +34,6 @@ class FinishedTeardowns(Teardowns, Protocol):
         self, since: float, repository: str | None = None, number: int | None = None
     ) -> Sequence[tuple[str, int, str, float, str]]:
         """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
-        ...
 
 
 class _Due(NamedTuple):
