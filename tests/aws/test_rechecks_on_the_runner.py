@@ -56,3 +56,27 @@ def test_a_day_of_rechecks_is_one_operation_with_few_polls(aws: StackAws, meters
     assert scene.world.log.count("plan") == 3
     assert [(operation.name, operation.attempt) for operation in result.operations] == [("recheck", 4)]
     assert [meter.operations for meter in meters.values()] == [6]
+
+
+class Asked:
+    """A durable context that keeps how its one operation waits, and a clock at 1,000."""
+
+    def wait_for_condition(self, _check: Any, config: Any, *, name: str) -> dict[str, Any]:
+        """Keep it."""
+        self.name, self.strategy = name, config.wait_strategy
+        return {}
+
+    def now(self) -> float:
+        """Return the time."""
+        return 1_000.0
+
+
+def test_a_wait_has_whole_seconds_and_at_least_one() -> None:
+    """Lambda refuses a wait of none: what is due now, or was, is looked for in a second."""
+    asked = Asked()
+    recheck({}, asked, asked)  # type: ignore[arg-type]
+    waits = [
+        asked.strategy({"wake": at}, 1).delay.seconds for at in (900.0, 1_000.0, 1_000.2, 1_001.0, 1_001.5)
+    ]
+    assert (asked.name, waits) == ("recheck", [1, 1, 1, 1, 2])
+    assert not asked.strategy({}, 1).should_continue
