@@ -53,7 +53,7 @@ demo: $(VENV_DEMO)/.installed  ## run the main job on this machine, without any 
 TESTS := -q -n $(JOBS) --dist worksteal --ignore=tests/packaging --ignore=tests/aws
 # Each worker imports everything and rewrites its assertions; with bytecode, only the first does.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: setup  ## pass the tests (about five minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
+test: setup  ## pass the tests (about three minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
 ifdef COVER
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest $(TESTS) $(ARGS)
