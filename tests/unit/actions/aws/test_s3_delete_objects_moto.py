@@ -46,6 +46,17 @@ def test_deletes_every_version(clients: Any, s3: Any) -> None:
     assert list(ACTION.verify([change], clients)) == []
 
 
+def test_a_bucket_that_somebody_deletes_after_the_plan_has_nothing_left(clients: Any, s3: Any) -> None:
+    """Neither a batch nor the verification takes that for an error."""
+    s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"x")
+    (change,) = ACTION.plan(INPUTS, clients)
+    for row in s3.list_object_versions(Bucket=BUCKET)["Versions"]:
+        s3.delete_object(Bucket=BUCKET, Key=row["Key"], VersionId=row["VersionId"])
+    s3.delete_bucket(Bucket=BUCKET)
+    answer = ACTION.apply(change, INPUTS, ImmediateWork(clients))
+    assert (answer["objects"], list(ACTION.verify([change], clients))) == (0, [])
+
+
 def test_nothing_there(clients: Any, s3: Any) -> None:
     """An empty prefix gives an empty plan."""
     assert ACTION.plan(INPUTS, clients) == ()

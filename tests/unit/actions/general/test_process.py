@@ -456,3 +456,22 @@ def pieces(*parts: bytes) -> list[bytes]:
             cut.append(rest[:LINE_LIMIT])
             rest = rest[LINE_LIMIT:]
     return [*cut, rest] if rest else cut
+
+
+def test_a_script_whose_output_cannot_be_kept_does_not_go_on(tmp_path: Path) -> None:
+    """The error of whoever takes the lines ends it, as the end of the server would."""
+
+    def refuse(_line: str) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        Supervised(grace=0.2).run(
+            ["/bin/sh", "-eu", "-c", "echo $$ > pid; echo begun; sleep 60; touch late"],
+            environment={"PATH": os.environ["PATH"]},
+            directory=str(tmp_path),
+            event={},
+            timeout=30.0,
+            output=Output(refuse),
+        )
+    pid = pid_in(tmp_path / "pid")
+    assert within(10, lambda: gone(pid))

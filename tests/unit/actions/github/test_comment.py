@@ -59,6 +59,25 @@ def test_our_comment_is_found_on_a_later_page(github: FakeGitHub, clients: GitHu
     assert [query["page"] for query in lists] == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("before", [4_999, 5_000])
+def test_five_thousand_comments_are_searched_and_no_more(
+    github: FakeGitHub, clients: GitHubOnly, before: int
+) -> None:
+    """Whoever gave up silently would write a second comment."""
+    shop = github.world.repository("acme/shop")
+    write(clients, "old")
+    ours = shop.comments[17].pop()
+    for i in range(before):
+        github.world.add_comment(shop, 17, f"+{i}", {"login": "x", "id": 5})
+    shop.comments[17].append(ours)
+    if before < 5_000:
+        write(clients, "new")
+        assert bodies(github)[-1] == f"{MARK}\nnew"
+    else:
+        with pytest.raises(StepFailed, match="over 5,000 comments"):
+            write(clients, "new")
+
+
 def test_the_same_text_again_changes_nothing(github: FakeGitHub, clients: GitHubOnly) -> None:
     """No "edited" mark for nothing."""
     write(clients)
