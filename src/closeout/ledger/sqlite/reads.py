@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from closeout.core.errors import StoreUnavailable
 from closeout.ledger.sqlite.connection import is_damaged, open_reader, unreadable
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.views import pause_phrase
+
+AT_ONCE = 64
+"""Rows that are read at once where nobody knows how many are wanted."""
 
 
 class Reads:
@@ -27,7 +30,7 @@ class Reads:
         # Resolved once: a symbolic link that is changed later must not mix two ledgers in one process.
         self._file = Path(os.path.realpath(path))
         self._local = threading.local()
-        self._connections: list[tuple[sqlite3.Connection, threading.RLock]] = []
+        self._connections: list[tuple[sqlite3.Connection, threading.Lock]] = []
         self._opening = threading.Lock()
         self._damage: StoreUnavailable | None = None
         """The error that showed that the file is damaged."""
@@ -62,29 +65,36 @@ class Reads:
         return None
 
     def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        with self._reading() as connection:
-            return connection.execute(READ[name], values).fetchall()
+        with self._translated():
+            connection, reading = self._connection()
+            with reading:
+                return connection.execute(READ[name], values).fetchall()
 
     def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Read rows one by one."""
-        with self._reading() as connection, closing(connection.execute(READ[name], values)) as rows:
-            yield from rows
+        """Read rows a few at a time. Nothing is held between them: another thread may free what nobody reads to its end."""
+        with self._translated():
+            connection, reading = self._connection()
+            with reading:
+                rows = connection.execute(READ[name], values)
+            some: list[tuple[Any, ...]] | None = None
+            while some is None or some:
+                with reading:
+                    some = rows.fetchmany(AT_ONCE)
+                yield from some
 
-    def _connection(self) -> tuple[sqlite3.Connection, threading.RLock]:
+    def _connection(self) -> tuple[sqlite3.Connection, threading.Lock]:
         """Return this thread's connection, and what holds it open: to close one that a thread reads from can end the process."""
-        held: tuple[sqlite3.Connection, threading.RLock] | None = getattr(self._local, "held", None)
+        held: tuple[sqlite3.Connection, threading.Lock] | None = getattr(self._local, "held", None)
         if held is None:
-            held = self._local.held = open_reader(self._file), threading.RLock()
+            held = self._local.held = open_reader(self._file), threading.Lock()
             with self._opening:
                 self._connections.append(held)
         return held
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _translated(self) -> Iterator[None]:
         try:
-            connection, reading = self._connection()
-            with reading:
-                yield connection
+            yield
         except sqlite3.Error as error:
             told = unreadable(self._file, error)
             self._damage = told if is_damaged(error) else self._damage

@@ -33,3 +33,21 @@ def test_a_connection_is_not_closed_under_a_thread_that_reads_from_it(ledger: Le
     for thread in threads:
         thread.join()
     assert set(read) == {1}
+
+
+def test_rows_that_nobody_reads_to_their_end_hold_nothing(ledger: Ledger, views: Views) -> None:
+    """The garbage collector may free them in any thread, and a stop must not wait for them."""
+    ledger.accept_wait(delivery(), [])
+    left: list[object] = []
+
+    def begin() -> None:
+        rows = views._rows("every_delivery_older", {"low": 0, "high": 9})
+        assert next(iter(rows)) == (1,)
+        left.append(rows)
+
+    for go in (begin, left.clear, begin, views.close):
+        thread = threading.Thread(target=go, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert len(views.deliveries()) == 1
