@@ -19,10 +19,12 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests import forks
+
 Main = Callable[[list[str]], int | None]
 
-forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["tests.acceptance.preloaded"])
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.acceptance.preloaded"])
 
 
 class _Stream:
@@ -116,8 +118,8 @@ class Forked:
         with Path(os.devnull).open() as nothing:
             streams = tuple(_Stream((stream or nothing).fileno()) for stream in (stdin, output, errors))
             start = _Start(main, list(arguments), str(folder), dict(environment), streams)
-            self._process = forks.Process(target=_begin, args=(start,))
-            self._process.start()
+            self._process = PROCESSES.Process(target=_begin, args=(start,))
+            forks.begin(self._process)
 
     @property
     def pid(self) -> int:
@@ -128,7 +130,7 @@ class Forked:
     @property
     def returncode(self) -> int | None:
         """How it ended, if it has: a signal is a number below zero."""
-        return self._process.exitcode
+        return forks.exit_code(self._process)
 
     def poll(self) -> int | None:
         """Return how it ended, if it has."""
@@ -136,8 +138,7 @@ class Forked:
 
     def wait(self, seconds: float | None = None) -> int:
         """Wait for its end."""
-        self._process.join(seconds)
-        code = self.returncode
+        code = forks.exit_code(self._process, seconds)
         if code is None:
             raise subprocess.TimeoutExpired("closeout", seconds or 0.0)
         return code

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests import forks
 from tests.acceptance import forked
 
 
@@ -19,3 +21,15 @@ def test_a_forked_process_has_imported_the_program_before_its_main_begins(tmp_pa
         [], folder=tmp_path, environment=dict(os.environ), stdin="", seconds=60, main=_has_imported
     )
     assert run.returncode == 0
+
+
+def test_threads_that_begin_processes_read_the_exit_code_of_each() -> None:
+    """One of eighty had 255 as long as nothing kept the threads apart."""
+
+    def ended(_number: int) -> int | None:
+        process = forked.PROCESSES.Process(target=os._exit, args=(7,))
+        forks.begin(process)
+        return forks.exit_code(process, 60)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(ended, range(200))) == {7}

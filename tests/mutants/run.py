@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests import forks
 from tests.mutants import forked
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
@@ -93,14 +94,14 @@ def run_forked(
     # Here and not at the import: a process has one such list, and the architecture's tests import this module too.
     FORKS.set_forkserver_preload(list(forked.PRELOADED))
     process = FORKS.Process(target=forked.run, args=(str(tree), tests, str(output), options))
-    process.start()
-    process.join(seconds)
-    if process.exitcode is None:
+    forks.begin(process)
+    code = forks.exit_code(process, seconds)
+    if code is None:
         process.kill()
-        process.join()
+        forks.exit_code(process, None)
         raise TimeoutError
     names = tuple(failed.read_text("utf-8").splitlines())
-    return process.exitcode, names, output.read_text("utf-8", "replace")[-2000:]
+    return code, names, output.read_text("utf-8", "replace")[-2000:]
 
 
 def sabotage(mutant: Mutant, untouched: Path) -> str | None:
