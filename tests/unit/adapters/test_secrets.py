@@ -274,7 +274,7 @@ def test_an_arn_is_asked_for_in_its_own_region() -> None:
         return Vault(AWSCURRENT=version("s", age=2 * DAY))
 
     secrets = SecretReader({}, client=make, region="eu-central-1", now=lambda: NOW)
-    for name in ("a", "b", "arn:x", "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf"):
+    for name in ("a", "b", "arn:x:y", "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf"):
         secrets.read(f"aws-secretsmanager:{name}")
     assert regions == ["eu-central-1", "us-east-1"]
 

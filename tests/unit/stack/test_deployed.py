@@ -65,6 +65,8 @@ def test_a_digest_is_of_what_is_packed_and_not_of_how() -> None:
     other = zlib.compress(zlib.decompress(packed), 1)
     assert digest_of(packed) == digest_of(other) == unpack(packed, 0).digest
     assert digest_of(packed) != digest_of(pack([OTHER], API))
+    tags = [dict.fromkeys(keys, "*") for keys in ("ab", "ba")]
+    assert digest_of(pack([], API, (), tags[0])) == digest_of(pack([], API, (), tags[1]))
 
 
 def test_keys_of_a_later_version_are_named_and_the_others_hold() -> None:
