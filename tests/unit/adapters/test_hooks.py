@@ -138,7 +138,13 @@ def test_every_hook_is_listed_however_many_pages_there_are(github: FakeGitHub, c
 
 def test_ten_pages_are_enough_and_a_hook_says_whether_github_verifies_its_server() -> None:
     """GitHub leaves `insecure_ssl` out, or gives it as a number or a text."""
-    configs = ({"insecure_ssl": "1"}, {"insecure_ssl": 1}, {"insecure_ssl": "0"}, {"insecure_ssl": 0}, {})
+    configs: tuple[dict[str, Any], ...] = (
+        {"insecure_ssl": "1"},
+        {"insecure_ssl": 1},
+        {"insecure_ssl": "0"},
+        {"insecure_ssl": 0},
+        {},
+    )
     page = [{"id": 1, "events": ["push"], "active": True, "config": config} for config in configs] * 20
     asked: list[str] = []
 
