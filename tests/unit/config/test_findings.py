@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from closeout.config.codes import CODES
-from closeout.config.findings import Finding, listed, mask, near, printable
+from closeout.config.findings import Finding, Findings, listed, mask, near, printable
 from closeout.config.load import check, load
 from closeout.core.errors import ConfigError
 from tests.unit.config.known_actions import REGISTRY
@@ -160,6 +160,15 @@ def test_a_secret_in_the_file_is_never_shown(tmp_path: Path, text: str) -> None:
     assert [finding for finding in findings if finding.severity == "error"]
     for finding in findings:
         assert "hunter2" not in finding.pretty() + str(finding.to_json())
+
+
+def test_a_line_is_hidden_from_the_first_secret_on() -> None:
+    """Not one character of it is shown, and nothing behind it; what stands before it is."""
+    findings = Findings("closeout.yaml", "to: [hunter2, hunter3] # both\n")
+    for column in (15, 6, 15):
+        findings.hide(1, column)
+    findings.error(1, 6, "bad-reference", "no reference", "write one")
+    assert [finding.source for finding in findings.all()] == ["to: [***"]
 
 
 def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:

@@ -113,6 +113,10 @@ PASSES = {
     "below one's own prefix": [objects(SHOP, f"x/{NUMBER}/"), objects(SHOP, f"x/{NUMBER}/assets/")],
     "a delimiter that no value holds": [objects(ALL, f"{NAME}-{NUMBER}-", ", delimiter: '-'")],
     "handed on": [build(ALL, "teardown", f"{{ PR: '{NUMBER}', REPO: '{NAME}' }}")],
+    "two dots, which a name may not have": [
+        stack(ALL, f"p-{NAME}-{NUMBER}"),
+        stack("[beta/shop]", f"p-a..b-{NUMBER}"),
+    ],
     "branch": [stack(SHOP, f"p-{BRANCH}")],
     "branch, per repository": [stack(ALL, f"p-{ID}-{BRANCH}")],
     "branch and number": [stack(SHOP, f"p-{BRANCH}-{NUMBER}")],
@@ -178,6 +182,10 @@ COLLIDES = {
     "handed on, twice": (
         [build(SHOP, "teardown", f"{{ PR: '{NUMBER}' }}"), build(WEB, "teardown", f"{{ PR: '{NUMBER}' }}")],
         "both give teardown, 7",
+    ),
+    "handed on, with two dots": (
+        [build(ALL, "teardown", f"{{ A: '{NAME}-{NUMBER}' }}"), build("[beta/shop]", "teardown", f"{{ A: 'a..b-{NUMBER}' }}")],
+        "acme/a..b#7 (in ",
     ),
     "named alike, and more is handed on": (
         [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ A: b, C: d }")],
