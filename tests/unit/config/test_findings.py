@@ -43,6 +43,24 @@ def test_every_code_has_a_sample() -> None:
     """No code is documented that cannot be shown, and none can be given that is not documented."""
     modules = {"module-failed", "bad-function", "duplicate-automation"}
     assert {sample.code for sample in SAMPLES} | modules == set(CODES)
+    with pytest.raises(LookupError):
+        Findings("closeout.yaml").error(1, 1, "no-such-code", "a mistake", "mend it")
+
+
+def test_the_caret_stands_under_the_place_behind_tabs_too() -> None:
+    """A terminal shows a tab wider than a space, so the line of the caret has the same tabs."""
+    findings = Findings("closeout.yaml", "a:\tb\tc\n")
+    findings.error(1, 6, "bad-value", "c is wrong", "write d")
+    assert findings.all()[0].pretty().splitlines()[1:3] == ["  1 | a:\tb\tc", "    |   \t \t^"]
+
+
+def test_the_files_own_findings_come_before_those_of_its_modules() -> None:
+    """Whatever the modules are called."""
+    module, file = Findings("a.py"), Findings("closeout.yaml")
+    module.error(1, 1, "bad-function", "of the module", "mend it")
+    file.extend(module.all())
+    file.error(2, 1, "bad-value", "of the file", "mend it")
+    assert [finding.file for finding in file.all()] == ["closeout.yaml", "a.py"]
 
 
 def test_several_mistakes_are_found_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from closeout.config.load import Loaded, check, load
+from closeout.config.functions import Run, on
+from closeout.config.load import Loaded, check, load, load_function
 from tests.unit.config.known_actions import REGISTRY
 from tests.unit.config.samples import SHELL
 
@@ -56,6 +57,16 @@ def test_a_function_is_an_automation(tmp_path: Path) -> None:
     assert (automation.steps, automation.destructive_function) == ((), True)
     assert automation.status_context == "closeout/clean_up"
     assert result.functions[f"{module}:clean_up"](None) == "done"
+
+
+def test_a_function_alone_has_what_a_file_that_says_nothing_has(tmp_path: Path) -> None:
+    """Every file-level key is at its default."""
+
+    @on("push", destructive=False)
+    def tell(run: Run) -> None: ...
+
+    (tmp_path / "closeout.yaml").write_text(SHELL, encoding="utf-8")
+    assert load_function(tell, REGISTRY).settings == load(tmp_path / "closeout.yaml", REGISTRY).settings
 
 
 def test_functions_and_entries_of_the_file_stand_together(tmp_path: Path) -> None:

@@ -174,6 +174,10 @@ COLLIDES = {
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}/assets/")],
         "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and the shorter one also deletes what is below",
     ),
+    "one prefix below another, behind two slashes": (
+        [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}//assets/")],
+        "acme/web#7 give previews, x/7/ and previews, x/7//assets/, and the shorter one also deletes",
+    ),
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
         "give previews, x/7/assets/ and previews, x/7/, and",
