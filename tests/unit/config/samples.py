@@ -207,8 +207,9 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("untrusted-name", preview(STACK, "§'preview-${{ event.pull_request.head.ref }}'"), "head.ref"),
     Sample("untrusted-name", preview(STACK, "§'${{ event.number > 1 ? \"a\" : \"b\" }}'"), "outsiders might control"),
     Sample("unused-permission", preview("with: {", "allow-untrusted: §event.pull_request.head.ref\n        with: {")),
-    Sample("unguarded-event", preview(CLOSED, "§{ push: { branches: [main] } }")),
-    Sample("unguarded-event", preview("[closed]", "[closed, labeled]").replace("on: {", "on: §{"), "closed"),
+    Sample("unguarded-event", preview(CLOSED, "§{ push: { branches: [main] } }"), "and `push` has no live check before it"),
+    Sample("unguarded-event", preview("[closed]", "[closed, labeled]").replace("on: {", "on: §{"), "and only a closed pull request has a live check before it"),
+    Sample("unguarded-event", preview(CLOSED, "§{ push: , pull_request: { types: [labeled] } }"), "and `push and pull_request` has no live check before it"),
     # expressions
     Sample("bad-expression", tidy("on: push", "on: push\n    if: §event.deleted ==")),
     Sample("bad-expression", tidy("on: push", "on: push\n    if: §deleted"), "undeclared"),

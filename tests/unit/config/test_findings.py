@@ -158,6 +158,7 @@ def test_a_warning_does_not_refuse_the_file(tmp_path: Path) -> None:
         "notify:\n  to:\n    - hunter2\n" + SHELL,
         "secrets: { webhook: [hunter2, hunter2] }\n" + SHELL,
         "secrets: { webhook: { value: hunter2 } }\n" + SHELL,
+        "secrets:\n  webhook:\n    value: hunter2\n" + SHELL,
         "secrets: { webhok: hunter2 }\n" + SHELL,
         "secrets:\n  webhook: |\n    hunter2\n" + SHELL,
         'secrets: { webhook: "hunter2\n' + SHELL,

@@ -95,6 +95,11 @@ PASSES = {
     "a sum of texts": [stack(ALL, 'p-${{ event.repository.name + "-" + string(event.number) }}')],
     "one repository twice": [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{NUMBER}")],
     "a name written out and filled in": [stack(SHOP, f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
+    "a name filled in and written out": [stack(ALL, f"p-{NAME}-{NUMBER}"), stack(SHOP, f"p-shop-{NUMBER}")],
+    "a name that holds the delimiter, which a run refuses": [
+        objects("[acme/1-1]", f"{NAME}-{NUMBER}-", ", delimiter: '-'"),
+        objects(WEB, f"1-1-{NUMBER}-", ", delimiter: '-'"),
+    ],
     "what is taken back": [
         stack("['acme/*', '!acme/legacy']", f"p-{NAME}-{NUMBER}"),
         stack("[beta/legacy]", f"p-legacy-{NUMBER}"),
@@ -147,6 +152,10 @@ COLLIDES = {
     ),
     "owner-name": ([stack("['acme*/*']", f"p-{OWNER}-{NAME}-{NUMBER}")], " both give p-acme-"),
     "ids": ([stack("[acme/shop, beta/shop]", f"p-{ID}{NUMBER}")], "acme/shop#7 (repository id 77) and beta/shop#77 (repository id 7)"),
+    "a pull request's id": (
+        [stack("['acme/*', 'beta/*']", f"p-{ID}${{{{ event.pull_request.id }}}}")],
+        "acme/shop#7 (pull request id 7, repository id 77) and acme/web#7 (pull request id 77, repository id 7) both give p-777",
+    ),
     "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
     "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
     "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
