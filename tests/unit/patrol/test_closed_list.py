@@ -11,6 +11,7 @@ import pytest
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.patrol.answers import seconds, shown
+from closeout.patrol.closed_list import LAG
 from closeout.patrol.closers import asks_who_closed
 from closeout.patrol.closings import ClosedLists
 from closeout.patrol.reader import Reader
@@ -153,6 +154,30 @@ def test_closings_of_one_second_and_late_ones_are_found(world: Round) -> None:
     world.github.pulls[2] = late
     world.github.comment(9) if 9 in world.github.pulls else world.close(5)
     assert world.patrol().started == 2
+
+
+def test_a_page_that_ends_in_the_watermarks_second_is_not_the_last(world: Round) -> None:
+    """What else was closed in that second is on the next one."""
+    world.close(2, after=3_600)
+    assert world.patrol().started == 1
+    world.github.now -= LAG  # the watermark's second
+    for number in range(3, 6):
+        world.close(number, after=0)
+    world.close(6, after=LAG + 100)
+    world.github.per_page = 2
+    assert world.patrol().started == 4
+
+
+def test_a_page_that_ends_before_the_watermark_is_the_last(world: Round) -> None:
+    """A list of years costs one call an hour."""
+    for number in range(2, 6):
+        world.close(number, after=1_000)
+    assert world.patrol().started == 4
+    world.close(6)
+    world.github.per_page = 3
+    world.github.calls.clear()
+    assert world.patrol().started == 1
+    assert [path for path, _ in world.github.calls if path.endswith("/pulls")] == ["/repos/acme/shop/pulls"]
 
 
 def test_an_automation_that_comes_later_begins_later(world: Round) -> None:
@@ -545,7 +570,15 @@ def test_a_list_that_changes_with_every_pass_is_told_as_unusable() -> None:
             world.github.open(number)
 
     world.github.before = reopen
-    assert "the list changed each of" in "".join(world.patrol().errors)
+    asked, read = [], world.github.read
+
+    def note(path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        asked.append(query.get("page", "1"))
+        return read(path, query, etag)
+
+    world.github.read = note  # type: ignore[method-assign]
+    assert "the list changed each of 5 times" in "".join(world.patrol().errors)
+    assert asked.count("1") == 5 + 1, "and once the events"
 
 
 def test_closings_start_in_the_order_in_which_they_happened(world: Round) -> None:
