@@ -194,6 +194,23 @@ def test_an_automation_that_comes_later_begins_later(world: Round) -> None:
     ]
 
 
+def test_an_automation_does_not_begin_anew_in_each_round_that_fails(world: Round) -> None:
+    """Its beginning is kept before anything can fail; otherwise it would miss what was closed since."""
+
+    def refuse() -> None:
+        raise failure("the disk is full")
+
+    both: dict[str, tuple[str, ...]] = {"acme/shop": ("clean", "new")}
+    world.close(2)
+    world.taken.before = refuse
+    assert world.patrol(both).started == 0
+    world.taken.before = lambda: None
+    world.close(3)
+    world.patrol(both)
+    started = {(number, name) for number, _, name in world.taken.started}
+    assert started == {(2, "clean"), (3, "clean"), (3, "new")}
+
+
 def test_who_leaves_and_comes_back_begins_anew(world: Round) -> None:
     """Otherwise a month of closings would start when the automation is back."""
     world.close(2)
@@ -228,6 +245,37 @@ def test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it(wo
     world.github.others = {}
     report = world.patrol()
     assert (report.errors, "patrol begins here" in report.notes[0]) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"id": 999, "full_name": "acme/other"}, "called something else now"),
+        ("proxy", "called something else now"),
+        (failure("403", transient=False, status=403), "GitHub: 403"),
+        (failure("404", transient=True, status=404), "GitHub: 404"),
+    ],
+)
+def test_what_became_of_a_name_that_another_repository_has_is_unknown(
+    world: Round, answer: Any, said: str
+) -> None:
+    """Then nothing begins under that name: only a plain 404 says that the former one is gone."""
+    read = world.github.read
+
+    def ask(path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        if path != "/repositories/501":
+            return read(path, query, etag)
+        if isinstance(answer, ServiceError):
+            raise answer
+        return Page(answer, False, None, world.github.now, None)
+
+    world.github.read = ask  # type: ignore[method-assign]
+    world.github.repository = 777
+    world.github.pulls.clear()
+    world.close(2)
+    (error,) = world.patrol().errors
+    assert said in error
+    assert ("repository", "777") not in world.store.kept
 
 
 def test_both_repositories_are_read_if_the_configuration_names_both(world: Round) -> None:
@@ -304,9 +352,9 @@ def test_an_error_is_told_and_moves_nothing(world: Round, status: int) -> None:
 
 def test_what_could_not_be_stored_is_read_again(world: Round) -> None:
     """The others are stored; the watermark stays before it, and its page counts as changed."""
-    world.close(2)
-    world.close(3)
-    full = iter([failure("the disk is full")])
+    for number in (2, 3, 4):
+        world.close(number)
+    full = iter([failure("the disk is full"), failure("it still is")])
 
     def refuse() -> None:
         error = next(full, None)
@@ -315,9 +363,9 @@ def test_what_could_not_be_stored_is_read_again(world: Round) -> None:
 
     world.taken.before = refuse
     report = world.patrol()
-    assert (report.started, report.errors) == (1, ["GitHub: the disk is full"])
-    assert world.patrol().started == 1
-    assert sorted(number for number, _, _ in world.taken.started) == [2, 3]
+    assert (report.started, set(report.errors)) == (1, {"GitHub: the disk is full", "GitHub: it still is"})
+    assert world.patrol().started == 2
+    assert sorted(number for number, _, _ in world.taken.started) == [2, 3, 4]
 
 
 def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> None:
@@ -331,6 +379,8 @@ def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> 
 def test_a_closing_is_looked_at_until_its_run_has_ended(world: Round) -> None:
     """It may have met an answer that was out of date, and nothing else would tell of the closing again."""
     world.close(2)
+    world.github.now += 100
+    world.github.comment(2)
     world.taken.open = {2}
     assert world.patrol().started == 1
     world.close(3, after=3_600)
