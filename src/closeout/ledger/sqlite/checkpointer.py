@@ -11,6 +11,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from closeout.core.threads import background
+
 EVERY = 300
 """Rows changed between two checkpoints under load: about four megabytes of log when bodies are of ordinary size."""
 COMMITS = 25
@@ -31,7 +33,7 @@ class Checkpointer:
         self._seen = 0
         self._commits = 0
         self._long = False
-        self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
+        self._thread = background("ledger-checkpointer", self._run)
 
     def start(self) -> None:
         """Start the thread."""
