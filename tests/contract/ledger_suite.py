@@ -574,6 +574,13 @@ class LedgerSuite:
             bench.carry_out()
         assert bench.requests.outcome(number) == "done"
 
+    def test_of_several_switches_that_wait_the_newest_is_carried_out(self, bench: LedgerBench) -> None:
+        """The earlier ones are done with it."""
+        asked = [bench.requests.add_request(kind, None, "ada", None) for kind in ("resume", "pause")]
+        bench.carry_out()
+        assert [bench.requests.outcome(each) for each in asked] == ["done", "done"]
+        assert bench.switch.paused() == "by ada"
+
     def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: LedgerBench) -> None:
         """By kind and key; there are none at first."""
         assert bench.patrol.marks("repository") == {}

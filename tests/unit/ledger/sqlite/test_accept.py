@@ -16,6 +16,7 @@ from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.checkpointer import COMMITS, EVERY, Checkpointer
 from closeout.ledger.sqlite.connection import APPLICATION_ID, newest_version
 from closeout.ledger.sqlite.writer import Job
+from tests.contract.local_harness import eventually
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 
@@ -238,3 +239,19 @@ def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits
     assert due(EVERY - 1, EVERY, EVERY + 1) == [False, True, False]
     assert due(*[EVERY + 1] * (COMMITS - 1)) == [False] * (COMMITS - 2) + [True]
     assert due(0) == [True]
+
+
+def test_a_checkpoint_is_made_once_each_time_that_it_is_due(path: Path, ledger: Ledger) -> None:
+    """Then the thread rests; it ends before the ledger is closed, whose log would stay beside the file otherwise."""
+    checkpointer = Checkpointer(path)
+    checkpointer.start()
+    checkpointer.wrote(EVERY)
+    eventually(lambda: not checkpointer._due.is_set())
+    checkpointer.close()
+    assert not checkpointer._thread.is_alive()
+
+
+def test_no_thread_of_a_ledger_keeps_a_process_from_ending(ledger: Ledger) -> None:
+    """A command that fails before it has closed the ledger ends all the same."""
+    threads = {thread.name: thread.daemon for thread in threading.enumerate()}
+    assert (threads["ledger-writer"], threads["ledger-checkpointer"]) == (True, True)
