@@ -305,7 +305,7 @@ def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
 
 STOPS = {
     "once": "kill -STOP $PPID",
-    "again and again": "supervisor=$PPID; (while kill -STOP $supervisor; do sleep 0.05; done) &",
+    "again and again": "supervisor=$PPID; (for i in $(seq 600); do kill -STOP $supervisor || break; sleep 0.05; done) &",
 }
 
 
@@ -338,7 +338,7 @@ def begun(process: Supervised, script: str, folder: Path) -> threading.Thread:
 def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
     """The next server finds it by its pid and start time."""
     process = Supervised(grace=0.2)
-    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
+    script = "supervisor=$PPID; (ulimit -t 30; while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
     thread = begun(process, script, tmp_path)
     pid_in(tmp_path / "near")
     assert end_survivor(process.identity, patience=0.5)
