@@ -627,12 +627,14 @@ class ServerLedgerSuite(LedgerSuite):
         for name, origin in (("b", "github"), ("c", "closed-list"), ("d", "github")):
             closing = None if name == "d" else f"1/{name}/2026-03-14T09:26:53Z"
             delivery = new_delivery(bench, f"guid-{name}")._replace(closing=closing, origin=origin)
-            bench.accept(delivery, [new_run(name), new_run(f"{name}x"), new_run(f"{name}y")])
+            bench.accept(delivery, [new_run(f"{name}{number}") for number in ("", "x", "y", "z")])
             for one in deleted:
                 bench.save(f"{run_id(name)}-1", one)
+                bench.save(f"{run_id(f'{name}x')}-1", one)
             bench.finish(f"{run_id(name)}-1", Ending("success", "deleted"))
             bench.finish(f"{run_id(f'{name}x')}-1", Ending("failure", "it is left"))
             bench.finish(f"{run_id(f'{name}y')}-1", Ending("skipped", "its `if` is false"))
+            bench.finish(f"{run_id(f'{name}z')}-1", Ending("success", "there was nothing"))
             bench.clock.advance(DAY)
         again(bench, "bx")
         bench.finish(f"{run_id('bx')}-2", Ending("failure", "it is left"))

@@ -16,7 +16,7 @@ from closeout.core.errors import BadFilter
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.ledger import sqlite
-from closeout.ledger.sqlite.lists import FEWEST
+from closeout.ledger.sqlite.lists import FEWEST, SLACK
 from closeout.ports import DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import run_id
@@ -231,12 +231,14 @@ def test_a_list_that_is_longer_than_what_is_read_at_a_time_is_in_order(tmp_path:
             ledger.accept_wait(delivery, [NewRun(f"r{number}", "clean", None, "{}", 60.0)])
             if number > 1:
                 ledger.finish(number, Ending("success", "done"), clock.now())
+            clock.advance(2 * SLACK)
         with closing(sqlite.Views(tmp_path / "ledger.db", clock=clock)) as views:
             newest_first = list(range(count, 0, -1))
             wanted = DeliveryFilter(repository="acme/shop")
             runs, deliveries = views.runs(), views.deliveries(wanted=wanted)
             assert [run.execution for run in runs] == [f"r{number}-1" for number in newest_first]
             assert [one.id for one in deliveries] == newest_first
+            assert views.runs(wanted=RunFilter(since=runs[-3].accepted_at, until=clock.now())) == runs[:-2]
             assert _pages(views.run_page, RunFilter(), count - 1) == (runs, runs)
             assert _pages(views.delivery_page, wanted, count - 1) == (deliveries, deliveries)
 

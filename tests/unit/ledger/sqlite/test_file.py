@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from closeout.core.errors import LedgerError
+from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.ledger.sqlite import Ledger, Requests, Views
 from closeout.ledger.sqlite.checkpointer import LIMIT
 from closeout.ledger.sqlite.connection import (
@@ -23,6 +23,7 @@ from closeout.ledger.sqlite.connection import (
     open_reader,
     unusable,
 )
+from closeout.ledger.sqlite.lock import is_held
 from closeout.ledger.sqlite.sql import FOLDER, Rows, named
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery
 
@@ -131,6 +132,7 @@ def test_a_ledger_of_a_newer_closeout_is_left_alone(path: Path, clock: HandClock
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(LedgerError, match="newer closeout \\(schema 99"):
         Ledger(path, clock=clock).open()
+    assert not is_held(path), "a start that failed leaves it to the next one"
     with pytest.raises(LedgerError, match="newer closeout"):
         Views(path).runs()
     with pytest.raises(LedgerError, match="newer closeout"):
@@ -142,6 +144,16 @@ def test_reading_a_ledger_that_is_not_there_does_not_create_it(path: Path) -> No
     with pytest.raises(LedgerError, match="there is no ledger at"):
         Views(path).runs()
     assert not path.exists()
+
+
+def test_a_ledger_that_does_not_answer_a_request_says_so(path: Path, ledger: Ledger) -> None:
+    """Neither asking nor waiting for the answer is a defect of the command."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE request")
+    with pytest.raises(StoreUnavailable, match=r"cannot be written now .*; nothing was stored"):
+        Requests(path).add_request("pause", None, "ada", None)
+    with pytest.raises(StoreUnavailable, match="cannot be read now"):
+        Requests(path).outcome(1)
 
 
 def test_a_ledger_without_a_server_can_be_read(path: Path, clock: HandClock) -> None:
