@@ -144,6 +144,7 @@ def test_the_wrong_account_is_refused_before_the_plan() -> None:
     ending = scene.play()
     assert ending.verdict == "failure"
     assert "999999999999" in ending.summary
+    assert scene.durable.result("delete-1/end")["left"] == []
     assert "plan" not in scene.world.log
     assert deletes(scene.world) == []
 
@@ -168,6 +169,21 @@ def test_what_verify_still_finds_is_a_failure_that_names_it() -> None:
     assert ending.verdict == "failure"
     assert "preview-17/bucket" in ending.summary
     assert scene.world.statuses[-1][0] == "failure"
+
+
+@pytest.mark.parametrize(("cancelled", "verdict"), [(False, "failure"), (True, "cancelled")])
+def test_what_is_left_is_unknown_when_nobody_can_look(cancelled: bool, verdict: str) -> None:
+    """A failure says that it is not known. A cancel that arrives meanwhile still cancels the run."""
+    scene = Scene()
+    denied = [
+        ServiceError("no rights to look", service="aws", operation="x", reason="denied") for _ in range(3)
+    ]
+    scene.world.faults["verify"] = list(denied)
+    scene.world.before = lambda call: scene.durable.cancel() if cancelled and call == "verify" else None
+    assert scene.play().verdict == verdict
+    if not cancelled:
+        unknown = {"resource": "what is left", "reason": "could not be looked up: no rights to look"}
+        assert scene.durable.result("delete-1/end")["left"] == [unknown]
 
 
 def test_a_plan_over_max_changes_is_refused_whole() -> None:
