@@ -628,6 +628,16 @@ def test_a_service_that_stays_down_ends_its_step_and_leaves_the_others_their_tim
     assert scene.world.resources == {"preview-17"}
 
 
+def test_a_call_is_given_up_once_it_has_failed_for_the_steps_timeout() -> None:
+    """Its second try comes a second after the first."""
+    scene = Scene().with_automation(steps=(step(timeout=1.0),))
+    tries: list[str] = []
+    scene.world.before = tries.append
+    scene.world.faults["delete preview-17"] = [unreachable("aws")] * 10
+    assert "given up after 1 s, the step's timeout" in scene.play().summary
+    assert tries.count("delete preview-17") == 2
+
+
 def test_reopened_while_throttled_is_noticed() -> None:
     """Each retry asks again, so the new preview stays."""
     scene = Scene()
