@@ -191,7 +191,7 @@ class _Builder:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else self._last
             problem = " ".join(part for part in (error.problem, error.context) if part)
-            self._syntax(line, column, problem or "not understood")
+            self._syntax(line, column, problem)
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001  ruamel lets ValueError, OverflowError and others out for bad escapes
