@@ -192,8 +192,6 @@ class _Builder:
             line, column = (mark.line + 1, mark.column + 1) if mark else self._last
             problem = " ".join(part for part in (error.problem, error.context) if part)
             self._syntax(line, column, problem)
-        except _Stopped:
-            raise
         except Exception as error:  # noqa: BLE001  ruamel lets ValueError, OverflowError and others out for bad escapes
             position = getattr(error, "position", None)
             line, column = self._last if position is None else self._place_of(int(position))

@@ -157,6 +157,10 @@ COLLIDES = {
         "acme/shop#7 (pull request id 7, repository id 77) and acme/web#7 (pull request id 77, repository id 7) both give p-777",
     ),
     "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
+    "on two events, of which the first is told": (
+        [stack(ALL, f"p-{SHA}", on="{ pull_request: { types: [closed] }, issues: { types: [closed] } }", more=UNGUARDED)],
+        "acme/shop#7 and acme/shop#17 both give p-aaaa",
+    ),
     "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
     "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
     "numbers that are added up": ([stack(SHOP, "p-${{ event.number + event.repository.id }}")], "both give p-"),
