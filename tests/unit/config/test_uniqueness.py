@@ -158,8 +158,8 @@ COLLIDES = {
     ),
     "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
     "on two events, of which the first is told": (
-        [stack(ALL, f"p-{SHA}", on="{ pull_request: { types: [closed] }, issues: { types: [closed] } }", more=UNGUARDED)],
-        "acme/shop#7 and acme/shop#17 both give p-aaaa",
+        [stack(SHOP, f"p-{NAME}", on="{ pull_request: { types: [closed] }, delete: }")],
+        "acme/shop#7 and acme/shop#17 both give p-shop",
     ),
     "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
     "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
