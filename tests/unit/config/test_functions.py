@@ -199,6 +199,7 @@ def test_a_file_is_inspected_as_it_is_loaded_and_checked(tmp_path: Path) -> None
     assert [item.function for item in found.automations] == [None, f"{name}:f"]
     assert findings == check(path, builtin())
     assert [(item.code, item.severity) for item in findings] == [("module-failed", "warning")]
+    assert load(path, builtin()).warnings == (), "what steps call is imported when they run"
     path.write_text("version: 1\n", encoding="utf-8")
     found, findings = inspect(path, builtin())
     assert (found, [item.code for item in findings]) == (None, ["missing-key"])

@@ -465,6 +465,11 @@ def test_a_file_may_be_so_large(tmp_path: Path) -> None:
         assert [one.code for one in check(path, REGISTRY)] == codes
 
 
+def test_patrol_may_start_nothing_by_itself(tmp_path: Path) -> None:
+    """`limit: off` is a limit of none."""
+    assert read(tmp_path, f"patrol: {{ limit: off }}\n{SHELL}").settings.patrol.limit == 0
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [("repair", "repair"), ("report", "report"), ("off", "off"), ("'off'", "off"), ("false", "off")],

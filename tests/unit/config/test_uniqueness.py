@@ -10,9 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from closeout.actions.registry import builtin
+from closeout.config.collisions import Line, meetings
 from closeout.config.fields import named
 from closeout.config.findings import Finding
-from closeout.config.languages import Undecided
+from closeout.config.languages import Budget, Undecided
 from closeout.config.load import check
 from closeout.config.subjects import Key, Law
 from closeout.config.uniqueness import OF_REF, SAFE
@@ -195,6 +196,10 @@ COLLIDES = {
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}//assets/")],
         "acme/web#7 give previews, x/7/ and previews, x/7//assets/, and the shorter one also deletes",
     ),
+    "one prefix below another, behind a commit": (
+        [objects(SHOP, f"{SHA}/{NUMBER}/"), objects(WEB, f"{SHA}/{NUMBER}/b/")],
+        f"give previews, {'a' * 40}/7/ and previews, {'a' * 40}/7/b/, and",
+    ),
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
         "give previews, x/7/assets/ and previews, x/7/, and",
@@ -373,6 +378,14 @@ def test_a_search_that_is_ended_never_says_that_two_names_differ() -> None:
         except Undecided:
             undecided += 1
     assert 0 < undecided < 80
+
+
+def test_each_character_that_two_names_share_is_a_step() -> None:
+    """A walk over two long names ends too, whatever was found out about each of them."""
+    one, two = (Line(["a" * 20], "a", Budget(0)) for _ in range(2))
+    assert [meeting.text for meeting in meetings(one, two, Budget(20))] == ["a" * 20]
+    with pytest.raises(Undecided):
+        list(meetings(one, two, Budget(19)))
 
 
 def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
