@@ -37,7 +37,7 @@ def test_the_same_automation_gives_the_same_bytes() -> None:
     """Whatever the order of keys in the file, and letters of any language are themselves."""
     text = AUTOMATION.canonical()
     assert Automation.from_canonical(text).canonical() == text
-    turned = dict(reversed(STEP.inputs.items()))
+    turned = dict(reversed(list(STEP.inputs.items())))
     assert replace(AUTOMATION, steps=(replace(STEP, inputs=turned),)).canonical() == text
     assert '"name":"lösche"' in replace(AUTOMATION, name="lösche").canonical()
 
