@@ -179,6 +179,7 @@ def test_a_full_spool_drops_its_oldest_body_for_a_new_one() -> None:
         late = Wire(app)
         late.send(head() + BODY[:-1])
         assert late.heads() == ["HTTP/1.1 503 Service Unavailable"]
+        assert app.metrics.deliveries == {"overloaded": 2}
         new.send(BODY[-1:])
         assert await answered(new) == "202 Accepted"
 
