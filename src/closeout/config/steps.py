@@ -281,7 +281,6 @@ def _rechecked(at: At | None, uses: str, action: Action) -> bool:
     if at is not None and value is not None and action.absent is not None:
         fix = "leave `recheck` out; `recheck: off` on the automation turns rechecks off"
         at.error("not-for-action", f"`{uses}` is part of each recheck", fix)
-        return False
     return bool(value)
 
 

@@ -212,11 +212,9 @@ class Law:
         apart = [
             (ours[0], theirs[0])
             for variable in (name, *_DIFFER_WITH.get(name, ()))
-            if variable and (ours := one.line.slots(variable)) and (theirs := two.line.slots(variable))
+            if (ours := one.line.slots(variable)) and (theirs := two.line.slots(variable))
         ]
-        own = bool(name and one.line.slots(name) and two.line.slots(name))
-        one_line = self._but_for(one, name, two) if not own else one.line
-        two_line = self._but_for(two, name, one) if not own else two.line
+        one_line, two_line = self._but_for(one, name, two), self._but_for(two, name, one)
         for times in _TIMES:
             found = meetings(one_line, two_line, self._budget, apart=apart, equal=equal, times=times)
             yield from islice(found, 64)

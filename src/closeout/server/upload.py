@@ -56,7 +56,7 @@ class Upload:
         try:
             self._headers = self._webhook.admit(head)
         except CloseoutError as error:
-            self.reply(self._webhook.refuse(error), close=self.unread)
+            self.reply(self._webhook.refuse(error))
             return came
         if head.chunked:
             self._chunked = Chunked()

@@ -16,6 +16,7 @@ from closeout.checks.check import news, redacted
 from closeout.checks.world import World
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.core.threads import background
 from closeout.ledger.sqlite import Ledger
 from closeout.patrol.marks import DRILL, LAST
 
@@ -78,7 +79,7 @@ class Drills:
         """
         if self.every is not None and not self._last:
             self._keep({"ended_at": self.now()})
-        self._thread = threading.Thread(target=self._run, args=(told,), name="drill", daemon=True)
+        self._thread = background("drill", self._run, told)
         self._thread.start()
 
     def stop(self) -> None:

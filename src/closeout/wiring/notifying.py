@@ -26,6 +26,7 @@ from closeout.core.messages import Links, Text
 from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
+from closeout.core.threads import background
 from closeout.core.units import spoken_duration
 from closeout.ports import ProblemStore, Secrets
 
@@ -155,7 +156,7 @@ def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, Clos
         answers.put((target, error))
 
     for target, work in works.items():
-        threading.Thread(target=do, args=(target, work), name="notifier", daemon=True).start()
+        background("notifier", do, target, work).start()
     until, waiting = time.monotonic() + SECONDS, set(works)
     while waiting:
         try:
@@ -293,7 +294,7 @@ class Notifying:
     def start(self, report: Callable[[str], None]) -> None:
         """Look every few seconds, if there is anybody to notify."""
         if self.routes.targets():
-            self._thread = threading.Thread(target=self._run, args=(report,), name="notify", daemon=True)
+            self._thread = background("notify", self._run, report)
             self._thread.start()
 
     def stop(self) -> None:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.core.threads import background
 from closeout.core.units import DAY, HOUR
 from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
@@ -133,7 +133,7 @@ class Patrols:
     def start(self, told: Callable[[Report], None]) -> None:
         """Begin with a round, and make one whenever one is due; `told` gets each report."""
         if self.watches and self._has_token:
-            self._thread = threading.Thread(target=partial(self._run, told), name="patrol", daemon=True)
+            self._thread = background("patrol", self._run, told)
             self._thread.start()
 
     def stop(self) -> None:

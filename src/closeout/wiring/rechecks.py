@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
+from closeout.core.threads import background
 from closeout.engine.recorder import Finished
 from closeout.ledger.steps import has_deleted, rehearsed
 from closeout.ports import Attempts
@@ -198,7 +199,7 @@ class Rechecks:
     def start(self) -> None:
         """Begin, if an automation has rechecks at all."""
         if self._automations:
-            self._thread = threading.Thread(target=self._loop, name="rechecks", daemon=True)
+            self._thread = background("rechecks", self._loop)
             self._thread.start()
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
 from closeout.core.problems import EVENTS, Route
 from tests.unit.config.known_actions import REGISTRY
-from tests.unit.config.samples import AUTOMATION, SAMPLES, SHELL, tidy
+from tests.unit.config.samples import AUTOMATION, REQUEST, SAMPLES, SHELL, tidy
 
 EVERYTHING = """\
 version: 1
@@ -261,6 +261,43 @@ def test_status_false_means_no_status(tmp_path: Path) -> None:
     assert (
         read(tmp_path, tidy("on: push", "on: push\n    status: false")).automations[0].status_context is None
     )
+
+
+STEP_KEYS = "        destructive: false"
+LIMITS = [
+    ("    on: push", "    on: push\n    timeout: {}", "0s", "1s", "365d", "8761h"),
+    ("    on: push", "    on: push\n    queue-timeout: {}", "0s", "1s", "365d", "8761h"),
+    ("    on: push", "    on: push\n    grace: {}", "0s", "1s", "30d", "721h"),
+    ("    on: push", "    on: push\n    recheck: {}", "59s", "60s", "30d", "721h"),
+    ("    on: push", "    on: push\n    max-changes: {}", "0", "1", "10000", "10001"),
+    ("    on: push", "    on: push\n    max-objects: {}", "0", "1", "100000000", "100000001"),
+    ("automations:", "patrol: {{ limit: {} }}\nautomations:", "0", "1", "1000", "1001"),
+    ("automations:", "patrol: {{ state: {} }}\nautomations:", "59s", "60s", "24h", "1441m"),
+    (STEP_KEYS, STEP_KEYS + "\n        timeout: {}", "0s", "1s", "30d", "721h"),
+    (STEP_KEYS, STEP_KEYS + "\n        retry: {{ attempts: {} }}", "0", "1", "20", "21"),
+    (STEP_KEYS, STEP_KEYS + "\n        retry: {{ backoff: {} }}", "0s", "1s", "1h", "61m"),
+    ("url: 'https", "tries: {}, url: 'https", f"-{2**53 + 1}", f"-{2**53}", f"{2**53}", f"{2**53 + 1}"),
+    ("url: 'https", "wait: {}, url: 'https", "", "0s", "30d", "721h"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "below", "lowest", "highest", "above"),
+    LIMITS,
+    ids=[key.strip() for _, key, *_ in LIMITS],
+)
+def test_a_limit_is_the_last_value_that_is_taken(
+    tmp_path: Path, place: str, key: str, below: str, lowest: str, highest: str, above: str
+) -> None:
+    """And the next one is a finding."""
+
+    def codes(value: str) -> list[str]:
+        path = tmp_path / "closeout.yaml"
+        path.write_text(REQUEST.replace(place, key.format(value)), encoding="utf-8")
+        return [finding.code for finding in check(path, REGISTRY)]
+
+    assert [codes(lowest), codes(highest)] == [[], []]
+    assert [codes(value) for value in (below, above) if value] == [["out-of-range"]] * (2 if below else 1)
 
 
 def test_protect_may_be_a_list_of_names(tmp_path: Path) -> None:

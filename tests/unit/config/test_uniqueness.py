@@ -95,6 +95,11 @@ PASSES = {
     "a sum of texts": [stack(ALL, 'p-${{ event.repository.name + "-" + string(event.number) }}')],
     "one repository twice": [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{NUMBER}")],
     "a name written out and filled in": [stack(SHOP, f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
+    "a name filled in and written out": [stack(ALL, f"p-{NAME}-{NUMBER}"), stack(SHOP, f"p-shop-{NUMBER}")],
+    "a name that holds the delimiter, which a run refuses": [
+        objects("[acme/1-1]", f"{NAME}-{NUMBER}-", ", delimiter: '-'"),
+        objects(WEB, f"1-1-{NUMBER}-", ", delimiter: '-'"),
+    ],
     "what is taken back": [
         stack("['acme/*', '!acme/legacy']", f"p-{NAME}-{NUMBER}"),
         stack("[beta/legacy]", f"p-legacy-{NUMBER}"),
@@ -113,6 +118,10 @@ PASSES = {
     "below one's own prefix": [objects(SHOP, f"x/{NUMBER}/"), objects(SHOP, f"x/{NUMBER}/assets/")],
     "a delimiter that no value holds": [objects(ALL, f"{NAME}-{NUMBER}-", ", delimiter: '-'")],
     "handed on": [build(ALL, "teardown", f"{{ PR: '{NUMBER}', REPO: '{NAME}' }}")],
+    "two dots, which a name may not have": [
+        stack(ALL, f"p-{NAME}-{NUMBER}"),
+        stack("[beta/shop]", f"p-a..b-{NUMBER}"),
+    ],
     "branch": [stack(SHOP, f"p-{BRANCH}")],
     "branch, per repository": [stack(ALL, f"p-{ID}-{BRANCH}")],
     "branch and number": [stack(SHOP, f"p-{BRANCH}-{NUMBER}")],
@@ -143,6 +152,10 @@ COLLIDES = {
     ),
     "owner-name": ([stack("['acme*/*']", f"p-{OWNER}-{NAME}-{NUMBER}")], " both give p-acme-"),
     "ids": ([stack("[acme/shop, beta/shop]", f"p-{ID}{NUMBER}")], "acme/shop#7 (repository id 77) and beta/shop#77 (repository id 7)"),
+    "a pull request's id": (
+        [stack("['acme/*', 'beta/*']", f"p-{ID}${{{{ event.pull_request.id }}}}")],
+        "acme/shop#7 (pull request id 7, repository id 77) and acme/web#7 (pull request id 77, repository id 7) both give p-777",
+    ),
     "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
     "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
     "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
@@ -170,6 +183,10 @@ COLLIDES = {
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}/assets/")],
         "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and the shorter one also deletes what is below",
     ),
+    "one prefix below another, behind two slashes": (
+        [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}//assets/")],
+        "acme/web#7 give previews, x/7/ and previews, x/7//assets/, and the shorter one also deletes",
+    ),
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
         "give previews, x/7/assets/ and previews, x/7/, and",
@@ -178,6 +195,10 @@ COLLIDES = {
     "handed on, twice": (
         [build(SHOP, "teardown", f"{{ PR: '{NUMBER}' }}"), build(WEB, "teardown", f"{{ PR: '{NUMBER}' }}")],
         "both give teardown, 7",
+    ),
+    "handed on, with two dots": (
+        [build(ALL, "teardown", f"{{ A: '{NAME}-{NUMBER}' }}"), build("[beta/shop]", "teardown", f"{{ A: 'a..b-{NUMBER}' }}")],
+        "acme/a..b#7 (in ",
     ),
     "named alike, and more is handed on": (
         [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ A: b, C: d }")],

@@ -7,7 +7,7 @@ import pytest
 from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.head import HEAD_BYTES
 from closeout.server.places import Places
-from closeout.server.protocol import LINGER_BYTES, WRITE_BUFFER
+from closeout.server.protocol import LINGER_BYTES, WRITE_BUFFER, Connection
 from closeout.testing import deliveries
 from tests.unit.server.wire import SECRET, App, Wire, nothing, play, turns
 
@@ -267,8 +267,7 @@ def test_a_server_that_drains_closes_who_waits_and_lets_the_others_finish() -> N
         idle, busy = Wire(), Wire()
         busy.send(delivery())
         for wire in (idle, busy):
-            wire.shared.draining = True
-            wire.connection.drain()
+            wire.shared.drain()
         assert (idle.done, busy.done) == (["close"], [])
         assert idle.waits_for == "write"
         await turns()
@@ -276,6 +275,26 @@ def test_a_server_that_drains_closes_who_waits_and_lets_the_others_finish() -> N
         await turns()
         assert b"connection: close" in busy.written
         assert busy.done == ["close"]
+
+    play(scene)
+
+
+def test_a_deadline_that_is_reached_ends_the_connection() -> None:
+    """Not a moment before; and whatever fails at that, the connection ends and the log has why."""
+
+    class Broken(Connection):
+        def expire(self) -> None:
+            raise RuntimeError("a defect")
+
+    async def scene() -> None:
+        idle, broken = Wire(), Wire(kind=Broken)
+        for wire, done in ((idle, ["close"]), (broken, ["reset", "abort"])):
+            deadline = wire.connection.deadline
+            wire.shared.sweep(deadline - 0.001)
+            assert wire.done == []
+            wire.shared.sweep(deadline)
+            assert wire.done == done
+        assert "a connection could not be ended: RuntimeError" in broken.app.written.getvalue()
 
     play(scene)
 

@@ -79,7 +79,12 @@ class App:
 class Wire(asyncio.Transport):
     """A transport that keeps what is written and what is done to it."""
 
-    def __init__(self, app: App | None = None, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        app: App | None = None,
+        places: Places | None = None,
+        kind: type[Connection] = Connection,
+    ) -> None:
         super().__init__({"peername": ("192.0.2.7", 4711), "sockname": ("127.0.0.1", 80), "socket": self})
         self.app = app or App()
         self.written = b""
@@ -88,7 +93,7 @@ class Wire(asyncio.Transport):
         self.high: int | None = None
         places = Places(10, ()) if places is None else places
         self.shared = Shared(self.app, places, TIMERS)  # type: ignore[arg-type]
-        self.connection = Connection(self.shared)
+        self.connection = kind(self.shared)
         self.connection.connection_made(self)
 
     def setsockopt(self, *option: Any) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.core.threads import background
 from closeout.ledger.sqlite.checkpointer import Checkpointer
 from closeout.ledger.sqlite.connection import is_damaged, open_writer, unusable, unwritable
 from closeout.ledger.sqlite.deliveries import Acceptance, DeliveryWriter
@@ -76,7 +76,7 @@ class Writer:
         self._closed = False
         self.damage: StoreUnavailable | None = None
         """The error that showed that the file is damaged."""
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread = background("ledger-writer", self._run)
 
     def start(self) -> None:
         """Start the thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import BadDelivery, StoreUnavailable
+from closeout.core.problems import Problem
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.checkpointer import COMMITS, EVERY, Checkpointer
 from closeout.ledger.sqlite.connection import APPLICATION_ID, newest_version
 from closeout.ledger.sqlite.writer import Job
+from tests.contract.local_harness import eventually
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 
@@ -44,12 +47,15 @@ def together(ledger: Ledger, submit: Callable[[Callable[[Any], None]], int]) -> 
 
 
 def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views) -> None:
-    """The original and its duplicate may share one commit; everybody gets their own answer."""
+    """The original and its duplicate may share one commit; everybody gets their own answer, and what follows from it."""
+    ledger.problems.open_problem(Problem("tidy", "1/17/2026-03-14T00:00:00Z", "failure", "x", "x", 9.0))
+    pull = {"repository": {"id": 1}, "pull_request": {"id": 17, "updated_at": "2026-03-15T00:00:00Z"}}
+    reopened = delivery("g2", body=json.dumps(pull).encode())._replace(action="reopened")
 
     def submit(done: Callable[[Any], None]) -> int:
         ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
         ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
-        ledger.accept_group([(delivery("g2"), [new_run("r2")], done)])
+        ledger.accept_group([(reopened, [new_run("r2")], done)])
         return 3
 
     outcomes = together(ledger, submit)
@@ -59,6 +65,20 @@ def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views
         (2, ("r2",), False, ("r2-1",)),
     ]
     assert len(views.deliveries()) == 2
+    assert ledger.problems.problems() == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 65])
+def test_a_group_of_any_size_is_stored_at_once(ledger: Ledger, views: Views, count: int) -> None:
+    """In a few statements. Row by row would be right too, but slow."""
+    group = [
+        ledger._acceptance(delivery(f"g{number}"), [new_run(f"r{number}")], print) for number in range(count)
+    ]
+    accepted = ledger._writer().run_with_deliveries(
+        lambda connection, deliveries: deliveries.together(connection, group)
+    )
+    assert [one.started for one in accepted] == [(f"r{number}-1",) for number in range(count)]
+    assert [one.runs for one in views.deliveries()] == [(f"r{number}",) for number in reversed(range(count))]
 
 
 def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> None:
@@ -222,6 +242,30 @@ def test_the_file_is_opened_anew_after_an_io_error_only(ledger: Ledger, name: st
     assert ledger.accept_wait(delivery(), []).delivery == 1
 
 
+@pytest.mark.parametrize("reading", [True, False])
+def test_a_file_that_has_shown_damage_is_not_healthy_again(ledger: Ledger, path: Path, reading: bool) -> None:
+    """Whoever met it, a reader or the writer: the rest of the file may still take a probe."""
+    ledger.save_mark("hook", "1", {"last": 7})
+    ledger.probe()
+    if reading:
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("UPDATE patrol_mark SET value = CAST(x'ff' AS TEXT)")
+            other.commit()
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            ledger.marks("hook")
+    else:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorname = "SQLITE_CORRUPT"
+
+        def fail(_connection: sqlite3.Connection) -> None:
+            raise error
+
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            ledger._writer().run(fail)
+    with pytest.raises(StoreUnavailable, match="is damaged"):
+        ledger.probe()
+
+
 def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits(path: Path) -> None:
     """Not for commits alone while the log is short; a count that has fallen is a new connection's."""
 
@@ -238,3 +282,19 @@ def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits
     assert due(EVERY - 1, EVERY, EVERY + 1) == [False, True, False]
     assert due(*[EVERY + 1] * (COMMITS - 1)) == [False] * (COMMITS - 2) + [True]
     assert due(0) == [True]
+
+
+def test_a_checkpoint_is_made_once_each_time_that_it_is_due(path: Path, ledger: Ledger) -> None:
+    """Then the thread rests; it ends before the ledger is closed, whose log would stay beside the file otherwise."""
+    checkpointer = Checkpointer(path)
+    checkpointer.start()
+    checkpointer.wrote(EVERY)
+    eventually(lambda: not checkpointer._due.is_set())
+    checkpointer.close()
+    assert not checkpointer._thread.is_alive()
+
+
+def test_no_thread_of_a_ledger_keeps_a_process_from_ending(ledger: Ledger) -> None:
+    """A command that fails before it has closed the ledger ends all the same."""
+    threads = {thread.name: thread.daemon for thread in threading.enumerate()}
+    assert (threads["ledger-writer"], threads["ledger-checkpointer"]) == (True, True)
