@@ -11,6 +11,7 @@ import pytest
 
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, ServiceError, StoreUnavailable
+from closeout.core.plan import Change
 from closeout.ports import PullRequest
 from tests.mortal import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
@@ -30,6 +31,43 @@ def test_a_closed_pull_request_is_torn_down_and_the_status_says_so() -> None:
     assert scene.world.statuses[-1][1] == "deleted preview-17"
     assert scene.world.resources == set()
     assert scene.world.log.index("verify") > scene.world.log.index("delete preview-17")
+
+
+def test_operations_keep_their_names() -> None:
+    """A run that waits through an upgrade finds what it has recorded by them, in this order."""
+    scene = Scene()
+    scene.play()
+    assert list(scene.durable.operations) == [
+        *("begin", "match", "pending"),
+        *("delete-1/plan", "delete-1/status", "delete-1/delete", "delete-1/gone", "delete-1/verify"),
+        *("delete-1/end", "final"),
+    ]
+
+
+def test_operations_of_several_changes_of_a_step_have_numbers() -> None:
+    """From 1, in the plan's order."""
+    scene = Scene()
+
+    def plan(*_: Any) -> list[Change]:
+        names = ("preview-17", "preview-17/bucket")
+        return [
+            Change(verb="delete", resource=name, reason="test", identity={"name": name}) for name in names
+        ]
+
+    scene.actions = {"test/delete": dataclasses.replace(DELETE, plan=plan)}
+    assert scene.play().verdict == "success"
+    calls = [name for name in scene.durable.operations if name.endswith("delete")]
+    assert calls == ["delete-1/1.delete", "delete-1/2.delete"]
+
+
+def test_nothing_is_planned_when_the_runs_time_is_up() -> None:
+    """The first step has waited until then; those after it fail with the same sentence."""
+    steps = (step(), step("other-${{ event.number }}", id="delete-2"))
+    scene = Scene(paused=lambda: "ops").with_automation(steps=steps)
+    assert scene.play().verdict == "failure"
+    assert scene.world.log.count("plan") == 1
+    up = "the run's time is up; nothing more was done (paused: ops)"
+    assert [scene.durable.result(f"{each.id}/end")["reason"] for each in steps] == [up, up]
 
 
 def test_the_live_check_comes_immediately_before_the_delete() -> None:

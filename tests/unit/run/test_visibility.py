@@ -87,6 +87,13 @@ def test_a_script_that_succeeded_is_known_by_its_steps_name() -> None:
     assert said(unnamed)[1].splitlines()[-2:] == ["1/1 running shell-1", "shell-1: exit code 0"]
 
 
+def test_what_a_delete_did_is_told_to_everybody() -> None:
+    """It is closeout's own code, and names only what the file does."""
+    one = scene(steps=(step(),))
+    assert said(one)[0].summary == "deleted preview-17"
+    assert one.world.statuses[-1] == ("success", "deleted preview-17")
+
+
 def test_own_code_fails_closed() -> None:
     """What its action did not make public on purpose, such as a defect's error, stays in the log."""
 
