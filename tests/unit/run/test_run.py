@@ -601,6 +601,20 @@ def test_a_destructive_step_without_a_live_check_is_refused() -> None:
     assert allowed.play().verdict == "success"
 
 
+@pytest.mark.parametrize("unguarded", [False, True])
+def test_a_destructive_function_without_a_live_check_is_refused(unguarded: bool) -> None:
+    """It has no plan that could be refused before: each of its calls is."""
+    dropped: list[int] = []
+    scene = function_scene(
+        lambda run: run.record("drop", lambda: dropped.append(1)),
+        triggers=({"event": "pull_request", "types": ["labeled"]},),
+        unguarded=unguarded,
+    )
+    scene.payload["action"] = "labeled"
+    assert scene.play().verdict == ("success" if unguarded else "failure")
+    assert dropped == [1] * unguarded
+
+
 def test_a_deleted_branch_is_checked_to_be_still_gone() -> None:
     """A branch that is there again cancels the run."""
     payload = {
@@ -860,7 +874,7 @@ def test_a_function_cannot_swallow_the_cancel_that_ends_its_run() -> None:
         for number in range(3):
             with contextlib.suppress(Exception):
                 run.record(f"drop-{number}", lambda number=number: dropped.append(number))
-            if dropped == [0]:
+            if number == 0:
                 scene.durable.cancel()
 
     scene = function_scene(function)
