@@ -13,6 +13,8 @@ from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, ServiceError, StoreUnavailable
 from closeout.core.plan import Change
 from closeout.ports import PullRequest
+from closeout.run.workflow import make_run_function
+from closeout.testing.durable import play
 from tests.mortal import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
 
@@ -649,6 +651,35 @@ def test_a_run_whose_turn_never_came_is_skipped_if_it_would_have_done_nothing() 
     ending = unknown.play()
     assert (ending.verdict, ending.summary) == ("failure", "waited 1d for its turn and was not started")
     assert [state for state, _ in unknown.world.statuses] == ["failure"]
+
+
+def test_a_run_whose_turn_never_came_can_be_cancelled() -> None:
+    """The cancel may arrive while it is decided whether it would have done anything."""
+    scene = Scene(queue_expired=True)
+
+    def cancel(name: str, when: str) -> bool:
+        if (name, when) == ("begin", "after"):
+            scene.durable.cancel("ada")
+        return False
+
+    scene.durable.kill = cancel
+    ending = scene.play()
+    assert (ending.verdict, ending.summary) == ("cancelled", "cancelled by ada; nothing was deleted")
+
+
+def test_a_run_that_cannot_begin_ends_its_status() -> None:
+    """The first thing that it does is to write to its log."""
+
+    class Full:
+        def write(self, execution: str, step: str | None, text: str) -> None:
+            if text.startswith("run "):
+                raise StoreUnavailable("the disk is full")
+
+    scene = Scene()
+    deps = dataclasses.replace(scene.deps(), journal=Full())
+    ending = play(make_run_function(deps), scene.durable, scene.execution())
+    assert (ending.verdict, ending.summary) == ("failure", "the disk is full")
+    assert scene.world.log == ["status failure"]
 
 
 def test_a_status_that_cannot_be_delivered_is_told_in_the_run() -> None:
