@@ -598,6 +598,7 @@ def test_a_destructive_step_without_a_live_check_is_refused() -> None:
     triggers = ({"event": "pull_request", "types": ["labeled"]},)
     refused = Scene(payload=payload).with_automation(triggers=triggers)
     assert refused.play().verdict == "failure"
+    assert "plan" not in refused.world.log, "nothing is even read"
     assert deletes(refused.world) == []
     allowed = Scene(payload=payload).with_automation(triggers=triggers, unguarded=True)
     assert allowed.play().verdict == "success"
@@ -665,6 +666,43 @@ def test_a_run_whose_turn_never_came_can_be_cancelled() -> None:
     scene.durable.kill = cancel
     ending = scene.play()
     assert (ending.verdict, ending.summary) == ("cancelled", "cancelled by ada; nothing was deleted")
+
+
+def test_a_run_that_is_cancelled_before_its_first_status_deletes_nothing() -> None:
+    """A status that GitHub does not take stops no teardown, but a cancel that arrives there does."""
+    scene = Scene()
+
+    def cancel(name: str, when: str) -> bool:
+        if (name, when) == ("match", "after"):
+            scene.durable.cancel()
+        return False
+
+    scene.durable.kill = cancel
+    assert scene.play().verdict == "cancelled"
+    assert deletes(scene.world) == []
+
+
+def test_a_progress_status_that_github_does_not_take_is_only_said() -> None:
+    """The next one may arrive."""
+    scene = Scene()
+
+    def refuse(call: str) -> None:
+        if call == "status pending" and "plan" in scene.world.log:
+            raise unreachable()
+
+    scene.world.before = refuse
+    assert scene.play().verdict == "success"
+    assert "status not updated: no answer" in scene.world.lines
+    assert scene.durable.result("delete-1/status") == {"sent": False, "reason": "no answer"}
+
+
+def test_secrets_are_learned_before_anything_is_planned() -> None:
+    """After the first status, which a slow store of secrets must not delay."""
+    scene = Scene()
+    deps = dataclasses.replace(scene.deps(), learn=lambda: scene.world.call("learn"))
+    play(make_run_function(deps), scene.durable, scene.execution())
+    log = list(dict.fromkeys(scene.world.log))
+    assert log[:2] == ["status pending", "learn"]
 
 
 def test_a_run_that_cannot_begin_ends_its_status() -> None:
@@ -783,12 +821,23 @@ def test_grace_is_waited_before_the_first_destructive_step_and_reopening_in_it_c
     scene = Scene().with_automation(grace=600.0)
     assert scene.play().verdict == "success"
     assert scene.clock.now() >= 1_700_000_600
+    assert scene.world.statuses[1] == ("pending", "waiting 10m before anything is changed")
     reopened = Scene().with_automation(grace=600.0)
     reopened.world.before = lambda call: (
         setattr(reopened.world, "pull", PullRequest(1700, 17, "open", 1)) if call == "plan" else None
     )
     assert reopened.play().verdict == "cancelled"
     assert deletes(reopened.world) == []
+
+
+def test_grace_is_waited_once_for_all_steps() -> None:
+    """The second destructive step follows the first one at once."""
+    steps = (step(), step("other-${{ event.number }}", id="delete-2"))
+    scene = Scene(world=World(resources={"preview-17", "other-17"}))
+    scene.with_automation(grace=600.0, steps=steps)
+    assert scene.play().verdict == "success"
+    assert [text for _, text in scene.world.statuses].count("waiting 10m before anything is changed") == 1
+    assert scene.world.resources == set()
 
 
 def outside_calls() -> list[str]:

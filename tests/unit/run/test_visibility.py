@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from closeout.actions.general import shell
-from closeout.core.errors import ActionFailed
+from closeout.core.errors import ActionFailed, StoreUnavailable
 from closeout.ports import Ending
 from tests.unit.run.world import DELETE, Scene, pull_payload, step
 
@@ -67,6 +67,18 @@ def test_public_logs_that_are_turned_off_hold_for_runs_under_way() -> None:
     """Somebody saw what a script prints, and changed the file: what was accepted before says no more than that allows."""
     one = scene("public", public_logs=True)
     one.current = replace(one.automation, public_logs=False)
+    assert SECRET not in said(one)[1]
+
+
+def test_public_logs_do_not_count_while_the_file_cannot_be_read() -> None:
+    """It may have been changed for what the script has just printed."""
+    one = scene("public", public_logs=True)
+
+    def unreadable() -> None:
+        if any(line.startswith("failure: ") for line in one.world.lines):
+            raise StoreUnavailable("the file is being written")
+
+    one.reads_current = unreadable
     assert SECRET not in said(one)[1]
 
 

@@ -59,15 +59,15 @@ def test_the_time_that_remains_is_the_runs_where_that_is_less() -> None:
     assert told(Scene(longest_call=Limit(30.0, "of the invocation")))["remaining"] == 30.0
 
 
-@pytest.mark.parametrize("operation", ["record", "wait_until"])
-def test_nothing_is_read_when_the_runs_time_is_up(operation: str) -> None:
+@pytest.mark.parametrize(("operation", "more"), [("record", ()), ("wait_until", (1.0,))])
+def test_nothing_is_read_when_the_runs_time_is_up(operation: str, more: tuple[float, ...]) -> None:
     """An action may read for hours between its calls."""
     scene = Scene()
     read: list[str] = []
 
     def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         scene.clock.advance(scene.automation.timeout + 1)
-        getattr(work, operation)("read", lambda: read.append("read"))
+        getattr(work, operation)("read", lambda: read.append("read"), *more)
         return {"summary": "done"}
 
     scene.actions = {"test/delete": replace(DELETE, apply=apply)}
