@@ -205,6 +205,10 @@ COLLIDES = {
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
         "give previews, x/7/assets/ and previews, x/7/, and",
     ),
+    "a later part of an expression that begins with a dot": (
+        [stack(ALL, f'p-${{{{ "x" + event.repository.name }}}}-{NUMBER}'), stack("[beta/shop]", f"p-x.a-{NUMBER}")],
+        "acme/.a#7 (in ",
+    ),
     "a full name whose second part begins with a dot": (
         [objects(ALL, f"{FULL}/{NUMBER}/"), objects("[beta/shop]", f"acme/.github/{NUMBER}/")],
         "acme/.github#7 (in ",
