@@ -118,12 +118,13 @@ def test_a_file_may_hold_so_many_values(shared: str) -> None:
         assert [one.code for one in found.all()] == codes
 
 
-def test_a_file_may_nest_so_deep() -> None:
-    """Lists in lists."""
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("{a: ", "}")])
+def test_a_file_may_nest_so_deep(opens: str, closes: str) -> None:
+    """Lists in lists, and maps in maps."""
     for more, codes in ((0, []), (1, ["yaml-too-large"])):
         found = Findings("closeout.yaml")
-        depth = document.MAX_DEPTH + more
-        document.parse("[" * depth + "]" * depth, found)
+        around = document.MAX_DEPTH - 1 + more
+        document.parse(opens * around + "[]" + closes * around, found)
         assert [one.code for one in found.all()] == codes
 
 
