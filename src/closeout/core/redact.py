@@ -366,6 +366,5 @@ def _base64(raw: bytes) -> Iterator[str]:
         # Characters that also hold bits of the neighbours are left off at both ends.
         start = (offset * 8 + 5) // 6
         core = encoded.rstrip("=")[start : (offset + len(raw)) * 8 // 6]
-        if len(core) >= SHORT:
-            yield core
-            yield core.replace("+", "-").replace("/", "_")
+        yield core
+        yield core.replace("+", "-").replace("/", "_")

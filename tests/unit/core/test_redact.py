@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from closeout.core.redact import Redactor
+from closeout.core.redact import SHORT, Redactor
 
 SECRET = 'p@ss "w/rd" ü+1'
 PLAIN = "hunter2-hunter2"
@@ -56,6 +58,37 @@ def test_a_secret_inside_base64_is_found_at_every_offset(user: str) -> None:
     encoded = base64.b64encode(f"{user}{PLAIN}!!".encode()).decode()
     done = Redactor([PLAIN]).text(f"token {encoded}")
     assert len(done) < len("token ") + 16
+
+
+@pytest.mark.parametrize("around", ["{}", "x{}", "xy{}", "{}x", "x{}x", "xy{}x"])
+@pytest.mark.parametrize("secret", ["k" * (SHORT - 1) + "9", "k" * SHORT + "9"])
+def test_the_shortest_secrets_are_found_inside_base64_and_hexadecimal(secret: str, around: str) -> None:
+    """Their base64 may be shorter than the pieces that are looked for of others."""
+    raw = around.format(secret).encode()
+    redactor = Redactor([secret])
+    for encoded in (base64.b64encode(raw).decode(), raw.hex()):
+        done = redactor.text(f"token {encoded} is it")
+        assert len(done.replace("***", "")) <= len("token  is it") + 8
+        assert (done.count("***"), done[:6], done[-6:]) == (1, "token ", " is it")
+
+
+@pytest.mark.parametrize(
+    "inner", [json.dumps, partial(json.dumps, ensure_ascii=False), partial(quote, safe="")]
+)
+def test_a_secret_in_json_or_a_url_is_found_inside_base64_and_hexadecimal(
+    inner: Callable[[str], str],
+) -> None:
+    """Where an escape follows each letter, no piece of it is a piece of the secret itself."""
+    secret = 'a"\u00e9"b"\u00fc"c"\u00e9"d'
+    raw = inner(secret).encode()
+    for encoded in (base64.b64encode(raw).decode(), raw.hex()):
+        assert len(Redactor([secret]).text(f"x {encoded} y")) <= len("x *** y") + 8
+
+
+def test_a_secret_that_looks_encoded_is_known_decoded_too() -> None:
+    """Unless that is too short to be told from a word."""
+    assert Redactor(["%41bcdef"]).text("x Abcdef y") == "x *** y"
+    assert Redactor(["%41bcde"]).text("x Abcde y") == "x Abcde y"
 
 
 def test_overlapping_and_touching_secrets_go_whole() -> None:
