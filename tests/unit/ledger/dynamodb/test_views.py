@@ -95,8 +95,11 @@ def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     journal.write(run_name("a") + "-1", None, "x" * 20_000)
     journal.report("hunter2 again")
     journal.gave_up("no recheck, hunter2")
+    journal.about(run_name("a") + "-1", "it was interrupted, hunter2")
+    for verdict in ("failure", "success"):
+        journal.finished(run_name("a") + "-2", "tidy", verdict, "done, hunter2", 1.23456)
     assert all("\n" not in line and "hunter2" not in line for line in printed)
-    first, second, third, fourth = map(json.loads, printed)
+    first, second, third, fourth, about, failed, succeeded = map(json.loads, printed)
     assert first == {
         "level": "info",
         "run": run_name("a"),
@@ -108,3 +111,19 @@ def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     assert len(second["text"]) < 9_000
     assert (third["level"], "run" in third) == ("warning", False)
     assert (fourth["level"], fourth["recheck"]) == ("error", "given-up"), "which an alarm counts"
+    assert (about["level"], about["run"], about["text"]) == (
+        "warning",
+        run_name("a"),
+        "it was interrupted, ***",
+    )
+    assert failed == {
+        "level": "error",
+        "run": run_name("a"),
+        "execution": run_name("a") + "-2",
+        "automation": "tidy",
+        "verdict": "failure",
+        "seconds": 1.235,
+        "text": "done, ***",
+        "at": bench.clock.now(),
+    }, "which an alarm counts"
+    assert (succeeded["level"], succeeded["verdict"]) == ("info", "success")
