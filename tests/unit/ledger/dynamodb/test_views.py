@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import zlib
@@ -10,7 +11,7 @@ import pytest
 
 from closeout.core.errors import LedgerError
 from closeout.core.records import NewDelivery
-from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.journal import LogJournal, to_stdout
 from closeout.ledger.dynamodb.table import put
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
@@ -85,6 +86,14 @@ def test_a_log_is_what_the_worker_printed(bench: RemoteBench) -> None:
     assert [line.text for line in bench.views.logs(run_name("a"), 1, after=lines[1].id)] == ["later"]
     assert len(bench.views.logs(run_name("a"), 1, limit=2)) == 2
     assert bench.views.logs(run_name("zzz")) == []
+
+
+def test_a_line_is_out_before_lambda_freezes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each at once, on a line of its own."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written))
+    to_stdout("one")
+    assert written.getvalue() == b"one\n"
 
 
 def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
