@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import StoreUnavailable
-from closeout.server.app import LOGGED_PATH, Application, without_base
+from closeout.server.app import LOGGED_PATH, Application, is_page, without_base
 from closeout.server.asgi import Message
 from closeout.server.log import Log
 from tests.unit.server.wire import server_parts
@@ -127,6 +127,26 @@ def test_a_server_that_drains_is_not_ready() -> None:
     assert asked.get("/readyz") == 503
     assert b'"draining"' in asked.body
     assert asked.get("/healthz") == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "anybody", "signed_in"),
+    [
+        ("/runs/r-1", True, True),
+        ("/runs", False, True),
+        ("/", False, True),
+        ("/api/runs", False, True),
+        ("/healthz", False, False),
+        ("/apix", False, False),
+        ("/x/runs", False, False),
+    ],
+)
+def test_without_sign_in_there_are_the_pages_of_details_links_only(
+    path: str, anybody: bool, signed_in: bool
+) -> None:
+    """On any other path a program learns that nothing is there, without a page's imports."""
+    assert is_page(path, signed_in=False) is anybody
+    assert is_page(path, signed_in=True) is signed_in
 
 
 @pytest.mark.parametrize(
