@@ -127,6 +127,16 @@ def test_metrics_say_what_is_held_even_when_the_ledger_cannot_be_read() -> None:
     assert asked.lines == ["the ledger's statistics cannot be read reason=locked"]
 
 
+def test_workflows_are_answered_where_somebody_may_ask() -> None:
+    """Without a guard there is nothing at its path."""
+
+    def guard(_token: str, _number: int) -> Any:
+        raise AssertionError
+
+    assert Asked(guard=guard).get("/guard", query=b"pull-request=17") == 401
+    assert Asked().get("/guard") == 404
+
+
 def test_a_server_that_drains_is_not_ready() -> None:
     """Load balancers send it nothing more; that it lives stays true."""
     asked = Asked()
