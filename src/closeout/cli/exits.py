@@ -56,5 +56,5 @@ _BY_CODE: Mapping[int, tuple[type[CloseoutError], ...]] = {
 
 
 def code_for(error: CloseoutError) -> int:
-    """Return the exit code that this error ends in."""
+    """Return the exit code for this error."""
     return next((code for code, kinds in _BY_CODE.items() if isinstance(error, kinds)), FAILED)

@@ -82,8 +82,7 @@ class Engine:
     # --- what others call -----------------------------------------------------------------------------
 
     def start(self) -> int:
-        """Lock the ledger, take up every unfinished execution, and begin; return how many. Raises `LedgerInUse`."""
-        self.store.lock()
+        """Take up every unfinished execution, and begin; return how many."""
         now = self.clock.now()
         found = self.store.recover()
         with self._lock:

@@ -1,6 +1,6 @@
 """The ledger of a stack, composed for the worker, which knows it from its environment, and for the command line.
 
-The caller brings the clients. Making it calls nothing.
+The caller provides the clients. Composing it makes no call.
 """
 
 from __future__ import annotations

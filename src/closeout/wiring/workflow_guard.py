@@ -21,8 +21,8 @@ from closeout.wiring.clients import LazyGitHub, SharedClients
 class WorkflowGuard:
     """Answers workflows.
 
-    `automations` returns the current ones. `audience` returns what a workflow must ask its token for: the public URL. `late` is
-    told of each pull request that is closed: its deploy may have ended already.
+    `automations` returns the current ones. `audience` returns what a workflow must ask its token for: the public URL. `late` gets
+    each pull request that is closed: its deploy may have ended already.
     """
 
     automations: Callable[[], Iterable[Automation]]

@@ -63,3 +63,10 @@ def test_what_is_long_costs_no_metric() -> None:
     assert found["notes"][MOST_TOLD] == "and 9900 more, which the log of the function names"
     told = [text for each in more for text in json.loads(each)["more"]]
     assert [*found["notes"][:MOST_TOLD], *told] == orphans
+
+
+def test_what_has_room_is_told_whole() -> None:
+    """One more is counted instead."""
+    for many, more in ((MOST_TOLD, []), (MOST_TOLD + 1, ["and 1 more, which the log of the function names"])):
+        (text, *_) = lines(Made(Report(errors=["x"] * many), None), "closeout", 1.0)
+        assert json.loads(text)["errors"] == ["x"] * MOST_TOLD + more

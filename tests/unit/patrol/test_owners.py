@@ -92,6 +92,8 @@ def test_a_repository_that_appears_later_begins_when_it_is_first_read(world: Wor
     world.close("acme/new", 20)
     report = world.round()
     assert (report.started, "acme/new: patrol begins here" in report.notes[0]) == (0, True)
+    asked = [entry["path"] for entry in world.github.requests()]
+    assert not [path for path in asked if path.startswith("/repositories/")], "nobody has taken a name"
     world.close("acme/new", 21)
     world.round()
     assert world.started() == {21}

@@ -1,4 +1,4 @@
-"""The demo's child processes: started with this interpreter, known by pid, asked over plain HTTP, ended whatever happens.
+"""The demo's child processes: started with this interpreter, known by pid, asked over plain HTTP, and always ended.
 
 Each child gets a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order. HTTP is the standard
 library's: the demo must not see closeout through closeout's own client.
@@ -70,7 +70,7 @@ class Child:
         self._process.wait()
 
     def end(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Ask it to end, and kill it if it does not in time."""
         if self._process.poll() is None:
             self._process.terminate()
             try:

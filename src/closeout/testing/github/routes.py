@@ -100,7 +100,7 @@ def _get_ref(call: Call) -> Answer:
 
 
 def _matching_refs(call: Call) -> Answer:
-    # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
+    # By prefix: `heads/pr-1` also returns `heads/pr-12`. A client that reads that as "exists" deletes the wrong thing.
     return 200, [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
 
 

@@ -170,7 +170,7 @@ class World:
         return pull
 
     def retarget(self, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
-        """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
+        """Change the base of a pull request. Hooks are notified of a person's change, and not of GitHub's own."""
         with self.lock:
             repository = self.repository(full_name)
             pull = self.pull(repository, number)
