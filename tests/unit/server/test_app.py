@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import StoreUnavailable
-from closeout.server.app import LOGGED_PATH, Application, without_base
+from closeout.server.app import LOGGED_PATH, Application, is_page, without_base
 from closeout.server.asgi import Message
 from closeout.server.log import Log
 from tests.unit.server.wire import server_parts
@@ -71,12 +71,20 @@ class Asked:
     ],
 )
 def test_the_log_has_a_line_for_each_request(path: str, query: bytes, method: str, logged: str) -> None:
-    """Of bounded length, without what opens a page, and with the time that the answer took."""
+    """Of bounded length, and without what opens a page."""
     asked = Asked()
     assert asked.get(path, query=query, method=method) == 404
     (line,) = asked.lines
-    assert line.startswith(f"request answered with 404 {logged}")
-    assert re.search(r" ms=\d{1,3}\.\d$", line)
+    assert re.fullmatch(re.escape(f"request answered with 404 {logged}") + r"ms=\d{1,3}\.\d", line)
+
+
+def test_the_log_says_how_long_an_answer_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In milliseconds, to the tenth."""
+    moments = iter((10.0, 10.01234))
+    monkeypatch.setattr("closeout.server.app.time", SimpleNamespace(perf_counter=lambda: next(moments)))
+    asked = Asked()
+    asked.get("/x")
+    assert asked.lines[0].endswith(" ms=12.3")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
@@ -119,6 +127,16 @@ def test_metrics_say_what_is_held_even_when_the_ledger_cannot_be_read() -> None:
     assert asked.lines == ["the ledger's statistics cannot be read reason=locked"]
 
 
+def test_workflows_are_answered_where_somebody_may_ask() -> None:
+    """Without a guard there is nothing at its path."""
+
+    def guard(_token: str, _number: int) -> Any:
+        raise AssertionError
+
+    assert Asked(guard=guard).get("/guard", query=b"pull-request=17") == 401
+    assert Asked().get("/guard") == 404
+
+
 def test_a_server_that_drains_is_not_ready() -> None:
     """Load balancers send it nothing more; that it lives stays true."""
     asked = Asked()
@@ -127,6 +145,26 @@ def test_a_server_that_drains_is_not_ready() -> None:
     assert asked.get("/readyz") == 503
     assert b'"draining"' in asked.body
     assert asked.get("/healthz") == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "anybody", "signed_in"),
+    [
+        ("/runs/r-1", True, True),
+        ("/runs", False, True),
+        ("/", False, True),
+        ("/api/runs", False, True),
+        ("/healthz", False, False),
+        ("/apix", False, False),
+        ("/x/runs", False, False),
+    ],
+)
+def test_without_sign_in_there_are_the_pages_of_details_links_only(
+    path: str, anybody: bool, signed_in: bool
+) -> None:
+    """On any other path a program learns that nothing is there, without a page's imports."""
+    assert is_page(path, signed_in=False) is anybody
+    assert is_page(path, signed_in=True) is signed_in
 
 
 @pytest.mark.parametrize(
