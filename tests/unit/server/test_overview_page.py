@@ -211,6 +211,19 @@ def test_a_bar_is_made_of_what_came_of_a_day() -> None:
     assert drawn.says == "The busiest day was 1 Mar, with 1001. Something was left on 1 of 2 days."
 
 
+def test_bars_stand_beside_each_other_and_are_as_high_as_they_count() -> None:
+    """Each in the middle of its day's place; on a scale to 4, of 114 points."""
+    days = [DayTally("2026-03-01", 4, 2, 1), DayTally("2026-03-02"), DayTally("2026-03-03", 2, 1)]
+    assert [tuple(part) for part in chart.chart(days).parts] == [
+        ("left", 33.6, 99.5, 172.8, 28.5),
+        ("good", 33.6, 42.5, 172.8, 57.0),
+        ("none", 33.6, 14.0, 172.8, 28.5),
+        ("good", 513.6, 99.5, 172.8, 28.5),
+        ("none", 513.6, 71.0, 172.8, 28.5),
+    ]
+    assert chart.chart([]).says == "Nothing was closed in this time."
+
+
 def test_a_chart_ends_its_scale_at_a_round_number() -> None:
     """That is not below the tallest bar and wastes less than half of the height."""
     for most in (*range(1, 200), 999, 12_345):
