@@ -325,6 +325,8 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str
         target = f"{NAME} 1/2/x"
     (found,) = world.store.open_problems()
     path = f"/problems/{problem_name(found)}/dismiss"
+    again = "an audit finds it again" if kind == "orphans" else "a further attempt fails"
+    assert f"If {again}, the problem opens again." in text(world.get(path))
     assert f'href="{path}"' in text(world.get("/"))
     assert path not in text(world.get("/", "reader"))
     form = world.form(path)
@@ -338,6 +340,14 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str
     assert world.get(path).status == 404
 
 
+def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: Deeds) -> None:
+    """It ends when what it says is no longer so."""
+    found = Problem("", "patrol", "stale", "patrol has not ended", "x", 1.0)
+    world.store.problems.open_problem(found)
+    gone = world.get(f"/problems/{problem_name(found)}/dismiss")
+    assert (gone.status, "There is no such open problem" in text(gone)) == (404, True)
+
+
 def test_pause_and_resume(world: Deeds) -> None:
     """The pages say who paused and why, and a resume of another pause than the one that was shown is refused."""
     assert world.get("/resume").status == 409
@@ -346,7 +356,11 @@ def test_pause_and_resume(world: Deeds) -> None:
     assert (done.status, done.headers["location"]) == (303, "/")
     assert world.store.paused() == "by operator (pages): incident 42"
     assert any("a visitor asked for pause" in line and "target=-" in line for line in world.server.log)
-    assert "incident 42" in text(world.get("/pause"))
+    assert (
+        "<p>closeout was paused by operator (pages): incident 42. Another pause replaces the reason.</p>"
+        " <p>Runs wait before" in text(world.get("/pause"))
+    )
+    assert world.get("/pause", "program").json["deletes"] == 0
     resume = world.form("/resume")
     world.store.add_request("pause", None, "grace@laptop", "another incident")
     assert world.post("/resume", resume.fields).status == 409
@@ -440,6 +454,13 @@ def test_a_program_acts_with_a_token_and_no_form(world: Deeds) -> None:
     assert world.planned.made == made, "as with --yes, no plan is needed"
     late = world.post(f"/runs/{run}/rerun", {}, "program")
     assert (late.status, late.json["error"]) == (409, "changed-meanwhile")
+    world.store.replays = ["nothing to start"]
+    refused = world.post("/deliveries/1/replay", {}, "program")
+    assert (refused.status, refused.json["error"], refused.json["message"]) == (
+        409,
+        "changed-meanwhile",
+        "nothing to start",
+    )
 
 
 def test_a_program_may_hold_to_the_plan_that_it_read(world: Deeds) -> None:
