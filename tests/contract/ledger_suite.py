@@ -753,6 +753,18 @@ class ServerLedgerSuite(LedgerSuite):
             found = window(after=found.lines[-1].id)
         assert backward == forward == whole
 
+    @pytest.mark.parametrize(("size", "shown"), [(250, 4), (251, 3)])
+    def test_a_window_is_filled_to_its_last_character(
+        self, bench: ServerBench, size: int, shown: int
+    ) -> None:
+        """From either end."""
+        accept(bench, "r")
+        for _ in range(5):
+            bench.write(f"{run_id('r')}-1", None, "x" * size)
+        for after in (0, None):
+            window = bench.pages.log_window(run_id("r"), 1, after=after, limit=10, characters=1_000)
+            assert (len(window.lines), window.left_out) == (shown, 5 - shown)
+
     def test_a_log_is_searched(self, bench: ServerBench) -> None:
         """A window then has only lines that contain the text, in upper or lower case, and counts only those."""
         accept(bench, "r")

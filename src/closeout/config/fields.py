@@ -28,7 +28,6 @@ _VARIABLES = {
     "event.pull_request.id": "pull-request-id",
     "event.repository.id": "repository-id",
     "event.pull_request.base.repo.id": "repository-id",
-    "event.repository.owner.id": "owner-id",
     "event.repository.owner.login": "owner",
     "event.repository.name": "name",
 }

@@ -153,7 +153,7 @@ def _meant(uses: str, registry: Registry) -> str | None:
     close = near(uses, registry)
     if close is not None and near(_service(uses), [_service(close)]):
         return close
-    return next((name for name in registry if name.split("/")[-1] == uses.rsplit("/", maxsplit=1)[-1]), None)
+    return next((name for name in registry if name.rpartition("/")[2] == uses.rpartition("/")[2]), None)
 
 
 def _service(uses: str) -> str:

@@ -30,10 +30,10 @@ from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Undeci
 STEPS = 500_000
 """How many steps are taken for one file: two seconds at most, and far more than files need."""
 
-_OF_REPOSITORY = ("repository-id", "owner-id", "owner", "name")
+_OF_REPOSITORY = ("repository-id", "owner", "name")
 _VARIABLES = (*IDS, "owner", "name", "number", "ref")
 _DIFFER_WITH = {
-    "owner": ("owner-id", "repository-id", "pull-request-id"),
+    "owner": ("repository-id", "pull-request-id"),
     "name": ("repository-id", "pull-request-id"),
     "number": ("pull-request-id",),
 }
@@ -212,7 +212,7 @@ class Law:
         apart = [
             (ours[0], theirs[0])
             for variable in (name, *_DIFFER_WITH.get(name, ()))
-            if (ours := one.line.slots(variable)) and (theirs := two.line.slots(variable))
+            if variable and (ours := one.line.slots(variable)) and (theirs := two.line.slots(variable))
         ]
         one_line, two_line = self._but_for(one, name, two), self._but_for(two, name, one)
         for times in _TIMES:
@@ -237,7 +237,7 @@ def _given(one: Cell, two: Cell) -> frozenset[str]:
     """Return the variables that are equal because nothing else matches on both sides."""
     known: set[str] = set()
     if _same_only(one.owners, two.owners):
-        known |= {"owner", "owner-id"}
+        known.add("owner")
     if _same_only(one.names, two.names):
         known |= {"name", "repository-id"} if known else {"name"}
     return frozenset(known)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import pytest
 
 from closeout.adapters.clock import SystemClock
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.server import details, serve, service
+from closeout.server import access, details, serve, service
 from closeout.server.log import Log
 from closeout.testing import deliveries
 from tests.until import until
@@ -152,6 +153,22 @@ def test_links_to_sign_in_begin_where_the_pages_are(folder: Folder) -> None:
     assert f"pages: {own}/, and nowhere else; `closeout open` signs you in" in lines
     assert written() == own.encode()
     folder.serve(lambda _: until("it is written", lambda: written() == public.encode()), public)
+
+
+def test_somebody_who_signed_in_may_act_on_a_server(folder: Folder) -> None:
+    """With the link that `closeout open` makes, which the command line signs with the ledger's key."""
+
+    def visit(address: str) -> None:
+        until("it is written", lambda: Views(folder.db, clock=SystemClock()).setting(details.PAGES_SETTING))
+        key = Views(folder.db, clock=SystemClock()).setting(details.KEY_SETTING)
+        assert key is not None
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        browser.addheaders = [("Accept", "text/html")]
+        browser.open(access.login_link(address, key, "ada@desk", time.time()), timeout=10).close()
+        with browser.open(f"{address}/pause", timeout=10) as answer:
+            assert b"ada@desk" in answer.read()
+
+    folder.serve(visit)
 
 
 def test_what_is_open_goes_on_at_the_next_start(folder: Folder) -> None:

@@ -183,7 +183,11 @@ def test_a_metadata_address_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "8.8.8.8", "::1", "fd00::1", "2606:50c0::1"]
+    "address",
+    [
+        *("127.0.0.1", "10.0.0.1", "192.168.1.1", "8.8.8.8"),
+        *("::1", "fd00::1", "2606:50c0::1", "2a80::1", "fec0::1"),
+    ],
 )
 def test_private_addresses_are_allowed(address: str) -> None:
     """Internal services are what this action is for."""

@@ -102,23 +102,30 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
         close(sender)
 
 
+def chunked(size: int) -> bytes:
+    """Return an answer of so many bytes that does not announce how many there are."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
+
+
 @pytest.mark.parametrize(
     ("first", "limit", "reason"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 2, ("TooLarge", False)),
+        (chunked(transport.PIECE + 1), transport.PIECE, ("TooLarge", False)),
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, 1_000, ("ConnectionError", True)),
         (b"SSH-2.0-x\r\n", 1_000, ("ConnectionError", True)),
     ],
-    ids=["too large", "early", "no HTTP"],
+    ids=["too large", "too large in chunks", "early", "no HTTP"],
 )
 def test_a_connection_is_kept_only_after_a_whole_answer(
     first: bytes, limit: int, reason: tuple[str, bool]
 ) -> None:
-    """What follows on it would be the rest of this one."""
+    """What follows on it would be the rest of this one. An answer may have as many bytes as the limit says."""
     sender = Transport()
     with answering(first, OK) as (url, served):
         assert refused(sender, url, limit) == reason
-        assert get(sender, url).body == b"ok"
+        assert get(sender, url, limit=2).body == b"ok"
         assert served == [1, 2]
         close(sender)
 
@@ -146,6 +153,17 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
         _wait_for(connection.dropped)
         assert get(sender, url).body == b"ok"
         assert served == [1, 2]
+        assert connection.sock is None, "a process has so many files and no more"
+
+
+def test_over_https_nothing_is_sent_before_the_handshake() -> None:
+    """A request carries a token."""
+    sender = Transport()
+    with answering(OK) as (url, served):
+        assert refused(sender, url.replace("http:", "https:")) == ("TLS", True)
+        assert get(sender, url).body == b"ok"
+        assert served == [2]
+        close(sender)
 
 
 def test_no_more_than_so_many_connections_are_kept() -> None:

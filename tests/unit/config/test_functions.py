@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from closeout.actions.registry import builtin
 from closeout.config.functions import Run, on
-from closeout.config.load import Loaded, check, load, load_function
+from closeout.config.load import Loaded, check, inspect, load, load_function
 from tests.unit.config.known_actions import REGISTRY
 from tests.unit.config.samples import SHELL
 
@@ -187,6 +188,21 @@ def test_modules_need_not_be_imported(tmp_path: Path) -> None:
     before = list(sys.path)
     assert [item.name for item in load(path, REGISTRY, modules=False).automations] == ["tidy"]
     assert sys.path == before
+
+
+def test_a_file_is_inspected_as_it_is_loaded_and_checked(tmp_path: Path) -> None:
+    """With its modules, and with what its steps call looked up; what it means comes only with a file without errors."""
+    step = SHELL.replace("uses: shell", "uses: python").replace("run: 'true'", "function: 'hooks_none:f'")
+    path, name = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n', step)
+    found, findings = inspect(path, builtin())
+    assert found is not None
+    assert [item.function for item in found.automations] == [None, f"{name}:f"]
+    assert findings == check(path, builtin())
+    assert [(item.code, item.severity) for item in findings] == [("module-failed", "warning")]
+    assert load(path, builtin()).warnings == (), "what steps call is imported when they run"
+    path.write_text("version: 1\n", encoding="utf-8")
+    found, findings = inspect(path, builtin())
+    assert (found, [item.code for item in findings]) == (None, ["missing-key"])
 
 
 def test_the_folder_of_the_file_is_on_the_module_path(tmp_path: Path) -> None:

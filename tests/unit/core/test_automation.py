@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from closeout.core.automation import Automation, Step
 
@@ -33,9 +34,12 @@ def test_an_automation_comes_back_from_canonical_json_as_it_was() -> None:
 
 
 def test_the_same_automation_gives_the_same_bytes() -> None:
-    """Whatever the order of keys in the file."""
-    again = Automation.from_canonical(AUTOMATION.canonical())
-    assert again.canonical() == AUTOMATION.canonical()
+    """Whatever the order of keys in the file, and letters of any language are themselves."""
+    text = AUTOMATION.canonical()
+    assert Automation.from_canonical(text).canonical() == text
+    turned = dict(reversed(list(STEP.inputs.items())))
+    assert replace(AUTOMATION, steps=(replace(STEP, inputs=turned),)).canonical() == text
+    assert '"name":"lösche"' in replace(AUTOMATION, name="lösche").canonical()
 
 
 def test_a_definition_of_an_earlier_version_can_still_be_read() -> None:

@@ -111,6 +111,10 @@ def test_a_beginning_is_told_even_if_the_process_was_killed_after_it_was_kept() 
     other = Round()
     reports = [other.patrol(told=told) for _ in range(3)]
     assert [len(report.notes) for report in reports] == [1, 0, 0]
+    of_an_earlier_release = dict(world.store.kept["repository", "501"])
+    del of_an_earlier_release["told"]
+    world.store.kept["repository", "501"] = of_an_earlier_release
+    assert world.patrol().notes == []
 
 
 def test_a_closing_after_the_beginning_starts_once(world: Round) -> None:

@@ -144,6 +144,7 @@ def test_the_wrong_account_is_refused_before_the_plan() -> None:
     ending = scene.play()
     assert ending.verdict == "failure"
     assert "999999999999" in ending.summary
+    assert scene.durable.result("delete-1/end")["left"] == []
     assert "plan" not in scene.world.log
     assert deletes(scene.world) == []
 
@@ -168,6 +169,21 @@ def test_what_verify_still_finds_is_a_failure_that_names_it() -> None:
     assert ending.verdict == "failure"
     assert "preview-17/bucket" in ending.summary
     assert scene.world.statuses[-1][0] == "failure"
+
+
+@pytest.mark.parametrize(("cancelled", "verdict"), [(False, "failure"), (True, "cancelled")])
+def test_what_is_left_is_unknown_when_nobody_can_look(cancelled: bool, verdict: str) -> None:
+    """A failure says that it is not known. A cancel that arrives meanwhile still cancels the run."""
+    scene = Scene()
+    denied = [
+        ServiceError("no rights to look", service="aws", operation="x", reason="denied") for _ in range(3)
+    ]
+    scene.world.faults["verify"] = list(denied)
+    scene.world.before = lambda call: scene.durable.cancel() if cancelled and call == "verify" else None
+    assert scene.play().verdict == verdict
+    if not cancelled:
+        unknown = {"resource": "what is left", "reason": "could not be looked up: no rights to look"}
+        assert scene.durable.result("delete-1/end")["left"] == [unknown]
 
 
 def test_a_plan_over_max_changes_is_refused_whole() -> None:
@@ -610,6 +626,16 @@ def test_a_service_that_stays_down_ends_its_step_and_leaves_the_others_their_tim
     assert ending.verdict == "failure"
     assert "given up after 600 s, the step's timeout" in ending.summary
     assert scene.world.resources == {"preview-17"}
+
+
+def test_a_call_is_given_up_once_it_has_failed_for_the_steps_timeout() -> None:
+    """Its second try comes a second after the first."""
+    scene = Scene().with_automation(steps=(step(timeout=1.0),))
+    tries: list[str] = []
+    scene.world.before = tries.append
+    scene.world.faults["delete preview-17"] = [unreachable("aws")] * 10
+    assert "given up after 1 s, the step's timeout" in scene.play().summary
+    assert tries.count("delete preview-17") == 2
 
 
 def test_reopened_while_throttled_is_noticed() -> None:

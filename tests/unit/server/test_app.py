@@ -114,6 +114,8 @@ def test_metrics_say_what_is_held_even_when_the_ledger_cannot_be_read() -> None:
     asked.app.webhook.unverified.held = 30
     assert asked.get("/metrics") == 200
     assert b"\ncloseout_held_bytes 1030\n" in asked.body
+    assert b"\ncloseout_connections 0\n" in asked.body
+    assert b"\ncloseout_connections_max 0\n" in asked.body
     assert asked.lines == ["the ledger's statistics cannot be read reason=locked"]
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from closeout.intake.receiver import Receiver
 from closeout.testing import deliveries
 from tests.unit.server.wire import SECRET, App, Wire, play, turns
 
@@ -50,8 +51,10 @@ def test_a_body_over_the_size_of_a_small_one_goes_to_disk(chunked: bool, small: 
         wire.send(head(length=None) + chunk(BODY) if chunked else head() + BODY[:-1])
         assert wire.app.webhook.spool.files == files
         assert (wire.held == 0) is bool(files)
+        assert not wire.connection.proven
         wire.send(chunk(b"") if chunked else BODY[-1:])
         assert await answered(wire) == "202 Accepted"
+        assert wire.connection.proven
 
     play(scene)
 
@@ -149,6 +152,31 @@ def test_who_leaves_while_the_secrets_are_read_is_counted_until_they_are() -> No
     play(scene)
 
 
+def test_a_delivery_that_a_new_secret_matches_is_unverified_no_more() -> None:
+    """While it waits for its commit its memory is not that of strangers, and it never gives way."""
+    active = [b"the old one of sixteen"]
+
+    def refresh() -> bool:
+        active[:] = [SECRET]
+        return True
+
+    async def scene() -> None:
+        parts = {"receiver": Receiver((), (), lambda: active), "refresh": refresh}
+        wire = Wire(App(parts=parts))
+        wire.send(head() + BODY[:-1])
+        wire.send(BODY[-1:])
+        assert wire.held == len(head() + BODY)
+        async with asyncio.timeout(10):
+            while not wire.app.groups:
+                await asyncio.sleep(0.002)
+        assert (wire.held, wire.app.webhook.held) == (0, len(BODY))
+        wire.connection.give_way()
+        assert wire.heads() == []
+        assert await answered(wire) == "202 Accepted"
+
+    play(scene)
+
+
 def test_a_complete_body_that_gives_way_is_answered_and_its_connection_closes() -> None:
     """It waits for the secrets, and is not verified when they have been read."""
 
@@ -179,6 +207,7 @@ def test_a_full_spool_drops_its_oldest_body_for_a_new_one() -> None:
         late = Wire(app)
         late.send(head() + BODY[:-1])
         assert late.heads() == ["HTTP/1.1 503 Service Unavailable"]
+        assert app.metrics.deliveries == {"overloaded": 2}
         new.send(BODY[-1:])
         assert await answered(new) == "202 Accepted"
 

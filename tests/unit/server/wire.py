@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from closeout.core.records import Accepted
@@ -54,15 +54,17 @@ def server_parts(**given: Any) -> ServerParts:
 class App:
     """An application: one page for all paths, and a webhook whose ledger commits when it is told to."""
 
-    def __init__(self, page: Page = nothing, **limits: Any) -> None:
+    def __init__(
+        self, page: Page = nothing, *, parts: Mapping[str, Any] | None = None, **limits: Any
+    ) -> None:
         self._page = page
         self.metrics = ServerMetrics()
         self.written = io.StringIO()
         self.log = Log(stream=self.written, hold_seconds=0.0)
         self.groups: list[Sequence[Incoming]] = []
         limited = Limits(read_seconds=BODY_SECONDS, **limits)
-        parts = server_parts(accept=self.groups.append, log=self.log, limits=limited)
-        self.webhook = Webhook(parts, self.metrics)
+        given = {"accept": self.groups.append, "log": self.log, "limits": limited, **(parts or {})}
+        self.webhook = Webhook(server_parts(**given), self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is no delivery."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.records import NewDelivery
-from closeout.stack import table
+from closeout.stack import closings, patrol, table
 from closeout.stack.deployed import definition_digest
 
 R = "a" * 26
@@ -149,6 +149,17 @@ LAYOUT: list[tuple[object, object]] = [
             "expires": {"N": "9"},
         },
     ),
+    (patrol.EVERYTHING, {"patrol": {"everything": True}}),
+    (patrol.cleaning("acme/shop#1 a", "ada"), {"clean": {"target": "acme/shop#1 a", "by": "ada"}}),
+    (patrol.recovering("g"), {"recover": {"guid": "g"}}),
+    (closings.closing_items(D._replace(event="push")._asdict(), ID, [R], 9), []),
+    (closings.closing_items(D._replace(number=None)._asdict(), ID, [R], 9), []),
+    (closings.closing_items(D._replace(repository=None)._asdict(), ID, [R], 9), []),
+    (closings.closing_items(D._asdict(), ID, [], 9), []),
+    (closings.condition(table.delivery_key("d")), "attribute_not_exists(pk)"),
+    (closings.condition(table.attempt_key(R, 1)), "attribute_not_exists(pk)"),
+    (closings.condition(table.body_key("d")), None),
+    (closings.condition(closings.closing_items(D._asdict(), ID, [R], 9)[0]), None),
     (definition_digest("{}"), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
 ]
 

@@ -101,9 +101,8 @@ class Writer:
 
     def close(self, timeout: float) -> bool:
         """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        self._closed = True
+        self._queue.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -140,11 +139,8 @@ class Writer:
     def _refuse_rest(self) -> None:
         """Fail the jobs that were queued while the ledger closed."""
         rest: list[Job | Acceptance] = []
-        while True:
-            try:
-                rest += self._queue.get_nowait() or ()
-            except Empty:
-                break
+        while not self._queue.empty():
+            rest += self._queue.get() or ()
         self._answer([(job, StoreUnavailable("the ledger is closed")) for job in rest])
 
     def _write(self, group: list[Job | Acceptance]) -> None:
@@ -239,12 +235,8 @@ class Writer:
             return
         try:
             fresh = open_writer(self._path)
-        except (CloseoutError, sqlite3.Error):
-            return
-        try:
             self._deliveries.reload(fresh)
-        except sqlite3.Error:
-            fresh.close()
+        except (CloseoutError, sqlite3.Error):
             return
         self._connection.close()
         self._connection = fresh
