@@ -48,6 +48,7 @@ def test_a_closing_of_the_list_has_the_runs_of_its_webhook() -> None:
     )
     assert found.delivery.closing == webhook.delivery.closing == f"501001/1700017/{AT}"
     assert rule.decode(found.delivery.body) == CLOSED
+    assert found.delivery.form is False
 
 
 def test_a_closing_told_twice_is_one_delivery() -> None:

@@ -68,6 +68,16 @@ def test_the_paths_of_a_pull_request_are_read_where_they_may_be() -> None:
     assert "paths" not in outcome(AUTOMATION, "pull_request", payload)[1]
 
 
+def test_nobody_can_be_asked_for_paths_in_a_repository_that_is_not_named() -> None:
+    """The run would fail with the same sentence."""
+    payload = deliveries.pull_request()
+    del payload["repository"]
+    anywhere = replace(BY_PATHS, repositories=())
+    ended, why = outcome(anywhere, "pull_request", payload, lambda *_: ("src/a.py",))
+    assert ended == FAIL
+    assert why == "the payload lacks the pull request's repository or number, so its paths are unknown"
+
+
 def test_what_github_does_not_answer_is_unknown() -> None:
     """Neither a run nor none, and the error has a code."""
 

@@ -10,10 +10,11 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
 from closeout.core.errors import PayloadRefused, ServiceError
+from closeout.core.plan import Change
 from closeout.run import found
 from closeout.testing.github import FakeGitHub
 from tests.unit.adapters.conftest import client, github  # noqa: F401 - fixtures
-from tests.unit.run.world import Scene, World, step, unreachable
+from tests.unit.run.world import DELETE, Scene, World, step, unreachable
 
 ABSENT = "there is no thing preview-17 in 123456789012/eu-central-1"
 LIST = "/repos/acme/shop/deployments"
@@ -50,6 +51,30 @@ def test_a_script_beside_it_may_have_deleted_something() -> None:
     shell = replace(builtin()["shell"], plan=lambda _inputs, _clients: ())
     scene.actions["shell"] = shell
     assert scene.play().summary.startswith("2/2 steps: ")
+
+
+def test_steps_that_looked_for_nothing_do_not_count() -> None:
+    """A step that was skipped, and one that only writes: the run is empty, and its status says what was written."""
+    note = replace(
+        DELETE,
+        uses="test/note",
+        destructive="never",
+        plan=lambda _inputs, _clients: (Change(verb="post", resource="a note", reason="test"),),
+        apply=lambda _change, _inputs, _work: {"summary": "noted"},
+        verify=lambda _changes, _clients: (),
+        absent=None,
+    )
+    skipped = step(id="delete-2", condition="false")
+    scene = empty(steps=(step(), skipped, step(id="note", uses="test/note", destructive=False, account=None)))
+    scene.actions["test/note"] = note
+    assert scene.play().summary == f"nothing was there: {ABSENT}; noted"
+
+
+def test_a_first_attempt_has_none_before_it() -> None:
+    """Nobody is asked."""
+    scene = empty()
+    scene.deleted_before = lambda _run_id, _attempt, _closings: True
+    assert scene.play().summary == f"nothing was there: {ABSENT}"
 
 
 def test_a_further_attempt_finds_gone_what_an_earlier_one_deleted() -> None:
@@ -118,7 +143,10 @@ def test_nothing_deleted_and_an_active_deployment_is_a_failure() -> None:
 @pytest.mark.parametrize("states", [("inactive", "success"), ("failure",), ("in_progress",), ()])
 def test_a_deployment_that_is_not_active_is_none(states: tuple[str, ...]) -> None:
     """GitHub calls only a deployment whose latest status is `success` active."""
-    assert deployed(empty(environment=ENVIRONMENT), *states).play().summary == f"nothing was there: {ABSENT}"
+    scene = deployed(empty(environment=ENVIRONMENT), *states)
+    assert scene.play().summary == f"nothing was there: {ABSENT}"
+    assert "GitHub has no active deployment in preview-17" in scene.world.lines
+    assert scene.durable.result("environment") == {"environment": "preview-17"}
 
 
 def test_what_was_deleted_for_an_earlier_closing_was_the_deployment() -> None:
@@ -126,6 +154,7 @@ def test_what_was_deleted_for_an_earlier_closing_was_the_deployment() -> None:
     scene = deployed(empty(environment=ENVIRONMENT), "success")
     scene.deleted_before = lambda _run_id, _attempt, closings: closings
     assert scene.play().verdict == "success"
+    assert scene.durable.result("environment") == {"deleted_before": True}
 
 
 @pytest.mark.parametrize("change", [{"mode": "dry-run"}, {"environment": None}])
@@ -174,6 +203,14 @@ def test_github_is_asked_again_after_a_transient_error() -> None:
     assert scene.play().summary.endswith("403 the token needs deployments: read")
 
 
+def test_a_cancel_while_github_does_not_answer_cancels_the_run() -> None:
+    """It is not taken for an answer that cannot be read."""
+    scene = deployed(empty(environment=ENVIRONMENT), "inactive")
+    scene.world.faults[f"GET {LIST}"] = [unreachable()]
+    scene.world.before = lambda call: scene.durable.cancel() if call == f"GET {LIST}" else None
+    assert scene.play().verdict == "cancelled"
+
+
 def test_every_deployment_of_the_environment_counts(github: FakeGitHub, client: GitHubClient) -> None:  # noqa: F811
     """An older one may be the active one, on a later page too; those of other environments are not asked about."""
     repository = github.world.repository("acme/shop")
@@ -197,6 +234,7 @@ def test_too_many_deployments_are_unknown() -> None:
     scene.world.answers |= {LIST: page, **{f"{LIST}/{n}/statuses": [] for n in range(100)}}
     with pytest.raises(ServiceError, match="300 deployments or more"):
         found.is_active(scene.deps().github, "acme/shop", "e")
+    assert scene.world.log.count(f"GET {LIST}") == 3
 
 
 def test_deployments_of_a_payload_without_its_repository_are_unknown() -> None:

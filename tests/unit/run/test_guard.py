@@ -52,6 +52,8 @@ def test_a_teardown_on_its_way_is_a_no_by_either_name_of_the_repository() -> Non
     assert (
         answer.sentence == "acme/shop#17 is open, but a teardown is on its way: a-1 and 1 more; do not deploy"
     )
+    alone = asked(running=("a-1",)).sentence
+    assert alone == "acme/shop#17 is open, but a teardown is on its way: a-1; do not deploy"
 
 
 @pytest.mark.parametrize("error", [LedgerError("damaged"), Unavailable("there is no ledger")])
@@ -77,3 +79,10 @@ def test_another_repository_of_the_same_name_is_unknown() -> None:
         guard.ask(WorldGitHub(world), lambda *_: (), "acme/shop", 17, number) for number in (1, 2, None)
     ]
     assert [answer.verdict for answer in answers] == ["closed", "unknown", "closed"]
+
+
+def test_a_workflows_token_is_in_no_log() -> None:
+    """Whoever logs a question shows the number alone."""
+    question = guard.read_question("GET", ["Bearer a.workflows.token"], ["17"])
+    assert question == ("a.workflows.token", 17)
+    assert repr(question) == "Question(number=17)"

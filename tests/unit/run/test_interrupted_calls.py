@@ -127,3 +127,19 @@ def test_what_takes_long_to_read_is_read_before_the_guards() -> None:
     assert played.play().verdict == "success"
     log = [call for call in played.world.log if call in ("list", "account", "read pull request")]
     assert log[-4:] == ["list", "list", "account", "read pull request"]
+
+
+def test_a_long_look_is_not_repeated_while_the_automation_is_gone() -> None:
+    """A call that waits for the file would otherwise look every half minute, for hours."""
+
+    def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+        world: World = work.clients.aws("x")
+        work.change("delete", world.resources.clear, look=lambda: world.call("list"))
+        return {"summary": "done"}
+
+    played = Scene(actions={"test/delete": replace(DELETE, apply=apply)})
+    began = played.clock.now()
+    played.gone = lambda: played.clock.now() < began + 600
+    assert played.play().verdict == "success"
+    assert played.clock.now() >= began + 600
+    assert played.world.log.count("list") == 2, "before it was held, and once it goes on"

@@ -159,12 +159,14 @@ def test_a_dry_run_says_what_depends_on_what_it_does_not_know() -> None:
         script('echo "a=1" >> "$GITHUB_OUTPUT"', "first"),
         script("true", "second", env={"A": "${{ steps.first.outputs.a }}"}),
         script("true", "third", condition="steps.first.outcome == 'success'"),
+        script("true", "fourth", condition="steps.second.outputs.b == '1'"),
         mode="dry-run",
     )
     assert played.play().verdict == "success"
     result = played.durable.result
     assert result("second/end")["summary"] == "dry run: depends on what first would give"
     assert result("third/end")["summary"] == "dry run: would run 1"
+    assert result("fourth/end")["summary"] == "dry run: depends on what second would give"
 
 
 def test_a_preview_says_so_too() -> None:
@@ -182,6 +184,7 @@ def test_a_preview_says_so_too() -> None:
         ("third", "its `if` is false", 0),
         ("fourth", None, 1),
     ]
+    assert row["steps"][3]["changes"][0]["reason"] == 'with URL="(the run\'s page)", HOW="skipped"'
 
 
 def test_a_killed_run_goes_on_with_what_it_had_seen() -> None:

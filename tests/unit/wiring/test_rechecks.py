@@ -17,7 +17,7 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Ending, Execution, Operation, PullRequest, RunView
-from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.run.recheck import BY, RETRY, TRIES, Teardown
 from closeout.wiring.rechecks import Mark, Rechecks
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
 
@@ -262,6 +262,42 @@ def test_a_later_run_that_tore_nothing_down_leaves_the_rechecks(
     bench.accept("s" * 26, "g2", event=event, action=action)
     bench.finish(verdict, run="s" * 26, tell=False)
     assert bench.after(900) == 1
+
+
+def test_a_run_of_another_event_about_a_pull_request_is_no_teardown(bench: Bench) -> None:
+    """An automation may delete for a label; what is deployed after that is wanted again."""
+    bench.rechecks = bench.restarted()
+    bench.scene.world.resources.add("preview-17")
+    bench.accept("s" * 26, "g2", action="labeled")
+    bench.finish(run="s" * 26)
+    assert bench.after(900) == 0
+    assert ("plan" in bench.scene.world.log, bench.told) == (False, [])
+
+
+def test_a_look_that_need_not_be_made_says_why(bench: Bench) -> None:
+    """What is next depends on it: a run that is not there or void may be looked at again, an earlier attempt never."""
+    looks, first = bench.rechecks._looks, Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
+    assert looks.look(first._replace(run_id="x" * 26), 0) == "nothing"
+    assert looks.look(first._replace(automation="off"), 0) == "nothing"
+    assert looks.look(first._replace(attempt=2), 0) == "replaced"
+    bench.accept("s" * 26, "g2")
+    assert looks.look(first, 0) == "nothing"
+    assert ("plan" in bench.scene.world.log, bench.told) == (False, [])
+
+
+@pytest.mark.parametrize(("by", "started"), [(BY, ["woken"]), ("ada", [])])
+def test_an_attempt_of_a_recheck_that_was_not_started_is_started(
+    bench: Bench, by: str, started: list[str]
+) -> None:
+    """The process may have ended before it did. What a person asked for is started by whoever stored it."""
+    teardown = Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
+    bench.ledger.attempts.new_attempt("r" * 26, AUTOMATION.canonical(), by, key="k", queue_timeout=60.0)
+    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.woken == started
+    bench.number += 1
+    bench.finish(attempt=2, tell=False)
+    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.woken == started, "it has ended"
 
 
 def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:

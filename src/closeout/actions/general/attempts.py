@@ -42,18 +42,14 @@ class Attempt:
         """End what is left of an attempt whose `begin` returned `begun` in a process that died."""
 
     def dispose(self) -> None:
-        """Release what `begin` made; always called."""
+        """Release what `begin` made; always called once it has returned."""
 
 
 def carry_out(work: Work, make: Callable[[], Attempt]) -> dict[str, Any]:
     """Try until it succeeds or the step's `retry.attempts` have failed. Raises `ActionFailed`."""
     failures, crashes, attempt = 0, 0, work.attempt
     for number in range(1, LIMIT + 1):
-        current = make()
-        try:
-            outcome = _once(work, current, number, attempt)
-        finally:
-            current.dispose()
+        outcome = _once(work, make(), number, attempt)
         if outcome.get("interrupted"):
             attempt += bool(outcome["ran"])
             crashes += bool(outcome.get("crashed"))
@@ -73,13 +69,13 @@ def carry_out(work: Work, make: Callable[[], Attempt]) -> dict[str, Any]:
 
 
 def _once(work: Work, current: Attempt, number: int, attempt: int) -> dict[str, Any]:
-    begun_here: list[bool] = []
+    begun_here = False
 
     def begin() -> Json:
-        begun_here.append(True)
-        return current.begin()
-
-    begun = work.record(f"begin-{number}", begin)
+        nonlocal begun_here
+        made = current.begin()
+        begun_here = True
+        return made
 
     def run() -> Json:
         if begun_here:
@@ -92,5 +88,10 @@ def _once(work: Work, current: Attempt, number: int, attempt: int) -> dict[str, 
         work.log(f"attempt {number} was interrupted before its end was recorded; it may have run in part")
         return {"interrupted": True, "ran": True}
 
-    outcome: dict[str, Any] = work.change(f"run-{number}", run, on_interrupted)
+    try:
+        begun = work.record(f"begin-{number}", begin)
+        outcome: dict[str, Any] = work.change(f"run-{number}", run, on_interrupted)
+    finally:
+        if begun_here:
+            current.dispose()
     return outcome

@@ -25,6 +25,8 @@ from closeout.core.terminal import stripped
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+PATIENCE = 5.0
+"""Seconds after that in which a supervisor ends by itself."""
 
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a Python that was built by hand may need to start at all."""
@@ -108,10 +110,14 @@ def _shown(line: bytes) -> str:
 
 
 class Supervised:
-    """A supervisor process, parked until `run` tells it what to do. `grace` is between SIGTERM and SIGKILL."""
+    """A supervisor process, parked until `run` tells it what to do.
 
-    def __init__(self, *, grace: float = GRACE) -> None:
+    `grace` is between SIGTERM and SIGKILL; a supervisor that has not ended `patience` later is killed with its script.
+    """
+
+    def __init__(self, *, grace: float = GRACE, patience: float = PATIENCE) -> None:
         self._grace = grace
+        self._patience = grace + patience
         # -I and -S: nothing of the environment, of the user's site or of the folder gets into the supervisor.
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", supervisor.__file__],
@@ -170,7 +176,7 @@ class Supervised:
         """Stream the output until the supervisor has ended; at the time limit tell it to stop."""
         streams = {self._stdout.fileno(): False, self._stderr.fileno(): True}
         stop_at: float | None = time.monotonic() + timeout
-        kill_at = time.monotonic() + timeout + self._grace + 5.0
+        kill_at = time.monotonic() + timeout + self._patience
         with _watch(streams, self._process.pid) as selector:
             while self._process.poll() is None:
                 now = time.monotonic()
@@ -194,7 +200,7 @@ class Supervised:
         """End the supervisor, whatever it is doing."""
         self._close_input()
         try:
-            self._process.wait(self._grace + 5.0)
+            self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
             end_tree(self._process.pid)
             self._process.wait()
@@ -279,13 +285,13 @@ def _below(pid: int) -> Iterator[int]:
                 yield from _below(child)
 
 
-def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + 5.0) -> bool:
+def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + PATIENCE) -> bool:
     """End the supervisor of an earlier life, and with it its script. False: it could not be ended.
 
     The supervisor stops by itself when its server dies; this waits for it, and insists.
     """
-    pid, since = identity.get("pid"), identity.get("started")
-    if not isinstance(pid, int) or since is None:
+    pid, since = identity["pid"], identity["started"]
+    if since is None:
         return True
     for end, seconds in ((_ask, patience), (end_tree, 2.0)):
         deadline = time.monotonic() + seconds

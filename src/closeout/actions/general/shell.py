@@ -77,11 +77,13 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 class _Execution(attempts.Attempt):
     """One execution of the command."""
 
+    _process: Supervised
+    """Made by `begin`."""
+
     def __init__(self, change: Change, inputs: Inputs, work: Work) -> None:
         self._change = change
         self._inputs = inputs
         self._work = work
-        self._process: Supervised | None = None
 
     def begin(self) -> Json:
         """Park a supervisor: its pid and start time are recorded before it is told what to run."""
@@ -95,8 +97,6 @@ class _Execution(attempts.Attempt):
         from closeout.actions.general.process import Output  # noqa: PLC0415
 
         work = self._work
-        if self._process is None:
-            raise ActionFailed("it cannot be started")
         ours = {"CLOSEOUT_RUN_ID": work.run_id, "CLOSEOUT_ATTEMPT": str(attempt)}
         variables = environment(os.environ, work.settings, self._inputs.get("env") or {})
         limit = work.limit()
@@ -115,7 +115,7 @@ class _Execution(attempts.Attempt):
 
     def _given(self, code: int | None) -> dict[str, Any]:
         """Return what a successful command gave to later steps, or why it cannot be read."""
-        if code != 0 or self._process is None or not self._process.written:
+        if code != 0 or not self._process.written:
             return {}
         try:
             return {"outputs": outputs.without_secrets(outputs.parse(self._process.written), self._work)}
@@ -131,8 +131,7 @@ class _Execution(attempts.Attempt):
 
     def dispose(self) -> None:
         """End the supervisor."""
-        if self._process is not None:
-            self._process.dispose()
+        self._process.dispose()
 
     def _judge(self, code: int | None, limit: Limit, output: Output) -> dict[str, str | None]:
         if code == 0:

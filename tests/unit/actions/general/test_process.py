@@ -21,14 +21,17 @@ from closeout.actions.general.process import (
     HEAD_BYTES,
     HEAD_LINES,
     LINE_LIMIT,
+    PATIENCE,
     TAIL_BYTES,
     TAIL_LINES,
     Output,
     Supervised,
+    _watch,
     end_survivor,
     end_tree,
     started,
 )
+from closeout.actions.general.supervisor import STOPPED
 
 LEFT_OUT = re.compile(r"… \(([0-9,]+) lines left out\)")
 
@@ -49,11 +52,17 @@ def gone(pid: int) -> bool:
 
 
 def run(
-    script: str, tmp_path: Path, *, timeout: float = 10.0, grace: float = 0.2, **options: Any
+    script: str,
+    tmp_path: Path,
+    *,
+    timeout: float = 10.0,
+    grace: float = 0.2,
+    patience: float = PATIENCE,
+    **options: Any,
 ) -> tuple[Any, list[str]]:
     """Run a shell script to its end; return the exit code and the lines."""
     lines: list[str] = []
-    process = Supervised(grace=grace)
+    process = Supervised(grace=grace, patience=patience)
     code = process.run(
         ["/bin/sh", "-eu", "-c", script],
         environment={"PATH": os.environ["PATH"], **options.pop("environment", {})},
@@ -79,6 +88,28 @@ def test_output_and_errors_are_streamed(tmp_path: Path) -> None:
     code, lines = run("echo one; echo two >&2; pwd; cat; printf end", tmp_path)
     assert (code, sorted(lines)) == (0, sorted(["one", "two", str(tmp_path), "end"]))
     assert [line for line in lines if line != "two"] == ["one", str(tmp_path), "end"]
+
+
+def test_what_a_script_says_last_is_read_though_it_has_ended(tmp_path: Path) -> None:
+    """It may end while an earlier line is being stored."""
+    process = Supervised()
+    lines: list[str] = []
+
+    def store(line: str) -> None:
+        lines.append(line)
+        if line == "first":
+            (tmp_path / "stored").touch()
+            assert within(30, lambda: gone(process.identity["pid"]))
+
+    process.run(
+        ["/bin/sh", "-c", "echo first >&2; while [ ! -e stored ]; do sleep 0.01; done; echo last"],
+        environment={"PATH": os.environ["PATH"]},
+        directory=str(tmp_path),
+        event={},
+        timeout=30.0,
+        output=Output(store),
+    )
+    assert lines == ["first", "last"]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +166,41 @@ def test_an_environment_larger_than_a_pipe_gets_through(tmp_path: Path) -> None:
     """The order is read to its end before anything runs."""
     code, lines = run('echo "${#BIG}"', tmp_path, environment={"BIG": "x" * 120_000})
     assert (code, lines) == (0, ["120000"])
+
+
+def test_whoever_waits_for_a_script_wakes_up_with_its_output_and_with_its_end() -> None:
+    """So a step ends when its script does, and not at the next look."""
+    reading, writing = os.pipe()
+    with (
+        subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as child,
+        _watch([reading], child.pid) as woken,
+    ):
+        assert not woken.select(0)
+        os.write(writing, b"x")
+        assert woken.select(30)
+        os.read(reading, 1)
+        child.kill()
+        assert woken.select(30)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_script_that_has_ended_leaves_no_open_file(tmp_path: Path) -> None:
+    """A server runs thousands of them."""
+
+    def watched() -> list[str]:
+        links = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        return [link for link in links if "pidfd" in link]
+
+    before = watched()
+    process = Supervised()
+    process.run(
+        ["/bin/true"], environment={}, directory=str(tmp_path), event={}, timeout=30.0, output=Output(print)
+    )
+    assert process._stdin.closed
+    assert process._stdout.closed
+    assert process._stderr.closed
+    assert watched() == before
 
 
 # --- time -----------------------------------------------------------------------------------------------
@@ -238,17 +304,20 @@ def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
 
 
 STOPS = {
-    "once": "kill -STOP $PPID",
-    "again and again": "supervisor=$PPID; (while kill -STOP $supervisor; do sleep 0.05; done) &",
+    "once": ("trap 'echo cleaning; exit' TERM; kill -STOP $PPID", True),
+    "again and again": (
+        'trap "" TERM; setsid sh -c "for i in $(seq -s " " 600); do kill -STOP $PPID || break; sleep 0.05; done" 2> /dev/null &',
+        False,
+    ),
 }
 
 
-@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
-def test_a_script_that_stops_its_supervisor_leaves_nothing(tmp_path: Path, stop: str) -> None:
-    """What it has started goes with it, in its own session or not, though nobody is there to end it in order."""
+@pytest.mark.parametrize(("stop", "cleans"), STOPS.values(), ids=STOPS)
+def test_a_script_that_stops_its_supervisor_leaves_nothing(tmp_path: Path, stop: str, cleans: bool) -> None:
+    """What it has started goes with it, in its own session or not; in order, if the supervisor can be woken."""
     script = f"sleep 300 & echo $! > near; setsid sleep 300 & echo $! > far; {stop}\nsleep 300"
-    code, _ = run(script, tmp_path, timeout=3.0)
-    assert code is None
+    code, lines = run(script, tmp_path, timeout=3.0, patience=0.5)
+    assert (code, "cleaning" in lines) == (None, cleans)
     assert within(10, lambda: gone(pid_in(tmp_path / "near")))
     assert within(10, lambda: gone(pid_in(tmp_path / "far")))
 
@@ -272,7 +341,7 @@ def begun(process: Supervised, script: str, folder: Path) -> threading.Thread:
 def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
     """The next server finds it by its pid and start time."""
     process = Supervised(grace=0.2)
-    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
+    script = "supervisor=$PPID; (ulimit -t 30; while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
     thread = begun(process, script, tmp_path)
     pid_in(tmp_path / "near")
     assert end_survivor(process.identity, patience=0.5)
@@ -312,12 +381,22 @@ def test_the_thread_that_parked_a_supervisor_may_end(tmp_path: Path) -> None:
 
 
 def test_a_parked_supervisor_that_is_let_go_runs_nothing() -> None:
-    """Its pid was recorded, and that was all."""
+    """Its pid was recorded, and that was all. It ends by itself."""
     process = Supervised()
     pid = process.identity["pid"]
     process.dispose()
     process.dispose()
     assert gone(pid)
+    assert process._process.returncode == STOPPED
+
+
+def test_a_parked_supervisor_that_cannot_act_is_killed_when_it_is_let_go() -> None:
+    """And nothing is left of it, not even a zombie."""
+    process = Supervised(grace=0.0, patience=0.0)
+    pid = process.identity["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    process.dispose()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 # --- survivors of an earlier life -----------------------------------------------------------------------
@@ -348,13 +427,26 @@ def test_a_survivor_is_ended_with_its_script(tmp_path: Path) -> None:
     assert ended == [137]
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_script_of_a_survivor_may_clean_up(tmp_path: Path, stopped: bool) -> None:
+    """Its supervisor is asked first, which also wakes one that somebody has stopped."""
+    process = Supervised(grace=30.0)
+    script = "trap 'echo done > cleaned; exit' TERM; echo $$ > me; while :; do sleep 0.05; done"
+    thread = begun(process, script, tmp_path)
+    pid_in(tmp_path / "me")
+    if stopped:
+        os.kill(process.identity["pid"], signal.SIGSTOP)
+    assert end_survivor(process.identity, patience=30.0)
+    thread.join(10)
+    assert (tmp_path / "cleaned").exists()
+
+
 def test_a_pid_that_was_used_again_is_left_alone() -> None:
-    """The same number with another start is somebody else."""
+    """The same number with another start is somebody else. Without a start, nothing is known of it."""
     other = subprocess.Popen(["/bin/sleep", "30"])
     try:
         assert end_survivor({"pid": other.pid, "started": "another-boot:1"})
         assert end_survivor({"pid": other.pid, "started": None})
-        assert end_survivor({})
         assert other.poll() is None
         assert started(other.pid) is not None
     finally:

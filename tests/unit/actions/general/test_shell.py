@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from closeout.actions.general import process
 from closeout.actions.general.process import started
 from closeout.actions.general.shell import ACTION, environment
-from closeout.core.errors import ActionFailed, InputError
+from closeout.core.errors import ActionFailed, InputError, RunCancelled, StepFailed
 from closeout.core.protect import protected_by
 from closeout.core.retry import Backoff, Retry
 from tests.unit.actions.general.parts import nothing
@@ -102,8 +103,9 @@ def test_a_script_really_gets_no_secret(tmp_path: Path, monkeypatch: pytest.Monk
         ("# dropdb\necho preview_17 is being accessed; exit 3", "preview_17 is being accessed (exit code 3)"),
         ("exit 3", "exit code 3"),
         (f"echo {'x' * 300} >&2; exit 3", f"{'x' * 99}… (exit code 3)"),
+        ('echo "no output" >> "$CLOSEOUT_OUTPUT"; exit 3', "exit code 3"),
     ],
-    ids=["stderr", "no line end", "stdout alone", "nothing", "long"],
+    ids=["stderr", "no line end", "stdout alone", "nothing", "long", "outputs that cannot be read"],
 )
 def test_a_failure_says_the_error_and_then_the_exit_code(tmp_path: Path, script: str, says: str) -> None:
     """The last line of stderr that is not empty, else of the output; a commit status has room for both."""
@@ -152,8 +154,10 @@ def test_a_failure_is_tried_again_only_if_the_step_says_so(tmp_path: Path) -> No
     with pytest.raises(ActionFailed):
         shell({"run": script}, tmp_path)
     assert (tmp_path / "tries").read_text() == "1\n"
-    shell({"run": script}, tmp_path, retry=Retry(attempts=3, backoff=Backoff(first=0.0)))
+    _, work = shell({"run": script}, tmp_path, retry=Retry(attempts=3, backoff=Backoff(first=0.0)))
     assert (tmp_path / "tries").read_text() == "1\n1\n2\n3\n"
+    begins = f"running {script[:79]}"
+    assert work.lines == [begins, f"{begins} (attempt 2)", f"{begins} (attempt 3)"]
 
 
 def test_the_pid_is_recorded_before_anything_runs(tmp_path: Path) -> None:
@@ -192,6 +196,33 @@ def test_a_supervisor_of_an_earlier_life_is_ended_before_the_next_try(tmp_path: 
     assert started(earlier.identity["pid"]) is None
     assert "run-2" in kept
     earlier.dispose()
+
+
+def test_a_try_that_cannot_be_ended_holds_the_next_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them would run beside each other; the operator gets the process's number."""
+    monkeypatch.setattr(process, "end_survivor", lambda begun: begun["pid"] != 4711)
+    kept: dict[str, Any] = {"begin-1": {"value": {"pid": 4711, "started": "x"}}}
+    work = ImmediateWork(nothing(), settings={"directory": str(tmp_path)}, operations=kept)
+    with pytest.raises(StepFailed, match="an earlier try still runs as process 4711 and cannot be ended"):
+        shell({"run": "touch ran"}, tmp_path, work)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_try_that_a_guard_forbids_leaves_no_process(tmp_path: Path) -> None:
+    """The supervisor was parked before the guard looked; it is told nothing, and has gone."""
+
+    def reopened(name: str) -> None:
+        raise RunCancelled(name, "reopened", "the pull request is open again")
+
+    kept: dict[str, Any] = {}
+    work = ImmediateWork(nothing(), settings={"directory": str(tmp_path)}, operations=kept, guard=reopened)
+    with pytest.raises(RunCancelled):
+        shell({"run": "touch ran"}, tmp_path, work)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(kept["begin-1"]["value"]["pid"], os.WNOHANG)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

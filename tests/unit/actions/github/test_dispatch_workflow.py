@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.github.dispatch_workflow import _MAX_INPUTS, ACTION, SETTLE, Dispatch
+from closeout.actions.github.dispatch_workflow import _MAX_INPUTS, _PAGES, ACTION, SETTLE, Dispatch
 from closeout.actions.github.dispatch_workflow import _OLDER as OLDER
 from closeout.core.errors import ActionFailed, CloseoutError, RunCancelled, ServiceError
 from closeout.testing.github import FakeGitHub
@@ -22,6 +22,7 @@ INPUTS = {
     "wait": True,
 }
 TRACED = INPUTS | {"trace-input": "closeout_run"}
+INTENDED = 1_700_000_000.0
 
 
 class Clock:
@@ -62,6 +63,26 @@ def dispatch(
     (change,) = action.plan(inputs, clients)
     work = ImmediateWork(clients, **options)
     return action.apply(change, inputs, work), work
+
+
+class Listening(ImmediateWork):
+    """Notes how long each failed try of the dispatch asks to wait."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.heard: list[float | None] = []
+
+    def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
+        """Run it, and listen."""
+
+        def listened() -> Any:
+            try:
+                return call()
+            except ServiceError as error:
+                self.heard.append(error.retry_after)
+                raise
+
+        return super().change(name, listened)
 
 
 def runs(github: FakeGitHub) -> list[Any]:
@@ -146,28 +167,16 @@ def test_a_lost_answer_asks_to_wait_until_the_list_has_caught_up(
 ) -> None:
     """GitHub's list of runs lags behind by seconds."""
     infrastructure.faults.add("status", status=502, method="POST", path=r".*/dispatches", after=True)
-    heard: list[float | None] = []
-
-    class Listening(ImmediateWork):
-        def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
-            def listened() -> Any:
-                try:
-                    return call()
-                except ServiceError as error:
-                    heard.append(error.retry_after)
-                    raise
-
-            return super().change(name, listened)
-
     (change,) = ACTION.plan(TRACED, clients)
-    Dispatch().apply(change, TRACED, Listening(clients))
-    assert heard[0] == SETTLE
+    work = Listening(clients)
+    Dispatch().apply(change, TRACED, work)
+    assert work.heard[0] == SETTLE
 
 
 def test_after_a_crash_a_missing_trace_counts_only_when_the_list_has_caught_up(
     infrastructure: FakeGitHub, clients: GitHubOnly
 ) -> None:
-    """A process that is younger than the lag waits before it believes that nothing was dispatched."""
+    """A process that is younger than the lag waits out the rest of it before it believes that nothing was dispatched."""
     kept: dict[str, Any] = {}
     clock = Clock()
     with pytest.raises(Crashed):
@@ -180,8 +189,11 @@ def test_after_a_crash_a_missing_trace_counts_only_when_the_list_has_caught_up(
         waits.append(len(runs(infrastructure)))
         clock.time += 5.0
 
-    dispatch(clients, TRACED, reborn, operations=kept, pause=pause)
+    work = Listening(clients, operations=kept, pause=pause)
+    (change,) = reborn.plan(TRACED, clients)
+    reborn.apply(change, TRACED, work)
     assert waits[:3] == [0, 0, 0]
+    assert work.heard == [SETTLE, SETTLE - 5.0, SETTLE - 10.0]
     assert len(runs(infrastructure)) == 1
 
 
@@ -205,8 +217,7 @@ def test_another_runs_trace_is_not_ours(infrastructure: FakeGitHub, clients: Git
 
 def _intent() -> dict[str, Any]:
     """Return the intent of the first attempt, recorded a while ago."""
-    clock = Clock()
-    return {"intent": {"value": {"at": clock.time - 60, "token": "closeout-" + "a" * 26 + "-1-teardown"}}}
+    return {"intent": {"value": {"at": INTENDED, "token": "closeout-" + "a" * 26 + "-1-teardown"}}}
 
 
 def test_without_a_trace_a_dispatch_that_was_cut_off_is_repeated_and_says_so(
@@ -241,9 +252,12 @@ def test_cancelling_cancels_the_workflow_run_too(github: FakeGitHub, clients: Gi
             raise RunCancelled(name, kind, "enough")
 
     (change,) = ACTION.plan(INPUTS, clients)
+    work = Cancelling(clients)
     with pytest.raises(RunCancelled):
-        Dispatch().apply(change, INPUTS, Cancelling(clients))
+        Dispatch().apply(change, INPUTS, work)
     assert runs(github)[0]["conclusion"] == "cancelled"
+    assert work.lines[-1] == "the workflow run was cancelled"
+    assert work.operations["cancel"] == {"value": {"cancelled": True}}
 
 
 def test_a_cancel_that_github_refuses_is_only_said(github: FakeGitHub, clients: GitHubOnly) -> None:
@@ -262,6 +276,7 @@ def test_a_cancel_that_github_refuses_is_only_said(github: FakeGitHub, clients: 
     with pytest.raises(RunCancelled):
         Dispatch().apply(change, INPUTS, work)
     assert "could not be cancelled" in work.lines[-1]
+    assert work.operations["cancel"] == {"value": {"cancelled": False}}
 
 
 def test_a_run_that_does_not_end_in_time_is_linked(github: FakeGitHub, clients: GitHubOnly) -> None:
@@ -313,25 +328,57 @@ class Pages:
 
     def __init__(self, *pages: list[dict[str, Any]]) -> None:
         self.pages = pages
+        self.asked: list[str] = []
 
-    def request(self, _method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
-        """Answer the list alone: nothing else may be asked."""
+    def request(self, method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
+        """Answer the list, and a dispatch with another run than ours."""
+        if method == "POST":
+            return {"workflow_run_id": 8, "html_url": "https://github.test/8"}
         assert path.endswith("/teardown.yml/runs"), (path, body)
+        self.asked.append(query["page"])
         return {"workflow_runs": self.pages[int(query["page"]) - 1]}
 
 
-def test_our_run_is_found_behind_a_full_page_of_others() -> None:
-    """A page of exactly a hundred is not the last one."""
-    intent = _intent()["intent"]["value"]
-    token = intent["token"]
-    made = datetime.fromtimestamp(intent["at"] - OLDER + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    others = [{"id": number, "display_title": "x", "created_at": made} for number in range(100)]
-    clients: Any = GitHubOnly(Pages(others, [{"id": 7, "display_title": f"teardown {token}"}]))  # type: ignore[arg-type]
-    kept = _intent()
-    with pytest.raises(Crashed):
-        dispatch(clients, TRACED | {"wait": False}, operations=kept, crash=lambda name: name == "dispatch")
-    result, _ = dispatch(clients, TRACED | {"wait": False}, operations=kept)
-    assert result["run"] == 7
+def others(age: float) -> list[dict[str, Any]]:
+    """Return a full page of others' runs, newest first, the oldest begun `age` seconds before our intent."""
+    ages = [0.0] * 99 + [age]
+    made = [datetime.fromtimestamp(INTENDED - each, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for each in ages]
+    return [{"id": 100 + n, "display_title": "x", "created_at": at} for n, at in enumerate(made)]
+
+
+def run_after(pages: Pages) -> Any:
+    """Return the run after a dispatch that was cut off: 7 is the first one's, 8 that of a second dispatch."""
+    clients: Any = GitHubOnly(pages)  # type: ignore[arg-type]
+    clock = Clock()
+    reborn = Dispatch(clock)
+    clock.time += SETTLE
+    return dispatch(clients, TRACED | {"wait": False}, reborn, operations=_intent())[0]["run"]
+
+
+OURS = {"id": 7, "display_title": "teardown closeout-" + "a" * 26 + "-1-teardown"}
+
+
+@pytest.mark.parametrize("full", [0, 1, _PAGES - 1])
+def test_our_run_is_found_behind_full_pages_of_others(full: int) -> None:
+    """A page of exactly a hundred is not the last one, and clocks may differ by so much."""
+    pages = Pages(*[others(OLDER)] * full, [OURS])
+    assert run_after(pages) == 7
+    assert pages.asked == [str(page) for page in range(1, full + 2)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked"),
+    [
+        (Pages(others(OLDER + 1), [OURS]), 1),
+        (Pages(*[others(OLDER)] * _PAGES, [OURS]), _PAGES),
+        (Pages(others(OLDER)[:99], [OURS]), 1),
+    ],
+    ids=["older than the dispatch", "more than GitHub lists", "the last page"],
+)
+def test_our_run_is_not_searched_for_ever(pages: Pages, asked: int) -> None:
+    """Where it cannot be, nobody asks."""
+    assert run_after(pages) == 8
+    assert len(pages.asked) == asked
 
 
 @pytest.mark.parametrize("count", [_MAX_INPUTS - 1, _MAX_INPUTS])

@@ -136,6 +136,20 @@ def test_another_runs_end_is_not_believed(run: Any) -> None:
     assert "get a workflow run: the answer is not what was asked for" in error.message
 
 
+@pytest.mark.parametrize("runs", [[], {}, {"workflow_runs": {}}])
+def test_a_list_of_runs_that_is_none_does_not_say_that_there_is_no_run(runs: Any) -> None:
+    """A second dispatch would start the workflow twice."""
+    github = Says(lambda _method, _path: runs)
+    clients = GitHubOnly(github)  # type: ignore[arg-type]
+    inputs = DISPATCH | {"trace-input": "t"}
+    (change,) = Dispatch().plan(inputs, clients)
+    intent = {"intent": {"value": {"at": 1_700_000_000.0, "token": "closeout-x"}}}
+    work = ImmediateWork(clients, event=EVENT, operations=intent, pause=lambda _: None, polls=2)
+    error = cause(lambda: Dispatch().apply(change, inputs, work))
+    assert "list workflow runs: the answer is not what was asked for" in error.message
+    assert github.asked == ["GET /repos/acme/infra/actions/workflows/x.yml/runs"] * 2
+
+
 def test_more_inputs_than_github_takes_are_refused_before_the_call() -> None:
     """The trace counts too."""
     inputs = {f"i{number}": "x" for number in range(25)}
