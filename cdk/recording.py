@@ -1,6 +1,6 @@
-"""The CDK app of `make record-live`: closeout's own stack under the recording's name, or the two small stacks beside it.
+"""The CDK app of `make record-live`: closeout's own stack under the recording's name, or the two small stacks next to it.
 
-The context's keys have a colon, so that closeout's parameters pass over them: `recording:name`, `recording:what` (`own`
+The context's keys have a colon, so that closeout's parameters ignore them: `recording:name`, `recording:what` (`own`
 or `probe`), `recording:edit` (a tag for the secrets), `recording:execution` and `recording:invocation` (seconds).
 """
 

@@ -20,7 +20,7 @@ from closeout.cli.main import SECTIONS, closeout
 Record: TypeAlias = tuple[str, str]
 """An option with its values, and its help."""
 COMMON = 5
-"""Commands that say the same of an option until the page says it once."""
+"""If so many commands describe an option in the same way, the page describes it once."""
 
 INTRODUCTION = """\
 <!-- Written by docs/generate.py from the commands: change their help instead of this page. -->
@@ -86,7 +86,7 @@ def _common_options(common: Mapping[Record, str]) -> Iterator[str]:
 
 
 def _common(context: click.Context) -> Mapping[Record, str]:
-    """Return what `COMMON` or more commands say of an option in the same words, with the option's long name."""
+    """Return the descriptions that `COMMON` or more commands give of an option, with the option's long name."""
     found = [record for command in _leaves(closeout, context) for record in _records(*command).items()]
     counted = Counter(record for record, _ in found)
     # An option that a command requires is part of the command: `--stack` alone has two meanings.
@@ -108,7 +108,7 @@ def _leaves(command: click.Command, context: click.Context) -> Iterator[tuple[cl
 
 
 def _records(command: click.Command, context: click.Context) -> dict[Record, str]:
-    """Return what the help of a command says of each of its options, with the option's long name."""
+    """Return what the help of a command says about each of its options, with the option's long name."""
     shown = [(parameter.get_help_record(context), parameter) for parameter in command.params]
     return {record: max(parameter.opts, key=len) for record, parameter in shown if record and record[1]}
 

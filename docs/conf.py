@@ -50,7 +50,7 @@ def _toctree(caption: str, pages: list[str]) -> str:
 
 
 def _add_navigation(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Append to the first page, and to the list of decisions, what Sphinx makes the navigation of."""
+    """Append to the first page, and to the list of decisions, the lists from which Sphinx makes the navigation."""
     if name == root_doc:
         trees = [_toctree(caption, _contents(folder)) for caption, folder in FOLDERS.items()]
         trees += [_toctree("Project", ["/docs/adr/index", "/CHANGELOG", "/SECURITY", "/CONTRIBUTING"])]

@@ -1,7 +1,7 @@
 """Make the reference pages that are derived from the code; with --check, say which are out of date.
 
 A page that repeats what the code says is written by the code, so that it cannot drift. Each page is one
-function here that gives Markdown; `make fix` writes them and `make check` compares.
+function here that returns Markdown; `make fix` writes them and `make check` compares.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def checks_page() -> str:
     parts = [
         WRITTEN_BY,
         "# Checks\n",
-        "[`closeout doctor` and `closeout drill`](../how-to/check-a-set-up.md) make these checks, in this order. The names do not",
+        "[`closeout doctor` and `closeout drill`](../how-to/check-a-set-up.md) run these checks, in this order. The names do not",
         "change: they are the `id` of `--json` and the label `check` of the metrics. Fine-grained tokens are at",
         f"{FINE_GRAINED}.",
     ]
@@ -168,7 +168,7 @@ def patches_page() -> str:
     parts = [
         WRITTEN_BY,
         "# Patches of ministack\n",
-        "What ministack lacks or does otherwise, and the page of AWS's documentation that the patch follows. The patches are in",
+        "What ministack lacks or does differently, and the page of AWS's documentation that the patch follows. The patches are in",
         "`tests/emulator/patches.py`; [emulators](../explanation/emulators.md#what-is-patched-in-ministack)",
         "says what they mean for the tests.\n",
         _table(["gap", "AWS's page"], [[gap, f"<{page}>"] for gap, page in patches()]),
@@ -236,7 +236,7 @@ def _fields(node: ast.ClassDef) -> Iterator[list[str]]:
 
 
 def _signature(arguments: ast.arguments, width: int = 1_000) -> str:
-    """Return the arguments but `self`, one a line where all of them are too long for one."""
+    """Return the arguments except `self`, one on each line if they do not fit on one."""
     every = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(every) - len(arguments.defaults)) + arguments.defaults
     texts = [

@@ -1,7 +1,7 @@
 """Take the pictures of the operator's pages: `python docs/page_pictures.py` writes docs/overview-*.png, docs/runs.png and docs/pull-request.png.
 
-The pages are real ones, after four scenes of `closeout demo`: a preview that is gone, one that was opened again, one of which
-something is left, and one that nobody told of. Chromium signs in by a link as `closeout open` makes it.
+The pages are real ones, after four scenes of `closeout demo`: a preview that is gone, one of a pull request that was reopened,
+one with something left, and one without a webhook. Chromium signs in with a link like that of `closeout open`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _LEVELS = {
     "notify": (
         "`notify`",
         (
-            "See [Get told when something needs you](../how-to/get-told.md). A message lists the first ten of several problems. "
+            "See [Get notified when something needs you](../how-to/get-told.md). A message lists the first ten of several problems. "
             "If a notifier does not answer, closeout tries again after 30 seconds, then less often, down to once an hour."
         ),
     ),

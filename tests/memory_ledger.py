@@ -214,9 +214,6 @@ class MemoryLedger:
 
     # --- executions -----------------------------------------------------------------------------------------
 
-    def lock(self) -> None:
-        """Do nothing: nobody else can open this ledger."""
-
     def recover(self) -> Sequence[Pending]:
         """Count a crash of each running execution; return all unfinished ones."""
         with self._lock:

@@ -1,8 +1,8 @@
 """The live checks: ask GitHub, right now, whether the pull request is still closed or the ref still gone.
 
-`CHECKS` is the one table of them, read by the loader (which events need `unguarded`), by the permissions and by the run. A
-check runs inside the same recorded operation as each destructive call, immediately before it, and is never recorded by
-itself: a replay would repeat an answer that is hours old.
+`CHECKS` lists them all, for the loader (which events need `unguarded`), the permissions and the run. A check runs inside the
+same recorded operation as each destructive call, immediately before it, and is never recorded by itself: a replay would
+repeat an answer that is hours old.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Subject(NamedTuple):
 
 
 class LiveCheck(NamedTuple):
-    """One row of the table: the event, what it is about, how GitHub is asked, and what the token needs for that."""
+    """One row of the table: the event, its subject, how GitHub is asked, and the permission that the token needs."""
 
     event: str
     action: str | None
@@ -109,8 +109,8 @@ def _ref(payload: Mapping[str, Any]) -> Subject:
 def _check_one_subject(payload: Mapping[str, Any], pull: Mapping[str, Any], base: Mapping[str, Any]) -> None:
     """Raise `GuardRefused` unless the payload speaks of one pull request in one repository throughout.
 
-    Names may be made of `event.number` and `event.repository`, while GitHub is asked about `event.pull_request`:
-    were they two, the answer about the one would let the other be deleted.
+    Names may be made of `event.number` and `event.repository`, while GitHub is asked about `event.pull_request`. If they
+    differed, the answer about one would let the other be deleted.
     """
     if payload.get("number", pull["number"]) != pull["number"]:
         raise GuardRefused("the payload gives the pull request two numbers, so no live check is possible")
@@ -137,8 +137,8 @@ def _check_one_repository(repository: Mapping[str, Any]) -> int | None:
 def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
     """Return only when GitHub says, now, that the subject is still closed or gone.
 
-    With `branch`, what is to be deleted is named after that branch: no other pull request of it may be open either, and
-    of a ref that is gone no tag of the name may be there for a branch, and no branch for a tag.
+    With `branch`, what is to be deleted is named after that branch. Then no other pull request of it may be open either;
+    if a branch is gone, no tag of its name may exist, and if a tag is gone, no branch.
 
     Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), `BranchInUse`, or the
     client's `ServiceError`; no error is ever read as "closed".
@@ -171,10 +171,10 @@ def _check_pull_request(subject: Subject, github: GitHub, branch: str | None) ->
 
 
 def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
-    """Raise `BranchInUse` if another pull request of the branch is open, by the repository's name of this moment.
+    """Raise `BranchInUse` if another pull request of the branch is open, under the repository's present name.
 
-    By an old name GitHub would be asked for the branch of an owner who may no longer have it, and answer "none". Raises
-    `NotSame` if GitHub has the pull request with another branch than the event.
+    Under an old name the question would be about an owner who may no longer have the repository, and GitHub would answer
+    "none". Raises `NotSame` if the pull request's branch at GitHub is not the event's.
     """
     repository = pull.base_repository
     if pull.head_ref != branch:

@@ -110,7 +110,7 @@ def test_a_link_signs_in_once_and_its_session_is_revoked(desk: Desk) -> None:
 def test_a_token_is_shown_once_and_revoked(desk: Desk) -> None:
     """A second one of its name is a rotation: both hold until the first is revoked. A session's number revokes no token."""
     first = desk.cli("token", "create", "grafana", "--expires", "90d")
-    assert "shown only now" in first.err
+    assert "not shown again" in first.err
     assert "Another token" not in first.err
     second = desk.cli("token", "create", "grafana")
     secrets = [one.out.strip() for one in (first, second)]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from closeout.server.serve import MOST_FILES, most_connections
 from tests.until import until
 
 FILES = 128
@@ -62,9 +61,3 @@ def test_silent_connections_leave_the_ledger_its_files(tmp_path: Path) -> None:
         server.terminate()
         assert server.wait(30) == 0
     assert "the schedule cannot be read" not in log.read_text()
-
-
-def test_a_reserve_is_kept_whatever_the_limit() -> None:
-    """At least half of the files, or 512 of them, are for other things than connections."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert 0 < most_connections() < max(soft, MOST_FILES)

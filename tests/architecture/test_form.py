@@ -78,6 +78,17 @@ def _narrows(test: ast.expr) -> bool:
     )
 
 
+def test_no_thread_keeps_a_process_alive() -> None:
+    """The product starts each of its threads as `core.threads.background`, which no exit waits for."""
+    strays = [
+        place(path, node.lineno)
+        for path, node in nodes("src")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"threading.Thread", "Thread"}
+        if "testing" not in path.parts and path.stem != "threads"
+    ]
+    assert not strays, listing(strays)
+
+
 def test_nothing_is_patched_in_tests() -> None:
     """Tests inject what they replace: `unittest.mock` is imported nowhere."""
     imports = [

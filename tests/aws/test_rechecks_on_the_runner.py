@@ -45,8 +45,8 @@ def test_a_day_of_rechecks_is_one_operation_with_few_polls(aws: StackAws, meters
     began, looks = scene.clock.now(), Skipping(bench)
 
     @durable_execution
-    def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-        return recheck(event["recheck"], context, looks)  # type: ignore[arg-type]
+    def handler(event: dict[str, Any], context: DurableContext) -> None:
+        recheck(event["recheck"], context, looks)  # type: ignore[arg-type]
 
     asked = json.dumps({"recheck": {"run_id": RUN, "attempt": 1}})
     with DurableFunctionTestRunner(handler=handler, skip_time=True, poll_interval=0.01) as runner:

@@ -574,6 +574,13 @@ class LedgerSuite:
             bench.carry_out()
         assert bench.requests.outcome(number) == "done"
 
+    def test_of_several_switches_that_wait_the_newest_is_carried_out(self, bench: LedgerBench) -> None:
+        """The earlier ones are done with it."""
+        asked = [bench.requests.add_request(kind, None, "ada", None) for kind in ("resume", "pause")]
+        bench.carry_out()
+        assert [bench.requests.outcome(each) for each in asked] == ["done", "done"]
+        assert bench.switch.paused() == "by ada"
+
     def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: LedgerBench) -> None:
         """By kind and key; there are none at first."""
         assert bench.patrol.marks("repository") == {}
@@ -620,12 +627,14 @@ class ServerLedgerSuite(LedgerSuite):
         for name, origin in (("b", "github"), ("c", "closed-list"), ("d", "github")):
             closing = None if name == "d" else f"1/{name}/2026-03-14T09:26:53Z"
             delivery = new_delivery(bench, f"guid-{name}")._replace(closing=closing, origin=origin)
-            bench.accept(delivery, [new_run(name), new_run(f"{name}x"), new_run(f"{name}y")])
+            bench.accept(delivery, [new_run(f"{name}{number}") for number in ("", "x", "y", "z")])
             for one in deleted:
                 bench.save(f"{run_id(name)}-1", one)
+                bench.save(f"{run_id(f'{name}x')}-1", one)
             bench.finish(f"{run_id(name)}-1", Ending("success", "deleted"))
             bench.finish(f"{run_id(f'{name}x')}-1", Ending("failure", "it is left"))
             bench.finish(f"{run_id(f'{name}y')}-1", Ending("skipped", "its `if` is false"))
+            bench.finish(f"{run_id(f'{name}z')}-1", Ending("success", "there was nothing"))
             bench.clock.advance(DAY)
         again(bench, "bx")
         bench.finish(f"{run_id('bx')}-2", Ending("failure", "it is left"))
@@ -743,6 +752,18 @@ class ServerLedgerSuite(LedgerSuite):
             assert found.left_out == len(whole) - len(forward)
             found = window(after=found.lines[-1].id)
         assert backward == forward == whole
+
+    @pytest.mark.parametrize(("size", "shown"), [(250, 4), (251, 3)])
+    def test_a_window_is_filled_to_its_last_character(
+        self, bench: ServerBench, size: int, shown: int
+    ) -> None:
+        """From either end."""
+        accept(bench, "r")
+        for _ in range(5):
+            bench.write(f"{run_id('r')}-1", None, "x" * size)
+        for after in (0, None):
+            window = bench.pages.log_window(run_id("r"), 1, after=after, limit=10, characters=1_000)
+            assert (len(window.lines), window.left_out) == (shown, 5 - shown)
 
     def test_a_log_is_searched(self, bench: ServerBench) -> None:
         """A window then has only lines that contain the text, in upper or lower case, and counts only those."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from closeout.core.errors import BadFilter
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.ledger import sqlite
+from closeout.ledger.sqlite.lists import FEWEST, SLACK
 from closeout.ports import DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import run_id
@@ -215,6 +217,30 @@ def test_a_page_stays_where_it_is_while_runs_arrive(tmp_path: Path) -> None:
         assert [run.automation for run in newer.rows] == ["f", "e"]
         assert newer.newer is not None
         views.close()
+
+
+def test_a_list_that_is_longer_than_what_is_read_at_a_time_is_in_order(tmp_path: Path) -> None:
+    """Though the first run has not ended, so that it comes from another index, as every second delivery does."""
+    clock, count = FakeClock(), 2 * (FEWEST + 1)
+    with sqlite.Ledger(tmp_path / "ledger.db", clock=clock) as ledger:
+        for number in range(1, count + 1):
+            event = "push" if number % 2 else "issues"
+            delivery = NewDelivery(
+                "h", f"g{number}", event, None, "acme/shop", b"{}", False, 1.0, "github", None
+            )
+            ledger.accept_wait(delivery, [NewRun(f"r{number}", "clean", None, "{}", 60.0)])
+            if number > 1:
+                ledger.finish(number, Ending("success", "done"), clock.now())
+            clock.advance(2 * SLACK)
+        with closing(sqlite.Views(tmp_path / "ledger.db", clock=clock)) as views:
+            newest_first = list(range(count, 0, -1))
+            wanted = DeliveryFilter(repository="acme/shop")
+            runs, deliveries = views.runs(), views.deliveries(wanted=wanted)
+            assert [run.execution for run in runs] == [f"r{number}-1" for number in newest_first]
+            assert [one.id for one in deliveries] == newest_first
+            assert views.runs(wanted=RunFilter(since=runs[-3].accepted_at, until=clock.now())) == runs[:-2]
+            assert _pages(views.run_page, RunFilter(), count - 1) == (runs, runs)
+            assert _pages(views.delivery_page, wanted, count - 1) == (deliveries, deliveries)
 
 
 @pytest.mark.parametrize("cursor", ["", "older", "older--1", "older-1 OR 1", "newer-99999999999999999999"])

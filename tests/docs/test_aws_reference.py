@@ -232,7 +232,7 @@ TESTED_BY = {
     "A recorded operation is never repeated": ("tests/aws/test_worker_kills.py",),
     "Only one invocation of a run records": ("tests/contract/test_remote_engine.py",),
     "Runs with one concurrency key": ("tests/contract/test_remote_engine.py",),
-    "No status stays `pending` for ever": (
+    "No status stays `pending` forever": (
         "tests/unit/wiring/test_stack_runtime.py",
         "tests/unit/run/test_finalize.py",
     ),

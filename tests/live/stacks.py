@@ -242,14 +242,14 @@ QUESTIONS = (
 LAST = (
     Question(
         id="destroy-own",
-        asks="What becomes of a run that waits while closeout's own stack is deleted?",
+        asks="What happens to a run that waits while closeout's own stack is deleted?",
         expects=(Expected("stack", "gone", _DRAIN),),
         ask=_own(destroy_own),
         minutes=5,
     ),
     Question(
         id="destroy-waiting",
-        asks="What becomes of an execution that waits while its function's stack is deleted, and does the delete hang?",
+        asks="What happens to an execution that waits while its function's stack is deleted, and does the delete hang?",
         expects=(Expected("stack", "gone", _DRAIN),),
         ask=destroy_waiting,
         uses={"Durable operations": 10, "Lambda requests": 10, "Lambda time": 10},

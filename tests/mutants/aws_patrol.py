@@ -121,7 +121,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "drill on AWS: one that fails ends the round",
         DRILLS,
-        "        except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets",
+        "        except Exception as error:  # noqa: BLE001 - a round must survive any error of a drill",
         "        except CloseoutError as error:",
         (f"{DRILL}::test_a_drill_that_fails_holds_up_no_round",),
     ),

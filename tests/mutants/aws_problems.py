@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: one target waits for another",
         "src/closeout/wiring/notifying.py",
-        '        threading.Thread(target=do, args=(target, work), name="notifier", daemon=True).start()',
+        '        background("notifier", do, target, work).start()',
         "        do(target, work)",
         (
             f"{TELLS}::test_a_target_that_hangs_keeps_no_other_from_its_messages",

@@ -8,7 +8,8 @@ import pytest
 
 from closeout.actions.general import outputs, process, python, shell
 from closeout.actions.github import dispatch_workflow
-from closeout.config import cel
+from closeout.config import cel, document
+from closeout.config.findings import Findings
 from closeout.core import closed_payload, delivery, facts, ids, keys, messages, names, patterns, payload
 from closeout.core.errors import (
     ActionFailed,
@@ -46,6 +47,12 @@ def test_a_payload_beyond_a_limit_is_refused(text: bytes) -> None:
 def test_a_payload_at_a_limit_is_read(text: bytes) -> None:
     """The last one that is allowed."""
     assert "a" in payload.decode(text)
+
+
+def test_an_integer_of_twenty_digits_is_read_exactly_at_a_glance() -> None:
+    """A longer one is no number that anything means, and to convert it exactly would be slow."""
+    assert payload.glance(b'{"a":12345678901234567891}') == {"a": 12345678901234567891}
+    assert isinstance(payload.glance(b'{"a":123456789012345678912}')["a"], float)
 
 
 def test_a_runs_id_may_end_in_so_many_digits() -> None:
@@ -102,6 +109,29 @@ def test_an_expression_may_be_so_long() -> None:
     most = cel.MAX_EXPRESSION
     assert cel.compile_check("'" + "a" * (most - 2) + "'") is None
     assert "is longer than" in str(cel.compile_check("'" + "a" * (most - 1) + "'"))
+
+
+@pytest.mark.parametrize(
+    "shared", ["[" + "x, " * 98 + "]", "{" + ", ".join(f"a{number}: x" for number in range(49)) + "}"]
+)
+def test_a_file_may_hold_so_many_values(shared: str) -> None:
+    """Keys, lists and maps count too; an alias is a value itself, and counts as all that it stands for besides."""
+    rest = document.MAX_NODES - 1 - 99
+    aliases, single = divmod(rest, 100)
+    for more, codes in ((0, []), (1, ["yaml-too-large"])):
+        found = Findings("closeout.yaml")
+        document.parse(f"[&a {shared}, {'*a, ' * aliases}{'x, ' * (single + more)}]", found)
+        assert [one.code for one in found.all()] == codes
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("{a: ", "}")])
+def test_a_file_may_nest_so_deep(opens: str, closes: str) -> None:
+    """Lists in lists, and maps in maps."""
+    for more, codes in ((0, []), (1, ["yaml-too-large"])):
+        found = Findings("closeout.yaml")
+        around = document.MAX_DEPTH - 1 + more
+        document.parse(opens * around + "[]" + closes * around, found)
+        assert [one.code for one in found.all()] == codes
 
 
 def test_an_integer_for_an_expression_has_64_bits() -> None:

@@ -210,7 +210,7 @@ class GitHubClient:
             path=base + _checked(method, path),
             query=f"?{urlencode(query)}" if query else "",
         )
-        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        data = None if body is None else json.dumps(body).encode()
         answer = self._follow(method, path, url, data, etag)
         if answer.status == 401 and self.refresh is not None and self.refresh():
             answer = self._follow(method, path, url, data, etag)

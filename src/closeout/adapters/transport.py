@@ -95,9 +95,7 @@ class Transport:
             if isinstance(error, OSError | http.client.HTTPException | ValueError):
                 raise _translate(error, url.host, timeout) from None
             raise
-        if response.will_close:
-            connection.close()
-        else:
+        if not response.will_close:  # `http.client` has closed it otherwise
             self._keep(url, connection)
         return answer
 

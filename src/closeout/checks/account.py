@@ -53,17 +53,17 @@ def _account(world: World) -> Result:
     known = targets(world.loaded)
     if not known:
         return skipped(NONE)
-    results, asked = [], 0
+    results = []
     for target in known:
         try:
             account = str(world.identity(target)["Account"])
         except ServiceError:
             continue  # `aws-role` tells of it
-        asked += 1
+        results.append(fine(account))
         if account != target.account:
             whose = target.assume_role or "closeout's credentials"
             results.append(wrong(f"the file says account {target.account}, and {whose} belong to {account}"))
-    if not asked:
+    if not results:
         return unknown("AWS said for no credentials to which account they belong")
     return worst(results, f"the account is {', '.join(dict.fromkeys(one.account for one in known))}")
 

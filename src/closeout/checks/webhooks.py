@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
-from closeout.checks.check import Check, Result, failed, skipped, unknown, worst, wrong
+from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
 from closeout.checks.machine import LOOPBACK
 from closeout.checks.token import ASKING, UNREADABLE, repositories_in_all, tried, visible, with_token
 from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World, events, repositories
 from closeout.core.errors import ServiceError
 from closeout.core.units import counted
+from closeout.ports.clients import HookDelivery
 
 ANSWERS = {
     0: "nobody answered",
@@ -61,18 +62,19 @@ def _readable(world: World) -> Result:
 
 
 def _there(world: World) -> Result:
-    results, count = [], 0
-    for name, hooks in found(world):
-        count += 1
-        if hooks.ours or _moved(world, name, hooks) or _similar(hooks):
-            continue  # `hook-url` tells of one that leads somewhere else
-        if hooks.unread is not None and _heard(world, name, hooks):
-            continue
-        others = "; those of its organization cannot be read" if hooks.unread is not None else ""
-        results.append(wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}{others}"))
-    if not count:
+    results = [_brings_events(world, name, hooks) for name, hooks in found(world)]
+    if not results:
         return _nothing(world)
-    return worst(results, f"a webhook brings the events of {repositories_in_all(count)}")
+    return worst(results, f"a webhook brings the events of {repositories_in_all(len(results))}")
+
+
+def _brings_events(world: World, name: str, hooks: HooksFound) -> Result:
+    if hooks.ours or _moved(world, name, hooks) or _similar(hooks):
+        return fine(name)  # `hook-url` tells of one that leads somewhere else
+    if hooks.unread is not None and _heard(world, name, hooks):
+        return fine(name)
+    others = "; those of its organization cannot be read" if hooks.unread is not None else ""
+    return wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}{others}")
 
 
 def _heard(world: World, name: str, hooks: HooksFound) -> bool:
@@ -92,20 +94,21 @@ def _similar(hooks: HooksFound) -> Owned | None:
 
 
 def _url(world: World) -> Result:
-    results, good = [], 0
+    results = []
     url = f"{world.base()}{WEBHOOK}"
     for name, hooks in found(world):
-        good += bool(hooks.ours)
         moved = _moved(world, name, hooks)
         other = moved or _similar(hooks)
-        if not hooks.ours and other is not None:
+        if hooks.ours:
+            results.append(fine(name))
+        elif other is not None:
             fix = f"set its Payload URL to {url} ({PLACE}), or correct `public-url`"
             if moved is None:
                 fix = f"if this webhook is closeout's, {fix}; if not, add one"
             results.append(wrong(f"{other} leads to {_place(other.hook.url)}, and closeout is at {url}", fix))
-    if not results and not good:
+    if not results:
         return _nothing(world)
-    return worst(results, f"the webhooks of {repositories_in_all(good)} have this URL")
+    return worst(results, f"the webhooks of {repositories_in_all(len(results))} have this URL")
 
 
 def _place(url: str) -> str:
@@ -135,24 +138,25 @@ def _events(world: World) -> Result:
     return worst(results, "the webhooks send each event that starts an automation")
 
 
-def _no_json(one: Owned) -> Result | None:
-    return None if one.hook.content_type == "json" else wrong(f"{one} sends {one.hook.content_type}")
+def _json(one: Owned) -> Result:
+    what = f"{one} sends {one.hook.content_type}"
+    return fine(what) if one.hook.content_type == "json" else wrong(what)
 
 
-def _exposed(one: Owned) -> Result | None:
+def _encrypted(one: Owned) -> Result:
     place = urlsplit(one.hook.url)
     if place.scheme == "http" and place.hostname not in LOOPBACK:
         return wrong(f"{one} sends payloads over http, which everybody on the way can read")
     if place.scheme == "https" and one.hook.insecure:
         return wrong(f"{one} does not check the certificate")
-    return None
+    return fine(str(one))
 
 
-def _each(look: Callable[[Owned], Result | None], what: str, world: World) -> Result:
+def _each(look: Callable[[Owned], Result], what: str, world: World) -> Result:
     hooks = ours(world)
     if not hooks:
         return _nothing(world)
-    return worst([result for one in hooks if (result := look(one)) is not None], what)
+    return worst([look(one) for one in hooks], what)
 
 
 def _ping(world: World) -> Result:
@@ -196,25 +200,27 @@ def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
     return any(delivery.event == "ping" and delivery.id not in before for delivery in log)
 
 
-def _answer(one: Owned, code: int, status: str, when: str) -> Result | None:
+def _answered(one: Owned, last: HookDelivery) -> Result:
+    code = last.status_code
     if code == 401 or 200 <= code < 300:
-        return None
+        return fine(str(one))  # `hook-secret` tells of a 401
     why = ANSWERS.get(
         code, "closeout or a proxy in front of it fails" if code >= 500 else "closeout refuses it"
     )
-    return wrong(f"{one}: its delivery of {when} was answered with {code or status}: {why}")
+    return wrong(f"{one}: its delivery of {last.delivered_at} was answered with {code or last.status}: {why}")
 
 
-def _secret(one: Owned, code: int, status: str, when: str) -> Result | None:
+def _verified(one: Owned, last: HookDelivery) -> Result:
+    code, delivery = last.status_code, f"its delivery of {last.delivered_at}"
     if code == 401:
-        return wrong(f"{one} has another secret than closeout's, or none: its delivery of {when} got 401")
+        return wrong(f"{one} has another secret than closeout's, or none: {delivery} got 401")
     if 200 <= code < 300:
-        return None
-    return unknown(f"{one}: its delivery of {when} did not reach closeout ({code or status})")
+        return fine(str(one))
+    return unknown(f"{one}: {delivery} did not reach closeout ({code or last.status})")
 
 
-def _deliveries(look: Callable[[Owned, int, str, str], Result | None], what: str, world: World) -> Result:
-    results, count = [], 0
+def _deliveries(look: Callable[[Owned, HookDelivery], Result], what: str, world: World) -> Result:
+    results = []
     for one in ours(world):
         try:
             last = world.last_delivery(one)
@@ -222,10 +228,8 @@ def _deliveries(look: Callable[[Owned, int, str, str], Result | None], what: str
             results.append(failed(error))
             continue
         if last is not None:
-            count += 1
-            result = look(one, last.status_code, last.status, last.delivered_at)
-            results += [result] if result is not None else []
-    if not results and not count:
+            results.append(look(one, last))
+    if not results:
         return skipped("no webhook has sent a delivery yet") if ours(world) else _nothing(world)
     return worst(results, what)
 
@@ -276,7 +280,7 @@ CHECKS = (
         looks="it sends JSON",
         breaks="nothing yet, but forms are up to three times as large, and large ones are refused",
         fix=f"set its content type to application/json ({PLACE} → the webhook)",
-        ask=with_token(partial(_each, _no_json, "the webhooks send JSON")),
+        ask=with_token(partial(_each, _json, "the webhooks send JSON")),
     ),
     _check(
         id="hook-encrypted",
@@ -284,7 +288,7 @@ CHECKS = (
         breaks="others can read payloads of private repositories",
         fix=f"use an https URL, and enable SSL verification ({PLACE} → the webhook)",
         ask=with_token(
-            partial(_each, _exposed, "payloads are encrypted on their way, or stay on this machine")
+            partial(_each, _encrypted, "payloads are encrypted on their way, or stay on this machine")
         ),
     ),
     _check(
@@ -299,7 +303,7 @@ CHECKS = (
         looks="its newest delivery was answered with success",
         breaks="deliveries are lost; patrol finds closings up to an hour later",
         fix="see that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
-        ask=with_token(partial(_deliveries, _answer, "the newest delivery of each webhook was answered")),
+        ask=with_token(partial(_deliveries, _answered, "the newest delivery of each webhook was answered")),
         after=(*ASKING, "public-url-known", "server"),
     ),
     _check(
@@ -308,7 +312,7 @@ CHECKS = (
         breaks="every delivery is refused",
         fix=f"enter the secret of `secrets.webhook` at the webhook ({PLACE} → the webhook → Secret)",
         ask=with_token(
-            partial(_deliveries, _secret, "closeout verified the newest delivery of each webhook")
+            partial(_deliveries, _verified, "closeout verified the newest delivery of each webhook")
         ),
         after=(*ASKING, "public-url-known", "server"),
     ),

@@ -1,7 +1,7 @@
 """`closeout open`, `closeout token`, `closeout session`: who may see a server's pages and act on them.
 
-A link is signed with the ledger's own key, so it needs no write and works as soon as the server runs. A token and the end of
-a credential are written by the ledger's one writer: the server if one runs, or else the command itself.
+A link is signed with the ledger's own key, so it needs no write and works as soon as the server runs. Tokens are created and
+credentials are ended by the ledger's one writer: the server if one runs, or else the command itself.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def _base(_context: click.Context, _parameter: click.Parameter, given: str | Non
     "--url",
     metavar="BASE",
     callback=_base,
-    help="Where your browser reaches the server, instead of the address that it knows.",
+    help="The server's address as your browser reaches it.  [default: the one that the server knows]",
 )
-@click.option("--read-only", is_flag=True, help="Sign in to read only.")
+@click.option("--read-only", is_flag=True, help="Sign in with the right to read only.")
 @options.as_json
 def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_json: bool) -> None:  # noqa: A001
     """Print a link that signs you in to the server's pages.
 
-    It works once, within ten minutes, and makes a session of eight hours under your name. Whoever has the link can use
-    it, so pass it to nobody.
+    The link works once, within ten minutes, and starts a session of eight hours under your name. Anyone who has the link
+    can use it, so do not share it.
     """
     path = options.existing_ledger(db, config)
     views = Views(path)
@@ -83,8 +83,8 @@ def open(config: Path, db: Path | None, url: str | None, read_only: bool, as_jso
         output.note("No server is running on this ledger: start `closeout serve` before you open the link.")
     if not access.keeps_sessions(base):
         output.note(
-            "Browsers keep no session at this address: over HTTP only at 127.0.0.1. Give --url where it is reached over"
-            " HTTPS, or through an SSH tunnel."
+            "Browsers keep no session at this address, because over HTTP they keep one only at 127.0.0.1. Name an HTTPS"
+            " address with --url, or use an SSH tunnel."
         )
 
 
@@ -103,7 +103,7 @@ def token() -> None:
     "create", examples=("closeout token create grafana", "closeout token create bot --act --expires 90d")
 )
 @click.argument("name", callback=_name)
-@click.option("--act", is_flag=True, help="Let it rerun, cancel, replay, clean and pause too.")
+@click.option("--act", is_flag=True, help="Allow rerun, cancel, replay, clean and pause, too.")
 @click.option(
     "--expires",
     callback=options.optional_age,
@@ -136,7 +136,7 @@ def create(name: str, act: bool, expires: float | None, config: Path, db: Path |
         )
         return
     output.say(secret)
-    output.note(f"It is shown only now. `closeout token list` lists it as {output.clean(name)}.")
+    output.note(f"It is not shown again. `closeout token list` lists it as {output.clean(name)}.")
     if others:
         output.note(
             f"Another token of this name is active: {', '.join(others)}. `closeout token revoke NUMBER` ends it."
@@ -149,7 +149,7 @@ def session() -> None:
 
 
 def _list_and_revoke(kind: str, held: Group, example: int, known: Suggest) -> None:
-    """Add the commands that sessions and tokens have alike."""
+    """Add the commands that sessions and tokens share."""
 
     @held.command("list", examples=(f"closeout {kind} list",), help=f"List {kind}s, the newest first.")
     @options.config
@@ -213,7 +213,7 @@ def _holding(kind: str, path: Path) -> list[Credential]:
 
 
 def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any]) -> None:
-    """Let the server write, or do it `alone` when none runs. Raises `Unavailable` when the server does not come to it."""
+    """Let the server write, or do it `alone` when none runs. Raises `Unavailable` if the server does not do it in time."""
 
     def write(ledger: Ledger) -> str:
         alone(ledger)

@@ -1,6 +1,6 @@
-"""`closeout actions`: what a step can use, told from the registry itself.
+"""`closeout actions`: what a step can use, read from the registry itself.
 
-There is no second description to fall behind: inputs, permissions and examples are the action's own values.
+No second description can go stale: inputs, permissions and examples are the action's own values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ActionsGroup(Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer the actions beside the commands."""
+        """Offer the actions, too."""
         return super().shell_complete(ctx, incomplete) + suggestions.actions(ctx, None, incomplete)
 
 
@@ -104,7 +104,7 @@ def _describe(action: Action) -> None:
 
 
 def _wrapped(text: str) -> str:
-    """Wrap paragraphs and `* ` items to 78 columns, each for itself."""
+    """Wrap paragraphs and `* ` items to 78 columns, each on its own."""
     blocks = []
     for paragraph in text.split("\n\n"):
         begin, *items = f"\n{paragraph}".split("\n* ")
@@ -129,7 +129,7 @@ def _kind(value: Input) -> str:
     elif value.default is not None:
         parts.append(f"default {json.dumps(value.default)}")
     if value.names:
-        parts.append("names what is acted upon")
+        parts.append("names what the step acts on")
     if value.secret:
         parts.append("a secret reference")
     return ", ".join(parts)

@@ -1,6 +1,6 @@
-"""`closeout check`: every mistake in a configuration at once, before it can matter.
+"""`closeout check`: report every mistake in a configuration at once, before it does harm.
 
-It reads the file and nothing else: no secret, no network, no account.
+It reads only the file: no secret, no network, no account.
 """
 
 from __future__ import annotations

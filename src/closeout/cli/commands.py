@@ -1,7 +1,7 @@
 """How a command presents itself: help with examples, and groups that import a command only when it is called.
 
-click alone is imported here. Each `--help` ends with examples that can be pasted, and the same values make
-the reference page (`docs/cli_reference.py`), so neither can say something that the other does not.
+Only click is imported here. Each `--help` ends with examples that can be pasted. The reference page
+(`docs/cli_reference.py`) is made of the same values, so the two always agree.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Group(Command, click.Group):
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each command with its whole summary, which click would cut."""
+        """Write each command with its whole summary, because click would cut it."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(
@@ -56,7 +56,7 @@ class Group(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown name becomes one sentence with the nearest command in it."""
+        """Find the command; for an unknown name raise `UsageError`, which names the nearest command."""
         name, known = args[0], self.list_commands(ctx)
         if name in known or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
@@ -117,10 +117,10 @@ class LazyGroup(Group):
 
 
 def command(name: str, *examples: str) -> Callable[[Callable[..., Any]], Command]:
-    """Make a function a command of the first level. `main.SECTIONS` has its summary."""
+    """Make a function a top-level command. `main.SECTIONS` has its summary."""
     return click.command(name, cls=Command, examples=examples)
 
 
 def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], Group]:
-    """Make a function a group of the first level. `main.SECTIONS` has its summary."""
+    """Make a function a top-level group. `main.SECTIONS` has its summary."""
     return click.group(name, cls=Group, examples=examples)

@@ -1,7 +1,7 @@
 """`closeout completion`: completion for bash, zsh and fish, printed or installed.
 
-click writes the scripts. What is here knows where each shell reads them: fish from a folder, bash and zsh from a line
-in the file that they read at their start.
+click writes the scripts. This module knows where each shell reads them: fish from a folder, bash and zsh from a line
+in their start-up file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who asked, and whether they meant it: the gate before a command that could destroy something.
+"""Ask before a command that could destroy something, and record who asked for it.
 
 `replay`, `rerun` and `deliver` to another machine show what would happen, then come here. Without a terminal
-nobody can answer, so `--yes` is needed and its absence is a refusal with its own exit code.
+nobody can answer, so `--yes` is required; without it the command is refused, with its own exit code.
 """
 
 from __future__ import annotations

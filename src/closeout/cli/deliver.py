@@ -1,7 +1,7 @@
 """`closeout deliver`: sign a payload and send it as GitHub would.
 
-The request goes out over the standard library's HTTP, follows nothing, and carries the signature that the
-receiver will check. A URL that is not this machine's needs a confirmation: whatever listens there may act.
+The request goes out over the standard library's HTTP, follows no redirect, and carries the signature that the
+receiver will check. A URL on another machine needs a confirmation, because the receiver there may act on it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ANSWER_LIMIT = 1_000_000
 
 
 class ReceiverAnswer(NamedTuple):
-    """What the receiver said, and after how long."""
+    """The receiver's answer, and how long it took."""
 
     status: int
     body: bytes
@@ -135,7 +135,7 @@ def _content(event: str | None, payload: str | None, sample: str | None) -> tupl
 
 
 def _closed_now(event: str, text: bytes) -> bytes:
-    """Return the payload of a closing with this moment wherever it has the time of it; any other one as it is."""
+    """Return the payload of a closing with the present time as its time of closing; return any other one unchanged."""
     try:
         value = json.loads(text)
         closed_at = value["pull_request"]["closed_at"]
@@ -159,7 +159,7 @@ def _signature(body: bytes, reference: str) -> str:
 
 
 def _about(text: bytes) -> str:
-    """Return what a payload is about, as far as it can be read."""
+    """Return the action and the repository of a payload, as far as they can be read."""
     try:
         value = json.loads(text)
         action, repository = value.get("action") or "no action", value["repository"]["full_name"]
@@ -207,7 +207,7 @@ def _report(answer: ReceiverAnswer, guid: str, *, as_json: bool) -> None:
             output.say(f"  {key}: {output.clean(shown)}")
         if said.get("runs") == []:
             output.note(
-                "No automation matches it. `closeout deliveries list` has it; `closeout explain` says why."
+                "No automation matches it. `closeout deliveries list` shows it; `closeout explain` says why."
             )
     elif said:
         output.say(f"  {output.clean(said[:500])}")

@@ -1,7 +1,7 @@
-"""`closeout deliveries`: what GitHub sent, what it started, and how to have it handled again.
+"""`closeout deliveries`: what GitHub sent, what it started, and how to handle it again.
 
-A delivery is kept even if nothing matched it, so that `explain` and `replay` work on it later. Of what did not arrive, only a
-person may decide that an old push or comment still counts, so there too the plan comes before the question.
+A delivery is kept even if nothing matched it, so that `explain` and `replay` work on it later. Only a person can decide that
+an old push or comment that did not arrive still counts, so `replay` shows the plan of one of those, too, before it asks.
 """
 
 from __future__ import annotations
@@ -194,8 +194,8 @@ def _recover(where: Where, guid: str, reason: str | None, *, yes: bool, as_json:
 def _stored_by_patrol(where: Where, guid: str) -> str:
     """Have a stack's patrol read a delivery from GitHub and store it, without a run; return the delivery's id.
 
-    The command has not the stack's token, and what is stored starts nothing. Raises `NotFound`, or `Unavailable` with what
-    kept it from being stored.
+    The command does not have the stack's token. Storing starts nothing. Raises `NotFound`, or `Unavailable` with the reason
+    why it is not stored.
     """
     where.today.load()  # what raises here must do so before anything is stored
     marks = where.patrol_marks

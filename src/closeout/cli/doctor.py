@@ -1,7 +1,7 @@
-"""`closeout doctor` and `closeout drill`: what is wrong between GitHub and a deletion, and how to mend it.
+"""`closeout doctor` and `closeout drill`: what is wrong between GitHub and a deletion, and how to fix it.
 
-Both ask the same registry of checks. The doctor asks as the person who calls it, and changes nothing; the drill asks as the
-server does, with the server's secrets and rights, and has GitHub send a ping.
+Both run the same registry of checks. The doctor runs them as the person who calls it, and changes nothing; the drill runs
+them with the server's secrets and rights, and has GitHub send a ping.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
 
     For each check it says whether all is fine, or what breaks and how to fix it. It changes nothing. It uses the
     environment of this shell: run it as the service's user, with the service's variables, or use `closeout drill`
-    beside a running server.
+    while the server runs.
 
     Exit code 0 if nothing is wrong, 1 if something is, 4 if a check could not run and none is wrong. With --json:
     {"checks": [{"id", "group", "ok": true, false or null, "state": "fine|wrong|unknown|skipped", "what", "breaks",
@@ -59,10 +59,10 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
 @click.option("--stack", "stack_name", metavar="NAME", help="Check a deployed stack instead.")
 @options.as_json
 def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: bool) -> int:
-    """Ask GitHub to ping each webhook that leads here, then make the checks of `closeout doctor`.
+    """Ask GitHub to ping each webhook that leads here, then run the checks of `closeout doctor`.
 
-    If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
-    by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong; so does a stack.
+    If a server runs on the ledger, it runs them, with its own secrets and rights, and this command waits. A server does so
+    by itself once a day (`patrol: { drill: 1d }`) and reports in its log and its metrics what is wrong; so does a stack.
 
     With --stack it uses the deployed configuration, your AWS credentials and the stack's token. It checks the
     webhooks that lead to the stack, the token's rights, and whether the worker's role is in the right account and
@@ -99,7 +99,7 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
 def _shown(
     inspect: Callable[[Callable[[Check], None]], Iterable[Outcome]],
 ) -> Iterable[dict[str, Any]]:
-    """Yield the results as they come, and show on a terminal meanwhile which check is asked."""
+    """Yield the results as they come, and show on a terminal meanwhile which check runs."""
     on = sys.stderr.isatty()
 
     def line(text: str) -> None:
@@ -151,7 +151,7 @@ def _show_waiting(found: list[dict[str, Any]]) -> None:
 
 
 def _show(row: dict[str, Any]) -> None:
-    """Print one result: a mark and a sentence, and of a finding what breaks and how to mend it."""
+    """Print one result: a mark and a sentence, and for a finding what breaks and how to fix it."""
     mark, colour = MARKS[row["state"]]
     name = f" [{row['id']}]" if row["state"] in ("wrong", "unknown") else ""
     lines = output.wrapped(output.clean(row["what"]) + name, f"  {mark} ", "    ")

@@ -1,6 +1,6 @@
-"""The event that a question is about (`closeout explain`, `closeout plan`): a payload, or a pull request on GitHub.
+"""The event that `closeout explain` or `closeout plan` is asked about: a payload, or a pull request on GitHub.
 
-Both commands take the same options and read them here, so that the one cannot answer about another event than the other.
+Both commands take the same options and read them here, so that both answer about the same event.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exit codes: what a script may rely on, and which error ends in which.
+"""Exit codes: what a script may rely on, and which error has which code.
 
 One table, so that `--help`, the reference page and the program cannot disagree.
 """
@@ -56,5 +56,5 @@ _BY_CODE: Mapping[int, tuple[type[CloseoutError], ...]] = {
 
 
 def code_for(error: CloseoutError) -> int:
-    """Return the exit code that this error ends in."""
+    """Return the exit code for this error."""
     return next((code for code, kinds in _BY_CODE.items() if isinstance(error, kinds)), FAILED)

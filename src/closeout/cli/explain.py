@@ -1,6 +1,6 @@
-"""`closeout explain`: which automations an event would start, and for each of the others the reason why not.
+"""`closeout explain`: which automations an event would start, and why it would not start the others.
 
-It asks the same functions that the receiver and a run ask, so it cannot give another answer than they do.
+It calls the functions that the receiver and a run call, so its answer is the same as theirs.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def explain(*, source: EventSource, online: bool, as_json: bool) -> int:
 
 
 def because(row: Mapping[str, Any]) -> str:
-    """Return the reason for an outcome, and what it comes to."""
+    """Return the reason for an outcome, and its consequence."""
     return output.clean(row["reason"] + TOLD[row["outcome"]][2])
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return the exit code: 1 if a run would fail before its first step, 4 if that cannot be said."""
+    """Return the exit code: 1 if a run would fail before its first step, 4 if that is unknown."""
     outcomes = {row["outcome"] for row in rows}
     if "fail" in outcomes:
         return exits.FAILED

@@ -1,6 +1,6 @@
 """`closeout init` and `closeout schema`: a commented configuration to start from, and the schema that editors check it with.
 
-The text is a file of its own, `init.yaml`, so that a test can check it as any other configuration. The schema is made from
+The text is a file of its own, `init.yaml`, so that a test can check it like any other configuration. The schema is made from
 the table of keys (`schema/generate.py`) and is in the package, so it needs no download.
 """
 
@@ -33,19 +33,19 @@ Remove `mode: dry-run` when you trust the plan."""
 @command("init", "closeout init", "closeout init deploy/closeout.yaml")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=options.DEFAULT_CONFIG)
 def init(path: Path) -> None:
-    """Write a commented configuration to PATH (closeout.yaml), and closeout.schema.json beside it for your editor.
+    """Write a commented configuration to PATH (closeout.yaml), and closeout.schema.json next to it for your editor.
 
-    `closeout check` accepts the file as it is. Its automation is a dry run, which changes nothing. The command
+    `closeout check` accepts the file unchanged. Its automation is a dry run, which changes nothing. The command
     overwrites neither an existing configuration (exit code 3) nor an existing schema.
     """
     if not _write(path, files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")):
         raise NotConfirmed(f"{path} exists, so nothing was written. Name another path: closeout init PATH")
     output.say(f"Wrote {path}.")
-    beside = path.parent / SCHEMA
-    if _write(beside, _schema()):
-        output.say(f"Wrote {beside}.")
+    schema_path = path.parent / SCHEMA
+    if _write(schema_path, _schema()):
+        output.say(f"Wrote {schema_path}.")
     else:
-        output.note(f"{beside} exists; `closeout schema > {beside}` updates it.")
+        output.note(f"{schema_path} exists; `closeout schema > {schema_path}` updates it.")
     output.note(NEXT.format(path=path))
 
 
@@ -70,8 +70,8 @@ def schema() -> None:
     """Print the JSON Schema of closeout.yaml.
 
     An editor with a YAML language server completes and checks the file when its first line is
-    "# yaml-language-server: $schema=closeout.schema.json" and the schema is beside it. `closeout init` writes both;
-    repeat the command of the example after you upgrade closeout.
+    "# yaml-language-server: $schema=closeout.schema.json" and the schema is in the same folder. `closeout init` writes
+    both; repeat the command of the example after you upgrade closeout.
     """
     output.say(_schema().rstrip("\n"))
 

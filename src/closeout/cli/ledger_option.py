@@ -1,7 +1,7 @@
 """Which ledger a command works on: a file of this machine (`--db`), or a deployed stack's (`--stack`).
 
-The commands say the same of both. Requests on a file wait for its server; on a stack the command carries them out
-itself, since a Lambda function waits for nobody.
+The commands show the same for both. Requests on a file wait for its server; on a stack the command carries them out
+itself, because no Lambda function waits for requests.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class LogReading(NamedTuple):
     """How the log of a run is read and followed."""
 
     every: float
-    """Seconds between two looks: CloudWatch Logs answers a few searches a second, for all of an account."""
+    """Seconds between two reads: CloudWatch Logs allows a whole account a few searches a second."""
     lines: int | None
     """Lines to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
     delay: float
-    """Seconds after a run's end in which its last lines may still turn up."""
+    """Seconds after a run's end in which its last lines may still arrive."""
 
 
 OF_FILE = LogReading(every=0.2, lines=2000, delay=0.0)
@@ -46,7 +46,7 @@ OF_STACK = LogReading(every=2.0, lines=None, delay=6.0)
 
 
 class Today(NamedTuple):
-    """The configuration that a rerun or a replay goes by; `told` says which, for a sentence. `load` may raise."""
+    """The configuration that a rerun or a replay uses; `told` names it in a sentence. `load` may raise."""
 
     load: Callable[[], Loaded]
     told: str
@@ -55,9 +55,9 @@ class Today(NamedTuple):
 
 
 class Where:
-    """The ledger that a command was told. Nothing is opened before it is needed.
+    """The ledger that a command works on. Nothing is opened before it is needed.
 
-    `named` says that `config` was given on the command line, and did not come about by itself.
+    `named` says that `config` was given on the command line, and is not the default.
     """
 
     def __init__(self, config: Path, db: Path | None, stack: str | None, *, named: bool = False) -> None:
@@ -83,7 +83,7 @@ class Where:
 
     @property
     def views_if_any(self) -> LedgerReader | None:
-        """The read side; None where no ledger was named and none stands beside the configuration."""
+        """The read side; None if no ledger was named and there is none next to the configuration."""
         there = self._stack or self._db or options.ledger_path(None, self.config).exists()
         return self.views if there else None
 
@@ -108,7 +108,7 @@ class Where:
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
-        """Return how many runs found nothing, of automations that never found anything."""
+        """Return, by automation, how many runs found nothing, for those that never found anything."""
         if self._stack:
             return self._remote.empty_runs.counts()
         found: Mapping[str, int] = self._file.stats()["empty_runs"]
@@ -127,9 +127,9 @@ class Where:
 
     @cached_property
     def today(self) -> Today:
-        """Return what a rerun or a replay goes by: beside a server its file, on a stack what is deployed, read once.
+        """Return the configuration that a rerun or a replay uses: the server's file, or what is deployed, read once.
 
-        Raises `Unavailable` when a stack does not say what is deployed, `UsageError` for a file that is something else.
+        Raises `Unavailable` when a stack does not say what is deployed, `UsageError` for a file that differs from it.
         """
         from closeout.actions.registry import builtin
         from closeout.config.load import load
@@ -148,7 +148,7 @@ class Where:
         return Today(lambda: loaded, told, code_here=False)
 
     def requests(self, kind: str) -> Requests:
-        """Return what takes a request of this kind; a rerun and a replay on a stack go by `today`."""
+        """Return what takes a request of this kind; a rerun and a replay on a stack use `today`."""
         from closeout.ledger.sqlite import Requests as LedgerRequests
 
         if self._stack:
@@ -202,7 +202,7 @@ def ledger(function: F) -> F:
         try:
             return function(where=where, **rest)
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
-            where.check_file()  # values that nobody wrote: the file may be to blame
+            where.check_file()  # a value that closeout does not write: the file may be damaged
             raise
 
     stack = click.option(

@@ -1,6 +1,6 @@
-"""The entry point: the table of commands, and the one place where an error becomes a sentence and a number.
+"""The entry point: the table of commands, and the code that turns an error into a message and an exit code.
 
-No command catches errors for show. They all arrive here, so every command fails in the same way.
+Commands do not report errors themselves. All errors arrive here, so every command fails in the same way.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`head`, a pager) has seen enough. Whatever is still buffered must not raise at exit.
+        # The reader (`head`, a pager) has closed the pipe. What is still buffered must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.OK
     return code
@@ -127,7 +127,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _exited(error: SystemExit) -> int:
-    # click ends a completion so with 0, and answers EPIPE with 1; nothing here calls sys.exit.
+    # click exits with 0 after a completion, and with 1 on EPIPE; nothing here calls sys.exit.
     if error.code == exits.OK:
         return exits.OK
     raise BrokenPipeError from None

@@ -1,6 +1,6 @@
 """`closeout notify test`: send one message to each notifier, and say for each whether it arrived.
 
-It reads the URLs as this shell may, and needs neither a server nor a ledger. With `--stack` the stack's function sends them.
+It reads the URLs with this shell's variables and rights, and needs neither a server nor a ledger. With `--stack` the stack's function sends them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
         rows = open_stack(stack_name).ask_notifiers(TEST)
         code = exits.OK if all(row["ok"] for row in rows) else exits.UNAVAILABLE
         add = (
-            f"the stack {stack_name} tells nobody; add `notify: {{ to: ['aws-secretsmanager:NAME'] }}` or the ARN of a topic,"
+            f"the stack {stack_name} has no notifier; add `notify: {{ to: ['aws-secretsmanager:NAME'] }}` or the ARN of a topic,"
             " and deploy it again"
         )
     else:

@@ -1,6 +1,6 @@
 """Options that several commands share: the same name, default, variable and help everywhere.
 
-A path is resolved here once: the ledger stands beside the configuration unless it is told otherwise.
+A path is resolved here once: the ledger is next to the configuration unless `--db` names another one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ db = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="CLOSEOUT_DB",
     show_envvar=True,
-    help=f"The ledger.  [default: {DEFAULT_DB} beside the configuration]",
+    help=f"The ledger.  [default: {DEFAULT_DB} next to the configuration]",
 )
 stack = click.option(
     "--stack", "stack_name", required=True, metavar="NAME", help="The deployed CloudFormation stack."
@@ -70,7 +70,7 @@ reason = click.option("--reason", metavar="TEXT", help="The reason; the ledger k
 
 
 def filters(function: F) -> F:
-    """Add the options that narrow a list, whatever it lists."""
+    """Add the options that narrow a list of runs or of deliveries."""
     for option in reversed(_filters):
         function = option(function)
     return function
@@ -82,7 +82,7 @@ def given(values: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def ledger_path(given: Path | None, config_path: Path) -> Path:
-    """Return the ledger's path: as given, or beside the configuration."""
+    """Return the ledger's path: as given, or next to the configuration."""
     return given or config_path.parent / DEFAULT_DB
 
 

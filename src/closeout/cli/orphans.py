@@ -1,7 +1,7 @@
-"""`closeout orphans`: what exists under the names of closed pull requests; the audit before adoption and once a month.
+"""`closeout orphans`: find what closed pull requests left behind, before you adopt closeout and once a month.
 
-What is not an orphan beyond doubt is listed as unknown, with its reason. The audit reads only; with `--clean` it asks the
-server or the stack for runs, after the plan and a confirmation.
+A resource that is not certainly an orphan is listed as unknown, with the reason. The audit reads only; with `--clean` it asks
+the server or the stack for runs, after the plan and a confirmation.
 """
 
 from __future__ import annotations
@@ -45,18 +45,17 @@ from closeout.wiring.preview import Planner
 def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: bool, as_json: bool) -> int:
     """List the resources that exist under the names of closed pull requests. Reads only, unless you give --clean.
 
-    A resource is an orphan only if a step gives exactly its name for a pull request that GitHub calls closed, if the
+    A resource is an orphan only if a step makes exactly its name for a pull request that GitHub calls closed, if the
     automation's triggers and conditions match, and if it was created while the pull request was open, or before the
-    automation's last `recheck`. What belongs to an open pull request is counted; everything else is unknown, with the
-    reason. `closeout check` says which steps can be audited. If the ledger is there, a pull request with an unfinished run
-    is left out of the orphans. With --stack, the configuration is the deployed one, and you list with your own rights.
+    automation's last `recheck`. Resources of open pull requests are counted; all others are unknown, with the reason.
+    `closeout check` says which steps can be audited. If there is a ledger, resources of a pull request with an unfinished
+    run are not called orphans. With --stack, the configuration is the deployed one, and you list with your own rights.
 
     --clean shows the plans of the oldest orphans, asks, and leaves a request in the ledger for each. The server, or the
     stack's function for patrol, reads the pull request again and starts one run, of the orphan's automation only; the run
-    plans and checks everything anew.
+    makes its own plan and checks everything again.
 
-    Exit code 1 if there are orphans, 0 if there are none, 4 if AWS or GitHub could not be asked for some of it. With
-    --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
+    Exit code 1 if there are orphans, 0 if there are none, 4 if AWS or GitHub did not answer everything. With --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
     "unknown": [{"resource", "reason"}]}; --clean adds "requests": [{"target", "outcome"}].
     """
     loaded, now = where.today.load(), time.time()
@@ -120,7 +119,7 @@ def _show_plans(loaded: Loaded, targets: Sequence[Target]) -> None:
 
 
 def _show(report: Report, now: float) -> None:
-    """Print a table of what is an orphan, and the reasons of what is unknown below."""
+    """Print a table of the orphans, and below it why the others are unknown."""
     found = report.of("orphan")
     if found:
         output.table(

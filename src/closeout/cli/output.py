@@ -1,10 +1,10 @@
 """What a person or a program reads: JSON, tables, times.
 
-A table fits the terminal's width, 80 columns elsewhere, and cuts what does not fit. JSON goes out whole, with times
-in ISO 8601.
+A table fits the terminal's width, 80 columns elsewhere, and cuts what does not fit. JSON is never cut, and has times in
+ISO 8601.
 
-Everything that a command prints leaves through this module, which shows what a terminal would obey: a title of a pull request
-may hold escape sequences, links behind a text, and marks that turn its direction.
+Everything that a command prints goes through this module, which makes control characters visible: the title of a pull request
+may hold escape sequences, links behind a text, and marks that reverse its direction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GAP = "  "
 NARROWEST = 8
-"""Characters that are left of a column in any case."""
+"""Characters to which a column may be cut, and no further."""
 STYLES = {
     "success": "green",
     "failure": "red",
@@ -41,21 +41,21 @@ STYLES = {
     "delete": "red",
 }
 _OURS = f"\x1b[{int.from_bytes(os.urandom(8), 'big')};"
-"""How a colour of ours begins until it is written: with a number that nobody outside of this process can know."""
+"""How closeout's own colours begin until they are written: with a number that nobody outside this process can know."""
 
 
 def terminal() -> bool:
-    """Whether a person looks at standard output."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
-    """Write text to standard output, or to a `stream` in the encoding that it has."""
+    """Write text to standard output, or to a `stream`, in the stream's encoding."""
     click.echo(_safe(text), file=stream)
 
 
 def note(text: str) -> None:
-    """Write text to standard error: for people, never part of what a program reads."""
+    """Write text to standard error: for people, never for a program."""
     click.echo(_safe(text), err=True)
 
 
@@ -70,12 +70,12 @@ def print_json_line(value: Any) -> None:
 
 
 def print_document(text: bytes) -> None:
-    r"""Write a JSON document as it is; on a terminal with what a terminal would obey as `\u001b`."""
+    r"""Write a JSON document unchanged, but on a terminal with control characters as `\u001b`."""
     click.echo(escaped_json(text.decode()) if terminal() else text)
 
 
 def style(text: str, **how: Any) -> str:
-    """Return text in a colour, as `click.style` does; it becomes one when it is written."""
+    """Return text in a colour, as `click.style` does; the escape sequences are added when it is written."""
     return click.style(text, **how).replace("\x1b[", _OURS)
 
 
@@ -130,7 +130,7 @@ def columns() -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return text of at most this width; an ellipsis says that something is missing."""
+    """Return text of at most this width, with an ellipsis where it was cut."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -152,12 +152,12 @@ def event(name: str, action: str | None) -> str:
 
 
 def clean(text: str) -> str:
-    """Return outside text as one line in which all shows; a tab becomes spaces, colours of ours stay."""
+    """Return outside text as one line with control characters made visible; tabs become spaces, our own colours stay."""
     return _keeping_ours(text.replace("\t", "    "), _OURS)
 
 
 def _safe(text: str) -> str:
-    """Return text as it may be written: its line feeds and our colours are the only controls in it."""
+    """Return text that is safe to write: line feeds and our own colours are its only control characters."""
     return "\n".join(_keeping_ours(line, "\x1b[") for line in text.split("\n"))
 
 

@@ -26,7 +26,7 @@ from closeout.wiring.stack import Stack
 PATIENCE = 3_600.0
 """Seconds to wait for the server. A round over many repositories takes minutes."""
 BUSY_POLL = 2.0
-"""Seconds until a stack is asked again whose patrol is under way."""
+"""Seconds until a stack whose patrol is under way is asked again."""
 
 
 @command(
@@ -41,14 +41,14 @@ BUSY_POLL = 2.0
 def patrol(*, where: Where, once: bool, as_json: bool) -> int:
     """Read GitHub's delivery logs and lists of closed pull requests; start the runs that are missing.
 
-    Patrol begins when it first reads a repository, and never starts what was closed before. If a server runs on the
-    ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the runs. With --stack
-    the deployed function does the work with the deployed configuration; it needs no --once.
+    Patrol covers a repository from the moment it first reads it, and starts nothing for pull requests closed before. If a
+    server runs on the ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the
+    runs. With --stack the deployed function does the work with the deployed configuration; --once is not needed.
 
     It also looks for orphans as `closeout orphans` does, and starts runs for those of automations that say `patrol: repair`.
 
-    Exit code 0 if there was nothing to find, 1 if something was found or started, 4 if GitHub or AWS could not be asked for
-    some of it. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
+    Exit code 0 if there was nothing to find, 1 if something was found or started, 4 if GitHub or AWS did not answer
+    everything. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
     "orphans": {"found", "started", "unknown"}, "errors": [...]}.
     """
     if not once and not where.on_stack:
@@ -102,5 +102,5 @@ def _show(report: dict[str, Any]) -> None:
     output.say(
         f"Orphans: {orphans['found']} found, {orphans['started']} started, {orphans['unknown']} unknown."
     )
-    for error in dict.fromkeys(report["errors"]):  # lists and logs may meet the same one
+    for error in dict.fromkeys(report["errors"]):  # lists and logs may report the same one
         output.note(output.wrapped(f"Not read: {output.clean(error)}"))

@@ -1,6 +1,6 @@
-"""`closeout permissions`: what a configuration needs to be allowed, for review before anybody is allowed anything.
+"""`closeout permissions`: the rights that a configuration needs, for review before anybody grants them.
 
-The same statements make the stack's roles, so what is reviewed here is what is deployed.
+The stack's roles are made of the same statements, so what is reviewed here is what is deployed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from closeout.config.reading_rights import audit_statements
 
 OWN = "closeout's own role"
 PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
-"""What GitHub's page calls a permission whose name there is another one."""
+"""GitHub's name, on the page for tokens, of a permission that the API names differently."""
 
 
 @command(
@@ -89,7 +89,7 @@ def permissions(path: Path, audit: bool, as_json: bool) -> None:
 
 
 def _why(found: Sequence[Statement]) -> None:
-    """Say what each statement is for, as wide as a page; beside the policy, so that it can be kept by itself."""
+    """Print on standard error what each statement is for, so that the policy can be saved by itself."""
     for one in found:
         names = one.actions if one.system == "aws" else [_in_githubs_words(name) for name in one.actions]
         output.note(output.wrapped(", ".join(names), "  ", "    "))
@@ -106,7 +106,7 @@ def _why(found: Sequence[Statement]) -> None:
 
 
 def _in_githubs_words(permission: str) -> str:
-    """Return `statuses:write` as the page has it on which a token is made: `Commit statuses: write`."""
+    """Return `statuses:write` as GitHub's page for tokens writes it: `Commit statuses: write`."""
     name, _, level = permission.partition(":")
     shown = PAGE.get(name, name.replace("_", " ").capitalize())
     return f"{shown}: {level}"

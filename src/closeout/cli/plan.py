@@ -1,7 +1,7 @@
 """`closeout plan`: what the steps would change, as a run would freeze it now; nothing is changed.
 
-`preview` is what `runs rerun` and `deliveries replay` put before their question. It is never the reason that nothing is
-asked: the server, or the stack's worker, makes its own plan in any case, and its guards hold it.
+`preview` prints what `runs rerun` and `deliveries replay` show before they ask. They ask even if it fails, because the
+server, or the stack's worker, always makes its own plan, and its guards apply to that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def plan(source: EventSource, as_json: bool) -> int:
     Give the event as a payload (--event, --payload), or name a pull request (--pull-request). closeout then reads it
     from GitHub and builds its `closed` event; an open pull request counts as closed now, without a merge.
 
-    It reads the account with the same credentials as `serve`. A script is shown with every line. Exit code 3 if a
+    It reads the account with the same credentials as `serve`. It shows every line of a script. Exit code 3 if a
     guard rejects a plan, 1 if a step cannot be planned or a run would fail before its first step. With --json: {"automations": [{"name",
     "steps": [{"id", "uses", "changes": [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason"
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
@@ -73,13 +73,13 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_aside(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print plans on standard error: as a part of a question, and not of what a program reads."""
+    """Print plans on standard error, because they belong to a question and not to the output for a program."""
     with redirect_stdout(sys.stderr):
         show(rows)
 
 
 def preview(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
-    """Print aside the plan that today's configuration makes for an event (of the automation `only`), or why it cannot be shown."""
+    """Print on standard error today's plan for an event (of the automation `only`), or why it cannot be shown."""
     try:
         rows = Planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
     except CloseoutError as error:

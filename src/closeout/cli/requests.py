@@ -1,7 +1,7 @@
-"""How a command asks for something: a request in the ledger, with who and why.
+"""How a command asks for something: a request in the ledger, with the person's name and the reason.
 
-One engine process owns a ledger's file, so there the command line never acts itself; what it wrote waits for the
-server. On a stack the request is carried out at once.
+One engine process owns a ledger's file, so the command line never changes one itself; its request waits for the server. On
+a stack the request is carried out at once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from closeout.ports import Requests
 
 NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0
-"""Seconds to wait for a running server's word on what became of a request."""
+"""Seconds to wait until a running server answers a request."""
 POLL = 0.1
 
 
 def ask(
     ledger: Requests, kind: str, target: str | None, by: str, reason: str | None
 ) -> tuple[bool, str | None]:
-    """Write the request; return whether a server is there, and its word if that comes soon."""
+    """Write the request; return whether a server runs, and its answer if that comes in time."""
     number = ledger.add_request(kind, target, by, reason)
     running = ledger.server_running()
     outcome = None
@@ -43,9 +43,9 @@ def ask(
 def by_the_writer(
     path: Path, kind: str, target: str, alone: Callable[[sqlite.Ledger], str], patience: float
 ) -> str:
-    """Return what `alone` returns of the ledger; if a server holds that, write a request and return its word.
+    """Return the result of `alone` on the ledger; if a server holds it, write a request and return the server's answer.
 
-    Raises `Unavailable` if the server does not come to it within `patience` seconds.
+    Raises `Unavailable` if the server does not answer within `patience` seconds.
     """
     try:
         with sqlite.Ledger(path, clock=SystemClock()) as ledger:
@@ -60,7 +60,7 @@ def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
 
 
 def _word(ledger: Path, kind: str, target: str | None, patience: float) -> str:
-    """Write a request to the server that holds a ledger, and wait for its word. Raises `Unavailable`."""
+    """Write a request to the server that holds a ledger, and wait for its answer. Raises `Unavailable`."""
     requests = sqlite.Requests(ledger)
     number = requests.add_request(kind, target, who(), None)
     deadline = time.monotonic() + patience
@@ -74,7 +74,7 @@ def _word(ledger: Path, kind: str, target: str | None, patience: float) -> str:
 
 
 def answer(kind: str, outcome: str) -> Any:
-    """Return a server's word as decoded JSON. Raises `Unavailable` if it is a sentence: then something failed."""
+    """Decode a server's answer from JSON. Raises `Unavailable` if it is a sentence, which says what failed."""
     try:
         return json.loads(outcome)
     except ValueError:

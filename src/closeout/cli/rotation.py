@@ -1,9 +1,9 @@
-"""A new webhook secret without a refused delivery: store, wait, change hook by hook, and see each ping.
+"""Rotate the webhook secret without a rejected delivery: store, wait, change one hook after another, verify each ping.
 
-There is no record of a rotation to get wrong. A current value that is younger than the time in which the one before
-it is accepted *is* the rotation under way, and to set it on a hook twice changes nothing. So whatever ended a call,
-the same call again finds the value and brings it to every hook, and none is generated in between. No hook is passed
-over: GitHub shows no secret, and a hook that was updated since may have been updated by somebody else.
+No record of a rotation is kept. As long as the value before the current one is accepted, the rotation to the current one
+is under way, and setting a value on a hook twice changes nothing. So a call that was interrupted can be repeated: it finds
+the value, sets it on every hook, and generates none. No hook is skipped: GitHub shows no secret, and a hook that was
+updated since may have been updated by somebody else.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Value(NamedTuple):
 def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> dict[str, Any]:
     """Rotate, and return what was done as JSON. Raises `NotFound` before anything is changed if a target has no hook.
 
-    An error after that leaves both values accepted: the message says until when, and that the same call goes on.
+    An error after that leaves both values accepted: the message says until when, and that the same call continues.
     """
     url = stack.output("WebhookUrl")
     hooks = [(each, hook) for each in targets for hook in _hooks(stack, each, url)]
@@ -159,9 +159,9 @@ def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
 
 
 def _of_somebody_else(stack: Stack, name: str, before: StoredSecret, text: str, tell: Tell) -> Value:
-    """Take the value that another call stored at the same moment: two new ones would shut out the former at once.
+    """Use the value that another call stored at the same moment: two new ones would shut out the former at once.
 
-    A version of that id may also be an old one, when somebody had gone back to the value before it.
+    A version with that id may also be an old one, if somebody restored the value before it.
     """
     current = stack.secret(name)
     if current.version != before.version:
@@ -185,7 +185,7 @@ def _settle(value: Value, tell: Tell) -> None:
 
 
 def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
-    """Set the secret and see a ping signed with it answered by 200; a ping that is refused is sent again."""
+    """Set the secret and wait until a ping signed with it is answered with 200; send a rejected ping again."""
 
     def pinged() -> int:
         return patiently(lambda: webhook_context.ping(hooks, hook.id)).status_code
@@ -201,7 +201,7 @@ def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Call again after GitHub's own time when it asks to wait (rate limits), or after a while when it fails."""
+    """Call again after the time for which GitHub asks (rate limits), or after a while if the call fails."""
     for attempt in range(1, ATTEMPTS):
         try:
             return call()

@@ -1,7 +1,7 @@
 """`closeout runs`: what ran, what it did, and how to stop it or try it again.
 
-It reads the ledger beside a running server, or a stack's; `cancel` and `rerun` are requests that the server takes, or
-that are carried out at once on a stack.
+It reads a ledger, also while its server runs, or a stack's. `cancel` and `rerun` are requests that the server takes; on a
+stack they are carried out at once.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> 
     except NotFound:
         if len(run_id) != LENGTH:
             raise
-        target = run_id  # a run may be pruned while its problem is still told
+        target = run_id  # a run may be pruned while its problem is still open
     done = f"Run {target} needs nobody any more."
     requests.send(where, "dismiss", target, reason, done=done, as_json=as_json)
 

@@ -1,7 +1,7 @@
-"""`closeout secret`: put a stack's secret in its place, from a hidden prompt or standard input.
+"""`closeout secret`: store a stack's secret, read from a hidden prompt or standard input.
 
 A value on a command line stays in the shell's history and in the process list, one in an environment variable in
-every child's environment. So this command has no place for either, and what it prints is never the value.
+every child's environment. So this command takes neither, and never prints the value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ AT_ONCE = (
     "From now on the stack rejects hooks that sign with the value before the former one. Set this one on them with"
     " `closeout webhook rotate-secret TARGET... --stack {stack}`."
 )
-"""What to do after a change that came within the time of the one before."""
+"""What to do after a change while the value before the former one was still accepted."""
 
 
 class Kind(NamedTuple):
@@ -120,7 +120,7 @@ def shuts_out(stack: Stack, where: str) -> str | None:
 
 
 def read_value(what: str) -> str:
-    """Read a value from a hidden prompt, or from standard input without the line end at its end.
+    """Read a value from a hidden prompt, or from standard input without its final line end.
 
     Raises `UsageError` for one that is empty, has white space around it or a control character in it, or is too long;
     the message never holds it.
@@ -148,7 +148,7 @@ def read_value(what: str) -> str:
 
 
 def doubts(name: str, value: str) -> list[str]:
-    """Return why a value may be the wrong one, without a character of it."""
+    """Return why a value may be the wrong one; no character of it is in the reasons."""
     looks_like_token = _TOKEN.fullmatch(value) is not None
     if name == "github":
         if looks_like_token:

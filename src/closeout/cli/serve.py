@@ -1,6 +1,6 @@
 """`closeout serve`: the receiver, the engine and the pages, in one process.
 
-What can be wrong before the first delivery is said here in one sentence each: the file, the ledger's folder,
+Mistakes that show before the first delivery are reported here, each in one sentence: the file, the ledger's folder,
 the port.
 """
 

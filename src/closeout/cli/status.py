@@ -1,6 +1,6 @@
-"""`closeout status`: what needs you, what is running, and how fresh everything is, from the ledger alone.
+"""`closeout status`: what needs you, what is running, and how fresh everything is, from the ledger only.
 
-It says what the overview of the server's pages says, with or without a running server.
+It shows what the overview of the server's pages shows, with or without a running server.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def status(*, config: Path, db: Path | None, as_json: bool) -> int:
 
 
 def _patrols(config: Path, views: Views) -> bool:
-    """Return whether patrol looks for closed pull requests: as the configuration says, or, where it cannot be read, as it has."""
+    """Return whether patrol reads lists of closed pull requests; if the file cannot be read, whether it has read any."""
     try:
         return load(config, builtin(), modules=False).settings.patrol.state is not None
     except CloseoutError:
@@ -92,7 +92,7 @@ def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
 
 
 def _runs_of(need: Need) -> list[tuple[str, str]]:
-    """Return what one thing that needs somebody is about, each with the path of its run: a page links to it."""
+    """Return the items of a need, each with the path of its run, to which a page would link."""
     if need.items:
         pairs = [(f"{item.label}: ", item.url or "") for item in need.items]
     else:

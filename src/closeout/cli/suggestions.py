@@ -1,4 +1,4 @@
-"""What the Tab key offers: ids of runs, deliveries, sessions and tokens, automations and actions, as ledger and file have them.
+"""What the Tab key offers: ids of runs, deliveries, sessions and tokens, automations and actions, read from the ledger and the file.
 
 Each function is a `shell_complete` callback of click. A completion never fails and asks no network: where there is
 nothing to read, it offers nothing.
@@ -29,7 +29,7 @@ NEWEST = 100
 
 
 def runs(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the newest runs, each with what became of it."""
+    """Offer the newest runs, each with its state or verdict."""
     found = _read(ctx, lambda views: views.runs(NEWEST))
     pairs = [(run.id, f"{run.verdict or run.state}, {run.automation} on {run.about}") for run in found]
     return _items(pairs, incomplete)
@@ -45,7 +45,7 @@ def deliveries(ctx: click.Context, _parameter: click.Parameter, incomplete: str)
 def _credentials(
     kind: str, ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer the sessions or tokens that hold, each with its name."""
+    """Offer the valid sessions or tokens, each with its name."""
     now = time.time()
     found = [
         one for one in _read(ctx, lambda views: views.credentials()) if one.kind == kind and one.holds(now)
@@ -87,7 +87,7 @@ def _items(found: list[tuple[str, str]], incomplete: str) -> list[CompletionItem
 
 
 def _read(ctx: click.Context, read: Callable[[Views], Sequence[T]]) -> Sequence[T]:
-    """Return what a ledger's file has; nothing without a file that can be read, or with --stack, which is far away."""
+    """Return what a ledger's file has; nothing if no file can be read, or with --stack, which would ask the network."""
     from closeout.ledger.sqlite import Views as FileViews
 
     given = ctx.params.get("db") or os.environ.get("CLOSEOUT_DB")

@@ -1,7 +1,7 @@
 """`closeout webhook`: the hook on GitHub that brings deliveries to a deployed stack.
 
 URL and secret come from the stack, so nobody copies a secret: it is read from Secrets Manager and sent to GitHub,
-and never printed. That a hook works is shown by its ping.
+and never printed. A ping proves that a hook works.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def create(*, target: str, source: Source, as_json: bool, wait: float, update: b
     """Create the webhook with the events that the configuration uses, and wait until its ping has arrived.
 
     It uses the stack's URL and secret. An existing webhook is not changed unless you give --update; exit code 1 if it
-    differs from what this command creates, or if the stack answers the ping with another status than 200. With
+    differs from what this command creates, or if the stack answers the ping with a status other than 200. With
     --json: {"target", "hook", "url", "events", "outcome": "created|updated|present", "differs": [...], "ping":
     {"id", "guid", "status_code"} or null}.
     """
@@ -219,7 +219,7 @@ def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, ne
         output.print_json(done)
 
 
-# --- what they say ----------------------------------------------------------------------------------------
+# --- what the commands print --------------------------------------------------------------------------------
 
 
 def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:

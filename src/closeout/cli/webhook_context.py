@@ -1,8 +1,8 @@
 """What the commands of `closeout webhook` work with: the stack, its token, the hooks of a target, and their pings.
 
-Apart from the commands, because each needs the same few things in the same order, and because which hook is the stack's is
-decided here once. A hook that exists proves nothing: only a ping that the webhook answered with 200 shows that address,
-secret and permissions fit together. GitHub's list of the hook's deliveries is the witness, not a command.
+Apart from the commands, because each needs the same few things in the same order, and all must agree on which hook is the
+stack's. A hook that exists proves nothing: only a ping that was answered with 200 shows that address, secret and permissions
+match. That answer is read from GitHub's list of the hook's deliveries.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
 PATIENCE = 30.0
-"""Seconds within which a ping should be in GitHub's list."""
+"""Seconds to wait until a ping is in GitHub's list."""
 EVERY = 0.5
 
 _WHY = {
@@ -56,7 +56,7 @@ class Source(NamedTuple):
         return load(self.config, builtin(), modules=False)
 
     def contexts(self, targets: Iterable[str], loaded: Loaded | None = None) -> list[WebhookContext]:
-        """Find the stack and its token; return what a command works with for each target, of which each is read first."""
+        """Find the stack and its token, read each target, and return what a command works with for each."""
         loaded = loaded or self.settings()
         parsed = [Target.parse(target) for target in targets]
         stack = open_stack(self.stack_name)
@@ -85,9 +85,9 @@ def _token(stack: Stack, reference: str | None, directory: Path) -> str:
 
 
 def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
-    """Return the events of the automations that this target can start, in order of the alphabet.
+    """Return the events of the automations that this target can start, in alphabetical order.
 
-    Raises `UsageError` when none can: the hook would bring nothing.
+    Raises `UsageError` if there are none: the hook would start nothing.
     """
     events = expected_events(loaded.automations, None if target.organization else target.name)
     if not events:
@@ -148,7 +148,7 @@ def arrived(
 ) -> HookDelivery:
     """Wait for a ping that is not among the deliveries `before`, answered with 200.
 
-    Raises `ActionFailed` when it was answered otherwise, `Unavailable` when it did not come within `patience` seconds.
+    Raises `ActionFailed` for any other answer, `Unavailable` if no ping comes within `patience` seconds.
     """
     deadline = time.monotonic() + patience
     while True:

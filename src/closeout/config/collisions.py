@@ -168,7 +168,7 @@ def _meeting(link: Link) -> Meeting:
 
 # --- the two subjects ---------------------------------------------------------------------------------
 
-IDS = ("pull-request-id", "repository-id", "owner-id")
+IDS = ("pull-request-id", "repository-id")
 TAIL = Slot("", LANGUAGES["anything"])
 """What may follow the shorter of two prefixes."""
 
@@ -281,7 +281,7 @@ def _differ(one: Subject, two: Subject, *kinds: Kind) -> bool:
     ids, others = dict(one.ids), dict(two.ids)
     repositories = (one.owner, one.name) != (two.owner, two.name)
     apart = repositories if "other" in kinds else one[:4] != two[:4]
-    expected = {"pull-request-id": True, "repository-id": repositories, "owner-id": one.owner != two.owner}
+    expected = {"pull-request-id": True, "repository-id": repositories}
     shared = ids.keys() & others.keys()
     return apart and all((ids[key] != others[key]) is expected[key] for key in shared)
 

@@ -191,9 +191,7 @@ class _Builder:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else self._last
             problem = " ".join(part for part in (error.problem, error.context) if part)
-            self._syntax(line, column, problem or "not understood")
-        except _Stopped:
-            raise
+            self._syntax(line, column, problem)
         except Exception as error:  # noqa: BLE001  ruamel lets ValueError, OverflowError and others out for bad escapes
             position = getattr(error, "position", None)
             line, column = self._last if position is None else self._place_of(int(position))

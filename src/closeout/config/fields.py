@@ -28,7 +28,6 @@ _VARIABLES = {
     "event.pull_request.id": "pull-request-id",
     "event.repository.id": "repository-id",
     "event.pull_request.base.repo.id": "repository-id",
-    "event.repository.owner.id": "owner-id",
     "event.repository.owner.login": "owner",
     "event.repository.name": "name",
 }
@@ -43,8 +42,8 @@ class Field(NamedTuple):
     variable: str
     language: str
     fit: bool
-    first: bool = False
-    without: str = ""
+    first: bool
+    without: str
 
 
 Item: TypeAlias = "str | Field"
@@ -192,19 +191,20 @@ def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
                 yield "/"
                 yield Field("name", "name", item.spec.names, False, without)
             else:
-                field = _field(piece.path, kind, item.spec.names)
-                language = "part" if field.language == "text" and len(pieces) > 1 else field.language
-                yield field._replace(language=language, first=first, without=without)
+                variable, language = _shown(piece.path, kind, item.spec.names)
+                language = "part" if language == "text" and len(pieces) > 1 else language
+                yield Field(variable, language, item.spec.names, first, without)
 
 
-def _field(path: str | None, kind: Kind, fit: bool) -> Field:
+def _shown(path: str | None, kind: Kind, fit: bool) -> tuple[str, str]:
+    """Return which variable a field shows, and the language of its values."""
     variable = _VARIABLES.get(path or "", "")
     if kind == "ref" and path in ("event.ref", HEAD_REF):
-        return Field("ref", "text" if fit else "branch", fit)
+        return "ref", "text" if fit else "branch"
     if variable in ("owner", "name"):
-        return Field(variable, variable, fit)
+        return variable, variable
     if path is not None and names.is_number(path):
-        return Field(variable, "number", fit)
+        return variable, "number"
     if path is not None and names.is_sha(path):
-        return Field("", "sha", fit)
-    return Field("", "text" if fit else "anything", fit)
+        return "", "sha"
+    return "", "text" if fit else "anything"

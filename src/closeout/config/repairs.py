@@ -21,7 +21,7 @@ _DASHED = re.compile(r"(?<![.\w])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)\b")
 PAGE = "see docs/reference/expressions.md"
 
 
-def fix(expression: str, problem: str, *, in_step: bool = False) -> str:
+def fix(expression: str, problem: str, *, in_step: bool) -> str:
     """Return one sentence for what `config.cel.compile_check` found wrong."""
     dashed = _DASHED.search(TEXT.sub("''", expression)) if in_step else None
     if dashed:

@@ -153,7 +153,7 @@ def _meant(uses: str, registry: Registry) -> str | None:
     close = near(uses, registry)
     if close is not None and near(_service(uses), [_service(close)]):
         return close
-    return next((name for name in registry if name.split("/")[-1] == uses.rsplit("/", maxsplit=1)[-1]), None)
+    return next((name for name in registry if name.rpartition("/")[2] == uses.rpartition("/")[2]), None)
 
 
 def _service(uses: str) -> str:
@@ -281,7 +281,6 @@ def _rechecked(at: At | None, uses: str, action: Action) -> bool:
     if at is not None and value is not None and action.absent is not None:
         fix = "leave `recheck` out; `recheck: off` on the automation turns rechecks off"
         at.error("not-for-action", f"`{uses}` is part of each recheck", fix)
-        return False
     return bool(value)
 
 

@@ -30,10 +30,10 @@ from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Undeci
 STEPS = 500_000
 """How many steps are taken for one file: two seconds at most, and far more than files need."""
 
-_OF_REPOSITORY = ("repository-id", "owner-id", "owner", "name")
+_OF_REPOSITORY = ("repository-id", "owner", "name")
 _VARIABLES = (*IDS, "owner", "name", "number", "ref")
 _DIFFER_WITH = {
-    "owner": ("owner-id", "repository-id", "pull-request-id"),
+    "owner": ("repository-id", "pull-request-id"),
     "name": ("repository-id", "pull-request-id"),
     "number": ("pull-request-id",),
 }
@@ -214,9 +214,7 @@ class Law:
             for variable in (name, *_DIFFER_WITH.get(name, ()))
             if variable and (ours := one.line.slots(variable)) and (theirs := two.line.slots(variable))
         ]
-        own = bool(name and one.line.slots(name) and two.line.slots(name))
-        one_line = self._but_for(one, name, two) if not own else one.line
-        two_line = self._but_for(two, name, one) if not own else two.line
+        one_line, two_line = self._but_for(one, name, two), self._but_for(two, name, one)
         for times in _TIMES:
             found = meetings(one_line, two_line, self._budget, apart=apart, equal=equal, times=times)
             yield from islice(found, 64)
@@ -239,7 +237,7 @@ def _given(one: Cell, two: Cell) -> frozenset[str]:
     """Return the variables that are equal because nothing else matches on both sides."""
     known: set[str] = set()
     if _same_only(one.owners, two.owners):
-        known |= {"owner", "owner-id"}
+        known.add("owner")
     if _same_only(one.names, two.names):
         known |= {"name", "repository-id"} if known else {"name"}
     return frozenset(known)

@@ -62,11 +62,11 @@ def check(uses: Sequence[Use]) -> None:
                 "the patterns or templates are too complex to decide whether two subjects can have this name"
             )
             use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")
-            reported.add(id(use))
-            continue
-        if found:
+        else:
+            if found is None:
+                continue
             _say(*found, one)
-            reported.add(id(use))
+        reported.add(id(use))
 
 
 def _keys(use: Use) -> Iterator[Key]:

@@ -116,7 +116,7 @@ def translated(expression: str) -> str:
     return _FIELD.sub(lambda found: _FIELDS.get(found[0], found[0]), expression)
 
 
-def expression_fix(expression: str, *, in_step: bool = False) -> str | None:
+def expression_fix(expression: str, *, in_step: bool) -> str | None:
     """Return what to do about a function or a context that only Actions has, or only a step; None if there is none."""
     code = TEXT.sub("''", expression)
     if _CANCELLED.search(code):

@@ -136,7 +136,7 @@ def steps_digest(definition: str) -> str:
         steps = json.loads(definition)["steps"]
     except (ValueError, KeyError, TypeError):
         return ""
-    return short_digest(json.dumps(steps, sort_keys=True))
+    return short_digest(json.dumps(steps))
 
 
 class Current(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import NamedTuple, TypeAlias
 
 NUMBER = None
@@ -78,5 +78,5 @@ def _expression(texts: tuple[str, ...]) -> re.Pattern[str]:
     """Return the expression of these texts with one number between them: the same at each place."""
     first, *more = map(re.escape, texts)
     # Numbers are positive integers without leading zeros: https://docs.github.com/en/rest/pulls/pulls
-    number = ("(?P<number>[1-9][0-9]{0,17})", *["(?P=number)"] * max(len(more) - 1, 0))
-    return re.compile(first + "".join(map(str.__add__, number, more)), re.DOTALL)
+    numbers = chain(("(?P<number>[1-9][0-9]{0,17})",), repeat("(?P=number)"))
+    return re.compile(first + "".join(map(str.__add__, numbers, more)), re.DOTALL)

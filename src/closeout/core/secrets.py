@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from closeout.core.errors import SecretError
+from closeout.core.threads import background
 
 PREVIOUS_SECONDS = 86_400.0
 """How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
@@ -215,4 +216,4 @@ class StepSecrets:
 
 
 def _in_thread(read: Callable[[], None]) -> None:
-    threading.Thread(target=read, name="closeout-secret", daemon=True).start()
+    background("closeout-secret", read).start()

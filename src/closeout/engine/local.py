@@ -17,6 +17,7 @@ from dataclasses import KW_ONLY, dataclass
 from queue import SimpleQueue
 
 from closeout.core.errors import StoreUnavailable
+from closeout.core.threads import background
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.recorder import Finished, TaskRecorder, call, persist
 from closeout.engine.requests import Requests
@@ -72,7 +73,7 @@ class Engine:
         self.stopping = threading.Event()
         self.given_up = threading.Event()
         self._requests = Requests(self)
-        self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
+        self._scheduler = background("engine-scheduler", self._schedule)
         self._workers = [self._worker(number) for number in range(self.threads)]
         self._begun = 0
         self._stuck_at: int | None = None
@@ -81,8 +82,7 @@ class Engine:
     # --- what others call -----------------------------------------------------------------------------
 
     def start(self) -> int:
-        """Lock the ledger, take up every unfinished execution, and begin; return how many. Raises `LedgerInUse`."""
-        self.store.lock()
+        """Take up every unfinished execution, and begin; return how many."""
         now = self.clock.now()
         found = self.store.recover()
         with self._lock:
@@ -243,7 +243,7 @@ class Engine:
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
 
     def _worker(self, number: int) -> threading.Thread:
-        return threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
+        return background(f"engine-{number}", self._work)
 
     def _grow(self) -> None:
         """Start more threads when jobs waited at the last check and none was taken since: slow jobs block them all."""

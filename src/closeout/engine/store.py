@@ -25,10 +25,7 @@ from closeout.ports import (
 
 
 class EngineStore(Protocol):
-    """The local engine's side of a ledger. Every method that waits for its commit raises `StoreUnavailable`."""
-
-    def lock(self) -> None:
-        """Make this process the ledger's only engine. Raises `LedgerInUse`."""
+    """The local engine's side of a ledger that this process alone has open. Every method that waits for its commit raises `StoreUnavailable`."""
 
     def recover(self) -> Sequence[Pending]:
         """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""

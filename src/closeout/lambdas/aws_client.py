@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from closeout.adapters.deadline import DeadlineConnection
 from closeout.core.errors import ServiceError
+from closeout.core.threads import background
 from closeout.stack import sigv4
 
 WITHIN = 7.0
@@ -99,7 +100,7 @@ class AwsClient:
     def connect_ahead(self, *services: str) -> None:
         """Connect on threads. A call waits for its connection, and makes another one if that failed."""
         for host in {self._host(service) for service in services}:
-            thread = threading.Thread(target=self._connect, args=(host,), daemon=True)
+            thread = background(f"connect-{host}", self._connect, host)
             self._opening[host] = thread
             thread.start()
 

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -119,11 +120,18 @@ def open_guard(
     )
 
 
-# While Lambda starts an environment, it gives it more of a processor than a request gets.
-_GUARD = open_guard() if "CLOSEOUT_PUBLIC_URL" in os.environ else None
+@cache
+def own_guard() -> WorkflowGuard:
+    """Return this environment's guard, while its connections to AWS are being made."""
+    return open_guard()
+
+
+# Lambda gives an environment more processor time while it starts than during an invocation.
+if "CLOSEOUT_PUBLIC_URL" in os.environ:
+    own_guard()
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
     """Answer one request. Lambda sets the variables that the start needs; without them there is no guard."""
     del context
-    return answer(event, (_GUARD or open_guard()).ask)
+    return answer(event, own_guard().ask)

@@ -1,8 +1,5 @@
-"""Patrol's function on AWS: a schedule, or a command, starts a durable execution of it.
+"""Patrol's function on AWS: a schedule, or a command, starts a durable execution of it, whose event `patrol_events` carries out.
 
-Its event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
-`{"patrol": {"everything": true}}` one of everything. `{"recheck": {…}}` looks again after a teardown (`rechecks`), and `{"clean": {"target": …, "by": …}}`
-starts the run that deletes an orphan. `{"recover": {"guid": …}}` stores a delivery that a round left alone, and starts nothing.
 Lambda starts an execution again that was killed; a round may be repeated, and its lease lets one patrol work at a time.
 """
 
@@ -11,25 +8,45 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from aws_durable_execution_sdk_python.config import StepConfig
 from aws_durable_execution_sdk_python.retries import RetryDecision
 
-from closeout.core.errors import UsageError
-from closeout.lambdas import patrol_log
+from closeout.lambdas import patrol_events
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.lambdas.rechecks import recheck
-from closeout.ledger.dynamodb.journal import to_stdout
-from closeout.stack.patrol import BUSY
 from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
 
+T = TypeVar("T")
 ONCE = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())
 """A step that fails is not tried again at once: the next patrol, or the person who asked, repeats it. One that was killed is."""
+
+
+class Steps(NamedTuple):
+    """`patrol_events.Steps` over the SDK."""
+
+    arn: str
+    context: DurableContext
+    made: StackPatrols
+
+    def step(self, name: str, work: Callable[[], T]) -> T:
+        """Do some work once."""
+        result: T = self.context.step(lambda _step: work(), name, ONCE)
+        return result
+
+    def recheck(self, asked: Mapping[str, Any]) -> None:
+        """Wait and look, with the SDK's own operation."""
+        recheck(asked, self.context, self.made.looks)
+
+    def remaining(self) -> float:
+        """Return the seconds that this invocation has left."""
+        invocation = self.context.lambda_context
+        return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
 
 
 @cache
@@ -49,37 +66,6 @@ def carry_out(made: StackPatrols, execution: str) -> Callable[[Any, Any], Any]:
 
     @durable_execution
     def work(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-        match event:
-            case {"patrol": dict(asked)} if len(event) == 1:
-                return patrol(asked, context, made, execution)
-            case {"clean": {"target": str(target), "by": str(by)}} if len(event) == 1:
-                return {"outcome": context.step(lambda _step: made.clean(target, by), "clean", ONCE)}
-            case {"recover": {"guid": str(guid)}} if len(event) == 1:
-                found: dict[str, str] = context.step(lambda _step: made.recover(guid), "recover", ONCE)
-                return found
-            case {"recheck": dict(asked)} if len(event) == 1:
-                return recheck(asked, context, made.looks)
-        raise UsageError(f"patrol's event says nothing that can be done; its keys are {sorted(event)}")
+        return patrol_events.carry_out(event, Steps(execution, context, made), made)
 
     return cast("Callable[[Any, Any], Any]", work)
-
-
-def patrol(
-    asked: dict[str, Any], context: DurableContext, made: StackPatrols, execution: str
-) -> dict[str, Any]:
-    """Make one round; return its report with its notes, or `BUSY`."""
-
-    def remaining() -> float:
-        invocation = context.lambda_context
-        return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
-
-    def work(_step: Any) -> dict[str, Any]:
-        found = made.patrol(execution, remaining, everything=bool(asked.get("everything")))
-        if found is None:
-            return dict(BUSY)
-        for line in patrol_log.lines(found, os.environ["CLOSEOUT_METRICS"], time.time()):
-            to_stdout(line)
-        return patrol_log.shortened(found.report)
-
-    report: dict[str, Any] = context.step(work, "patrol", ONCE)
-    return report

@@ -21,7 +21,7 @@ NAME = "recheck"
 """The operation's name; it is never changed, since executions in flight have it."""
 
 
-def recheck(asked: Mapping[str, Any], context: DurableContext, looks: StackLooks) -> dict[str, Any]:
+def recheck(asked: Mapping[str, Any], context: DurableContext, looks: StackLooks) -> None:
     """Look again at what the event asks for, each time that it is due."""
 
     def check(state: State, _checked: WaitForConditionCheckContext) -> State:
@@ -34,5 +34,4 @@ def recheck(asked: Mapping[str, Any], context: DurableContext, looks: StackLooks
         return WaitForConditionDecision.continue_waiting(Duration.from_seconds(seconds))
 
     config = WaitForConditionConfig(wait_strategy=strategy, initial_state=dict[str, Any]())
-    done: State = context.wait_for_condition(check, config, name=NAME)
-    return {"tries": done.get("tries", 0)}
+    context.wait_for_condition(check, config, name=NAME)

@@ -88,8 +88,11 @@ def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, Covered]
         return []
     over = []
     for problem in known:
-        if problem.closed_at is None and _is_seen(problem, sees.get(problem.automation)):
-            states = report.states.get((str(problem.repository).lower(), problem.number or 0), frozenset())
+        if problem.closed_at is not None or problem.repository is None or problem.number is None:
+            continue
+        pull_request = problem.repository.lower(), problem.number
+        if _is_seen(problem, pull_request[0], sees.get(problem.automation)):
+            states = report.states.get(pull_request, frozenset())
             if states <= {"open"}:
                 over.append(Closed(problem, "reopened" if states else "patrol"))
     return over
@@ -105,14 +108,13 @@ def abandoned(known: Iterable[Problem], automations: Iterable[str]) -> list[Clos
     ]
 
 
-def _is_seen(problem: Problem, automation: Covered | None) -> bool:
-    """Whether an audit would have found what a problem is about."""
+def _is_seen(problem: Problem, repository: str, automation: Covered | None) -> bool:
+    """Whether an audit would have found what a problem is about. `repository` is its name in lower case."""
     return (
         automation is not None
         and problem.kind in ("failure", "orphans")
         and "/" in problem.key  # it is about a closing
-        and problem.repository is not None
-        and problem.repository.lower() in automation.repositories
+        and repository in automation.repositories
         and problem.step in ("", *automation.steps)
         and problem.basis == automation.basis != ""
     )

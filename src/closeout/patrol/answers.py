@@ -18,7 +18,7 @@ PER_PAGE = 100
 MOST_PAGES = 2_000
 """Pages of one list. GitHub's end long before; a list that does not is told as an error."""
 FORM = "%Y-%m-%dT%H:%M:%SZ"
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z")
 
 
 def pages(
@@ -53,10 +53,9 @@ def items(body: Any) -> Sequence[Mapping[str, Any]]:
 
 def seconds(text: object) -> int:
     """Return `2026-03-10T08:00:00Z` in whole seconds since the epoch, fractions dropped. Raises `ValueError`."""
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    if not isinstance(text, str) or _TIME.fullmatch(text) is None:
         raise ValueError("not a time of GitHub's")
-    return int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp())
+    return int(datetime.fromisoformat(text).timestamp())
 
 
 def shown(moment: int) -> str:

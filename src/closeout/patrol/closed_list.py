@@ -84,7 +84,6 @@ def read_closed(
             etag=_tag(first, floor),
             read_at=first.date,
             beginnings=dict.fromkeys(automations, moment),
-            told=False,
         )
         return ClosedList(beginning, (), True, read.error)
     mark = replace(mark.listened(automations, moment), name=name, etag=None)

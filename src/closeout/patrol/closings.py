@@ -71,7 +71,7 @@ class ClosedLists:
             try:
                 read = read_closed(self.github, name, self.repositories[name], marks)
                 if read.begun:
-                    self._check_successor(name, read.mark, marks.values())
+                    self._check_successor(name, marks.values())
                 seen.add(read.mark.id)
                 self._keep_beginnings(marks.get(read.mark.id), read.mark)
                 self._take_in(name, read)
@@ -94,14 +94,14 @@ class ClosedLists:
     def _save(self, mark: RepositoryMark) -> None:
         self.store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
 
-    def _check_successor(self, name: str, now: RepositoryMark, marks: Iterable[RepositoryMark]) -> None:
-        """Raise `ServiceError` if a repository has the name of another one, which lives on under a name that nobody listens to.
+    def _check_successor(self, name: str, marks: Iterable[RepositoryMark]) -> None:
+        """Raise `ServiceError` if a repository that begins has the name of another one, which lives on under a name that nobody listens to.
 
         The configuration then means the other one, most likely. One that is gone has left its name to this one.
         """
         names = {each.lower() for each in self.repositories}
         for mark in marks:
-            if mark.id == now.id or mark.name.lower() != name.lower() or not mark.beginnings:
+            if mark.name.lower() != name.lower() or not mark.beginnings:
                 continue
             try:
                 body = self.github.read(f"/repositories/{mark.id}", {}).body
@@ -157,13 +157,13 @@ class ClosedLists:
         """
         mark = read.mark
         open_ones = [
-            closed.updated
+            closed.closed
             for closed in read.pulls
             if self.intake.goes_on(closed, mark.begun_for(closed.closed))
         ]
         if not open_ones:
             return mark
-        return replace(mark, known_to=min(mark.known_to, min(open_ones) - 1), etag=None)
+        return replace(mark, known_to=min(mark.known_to, *open_ones), etag=None)
 
     def _tell(self, name: str, read: ClosedList) -> None:
         if read.error is not None:
@@ -185,4 +185,4 @@ class ClosedLists:
         """
         for mark in unread:
             if mark.beginnings and mark.name not in self.repositories and not self.listened(mark.name):
-                self._save(mark.listened((), 0))
+                self._save(replace(mark, beginnings={}))

@@ -257,10 +257,12 @@ def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
 
 def _moved(log: _Log, mark: HookMark) -> HookMark:
     """Return the mark after everything in the log was taken in."""
-    newest = max(log.entries, key=lambda entry: (entry.delivered_at, entry.id), default=None)
-    known = mark.last is not None and (mark.delivered_at, mark.last)
-    if newest is not None and (not known or (newest.delivered_at, newest.id) > known):
-        mark = replace(mark, last=newest.id, delivered_at=newest.delivered_at)
+    known = [(entry.delivered_at, entry.id) for entry in log.entries]
+    if mark.last is not None:
+        known.append((mark.delivered_at, mark.last))
+    if known:
+        delivered_at, last = max(known)
+        mark = replace(mark, last=last, delivered_at=delivered_at)
     return replace(mark, etag=log.etag, read_at=log.date)
 
 

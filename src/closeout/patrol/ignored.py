@@ -68,7 +68,7 @@ def keep_ignored(store: PatrolStore, hook: Hook, new: Sequence[Ignored], now: in
     if not new:
         return 0
     known = _of(store.marks(IGNORED).get(str(hook.id), {}))
-    found = {each.guid: each for each in (*known, *new) if now - each.delivered_at < KEPT}
+    found = {each.guid: each for each in _shown((*known, *new), now)}
     ordered = sorted(found.values(), key=lambda each: (each.wanted, each.delivered_at, each.id), reverse=True)
     rows = [list(each) for each in ordered[:MOST]]
     store.save_mark(IGNORED, str(hook.id), {"deliveries": rows})
@@ -77,8 +77,12 @@ def keep_ignored(store: PatrolStore, hook: Hook, new: Sequence[Ignored], now: in
 
 def ignored(marks: Iterable[Mapping[str, Json]], now: float) -> list[Ignored]:
     """Return what GitHub can still show, the newest first. The ledger may have some of it by now."""
-    found = [each for mark in marks for each in _of(mark) if now - each.delivered_at < KEPT]
-    return sorted(found, key=lambda each: (each.delivered_at, each.id), reverse=True)
+    found = (each for mark in marks for each in _of(mark))
+    return sorted(_shown(found, now), key=lambda each: (each.delivered_at, each.id), reverse=True)
+
+
+def _shown(found: Iterable[Ignored], now: float) -> list[Ignored]:
+    return [each for each in found if now - each.delivered_at < KEPT]
 
 
 def _of(mark: Mapping[str, Json]) -> list[Ignored]:

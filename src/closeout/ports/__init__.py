@@ -1,7 +1,7 @@
 """The seams: a narrow Protocol for each outside thing that has two users or more, and the values that pass through it.
 
 `durable` is what runs and engines use, `ledger` what the program needs of a store, `clients` the world outside. A port
-that one module alone needs stands beside that module.
+that only one module needs is in or next to that module.
 """
 
 from closeout.ports.access import Credential, Credentials

@@ -1,6 +1,6 @@
 """Who may see the pages and act through them: sessions of browsers and tokens of programs, as a store keeps them.
 
-Both are a secret that is kept only as a digest, with the name and the right of whoever has it.
+Both are a secret that is stored only as a digest, with its holder's name and right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Credential(NamedTuple):
     kind: str
     """`session` or `token`."""
     name: str
-    """Who has it: `user@host` for a session, the name that its maker gave to a token."""
+    """Its holder: `user@host` for a session, the name that a token was created with."""
     right: str
     """`read` or `act`."""
     made_at: float
@@ -30,7 +30,7 @@ class Credential(NamedTuple):
     """When somebody signed out or revoked it."""
 
     def holds(self, now: float) -> bool:
-        """Return whether it opens anything at `now`."""
+        """Return whether it is valid at `now`."""
         return self.ended_at is None and (self.expires_at is None or now < self.expires_at)
 
     def to_json(self) -> dict[str, Any]:
@@ -39,10 +39,10 @@ class Credential(NamedTuple):
 
 
 class Credentials(Protocol):
-    """Keeps credentials. Methods raise `StoreUnavailable` or `LedgerError`."""
+    """Stores credentials. Methods raise `StoreUnavailable` or `LedgerError`."""
 
     def find(self, digest: str) -> Credential | None:
-        """Return the credential with this digest of its secret, whether or not it still holds."""
+        """Return the credential with this digest of its secret, whether or not it is still valid."""
 
     def all(self) -> Sequence[Credential]:
         """Return all credentials, the newest first, those that ended less than 30 days ago among them."""

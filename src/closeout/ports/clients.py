@@ -12,7 +12,7 @@ from closeout.ports.durable import Json
 
 
 class PullRequest(NamedTuple):
-    """What the live check needs to know of a pull request, read from GitHub just now."""
+    """What the live check needs to know about a pull request, read from GitHub just now."""
 
     id: int
     number: int
@@ -23,9 +23,9 @@ class PullRequest(NamedTuple):
     """`owner/name` as GitHub has it now."""
     base_owner_id: int = 0
     head_ref: str = ""
-    """The branch that it is of."""
+    """The name of its head branch."""
     closed_at: str | None = None
-    """When it was closed, as GitHub writes that; None while it is open."""
+    """When it was closed, in GitHub's notation; None while it is open."""
 
 
 class GitHubRequests(Protocol):
@@ -81,7 +81,7 @@ class Hook(NamedTuple):
     insecure: bool
     """Whether GitHub does not check the certificate."""
     last_code: int | None
-    """Status of the answer to its last delivery; None: none yet, or an organization's hook, which does not say."""
+    """Status of the answer to its last delivery; None if there is none yet, or for an organization's hook, which does not say."""
 
 
 class HookDelivery(NamedTuple):
@@ -144,7 +144,7 @@ class Clients(Protocol):
         """Return a boto3 client whose errors are `ServiceError`; the action declares the methods that it needs."""
 
     def account(self) -> str:
-        """Return the account that the step's credentials belong to, asked anew (`GetCallerIdentity`)."""
+        """Ask AWS (`GetCallerIdentity`) to which account the step's credentials belong, and return it."""
 
     @property
     def github(self) -> GitHub:

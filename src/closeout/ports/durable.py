@@ -1,4 +1,4 @@
-"""What a run function may do, what is stored of an execution, and what engines and stores exchange.
+"""What a run function may do, what is stored about an execution, and what engines and stores exchange.
 
 Here because both the engines and the ledgers speak of it, and neither knows the other.
 """
@@ -51,14 +51,14 @@ class Durable(Protocol):
         """
 
     def begin_effect(self) -> EffectBegin:
-        """Store, inside a poll, that an effect begins now which nobody can ask about later; then cause it at once.
+        """Store, inside a poll, that an effect begins now that cannot be looked up later; then cause it at once.
 
         Not a durable call of its own: it belongs to the operation, and ends with it. After `late` the effect must not
         begin in this poll.
         """
 
     def cancelled(self) -> bool:
-        """Whether, inside a poll, somebody has asked to cancel the run; return None then, and the cancel is delivered."""
+        """Return, inside a poll, whether somebody has asked to cancel the run. If so, return None there: it is delivered."""
 
 
 class Execution(NamedTuple):
@@ -115,7 +115,7 @@ class Operation(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """What an engine must know of an unfinished execution to schedule it."""
+    """What an engine must know about an unfinished execution to schedule it."""
 
     number: int
     """The order of acceptance: lower is earlier."""
@@ -138,7 +138,7 @@ class Pending(NamedTuple):
 
 
 class AcceptedRun(NamedTuple):
-    """What an execution was accepted with, so far as it stands beside its row."""
+    """What an execution was accepted with, as far as it is stored outside its row."""
 
     delivery: str
     definition: str | None
@@ -168,7 +168,7 @@ class RunRecord(NamedTuple):
 
 
 class WakeUp(NamedTuple):
-    """How to wake a run that is suspended until its turn: complete its durable callback."""
+    """What wakes a run that is suspended until its turn: its durable callback, to be completed."""
 
     callback: str
     """The callback's id."""
@@ -214,7 +214,7 @@ class Request(NamedTuple):
 
 
 class Journal(Protocol):
-    """Stores a run's log lines with the run, and streams them. Text is redacted before it is stored."""
+    """Stores a run's log lines with the run, and streams them. It redacts text before it stores it."""
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Keep one line. Never raises for the content of `text`."""

@@ -1,6 +1,6 @@
-"""What the program needs of a store: accept deliveries, start attempts, take requests, read, keep settings, prune.
+"""What the program needs from a store: accept deliveries, start attempts, take requests, read, keep settings, prune.
 
-The engine declares what it needs besides, to schedule and to record: `EngineStore` on a server, `RemoteStore` on AWS.
+The engine declares what it needs in addition, to schedule and to record: `EngineStore` on a server, `RemoteStore` on AWS.
 `docs/how-to/add-a-store.md` says which of these a store implements. One suite of tests, `tests/contract/ledger_suite.py`,
 runs over every store.
 """
@@ -51,7 +51,7 @@ class StepView(NamedTuple):
     timeout: float | None = None
     """Seconds that it may take; None if it has no limit of its own."""
     outcomes: tuple[str, ...] = ()
-    """What became of each of `changes`: one of `core.outcomes.OUTCOMES`."""
+    """The outcome of each of `changes`: one of `core.outcomes.OUTCOMES`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -93,18 +93,18 @@ class RunView(NamedTuple):
     public: str | None = None
     """The part of its result that anybody may read; None if there is none."""
     sleeps_in: str | None = None
-    """The step whose sleep it is in; None for a run that does not sleep, or that somebody has cancelled."""
+    """The step in which it sleeps; None for a run that does not sleep, or that somebody has cancelled."""
     until: float | None = None
     """When that sleep ends, in seconds since the epoch."""
     heard: str = WEBHOOK
-    """By which way its event was first heard of: one of `core.closing.HEARD`."""
+    """How closeout first heard of its event: one of `core.closing.HEARD`."""
     closing: str | None = None
     """The text of the closing that it acts upon, None for any other event."""
     reopened: bool = False
-    """It was cancelled because GitHub showed its pull request as open, or its ref as there, again."""
+    """It was cancelled because its pull request was open again, or its ref was there again."""
     timeout: float | None = None
     queue_timeout: float | None = None
-    """Seconds that it may take, and that it may wait for its key before it begins; None if that cannot be read."""
+    """Seconds that it may take, and seconds that it may wait for its key before it begins; None if they cannot be read."""
 
     @property
     def about(self) -> str:
@@ -187,7 +187,7 @@ class LedgerReader(RunReader, Protocol):
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
 
         Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless the wanted
-        verdict is `skipped`. Raises `BadFilter` for a field by which this store cannot look.
+        verdict is `skipped`. Raises `BadFilter` for a field by which this store cannot filter.
         """
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
@@ -203,13 +203,13 @@ class LedgerReader(RunReader, Protocol):
     ) -> list[DeliveryView]:
         """Return deliveries, the newest first; all of them without `limit`.
 
-        Raises `BadFilter` for a field by which this store cannot look.
+        Raises `BadFilter` for a field by which this store cannot filter.
         """
 
     def teardowns(self, repository: str, number: int) -> Sequence[str]:
         """Return the open executions that closings of a pull request started, the oldest first.
 
-        The repository's name counts in any case. Raises `CloseoutError` when that cannot be said for certain.
+        The case of the repository's name is ignored. Raises `CloseoutError` if the answer is not certain.
         """
 
 
@@ -253,9 +253,9 @@ class PageReader(LedgerReader, Switch, Protocol):
         """Return how many open problems there are, at most `most`."""
 
     def problem_causes(self, most: int) -> Sequence[tuple[Problem, int]]:
-        """Return of the open problems of each cause the newest and at most `most` others, the oldest, with how many it has.
+        """Return open problems with the number of their cause: of every cause the newest, and at most `most` others.
 
-        A cause is what `core.problems.cause` returns.
+        The others are the oldest. A cause is what `core.problems.cause` returns.
         """
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
@@ -275,7 +275,7 @@ class PageReader(LedgerReader, Switch, Protocol):
 
 
 class Attempts(Protocol):
-    """Stores further attempts and further runs of a delivery. The engine must be told of each."""
+    """Stores further attempts and further runs of a delivery. The engine must be notified of each."""
 
     def new_attempt(
         self,
@@ -306,7 +306,7 @@ class Attempts(Protocol):
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is stored already; return the executions that are new.
 
-        A run that was pruned begins anew, because somebody asks for it. Raises `LedgerError` if there is no such delivery.
+        A run that was pruned starts again, because somebody asks for it. Raises `LedgerError` if there is no such delivery.
         """
 
 
@@ -320,7 +320,7 @@ class Requests(Protocol):
         """Return the outcome of a request: a word, an execution or a sentence; None while it waits."""
 
     def server_running(self) -> bool:
-        """Return whether somebody carries requests out now."""
+        """Return whether requests are carried out now."""
 
 
 class ServerLedger(Journal, Switch, PatrolStore, Protocol):
@@ -332,12 +332,12 @@ class ServerLedger(Journal, Switch, PatrolStore, Protocol):
 
     @property
     def problems(self) -> ProblemStore:
-        """What needs a person, and who was told of it."""
+        """What needs a person, and what each target was told about it."""
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
         """Queue deliveries with their runs for one transaction, and return; call each one's callback after the commit.
 
-        Store a delivery once for its hook and GUID, and a run once whichever hook brings its event. Give an item's own
+        Store a delivery once for its hook and GUID, and a run once whichever hook brings its event. Pass an item's own
         error to its callback; raise nothing.
         """
 

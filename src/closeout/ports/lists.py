@@ -1,6 +1,6 @@
-"""What a list of runs or deliveries may be asked for, and the page of it that comes back; what is counted by day.
+"""The filters of a list of runs or deliveries, the page that it returns, and the counts of a day.
 
-A page goes by a cursor and not by an offset: what arrives meanwhile moves nothing, and the last page costs what the first does.
+Pages use a cursor, not an offset: what arrives meanwhile moves nothing, and the last page costs as much as the first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RunFilter(NamedTuple):
 
     @property
     def phrases(self) -> tuple[core_words.Phrase, ...]:
-        """The words of `search`; nothing has to be found without any."""
+        """The words of `search`; none if every run is wanted."""
         return core_words.phrases(self.search or "")
 
 
@@ -65,7 +65,7 @@ class ListPage(NamedTuple, Generic[T]):
 
 
 class DayTally(NamedTuple):
-    """What became of the closings of one day, in UTC."""
+    """The outcomes of one day's closings, in UTC."""
 
     day: str
     """`2026-03-14`."""

@@ -1,4 +1,4 @@
-"""What patrol needs of the world outside: to read GitHub's lists, and to keep how far it has read.
+"""What patrol needs from the outside world: to read GitHub's lists, and to store how far it has read.
 
 Apart from `GitHub`, because no run reads a list conditionally: patrol asks for the same page again and again, and what
 GitHub says about the page (its tag, the time, the limit) counts as much as the page.
@@ -16,7 +16,7 @@ class Page(NamedTuple):
     """An answer of GitHub's API to a conditional read. Times are whole seconds since the epoch, by GitHub's clock."""
 
     body: Json
-    """None when it is `unchanged`."""
+    """None if the page is `unchanged`."""
     unchanged: bool
     """GitHub answered 304: the same as when it gave the tag. Such a call does not count against the limit."""
     etag: str | None
@@ -28,14 +28,14 @@ class Page(NamedTuple):
     """Calls that the token has left; None if GitHub does not limit it."""
     limit: int | None = None
     scopes: tuple[str, ...] | None = None
-    """What a classic token may; None for other tokens, of which GitHub does not say it."""
+    """The scopes of a classic token; None for other tokens, for which GitHub does not say."""
 
 
 class GitHubReads(Protocol):
     """Reads lists of GitHub's API."""
 
     def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
-        """Read one page; with `etag` only if it is another one than that. Raises `ServiceError`, also for half a page."""
+        """Read one page; with `etag` only if it has changed since. Raises `ServiceError`, also for half a page."""
 
 
 class Marks(Protocol):
@@ -49,7 +49,7 @@ class Marks(Protocol):
 
 
 class PatrolStore(Marks, Protocol):
-    """Keeps how far patrol has read. Where a mark is lost, patrol begins anew and says so."""
+    """Stores how far patrol has read. If a mark is lost, patrol starts again and says so."""
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Json]) -> None:
         """Keep a mark in place of the one before, durably. Raises `StoreUnavailable`."""

@@ -1,7 +1,7 @@
-"""What the program needs of a store about problems: what needs a person, and what each target was told of it.
+"""What the program needs from a store about problems: what needs a person, and what each target was told about it.
 
-A run's end opens or closes its problem inside the store, together with the ending, so that no crash parts the two. Patrol
-and whoever watches closeout itself open and close the others here.
+A run's end opens or closes its problem inside the store, together with the ending, so that no crash separates the two. Patrol
+and the code that watches closeout itself open and close the others here.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ class ProblemStore(Protocol):
     """Opens and closes problems, and keeps what was told. Methods raise `StoreUnavailable`, those that read also `LedgerError`."""
 
     def problems(self) -> Sequence[Problem]:
-        """Return the open problems, and closed ones of which a target was told and not yet that they are over.
+        """Return the open problems, and closed ones of which some target does not know yet that they are over.
 
-        The oldest first.
+        The oldest come first.
         """
 
     def told(self) -> Sequence[Told]:
-        """Return what each target was last told of these problems."""
+        """Return what each target was last told about these problems."""
 
     def open_problem(self, problem: Problem) -> None:
-        """Store a problem. One that is open keeps its `since`, and takes everything else; one that was closed begins anew."""
+        """Store a problem. One that is open keeps its `since`, and takes everything else; one that was closed opens again."""
 
     def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
         """Close the open problems of an automation, None for all, whose keys are `first` to `last`; return how many."""

@@ -68,23 +68,23 @@ class Application:
 
     async def _answer(self, app: App, scope: Scope, receive: Receive, send: Send, *, logged: bool) -> None:
         began = time.perf_counter()
-        sent: list[int] = []
+        status = 0
 
-        async def counting(message: Any) -> None:
+        async def noting(message: Any) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                sent.append(message["status"])
+                status = message["status"]
             await send(message)
 
         try:
-            await app(scope, receive, counting)
+            await app(scope, receive, noting)
         except Exception as error:  # noqa: BLE001 - the edge: it is logged and not sent
             self._parts.log.unforeseen("a request failed", error)
-            if not sent:
-                await respond(counting, FAILED.status, FAILED.body)
+            if not status:
+                await respond(noting, FAILED.status, FAILED.body)
         if logged:
             query = details.redacted(scope["query_string"].decode("latin-1"))
             # Rate-limited by status, so that a flood of 404s hides no other line; a path may be 64 KB long.
-            status = sent[0] if sent else 0
             self._parts.log.rarely(
                 f"request answered with {status}",
                 method=scope["method"][:16],

@@ -85,7 +85,6 @@ class Exchange:
 
     def abandon(self) -> None:
         """Stop: the sender has disconnected."""
-        self._done = True
         # A cancelled task lives until the loop runs it, and thousands may be cancelled before that: free the head now.
         self.head.headers.clear()
         self.head.target = b""
@@ -99,7 +98,6 @@ class Exchange:
             await self._app(self._scope(), self._receive, self._send)
         finally:
             if not self._done:
-                self._done = True
                 self._connection.finish(keep=False)
 
     def _scope(self) -> Scope:

@@ -111,7 +111,7 @@ def split(buffer: bytes, known: int) -> tuple[Head, bytes] | None:
     if not b"A" <= buffer[:1] <= b"Z":
         raise BadHead
     end = buffer.find(END, known, HEAD_BYTES)
-    if end >= 0:
+    if end != -1:
         end += len(END)
         return Head(buffer[:end]), buffer[end:]
     if len(buffer) >= HEAD_BYTES:

@@ -99,7 +99,7 @@ class ServerMetrics:
         """Seconds from the request's head to the answer, of deliveries that were stored."""
         self.closed: Counter[str] = Counter()
         """Connections that closeout closed, by reason."""
-        self.connections: Callable[[], int] = lambda: 0
+        self.connections: Callable[[], int] = int
         self.most_connections = 0
         self.patrol: Callable[[], PatrolFigures | None] = lambda: None
         self.drill: Callable[[], DrillFigures | None] = lambda: None

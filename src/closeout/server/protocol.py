@@ -187,11 +187,10 @@ class Connection(asyncio.Protocol):
         self._wait_for(self._shared.timers.answer)
         self._shared.places.busy(self)
 
-    def verified(self, upload: Upload) -> None:
-        """Note that a delivery is verified."""
+    def verified(self) -> None:
+        """Note that a delivery is verified, and count its memory no more."""
         self.proven = True
-        if self._held and self._request is upload:
-            self._hold()
+        self._hold()
 
     # --- answers ----------------------------------------------------------------------------------------------
 
@@ -359,7 +358,7 @@ class Connection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._shared.places.leave(self)
         request, self._request = self._request, None
-        self._buffer, self.unwritten, self._state = b"", False, CLOSING
+        self._buffer, self._state = b"", CLOSING
         self._hold()
         if request is not None:
             request.abandon()

@@ -154,15 +154,21 @@ def most_connections() -> int:
     Idle connections soon use up a service manager's default of 1,024 files. Without a reserve, nothing could be read, stored
     or run, and GitHub could not be asked.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if _useful(soft) < _useful(hard):
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (_useful(hard), hard))
+    return connections_within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def connections_within(limit: int) -> int:
+    """Return how many connections may use a limit of open files: all but a reserve, and half of a small limit."""
+    files = _useful(limit)
     return max(files - RESERVED_FILES, files // 2)
+
+
+def _useful(limit: int) -> int:
+    return MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, MOST_FILES)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -76,11 +76,12 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         app.metrics.notifiers = runtime.notifying.figures
 
         def listening(address: str) -> None:
-            runtime.page = lambda execution: details.link(base or address, key, execution, time.time())
-            runtime.base = base or address
+            own = base or address
+            runtime.page = lambda execution: details.link(own, key, execution, time.time())
+            runtime.base = own
             on_listening(address)  # the first line that is written: others wait for it
-            _remember(runtime, base or address, pages, log)
-            for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
+            _remember(runtime, own, pages, log)
+            for text in (*startup.summary(loaded, address, own), *runtime.patrols.notices()):
                 log.line(text)
             open_runs = runtime.start()
             if open_runs:

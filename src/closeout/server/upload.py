@@ -56,7 +56,7 @@ class Upload:
         try:
             self._headers = self._webhook.admit(head)
         except CloseoutError as error:
-            self.reply(self._webhook.refuse(error), close=self.unread)
+            self.reply(self._webhook.refuse(error))
             return came
         if head.chunked:
             self._chunked = Chunked()
@@ -135,7 +135,7 @@ class Upload:
         self.is_verified = True
         if self._body:
             self._body = bytearray()
-        self._connection.verified(self)
+        self._connection.verified()
 
     def reply(self, answer: Answer, *, close: bool = False) -> None:
         """Send the answer, and close the connection if told to."""

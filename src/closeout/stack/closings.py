@@ -1,6 +1,6 @@
-"""The items by which a guard finds the runs that closings of a pull request started.
+"""The items with which a guard finds the runs that closings of a pull request started.
 
-The listing of runs follows the table within moments, and a search in it costs more with every run there is. So a closing's
+The listing of runs lags behind the table by moments, and a search in it costs more the more runs there are. So a closing's
 runs are named once more, in a partition of their pull request, which is read consistently and stays small.
 """
 

@@ -16,7 +16,7 @@ def run_pattern(run_id: str) -> str:
 def run_log_url(region: str, group: str, run_id: str, since: float) -> str:
     """Return the page that shows a log group's lines of one run, from `since` (seconds since the epoch) on.
 
-    The console keeps its place behind `#`, quoted twice with `$` for `%`: its own links look so; no page says it.
+    The console keeps its place behind `#`, quoted twice with `$` for `%`: its own links look so; it is not documented.
     """
     domain = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
     prefix = next((domain[start] for start in domain if region.startswith(f"{start}-")), "aws.amazon.com")

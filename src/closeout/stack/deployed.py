@@ -30,11 +30,11 @@ class Deployed(NamedTuple):
     digest: str
     since: float
     unknown: tuple[str, ...] = ()
-    """Keys of a later version that this one does not know. It holds what it knows; it cannot pass the rest on."""
+    """Keys of a later version that this one does not know. It keeps what it knows, and cannot pass on the rest."""
     protect_names: tuple[str, ...] = ()
     protect_tags: Mapping[str, str] = {}
     rewritten: tuple[str, ...] = ()
-    """Automations that this version would write in other words: the worker knows the deployed ones only."""
+    """Automations that this version would write in another form: the worker knows only the deployed form."""
 
     def current(self, name: str) -> Current:
         """Return what is deployed about a run of the automation `name`."""
@@ -57,12 +57,12 @@ def pack(
 
 
 def digest_of(packed: bytes) -> str:
-    """Return the digest by which a packed configuration is named: of what is packed, however it was compressed."""
+    """Return the digest that names a packed configuration: of what is packed, however it was compressed."""
     return hashlib.sha256(zlib.decompress(packed)).hexdigest()
 
 
 def definition_digest(definition: str) -> str:
-    """Return the digest by which a definition, an automation's canonical JSON, is known to have been deployed."""
+    """Return the digest under which a definition, an automation's canonical JSON, is stored as deployed."""
     return hashlib.sha256(definition.encode()).hexdigest()
 
 
@@ -76,7 +76,7 @@ def outlasts(automation: Automation) -> float:
 
 
 def unpack(packed: bytes, since: float) -> Deployed:
-    """Read what `pack` gave, of this version, an earlier or a later one. Raises `ValueError` for anything else."""
+    """Read what `pack` of this, an earlier or a later version returned. Raises `ValueError` for anything else."""
     try:
         text = zlib.decompress(packed)
         value = json.loads(text)
@@ -103,7 +103,7 @@ def unpack(packed: bytes, since: float) -> Deployed:
 def _protect(
     value: Mapping[str, Any], automations: Iterable[Automation]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the file's `protect`. An earlier version stored it in each automation alone, the same in all."""
+    """Return the file's `protect`. An earlier version stored it only in the automations, the same in each."""
     if "protect" in value:
         return tuple(value["protect"]["names"]), dict(value["protect"]["tags"])
     names = (name for one in automations for name in one.protect_names)

@@ -6,14 +6,14 @@ Both must agree on them: https://docs.aws.amazon.com/lambda/latest/dg/configurat
 from __future__ import annotations
 
 ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
-"""Its words for an execution that it still brings on."""
+"""Lambda's words for an execution that is not over."""
 EARLIER = "EARLIER"
-"""Our word, beside Lambda's, for an execution of an earlier release that is over: its record no longer counts."""
+"""Our own status: an execution that an earlier release began, and that is over. Its record no longer counts."""
 REMOVED = "REMOVED"
 """Our own status: stopped because the stack is deleted."""
 LONGEST_CALL = 840.0
-"""Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
+"""Seconds that one call may take: an invocation has 15 minutes, and the last one is for storing everything."""
 WHY = "Lambda ends a call after 15 minutes"
-"""What a step is told whose call was stopped before its own time was over."""
+"""The reason that a step reports if its call was stopped before its own time limit."""
 AROUND_A_CALL = 30.0
 """Seconds for the guards before a call, and to store what came of it."""

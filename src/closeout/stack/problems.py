@@ -1,8 +1,8 @@
-"""Keys of problems in the ledger's table, and the event of the function that tells of them: for synthesis, function and commands.
+"""Keys of problems in the ledger's table, and the events of the function that reports them: for synthesis, function and commands.
 
-    problem   problems       problem#<automation>#<key>   with what each target was last told of it
-    lease     problems       lease                        which invocation tells
-    watch     problems       watch                        since when patrol's intervals are what they are
+    problem   problems       problem#<automation>#<key>   with what each target was last told about it
+    lease     problems       lease                        which invocation sends messages
+    watch     problems       watch                        since when patrol's intervals apply
 
 In one partition, so that one query lists them. Only a problem that is over expires.
 """
@@ -22,10 +22,10 @@ PROBLEMS = "problems"
 PROBLEM = "problem#"
 """Prefix of the sort keys."""
 TOLD = "told:"
-"""Prefix of the attributes that say what a target was told, as a JSON list of when, and whether it was that it is over."""
+"""Prefix of the attributes that say what a target was told: a JSON list of when, and whether it was told that it is over."""
 LEASE_KEY: Item = {"pk": {"S": PROBLEMS}, "sk": {"S": "lease"}}
 WATCH = "watch"
-"""The sort key of the item that says since when patrol's intervals are what they are."""
+"""The sort key of the item that says since when patrol's intervals apply."""
 WATCHED = (mark_partition("report"), mark_partition("drill"))
 """The partitions of the marks (`patrol.marks`) that say whether patrol works."""
 SECRET = "aws-secretsmanager:"  # noqa: S105 - how a reference begins

@@ -47,7 +47,7 @@ Attribute: TypeAlias = dict[str, Any]
 Item: TypeAlias = dict[str, Attribute]
 
 LISTING = "listing"
-"""The index by which deliveries and runs are listed: `list` and `at`."""
+"""The index that lists deliveries and runs: `list` and `at`."""
 DELIVERIES, RUNS = "deliveries", "runs"
 MOST_RUNS = 32
 """Runs of one delivery: each takes three items of a transaction's hundred, and the delivery itself three."""
@@ -147,7 +147,7 @@ def definition_key(run_id: str, attempt: int) -> Item:
 
 
 def operation_key(run_id: str, attempt: int, name: str) -> Item:
-    """Return the key of an operation. A name too long for a sort key (1,024 bytes) is cut, with its digest behind it."""
+    """Return the key of an operation. A name too long for a sort key (1,024 bytes) is cut, and ends in its digest."""
     prefix = operation_prefix(attempt)
     sort = prefix + name
     if len(sort.encode("utf-8", "surrogatepass")) > 1_000:
@@ -282,13 +282,13 @@ def run_items(
 
 
 def claim_item(run_id: str, owner: str, expires: int) -> Item:
-    """Return the item in the place of a run that may not begin, because the run `owner` learned its closing first."""
+    """Return the item that keeps a run from beginning, because the run `owner` learned its closing first."""
     return attempt_key(run_id, 1) | to_item({"owner": owner, "expires": expires})
 
 
 def deployed_item(packed: bytes, digest: str, since: float) -> Item:
     """Return the item that says what is deployed, as the stack's chore writes it: see `stack.deployed`."""
-    # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
+    # Not `at`: that is a sort key of the index, where DynamoDB takes only text, listed or not.
     return DEPLOYED_KEY | to_item({"data": packed, "digest": digest, "since": since})
 
 

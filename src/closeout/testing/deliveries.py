@@ -247,7 +247,7 @@ def status(
 
 
 def ping(*, hook_id: int = 400_001, **changes: Any) -> Payload:
-    """Return the `ping` that GitHub sends when a hook is made."""
+    """Return the `ping` that GitHub sends when a hook is created."""
     return {
         "zen": "Non-blocking is better than blocking.",
         "hook_id": hook_id,

@@ -1,4 +1,4 @@
-"""A durable engine in memory: the real operations over no disk, and a clock that jumps.
+"""A durable engine in memory: the real operations without a disk, and a clock that jumps.
 
 It suspends and replays as the engines do, because it is their `ReplayDurable`; only the ledger
 is a dict. So a run function that cheats on determinism fails here first.
@@ -34,7 +34,7 @@ class MemoryDurable:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.counters = RunState()
-        """Counts no crash: a test that kills wants the run to go on."""
+        """Crashes are not counted, so that a run continues however often a test kills it."""
         self.operations: dict[str, Operation] = {}
         self._cancelled_by: str | None = None
 
@@ -87,7 +87,7 @@ class MemoryDurable:
 
 
 def play(run: RunFunction, memory: MemoryDurable, execution: Execution, *, most: int = 10_000) -> Ending:
-    """Run to the end, jumping the clock over every wait and coming back after every death."""
+    """Run to the end: jump the clock over every wait, and replay after every crash."""
     for _ in range(most):
         durable = memory.replay()
         ending: Ending | None = None

@@ -1,6 +1,6 @@
 """Which calls of a fake go wrong on purpose: the part that the fake GitHub and the emulated AWS share.
 
-Each of them says by itself what a call is, and what happens to one that is hit.
+Each of them defines what a call is, and what happens to one that is hit.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class FaultBoard(Generic[F]):
         return found
 
     def wait(self, fault: F, hits: int = 1, timeout: float = 10.0) -> bool:
-        """Wait until a fault was hit so many times; False when it was not."""
+        """Wait until a fault was hit so many times; return False if it was not in time."""
         with self._changed:
             return self._changed.wait_for(lambda: fault.hits >= hits, timeout)
 
     def clear(self) -> None:
-        """End all: calls that they hold go on."""
+        """End all faults; calls that they hold continue."""
         with self._changed:
             gone, self._faults = self._faults, []
         for fault in gone:

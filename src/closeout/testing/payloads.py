@@ -1,6 +1,6 @@
 """The objects that GitHub's payloads are made of: users, repositories, pull requests.
 
-They stand apart from the deliveries because FakeGitHub's API answers are made of the same objects; field names
+They are apart from the deliveries because FakeGitHub's API answers are made of the same objects; field names
 and nesting are those of GitHub's webhook documentation, values are ours. `full=True` adds the many URL fields
 that make a real payload as large as it is.
 """
@@ -137,7 +137,7 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
         "labels": [_label(40 + position, name) for position, name in enumerate(labels)],
         "created_at": "2026-03-10T08:00:00Z",
         **_ending(state, closed_at, merged=merged),
-        # An unmerged close carries a merge commit too: nobody may decide by it.
+        # An unmerged close carries a merge commit too: no decision may depend on it.
         "merge_commit_sha": "e5bd3914e2e596debea16f433f57875b5b90bcd6",
         "assignees": [],
         "requested_reviewers": [],

@@ -1,7 +1,7 @@
 """Play an automation in memory and return what happened: for unit tests of a `closeout.yaml` or an `@on` function.
 
 The run, its guards and its live check are the real ones. GitHub, AWS, HTTP and scripts are not reached: each change that a
-step would make is noted instead of made. Heavy imports wait for the first `play`, because `closeout deliver` and the fake
+step would make is recorded instead of made. Heavy imports wait for the first `play`, because `closeout deliver` and the fake
 servers import this package too.
 """
 
@@ -64,7 +64,7 @@ class Played:
     verdict: str
     """`success`, `failure`, `cancelled` or `skipped`; `skipped` also for an event that would start no run."""
     summary: str
-    """The sentence that the last status and `closeout runs show` give."""
+    """The sentence in the last status and in `closeout runs show`."""
     steps: tuple[PlayedStep, ...]
     """In the file's order."""
     log: tuple[str, ...]
@@ -240,7 +240,7 @@ class _World:
     # --- the actions -------------------------------------------------------------------------------------------
 
     def _noting(self, action: Action) -> Action:
-        """Return the action with every change noted instead of made; a `python` step's function is called as well."""
+        """Return the action with every change recorded instead of made; a `python` step's function is called as well."""
         if action.uses == "python":
             return replace(action, apply=partial(self._call, action))
         plan = partial(_plan, action) if action.needs_aws else action.plan
@@ -250,7 +250,7 @@ class _World:
 
     def _call(self, action: Action, change: Change, inputs: Inputs, work: Work) -> Json:
         result = action.apply(change, inputs, work)
-        if work.step not in self._called:  # a replay comes here again
+        if work.step not in self._called:  # a replay passes here again
             self._called.add(work.step)
             self._calls.append(f"{change.verb} {change.resource}")
         return result

@@ -1,6 +1,6 @@
-"""Patrol's way into a ledger: what GitHub's API told is matched, stored and started as a webhook would be.
+"""Patrol's way into a ledger: match, store and start what GitHub's API reports, as for a webhook.
 
-An automation that had not begun when something happened is left out here, after matching and before storing.
+An automation that was not yet there when something happened is left out here, after matching and before storing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from closeout.ports import DeliveryId, PatrolStore, RunView
 from closeout.wiring.reruns import Reruns
 
 BY = "patrol"
-"""Who asks for what is started here."""
+"""Who is recorded as having asked for the runs that start here."""
 Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
 """Stores a delivery with its runs, and waits until that is durable. Raises `CloseoutError`."""
 
@@ -35,7 +35,7 @@ class ApiIntake(NamedTuple):
     now: Callable[[], float]
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
-        """Whether one of these automations has no run for the closing, or one that met the pull request open."""
+        """Whether one of these automations has no run for the closing, or one that found the pull request open."""
         return any(run is None or run.reopened for run in self._runs(closed, automations))
 
     def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
@@ -55,7 +55,7 @@ class ApiIntake(NamedTuple):
         decision = recovered(self.receiver, event, heard="closed-list", at=self.now())
         runs = _of(decision.runs, automations)
         if decision.delivery is None or not runs:
-            return False  # it starts nothing, as most closings of a repository do
+            return False  # most closings of a repository start nothing
         read = self.reruns.reader.run
         there = [read(run.run_id) for run in runs]
         started, claimed = self._begin(decision.delivery, runs) if None in there else (False, [])
@@ -68,9 +68,9 @@ class ApiIntake(NamedTuple):
         return started
 
     def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[bool, list[NewRun]]:
-        """Store a closing; return whether a run starts, and under their own ids the runs that have claimed it before.
+        """Store a closing; return whether a run starts, and the runs, with their own ids, that claimed it before.
 
-        Its delivery may be there without a run, which must not hide the closing.
+        Its delivery may be stored without a run, and must not hide the closing then.
         """
         accepted = self._accept(delivery, runs)
         missing = [run for run in runs if run.run_id not in accepted.runs]
@@ -94,13 +94,13 @@ class ApiIntake(NamedTuple):
     def recover(
         self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
     ) -> bool:
-        """Store a delivery of the log, with or without runs."""
+        """Store a delivery from the log, with or without runs."""
         return self.store_delivery(hook, entry, payload, automations) is not None
 
     def store_delivery(
         self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
     ) -> DeliveryId | None:
-        """Store a delivery of the log with the runs of these automations; return its id, None if it is no event."""
+        """Store a delivery from the log with the runs of these automations; return its id, None if it is not an event."""
         decision = recovered(
             self.receiver,
             payload,

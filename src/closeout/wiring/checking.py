@@ -1,6 +1,6 @@
 """The checks over a configuration and a ledger of this machine: for a command, and for the server that drills once a day.
 
-A command reads the ledger beside whatever server runs on it; the server uses the clients that its runs use.
+A command may read the ledger while a server runs on it; the server uses the clients that its runs use.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from closeout.checks.check import Check, Outcome
 
 NEWEST = 500
-"""Deliveries that are looked at for the webhooks by which they came."""
+"""Deliveries that are read to find out which webhooks deliver."""
 
 
 class LedgerFile:
-    """`checks.world.LedgerLook` and `Place` over SQLite: what answers each of their questions.
+    """`checks.world.LedgerLook` and `Place` over SQLite.
 
     `base` returns the server's public URL.
     """
@@ -56,9 +56,9 @@ class LedgerFile:
 def inspect(
     config: Path, db: Path, base_setting: str, *, pings: bool, told: Callable[[Check], object]
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each check of a configuration file and a ledger, as this process may ask. Secrets are redacted.
+    """Yield the outcome of each check of a configuration file and a ledger, with this process's rights. Secrets are redacted.
 
-    `base_setting` names the setting in which a server leaves its public URL; `told` gets each check before it is asked.
+    `base_setting` names the setting in which a server leaves its public URL; `told` gets each check before it runs.
     """
     from closeout.checks import registry
 

@@ -1,7 +1,7 @@
 """Start the run that deletes an orphan: the next attempt of one automation at the closing of one pull request.
 
-The audit may be minutes old, and whoever confirmed it saw its list. So the server reads the pull request anew, and the run
-plans, asks and guards as any other: nothing that the audit said is taken over.
+The audit whose list a person confirmed may be minutes old. So the server reads the pull request again, and the run plans,
+asks and guards like any other: it takes nothing over from the audit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TARGET = re.compile(r"(?P<repository>[^/#\s]+/[^/#\s]+)#(?P<number>[1-9][0-9]{0
 
 
 class Cleaning(NamedTuple):
-    """Carries requests to clean out, over one ledger. The engine must be told of what they start."""
+    """Carries out requests to clean, over one ledger. The engine must be notified of what they start."""
 
     receiver: Receiver
     accept: Accept
@@ -39,21 +39,21 @@ class Cleaning(NamedTuple):
     now: Callable[[], float]
 
     def start(self, text: str, by: str) -> str:
-        """Carry a request out: return the execution that starts, or why there is none. Raises as `clean` does."""
+        """Carry out a request; return the execution that starts, or why there is none. Raises as `clean` does."""
         target = read_target(text)
         return self.clean(target, by)[1] if target else f"{text!r} names no pull request and automation"
 
     def clean(self, target: Target, by: str, *, once: bool = False) -> tuple[bool, str]:
         """Return whether a run starts, with its execution, or with why there is none.
 
-        With `once`, not if the last attempt was made for an orphan: another would end as that did. Raises GitHub's error,
-        and then nothing is started.
+        With `once`, none starts if the last attempt was made for an orphan: another would end in the same way. Raises
+        GitHub's error, and then nothing is started.
         """
         now = self.now()
         closed = read_closed_event(self.github, target.repository, target.number, now)
         if closed.state != "closed":
             return False, f"{closed.name} is {closed.state}, so nothing was started"
-        # A name of its own: under the closing's, the other automations of that closing would count as started.
+        # A GUID of its own: under the closing's, the other automations of that closing would count as started.
         guid = f"{HEARD} {short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
         decision = recovered(self.receiver, closed.payload, heard=HEARD, at=now, guid=guid)
         runs = [run for run in decision.runs if run.automation == target.automation]
@@ -65,7 +65,7 @@ class Cleaning(NamedTuple):
         return self._again(accepted, runs[0], by, once=once)
 
     def _again(self, accepted: Accepted, run: NewRun, by: str, *, once: bool) -> tuple[bool, str]:
-        """Start the next attempt at a run that is there. A person may also start one that was pruned."""
+        """Start the next attempt at an existing run. A person may also start one at a run that was pruned."""
         before = self.reader.run(accepted.runs[0]) if accepted.runs else None
         if before is None:
             added = () if once else self.attempts.add_runs(accepted.delivery, (run,), by)

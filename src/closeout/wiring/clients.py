@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 """Environment variables that may contain a secret although the file does not refer to them."""
 SHORTEST_KEY = 16
-"""A shorter value is no secret: emulators use words such as `testing`, which logs must not lose."""
+"""A shorter value is not taken for a secret: emulators use words such as `testing`, which must stay in logs."""
 
 
 def setting_value(text: str, key: str) -> str:
-    """Return a URL, which may be written `env:NAME`. Raises `ConfigError` when that variable is not set, or is no URL."""
+    """Return a URL, which may be written `env:NAME`. Raises `ConfigError` when that variable is not set, or contains no URL."""
     value = os.environ.get(text[4:], "") if text.startswith("env:") else text
     if not value:
         raise ConfigError(

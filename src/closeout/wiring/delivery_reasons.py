@@ -1,6 +1,6 @@
-"""One delivery with the reason, for each automation in force, why it would start a run or not.
+"""One delivery, and for each current automation whether it would start a run, and why.
 
-It asks the functions that `closeout explain` asks, without GitHub: what only GitHub knows is named as undecided.
+It calls the functions that `closeout explain` calls, without GitHub: what only GitHub knows is reported as undecided.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Reason(NamedTuple):
     automation: str
     matched: bool
     outcome: str
-    """One of `run.explain`: `run skip fail nothing unknown`."""
+    """As `run.explain` has it: `run skip fail nothing unknown`."""
     reason: str
     code: str | None = None
-    """Of an error."""
+    """The code of an error."""
 
 
 class DeliveryDetail(NamedTuple):
@@ -37,11 +37,11 @@ class DeliveryDetail(NamedTuple):
 
     delivery: DeliveryView
     headers: tuple[tuple[str, str], ...]
-    """Those that are stored; none of a delivery that no webhook brought."""
+    """Those that are stored; none for a delivery that no webhook brought."""
     payload: str
-    """Indented JSON, without secrets; as it came if it is no JSON. Empty if it is gone."""
+    """Indented JSON, without secrets; unchanged if it is not JSON; empty if it is gone."""
     is_cut: bool
-    """The payload is longer than what is shown."""
+    """Whether the payload is longer than what is shown."""
     reasons: tuple[Reason, ...]
 
     def to_json(self) -> dict[str, Any]:

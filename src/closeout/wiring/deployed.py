@@ -1,6 +1,6 @@
 """The configuration that was deployed last to a stack, for commands that start the next attempt at a run.
 
-A file beside the command line may be newer or older than the stack, or another stack's. The worker's guards and every rerun
+A file on the caller's machine may be newer or older than the stack, or another stack's. The worker's guards and every rerun
 or replay use the configuration in the ledger's table instead.
 """
 
@@ -17,7 +17,7 @@ from closeout.wiring.stack_ledger import StackLedger
 
 
 def read_deployed(name: str, ledger: StackLedger) -> Deployed:
-    """Return what is deployed in the stack `name`. Raises `Unavailable` if this version of closeout cannot read it, `StoreUnavailable`."""
+    """Return what is deployed in the stack `name`. Raises `StoreUnavailable`, or `Unavailable` if this version cannot read it."""
     deployed = ledger.deployed.read()
     if deployed is None:
         raise Unavailable(
@@ -32,7 +32,7 @@ def read_deployed(name: str, ledger: StackLedger) -> Deployed:
     if deployed.rewritten:
         raise Unavailable(
             f"An earlier closeout deployed the stack {name}: this version writes {', '.join(deployed.rewritten)} in"
-            " another form, and the worker runs none that was not deployed. Deploy the stack again with this version, or use"
+            " another form, and the worker runs only what was deployed. Deploy the stack again with this version, or use"
             " that version's command."
         )
     return deployed

@@ -1,7 +1,7 @@
-"""The drill of a server: the checks, with pings, once a day and whenever somebody asks.
+"""The drill of a server: run the checks, with pings, once a day and whenever somebody asks.
 
-It has a thread of its own, so deliveries and runs never wait for it. When it last ended is in the ledger, so a server that
-is started often does not drill often, and the metrics survive a start.
+It has a thread of its own, so deliveries and runs never wait for it. The ledger has the time at which it last ended, so a
+server that restarts often does not drill often, and its metrics survive a restart.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from closeout.checks.check import news, redacted
 from closeout.checks.world import World
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.core.threads import background
 from closeout.ledger.sqlite import Ledger
 from closeout.patrol.marks import DRILL, LAST
 
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 
 JOIN_SECONDS = 2.0
 AGAIN = 3_600.0
-"""Seconds until a drill is made again that failed as a whole."""
+"""Seconds until a drill that failed as a whole is repeated."""
 
 
 class DrillFigures(NamedTuple):
-    """What the metrics say of the last drill."""
+    """What the metrics say about the last drill."""
 
     ended_at: float
     states: Mapping[str, str]
-    """By the check's id."""
+    """Each check's state, by its id."""
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Drills:
         self._last: dict[str, Any] = self.ledger.marks(DRILL).get(LAST, {})
 
     def drill(self) -> list[Outcome]:
-        """Make one drill, and keep what it found."""
+        """Run one drill, and store what it found."""
         from closeout.checks import registry
 
         with self._one_at_a_time:
@@ -68,17 +69,17 @@ class Drills:
 
     def _keep(self, value: dict[str, Any]) -> None:
         self._last = value
-        with suppress(CloseoutError):  # a full disk is among what a drill tells
+        with suppress(CloseoutError):  # a drill also reports a full disk
             self.ledger.save_mark(DRILL, LAST, value)
 
     def start(self, told: Callable[[str], None]) -> None:
-        """Make the checks that cost nothing, then a drill at each interval; `told` gets what is new.
+        """Run the checks that cost nothing, then a drill at each interval; `told` gets what is new.
 
-        The first drill is one interval after the first start. A thread makes them all: their import would slow the start down.
+        The first drill is one interval after the first start. A thread runs them all: their import would slow the start down.
         """
         if self.every is not None and not self._last:
             self._keep({"ended_at": self.now()})
-        self._thread = threading.Thread(target=self._run, args=(told,), name="drill", daemon=True)
+        self._thread = background("drill", self._run, told)
         self._thread.start()
 
     def stop(self) -> None:
@@ -99,7 +100,7 @@ class Drills:
                 for text in news(self.drill(), before):
                     told(text)
                 wait = every
-            except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one drill meets
+            except Exception as error:  # noqa: BLE001 - the timer must survive any error of one drill
                 told(f"drill failed: {error}")
                 wait = min(AGAIN, every)
 

@@ -1,8 +1,9 @@
-"""Tell people what needs them: on a server by a thread that looks every few seconds, and for `closeout notify test`.
+"""Notify people of what needs them: on a server by a thread that looks every few seconds, and for `closeout notify test`.
 
 Each look starts from the ledger, so a restart or an outage loses nothing. What a target was told is stored after the message
-was sent: a process that dies between the two sends that message again, once. A target that does not answer is tried again
-ever later, up to an hour, and holds up no other: each has a thread of its own while a message is sent. The same on both runtimes.
+was sent: a process that dies between the two sends that message again, once. A target that does not answer is retried at
+growing intervals, up to an hour, and delays no other: each has a thread of its own while a message is sent. The same on both
+runtimes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from closeout.core.messages import Links, Text
 from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
+from closeout.core.threads import background
 from closeout.core.units import spoken_duration
 from closeout.ports import ProblemStore, Secrets
 
@@ -34,14 +36,14 @@ if TYPE_CHECKING:
 EVERY = 5.0
 """Seconds between two looks."""
 REST = 20
-"""How many times as long as a look took no other one begins."""
+"""After a look, the next one waits at least this many times as long as the look took."""
 JOIN_SECONDS = 2.0
 NOTIFIER = "notifier"
-"""The kind of the marks in which a server keeps which notifiers take no message."""
+"""The kind of the marks in which a server stores which notifiers take no messages."""
 SECONDS = 30.0
 """How long a message may take."""
 MISSED = 3
-"""Intervals without an end after which patrol is stale."""
+"""Intervals without a finished round after which patrol is stale."""
 _PARTS = {"logs": "the delivery logs", "lists": "the lists of closed pull requests"}
 RETRY = Backoff(first=30.0, factor=2.0, cap=3_600.0)
 
@@ -73,7 +75,7 @@ class Targets(NamedTuple):
     def check(self, target: str, *, reach: bool = True) -> None:
         """Check a target without sending: its URL, or whether the topic exists. Raises as `send` does, and `ServiceError`.
 
-        Without `reach` nothing outside is asked.
+        Without `reach` it calls nothing outside.
         """
         if is_topic(target):
             if not reach:
@@ -99,12 +101,12 @@ class Targets(NamedTuple):
 
 
 class NotifierFigures(NamedTuple):
-    """What the metrics say of one target."""
+    """What the metrics say about one target."""
 
     sent: int
-    """Messages that it took since the start."""
+    """Messages that it has taken since the start."""
     failures: int
-    """Times that it took none since it last took one."""
+    """Failed attempts since it last took a message."""
 
 
 class _Failing(NamedTuple):
@@ -136,10 +138,10 @@ def try_each(routes: Routes, send: Send, redactor: Redactor) -> list[tuple[str, 
 
 
 def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, CloseoutError | None]]:
-    """Do something for each target, all at the same time; yield each one's error, None without one, as soon as it is known.
+    """Call the function of each target, all at the same time; yield each one's error or None as soon as it is known.
 
-    What takes longer than `SECONDS` has failed. Its thread may go on, but neither this process nor a Lambda waits for it:
-    a service that answers byte by byte may take for ever.
+    One that takes longer than `SECONDS` has failed. Its thread may go on, but neither this process nor a Lambda waits for it:
+    a service that answers byte by byte may never end.
     """
     answers: Queue[tuple[str, CloseoutError | None]] = Queue()
 
@@ -154,7 +156,7 @@ def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, Clos
         answers.put((target, error))
 
     for target, work in works.items():
-        threading.Thread(target=do, args=(target, work), name="notifier", daemon=True).start()
+        background("notifier", do, target, work).start()
     until, waiting = time.monotonic() + SECONDS, set(works)
     while waiting:
         try:
@@ -169,9 +171,9 @@ def at_once(works: Mapping[str, Callable[[], None]]) -> Iterator[tuple[str, Clos
 
 @dataclass
 class Notifying:
-    """What one process tells.
+    """Notifies people, for one process.
 
-    `check_target` raises for a target whose URL has no known form; `stale` returns what is stale by name, with why; None for
+    `check_target` raises for a target whose URL has no known form; `stale` returns by name why something is stale, None for
     what could not be asked. `wait` is how long a problem waits for others of its cause, `patience` how long a look begins
     further messages.
     """
@@ -192,12 +194,12 @@ class Notifying:
         self._failing: dict[str, _Failing] = {}
         self._sent: dict[str, int] = dict.fromkeys(self.routes.targets(), 0)
         self._unmarked: list[Told] = []
-        """What was told and could not be stored: nothing more is sent before it is."""
+        """What targets were told and could not be stored yet: nothing more is sent until it is."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def look(self, report: Callable[[str], None] = lambda _text: None) -> None:
-        """Send what is due now. `report` is told of a target that begins to fail. Raises `StoreUnavailable`."""
+        """Send what is due now. `report` gets a sentence for a target that begins to fail. Raises `StoreUnavailable`."""
         self._mark([])
         problems = self.problems.problems()
         if self._keep_stale(problems):
@@ -219,12 +221,12 @@ class Notifying:
         }
 
     def _may(self, target: str) -> bool:
-        """Return whether it is time to try a target: a clock that is set back must not silence one."""
+        """Return whether it is time to try a target, also after the clock was set back."""
         failing = self._failing.get(target)
         return failing is None or not 0 < failing.again_at - self.now() <= RETRY.cap
 
     def _ordered(self, target: str, found: list[Message]) -> deque[Message]:
-        # A message that a service refuses must not keep the others from it: each further try begins with another one.
+        # A message that a service refuses must not block the others: each further try begins with another one.
         ordered = deque(found)
         ordered.rotate(-self._failing[target].times if target in self._failing else 0)
         return ordered
@@ -238,7 +240,7 @@ class Notifying:
             works = {target: partial(self.send, target, text) for target, text in texts.items()}
             for target, error in at_once(works):
                 message = waiting[target].popleft()
-                with suppress(CloseoutError):  # the ledger: what was sent meanwhile must be heard of as well
+                with suppress(CloseoutError):  # the ledger's error must not lose the other results
                     self._heard(target, message, error, report)
                 if error is not None or not waiting[target]:
                     del waiting[target]
@@ -251,7 +253,7 @@ class Notifying:
             self._failed(target, self.redact(error.message), report)
             return
         failed = self._failing.pop(target, None) is not None
-        fresh = failed or not self._sent[target]  # an earlier process may have kept that it fails
+        fresh = failed or not self._sent[target]  # an earlier process may have stored that it fails
         self._sent[target] += 1
         self._mark(
             Told(target, one.automation, one.key, self.now(), recovered=one.closed_at is not None)
@@ -290,9 +292,9 @@ class Notifying:
         return bool(fresh or over)
 
     def start(self, report: Callable[[str], None]) -> None:
-        """Look every few seconds, if anybody is to be told."""
+        """Look every few seconds, if there is anybody to notify."""
         if self.routes.targets():
-            self._thread = threading.Thread(target=self._run, args=(report,), name="notify", daemon=True)
+            self._thread = background("notify", self._run, report)
             self._thread.start()
 
     def stop(self) -> None:
@@ -308,11 +310,11 @@ class Notifying:
                 self.check_target(target)
             except NotifierUnknown as error:
                 report(
-                    f"warning: notifier {target}: {self.redact(error.message)} ({error.code}), so nobody is told there."
+                    f"warning: notifier {target}: {self.redact(error.message)} ({error.code}), so it gets no messages."
                     " Write the URL of a service there, and try it with `closeout notify test`"
                 )
             except CloseoutError:
-                continue  # what cannot be read was said at the start, and is said again when a message waits
+                continue  # one that cannot be read was reported at the start, and is again when a message waits
 
     def _run(self, report: Callable[[str], None]) -> None:
         pause, checked = EVERY, False
@@ -325,18 +327,18 @@ class Notifying:
                     self.check(report)
                 with suppress(CloseoutError):  # the ledger: others report that
                     self.look(report)
-            except Exception as error:  # noqa: BLE001 - a defect, too, must be told, and must not end the thread
+            except Exception as error:  # noqa: BLE001 - a defect, too, must be reported, and must not end the thread
                 report(f"messages could not be made: {type(error).__name__}")
                 self._stopping.wait(RETRY.cap / 60)
             pause = rest(time.monotonic() - began)
 
 
 def rest(took: float) -> float:
-    """Return how long to wait after a look that took so many seconds: a ledger with 100,000 problems must not fill the process."""
+    """Return how long to wait after a look that took so many seconds: 100,000 problems must not keep the process busy."""
     return max(EVERY, took * REST)
 
 
-# --- what of closeout itself no longer runs as it should: nobody tells of closings that were never heard ------
+# --- what is stale in closeout itself: nobody would notice closings that were never heard of ------------------
 
 
 def stale(
@@ -347,15 +349,15 @@ def stale(
     started: float,
     now: float,
 ) -> dict[str, str | None]:
-    """Return what is stale, by name, with why; None for what could not be asked. What is fine is not named.
+    """Return by name why something is stale, None for what could not be asked. What is fine is not named.
 
     `every` has the intervals of `logs` and `lists`, None for what is switched off, and `ended_at` when a round of each last
-    ended. `drill` has the states that the last drill found, by check. What was missed before patrol `started` does not
-    count; that it ended before says nothing of now.
+    ended. `drill` has the states that the last drill found, by check. Rounds that were missed before patrol `started` do not
+    count, and one that ended before then says nothing about now.
     """
     found: dict[str, str | None] = {}
     for part, interval in every.items():
-        # A round with lists reads the logs too, and is kept as one of lists.
+        # A round with lists reads the logs too, and is stored as one of lists.
         ended = max(ended_at.get(one, 0.0) for one in {part, "lists"})
         silent = now - max(ended, started)
         if interval is not None and silent > MISSED * interval:

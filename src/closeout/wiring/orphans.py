@@ -42,7 +42,7 @@ def audit(
     clients: SharedClients | None = None,
     redactor: Redactor | None = None,
 ) -> Report:
-    """Audit the configuration's steps, beside the runs of a ledger if there is one. Reads only.
+    """Audit the configuration's steps, with the unfinished runs of a ledger if there is one. Reads only.
 
     `clients` and `redactor` are those of a server, or else made for the configuration. Raises `ConfigError` if no token is
     configured: then no pull request can be called closed.
@@ -86,11 +86,11 @@ class OrphanRounds:
 
     @property
     def watches(self) -> bool:
-        """Whether there is anything to look at."""
+        """Whether there is anything to audit."""
         return bool(self._steps)
 
     def round(self, stopped: Callable[[], bool], reader: Reader) -> Repaired:
-        """Audit, then start what the limit allows. `stopped` says that the process ends: nothing more is asked then.
+        """Audit, then start what the limit allows. Once `stopped` returns true, the process ends and nothing more is read.
 
         `reader` has the budget of the patrol that the audit belongs to.
         """
@@ -123,7 +123,7 @@ class OrphanRounds:
         )
 
     def _settle(self, report: Report, before: Sequence[Problem]) -> None:
-        """Open and close problems by what an audit saw. One that has changed meanwhile waits for the next audit."""
+        """Open and close problems by what an audit found. One that has changed meanwhile waits for the next audit."""
         now = self.clients.now()
         known = self.problems.problems()
         for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
@@ -135,13 +135,13 @@ class OrphanRounds:
 
 
 def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub:
-    """Return GitHub as patrol asks it: not any more once the process ends, without trying again."""
+    """Return a GitHub client for patrol: no call starts once the process stops, and none is tried again."""
     error = partial(ServiceError, STOPPING, service="github", operation="patrol", reason=SPENT)
     return LazyGitHub(clients, lambda: error() if stopped() else None)
 
 
 class Budgeted:
-    """GitHub as an audit asks it, within a patrol's budget."""
+    """A GitHub client for an audit, within a patrol's budget."""
 
     def __init__(self, github: LazyGitHub, reader: Reader) -> None:
         self._github, self._reader = github, reader
@@ -161,7 +161,7 @@ class Budgeted:
 
 
 def _going_on(ledger: LedgerReader | None) -> Busy:
-    """Return what knows the runs of a ledger that have not finished."""
+    """Return a function that finds a pull request's unfinished run in a ledger."""
     if ledger is None:
         return lambda _repository, _number: None
     runs = {

@@ -1,6 +1,6 @@
-"""What the checks ask beyond closeout's own store, over the clients of a process: for a machine, and for a stack.
+"""What the checks read outside closeout's own store, with the clients of a process: for a machine, and for a stack.
 
-Apart from `checking`, which reads a SQLite file: the functions of a stack do not have its libraries.
+Apart from `checking`, which reads a SQLite file, because the functions of a stack do not have the libraries for that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Outside:
 
 
 def hooks_heard(deliveries: Callable[[], Iterable[DeliveryView]], repository: str) -> frozenset[str]:
-    """Return the ids of the webhooks by which these deliveries of a repository came."""
+    """Return the ids of the webhooks that brought these deliveries of a repository."""
     return frozenset(
         one.hook
         for one in deliveries()

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.core.threads import background
 from closeout.core.units import DAY, HOUR
 from closeout.core.url import same_webhook
 from closeout.intake.receiver import Receiver
@@ -60,7 +60,7 @@ def over_ledger(  # noqa: PLR0913 - a composition root
 
 
 class Patrols:
-    """The patrols of one process. `base` returns this server's public URL, None while nobody knows it."""
+    """The patrols of one process. `base` returns this server's public URL, None while it is unknown."""
 
     def __init__(  # noqa: PLR0913 - a composition root
         self,
@@ -106,11 +106,11 @@ class Patrols:
 
     @property
     def watches(self) -> bool:
-        """Whether there is anything to look at."""
+        """Whether there is anything to patrol."""
         return self._rounds.watches
 
     def notices(self) -> list[str]:
-        """Return what the operator should know of the configuration."""
+        """Return what the operator should know about the configuration."""
         if not (self._settings.deliveries or self._settings.state):
             return []
         found = [
@@ -121,7 +121,7 @@ class Patrols:
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
 
     def round(self, *, deliveries: bool = True, closings: bool = True, orphans: bool = True) -> Report:
-        """Make one round, of what is not switched off, and keep what it saw."""
+        """Make one round of the parts that are switched on, and store what it saw."""
         with self._one_at_a_time:
             if self._has_token:
                 report = self._rounds.make(deliveries=deliveries, closings=closings, orphans=orphans)
@@ -131,9 +131,9 @@ class Patrols:
         return report
 
     def start(self, told: Callable[[Report], None]) -> None:
-        """Begin with a round, and make one whenever it is time; `told` gets each report."""
+        """Begin with a round, and make one whenever one is due; `told` gets each report."""
         if self.watches and self._has_token:
-            self._thread = threading.Thread(target=partial(self._run, told), name="patrol", daemon=True)
+            self._thread = background("patrol", self._run, told)
             self._thread.start()
 
     def stop(self) -> None:
@@ -155,7 +155,7 @@ class Patrols:
             due = schedule.take(time.monotonic())
             try:
                 told(self.round(**{part: part in due for part in ("deliveries", "closings", "orphans")}))
-            except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one round meets
+            except Exception as error:  # noqa: BLE001 - the timer must survive any error of one round
                 told(Report(errors=[f"patrol failed: {error}"]))
             if "orphans" in due:
                 schedule.postpone("orphans", time.monotonic() + max(self._until_orphans(), AUDIT_AGAIN))
@@ -165,7 +165,7 @@ class Patrols:
         last = self._rounds.last.get("orphans")
         if last is None:
             last = {"ended_at": self._now()}
-            # A full disk must not end the timer; the next start begins to count.
+            # A full disk must not end the timer; the day then counts from the next start.
             with suppress(CloseoutError):
                 self._rounds.keep("orphans", last)
         return max(0.0, float(last["ended_at"]) + DAY - self._now())
@@ -183,7 +183,7 @@ class Schedule:
         return max(min(self._due.values()) - now, 0.0)
 
     def take(self, now: float) -> frozenset[str]:
-        """Return what is due, which is due again an interval later, however long it takes."""
+        """Return what is due. It is due again one interval from now, however long it takes."""
         due = frozenset(part for part, at in self._due.items() if at <= now)
         self._due |= {part: now + self._every[part] for part in due}
         return due
@@ -194,7 +194,7 @@ class Schedule:
 
 
 def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report:
-    """Make one round over a ledger that no server holds. The runs that it starts are left to the next server.
+    """Make one round over a ledger that no server holds. The next server carries out the runs that it starts.
 
     `base_setting` names the setting in which a server leaves its public URL. Raises `LedgerInUse` and `LedgerError`.
     """

@@ -73,8 +73,8 @@ class Planner:
     ) -> list[dict[str, Any]]:
         """Return the plans of the automations that the event would start: `run.planning.preview`'s rows; `only` names one.
 
-        An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
-        earlier bases could say whether it matches, and GitHub does not tell them.
+        An automation whose run would fail before its first step has no steps, and an `error`. The same goes for one whose
+        match depends on earlier bases that GitHub does not tell.
 
         Raises GitHub's error, or the token's, if a filter needs a pull request's paths: an unknown match is never shown as
         no match.
@@ -107,7 +107,7 @@ class Planner:
         return planned
 
     def plan_cleaning(self, target: Target) -> list[dict[str, Any]]:
-        """Return the plan of what deletes an orphan: one automation, for a pull request as GitHub shows it now."""
+        """Return the plan that would delete an orphan: of one automation, for a pull request as GitHub shows it now."""
         closed = read_closed_event(self._github, target.repository, target.number, self._clients.now())
         return self.plan("pull_request", closed.payload, only=target.automation)
 

@@ -1,7 +1,7 @@
-"""Everything that the ledger knows of one pull request, in order, and what comes next.
+"""Everything that the ledger knows about one pull request, in order, and what comes next.
 
-It follows the repository's id where a closing names it, so a repository that was renamed keeps its story, and one that took
-over the name does not get it. A recheck that found nothing leaves no trace, so only those show that started an attempt.
+It follows the repository's id where a closing names it, so a renamed repository keeps its history, and another one that took
+its name does not get it. A recheck that found nothing is not stored, so only rechecks that started an attempt are shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from closeout.ports import DeliveryFilter, DeliveryView, LedgerReader, RunView
 from closeout.run.recheck import BY
 
 MOST_READ, MOST_SHOWN = 2_000, 300
-"""Deliveries with this number that are read, of whatever repository, and those of the pull request that are shown: the newest."""
+"""How many deliveries with this number are read, of any repository, and how many of the pull request's are shown: the newest."""
 _GONE = ("done", "gone")
 _LEFT = ("left", "unknown", "failed")
 _UNSETTLED = (*_LEFT, "untouched", "pending", "under-way")
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     says: str
     delivery: DeliveryView | None = None
     run: RunView | None = None
-    """The attempt, of all but deliveries."""
+    """The attempt; None for a delivery."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of the JSON API."""
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 class Resource(NamedTuple):
-    """Something that was planned to be changed, as its last attempt left it."""
+    """A resource of a plan, as the last attempt left it."""
 
     resource: str
     verb: str
@@ -60,7 +60,7 @@ class Resource(NamedTuple):
 
 
 class Next(NamedTuple):
-    """Something that is expected."""
+    """Something that is expected to happen."""
 
     kind: str
     """`queued`, `running`, `sleeping`, `waiting`, `recheck` or `paused`."""
@@ -90,12 +90,12 @@ class PullRequestView(NamedTuple):
 
     @property
     def gone(self) -> tuple[Resource, ...]:
-        """What was deleted, or was not there any more."""
+        """What was deleted, or was already gone."""
         return tuple(one for one in self.resources if one.verb == "delete" and one.outcome in _GONE)
 
     @property
     def left(self) -> tuple[Resource, ...]:
-        """What is still there, or of which that is not known."""
+        """What is still there, or may be."""
         return tuple(one for one in self.resources if one.outcome in _LEFT)
 
     def to_json(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def read_pull_request(
     rechecks: Mapping[str, Sequence[float]] | None = None,
     paused: str | None = None,
 ) -> PullRequestView | None:
-    """Return the story of a pull request, None if no delivery is about it. The repository's name counts in any case.
+    """Return the history of a pull request, None if no delivery is about it. The case of the repository's name is ignored.
 
     `rechecks` are the seconds after a teardown at which each automation looks again; `paused` says who paused. Raises
     `StoreUnavailable` or `LedgerError`.
@@ -155,7 +155,7 @@ def read_pull_request(
 def recheck_times(
     automations: Iterable[Automation], actions: Mapping[str, Action]
 ) -> dict[str, tuple[float, ...]]:
-    """Return after how many seconds each automation looks again at what it has torn down."""
+    """Return for each automation after how many seconds it rechecks what it has torn down."""
     return {one.name: one.recheck for one in automations if is_due(one, actions)}
 
 
@@ -198,7 +198,7 @@ def _attempts(reader: LedgerReader, deliveries: Sequence[DeliveryView]) -> list[
 
 
 def _payload(reader: LedgerReader, delivery: DeliveryView) -> Mapping[str, Any]:
-    """Return a payload, an empty one if it is gone or damaged: the rest of the story is worth telling."""
+    """Return a payload, an empty one if it is gone or damaged: the rest of the history can still be shown."""
     try:
         return decode(reader.body(delivery.id))
     except CloseoutError:
@@ -243,7 +243,7 @@ def _resources(runs: Sequence[RunView]) -> tuple[Resource, ...]:
     last: dict[tuple[str, str], Resource] = {}
     for run in runs:
         if run.verdict == "success":
-            # Its plan lists what it met. What an earlier attempt left, and this one did not meet, was not there any more.
+            # Its plan lists what it found. What an earlier attempt left, and this one did not find, was already gone.
             for key, one in last.items():
                 if key[0] == run.automation and one.outcome in _UNSETTLED:
                     last[key] = one._replace(outcome="gone", execution=run.execution)
@@ -288,7 +288,7 @@ def _going_on(run: RunView) -> Next:
 
 
 def _next_recheck(run: RunView, runs: Sequence[RunView], now: float, after: Sequence[float]) -> float | None:
-    """Return when a run is looked at again. An attempt of a recheck that deleted nothing keeps the times of the one before."""
+    """Return when a run is rechecked next. An attempt of a recheck that deleted nothing keeps the times of the one before."""
     if run.verdict != "success" or run.finished_at is None or run.action != "closed":
         return None
     ended = [

@@ -1,7 +1,7 @@
-"""When to look again after teardowns, on a server: due times in memory, from what the ledger has.
+"""When to recheck teardowns, on a server: due times in memory, computed from the ledger.
 
-Of it only the time is stored until which rechecks were made. One that came due while the server was down is made at its start; one
-that is repeated does no harm, because it only reads.
+Only one time is stored: rechecks that were due before it have been made. One that came due while the server was down is made
+at its start; one that is repeated does no harm, because it only reads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
+from closeout.core.threads import background
 from closeout.engine.recorder import Finished
 from closeout.ledger.steps import has_deleted, rehearsed
 from closeout.ports import Attempts
@@ -45,7 +46,7 @@ class _Due(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Where the time is kept until which rechecks were made."""
+    """Where the time is stored before which all due rechecks have been made."""
 
     read: Callable[[], float | None]
     write: Callable[[float], None]
@@ -86,7 +87,7 @@ class Rechecks:
         self._thread: threading.Thread | None = None
 
     def recover(self) -> None:
-        """Plan the rechecks of teardowns in the ledger; of those that a run missed while no server ran, the last one now."""
+        """Plan the rechecks of teardowns in the ledger; if a run missed some while no server ran, make the last one now."""
         longest = max((one.recheck[-1] for one in self._automations.values()), default=0.0)
         now = self._clock.now()
         made = self._mark.read()
@@ -95,7 +96,7 @@ class Rechecks:
             self._plan(Teardown(*teardown), made=since, now=now)
 
     def finished(self, finished: Finished) -> None:
-        """Plan the rechecks of a run that has finished. One that a recheck started and that deleted nothing gets no new ones."""
+        """Plan the rechecks of a finished run. One that a recheck started and that deleted nothing gets no new ones."""
         execution = finished.execution
         if finished.ending.verdict != "success" or execution.event_name != recheck.EVENT:
             return
@@ -109,13 +110,13 @@ class Rechecks:
             self._plan(teardown)
 
     def _hand_on(self, teardown: Teardown) -> None:
-        """Leave what is still due of the run to its new attempt."""
+        """Hand the run's remaining rechecks on to its new attempt."""
         with self._changed:
             self._due = [
                 due._replace(teardown=teardown) if due.teardown.run_id == teardown.run_id else due
                 for due in self._due
             ]
-            heapq.heapify(self._due)  # those due at one time have another order now
+            heapq.heapify(self._due)  # those with the same due time have another order now
 
     def _plan(self, teardown: Teardown, made: float = float("-inf"), now: float = float("-inf")) -> None:
         automation = self._automations.get(teardown.automation)
@@ -129,7 +130,7 @@ class Rechecks:
             self._changed.notify()
 
     def hurry(self, repository: str, number: int) -> None:
-        """Look again at once at what was torn down for a pull request: a deploy of it has just asked, and is too late."""
+        """Recheck at once what was torn down for a pull request: a deploy of it has just asked, and is too late."""
         now = self._clock.now()
         for row in self._reader.finished_teardowns(now - RECENT, repository, number):
             teardown = Teardown(*row)
@@ -159,22 +160,22 @@ class Rechecks:
         return started
 
     def _postponed(self, due: _Due) -> bool:
-        """Put a recheck off while a later attempt goes on, which may delete nothing and leave it to be made."""
+        """Postpone a recheck while a later attempt runs: if that deletes nothing, the recheck is still needed."""
         now = self._clock.now()
         try:
             run = self._reader.run(due.teardown.run_id)
         except CloseoutError:
-            return False  # making it meets the error, too, and tries it again
+            return False  # making the recheck raises the error, too, and tries again
         if run is None or run.attempt == due.teardown.attempt:
             return False
         if run.finished_at is not None and run.finished_at + RETRY <= now:
-            return False  # it has handed on what it leaves
+            return False  # it has handed on its rechecks
         with self._changed:
             heapq.heappush(self._due, due._replace(at=now + RETRY, tries=max(due.tries, 1)))
         return True
 
     def _note_made(self) -> None:
-        """Store until when rechecks were made, at most once a minute; what is tried again is not made yet."""
+        """Store until when rechecks were made, at most once a minute; one that is tried again is not made yet."""
         now = self._clock.now()
         with self._changed:
             # A second before: what was planned for the stored time itself counts as made.
@@ -198,7 +199,7 @@ class Rechecks:
     def start(self) -> None:
         """Begin, if an automation has rechecks at all."""
         if self._automations:
-            self._thread = threading.Thread(target=self._loop, name="rechecks", daemon=True)
+            self._thread = background("rechecks", self._loop)
             self._thread.start()
 
     def stop(self) -> None:
@@ -216,11 +217,11 @@ class Rechecks:
                     wait = self._due[0].at - self._clock.now() if self._due else LONGEST_WAIT
                     if wait > 0 and not self._stopping:
                         self._changed.wait(min(wait, LONGEST_WAIT))
-        except Exception as error:  # noqa: BLE001 - a defect, too, must be told
+        except Exception as error:  # noqa: BLE001 - a defect, too, must be reported
             self._report(f"no rechecks are made until the next start: {type(error).__name__}: {error}")
 
     def _until_it_succeeds(self, work: Callable[[], object]) -> None:
-        """Do something, again and again while the ledger cannot be used: others report that."""
+        """Call `work`, again and again while the ledger cannot be used: others report that."""
         while not self._stopping:
             try:
                 work()

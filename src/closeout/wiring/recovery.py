@@ -1,8 +1,8 @@
 """Replay a delivery that did not arrive and that patrol left alone: a person has decided that it still counts.
 
-It is read from GitHub's delivery log again, stored as recovered without a run, and then replayed as any stored delivery is.
+It is read from GitHub's delivery log again, stored as recovered without a run, and then replayed like any stored delivery.
 On a stack, patrol's function does the first part, because only it has the token, and the command does the second with the
-rights of the person: nobody who may only start that function can have an old delivery replayed.
+person's rights: somebody who may only start that function cannot replay an old delivery.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from closeout.wiring.api_intake import ApiIntake
 KIND = "recover"
 """The request's kind in the ledger; its target is a GUID."""
 AT_ONCE = 8
-"""Deliveries that are looked up in the ledger at a time: a table is asked for each."""
+"""Deliveries that are looked up in the ledger at a time: on a stack, each is a read of the table."""
 
 
 def left_alone(store: Marks, now: float) -> list[Ignored]:
@@ -34,7 +34,7 @@ def left_alone(store: Marks, now: float) -> list[Ignored]:
 
 
 def named(store: Marks, now: float, guid: str) -> Ignored:
-    """Return the delivery of a GUID that patrol left alone, stored by now or not. Raises `NotFound`."""
+    """Return the delivery of a GUID that patrol left alone, stored since or not. Raises `NotFound`."""
     found = next((each for each in ignored(store.marks(IGNORED).values(), now) if each.guid == guid), None)
     if found is None:
         raise NotFound(
@@ -48,7 +48,7 @@ def find(store: Marks, now: float, guid: str) -> Ignored:
     """Return one that can still be recovered by its GUID. Raises `NotFound`."""
     each = named(store, now, guid)
     if store.has_delivery(str(each.hook), guid):
-        raise NotFound(f"Delivery {guid} is in the ledger by now: `closeout deliveries list` shows its ID.")
+        raise NotFound(f"Delivery {guid} is in the ledger already: `closeout deliveries list` shows its ID.")
     return each
 
 
@@ -71,13 +71,13 @@ def take_in(github: GitHubReads, intake: ApiIntake, each: Ignored) -> DeliveryId
 
 
 class Recovery(NamedTuple):
-    """Carries requests to recover out, over one ledger."""
+    """Carries out requests to recover, over one ledger."""
 
     github: GitHubReads
     intake: ApiIntake
 
     def replay(self, guid: str, by: str) -> str:
-        """Store a delivery that was left alone and start what it matches; return that, or why there is nothing.
+        """Store a delivery that was left alone and start what it matches; return the executions, or why there are none.
 
         Raises as `find` and `take_in` do, and then nothing is stored. The runs are stored by the replay, which says who asked.
         """
@@ -86,7 +86,7 @@ class Recovery(NamedTuple):
 
 
 def _advice(error: ServiceError) -> str:
-    """Say what to do about a delivery that GitHub did not show. A 404 does not tell an expired one from a lacking right."""
+    """Say what to do about a delivery that GitHub did not show. A 404 may mean an expired one or a missing right."""
     if error.reason in ("401", "403", "404"):
         return (
             "GitHub keeps a delivery for three days and shows it to a token that may read the webhook; `closeout drill`"

@@ -34,7 +34,7 @@ class Reruns(NamedTuple):
         automation = self.automations.get(run.automation)
         if automation is None:
             return f"the configuration no longer has the automation {run.automation}"
-        # Use today's key, too: with the old one this run could run beside a run that holds today's.
+        # Use today's key, too: with the old one it could run at the same time as a run that holds today's.
         matched = self.matched(run.event, run.guid, self.reader.body(run.delivery))
         today = next((new for new in matched if new.automation == run.automation), None)
         execution = self.attempts.new_attempt(
@@ -51,8 +51,8 @@ class Reruns(NamedTuple):
     def closed_again(self, runs: Iterable[NewRun], delivery: DeliveryId, by: str) -> tuple[str, ...]:
         """Start the next attempt of each run that was cancelled because its pull request was open; return what began.
 
-        For a closing that GitHub's API tells of now, in `delivery`: the run met a moment in which the pull request was open, or
-        an answer that was out of date. Each attempt reads GitHub again before it deletes anything.
+        For a closing that GitHub's API reports now, in `delivery`: the run came at a moment when the pull request was open, or
+        got an answer that was out of date. Each attempt reads GitHub again before it deletes anything.
         """
         there = [(run, self.reader.run(run.run_id)) for run in runs]
         started = tuple(
@@ -78,7 +78,7 @@ class Reruns(NamedTuple):
         for run in runs:
             found = there.get(run.automation)
             if found is not None and found.state == "finished":
-                # A webhook may say who closed the pull request where the list that was heard first does not.
+                # A webhook may say who closed the pull request, also where the list that came first does not.
                 other = found.closing is not None and found.closing == delivery.closing
                 started.append(self._attempt(found.id, run, by, delivery_id if other else None))
         self.start(started)

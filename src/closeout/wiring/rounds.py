@@ -1,4 +1,4 @@
-"""One round of patrol with what belongs to it: orphans, and what the ledger keeps of it.
+"""One round of patrol with what belongs to it: orphans, and what the ledger stores about it.
 
 The same on both runtimes: a server's timer and a function on AWS differ only in who calls it, and over which ledger.
 """
@@ -23,7 +23,7 @@ MOST_ERRORS = 100
 
 @dataclass
 class Rounds:
-    """Makes rounds over one ledger, one at a time. `start` is told of new executions, `stopped` ends a round early."""
+    """Makes rounds over one ledger, one at a time. `start` gets new executions, `stopped` ends a round early."""
 
     settings: PatrolSettings
     patrol: Patrol
@@ -41,7 +41,7 @@ class Rounds:
 
     @property
     def watches(self) -> bool:
-        """Whether there is anything to look at."""
+        """Whether there is anything to patrol."""
         on = self.settings.deliveries is not None or self.settings.state is not None
         return on and bool(self.patrol.coverage.owners)
 
@@ -51,7 +51,7 @@ class Rounds:
         return self.settings.state is not None and self.orphans.watches
 
     def make(self, *, deliveries: bool, closings: bool, orphans: bool) -> Report:
-        """Make one round, of what is not switched off."""
+        """Make one round of the parts that are switched on."""
         report = self.patrol.round(
             deliveries=deliveries and self.settings.deliveries is not None,
             closings=closings and self.settings.state is not None,
@@ -62,7 +62,7 @@ class Rounds:
         return report
 
     def audit(self, report: Report) -> None:
-        """Look for orphans, unless nothing can be listed, and add what comes of it to a report."""
+        """Look for orphans, unless nothing can be listed, and add the result to a report."""
         if not self.audits:
             return
         made = self.orphans.round(self.stopped, self.patrol.reader)
@@ -71,7 +71,7 @@ class Rounds:
         report.errors += made.errors
         if made.started:
             self.start(())
-        # An audit that saw only a part says neither that there are none, nor that it is done.
+        # An incomplete audit shows neither that there are no orphans, nor that it is done.
         if not made.errors:
             self.keep(
                 "orphans",
@@ -79,7 +79,7 @@ class Rounds:
             )
 
     def note(self, report: Report, *, looked: bool) -> None:
-        """Count what a round saw, and keep when the lists and the logs were last looked at."""
+        """Count what a round saw, and store when the lists and the logs were last read."""
         self.totals.update(
             rounds=1,
             closings=report.closings_seen,
@@ -90,7 +90,7 @@ class Rounds:
             errors=len(report.errors),
         )
         if not looked:
-            return  # it was about orphans alone
+            return  # it only looked for orphans
         kind = "logs" if report.repositories is None else "lists"
         errors = first(report.errors, MOST_ERRORS, "patrol's log names")
         told = {**report.to_json(), "errors": errors}
@@ -102,7 +102,7 @@ class Rounds:
         self.store.save_mark(REPORT, what, value)
 
     def figures(self) -> PatrolFigures:
-        """Return what the metrics say of patrol."""
+        """Return what the metrics say about patrol."""
         last = dict(self.last)
         return PatrolFigures(
             {kind: last[kind]["ended_at"] for kind in ("lists", "logs") if kind in last},

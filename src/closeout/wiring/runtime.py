@@ -119,7 +119,7 @@ class Runtime:
         return left
 
     def ready(self) -> None:
-        """Make one real commit. Raises `StoreUnavailable` if that fails, or if runs cannot be taken up."""
+        """Make one real commit. Raises `StoreUnavailable` if that fails, or if no run can be started."""
         self.ledger.probe()
         troubles = list(self.engine.troubles.values())
         if troubles:
@@ -217,7 +217,7 @@ class Runtime:
     # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out what is no cancel, pause or resume; return its outcome."""
+        """Carry out a request other than cancel, pause and resume; return its outcome."""
         carry_out = self._carriers().get(request.kind)
         if carry_out is None:
             return f"unknown request {request.kind!r}"
@@ -289,14 +289,14 @@ def open_runtime(
 def _check_notifiers(loaded: Loaded, clients: SharedClients, report: Report) -> None:
     """Report a notifier whose variable or file cannot be read: a failed run would be too late to learn it.
 
-    What is read there `Notifying` checks a few seconds later: to import the library that knows the forms takes time.
+    `Notifying` checks what it contains a few seconds later, because importing the library for that takes time.
     """
     for target in loaded.routes.targets():
         if target.startswith(("env:", "file:")):
             try:
                 clients.secrets.read(target)
             except SecretError as error:
-                report(f"notifier {target} cannot be read, so nobody is told there: {error.message}")
+                report(f"notifier {target} cannot be read, so it gets no messages: {error.message}")
 
 
 def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:

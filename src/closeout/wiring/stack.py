@@ -26,7 +26,7 @@ NO_REGION = (
     "The region of the stack is unknown: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
 )
 POLL = 0.5
-"""Seconds between two looks at an execution."""
+"""Seconds between two reads of an execution's state."""
 ASKED = 120.0
 """Seconds to wait for what patrol's function does for a person: it starts the run for an orphan, or stores a delivery."""
 _FOLLOWING = uuid.UUID("6f3c1c1e-7f0e-4c39-9d0b-2f6f0a9c5e21")
@@ -95,7 +95,7 @@ class Stack(NamedTuple):
                 return json.loads(found["Result"])
             if found["Status"] not in ALIVE:
                 why = found.get("Error", {}).get("ErrorMessage") or "its log group says why"
-                raise Unavailable(f"The function {function} could not do it ({found['Status']}): {why}.")
+                raise Unavailable(f"The function {function} did not succeed ({found['Status']}): {why}.")
             time.sleep(POLL)
         raise Unavailable(f"The function {function} was started and is still working.")
 
@@ -118,7 +118,7 @@ class Stack(NamedTuple):
 
     @property
     def tells(self) -> bool:
-        """Whether the stack has a function that tells people."""
+        """Whether the stack has a function that notifies people."""
         return bool(self.outputs.get("NotifyFunction"))
 
     def ask_notifiers(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,7 +132,7 @@ class Stack(NamedTuple):
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise Unavailable(f"The function {function} could not do it: {said.get('errorMessage')}.")
+            raise Unavailable(f"The function {function} failed: {said.get('errorMessage')}.")
         return list(said["results"])
 
     def _ask_patrol(self, event: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
-"""The checks over a deployed stack: its token, its webhooks, its worker's role, as a person with AWS credentials may ask.
+"""The checks over a deployed stack: its token, its webhooks, its worker's role, with the rights of a person's credentials.
 
-A stack has no machine, no file beside it and no secret in an environment, so only a part of the registry applies.
+A stack has no machine, no ledger file and no secret in an environment, so only a part of the registry applies.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from closeout.checks.check import Check, Outcome
 
 NEWEST = 100
-"""Deliveries that are looked at for the webhooks by which they came."""
+"""Deliveries that are read to find out which webhooks deliver."""
 
 
 class StackLook:
@@ -56,18 +56,18 @@ class StackLook:
 
 
 class StackWorld(World):
-    """What one round asks of a stack: whose credentials are the worker's, by the role of its function."""
+    """What one round reads from a stack. The worker's credentials are those of its function's role."""
 
     stack: Stack
 
     def identity(self, target: AwsTarget) -> Mapping[str, Any]:
-        """Return account and ARN of the worker's role, and the time of AWS's answer; of a step's role what its ARN says."""
+        """Return account and ARN of the worker's role, and the time of AWS's answer; for a step's role what its ARN says."""
         if target.assume_role:
             return of_role(target.assume_role)
         return self.once("worker", self._worker)
 
     def iam(self, target: AwsTarget) -> Any:
-        """Return IAM's client as the caller's credentials. Raises `ServiceError` for a role of another account."""
+        """Return IAM's client with the caller's credentials. Raises `ServiceError` for a role of another account."""
         if self.identity(target)["Account"] != self.once("worker", self._worker)["Account"]:
             raise ServiceError(
                 f"IAM of {target.assume_role} cannot be asked from the stack's account",
@@ -79,7 +79,7 @@ class StackWorld(World):
 
     @property
     def patrol(self) -> PatrolSettings:
-        """How often patrol's function looks, which its own variables say. Raises `ServiceError`, `Unavailable`."""
+        """How often patrol's function looks, read from its own variables. Raises `ServiceError`, `Unavailable`."""
         return self.once("patrol", self._patrol)
 
     def _patrol(self) -> PatrolSettings:
@@ -96,7 +96,7 @@ class StackWorld(World):
 
     @property
     def notify(self) -> Mapping[str, Any]:
-        """The configuration of the function that tells people. Raises `ServiceError`, `Unavailable`."""
+        """The configuration of the function that notifies people. Raises `ServiceError`, `Unavailable`."""
         return self.once("notify", lambda: self._function("NotifyFunction"))
 
     def _worker(self) -> Mapping[str, Any]:
@@ -105,11 +105,11 @@ class StackWorld(World):
 
 
 class StackOutside(Outside):
-    """What is beyond a stack. Its function says of URLs what it may read; topics are asked as the caller."""
+    """What is outside a stack. Its own function checks URLs, which only it may read; topics are checked as the caller."""
 
     stack: Stack
     role: Callable[[], str]
-    """Returns the ARN of the role of the function that tells people."""
+    """Returns the ARN of the role of the function that notifies people."""
 
     @cached_property
     def _urls(self) -> Mapping[str, Mapping[str, Any]]:
@@ -134,7 +134,7 @@ class StackOutside(Outside):
         try:
             lacking = not_allowed(self.stack.client("iam"), self.role(), needed)
         except ServiceError as error:
-            if error.reason == DENIED:  # as of the worker's role: nobody knows
+            if error.reason == DENIED:  # unknown, as for the worker's role
                 return
             raise
         if lacking:

@@ -1,8 +1,8 @@
-"""The drill of a stack: patrol's function makes the checks once a day, after its round, with the rights that patrol has.
+"""The drill of a stack: patrol's function runs the checks once a day, after its round, with the rights that patrol has.
 
-It leaves out what only a person's credentials or a machine can show, IAM's simulation and the clock, and what patrol may not read,
-the URLs of notifiers. Nothing that a drill
-meets fails a round. When it last ended is in the ledger's table, because the function forgets it.
+It leaves out what only a person's credentials or a machine can show, IAM's simulation and the clock, and what patrol may not
+read, the URLs of notifiers. No error in a drill fails a round. The ledger's table has the time at which the drill last ended,
+because the function does not remember it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ CHECKS = tuple(check for check in registry.ON_STACK if check.id not in OF_A_PERS
 ENOUGH = 300.0
 """Seconds that an invocation must have left for a drill to begin: a ping alone may take half a minute."""
 RESERVED = 120.0
-"""Seconds of an invocation in which a drill asks GitHub nothing more."""
+"""Seconds at the end of an invocation in which a drill no longer asks GitHub."""
 
 
 class DrillFigures(NamedTuple):
-    """What the metrics say of the last drill. `failed` and `unknown` are None before the first one has ended."""
+    """What the metrics say about the last drill. `failed` and `unknown` are None before the first one has ended."""
 
     failed: int | None
     unknown: int | None
@@ -60,7 +60,7 @@ class StackDrills(NamedTuple):
     def round(
         self, loaded: Loaded, marks: DynamoMarks, remaining: Callable[[], float]
     ) -> DrillFigures | None:
-        """Make a drill if one is due; return what the metrics say, None if they can say nothing. Never raises.
+        """Run a drill if one is due; return what the metrics say, None if they can say nothing. Never raises.
 
         `marks` are those of the patrol that has the lease, `remaining` returns the seconds that its invocation has left.
         """
@@ -73,10 +73,10 @@ class StackDrills(NamedTuple):
             if last is None:  # first one interval after the first round, when webhooks are there
                 last = self._keep(marks, {"ended_at": self.now()})
             elif self._is_due(last, every) and remaining() >= ENOUGH:
-                # Kept first: a drill that Lambda killed, or that failed as a whole, is made again after an hour.
+                # Stored first: a drill that Lambda killed, or that failed as a whole, is repeated after an hour.
                 before, last = last, self._keep(marks, {**last, "begun_at": self.now()})
                 last = self._keep(marks, self._drill(loaded, before.get("states", {}), remaining))
-        except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets
+        except Exception as error:  # noqa: BLE001 - a round must survive any error of a drill
             why = error.message if isinstance(error, CloseoutError) else type(error).__name__
             self.told(f"drill failed: {why}")
         return self._figures(last) if last is not None else None
@@ -89,7 +89,7 @@ class StackDrills(NamedTuple):
     def _drill(
         self, loaded: Loaded, before: Mapping[str, str], remaining: Callable[[], float]
     ) -> dict[str, Any]:
-        """Ask every check, tell what is new, and return what is kept. What the invocation has no time for is unknown."""
+        """Run every check, report what is new, and return what to store. A check for which no time is left is unknown."""
 
         def over() -> ServiceError | None:
             if remaining() >= RESERVED:

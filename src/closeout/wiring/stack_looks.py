@@ -1,6 +1,6 @@
-"""Rechecks on AWS: one durable execution for each teardown, carried on one invocation at a time.
+"""Rechecks on AWS: one durable execution for each teardown, advanced one invocation at a time.
 
-Nothing about it is stored but what Lambda keeps: each look reads the ledger, and what is there decides. So an execution that is
+Only Lambda stores something about it. Each look reads the ledger and decides by what is there, so an execution that is
 started twice, repeated or late does no harm.
 """
 
@@ -26,7 +26,7 @@ State = dict[str, Any]
 
 @dataclass
 class StackLooks:
-    """Carries such an execution on, one invocation at a time. `deps` reach AWS and GitHub under the rights of patrol's function.
+    """Advances such an execution, one invocation at a time. `deps` reach AWS and GitHub with the rights of patrol's function.
 
     `report` and `gave_up` are those of `Looks`.
     """
@@ -69,7 +69,7 @@ class StackLooks:
                 self.gave_up(f"the recheck {json.dumps(asked)} is given up: {error.message}")
                 return {"times": [], "tries": 0}
             outcomes = {"unknown"}
-        except Exception as error:  # noqa: BLE001 - a defect ends these rechecks, and is told
+        except Exception as error:  # noqa: BLE001 - a defect ends these rechecks, and is reported
             self.gave_up(f"the recheck {json.dumps(asked)} failed: {type(error).__name__}: {error}")
             return {"times": [], "tries": 0}
         if "unknown" in outcomes:

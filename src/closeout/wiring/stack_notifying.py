@@ -1,8 +1,8 @@
-"""Tell people what needs them, on AWS: one look at the table's problems, for a function that a schedule starts each minute.
+"""Notify people of what needs them, on AWS: one look at the table's problems, for a function that runs each minute.
 
-Each look starts from the table, so an invocation that is lost or killed is made up for by the next one. What a target was told
-is stored after the message was sent, so such a kill sends one message again. A URL is read from Secrets Manager when something
-is sent to it, so a rotated one is taken without a deployment.
+Each look starts from the table, so the next one makes up for an invocation that is lost or killed. What a target was told is
+stored after the message was sent, so a kill in between sends one message again. A URL is read from Secrets Manager when
+something is sent to it, so a rotated one is used without a deployment.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from closeout.stack.table import from_item, to_item
 from closeout.wiring.notifying import Notifying, Targets, at_once, stale, try_each
 
 LEASE = 130.0
-"""Seconds after which an invocation that was killed no longer keeps the next one from looking: it has 120."""
+"""Seconds after which an invocation that was killed no longer blocks the next one: it has 120."""
 WAIT = 50.0
-"""Seconds that a problem waits for others of its cause: with a minute until the next look it is told within two."""
+"""Seconds that a problem waits for others of its cause: with a minute until the next look it is reported within two."""
 PATIENCE = 60.0
-"""Seconds of a look in which it begins messages: the last ones have `notifying.SECONDS`, and the invocation has 120."""
+"""Seconds for which a look begins messages: the last ones have `notifying.SECONDS`, and the invocation has 120."""
 
 
 @dataclass
 class StackNotifying:
-    """What one process of the function tells. A target that fails is remembered, and retried ever later, while it lives."""
+    """Notifies people, in one process of the function. It remembers failing targets and retries them at growing intervals."""
 
     table: Table
     routes: Routes
@@ -74,7 +74,7 @@ class StackNotifying:
         )
 
     def look(self, invocation: str) -> None:
-        """Send what is due, unless another invocation is about it. Raises `StoreUnavailable`."""
+        """Send what is due, unless another invocation is doing so. Raises `StoreUnavailable`."""
         self._stale = self.watch.stale()
         if not any(self._stale.values()) and self._problems.is_empty():
             return
@@ -115,7 +115,7 @@ def _result(target: str, error: CloseoutError | None) -> dict[str, Any]:
 
 
 class PatrolWatch:
-    """What patrol's function left in the table, and whether it is late: the function itself may be dead.
+    """What patrol's function left in the table, and whether it is late: the function itself may have stopped.
 
     `settings` are the deployed intervals, JSON. What patrol missed before they were deployed does not count.
     """
@@ -128,7 +128,7 @@ class PatrolWatch:
         self._now = now
 
     def stale(self) -> dict[str, str | None]:
-        """Return what is stale, by name, with why. Raises `StoreUnavailable`."""
+        """Return by name why something is stale. Raises `StoreUnavailable`."""
         every = {"logs": self._settings.get("deliveries"), "lists": self._settings.get("state")}
         rounds = self._marks.marks(REPORT, "lists", "logs")
         ended_at = {kind: float(one["ended_at"]) for kind, one in rounds.items()}
@@ -139,7 +139,7 @@ class PatrolWatch:
 
     @cached_property
     def _started(self) -> float:
-        """Return since when the intervals are what they are. The table knows, because a process of a function forgets."""
+        """Return since when the intervals apply. The table stores it, because a process of a function does not live on."""
         row = next((from_item(one) for one in self._table.query(PROBLEMS, WATCH)), {})
         since = float(row["since"]) if row.get("patrol") == self._text else None
         if since is None:
@@ -173,7 +173,7 @@ def open_stack_notifying(
     def secrets_client(of: str | None) -> Any:
         return client("secretsmanager") if of == region else boto_client("secretsmanager", of)
 
-    # Without this process's environment: what is not in Secrets Manager is nobody's to read here.
+    # Without this process's environment: only URLs in Secrets Manager may be read here.
     reader = SecretReader({}, client=secrets_client, region=region, now=clock.now, on_value=redactor.add)
     return StackNotifying(
         table,

@@ -1,7 +1,7 @@
-"""Patrol on AWS: the rounds of one machine over the stack's table, for a function that a schedule starts.
+"""Patrol on AWS: a server's rounds over the stack's table, for a function that a schedule starts.
 
-Its role may list and read, store deliveries and runs, and start the worker. What it starts is carried out by the worker,
-under the worker's role, behind the same guards as after a webhook. The configuration is the deployed one.
+Its role may list and read, store deliveries and runs, and start the worker. The worker carries out what it starts, with the
+worker's role and the same guards as after a webhook. The configuration is the deployed one.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks
 
 LEASE = 960.0
-"""Seconds after which a patrol that was killed no longer keeps the next one from beginning: an invocation has 900."""
+"""Seconds after which a patrol that was killed no longer blocks the next one: an invocation has 900."""
 RESERVED = 60.0
-"""Seconds of an invocation in which nothing more is asked: what was read is stored and told."""
+"""Seconds at the end of an invocation in which nothing more is asked: what was read is stored and reported."""
 LEFT = 120.0
-"""Seconds after which a run that was stored and not started is started by patrol."""
+"""Seconds after which patrol starts a run that was stored and not started."""
 GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
 
 
 class Made(NamedTuple):
-    """A round that was made. `rounds` is None where the configuration could not be read, `drill` where nothing is known of one."""
+    """A round that was made. `rounds` is None if the configuration could not be read, `drill` if nothing is known about one."""
 
     report: Report
     rounds: Rounds | None
@@ -95,7 +95,7 @@ class StackPatrols:
 
     @cached_property
     def looks(self) -> StackLooks:
-        """Rechecks, which this function carries out too, by what is deployed now."""
+        """Rechecks, which this function carries out too, with the deployed configuration."""
         journal = LogJournal(self.clock, self._redact)
         deps = RunDeps(
             actions=builtin(),
@@ -113,7 +113,7 @@ class StackPatrols:
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
     ) -> Made | None:
-        """Make a round of what is due; return None while another patrol is under way. Raises `StoreUnavailable`.
+        """Make a round of the parts that are due; return None while another patrol runs. Raises `StoreUnavailable`.
 
         `execution` names the durable execution, `remaining` returns the seconds that its invocation has left.
         """
@@ -145,7 +145,7 @@ class StackPatrols:
             if "closings" in due:
                 rounds.keep("config", {"digest": digest})
             if "orphans" in due:
-                # Kept first: Lambda repeats an audit that it killed, and then nothing must be due for an hour.
+                # Stored first: Lambda repeats an audit that it killed, and then nothing must be due for an hour.
                 rounds.keep("audit", {"ended_at": self.clock.now()})
                 rounds.audit(report)
         except CloseoutError as error:
@@ -186,7 +186,7 @@ class StackPatrols:
         return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
 
     def _rounds(self, loaded: Loaded, digest: str) -> Rounds:
-        """Return what makes a round. What it knows of hooks and owners is kept while the process serves one configuration."""
+        """Return the rounds. What they know about hooks and owners is kept while the process serves one configuration."""
         if self._kept is None or self._kept[0] != digest:
             self._kept = digest, *self._composed(loaded)
         _, patrol, orphans = self._kept
@@ -224,9 +224,9 @@ class StackPatrols:
         return self._remaining() < RESERVED
 
     def _start_left(self, rounds: Rounds, report: Report) -> None:
-        """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused.
+        """Start the runs that were stored and not started: the process died in between, or Lambda refused.
 
-        All before a mark are known to be started. It stays a day behind, for the clocks of others and for the index.
+        All before a mark are known to be started. It stays a day behind, because other clocks and the index may lag.
         """
         now = self.clock.now()
         known_to = now - DAY
@@ -247,9 +247,10 @@ class StackPatrols:
 def due_parts(
     settings: PatrolSettings, last: Mapping[str, Mapping[str, Any]], digest: str, now: float
 ) -> frozenset[str]:
-    """Return what it is time for. `last` is what the last rounds kept; with another configuration the lists are due.
+    """Return the parts that are due. `last` is what the last rounds stored; with another configuration the lists are due.
 
-    The schedule is never exact, so a part is due up to half an interval of the schedule early, and not a whole one late.
+    The schedule is never exact: a part is due up to half an interval of the schedule early, so that it is not a whole one
+    late.
     """
     now += 30.0 * (settings.minutes or 0)
     ended = {kind: float(value.get("ended_at", 0.0)) for kind, value in last.items()}
@@ -272,7 +273,7 @@ def _receiver(loaded: Loaded) -> Receiver:
 
 
 class StartingAttempts:
-    """`ports.Attempts` that starts each execution which it stores: a stack has no engine that could be told."""
+    """`ports.Attempts` that starts each execution which it stores: a stack has no engine to notify."""
 
     def __init__(self, ledger: StackLedger) -> None:
         self._ledger = ledger
@@ -300,7 +301,7 @@ class StartingAttempts:
 
 
 def _started(_executions: object) -> None:
-    """Do nothing: whatever stores an execution here also starts it."""
+    """Do nothing: the code that stores an execution here also starts it."""
 
 
 def _digest(loaded: Loaded) -> str:

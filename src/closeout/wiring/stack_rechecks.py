@@ -1,8 +1,8 @@
 """Start rechecks on AWS: a durable execution for each teardown, which waits until each is due and only reads.
 
 The worker starts it when a teardown has succeeded, and the guard starts one that looks at once. It is an execution of patrol's
-function, whose role cannot delete anything; `stack_looks` carries it on. Apart from that, because the guard starts as fast as
-it can and looks at nothing.
+function, whose role cannot delete anything; `stack_looks` advances it. The two are apart, because the guard must start fast
+and does not recheck anything itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from closeout.ports import RunRecord
 from closeout.stack.table import durable_name
 
 HURRIED = 60
-"""Seconds in which deploys of one pull request that ask the guard bring one recheck forward, however many they are."""
+"""Seconds in which any number of deploys of one pull request that ask the guard bring forward one recheck."""
 START_WITHIN = 600.0
-"""Seconds after the end of a teardown in which the start of its rechecks is tried again."""
+"""Seconds after the end of a teardown during which a failed start of its rechecks is tried again."""
 
 
 Invoke = Callable[[str, bytes, str], object]
@@ -56,7 +56,7 @@ class RecheckStarts(NamedTuple):
             self.report(f"run {run_id} is not rechecked: its rechecks cannot be started: {error.message}")
 
     def hurry(self, repository: str, number: int) -> None:
-        """Look again at once at what was torn down for a pull request: a deploy of it has just asked, and is too late.
+        """Recheck at once what was torn down for a pull request: a deploy of it has just asked, and is too late.
 
         Once a minute. Raises `ServiceError`.
         """

@@ -102,7 +102,7 @@ class StackRuntime:
         return self.engine.end(execution, make_finalizer(self.deps, status), remaining)
 
     def lost(self, execution: str, remaining: Callable[[], float]) -> bool:
-        """Start an execution again that Lambda could not start, or end it if it is over; return whether that is done."""
+        """Start again an execution that Lambda could not start, or end it if it is over; return whether that is done."""
         record = self.ledger.store.look(execution)
         if record is None or record.run.state == "finished":
             return True
@@ -219,7 +219,7 @@ def open_stack_runtime(
 
 
 class Late(Mapping[str, Value]):
-    """A mapping that is made when somebody first looks into it."""
+    """A mapping that is made when it is first read."""
 
     def __init__(self, make: Callable[[], Mapping[str, Value]]) -> None:
         self._make = make

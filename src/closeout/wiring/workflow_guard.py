@@ -1,4 +1,4 @@
-"""The guard for workflows that prove by an OIDC token in which repository they run: on a server, and in a function on AWS.
+"""The guard for workflows that prove their repository with an OIDC token: on a server, and in a function on AWS.
 
 It imports no configuration's loader, because the function's bundle has none.
 """
@@ -21,8 +21,8 @@ from closeout.wiring.clients import LazyGitHub, SharedClients
 class WorkflowGuard:
     """Answers workflows.
 
-    `automations` returns the current ones. `audience` returns what a workflow must ask its token for: the public URL. `late` is
-    told of each pull request that is closed: its deploy may have ended already.
+    `automations` returns the current ones. `audience` returns what a workflow must ask its token for: the public URL. `late` gets
+    each pull request that is closed: its deploy may have ended already.
     """
 
     automations: Callable[[], Iterable[Automation]]

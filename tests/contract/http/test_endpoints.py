@@ -170,11 +170,20 @@ def test_a_port_in_use_is_an_error_before_anything_starts(server: Running) -> No
 
 
 def test_addresses_are_said_with_their_port() -> None:
-    """Also for IPv6, in brackets."""
-    with serve.bind("127.0.0.1", 0) as listener:
-        assert serve.base_address(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+    """Also for IPv6, in brackets. A browser opens no address that stands for all of them."""
+    for host, own in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")):
+        with serve.bind(host, 0) as listener:
+            port = listener.getsockname()[1]
+            assert serve.base_address(listener) == f"http://{host}:{port}"
+            assert serve.base_address(listener, wildcard=False) == f"http://{own}:{port}"
     try:
         with serve.bind("::1", 0) as listener:
             assert serve.base_address(listener).startswith("http://[::1]:")
     except OSError:
         return  # this machine has no IPv6
+
+
+def test_a_name_that_cannot_be_a_host_is_an_error_of_the_address() -> None:
+    """`closeout serve` turns it into one sentence, as it does for an unknown host."""
+    with pytest.raises(OSError, match="not a host name"):
+        serve.bind("x" * 64 + ".example", 0)

@@ -10,17 +10,19 @@ import signal
 import socket
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from closeout.adapters.clock import SystemClock
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.server import details, serve, service
+from closeout.server import access, details, serve, service
 from closeout.server.log import Log
 from closeout.testing import deliveries
 from tests.until import until
@@ -29,6 +31,7 @@ SECRET = "a-secret-for-tests"
 CONFIG = """\
 version: 1
 secrets: { webhook: env:WEBHOOK_SECRET }
+notify: { to: env:NOTIFY_URL }
 modules: [service_hooks]
 automations: {}
 """
@@ -98,6 +101,7 @@ def folder(
     """A folder to serve; what a server changes of its process is set back."""
     assert threading.current_thread() is threading.main_thread(), "signals reach the main thread only"
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("NOTIFY_URL", "json://127.0.0.1:1/")
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     (tmp_path / "closeout.yaml").write_text(CONFIG, "utf-8")
     (tmp_path / "service_hooks.py").write_text(HOOKS, "utf-8")
@@ -123,6 +127,8 @@ def test_a_server_says_what_it_does_from_its_start_to_its_end(folder: Folder) ->
     def visit(address: str) -> None:
         deliver(address, "main")
         until("the run's end", lambda: folder.states() == ["finished"])
+        until("its threads", lambda: {"drill", "notify"} <= {each.name for each in threading.enumerate()})
+        logging.getLogger("a.library").warning("is slow")
         assert gc.get_threshold()[0] == service.YOUNG
         assert gc.get_freeze_count() > 10_000
 
@@ -134,9 +140,18 @@ def test_a_server_says_what_it_does_from_its_start_to_its_end(folder: Folder) ->
     assert "automation=hello" in finished
     assert "summary=greeted" in finished
     assert 0 <= float(finished.partition("seconds=")[2].split()[0]) < 60
+    assert "a.library says at WARNING text=is slow" in lines
     assert lines[-2:] == ["stopping", "stopped"]
     with contextlib.closing(Ledger(folder.db, clock=SystemClock()).open()) as ledger:
         assert ledger.setting(details.BASE_SETTING, lambda: b"") == b"https://closeout.example.com"
+
+
+def _opened(request: urllib.request.Request) -> Any:
+    """Return an answer, whatever its status."""
+    try:
+        return urllib.request.urlopen(request, timeout=10)
+    except urllib.error.HTTPError as error:
+        return error
 
 
 def test_links_to_sign_in_begin_where_the_pages_are(folder: Folder) -> None:
@@ -148,10 +163,34 @@ def test_links_to_sign_in_begin_where_the_pages_are(folder: Folder) -> None:
 
     listener = serve.bind("0.0.0.0", 0)
     own = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    lines = folder.serve(lambda _: until("it is written", lambda: written() is not None), public, listener)
+
+    def visit(address: str) -> None:
+        until("it is written", lambda: written() is not None)
+        for begins, status in ((own, 200), (address, 404)):
+            request = urllib.request.Request(f"{begins}/login", headers={"Accept": "text/html"})
+            with contextlib.closing(_opened(request)) as answer:
+                assert answer.status == status
+
+    lines = folder.serve(visit, public, listener)
     assert f"pages: {own}/, and nowhere else; `closeout open` signs you in" in lines
     assert written() == own.encode()
     folder.serve(lambda _: until("it is written", lambda: written() == public.encode()), public)
+
+
+def test_somebody_who_signed_in_may_act_on_a_server(folder: Folder) -> None:
+    """With the link that `closeout open` makes, which the command line signs with the ledger's key."""
+
+    def visit(address: str) -> None:
+        until("it is written", lambda: Views(folder.db, clock=SystemClock()).setting(details.PAGES_SETTING))
+        key = Views(folder.db, clock=SystemClock()).setting(details.KEY_SETTING)
+        assert key is not None
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        browser.addheaders = [("Accept", "text/html")]
+        browser.open(access.login_link(address, key, "ada@desk", time.time()), timeout=10).close()
+        with browser.open(f"{address}/pause", timeout=10) as answer:
+            assert b"ada@desk" in answer.read()
+
+    folder.serve(visit)
 
 
 def test_what_is_open_goes_on_at_the_next_start(folder: Folder) -> None:

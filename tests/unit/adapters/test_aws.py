@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from closeout.adapters.aws import AwsClients, retry_after, translated
+from closeout.adapters.boto import boto_client, boto_clients
 from closeout.core.errors import ServiceError
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
@@ -107,6 +108,7 @@ def test_region_of_the_target(aws: FakeAws) -> None:
         ({"code": "ThrottlingException", "status": 400}, True),
         ({"code": "RequestLimitExceeded", "status": 503}, True),
         ({"code": "InternalFailure", "status": 500}, True),
+        ({"code": "Whatever", "status": 500}, True),
         ({"code": "Whatever", "status": 502}, True),
         ({"code": "Whatever", "status": 429}, True),
         ({"code": "AccessDenied", "status": 403}, False),
@@ -225,6 +227,23 @@ def test_one_client_per_target(aws: FakeAws) -> None:
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     """Seconds or a date; nonsense counts as nothing."""
     assert retry_after(header, 1445412480.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("client", "waits"),
+    [
+        (lambda: clients().aws("s3")._client, (5.0, 30.0, 1)),
+        (lambda: boto_client("s3", "us-east-1"), (5.0, 10.0, 2)),
+        (lambda: boto_clients("us-east-1")("s3"), (3.0, 10.0, 3)),
+    ],
+)
+def test_no_client_waits_as_long_as_boto3_would(
+    aws: FakeAws, client: Any, waits: tuple[float, float, int]
+) -> None:
+    """That is a minute, five times: a person waits, or a function that Lambda ends. CloudTrail shows whose calls they are."""
+    config = client().meta.config
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == waits
+    assert config.user_agent_extra == "closeout"
 
 
 def test_import_is_cheap() -> None:

@@ -47,12 +47,27 @@ def test_a_status_is_posted_with_all_its_parts(github: FakeGitHub, client: GitHu
     )
 
 
-def test_a_description_that_github_would_refuse_is_cut(github: FakeGitHub, client: GitHubClient) -> None:
+def test_each_request_says_which_version_of_the_api_it_speaks(
+    github: FakeGitHub, client: GitHubClient
+) -> None:
+    """And what it sends, if it sends something."""
+    client.request("GET", "/repos/acme/shop")
+    client.create_status("acme/shop", SHA, state="success", context="c", description="d", target_url=None)
+    names = ("accept", "user-agent", "x-github-api-version", "content-type")
+    sent = [tuple(entry["headers"].get(name) for name in names) for entry in github.requests()]
+    version = ("application/vnd.github+json", "closeout", "2022-11-28")
+    assert sent == [(*version, None), (*version, "application/json")]
+
+
+@pytest.mark.parametrize(("length", "posted"), [(140, "é" * 140), (141, "é" * 139 + "…")])
+def test_a_description_that_github_would_refuse_is_cut(
+    github: FakeGitHub, client: GitHubClient, length: int, posted: str
+) -> None:
     """GitHub answers 422 to more than 140 characters; a cut sentence is better than no status."""
     client.create_status(
-        "acme/shop", SHA, state="success", context="c", description="é" * 141, target_url=None
+        "acme/shop", SHA, state="success", context="c", description="é" * length, target_url=None
     )
-    assert github.statuses("acme/shop", SHA)[0]["description"] == "é" * 139 + "…"
+    assert github.statuses("acme/shop", SHA)[0]["description"] == posted
 
 
 def test_a_pull_request_is_read_with_its_identity(github: FakeGitHub, client: GitHubClient) -> None:
@@ -204,7 +219,7 @@ def test_only_githubs_own_404_means_gone(
 ) -> None:
     """A proxy's page, another sentence or another status says nothing about the ref."""
     github.faults.add("status", status=status, body=body)
-    failure(lambda: client.ref_exists("acme/shop", "heads/gone"))
+    assert failure(lambda: client.ref_exists("acme/shop", "heads/gone")).http_status == status
 
 
 def test_an_answer_about_other_refs_is_an_error(github: FakeGitHub, client: GitHubClient) -> None:
@@ -235,12 +250,40 @@ def test_which_answers_may_pass(
 ) -> None:
     """The server's own troubles may pass; what the request did wrong stays wrong."""
     github.faults.add(
-        "status", status=status, body={"message": "sentence", "errors": [{"field": "x"}, "second"]}
+        "status", status=status, body={"message": "sentence", "errors": [{"field": "é"}, "second"]}
     )
     error = failure(lambda: client.request("GET", "/repos/acme/shop"))
     assert (error.transient, error.http_status, error.reason) == (transient, status, str(status))
-    assert "sentence" in error.message
-    assert "second" in error.message
+    help_ = {
+        401: "; the token is wrong or has expired",
+        404: "; it does not exist, or the token may not see it",
+    }
+    assert error.message == (
+        f'GitHub: GET /repos/acme/shop: {status} sentence; {{"field": "é"}}; second{help_.get(status, "")}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [("<html>", "(no JSON answer)"), ([1], "(no message)"), ({"message": "x" * 301}, "x" * 300)],
+)
+def test_what_says_nothing_is_not_quoted(
+    github: FakeGitHub, client: GitHubClient, body: object, told: str
+) -> None:
+    """A proxy's page fills no log, and neither does a long sentence."""
+    github.faults.add("status", status=422, body=body)
+    error = failure(lambda: client.request("GET", "/repos/acme/shop"))
+    assert error.message == f"GitHub: GET /repos/acme/shop: 422 {told}"
+
+
+@pytest.mark.parametrize(("status", "wait"), [(500, 7.0), (503, 7.0), (409, None)])
+def test_an_outage_is_waited_out_as_long_as_github_says(
+    github: FakeGitHub, client: GitHubClient, status: int, wait: float | None
+) -> None:
+    """Maintenance of an Enterprise Server names its end; it is no rate limit."""
+    github.faults.add("status", status=status, headers={"retry-after": "7"}, body={"message": "m"})
+    error = failure(lambda: client.request("GET", "/repos/acme/shop"))
+    assert (error.reason, error.retry_after, error.transient) == (str(status), wait, wait is not None)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -102,23 +104,41 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
         close(sender)
 
 
+def test_a_small_request_leaves_at_once() -> None:
+    """Its body would wait for the answer to its head otherwise, which a server may delay."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = DeadlineConnection(f"127.0.0.1:{server.getsockname()[1]}", None, time.monotonic() + 60)
+        made.connect()
+        connected = cast("Any", made.sock)._socket
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        made.close()
+        assert connected.fileno() == -1, "closed, not left to whoever collects it"
+
+
+def chunked(size: int) -> bytes:
+    """Return an answer of so many bytes that does not announce how many there are."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
+
+
 @pytest.mark.parametrize(
     ("first", "limit", "reason"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 2, ("TooLarge", False)),
+        (chunked(transport.PIECE + 1), transport.PIECE, ("TooLarge", False)),
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, 1_000, ("ConnectionError", True)),
         (b"SSH-2.0-x\r\n", 1_000, ("ConnectionError", True)),
     ],
-    ids=["too large", "early", "no HTTP"],
+    ids=["too large", "too large in chunks", "early", "no HTTP"],
 )
 def test_a_connection_is_kept_only_after_a_whole_answer(
     first: bytes, limit: int, reason: tuple[str, bool]
 ) -> None:
-    """What follows on it would be the rest of this one."""
+    """What follows on it would be the rest of this one. An answer may have as many bytes as the limit says."""
     sender = Transport()
     with answering(first, OK) as (url, served):
         assert refused(sender, url, limit) == reason
-        assert get(sender, url).body == b"ok"
+        assert get(sender, url, limit=2).body == b"ok"
         assert served == [1, 2]
         close(sender)
 
@@ -146,6 +166,17 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
         _wait_for(connection.dropped)
         assert get(sender, url).body == b"ok"
         assert served == [1, 2]
+        assert connection.sock is None, "a process has so many files and no more"
+
+
+def test_over_https_nothing_is_sent_before_the_handshake() -> None:
+    """A request carries a token."""
+    sender = Transport()
+    with answering(OK) as (url, served):
+        assert refused(sender, url.replace("http:", "https:")) == ("TLS", True)
+        assert get(sender, url).body == b"ok"
+        assert served == [2]
+        close(sender)
 
 
 def test_no_more_than_so_many_connections_are_kept() -> None:
@@ -184,12 +215,18 @@ def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
     assert (caught.value.reason, caught.value.transient) == ("ConnectTimeout", True)
 
 
-def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others() -> None:
+@pytest.mark.parametrize(
+    ("found", "share"),
+    [(["127.0.0.9", "127.0.0.1", "127.0.0.8"], 5.0), (["127.0.0.9", "127.0.0.1"], 10.0)],
+)
+def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others(
+    found: list[str], share: float
+) -> None:
     """Each has an equal share of what is left, and the first that answers is taken."""
 
     class Several(DeadlineConnection):
         def addresses(self) -> list[str]:
-            return ["127.0.0.9", "127.0.0.1", "127.0.0.8"]
+            return found
 
         def _left(self) -> float:
             return 10.0
@@ -198,4 +235,4 @@ def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others() -> 
         made = Several("several.test", None, 0.0, server.getsockname()[1])
         with made._connected() as connected:
             assert connected.getpeername()[0] == "127.0.0.1"
-            assert connected.gettimeout() == 5.0
+            assert connected.gettimeout() == share

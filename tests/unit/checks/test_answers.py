@@ -11,10 +11,20 @@ from typing import Any, cast
 import pytest
 
 from closeout.actions.registry import builtin
+from closeout.checks.check import Result
+from closeout.checks.coverage import SLACK
+from closeout.checks.machine import START_FIRST
 from closeout.checks.registry import CHECKS
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load_text
-from closeout.core.errors import NotifierUnknown, ServiceError, StoreUnavailable
+from closeout.core.errors import (
+    ConfigError,
+    LedgerError,
+    NotifierUnknown,
+    ServiceError,
+    StoreUnavailable,
+)
+from closeout.core.runs import FIRST_RUNS
 from closeout.ports.patrol import Page
 from tests.unit.checks.scene import ACCOUNT
 
@@ -74,6 +84,7 @@ def answers(check: str, **parts: Any) -> tuple[str, str]:
     return found.state, found.what
 
 
+ANYBODYS = loaded("'*/shop'", f"shell, destructive: false{SHELL[5:]}")
 NO_LEDGER = SimpleNamespace(exists=returns(False))
 LEDGER = SimpleNamespace(
     exists=returns(True), last_patrols=returns({}), empty_runs=returns({}), base=returns(None)
@@ -105,20 +116,23 @@ def test_before_the_first_start_nothing_is_known(check: str, why: str) -> None:
     assert what.startswith(why)
 
 
-def test_a_public_url_in_the_file_is_asked_before_the_first_start_and_the_server_is_the_first_fix() -> None:
+@pytest.mark.parametrize(
+    ("ledger", "status", "expected"),
+    [
+        (NO_LEDGER, 502, Result("wrong", "https://ci.example/healthz answers 502", START_FIRST)),
+        (NO_LEDGER, 200, Result("fine", "closeout answers at https://ci.example")),
+        (LEDGER, 502, Result("wrong", "https://ci.example/healthz answers 502")),
+    ],
+)
+def test_a_public_url_in_the_file_is_asked_before_the_first_start_and_the_server_is_the_first_fix(
+    ledger: SimpleNamespace, status: int, expected: Result
+) -> None:
     """Most likely nobody answers there because nothing runs."""
-    settings = {"ledger": NO_LEDGER, "base": returns("https://ci.example")}
-    web = SimpleNamespace(
-        request=returns(SimpleNamespace(status=502, body=b"[]")), setting=lambda text, _key: text
-    )
+    web = SimpleNamespace(request=returns(SimpleNamespace(status=status, body=b"[]")))
     outside = SimpleNamespace(http=web, setting=OUTSIDE.setting)
     known = loaded(notify="public-url: https://ci.example\nnotify: { to: [env:CHANNEL] }")
-    found = ASK["public-url"](
-        cast("World", SimpleNamespace(loaded=known, has_token=True, outside=outside, **settings))
-    )
-    assert (found.state, found.what) == ("wrong", "https://ci.example/healthz answers 502")
-    assert found.fix is not None
-    assert found.fix.startswith("start `closeout serve`")
+    world = SimpleNamespace(loaded=known, outside=outside, ledger=ledger, base=returns("https://ci.example"))
+    assert ASK["public-url"](cast("World", world)) == expected
 
 
 @pytest.mark.parametrize(
@@ -184,6 +198,17 @@ def test_a_ledger_in_a_folder_that_is_not_there_is_wrong() -> None:
     assert (found.state, found.fix) == ("wrong", f"run `mkdir {FOLDER / 'no'}`, or change --db")
 
 
+def test_a_ledger_that_cannot_be_read_is_wrong() -> None:
+    """With its own sentence, which says what to do; one that can be read is of this version."""
+    place = SimpleNamespace(path=FOLDER / "closeout.db")
+    broken = SimpleNamespace(exists=returns(True), base=raises(LedgerError("it is newer")))
+    assert answers("ledger", place=place, ledger=broken) == ("wrong", "it is newer")
+    assert answers("ledger", place=place, ledger=LEDGER) == (
+        "fine",
+        "closeout.db can be read by this version",
+    )
+
+
 def test_a_free_disk_ends_at_200_mb() -> None:
     """A byte less is too little."""
     for free, state in ((200_000_000, "fine"), (199_999_999, "wrong")):
@@ -204,6 +229,25 @@ def test_without_an_answer_nobody_knows_the_time() -> None:
     world = {"limits": raises(error()), "github_offset": None, "identity": returns({})}
     assert answers("clock", **world)[0] == "unknown"
     assert answers("clock", **{**world, "loaded": loaded(step=STACK)})[0] == "unknown"
+
+
+@pytest.mark.parametrize(("status", "state"), [(404, "fine"), (500, "unknown"), (None, "fine")])
+def test_a_github_without_limits_is_asked_for_a_repository_to_tell_the_time(
+    status: int | None, state: str
+) -> None:
+    """Every answer has the time; an error of another kind is no reason to ask on."""
+    world = SimpleNamespace(loaded=loaded(), has_token=True, github_offset=None)
+    asked: list[str] = []
+
+    def answer(name: str = "the limit") -> None:
+        asked.append(name)
+        if name == "the limit" and status is not None:
+            raise error(status=status)
+        world.github_offset = 1.0
+
+    world.limits = world.repository = answer
+    assert ASK["clock"](cast("World", world)).state == state
+    assert asked == ["the limit", HERE][: 2 if status == 404 else 1]
 
 
 # --- GitHub ---------------------------------------------------------------------------------------------
@@ -276,6 +320,26 @@ def test_a_commit_status_that_cannot_be_tells_of_the_right(
 
 
 @pytest.mark.parametrize(
+    ("status", "api", "token"),
+    [
+        (None, "fine", "fine"),
+        (401, "fine", "wrong"),
+        (404, "fine", "fine"),  # GitHub Enterprise Server may have no limits
+        (403, "wrong", "fine"),
+    ],
+)
+def test_githubs_answer_about_the_limit_says_whether_it_knows_the_token(
+    status: int | None, api: str, token: str
+) -> None:
+    """Whoever refuses the token answers, and so does a GitHub without limits."""
+    limits = raises(error(status=status)) if status else returns(page())
+    assert (answers("github-api", limits=limits)[0], answers("github-token", limits=limits)[0]) == (
+        api,
+        token,
+    )
+
+
+@pytest.mark.parametrize(
     ("problem", "state"), [(error(status=403), "wrong"), (error(status=500, transient=True), "unknown")]
 )
 def test_a_repository_that_cannot_be_read_is_wrong_or_asked_for_again(
@@ -287,8 +351,37 @@ def test_a_repository_that_cannot_be_read_is_wrong_or_asked_for_again(
 
 def test_a_repository_with_another_name_is_wrong_and_the_case_does_not_count() -> None:
     """GitHub redirects from the old name; closings carry the new one."""
-    assert answers("github-repositories", repository=returns({"full_name": "ACME/Shop"}))[0] == "fine"
-    assert answers("github-repositories", repository=returns({"full_name": "acme/store"}))[0] == "wrong"
+    known = returns({"full_name": "ACME/Shop"})
+    assert answers("github-repositories", repository=known) == ("fine", "the token can read 1 repository")
+    assert answers("github-repositories", repository=returns({"full_name": "acme/store"})) == (
+        "wrong",
+        "acme/shop is acme/store now",
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "what"),
+    [
+        ("github-pull-requests", "pulls", "read pull requests"),
+        ("github-issues", None, "nothing needs `issues`"),
+        ("github-statuses", "statuses", "post commit statuses"),
+    ],
+)
+def test_a_right_is_tried_where_it_is_needed(check: str, path: str | None, what: str) -> None:
+    """A file that needs no right to issues asks for none."""
+    asked: list[str] = []
+
+    def read(where: str, _query: object) -> None:
+        asked.append(where)
+
+    def post(_method: str, where: str, body: object) -> None:
+        asked.append(where.rpartition("/")[0])
+        raise error(status=422)
+
+    world = {"read": read, "outside": SimpleNamespace(github=SimpleNamespace(request=post))}
+    found = answers(check, repository=returns({"full_name": HERE}), **world)
+    assert found == (("fine", f"the token can {what} in 1 repository") if path else ("skipped", what))
+    assert asked == ([f"/repos/{HERE}/{path}"] if path else [])
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"full_name": 5}])
@@ -313,6 +406,19 @@ def test_an_answer_that_is_no_repository_is_asked_for_again(body: Any) -> None:
 
 
 # --- the file and its secrets ----------------------------------------------------------------------------
+
+
+def test_only_addresses_that_name_a_variable_are_read_for_it() -> None:
+    """What is written out has no variable that could be missing."""
+    written = loaded(notify="public-url: https://ci.example\nnotify: { to: [env:CHANNEL] }")
+    named = loaded(notify="public-url: env:URL\nnotify: { to: [env:CHANNEL] }")
+    outside = SimpleNamespace(setting=raises(ConfigError("URL is not set")))
+    assert answers("configuration-variables", loaded=written, outside=outside)[0] == "skipped"
+    assert answers("configuration-variables", loaded=named, outside=outside) == ("wrong", "URL is not set")
+    assert answers("configuration-variables", loaded=named, outside=OUTSIDE) == (
+        "fine",
+        "public-url can be read",
+    )
 
 
 def test_a_file_without_a_token_that_it_needs_is_wrong() -> None:
@@ -348,6 +454,32 @@ def test_a_round_that_never_ended_is_unknown() -> None:
     assert patrolled({}) == "unknown"
 
 
+def test_a_round_may_be_late_by_twice_its_interval_and_ten_minutes() -> None:
+    """A second more is too late."""
+    limit = 100_000.0 - 2 * 3_600.0 - SLACK
+    assert patrolled({"lists": limit}, "patrol-lists") == "fine"
+    assert patrolled({"lists": limit - 1.0}, "patrol-lists") == "wrong"
+
+
+@pytest.mark.parametrize("world", [{"has_token": False}, {"loaded": ANYBODYS}])
+@pytest.mark.parametrize("check", ["patrol-lists", "patrol-logs", "patrol-errors"])
+def test_where_patrol_has_nothing_to_look_at_it_is_not_late(check: str, world: dict[str, Any]) -> None:
+    """Without a token it asks nothing, and of patterns it knows no repository."""
+    found = answers(check, ledger=LEDGER, **world)
+    assert found == ("skipped", "patrol has no repository to look at")
+
+
+@pytest.mark.parametrize(("runs", "state"), [(FIRST_RUNS, "wrong"), (FIRST_RUNS - 1, "fine")])
+def test_an_automation_whose_first_runs_all_find_nothing_is_named(runs: int, state: str) -> None:
+    """One that has ended fewer may still find something."""
+    ledger = SimpleNamespace(exists=returns(True), empty_runs=returns({"clean": runs}))
+    found = answers("empty-runs", ledger=ledger)
+    assert found[0] == state
+    assert ("automation clean has found nothing to delete in any of its 5 runs" in found[1]) == (
+        state == "wrong"
+    )
+
+
 def test_a_round_that_is_switched_off_is_skipped() -> None:
     """The file says so."""
     assert patrolled({"logs": 1.0}, deliveries=None) == "skipped"
@@ -356,9 +488,7 @@ def test_a_round_that_is_switched_off_is_skipped() -> None:
 
 def test_a_file_of_patterns_without_an_owner_cannot_be_followed() -> None:
     """Nobody can list all of GitHub."""
-    state, what = answers(
-        "patrol-patterns", loaded=loaded("'*/shop'", f"shell, destructive: false{SHELL[5:]}")
-    )
+    state, what = answers("patrol-patterns", loaded=ANYBODYS)
     assert state == "skipped"
     assert "*/shop" in what
     assert answers("patrol-patterns")[0] == "fine"

@@ -100,6 +100,28 @@ def test_a_check_waits_for_the_first_cause_and_says_its_name() -> None:
     ]
 
 
+def test_whoever_waits_is_told_what_is_asked() -> None:
+    """Before the answer, and not of a check that waits for another."""
+    told: list[str] = []
+    checks = (check("a", wrong("broken")), check("b", fine("b"), "a"), check("c", fine("c")))
+    round_ = registry.ask(NO_WORLD, checks, lambda asked: told.append(asked.id))
+    next(round_)
+    assert told == ["a"]
+    assert [one.check.id for one in round_] == ["b", "c"]
+    assert told == ["a", "c"]
+
+
+def test_of_a_stack_only_what_it_has_is_asked() -> None:
+    """It has no file of its own, no disk and no server; its credentials are the worker's alone."""
+    stack = [one.id for one in registry.ON_STACK]
+    files = [one.id for one in registry.CHECKS if one.group == "Configuration"]
+    machine = [one.id for one in registry.CHECKS if one.group == "Machine"]
+    assert [name for name in files if name in stack] == ["configuration", "secret-github"]
+    assert [name for name in machine if name in stack] == ["paused", "clock"]
+    assert [name for name in stack if name.startswith("aws-")] == ["aws-account", "aws-permissions"]
+    assert [one.id for one in registry.CHECKS if one.at_start] == ["disk", "ledger-place", "empty-runs"]
+
+
 def test_only_what_is_to_be_mended_says_how() -> None:
     """A finding has its own fix, or that of its check."""
     found = states(
@@ -121,6 +143,7 @@ def test_of_several_things_the_worst_counts() -> None:
     assert worst([fine("a"), unknown("b")], "all") == Result("unknown", "b", None)
     assert worst([fine("a")], "all") == fine("all")
     assert listed(str(number) for number in range(5)) == "0; 1; 2; and 2 more"
+    assert listed("0122") == "0; 1; 2"
 
 
 def test_an_answer_is_asked_for_once_a_round_and_so_is_an_error() -> None:

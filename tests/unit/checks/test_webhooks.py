@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from closeout.checks.check import Result
+from closeout.checks.world import HooksFound, Owned, World
+from closeout.config.load import Loaded
+from closeout.core.errors import ServiceError
 from closeout.core.records import NewDelivery
+from closeout.ports.clients import Hook, HookDelivery
 from closeout.testing.github import TOKEN
 from tests.unit.checks.scene import SECRET, Scene
+from tests.unit.checks.test_answers import ASK, HERE, error, loaded, raises, returns
 
 
 def test_a_webhook_of_the_organization_counts_for_its_repositories(whole: Scene) -> None:
@@ -123,3 +134,162 @@ def test_one_repository_whose_webhooks_are_hidden_hides_no_others(whole: Scene) 
     hidden = {one.result.state for one in whole.results().values() if one.check.group == "Webhook"}
     assert hidden == {"unknown", "skipped"}
     assert whole.results()["hook-active"].result.state == "unknown"
+
+
+BASE = "https://ci.example"
+HOOK = Hook(7, f"{BASE}/webhook", ("pull_request",), True, "json", False, None)
+NAME = f"{HERE}: webhook 7"
+
+
+def asked(
+    check: str,
+    *hooks: Hook,
+    others: tuple[Hook, ...] = (),
+    unread: ServiceError | None = None,
+    heard: tuple[str, ...] = (),
+    last: Any = None,
+    file: Loaded | None = None,
+    **more: Any,
+) -> Result:
+    """Ask one check about the webhooks of one repository."""
+    found = HooksFound(
+        tuple(Owned(HERE, hook) for hook in hooks), tuple(Owned(HERE, hook) for hook in others), unread
+    )
+    world = SimpleNamespace(
+        loaded=file or loaded(),
+        has_token=True,
+        repository=returns({"full_name": HERE}),
+        hooks=returns(found),
+        heard=returns(frozenset(heard)),
+        base=returns(BASE),
+        last_delivery=raises(last) if isinstance(last, Exception) else returns(last),
+        **more,
+    )
+    return ASK[check](cast("World", world))
+
+
+CLOSEOUT, PROXY = "closeout refuses it", "closeout or a proxy in front of it fails"
+
+
+@pytest.mark.parametrize(
+    ("code", "why", "secret"),
+    [
+        (0, "nobody answered", "unknown"),
+        (199, CLOSEOUT, "unknown"),
+        (200, None, "fine"),
+        (299, None, "fine"),
+        (300, CLOSEOUT, "unknown"),
+        (401, None, "wrong"),
+        (403, "something in front of closeout refuses it, such as a proxy or a firewall", "unknown"),
+        (499, CLOSEOUT, "unknown"),
+        (500, PROXY, "unknown"),
+        (503, "closeout cannot store it", "unknown"),
+    ],
+)
+def test_the_newest_delivery_says_who_answered_it(code: int, why: str | None, secret: str) -> None:
+    """A 401 is closeout's own answer to another secret; without a code, GitHub's word stands in its place."""
+    last = HookDelivery(1, "g", "pull_request", "timed out", code, "2026-03-14T09:26:53Z")
+    answered, verified = asked("hook-answers", HOOK, last=last), asked("hook-secret", HOOK, last=last)
+    when = "its delivery of 2026-03-14T09:26:53Z"
+    if why is None:
+        assert (answered.state, answered.what) == ("fine", "the newest delivery of each webhook was answered")
+    else:
+        text = f"{NAME}: {when} was answered with {code or 'timed out'}: {why}"
+        assert (answered.state, answered.what) == ("wrong", text)
+    assert (verified.state, verified.what) == (
+        secret,
+        {
+            "fine": "closeout verified the newest delivery of each webhook",
+            "wrong": f"{NAME} has another secret than closeout's, or none: {when} got 401",
+            "unknown": f"{NAME}: {when} did not reach closeout ({code or 'timed out'})",
+        }[secret],
+    )
+
+
+def test_without_a_delivery_or_a_webhook_nothing_is_said_of_deliveries() -> None:
+    """A log that cannot be read is an error and not an empty log."""
+    nothing = ("skipped", "no webhook has sent a delivery yet")
+    assert asked("hook-answers", HOOK)[:2] == nothing
+    assert asked("hook-answers")[:2] == ("skipped", "no active webhook leads here")
+    assert asked("hook-answers", HOOK, last=error("502", transient=True))[:2] == ("unknown", "502")
+
+
+def test_a_log_that_cannot_be_read_for_a_moment_is_read_again() -> None:
+    """It shows no ping; GitHub's next answer may."""
+    ping = HookDelivery(2, "g", "ping", "OK", 200, "2026-03-14T09:26:53Z")
+    answers = [[], error("502", transient=True), [ping._replace(event="push")], [ping]]
+    waited: list[float] = []
+
+    def deliveries(_hook: int) -> list[HookDelivery]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("list[HookDelivery]", answer)
+
+    webhooks = SimpleNamespace(deliveries=deliveries, ping=returns(None))
+    outside = SimpleNamespace(webhooks=returns(webhooks))
+    found = asked("hook-ping", HOOK, pings=True, outside=outside, pause=waited.append)
+    assert found[:2] == ("fine", "GitHub sent a ping through 1 webhook")
+    assert waited == [0.05, 0.1]
+
+
+def test_one_active_webhook_is_enough() -> None:
+    """One that is switched off beside it is no fault, and is asked nothing further."""
+    off = HOOK._replace(id=8, active=False, content_type="form")
+    assert asked("hook-active", off, HOOK).state == "fine"
+    assert asked("hook-content-type", off, HOOK).state == "fine"
+    assert asked("hook-active", off)[:2] == ("wrong", f"{HERE}: webhook 8 is not active")
+    assert asked("hook-content-type", off)[:2] == ("skipped", "no active webhook leads here")
+
+
+def test_webhooks_together_send_the_events() -> None:
+    """Two may share them, and one that sends all leaves none out."""
+    both = loaded(**{"    on": "    on: { pull_request: { types: [closed] }, delete: {} }"})
+    delete = HOOK._replace(id=8, events=("delete",))
+    assert asked("hook-events", HOOK, delete, file=both).state == "fine"
+    assert asked("hook-events", HOOK._replace(events=("*",)), file=both).state == "fine"
+    assert asked("hook-events", HOOK, file=both)[:2] == ("wrong", f"{NAME} does not send delete")
+    none = asked("hook-events", HOOK._replace(events=()), file=both)
+    assert none.what == f"{NAME} does not send delete, pull_request"
+
+
+ELSEWHERE = HOOK._replace(url="https://old.example/webhook")
+ANOTHERS = HOOK._replace(url="https://old.example/github-hook/")
+HIDDEN = error("403", status=403)
+
+
+@pytest.mark.parametrize(
+    ("others", "heard", "unread", "there", "url"),
+    [
+        ((), (), None, "wrong", "skipped"),
+        ((ANOTHERS,), (), None, "wrong", "skipped"),
+        ((ELSEWHERE,), (), None, "fine", "wrong"),  # which may be another program's
+        ((ANOTHERS,), ("7",), None, "fine", "wrong"),
+        ((), ("9",), None, "wrong", "skipped"),
+        ((), (), HIDDEN, "wrong", "skipped"),
+        ((), ("9",), HIDDEN, "fine", "skipped"),
+        ((ANOTHERS,), ("9",), HIDDEN, "fine", "skipped"),
+    ],
+)
+def test_a_webhook_is_there_if_it_leads_or_has_led_here(
+    others: tuple[Hook, ...], heard: tuple[str, ...], unread: ServiceError | None, there: str, url: str
+) -> None:
+    """What has delivered here is closeout's own, whatever its URL; what has not been shown may be the organization's."""
+    given: dict[str, Any] = {"others": others, "heard": heard, "unread": unread}
+    assert (asked("hook-there", **given).state, asked("hook-url", **given).state) == (there, url)
+    assert {asked("hook-there", HOOK, **given).state, asked("hook-url", HOOK, **given).state} == {"fine"}
+
+
+@pytest.mark.parametrize(
+    ("url", "insecure", "state"),
+    [
+        ("https://ci.example/webhook", False, "fine"),
+        ("https://ci.example/webhook", True, "wrong"),
+        ("http://ci.example/webhook", False, "wrong"),
+        ("http://127.0.0.1:8080/webhook", False, "fine"),
+        ("http://localhost/webhook", True, "fine"),
+    ],
+)
+def test_only_what_stays_on_this_machine_may_be_in_the_clear(url: str, insecure: bool, state: str) -> None:
+    """Over plain HTTP there is no certificate to check."""
+    assert asked("hook-encrypted", HOOK._replace(url=url, insecure=insecure)).state == state

@@ -93,6 +93,7 @@ def test_a_condition_gives_its_truth_value(expression: str, value: bool) -> None
         ("preview", "preview"),
         ("preview-${{ event.one }}", "preview-1"),
         ("preview-${{ event.whole }}", "preview-17"),
+        ("${{ 9223372036854774784.0 }}", "9223372036854774784"),
         ("${{event.text}}/${{ event.zero }}", "develop/0"),
         ("${{ event.empty }}", ""),
         ("${{ 3u }}", "3"),
@@ -106,7 +107,7 @@ def test_texts_and_whole_numbers_are_interpolated(template: str, text: str) -> N
 
 @pytest.mark.parametrize(
     "expression",
-    ["event.nothing", "event.yes", "event.half", "event.list", "event.map", "event.missing", "event", "1e30", "0.0/0.0",
+    ["event.nothing", "event.yes", "event.half", "event.list", "event.map", "event.missing", "event", "1e30", "9223372036854775808.0", "0.0/0.0",
      'timestamp("2026-01-01T00:00:00Z")', "b'a'", "event.one / 0", '"a\\x00b"', "event.text.nothing()"],
 )  # fmt: skip
 def test_nothing_else_becomes_part_of_a_text(expression: str) -> None:
@@ -191,6 +192,7 @@ def test_an_interpolated_value_can_be_checked_by_itself() -> None:
         ("true", False, "a ${{ }} must be a string or a whole number, this gives true or false"),
         ("null", False, "a ${{ }} must be a string or a whole number, this gives null"),
         ("evnt.a", True, "undeclared reference to 'evnt.a'"),
+        ("run.url", False, "undeclared reference to 'run.url'"),
         ("event.a ==", True, "Syntax error: mismatched input '<EOF>'"),
         ("  ", True, "it is empty"),
         ("a\0", True, "it contains a NUL or half a surrogate pair"),

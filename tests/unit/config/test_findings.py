@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from closeout.config.codes import CODES
-from closeout.config.findings import Finding, listed, mask, near, printable
+from closeout.config.findings import Finding, Findings, listed, mask, near, printable
 from closeout.config.load import check, load
 from closeout.core.errors import ConfigError
 from tests.unit.config.known_actions import REGISTRY
@@ -43,6 +43,24 @@ def test_every_code_has_a_sample() -> None:
     """No code is documented that cannot be shown, and none can be given that is not documented."""
     modules = {"module-failed", "bad-function", "duplicate-automation"}
     assert {sample.code for sample in SAMPLES} | modules == set(CODES)
+    with pytest.raises(LookupError):
+        Findings("closeout.yaml").error(1, 1, "no-such-code", "a mistake", "mend it")
+
+
+def test_the_caret_stands_under_the_place_behind_tabs_too() -> None:
+    """A terminal shows a tab wider than a space, so the line of the caret has the same tabs."""
+    findings = Findings("closeout.yaml", "a:\tb\tc\n")
+    findings.error(1, 6, "bad-value", "c is wrong", "write d")
+    assert findings.all()[0].pretty().splitlines()[1:3] == ["  1 | a:\tb\tc", "    |   \t \t^"]
+
+
+def test_the_files_own_findings_come_before_those_of_its_modules() -> None:
+    """Whatever the modules are called."""
+    module, file = Findings("a.py"), Findings("closeout.yaml")
+    module.error(1, 1, "bad-function", "of the module", "mend it")
+    file.extend(module.all())
+    file.error(2, 1, "bad-value", "of the file", "mend it")
+    assert [finding.file for finding in file.all()] == ["closeout.yaml", "a.py"]
 
 
 def test_several_mistakes_are_found_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -140,6 +158,7 @@ def test_a_warning_does_not_refuse_the_file(tmp_path: Path) -> None:
         "notify:\n  to:\n    - hunter2\n" + SHELL,
         "secrets: { webhook: [hunter2, hunter2] }\n" + SHELL,
         "secrets: { webhook: { value: hunter2 } }\n" + SHELL,
+        "secrets:\n  webhook:\n    value: hunter2\n" + SHELL,
         "secrets: { webhok: hunter2 }\n" + SHELL,
         "secrets:\n  webhook: |\n    hunter2\n" + SHELL,
         'secrets: { webhook: "hunter2\n' + SHELL,
@@ -160,6 +179,15 @@ def test_a_secret_in_the_file_is_never_shown(tmp_path: Path, text: str) -> None:
     assert [finding for finding in findings if finding.severity == "error"]
     for finding in findings:
         assert "hunter2" not in finding.pretty() + str(finding.to_json())
+
+
+def test_a_line_is_hidden_from_the_first_secret_on() -> None:
+    """Not one character of it is shown, and nothing behind it; what stands before it is."""
+    findings = Findings("closeout.yaml", "to: [hunter2, hunter3] # both\n")
+    for column in (15, 6, 15):
+        findings.hide(1, column)
+    findings.error(1, 6, "bad-reference", "no reference", "write one")
+    assert [finding.source for finding in findings.all()] == ["to: [***"]
 
 
 def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:

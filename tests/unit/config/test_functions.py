@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from closeout.config.load import Loaded, check, load
+from closeout.actions.registry import builtin
+from closeout.config.functions import Run, on
+from closeout.config.load import Loaded, check, inspect, load, load_function, load_text
 from tests.unit.config.known_actions import REGISTRY
 from tests.unit.config.samples import SHELL
 
@@ -58,6 +60,16 @@ def test_a_function_is_an_automation(tmp_path: Path) -> None:
     assert result.functions[f"{module}:clean_up"](None) == "done"
 
 
+def test_a_function_alone_has_what_a_file_that_says_nothing_has(tmp_path: Path) -> None:
+    """Every file-level key is at its default."""
+
+    @on("push", destructive=False)
+    def tell(run: Run) -> None: ...
+
+    (tmp_path / "closeout.yaml").write_text(SHELL, encoding="utf-8")
+    assert load_function(tell, REGISTRY).settings == load(tmp_path / "closeout.yaml", REGISTRY).settings
+
+
 def test_functions_and_entries_of_the_file_stand_together(tmp_path: Path) -> None:
     """The file's settings hold for functions too: secrets' variables, protection."""
     source = (
@@ -89,16 +101,31 @@ def test_functions_and_entries_of_the_file_stand_together(tmp_path: Path) -> Non
         ('@on("push", destructive=False)\ndef f(): ...\n', "bad-function", 2),
         ('@on("push", destructive=False)\nasync def f(run): ...\n', "bad-function", 2),
         ('@on("push", destructive=False, name="tidy")\ndef f(run): ...\n', "duplicate-automation", 2),
+        (
+            '@on("push", destructive=False, name="g")\ndef f(run): ...\n@on("push", destructive=False)\ndef g(run): ...\n',
+            "duplicate-automation",
+            4,
+        ),
     ],
 )
 def test_a_mistake_is_found_at_the_function(tmp_path: Path, source: str, code: str, line: int) -> None:
     """The finding is in the module's file, at the line of the decorator, and shows that line."""
     path, module = write(tmp_path, source, SHELL)
     findings = check(path, REGISTRY)
-    assert [(finding.code, finding.file, finding.line) for finding in findings] == [
-        (code, str(tmp_path / f"{module}.py"), line)
+    assert [(finding.code, finding.file, finding.line, finding.column) for finding in findings] == [
+        (code, str(tmp_path / f"{module}.py"), line, 1)
     ]
     assert findings[0].source.startswith("@on(")
+
+
+def test_a_mistake_of_a_function_without_a_line_is_found_at_the_modules_first(tmp_path: Path) -> None:
+    """A function in a cache has no line of its own that Python tells."""
+    source = (
+        'import functools\n@on("push", destructive=False, name="a b")\n@functools.cache\ndef f(run): ...\n'
+    )
+    path, module = write(tmp_path, source)
+    (finding,) = check(path, REGISTRY)
+    assert finding.text().startswith(f"{tmp_path / module}.py:1:1: @on f: `a b` cannot be the name")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +155,25 @@ def test_a_module_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     assert f"put hooks_none.py into {tmp_path}" in finding.fix
 
 
+def test_an_interrupt_while_a_module_is_imported_ends_the_command(tmp_path: Path) -> None:
+    """Ctrl-C is nobody's mistake in the file."""
+    path, _ = write(tmp_path, "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        check(path, REGISTRY)
+
+
+def test_a_module_beside_the_file_comes_before_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed module of its name is not used in its place."""
+    path, name = write(tmp_path, '@on("push", destructive=False)\ndef ours(run): ...\n')
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / f"{name}.py").write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(installed))
+    assert [item.name for item in load(path, REGISTRY).automations] == ["ours"]
+
+
 def test_a_module_is_looked_up_beside_the_file_and_not_mistaken_for_another(tmp_path: Path) -> None:
     """A file that has the name of a module which is loaded already is said, and never silently another's."""
     (tmp_path / "json.py").write_text("", encoding="utf-8")
@@ -142,6 +188,33 @@ def test_modules_need_not_be_imported(tmp_path: Path) -> None:
     before = list(sys.path)
     assert [item.name for item in load(path, REGISTRY, modules=False).automations] == ["tidy"]
     assert sys.path == before
+
+
+def test_a_file_is_inspected_as_it_is_loaded_and_checked(tmp_path: Path) -> None:
+    """With its modules, and with what its steps call looked up; what it means comes only with a file without errors."""
+    step = SHELL.replace("uses: shell", "uses: python").replace("run: 'true'", "function: 'hooks_none:f'")
+    path, name = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n', step)
+    found, findings = inspect(path, builtin())
+    assert found is not None
+    assert [item.function for item in found.automations] == [None, f"{name}:f"]
+    assert findings == check(path, builtin())
+    assert [(item.code, item.severity) for item in findings] == [("module-failed", "warning")]
+    assert load(path, builtin()).warnings == (), "what steps call is imported when they run"
+    path.write_text("version: 1\n", encoding="utf-8")
+    found, findings = inspect(path, builtin())
+    assert (found, [item.code for item in findings]) == (None, ["missing-key"])
+
+
+def test_a_text_is_loaded_with_the_modules_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file there would be; what steps call is imported when they run."""
+    step = SHELL.replace("uses: shell", "uses: python").replace("run: 'true'", "function: 'hooks_none:f'")
+    path, name = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n', step)
+    monkeypatch.chdir(tmp_path)
+    found = load_text(path.read_text("utf-8"), builtin())
+    assert [item.function for item in found.automations] == [None, f"{name}:f"]
+    assert found.warnings == ()
 
 
 def test_the_folder_of_the_file_is_on_the_module_path(tmp_path: Path) -> None:

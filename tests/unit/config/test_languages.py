@@ -65,10 +65,11 @@ def test_one_value_can_be_left_out() -> None:
         ("[ab]cme/*", True),
         ("[abc]/*", True),
         ("acme**", True),
+        ("*a" + "[ab]" * 7 + "*/" + "x" * 950, False),
     ],
 )
 def test_a_pattern_that_lets_through_any_owner_is_seen(pattern: str, fixed: bool) -> None:
-    """It is decided by the owners that match, not by how the pattern is spelt."""
+    """It is decided by the owners that match, not by how the pattern is spelt; what takes too long to decide is too wide."""
     assert fixes_owner(pattern) is fixed
 
 

@@ -14,11 +14,11 @@ from closeout.config.document import MAX_BYTES
 from closeout.config.load import Loaded, check, load
 from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import AwsSettings, Settings
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import ConfigError
 from closeout.core.problems import EVENTS, Route
 from tests.unit.config.known_actions import REGISTRY
-from tests.unit.config.samples import AUTOMATION, SAMPLES, SHELL, tidy
+from tests.unit.config.samples import AUTOMATION, REQUEST, SAMPLES, SHELL, tidy
 
 EVERYTHING = """\
 version: 1
@@ -231,6 +231,24 @@ def test_what_is_left_out_has_the_defaults(tmp_path: Path) -> None:
     assert (step.account, step.region, step.assume_role) == ("123456789012", "eu-central-1", None)
 
 
+def test_a_file_says_what_holds_now_for_a_run_that_an_earlier_one_accepted(tmp_path: Path) -> None:
+    """Its automation, if it is still there, and what is protected, whatever became of the automation."""
+    loaded = read(tmp_path, "protect: { names: [prod], tags: { keep: '*' } }\n" + SHELL)
+    assert loaded.current("tidy") == Current(loaded.automations[0], ("prod",), {"keep": "*"})
+    assert loaded.current("gone") == Current(None, ("prod",), {"keep": "*"})
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "state", "minutes"),
+    [(300.0, 3_600.0, 5), (None, 3_600.0, 60), (61.0, None, 2), (None, None, None)],
+)
+def test_patrol_runs_as_often_as_its_shorter_interval_says(
+    deliveries: float | None, state: float | None, minutes: int | None
+) -> None:
+    """A schedule counts whole minutes, so a part of one counts as one; without an interval there is none."""
+    assert PatrolSettings(deliveries=deliveries, state=state).minutes == minutes
+
+
 def test_a_loaded_automation_survives_being_stored(tmp_path: Path) -> None:
     """What `load` gives is canonical JSON: it comes back equal."""
     for text in (EVERYTHING, AUTOMATION, SHELL):
@@ -256,11 +274,57 @@ def test_on_has_the_forms_of_github_actions(tmp_path: Path, on: str, triggers: o
     assert read(tmp_path, tidy("on: push", f"on: {on}")).automations[0].triggers == triggers
 
 
+@pytest.mark.parametrize("written", ["true", "false"])
+def test_a_condition_may_be_a_truth_value(tmp_path: Path, written: str) -> None:
+    """Of an automation and of a step, as in GitHub Actions."""
+    text = tidy("    on: push", f"    on: push\n    if: {written}")
+    text = text.replace("        destructive", f"        if: {written}\n        destructive")
+    (automation,) = read(tmp_path, text).automations
+    assert (automation.condition, automation.steps[0].condition) == (written, written)
+
+
 def test_status_false_means_no_status(tmp_path: Path) -> None:
     """`status: false` posts nothing."""
     assert (
         read(tmp_path, tidy("on: push", "on: push\n    status: false")).automations[0].status_context is None
     )
+
+
+STEP_KEYS = "        destructive: false"
+LIMITS = [
+    ("    on: push", "    on: push\n    timeout: {}", "0s", "1s", "365d", "8761h"),
+    ("    on: push", "    on: push\n    queue-timeout: {}", "0s", "1s", "365d", "8761h"),
+    ("    on: push", "    on: push\n    grace: {}", "0s", "1s", "30d", "721h"),
+    ("    on: push", "    on: push\n    recheck: {}", "59s", "60s", "30d", "721h"),
+    ("    on: push", "    on: push\n    max-changes: {}", "0", "1", "10000", "10001"),
+    ("    on: push", "    on: push\n    max-objects: {}", "0", "1", "100000000", "100000001"),
+    ("automations:", "patrol: {{ limit: {} }}\nautomations:", "0", "1", "1000", "1001"),
+    ("automations:", "patrol: {{ state: {} }}\nautomations:", "59s", "60s", "24h", "1441m"),
+    (STEP_KEYS, STEP_KEYS + "\n        timeout: {}", "0s", "1s", "30d", "721h"),
+    (STEP_KEYS, STEP_KEYS + "\n        retry: {{ attempts: {} }}", "0", "1", "20", "21"),
+    (STEP_KEYS, STEP_KEYS + "\n        retry: {{ backoff: {} }}", "0s", "1s", "1h", "61m"),
+    ("url: 'https", "tries: {}, url: 'https", f"-{2**53 + 1}", f"-{2**53}", f"{2**53}", f"{2**53 + 1}"),
+    ("url: 'https", "wait: {}, url: 'https", "", "0s", "30d", "721h"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "below", "lowest", "highest", "above"),
+    LIMITS,
+    ids=[key.strip() for _, key, *_ in LIMITS],
+)
+def test_a_limit_is_the_last_value_that_is_taken(
+    tmp_path: Path, place: str, key: str, below: str, lowest: str, highest: str, above: str
+) -> None:
+    """And the next one is a finding."""
+
+    def codes(value: str) -> list[str]:
+        path = tmp_path / "closeout.yaml"
+        path.write_text(REQUEST.replace(place, key.format(value)), encoding="utf-8")
+        return [finding.code for finding in check(path, REGISTRY)]
+
+    assert [codes(lowest), codes(highest)] == [[], []]
+    assert [codes(value) for value in (below, above) if value] == [["out-of-range"]] * (2 if below else 1)
 
 
 def test_protect_may_be_a_list_of_names(tmp_path: Path) -> None:
@@ -399,6 +463,11 @@ def test_a_file_may_be_so_large(tmp_path: Path) -> None:
     for more, codes in ((0, []), (1, ["unreadable-file"])):
         path.write_text(SHELL + "#" * (MAX_BYTES - len(SHELL) + more), "utf-8")
         assert [one.code for one in check(path, REGISTRY)] == codes
+
+
+def test_patrol_may_start_nothing_by_itself(tmp_path: Path) -> None:
+    """`limit: off` is a limit of none."""
+    assert read(tmp_path, f"patrol: {{ limit: off }}\n{SHELL}").settings.patrol.limit == 0
 
 
 @pytest.mark.parametrize(

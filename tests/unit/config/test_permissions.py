@@ -16,6 +16,7 @@ from closeout.config.permissions import (
     Statement,
     policy,
     roles,
+    secret_statements,
     statements,
     too_wide,
     unknown,
@@ -214,6 +215,15 @@ def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:
         f"{arn}-??????",
     }
     assert one.role is None
+
+
+def test_secrets_outside_of_the_steps_may_be_read_by_who_needs_them() -> None:
+    """The notify function reads its own, and one right is enough for two values in one secret."""
+    found = secret_statements(["aws-secretsmanager:slack#url", "aws-secretsmanager:slack#other"], "notify")
+    one = of(found, "secretsmanager:GetSecretValue")
+    assert one.resources == ("arn:aws:secretsmanager:*:*:secret:slack-??????",)
+    assert (one.role, one.steps) == (None, ("notify",))
+    assert [one.actions for one in found] == [("kms:Decrypt",), ("secretsmanager:GetSecretValue",)]
 
 
 WEBHOOK = "{ uses: http/request, with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:%s' } } }"

@@ -27,6 +27,7 @@ from closeout.config import cel, repairs
         ("event.ref.contain('a')", "there is no function `contain`; see docs/reference/expressions.md"),
         ("contains(event.ref, 'a')", "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"),
         ("github.event.number == 1", "write event.number == 1: fields of the event begin with `event`"),
+        ("string(github.event.number)", "write string(event.number): fields of the event begin with `event`"),
         ("github.event.ref == 'github.ref'", "write event.ref == 'github.ref': fields of the event begin with `event`"),
         ("contains(github.event.ref, 'a')", "write `event` for `github.event`; and this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"),
         ("event.ref == 'failure()' && x", "fields are below `event`, like event.pull_request.number; see docs/reference/expressions.md"),
@@ -37,4 +38,4 @@ from closeout.config import cel, repairs
 def test_the_fix_is_about_the_mistake(expression: str, fix: str | None) -> None:
     """A missing parenthesis is not answered with where fields are."""
     problem = cel.compile_check(expression, boolean=True)
-    assert (repairs.fix(expression, problem) if problem else None) == fix
+    assert (repairs.fix(expression, problem, in_step=False) if problem else None) == fix

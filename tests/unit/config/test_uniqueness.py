@@ -10,9 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from closeout.actions.registry import builtin
+from closeout.config.collisions import Line, meetings
 from closeout.config.fields import named
 from closeout.config.findings import Finding
-from closeout.config.languages import Undecided
+from closeout.config.languages import Budget, Undecided
 from closeout.config.load import check
 from closeout.config.subjects import Key, Law
 from closeout.config.uniqueness import OF_REF, SAFE
@@ -89,12 +90,18 @@ PASSES = {
     "a constant name beside a number": [stack(SHOP, f"preview-{NAME}{NUMBER}")],
     "names of which none begins like another": [stack("[acme/shop, acme/web]", f"preview-{NAME}{NUMBER}")],
     "ids": [stack("['acme/*', 'beta/*']", f"preview-{ID}-{NUMBER}")],
+    "an id before what could be read in two ways": [stack(ALL, f"p-{ID}-{NAME}{NUMBER}")],
     "the one repository's id": [stack(SHOP, f"preview-{ID}{NUMBER}")],
     "pull request's id": [stack("['acme/*', 'beta/*']", "p-${{ event.pull_request.id }}")],
     "owner.name": [stack("['acme/*', 'beta-*/*']", f"p-{OWNER}.{NAME}-{NUMBER}")],
     "a sum of texts": [stack(ALL, 'p-${{ event.repository.name + "-" + string(event.number) }}')],
     "one repository twice": [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{NUMBER}")],
     "a name written out and filled in": [stack(SHOP, f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
+    "a name filled in and written out": [stack(ALL, f"p-{NAME}-{NUMBER}"), stack(SHOP, f"p-shop-{NUMBER}")],
+    "a name that holds the delimiter, which a run refuses": [
+        objects("[acme/1-1]", f"{NAME}-{NUMBER}-", ", delimiter: '-'"),
+        objects(WEB, f"1-1-{NUMBER}-", ", delimiter: '-'"),
+    ],
     "what is taken back": [
         stack("['acme/*', '!acme/legacy']", f"p-{NAME}-{NUMBER}"),
         stack("[beta/legacy]", f"p-legacy-{NUMBER}"),
@@ -113,6 +120,10 @@ PASSES = {
     "below one's own prefix": [objects(SHOP, f"x/{NUMBER}/"), objects(SHOP, f"x/{NUMBER}/assets/")],
     "a delimiter that no value holds": [objects(ALL, f"{NAME}-{NUMBER}-", ", delimiter: '-'")],
     "handed on": [build(ALL, "teardown", f"{{ PR: '{NUMBER}', REPO: '{NAME}' }}")],
+    "two dots, which a name may not have": [
+        stack(ALL, f"p-{NAME}-{NUMBER}"),
+        stack("[beta/shop]", f"p-a..b-{NUMBER}"),
+    ],
     "branch": [stack(SHOP, f"p-{BRANCH}")],
     "branch, per repository": [stack(ALL, f"p-{ID}-{BRANCH}")],
     "branch and number": [stack(SHOP, f"p-{BRANCH}-{NUMBER}")],
@@ -143,7 +154,15 @@ COLLIDES = {
     ),
     "owner-name": ([stack("['acme*/*']", f"p-{OWNER}-{NAME}-{NUMBER}")], " both give p-acme-"),
     "ids": ([stack("[acme/shop, beta/shop]", f"p-{ID}{NUMBER}")], "acme/shop#7 (repository id 77) and beta/shop#77 (repository id 7)"),
+    "a pull request's id": (
+        [stack("['acme/*', 'beta/*']", f"p-{ID}${{{{ event.pull_request.id }}}}")],
+        "acme/shop#7 (pull request id 7, repository id 77) and acme/web#7 (pull request id 77, repository id 7) both give p-777",
+    ),
     "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
+    "on two events, of which the first is told": (
+        [stack(SHOP, f"p-{NAME}", on="{ pull_request: { types: [closed] }, delete: }")],
+        "acme/shop#7 and acme/shop#17 both give p-shop",
+    ),
     "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
     "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
     "numbers that are added up": ([stack(SHOP, "p-${{ event.number + event.repository.id }}")], "both give p-"),
@@ -152,6 +171,10 @@ COLLIDES = {
     "a branch called like a number": (
         [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{BRANCH}")],
         "and branch 7 of acme/shop both give p-7",
+    ),
+    "a branch called like a number, before something else": (
+        [stack(SHOP, f"p-{NUMBER}-{SHA}"), stack(SHOP, f"p-{BRANCH}-{SHA}")],
+        "and branch 7 of acme/shop both give p-7-aaaa",
     ),
     "a written out name": (
         [stack("[beta/shop]", f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
@@ -170,17 +193,41 @@ COLLIDES = {
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}/assets/")],
         "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and the shorter one also deletes what is below",
     ),
+    "one prefix below another, behind two slashes": (
+        [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}//assets/")],
+        "acme/web#7 give previews, x/7/ and previews, x/7//assets/, and the shorter one also deletes",
+    ),
+    "one prefix below another, behind a commit": (
+        [objects(SHOP, f"{SHA}/{NUMBER}/"), objects(WEB, f"{SHA}/{NUMBER}/b/")],
+        f"give previews, {'a' * 40}/7/ and previews, {'a' * 40}/7/b/, and",
+    ),
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
         "give previews, x/7/assets/ and previews, x/7/, and",
+    ),
+    "a later part of an expression that begins with a dot": (
+        [stack(ALL, f'p-${{{{ "x" + event.repository.name }}}}-{NUMBER}'), stack("[beta/shop]", f"p-x.a-{NUMBER}")],
+        "acme/.a#7 (in ",
+    ),
+    "a full name whose second part begins with a dot": (
+        [objects(ALL, f"{FULL}/{NUMBER}/"), objects("[beta/shop]", f"acme/.github/{NUMBER}/")],
+        "acme/.github#7 (in ",
     ),
     "handed on": ([build(ALL, "teardown", f"{{ PR: '{NUMBER}' }}")], "both give teardown, 7"),
     "handed on, twice": (
         [build(SHOP, "teardown", f"{{ PR: '{NUMBER}' }}"), build(WEB, "teardown", f"{{ PR: '{NUMBER}' }}")],
         "both give teardown, 7",
     ),
+    "handed on, with two dots": (
+        [build(ALL, "teardown", f"{{ A: '{NAME}-{NUMBER}' }}"), build("[beta/shop]", "teardown", f"{{ A: 'a..b-{NUMBER}' }}")],
+        "acme/a..b#7 (in ",
+    ),
     "named alike, and more is handed on": (
         [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ A: b, C: d }")],
+        "both give t-7",
+    ),
+    "named alike, and something else is handed on": (
+        [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ C: d }")],
         "both give t-7",
     ),
     "refs that are gone": ([stack(SHOP, f"p-{NAME}", on="delete")], "branch main of acme/shop and branch next of acme/shop"),
@@ -264,6 +311,30 @@ def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
     assert found.fix == f"use {OF_REF}, behind another fixed text in each of the two"
 
 
+@pytest.mark.parametrize(
+    ("automations", "fix"),
+    [
+        ([stack(SHOP, f"p-{BASE}")], f"add {NUMBER} to the name, behind a `-`"),
+        ([stack("[acme/shop, acme/web]", f"p-{BRANCH}")], f"use the number: {SAFE}"),
+        ([stack(ALL, f"p-{GONE}", on="push", more=UNGUARDED)], f"begin the name with {ID}-"),
+        ([stack(ALL, f"p-{NUMBER}")], f"use {SAFE}"),
+        (
+            [stack(SHOP, f"p-{NUMBER}"), stack(WEB, f"p-{NUMBER}")],
+            f"use {SAFE}, or another fixed text in each of the two",
+        ),
+        ([stack("['acme*/*']", f"p-{NAME}-{NUMBER}")], f"several owners can match: use {SAFE}"),
+        (
+            [stack(ALL, f"p-{NAME}{NUMBER}")],
+            f"use {SAFE}, or separate the parts by a character that neither of them can contain",
+        ),
+    ],
+)
+def test_the_advice_is_about_what_is_missing(tmp_path: Path, automations: list[Auto], fix: str) -> None:
+    """The number, the repository, its owner, or something between the parts; of what the event has."""
+    (found,) = errors(tmp_path, *automations)
+    assert found.fix == fix
+
+
 def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp_path: Path) -> None:
     """In a build's variables, a request's body, a script's environment, a function's arguments; a branch that is gone is the repository's own."""
     steps = [
@@ -285,6 +356,9 @@ def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp
                 path.write_text(HEAD + auto.replace(f", {ALLOWED}", allowed))
                 found = [one.code for one in check(path, REGISTRY, modules=False)]
                 assert found.count("untrusted-value") == count, (uses, text, allowed, found)
+    only_that = "allow-untrusted: [event.pull_request.head.ref]"
+    path.write_text(HEAD + Auto(SHOP, steps[0][1] % BRANCH, "shell").yaml("a").replace(ALLOWED, only_that))
+    assert check(path, REGISTRY) == []
 
 
 @pytest.mark.parametrize("repositories", ["acme/r{0}", "acme/r{0}-*", "a{0}-*/*"])
@@ -299,6 +373,26 @@ def test_fifty_automations_are_compared_in_a_moment(repositories: str) -> None:
     assert all(steps.collision(one, two) is None for one, two in pairwise(keys))
 
 
+def test_a_search_that_is_ended_never_says_that_two_names_differ() -> None:
+    """However many steps there were: two subjects, or that it is undecided."""
+    key = Key(named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"), ("acme/*",))  # type: ignore[arg-type]
+    undecided = 0
+    for steps in range(0, 2_000, 25):
+        try:
+            assert Law([key], steps=steps).collision(key, key) is not None
+        except Undecided:
+            undecided += 1
+    assert 0 < undecided < 80
+
+
+def test_each_character_that_two_names_share_is_a_step() -> None:
+    """A walk over two long names ends too, whatever was found out about each of them."""
+    one, two = (Line(["a" * 20], "a", Budget(0)) for _ in range(2))
+    assert [meeting.text for meeting in meetings(one, two, Budget(20))] == ["a" * 20]
+    with pytest.raises(Undecided):
+        list(meetings(one, two, Budget(19)))
+
+
 def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
     """Patterns whose automata explode are not walked to the end, and a template of a hundred fields is not walked at all."""
     hostile = Key(
@@ -309,3 +403,10 @@ def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
     with pytest.raises(Undecided):
         law.collision(hostile, hostile)
     assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
+
+
+def test_names_that_could_be_one_as_far_as_the_search_sees_are_refused(tmp_path: Path) -> None:
+    """Here a text has two halves, so it can be read in one way; the search does not count, and says so."""
+    assert [one.code for one in errors(tmp_path, stack(ALL, f"p-{NAME}{NAME}-{NUMBER}"))] == [
+        "undecided-name"
+    ]

@@ -49,6 +49,8 @@ def one(folder: Path, old: str, new: str, text: str = AUTOMATION) -> Finding:
         ("needs: [build]", "in the order"),
         ("runs-on: ubuntu-latest", "where closeout runs"),
         ("timeout-minutes: 5", "timeout: 5m"),
+        ("timeout-minutes: ${{ vars.MINUTES }}", "timeout: 30m"),
+        ("timeout-minutes: [5]", "timeout: 30m"),
         ("permissions: { contents: read }", "closeout permissions"),
         ("jobs: 3", "`steps`"),
         ("continue-on-error: true", "on-failure: continue"),
@@ -72,6 +74,8 @@ def test_a_key_of_a_job_has_a_hint_of_its_own(tmp_path: Path, key: str, says: st
         (f"{STEP}        continue-on-error: true\n", "later steps run"),
         (f"{STEP}        shell: bash\n", "argv: [bash, -euc, …]"),
         (f"{STEP}        working-directory: app\n", "cd app"),
+        (f"{STEP}        working-directory: ${{{{ env.APP }}}}\n", "cd DIR"),
+        (f"{STEP}        working-directory: [app]\n", "cd DIR"),
         (f"{REQUEST}        env: {{ A: b }}\n        destructive: false\n", "only `shell`"),
         (f"{STEP}        needs: build\n", "in the order"),
     ],
@@ -189,6 +193,7 @@ jobs:
     "text",
     [
         WORKFLOW,
+        WORKFLOW.replace("    runs-on: ubuntu-latest\n", ""),
         WORKFLOW.replace(
             "  pull_request:\n    types: [closed]\n", "  pull_request_target:\n    types: [closed]\n"
         ),
@@ -330,6 +335,7 @@ def test_a_step_that_always_deletes_is_not_told_to_say_that_it_does_not(tmp_path
     [
         ("push", "event.ref"),
         ("delete", "event.ref"),
+        ("[push, create, delete]", "event.ref"),
         ("issues", "event.repository.id"),
         ("{ pull_request: { types: [closed] } }", "event.pull_request.number"),
     ],
@@ -382,4 +388,6 @@ def test_a_workflow_is_translated_by_its_events(
 @pytest.mark.parametrize("text", ["jobs: 3\n", "[1]\n", "jobs: { a: 3 }\n", "jobs: { a: { x: 1 } }\n"])
 def test_what_only_looks_like_a_workflow_is_not_translated(tmp_path: Path, text: str) -> None:
     """Without a job that runs somewhere or has steps it is a file with unknown keys."""
-    assert "github-workflow" not in {finding.code for finding in found(tmp_path, text)}
+    codes = {finding.code for finding in found(tmp_path, text)}
+    assert codes & {"unknown-key", "wrong-type"}
+    assert "github-workflow" not in codes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.config.load import check, inspect
+from closeout.config.load import check
 from tests.unit.config.samples import REQUEST, SHELL, preview
 
 HEADERS = "url: 'https://example.org'"
@@ -60,18 +60,3 @@ def test_each_says_how_to_write_it(tmp_path: Path, text: str, said: str, fix: st
     file.write_text(text)
     found = [f"{one.message} {one.fix}" for one in check(file, builtin(), modules=False)]
     assert [one for one in found if said in one and fix in one], found
-
-
-def test_a_file_is_inspected_with_its_code(tmp_path: Path) -> None:
-    """What it means comes only with a file without errors; what steps call is looked up."""
-    file = tmp_path / "closeout.yaml"
-    file.write_text(SHELL)
-    loaded, found = inspect(file, builtin())
-    assert loaded is not None
-    assert [one for one in found if one.severity == "error"] == []
-    file.write_text(SHELL.replace("on: push", "on: 5"))
-    loaded, found = inspect(file, builtin())
-    assert loaded is None
-    assert [one.severity for one in found] == ["error"]
-    file.write_text(PYTHON.replace("run: 'true'", "function: 'no_such_module_here:f'"))
-    assert [one.code for one in inspect(file, builtin())[1]] == ["module-failed"]

@@ -45,6 +45,10 @@ def test_a_sha_256_repository_has_longer_shas() -> None:
 DELETED = push(after="0" * 40, deleted=True, head_commit=None)
 NONE: list[tuple[str, dict[str, Any], str]] = [
     ("push", DELETED, "deleted its ref"),
+    ("push", push(after="0" * 40), "deleted its ref"),
+    ("push", push(after="0" * 64), "deleted its ref"),
+    ("push", push(after=None, deleted=True), "deleted its ref"),
+    ("push", push(after=None), "no commit at after"),
     ("create", about(ref="x", ref_type="branch"), "belongs to no commit"),
     ("delete", about(ref="x", ref_type="branch"), "belongs to no commit"),
     ("issue_comment", about(), "belongs to no commit"),

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from closeout.core.messages import LONGEST, Links, Text, text
+from closeout.core.messages import LONGEST, SHOWN, Links, Text, text
 from closeout.core.problems import Message, Problem
 from closeout.core.units import DAY
 
+SINCE = 5 * DAY
 LINKS = Links(lambda execution: f"https://c.example/b/runs/{execution}", "https://c.example/b")
 ORPHANS = Problem(
-    "teardown", "5/7/x", "orphans", "nothing has deleted it", "nothing has deleted it", 0.0,
+    "teardown", "5/7/x", "orphans", "nothing has deleted it", "nothing has deleted it", SINCE,
     left=("a", "b"), public_left=("a", "b"), repository="acme/shop", number=17, login="ada",
 )  # fmt: skip
 FAILED = ORPHANS._replace(kind="failure", execution="abc-1", step="stack", left=(), public_left=())
-STALE = Problem("", "patrol/lists", "stale", "patrol has not ended", "", 0.0)
+STALE = Problem("", "patrol/lists", "stale", "patrol has not ended", "", SINCE)
 
 
-def words(event: str, *problems: Problem, links: Links = LINKS, now: float = 0.0) -> Text:
+def words(event: str, *problems: Problem, links: Links = LINKS, now: float = SINCE) -> Text:
     """Return the words about problems."""
     return text(Message("env:A", event, problems), links, str, now)  # type: ignore[arg-type]
 
 
 def test_orphans() -> None:
     """Whose they are, that they were left, and the command that deletes them."""
-    assert words("orphans", ORPHANS, now=2 * DAY) == Text(
+    assert words("orphans", ORPHANS, now=SINCE + 2 * DAY) == Text(
         "closeout: left behind by acme/shop#17",
         "acme/shop#17, a pull request by ada\nWhat is left: a, b\nWhy: nothing has deleted it (for 48 h)\n"
         "https://c.example/b/orphans\nTo do: clean it up there (sign in with `closeout open`) or with `closeout orphans --clean`.",
@@ -59,7 +60,10 @@ def test_many_causes_together() -> None:
     over = FAILED._replace(closed_at=1.0, closed_by="abc-2")
     said = words("many", *[FAILED] * 11, over, STALE)
     assert said.title == "closeout: 12 more problems, 1 repaired"
-    assert said.body.splitlines()[10:12] == ["and 3 more", "https://c.example/b/"]
+    assert said.body.splitlines()[SHOWN : SHOWN + 2] == ["and 3 more", "https://c.example/b/"]
+    most = words("many", over, *[FAILED] * (SHOWN - 1)).body.splitlines()
+    assert most[0] == "acme/shop#17 (ada): teardown has succeeded now"
+    assert most[SHOWN] == "https://c.example/b/", "none is left to count"
 
 
 def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
@@ -78,6 +82,11 @@ def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
         links=Links(lambda _execution: None, None),
     )
     assert own.body.splitlines()[2].startswith("To do: Give closeout the credentials of the account")
+    page_alone = words("failure", other, links=LINKS._replace(base=None)).body.splitlines()
+    assert page_alone[2:] == [
+        "https://c.example/b/runs/abc-1",
+        "To do: Remove the cause. Then rerun it with `closeout runs rerun abc`.",
+    ]
     denied = FAILED._replace(private=True, text="stack: AccessDenied")
     assert "To do: Allow what the message names" in words("failure", denied, denied).body
     assert "To do: Remove the cause. Then rerun each." in words("many", denied, other).body
@@ -105,8 +114,8 @@ def test_what_lasts_can_be_dismissed_and_who_did_that_is_said() -> None:
     """A problem that needs nobody must not be told for ever."""
     run = "abcdefghijklmnopqrstuvwxyz"
     lasting = FAILED._replace(execution=f"{run}-1")
-    assert words("failure", lasting, now=DAY - 1).body.count("dismiss") == 0
-    assert words("failure", lasting, now=DAY).body.endswith(f"`closeout runs dismiss {run}`.")
+    assert words("failure", lasting, now=SINCE + DAY - 1).body.count("dismiss") == 0
+    assert words("failure", lasting, now=SINCE + DAY).body.endswith(f"`closeout runs dismiss {run}`.")
     over = lasting._replace(closed_at=1.0, closed_by="dismissed by ada: by hand")
     assert words("recovered", over).title == "closeout: dismissed: acme/shop#17"
     assert words("recovered", over).body.splitlines()[1:] == [

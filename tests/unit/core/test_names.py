@@ -54,6 +54,15 @@ def test_a_plain_name_is_taken_as_it_is(value: str) -> None:
     assert check_interpolated(value, "event.x") == value
 
 
+@pytest.mark.parametrize(("length", "shown"), [(58, 60), (59, 58)])
+def test_a_long_value_is_shown_by_its_beginning(length: int, shown: int) -> None:
+    """Sixty characters with its quotes are shown as they are; of a longer one, 57 and a sign that more follow."""
+    with pytest.raises(NameRefused) as caught:
+        check_interpolated("*" * length, "event.x")
+    text = caught.value.message.partition(" gave ")[2].partition(", which")[0]
+    assert (len(text), text.endswith("…")) == (shown, length == 59)
+
+
 def test_a_number_is_taken_as_its_digits() -> None:
     """A pull request's number is an integer in the payload."""
     assert check_interpolated(17, "event.number") == "17"
@@ -215,6 +224,8 @@ FIELD = [Piece(None, "event.number")]
         ('event.a + ("-" + event.b)', [Piece(None, "event.a"), Piece("-"), Piece(None, "event.b")]),
         ("017", [Piece("17")]),
         ("event.number + 1", [Piece(None)]),
+        ("1 + 2", [Piece(None)]),
+        ("int('1') + int('2')", [Piece(None)]),
         ("string(event.number + event.pull_request.id)", [Piece(None)]),
         ("'a' + event.number", [Piece(None)]),
         ("int(event.repository.name)", [Piece(None)]),

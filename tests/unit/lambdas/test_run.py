@@ -157,3 +157,23 @@ def test_a_first_invocation_advances_before_the_sdk_is_there(monkeypatch: pytest
 def test_every_other_event_is_the_sdks(event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A later invocation, and what is no event of an execution: the SDK says what is wrong with it."""
     assert invoke(event, monkeypatch) == ["sdk None"]
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_an_environment_in_which_a_call_is_still_at_work_is_left(
+    running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a failure, before anything of the invocation is done: Lambda invokes again in a new one."""
+
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    calls = types.SimpleNamespace(anything_running=lambda: running)
+    monkeypatch.setitem(sys.modules, "closeout.actions.general.python", calls)
+    monkeypatch.setattr(os, "_exit", leave)
+    if running:
+        with pytest.raises(SystemExit) as left:
+            invoke(state(EXECUTION), monkeypatch)
+        assert left.value.code == 1
+    else:
+        assert len(invoke(state(EXECUTION), monkeypatch)) == 2

@@ -1,7 +1,8 @@
-"""The start of a receiver's environment, as Lambda does it: the module is imported, then asked."""
+"""The start of an environment, as Lambda does it: the module is imported, then asked."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -9,6 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from closeout.core.rules import compile_rules
 from tests.unit.lambdas.conftest import AUTOMATIONS
@@ -22,6 +26,9 @@ for thread in threading.enumerate():
     if thread is not threading.main_thread():
         thread.join(5)  # or the end of this process would end a connection that is being made
 """
+VARIABLES = (
+    "TABLE", "BUCKET", "WORKER", "WEBHOOK_SECRET", "GITHUB_SECRET", "CONFIG", "RECHECKS", "LOG_GROUP", "PUBLIC_URL",
+)  # fmt: skip
 
 
 def start(folder: Path, url: str) -> int:
@@ -60,3 +67,41 @@ def test_a_start_does_not_need_anybody_to_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     assert start(tmp_path, url) == 405
+
+
+def imported(name: str) -> Any:
+    """Import a module anew, beside the one that is there."""
+    spec = importlib.util.find_spec(f"closeout.lambdas.{name}")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [("receive", "receiver"), ("guard", "own_guard"), ("run", "runtime")]
+)
+def test_what_requests_need_is_made_while_the_environment_starts(
+    name: str, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, and Lambda gives more of a processor then. Where its variables are missing, the import makes nothing."""
+    (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
+    for variable in VARIABLES:
+        monkeypatch.delenv(f"CLOSEOUT_{variable}", raising=False)
+    assert getattr(imported(name), function).cache_info().currsize == 0
+    for variable in VARIABLES:
+        monkeypatch.setenv(f"CLOSEOUT_{variable}", "x")
+    monkeypatch.setenv("CLOSEOUT_API_URL", "https://api.github.com")
+    monkeypatch.setenv("CLOSEOUT_RETENTION_DAYS", "90")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    module = imported(name)
+    made = getattr(module, function)
+    assert made.cache_info().currsize == 1
+    if name != "run":
+        assert module.handler({"httpMethod": "PUT"}, None)["statusCode"] == 405
+    assert made() is made()
+    assert made.cache_info().misses == 1

@@ -24,6 +24,8 @@ NOW = 1_773_480_413.0
         ({"since": "2026-03-14"}, RunFilter(since=NOW - 9 * 3600 - 26 * 60 - 53)),
         ({"until": "2026-03-14T10:26:53+01:00"}, RunFilter(until=NOW)),
         ({"search": "preview-21"}, RunFilter(search="preview-21")),
+        ({"verdict": "failure", "state": "queued"}, RunFilter(verdict="failure", state="queued")),
+        ({"automation": "x" * 200}, RunFilter(automation="x" * 200)),
     ],
 )
 def test_a_filter_of_runs_is_read(given: dict[str, str], wanted: RunFilter) -> None:

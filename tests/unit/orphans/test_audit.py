@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
@@ -24,10 +25,10 @@ ACCOUNT = "123456789012"
 
 
 class FakeGitHub:
-    """Repositories with closed pull requests of some numbers, and maybe an error for one path."""
+    """Repositories with closed pull requests of some numbers, and maybe an error for one path, or other fields."""
 
-    def __init__(self, fails: str = "") -> None:
-        self.fails = fails
+    def __init__(self, fails: str = "", **fields: Any) -> None:
+        self.fails, self.fields = fails, fields
 
     def request(self, _method: str, path: str, query: Any = None) -> Any:
         if path == self.fails:
@@ -36,7 +37,7 @@ class FakeGitHub:
         about = payloads.repository(f"{owner}/{name}", number=len(name))
         if not path.endswith("/pulls"):
             return about
-        return [payloads.pull_request(about, number=number) | TIMES for number in (19, 18, 17)]
+        return [payloads.pull_request(about, number=number) | TIMES | self.fields for number in (19, 18, 17)]
 
     def pull_request_files(self, _repository: str, _number: int) -> tuple[str, ...]:
         raise AssertionError("no automation here has paths")
@@ -45,14 +46,19 @@ class FakeGitHub:
 class FakeClients:
     """An AWS account with stacks by region; `fails` names the region that gives an error after them."""
 
-    def __init__(self, stacks: dict[str, Sequence[str]], fails: str = "") -> None:
-        self.stacks, self.fails = stacks, fails
+    def __init__(
+        self,
+        stacks: dict[str, Sequence[str]],
+        fails: str = "",
+        created: Mapping[str, float | None] = MappingProxyType({}),
+    ) -> None:
+        self.stacks, self.fails, self.created = stacks, fails, created
         self.listed: list[str] = []
         self.region = ""
 
     def for_step(self, target: AwsTarget | None) -> Clients:
         assert target is not None
-        bound = FakeClients(self.stacks, self.fails)
+        bound = FakeClients(self.stacks, self.fails, self.created)
         bound.listed, bound.region = self.listed, target.region
         return cast("Clients", bound)
 
@@ -64,7 +70,7 @@ def inventory(_names: Sequence[Naming], clients: Clients) -> Iterable[Existing]:
     fake = cast("FakeClients", clients)
     fake.listed.append(fake.region)
     for name in fake.stacks.get(fake.region, ()):
-        created = OPENED - 3_600 if name.startswith("old-") else OPENED + 60
+        created = OPENED - 3_600 if name.startswith("old-") else fake.created.get(name, OPENED + 60)
         yield Existing(resource=name, inputs={"stack-name": name}, created=created)
     if fake.region == fake.fails:
         raise ServiceError(
@@ -101,6 +107,7 @@ def test_a_name_that_may_be_of_two_pull_requests_is_nobodys() -> None:
     two = named(PREVIEW, repositories=("acme/shop", "acme/website"))
     (row,) = audit([two], FakeClients({"eu-central-1": ["preview-17"]})).rows
     assert (row.state, row.reason) == ("unknown", "its name may be of acme/shop#17 or acme/website#17")
+    assert str(row.target) == "acme/shop#17 a"
 
 
 def test_one_automation_that_would_delete_it_is_enough() -> None:
@@ -204,14 +211,78 @@ def test_an_orphan_is_shown_with_its_age() -> None:
     assert (unknown["created"], unknown["age_seconds"]) == (iso(NOW), 0)
 
 
-def test_a_long_audit_says_how_far_it_is() -> None:
-    """Each so many names that are listed, and each so many that are judged."""
+def test_orphans_come_first_and_the_oldest_of_each_state() -> None:
+    """What AWS gives no time for comes last of its state: nobody knows how long it has been there."""
+
+    class Reopened(FakeGitHub):
+        def request(self, method: str, path: str, query: Any = None) -> Any:
+            answer = super().request(method, path, query)
+            if isinstance(answer, list):
+                answer[0]["state"] = "open"
+            return answer
+
+    steps = [
+        replace(STEP, id=name, inputs={"stack-name": name + "-${{ event.pull_request.number }}"})
+        for name in ("preview", "old", "site")
+    ]
+    names = ["preview-19", "site-19", "site-17", "old-17", "preview-17", "site-18", "preview-18"]
+    created = {"preview-18": OPENED + 30, "site-17": None, "site-19": OPENED + 30}
+    clients = FakeClients({"eu-central-1": names}, created=created)
+    report = audit([replace(AUTOMATION, steps=tuple(steps))], clients, Reopened())
+    assert [(row.resource, row.state) for row in report.rows] == [
+        ("preview-18", "orphan"),
+        ("preview-17", "orphan"),
+        ("site-18", "orphan"),
+        ("old-17", "unknown"),
+        ("site-17", "unknown"),
+        ("site-19", "open"),
+        ("preview-19", "open"),
+    ]
+
+
+def test_a_pull_request_that_was_reopened_meanwhile_is_open_for_every_automation() -> None:
+    """GitHub's list said that it was closed; the answer about it alone is newer."""
+
+    class Reopened(FakeGitHub):
+        def request(self, method: str, path: str, query: Any = None) -> Any:
+            if not path.endswith("/pulls/17"):
+                return super().request(method, path, query)
+            return payloads.pull_request(payloads.repository(number=len("shop")), number=17, state="open")
+
+    alone = named(PREVIEW, "alone", condition="has(event.pull_request.commits)")
+    clients = FakeClients({"eu-central-1": ["preview-17"]})
+    (row,) = audit([named(PREVIEW, "listed"), alone], clients, Reopened()).rows
+    assert (row.state, row.automation) == ("open", "alone")
+
+
+@pytest.mark.parametrize(
+    ("fields", "closing"),
+    [
+        ({"id": 117}, "4/117/2026-03-14T09:26:53Z"),
+        ({"id": None}, None),
+        ({"id": 117, "closed_at": None}, None),
+    ],
+)
+def test_a_closing_has_githubs_id_and_time_or_is_none(fields: dict[str, Any], closing: str | None) -> None:
+    """A problem is found again by it."""
+    clients = FakeClients({"eu-central-1": ["preview-17"]})
+    (row,) = audit([named(PREVIEW)], clients, FakeGitHub(**fields)).rows
+    assert row.closing == closing
+
+
+@pytest.mark.parametrize("count", [EVERY, EVERY + 1])
+def test_a_long_audit_says_how_far_it_is(count: int) -> None:
+    """Each so many names that are listed, and each so many that are judged, if there are more."""
     said: list[str] = []
-    stacks = [f"preview-{number}" for number in range(1, EVERY + 2)]
+    stacks = [f"preview-{number}" for number in range(1, count + 1)]
     clients = FakeClients({"eu-central-1": stacks})
     actions: dict[str, Action] = {USES: replace(builtin()[USES], inventory=inventory)}
     plans = inventories([named(PREVIEW)], actions)
     Audit(cast("ClientFactory", clients), cast("GitHub", FakeGitHub()), NOW, said.append).run(plans)
     judging = [f"Judging 1 to {EVERY} of {EVERY + 1}", f"Judging {EVERY + 1} to {EVERY + 1} of {EVERY + 1}"]
-    assert said[0] == f"Listing what {USES} deletes in {ACCOUNT}/eu-central-1"
-    assert [text for text in said if "listed" in text or "Judging" in text] == [f"  {EVERY} listed", *judging]
+    assert said == [
+        f"Listing what {USES} deletes in {ACCOUNT}/eu-central-1",
+        f"  {EVERY} listed",
+        f"Reading {count} pull requests of acme/shop",
+        *(judging if count > EVERY else []),
+    ]

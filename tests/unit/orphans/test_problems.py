@@ -83,6 +83,7 @@ def test_a_look_that_finds_nothing_left_ends_a_problem() -> None:
         (FAILED._replace(basis=""), seen()),
         (FAILED._replace(repository="acme/site"), seen()),
         (FAILED._replace(repository=None), seen()),
+        (FAILED._replace(number=None), seen()),
         (FAILED._replace(step="notify-1"), seen()),
         (FAILED._replace(automation="b"), seen()),
         (FAILED._replace(key="a-run"), seen()),

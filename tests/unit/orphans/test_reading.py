@@ -64,6 +64,7 @@ def test_few_are_read_one_by_one(github: FakeGitHub) -> None:
     """Two old ones take two calls and no pages."""
     found = reading(client(github), REPOSITORY).read({2, 3})
     assert states(found) == {2: "closed", 3: "open"}
+    assert all(isinstance(pull, Pull) and pull.whole for pull in found.values())
     assert [entry["path"].rpartition("/")[2] for entry in github.requests()][:2] == ["shop", "pulls"]
     assert len(github.requests()) == 4
 
@@ -81,8 +82,9 @@ def test_a_page_that_fails_makes_unknown_what_it_may_hold(github: FakeGitHub, fa
 def test_one_that_is_not_there_is_no_failure(github: FakeGitHub) -> None:
     """GitHub was asked and has answered: the number may be an issue's, or another team's."""
     github.world.repository(REPOSITORY).pulls.pop(200, None)
-    found = reading(client(github), REPOSITORY).read({200})
-    assert found == {200: Unread("acme/shop has no pull request 200", failed=False)}
+    source = reading(client(github), REPOSITORY)
+    absent = Unread("acme/shop has no pull request 200", failed=False)
+    assert (source.read({200}), source.alone(200)) == ({200: absent}, absent)
 
 
 def test_another_repository_is_no_answer(github: FakeGitHub) -> None:
@@ -185,24 +187,25 @@ def test_only_what_github_says_to_be_private_is(private: Any, hidden: bool) -> N
     assert reading(Says({f"/repos/{REPOSITORY}": HOME | {"private": private}}), REPOSITORY).private is hidden
 
 
-def test_a_list_is_read_down_to_the_oldest_number_and_no_further() -> None:
+@pytest.mark.parametrize(("gap", "pages"), [(1, 18), (2, 9)])
+def test_a_list_is_read_down_to_the_oldest_number_and_no_further(gap: int, pages: int) -> None:
     """Numbers have gaps, for issues have some: a page that ends with the oldest that is asked for is the last one."""
     asked: list[str] = []
 
     class Listed(Says):
         def request(self, method: str, path: str, *, body: Any = None, query: Any = None) -> Any:
-            """Answer a hundred pull requests a page, each second number, the newest of them 2,000."""
+            """Answer a hundred pull requests a page, each number or each second one, the newest of them 2,000."""
             del method, body
             if path == f"/repos/{REPOSITORY}":
                 return HOME
             asked.append(query["page"])
-            first = 2_000 - 200 * (int(query["page"]) - 1)
-            return [PULL | {"number": number} for number in range(first, max(first - 200, 0), -2)]
+            first = 2_000 - 100 * gap * (int(query["page"]) - 1)
+            return [PULL | {"number": number} for number in range(first, max(first - 100 * gap, 0), -gap)]
 
-    wanted = range(202, 2_001, 2)
+    wanted = range(200 + gap, 2_001, gap)
     found = reading(Listed({}), REPOSITORY).read(wanted)
     assert sorted(found) == list(wanted)
     assert all(isinstance(pull, Pull) and not pull.whole for pull in found.values()), (
         "a list is not the whole"
     )
-    assert sorted(asked, key=int) == [str(page) for page in range(1, 10)]
+    assert sorted(asked, key=int) == [str(page) for page in range(1, pages + 1)]

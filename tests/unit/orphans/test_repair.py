@@ -6,7 +6,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.orphans.audit import Report, Row, Target
-from closeout.orphans.repair import Repaired, repair
+from closeout.orphans.repair import MOST_KEPT, MOST_TEXT, Repaired, repair
 
 REPAIR = {"a": "repair"}
 
@@ -34,6 +34,13 @@ def test_up_to_the_limit_each_orphan_gets_its_run() -> None:
     found, begun = repaired((row(17), row(17), row(18), row(19, state="unknown"), row(20, state="open")))
     assert begun == [Target("acme/shop", 17, "a"), Target("acme/shop", 18, "a")]
     assert found[:3] == (3, 2, 1)
+    assert found.notes == (
+        "preview-17 was left behind by acme/shop#17",
+        "preview-17 was left behind by acme/shop#17",
+        "preview-18 was left behind by acme/shop#18",
+        "acme/shop#17 a: started",
+        "acme/shop#18 a: started",
+    )
 
 
 def test_a_run_that_would_also_delete_what_is_no_orphan_is_not_started() -> None:
@@ -79,6 +86,36 @@ def test_half_an_audit_starts_nothing() -> None:
     """What was not asked may be more than the limit."""
     found, begun = repaired((row(17),), errors=("AccessDenied",))
     assert (begun, found.errors) == ([], ("AccessDenied",))
+    assert "nothing was started for orphans, because the audit could not ask for all of it" in found.notes
+
+
+def test_the_first_of_each_state_are_kept_for_the_pages() -> None:
+    """Orphans and what is unknown; not what is open, and of a long reason the beginning."""
+    unknown = row(18, state="unknown")._replace(reason="x" * (MOST_TEXT + 1), created=None)
+    many = tuple(row(number) for number in range(100, 101 + MOST_KEPT))
+    found, _ = repaired((row(17), unknown, row(19, state="open")))
+    assert found.kept == (
+        {
+            "resource": "preview-17",
+            "state": "orphan",
+            "reason": "",
+            "repository": "acme/shop",
+            "pull_request": 17,
+            "automation": "a",
+            "created": 1.0,
+        },
+        {
+            "resource": "preview-18",
+            "state": "unknown",
+            "reason": "x" * MOST_TEXT,
+            "repository": "acme/shop",
+            "pull_request": 18,
+            "automation": "a",
+            "created": None,
+        },
+    )
+    kept = [one["resource"] for one in repaired((*many, unknown))[0].kept]
+    assert kept == [*(one.resource for one in many[:MOST_KEPT]), "preview-18"]
 
 
 def test_one_that_cannot_be_started_holds_up_no_other() -> None:

@@ -174,6 +174,32 @@ def test_an_automation_that_would_not_delete_it_leaves_it_unknown(changes: dict[
     assert not found.failed
 
 
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ("number", "no event can be made of the pull request: 'number'"),
+        ("merged_at", "no event can be made of the pull request: 'merged_at'"),
+        ("base", "no event can be made of the pull request: 'base'"),
+        ("id", "the payload of pull_request lacks 'id', so no live check is possible"),
+    ],
+)
+def test_half_a_pull_request_proves_nothing(lacks: str, told: str) -> None:
+    """GitHub's answer must make an event, and name whom a live check can ask for."""
+    half = pull(whole=False)
+    del half.answer[lacks]
+    found = verdict(find(step=replace(STEP, inputs={"stack-name": "preview-17"})), half)
+    assert (found.state, found.failed) == ("unknown", False)
+    assert told in found.reason
+
+
+def test_a_name_that_cannot_be_made_of_the_pull_request_is_unknown() -> None:
+    """The step would fail in a run, too."""
+    step = replace(STEP, inputs={"stack-name": "preview-${{ event.pull_request.milestone.number }}"})
+    found = verdict(find(step=step), pull())
+    assert found.state == "unknown"
+    assert found.reason.startswith("the step cannot be rendered: ")
+
+
 def test_a_label_keeps_it() -> None:
     """The condition of the write-up, both ways."""
     keeps = "!event.pull_request.labels.exists(label, label.name == 'keep-preview')"

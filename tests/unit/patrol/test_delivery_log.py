@@ -11,7 +11,7 @@ import pytest
 from closeout.core.automation import Automation
 from closeout.patrol.answers import shown
 from closeout.patrol.coverage import Coverage
-from closeout.patrol.delivery_log import RETENTION, DeliveryLogs, Entry
+from closeout.patrol.delivery_log import LAG, DeliveryLogs, Entry
 from closeout.patrol.hooks import Hook, Hooks
 from closeout.patrol.ignored import IGNORED, MOST, Ignored, ignored, keep_ignored
 from closeout.patrol.marks import RepositoryMark
@@ -150,6 +150,50 @@ def test_what_did_not_arrive_is_recovered_once_however_far_back(world: Round) ->
     assert (world.patrol().recovered, world.patrol().deliveries_seen) == (0, 0)
 
 
+def test_a_log_is_read_back_to_the_last_known_delivery_and_no_further(world: Round) -> None:
+    """An organization's may have thousands. To begin, the first page is enough."""
+    log = "/repos/acme/shop/hooks/77/deliveries"
+    assert world.github.calls.count(log) == 1
+    world.github.now += 1_000
+    lost = [world.github.deliver() for _ in range(3)]
+    world.patrol()
+    lost.append(world.github.deliver())
+    world.patrol()
+    assert world.github.calls.count(log) == 3, "of five pages"
+    assert [guid for _, guid in world.stored] == lost
+
+
+def test_a_delivery_that_the_log_shows_late_is_recovered(world: Round) -> None:
+    """The last minutes are read again, to the second: it may be on the page behind the one that ends there."""
+    github = world.github
+    first = github.deliver()
+    github.now -= 10
+    late = github.deliver()
+    github.log[78].append(github.log[77].pop(0))
+    github.now += 100
+    github.deliver()
+    github.now += LAG - 120
+    github.deliver()
+    world.patrol()
+    github.log[77].insert(1 + [one["guid"] for one in github.log[77]].index(first), github.log[78].pop())
+    github.deliver()
+    assert world.patrol().recovered == 2
+    assert (77, late) in world.stored
+
+
+@pytest.mark.parametrize(("before", "gaps"), [(LAG, 1), (LAG + 1, 0)])
+def test_an_older_delivery_says_that_the_log_is_whole(world: Round, before: int, gaps: int) -> None:
+    """Even if the last known one is not in it; in the last minutes nobody knows the order."""
+    last = world.github.now
+    world.github.log[77].clear()
+    world.github.now -= before + 10
+    world.github.deliver()
+    world.github.now = last + 3_600
+    assert world.patrol().gaps == gaps
+    if not gaps:
+        assert world.store.kept["hook", "77"]["delivered_at"] == last, "no mark moves back"
+
+
 @pytest.mark.parametrize(
     ("event", "action"), [("push", None), ("pull_request", "opened"), ("issue_comment", "created")]
 )
@@ -213,6 +257,21 @@ def test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_
     assert listed(now + 3 * DAY) == []
 
 
+def test_what_was_left_alone_says_why() -> None:
+    """As `closeout deliveries list --ignored --json` prints it."""
+    facts = ("/repos/acme/shop/hooks/77", 1_001, "g", "push", None, "acme/shop", START)
+    assert Ignored(*facts, wanted=False).to_json() == {
+        "delivered_at": START,
+        "hook": "77",
+        "guid": "g",
+        "event": "push",
+        "action": None,
+        "repository": "acme/shop",
+        "reason": "no automation starts on this event",
+    }
+    assert "has no live check" in Ignored(*facts, wanted=True).reason
+
+
 def test_what_there_is_no_room_for_is_told(world: Round) -> None:
     """What an automation listens to comes first, then the newest."""
     hook = Hook(77, "/repos/acme/shop/hooks/77", URL, ("*",))
@@ -237,8 +296,10 @@ def test_a_log_that_was_empty_and_is_empty_again_after_a_fortnight_is_a_gap() ->
     assert (world.patrol().gaps, world.patrol().gaps) == (1, 0)
 
 
-def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round) -> None:
-    """Its log runs empty, but was read while nothing happened."""
+@pytest.mark.parametrize("per_page", [2, 100])
+def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round, per_page: int) -> None:
+    """Its log runs empty, but was read while nothing happened. Of one page, GitHub says that it has not changed."""
+    world.github.per_page = per_page
     for _ in range(5):
         world.github.now += DAY
         if world.github.now - START > 3 * DAY:
@@ -393,7 +454,7 @@ def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(l
     """To the second."""
     world = Round()
     world.patrol()
-    world.github.now += RETENTION + later
+    world.github.now += 3 * DAY - 3_600 + later
     assert world.patrol().gaps == gaps
 
 
@@ -408,5 +469,5 @@ def test_a_log_that_lost_only_what_was_known_is_a_gap_when_it_was_not_read_for_s
     world.github.now += 100
     world.patrol()
     world.github.log[77].clear()
-    world.github.now += RETENTION + later
+    world.github.now += 3 * DAY - 3_600 + later
     assert world.patrol().gaps == gaps

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from closeout.core.closed_payload import SLACK
 from closeout.core.errors import ServiceError
-from closeout.patrol.answers import MOST_PAGES
+from closeout.patrol.answers import MOST_PAGES, shown
 from closeout.patrol.closed_list import ClosedPull, read_closed
 from closeout.patrol.closers import read_closers
 from closeout.patrol.coverage import Coverage
@@ -245,6 +246,20 @@ def test_events_that_cannot_be_read_are_an_error_only_when_they_may_come(transie
     raised = failure(transient=transient, status=502 if transient else 403)
     found, error = read_closers(Says({"/repos/acme/shop/issues/events": raised}), "acme/shop", [CLOSED])
     assert (found, error) == ({}, raised if transient else None)
+
+
+@pytest.mark.parametrize(
+    ("closings", "last", "pages"),
+    [(1, START - SLACK, 10), (1, START - SLACK - 1, 1), (7, START, 11), (8, START, 12)],
+)
+def test_events_are_read_back_to_the_oldest_closing_over_a_bounded_number_of_pages(
+    closings: int, last: int, pages: int
+) -> None:
+    """Ten, and one more for every four closings: a repository may have years of events."""
+    events = [{"event": "labeled", "created_at": shown(at)} for at in (START + 60, last)]
+    said = Says({"/repos/acme/shop/issues/events": events}, endless=True)
+    assert read_closers(said, "acme/shop", [CLOSED] * closings) == ({}, None)
+    assert said.calls == pages
 
 
 def test_an_event_without_its_moment_ends_the_read() -> None:

@@ -91,6 +91,14 @@ def test_a_link_works_for_ten_minutes_by_any_clock(seconds: float) -> None:
         desk.access.sign_in(code, LOCAL)
 
 
+def test_a_link_works_to_the_end_of_its_ten_minutes() -> None:
+    """And no moment longer."""
+    desk = Desk()
+    code = desk.code()
+    desk.clock.advance(599.5)
+    assert desk.access.sign_in(code, LOCAL)
+
+
 def test_a_link_of_another_kind_signs_nobody_in() -> None:
     """A Details link's signature, a session's secret and a token's secret are signed for something else."""
     desk = Desk()

@@ -41,8 +41,9 @@ def test_a_base_address_may_have_a_path() -> None:
 def test_a_link_expires_after_thirty_days() -> None:
     """Expired is not wrong: the page then says the verdict only."""
     query = query_of(details.link("http://x", KEY, f"{RUN}-1", NOW))
-    before = details.check(KEY, RUN, query, NOW + 30 * 86_400 - 1)
-    after = details.check(KEY, RUN, query, NOW + 30 * 86_400 + 1)
+    expires = int(NOW) + 30 * 86_400
+    before = details.check(KEY, RUN, query, expires - 0.001)
+    after = details.check(KEY, RUN, query, expires)
     assert before is not None
     assert after is not None
     assert (before.expired, after.expired) == (False, True)
@@ -68,7 +69,24 @@ def test_another_run_or_key_makes_the_link_wrong() -> None:
 def test_a_part_given_twice_makes_the_link_wrong() -> None:
     """What counts must not depend on which of two a reader takes."""
     query = query_of(details.link("http://x", KEY, f"{RUN}-1", NOW))
-    assert details.check(KEY, RUN, query + "&attempt=1", NOW) is None
+    for more in ("&attempt=1", "&attempt="):
+        assert details.check(KEY, RUN, query + more, NOW) is None
+
+
+def test_a_link_leads_to_the_other_attempts_at_its_run() -> None:
+    """For as long as it works itself; somebody who is signed in needs no signature."""
+    link = details.check(KEY, RUN, query_of(details.link("http://x", KEY, f"{RUN}-3", NOW)), NOW)
+    assert link is not None
+    other = details.check(KEY, RUN, details.query_of(KEY, link, 2), NOW)
+    assert other is not None
+    assert (other.attempt, other.expires) == (2, link.expires)
+    assert details.query_of(KEY, link._replace(whole=True), 2) == "attempt=2"
+
+
+@pytest.mark.parametrize(("text", "line"), [("0", 0), ("12", 12), ("", None), ("-1", None), ("1" * 16, None)])
+def test_the_id_of_a_log_line_is_a_number(text: str, line: int | None) -> None:
+    """Anything else is none."""
+    assert details.line_id(text) == line
 
 
 def test_a_link_needs_an_executions_name() -> None:

@@ -14,7 +14,7 @@ from closeout.server.asgi import Receive, Scope, Send
 from tests.unit.server.wire import App, Wire, play, turns
 
 Answer = Callable[[Send], Awaitable[None]]
-FORM = b"form_token=abc"
+FORM = b"f=a"
 
 
 def request(line: bytes = b"GET /a%20b?x=1 HTTP/1.1", *headers: bytes) -> bytes:
@@ -146,6 +146,19 @@ def test_a_connection_closes_after_a_body_that_nobody_reads() -> None:
     play(scene)
 
 
+def test_a_body_that_nobody_reads_delays_no_answer() -> None:
+    """The connection waits for the application at once, and counts the head alone."""
+
+    async def scene() -> None:
+        for method in (b"PUT", b"POST"):
+            wire = Wire(page(streamed(b"x")))
+            head = request(method + b" / HTTP/1.1", b"Content-Length: 70000")
+            wire.send(head)
+            assert (wire.waits_for, wire.held) == ("answer", len(head))
+
+    play(scene)
+
+
 @pytest.mark.parametrize("cut", range(len(FORM) + 1))
 def test_a_form_is_read_before_the_application_starts(cut: int) -> None:
     """However it is cut into pieces, and the request after it is a request."""
@@ -160,12 +173,32 @@ def test_a_form_is_read_before_the_application_starts(cut: int) -> None:
         wire = Wire(App(form))
         sent = request(b"POST / HTTP/1.1", b"Content-Length: %d" % len(FORM)) + FORM + request()
         head = len(sent) - len(FORM) - len(request())
-        for piece in (sent[: head + cut], sent[head + cut :]):
-            wire.send(piece)
-            await turns()
+        wire.send(sent[: head + cut])
         await turns()
+        whole = cut == len(FORM)
+        assert read == ([FORM] if whole else [])
+        assert wire.held == (0 if whole else head + cut)
+        wire.send(sent[head + cut :])
+        await turns(16)
         assert read == [FORM, b""]
         assert "close" not in wire.done
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("came", "told"), [(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"a", b"")])
+def test_a_browser_that_asks_before_it_sends_its_form_is_told_to_go_on(came: bytes, told: bytes) -> None:
+    """Unless it did not wait; and one that did not ask is not told."""
+
+    async def scene() -> None:
+        for asks, answer in ((b"Expect: 100-continue", told), (b"Accept: */*", b"")):
+            wire = Wire(page(streamed(b"x")))
+            length = b"Content-Length: %d" % (len(came) + 1)
+            wire.send(request(b"POST / HTTP/1.1", length, asks) + came)
+            assert (wire.written, wire.waits_for) == (answer, "body")
+            wire.send(b"b")
+            await turns()
+            assert wire.heads()[-1:] == ["HTTP/1.1 200 OK"]
 
     play(scene)
 
@@ -207,13 +240,15 @@ def test_an_application_that_does_not_finish_ends_its_connection(started: bool) 
 
 
 def test_nothing_is_sent_after_the_sender_has_left() -> None:
-    """Its head is freed at once."""
+    """The application stops, and the head is freed at once."""
+    ended: list[str] = []
 
     async def answer(send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         try:
             await asyncio.sleep(3600)
         finally:
+            ended.append("cancelled")
             await send({"type": "http.response.body", "body": b"x"})
 
     async def scene() -> None:
@@ -225,6 +260,7 @@ def test_nothing_is_sent_after_the_sender_has_left() -> None:
         wire.connection.abort()
         assert (exchange.head.headers, exchange.head.target) == ([], b"")
         await turns()
+        assert ended == ["cancelled"]
         assert wire.written == b""
         assert wire.done == ["reset", "abort"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import threading
 from typing import Any
@@ -37,7 +38,7 @@ async def answered(endpoint: GuardEndpoint, request: Any) -> tuple[int, Any]:
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 
-def ask(answer: Answer | None, request: Any) -> tuple[int, Any]:
+def ask(answer: Answer | None, request: Any, log: Log | None = None) -> tuple[int, Any]:
     """The answer of an endpoint whose guard says this; None: it refuses the token."""
 
     def guard(token: str, number: int) -> Answer:
@@ -46,7 +47,7 @@ def ask(answer: Answer | None, request: Any) -> tuple[int, Any]:
             raise TokenRefused("the token is refused: it has expired")
         return answer
 
-    return asyncio.run(answered(GuardEndpoint(guard, Log()), request))
+    return asyncio.run(answered(GuardEndpoint(guard, log or Log()), request))
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("open", 200), ("closed", 409), ("unknown", 503)])
@@ -64,6 +65,7 @@ def test_each_verdict_has_a_status(verdict: Any, status: int) -> None:
         (scope(query=b""), 400),
         (scope(query=b"pull-request=0"), 400),
         (scope(query=b"pull-request=17&pull-request=18"), 400),
+        (scope(query=b"pull-request=17&pull-request="), 400),
         (scope(query=b"pull-request=acme/shop%2317"), 400),
         (scope("POST"), 405),
     ],
@@ -76,11 +78,17 @@ def test_other_requests_are_refused_before_anything_is_asked(request_: Any, stat
 
 
 def test_a_token_that_is_refused_is_401() -> None:
-    """With a reason: it is the workflow's author who reads it."""
-    assert ask(None, scope()) == (
+    """With a reason: it is the workflow's author who reads it. The operator reads it in the log; other refusals are not there."""
+    written = io.StringIO()
+    assert ask(None, scope(), Log(stream=written)) == (
         401,
         {"error": "token-refused", "message": "the token is refused: it has expired"},
     )
+    reason = "a question about a pull request is refused reason=the token is refused: it has expired\n"
+    assert written.getvalue().endswith(f"closeout: {reason}")
+    lines = len(written.getvalue())
+    ask(None, scope(query=b""), Log(stream=written))
+    assert len(written.getvalue()) == lines
 
 
 def test_questions_beyond_a_few_are_answered_at_once() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.server.head import HEAD_BYTES, BadHead, Chunked, Head, HeadTooLarge, split
+from closeout.server.head import CHUNK_OVERHEAD, HEAD_BYTES, BadHead, Chunked, Head, HeadTooLarge, split
 
 
 def test_a_head_says_what_matters() -> None:
@@ -15,6 +15,20 @@ def test_a_head_says_what_matters() -> None:
     assert (head.method, head.path, head.length, head.keep_alive) == (b"POST", b"/webhook", 7, True)
     assert head.expects_continue
     assert head.headers[2] == (b"a", b"b")
+
+
+@pytest.mark.parametrize(
+    ("line", "follows"),
+    [
+        (b"A: b", False),
+        (b"Content-Length: 0", False),
+        (b"Content-Length: 1", True),
+        (b"Transfer-Encoding: chunked", True),
+    ],
+)
+def test_a_body_follows_a_head_that_says_so(line: bytes, follows: bool) -> None:
+    """However short it is."""
+    assert Head(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % line).has_body is follows
 
 
 @pytest.mark.parametrize(
@@ -118,6 +132,18 @@ def test_chunks_of_a_byte_are_refused_after_a_while(before: int) -> None:
     assert len(chunked.decode(b"1\r\na\r\n" * 10_000)) == 10_000
     with pytest.raises(BadHead):
         chunked.decode(b"1\r\na\r\n" * 10_000)
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_what_chunks_cost_beyond_their_data_has_a_limit(more: int, fits: bool) -> None:
+    """A byte over it is too much."""
+    extension = b"1;" + b"x" * (CHUNK_OVERHEAD - 2 + more)
+    chunked = Chunked()
+    if fits:
+        assert chunked.decode(extension) == b""
+    else:
+        with pytest.raises(BadHead):
+            chunked.decode(extension)
 
 
 def test_small_chunks_are_decoded() -> None:

@@ -27,13 +27,16 @@ class Asked:
 
 
 def answers(
-    ready: Asked, *moments: float, before: Callable[[Readiness], None] = lambda _: None
+    ready: Asked,
+    *moments: float,
+    before: Callable[[Readiness], None] = lambda _: None,
+    written: io.StringIO | None = None,
 ) -> list[object]:
     """Ask at these moments; return the answers."""
     now = [0.0]
 
     async def scene() -> list[object]:
-        asked = Readiness(ready, Log(stream=io.StringIO()), lambda: now[0])
+        asked = Readiness(ready, Log(stream=written or io.StringIO()), lambda: now[0])
         before(asked)
         found: list[object] = []
         for now[0] in moments:
@@ -47,16 +50,18 @@ def answers(
 def test_a_server_that_can_store_is_ready_and_is_asked_once_a_second() -> None:
     """A load balancer asks more often."""
     ready = Asked()
-    assert answers(ready, 0.0, KEPT_SECONDS, KEPT_SECONDS + 0.1) == [None, None, None]
+    assert answers(ready, 5.0, 5.0 + KEPT_SECONDS, 5.1 + KEPT_SECONDS) == [None, None, None]
     assert ready.times == 2
 
 
 def test_only_what_is_public_is_said_of_an_error() -> None:
-    """A message may name paths of the machine."""
+    """A message may name paths of the machine. It is in the log."""
     error = StoreUnavailable("/srv/closeout.db: disk full")
-    assert answers(Asked(error), 0.0) == [
+    written = io.StringIO()
+    assert answers(Asked(error), 0.0, written=written) == [
         {"error": error.code, "message": error.public or "The ledger cannot be written."}
     ]
+    assert written.getvalue().endswith(f"not ready code={error.code} reason=/srv/closeout.db: disk full\n")
     error.public = "The disk is full."
     assert answers(Asked(error), 0.0) == [{"error": error.code, "message": "The disk is full."}]
 

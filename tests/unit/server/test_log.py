@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 from pathlib import Path
 
@@ -44,10 +45,19 @@ def test_the_journal_gives_a_line_its_time(tmp_path: Path, monkeypatch: pytest.M
     with (tmp_path / "journal").open("w") as journal, (tmp_path / "file").open("w") as file:
         status = os.fstat(journal.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
-        for stream in (journal, file):
+        memory = io.StringIO()
+        for stream in (journal, file, memory):
             Log(stream=stream, clock=Clock()).line("x")
     assert (tmp_path / "journal").read_text() == "closeout: x\n"
-    assert re.fullmatch(r"[\d-]{10} [\d:]{8}\S* ?\S* closeout: x\n", (tmp_path / "file").read_text())
+    for written in ((tmp_path / "file").read_text(), memory.getvalue()):
+        assert re.fullmatch(r"[\d-]{10} [\d:]{8}\S* ?\S* closeout: x\n", written)
+
+
+def test_a_line_is_there_at_once(tmp_path: Path) -> None:
+    """Whoever follows the log waits for no buffer to fill."""
+    with (tmp_path / "log").open("w") as stream:
+        Log(stream=stream).line("x")
+        assert (tmp_path / "log").read_text().endswith(" closeout: x\n")
 
 
 def test_secrets_are_taken_out_last() -> None:
@@ -86,6 +96,20 @@ def test_a_flood_of_one_kind_is_a_line_a_second() -> None:
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[1].endswith("and_before=499")
+
+
+def test_the_time_between_two_lines_doubles_while_more_arrive() -> None:
+    """A line comes as soon as its time is over. One that arrives as late as that ends the flood."""
+    stream, clock = io.StringIO(), Clock()
+    log = Log(stream=stream, clock=clock)
+    written = []
+    for quarter in [*range(33), 48, 52, 56, 60]:
+        clock.now = 100.0 + quarter / 4
+        before = len(stream.getvalue())
+        log.rarely("a request was refused")
+        if len(stream.getvalue()) > before:
+            written.append(quarter / 4)
+    assert written == [0.0, 1.0, 3.0, 7.0, 15.0]
 
 
 def test_what_strangers_cause_for_hours_fills_no_disk() -> None:
@@ -162,15 +186,23 @@ def test_what_libraries_log_and_what_ends_a_thread_comes_here() -> None:
         def failing() -> None:
             raise RuntimeError("s3cret \x1b[2J")
 
-        thread = threading.Thread(target=failing, name="the-writer")
-        thread.start()
-        thread.join()
+        try:
+            raise KeyError("a reason")
+        except KeyError:
+            logging.getLogger("asyncio").exception("it ended")
+        for target in (failing, sys.exit):
+            thread = threading.Thread(target=target, name="the-writer")
+            thread.start()
+            thread.join()
     finally:
         threading.excepthook = before
         root.removeHandler(root.handlers[-1])
     written = stream.getvalue()
     assert r"urllib3.pool says at WARNING text=a text\n\x1b[2J ***" in written
+    assert "asyncio says at ERROR text=it ended\n  | Traceback" in written
+    assert "  | KeyError: 'a reason'\n" in written
     assert "closeout: the thread the-writer failed: RuntimeError\n  | Traceback" in written
+    assert "SystemExit" not in written
     assert controls(written.replace("\n", "")) == set()
     assert "s3cret" not in written
     assert "not of use" not in written

@@ -70,6 +70,25 @@ def test_the_oldest_of_the_address_makes_room_first() -> None:
     assert len(places) == 3
 
 
+def test_who_delivered_is_closed_last_and_never_while_it_is_answered() -> None:
+    """Each time the limit is reached that is said, with the address unless it is a trusted proxy's."""
+    told: list[tuple[str, str]] = []
+    places = Places(2, ("10.0.0.0/8",), lambda reason, address: told.append((reason, address)))
+    proven, idle = Peer(places, "10.0.0.1"), Peer(places, "192.0.2.1")
+    proven.proven = True
+    places.busy(proven)
+    places.wait(proven)
+    newer = Peer(places, "10.0.0.1")
+    assert (proven.is_open, idle.is_open) == (True, False)
+    places.busy(newer)
+    places.busy(proven)
+    assert not Peer(places, "192.0.2.2").is_open
+    places.wait(proven)
+    assert Peer(places, "192.0.2.2").is_open
+    assert (proven.is_open, newer.is_open) == (False, True)
+    assert told == [("full", ""), ("full", "192.0.2.2"), ("full", "192.0.2.2")]
+
+
 def test_when_all_are_busy_a_newcomer_is_refused() -> None:
     """Nobody is closed while a request is being answered."""
     places = Places(2, ("0.0.0.0/0",))

@@ -7,7 +7,7 @@ import pytest
 from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.head import HEAD_BYTES
 from closeout.server.places import Places
-from closeout.server.protocol import LINGER_BYTES, WRITE_BUFFER
+from closeout.server.protocol import LINGER_BYTES, WRITE_BUFFER, Connection
 from closeout.testing import deliveries
 from tests.unit.server.wire import SECRET, App, Wire, nothing, play, turns
 
@@ -147,7 +147,8 @@ def test_what_follows_a_request_waits_for_its_answer_and_is_counted() -> None:
         app.commit()
         await turns()
         assert wire.heads()[:2] == ["HTTP/1.1 202 Accepted", "HTTP/1.1 200 OK"]
-        assert "resume" in wire.done
+        # What follows the GET is no request: it is read, refused, and the rest of it is dropped.
+        assert wire.done[:3] == ["pause", "resume", "resume"]
 
     play(scene)
 
@@ -158,6 +159,8 @@ def test_pipelined_requests_are_answered_in_turn() -> None:
     async def scene() -> None:
         wire = Wire()
         wire.send(GET * 3)
+        wire.send(b"\r\n")
+        assert wire.held == len(GET) * 3 + 2
         await turns(40)
         assert wire.heads() == ["HTTP/1.1 200 OK"] * 3
         assert wire.held == 0
@@ -180,9 +183,88 @@ def test_a_peer_that_does_not_read_gets_no_further_answer() -> None:
         assert wire.held == 5000 + len(GET)
         wire.unread = 0
         wire.connection.resume_writing()
+        assert wire.held == len(GET)
         await turns()
         assert wire.heads() == ["HTTP/1.1 200 OK"]
-        assert wire.held == 0
+        assert (wire.held, wire.waits_for) == (0, "idle")
+        wire.send(GET)
+        await turns()
+        assert wire.heads() == ["HTTP/1.1 200 OK"] * 2
+
+    play(scene)
+
+
+def test_a_request_waits_although_its_peer_read_for_a_moment() -> None:
+    """It begins once everything before it was read."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.connection.pause_writing()
+        wire.send(GET)
+        wire.connection.resume_writing()
+        wire.connection.pause_writing()
+        await turns()
+        assert wire.heads() == []
+        wire.connection.resume_writing()
+        await turns()
+        assert wire.heads() == ["HTTP/1.1 200 OK"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("line", "held"), [(b"", len(GET)), (b"Connection: close\r\n", 0)])
+def test_what_follows_a_request_that_is_refused_at_once_is_counted(line: bytes, held: int) -> None:
+    """Unless the connection closes: then nobody keeps it."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.send(b"HEAD /webhook HTTP/1.1\r\n%b\r\n" % line + GET)
+        assert wire.heads() == ["HTTP/1.1 405 Method Not Allowed"]
+        assert wire.held == held
+        await turns()
+        assert (wire.heads()[1:], wire.held) == (["HTTP/1.1 200 OK"] if held else [], 0)
+
+    play(scene)
+
+
+def test_whoever_waits_or_closes_makes_room_at_the_limit() -> None:
+    """Also who does not read the last answer, and who is to read a refusal."""
+
+    async def unread(wire: Wire) -> None:
+        wire.send(GET)
+        wire.connection.pause_writing()
+        await turns()
+
+    async def refused(wire: Wire) -> None:
+        wire.send(b"?")
+
+    async def closing(wire: Wire) -> None:
+        wire.send(GET.replace(b"1.1", b"1.0"))
+        await turns()
+
+    async def scene() -> None:
+        for ends in (unread, refused, closing):
+            places = Places(1, ())
+            first = Wire(places=places)
+            await ends(first)
+            assert "abort" not in first.done
+            assert Wire(places=places).done == []
+            assert first.done[-1] == "abort"
+
+    play(scene)
+
+
+def test_a_complete_head_is_progress() -> None:
+    """Its connection makes room only after those that have waited meanwhile, and before those that came later."""
+
+    async def scene() -> None:
+        places = Places(2, ("0.0.0.0/0",))
+        sending, silent_ = Wire(places=places), Wire(places=places)
+        sending.send(delivery()[:-1])
+        third = Wire(places=places)
+        assert (sending.done, silent_.done) == ([], ["reset", "abort"])
+        Wire(places=places)
+        assert (sending.done, third.done) == (["reset", "abort"], [])
 
     play(scene)
 
@@ -266,9 +348,13 @@ def test_a_server_that_drains_closes_who_waits_and_lets_the_others_finish() -> N
     async def scene() -> None:
         idle, busy = Wire(), Wire()
         busy.send(delivery())
-        for wire in (idle, busy):
-            wire.shared.draining = True
-            wire.connection.drain()
+        unread = Wire()
+        unread.connection.pause_writing()
+        for wire in (idle, busy, unread):
+            wire.shared.drain()
+        assert unread.done == []
+        unread.connection.resume_writing()
+        assert unread.done == ["close"]
         assert (idle.done, busy.done) == (["close"], [])
         assert idle.waits_for == "write"
         await turns()
@@ -276,6 +362,26 @@ def test_a_server_that_drains_closes_who_waits_and_lets_the_others_finish() -> N
         await turns()
         assert b"connection: close" in busy.written
         assert busy.done == ["close"]
+
+    play(scene)
+
+
+def test_a_deadline_that_is_reached_ends_the_connection() -> None:
+    """Not a moment before; and whatever fails at that, the connection ends and the log has why."""
+
+    class Broken(Connection):
+        def expire(self) -> None:
+            raise RuntimeError("a defect")
+
+    async def scene() -> None:
+        idle, broken = Wire(), Wire(kind=Broken)
+        for wire, done in ((idle, ["close"]), (broken, ["reset", "abort"])):
+            deadline = wire.connection.deadline
+            wire.shared.sweep(deadline - 0.001)
+            assert wire.done == []
+            wire.shared.sweep(deadline)
+            assert wire.done == done
+        assert "a connection could not be ended: RuntimeError" in broken.app.written.getvalue()
 
     play(scene)
 

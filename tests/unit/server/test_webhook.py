@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from closeout.core.records import Accepted
 from closeout.intake.answers import Answer
+from closeout.intake.headers import SIGNATURE
 from closeout.intake.receiver import Receiver
 from closeout.ports import Incoming
+from closeout.server import bodies
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
@@ -181,7 +184,7 @@ def fails(*_: Any) -> Any:
             "unauthorized",
             "the webhook secret cannot be read again: RuntimeError",
         ),
-        ({"held_bytes": 10}, 503, "overloaded", "a delivery was not taken code=overloaded"),
+        ({"held_bytes": len(BODY) - 1}, 503, "overloaded", "a delivery was not taken code=overloaded"),
     ],
 )
 def test_every_request_gets_an_answer_whatever_fails(
@@ -231,6 +234,92 @@ def test_a_large_body_gets_an_answer_whatever_fails(
     assert asyncio.run(deliver()) == [status] * 2
 
 
+def test_secrets_are_read_again_each_time_that_one_does_not_match() -> None:
+    """A second rotation counts as the first one did."""
+    reads: list[int] = []
+
+    def refresh() -> bool:
+        reads.append(1)
+        return False
+
+    async def deliver() -> list[int]:
+        receiving, sender = webhook(io.StringIO(), refresh=refresh), Sender()
+        for number in (1, 2):
+            receiving.take(headers("g-1") | {SIGNATURE: b"sha256=" + b"0" * 64}, BODY, 0.0, sender)
+            await until(lambda: len(sender.answers) == number)  # noqa: B023 - it is awaited in the same round
+        return sender.answers
+
+    assert asyncio.run(deliver()) == [401, 401]
+    assert len(reads) == 2
+
+
+def test_a_large_body_that_no_new_secret_matches_is_refused() -> None:
+    """That the secrets have changed is no proof of anything."""
+    active = [b"the old one of sixteen"]
+    stored: list[Sequence[Incoming]] = []
+
+    def refresh() -> bool:
+        active[:] = [b"a new one of sixteen"]
+        return True
+
+    async def deliver() -> list[int]:
+        receiving = webhook(io.StringIO(), secrets=lambda: active, refresh=refresh, accept=stored.append)
+        sender = Sender()
+        spooled = receiving.spool.open(sender, bytearray(BODY))
+        spooled.feed(b"", last=True)
+        await receiving.take_large(headers("g-1"), spooled, 0.0, sender)
+        receiving.spool.close()
+        return sender.answers
+
+    assert asyncio.run(deliver()) == [401]
+    assert stored == []
+
+
+def test_a_large_body_that_is_refused_has_left_the_spool_by_then() -> None:
+    """Whoever takes its room makes it give way no more, so it is refused once."""
+
+    async def deliver() -> list[int]:
+        receiving = webhook(io.StringIO(), spool_files=1)
+
+        class Next(Sender):
+            def reply(self, answer: Answer, *, close: bool = False) -> None:
+                super().reply(answer, close=close)
+                receiving.spool.open(Sender(), bytearray()).close()
+
+            def crowded_out(self) -> None:
+                self.answers.append(503)
+
+        sender = Next()
+        spooled = receiving.spool.open(sender, bytearray(BODY))
+        spooled.feed(b"", last=True)
+        await receiving.take_large({}, spooled, 0.0, sender)
+        receiving.spool.close()
+        return sender.answers
+
+    assert asyncio.run(deliver()) == [401]
+
+
+def test_memory_goes_back_to_the_system_after_a_large_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was in memory as a whole."""
+    returned: list[int] = []
+    monkeypatch.setattr(bodies, "TRIM_FROM", len(BODY) - 1)
+    monkeypatch.setattr(bodies, "return_freed_memory", lambda: returned.append(1))
+
+    async def deliver() -> list[int]:
+        receiving, sender = Rotating().webhook, Sender()
+        receiving.unverified.trim()
+        assert returned == []
+        spooled = receiving.spool.open(sender, bytearray(BODY))
+        spooled.feed(b"", last=True)
+        await receiving.take_large(headers("g-1"), spooled, 0.0, sender)
+        receiving.unverified.trim()
+        receiving.spool.close()
+        return sender.answers
+
+    assert asyncio.run(deliver()) == [202]
+    assert returned == [1]
+
+
 def test_an_answer_stands_although_the_engine_fails() -> None:
     """The runs are stored, and recovery finds them."""
     log = io.StringIO()
@@ -245,13 +334,15 @@ def test_an_answer_stands_although_the_engine_fails() -> None:
         fails()
 
     async def deliver() -> list[int]:
-        receiving = webhook(log, accept=accept, started=started)
+        receiving = webhook(log, accept=accept, started=started, held_bytes=3 * len(BODY))
         senders = [Sender(broken=True), Sender(), Sender()]
+        began = time.perf_counter() - 1000
         for sender in senders:
-            receiving.take(headers("g-1"), BODY, 0.0, sender)
+            receiving.take(headers("g-1"), BODY, began, sender)
         await until(lambda: senders[-1].answers and woken)
         assert receiving._metrics.deliveries == {"accepted": 3}
-        assert receiving._metrics.ack._counts != [0] * len(receiving._metrics.ack._counts)
+        assert 3000 < receiving._metrics.ack._sum < 4500
+        assert receiving.held == 0
         return senders[1].answers + senders[2].answers
 
     assert asyncio.run(deliver()) == [202, 202]

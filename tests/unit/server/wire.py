@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from closeout.core.records import Accepted
@@ -54,15 +54,17 @@ def server_parts(**given: Any) -> ServerParts:
 class App:
     """An application: one page for all paths, and a webhook whose ledger commits when it is told to."""
 
-    def __init__(self, page: Page = nothing, **limits: Any) -> None:
+    def __init__(
+        self, page: Page = nothing, *, parts: Mapping[str, Any] | None = None, **limits: Any
+    ) -> None:
         self._page = page
         self.metrics = ServerMetrics()
         self.written = io.StringIO()
         self.log = Log(stream=self.written, hold_seconds=0.0)
         self.groups: list[Sequence[Incoming]] = []
         limited = Limits(read_seconds=BODY_SECONDS, **limits)
-        parts = server_parts(accept=self.groups.append, log=self.log, limits=limited)
-        self.webhook = Webhook(parts, self.metrics)
+        given = {"accept": self.groups.append, "log": self.log, "limits": limited, **(parts or {})}
+        self.webhook = Webhook(server_parts(**given), self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is no delivery."""
@@ -79,7 +81,12 @@ class App:
 class Wire(asyncio.Transport):
     """A transport that keeps what is written and what is done to it."""
 
-    def __init__(self, app: App | None = None, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        app: App | None = None,
+        places: Places | None = None,
+        kind: type[Connection] = Connection,
+    ) -> None:
         super().__init__({"peername": ("192.0.2.7", 4711), "sockname": ("127.0.0.1", 80), "socket": self})
         self.app = app or App()
         self.written = b""
@@ -88,7 +95,7 @@ class Wire(asyncio.Transport):
         self.high: int | None = None
         places = Places(10, ()) if places is None else places
         self.shared = Shared(self.app, places, TIMERS)  # type: ignore[arg-type]
-        self.connection = Connection(self.shared)
+        self.connection = kind(self.shared)
         self.connection.connection_made(self)
 
     def setsockopt(self, *option: Any) -> None:

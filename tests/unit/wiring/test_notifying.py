@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import thread as pools
@@ -402,6 +403,29 @@ def test_which_parts_of_a_url_may_be_secret() -> None:
     assert notifier.address("json://127.0.0.1:80/x") == ("127.0.0.1", 80)
     assert notifier.address("slack://TOKEN/B/C") is None
     assert notifier.address("json://[x") is None
+
+
+@pytest.mark.parametrize(
+    "url", ["ntfy://previews", "rsyslog://127.0.0.1:1/local5", "json://127.0.0.1/x", "json://localhost/x"]
+)
+def test_nobody_connects_where_no_port_is_named(url: str) -> None:
+    """A service without a host has none to look for, and a datagram finds out nothing."""
+    notifier.check(url, reach=True)
+
+
+@pytest.mark.parametrize("url", ["json://chat.example/path-token-1", "json://chat.example:443/path-token-1"])
+def test_a_host_is_looked_for_only_when_that_was_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is checked without a network; `closeout doctor` says what cannot be reached, without the URL's secrets."""
+
+    def unknown(host: str, *_given: object) -> None:
+        assert host == "chat.example"
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    notifier.check(url)
+    with pytest.raises(NotifierFailed) as raised:
+        notifier.check(url, reach=True)
+    assert raised.value.message == "json://chat.example cannot be reached: gaierror"
 
 
 def test_each_notifier_is_tried(receiver: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

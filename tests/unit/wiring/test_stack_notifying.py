@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from closeout.adapters import sns
-from closeout.core.errors import NotifierFailed, NotifierUnknown, UsageError
+from closeout.core.errors import NotifierFailed, NotifierUnknown, ServiceError, UsageError
 from closeout.core.messages import Text
 from closeout.core.problems import EVENTS, Problem, Route, Routes
 from closeout.lambdas import notify
@@ -187,6 +189,19 @@ def test_a_topic_is_there_or_not(bench: Bench) -> None:
         targets.check(f"{bench.topic}-gone")
 
 
+def test_a_topic_that_may_not_be_asked_for_is_not_called_missing() -> None:
+    """It may be there; whoever asks hears what SNS says."""
+
+    def refuse(**_given: str) -> None:
+        raise ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "GetTopicAttributes")
+
+    with pytest.raises(ServiceError, match=r"no \(AuthorizationError\)"):
+        sns.check(
+            "arn:aws:sns:eu-central-1:123456789012:previews",
+            lambda _region: SimpleNamespace(get_topic_attributes=refuse),
+        )
+
+
 def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
     """ASCII, in less than a hundred characters. The message itself has all of the title."""
     title = "closeout: 清理 failed for " + "a" * 200
@@ -289,10 +304,11 @@ def test_no_secret_of_a_url_is_in_a_log_or_an_answer(
 
 
 def test_no_line_of_a_library_reaches_the_functions_log() -> None:
-    """It may hold a part of a URL, and Lambda keeps what is printed."""
+    """It may hold a part of a URL, and Lambda keeps what is printed. The function answers all the same."""
     code = (
-        "import logging; logging.basicConfig();"  # as Lambda does
-        "from closeout.lambdas.notify import notifying; notifying();"
+        "import logging, types; logging.basicConfig();"  # as Lambda does
+        "from closeout.lambdas.notify import handler;"
+        "print(handler({'test': True}, types.SimpleNamespace(aws_request_id='one')));"
         "logging.getLogger('urllib3').warning('path-token-1')"
     )
     variables = ("TABLE", "LOG_GROUP", "STACK")
@@ -306,7 +322,7 @@ def test_no_line_of_a_library_reaches_the_functions_log() -> None:
         "PYTHONPATH": str(Path(notify.__file__).parents[2]),
     }
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{'results': []}\n", "")
 
 
 def test_a_check_reads_each_url_and_sends_nothing(bench: Bench, receiver: Service) -> None:

@@ -81,7 +81,7 @@ def test_an_execution_that_lambda_repeats_stores_it_once(lost: Lost) -> None:
     assert lost.scene.patrols.recover(lost.guid) == lost.scene.function().recover(lost.guid)
     assert len(lost.stored()) == 1
     assert named(lost.marks, lost.scene.clock.now(), lost.guid).guid == lost.guid
-    with pytest.raises(NotFound, match="in the ledger by now"):
+    with pytest.raises(NotFound, match="in the ledger already"):
         find(lost.marks, lost.scene.clock.now(), lost.guid)
 
 

@@ -20,6 +20,7 @@ from closeout.actions.spec import Action, Input, Inputs, Work, no_permissions, n
 from closeout.core.errors import CloseoutError, InputError
 from closeout.core.plan import Change
 from closeout.core.retry import Retry
+from closeout.core.threads import background
 from closeout.ports import Clients, Json
 
 RESULT_LIMIT = 100_000
@@ -137,7 +138,7 @@ class _Call(attempts.Attempt):
                 ended["error"] = error
 
         limit = work.limit()
-        thread = threading.Thread(target=call, name=f"closeout-python-{work.step}", daemon=True)
+        thread = background(f"closeout-python-{work.step}", call)
         _running[f"{work.execution}/{work.step}"] = thread
         thread.start()
         thread.join(limit.seconds)

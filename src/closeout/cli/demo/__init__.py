@@ -1,7 +1,7 @@
-"""`closeout demo`: the main job on this machine, in real separate processes, with checks of all that it shows.
+"""`closeout demo`: the main job on this machine, in separate processes, with a check of everything that it shows.
 
 It is the acceptance test that a newcomer can watch: an emulated AWS, a fake GitHub and the real `closeout serve`
-talk over HTTP, and the exit code says whether everything that was shown held.
+talk over HTTP, and the exit code says whether every check held.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NEEDED = ("moto", "werkzeug")
     help="Keep the server running, so that you can open the run's page; Ctrl-C ends it.",
 )
 def demo(keep_open: bool) -> int:
-    """Close a pull request and watch its preview be torn down; then see seven cases in which something is wrong.
+    """Close a pull request and watch its preview be torn down; then see seven cases in which something goes wrong.
 
     Starts an emulated AWS, a fake GitHub and `closeout serve` as processes of their own, on free ports of this
     machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check fails. Takes
@@ -74,7 +74,7 @@ def _play(folder: Path, *, keep_open: bool) -> int:
 
 
 def _keep_open(urls: dict[str, str]) -> None:
-    """Leave everything up until Ctrl-C, and say what can be opened."""
+    """Keep everything running until Ctrl-C, and print what can be opened."""
     output.say("\nThe server is still up. Open a run's page in a browser; Ctrl-C ends the demo.")
     for title, url in urls.items():
         output.say(f"  {title}\n  {url}")

@@ -1,4 +1,4 @@
-"""The emulated AWS of the demo: previews as a deploy workflow would make them, and what is really left of one.
+"""The emulated AWS of the demo: create previews as a deploy workflow would, and read what is left of one.
 
 boto3 talks to moto's server over HTTP; nothing here goes through closeout.
 """
@@ -17,7 +17,7 @@ ROLE_REASON = "Cannot delete entity, must detach all policies first. (Service: I
 
 
 class Left(NamedTuple):
-    """What exists of one preview, looked up freshly."""
+    """What exists of one preview, read from AWS just now."""
 
     stack: bool
     bucket: bool
@@ -78,7 +78,7 @@ class Cloud:
         )
 
     def uploads(self) -> int:
-        """Count the objects of the shared bucket, whoever they belong to."""
+        """Count the objects of the shared bucket, those of every pull request."""
         return int(self._s3.list_objects_v2(Bucket=UPLOADS).get("KeyCount", 0))
 
     def busy(self, number: int, seconds: float) -> None:
@@ -96,7 +96,7 @@ class Cloud:
         call("POST", f"{self._control}/settings", {"delete_seconds": seconds})
 
     def calls(self, operation: str, containing: str) -> list[dict[str, Any]]:
-        """Return the calls of one operation that the account has seen, about one thing."""
+        """Return the calls of one operation whose parameters contain a text."""
         seen: list[dict[str, Any]] = call("GET", f"{self._control}/requests?after=0")
         return [
             one for one in seen if one["operation"] == operation and containing in json.dumps(one["params"])

@@ -1,4 +1,4 @@
-"""What the audience sees: scenes, one line per thing that happens, and a ✓ or ✗ per check.
+"""What the audience sees: scenes, one line per event, and a ✓ or ✗ per check.
 
 Plain text of at most 80 columns; click drops the colours where there is no terminal.
 """

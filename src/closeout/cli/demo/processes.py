@@ -1,4 +1,4 @@
-"""The demo's child processes: started with this interpreter, known by pid, asked over plain HTTP, ended whatever happens.
+"""The demo's child processes: started with this interpreter, known by pid, asked over plain HTTP, and always ended.
 
 Each child gets a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order. HTTP is the standard
 library's: the demo must not see closeout through closeout's own client.
@@ -49,7 +49,7 @@ class Child:
         return self._process.pid
 
     def url(self) -> str:
-        """Wait until it says where it listens; return that URL. Raises `Unavailable` with its last words."""
+        """Wait until it says where it listens; return that URL. Raises `Unavailable` with its last lines."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = _URL.search(self._log.read_text("utf-8", "replace"))
@@ -61,7 +61,7 @@ class Child:
         raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it said nothing'}")
 
     def last_words(self, lines: int = 5) -> str:
-        """Return the end of what it wrote."""
+        """Return the last lines of its output."""
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-lines:])
 
     def kill(self) -> None:
@@ -70,7 +70,7 @@ class Child:
         self._process.wait()
 
     def end(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Ask it to end, and kill it if it does not in time."""
         if self._process.poll() is None:
             self._process.terminate()
             try:

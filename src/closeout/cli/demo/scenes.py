@@ -1,6 +1,6 @@
-"""The scenes: the main job, and then each way in which such a thing goes wrong elsewhere.
+"""The scenes: the main job, and then each way in which such automation fails elsewhere.
 
-Every scene ends in checks over what can be seen from outside: the HTTP answer, the commit's status, the account.
+Every scene ends with checks of what can be seen from outside: the HTTP answer, the commit's status, the account.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main_job(stage: Stage) -> None:
     say.scene(f"1  Pull request #{MAIN} into develop closes")
     sha = stage.github.open(MAIN)
     cloud.deploy(MAIN)
-    cloud.deploy(170)  # a neighbour whose name begins alike: it must be left alone
+    cloud.deploy(170)  # a neighbour whose name begins in the same way: it must be left alone
     say.tell("aws", f"stack preview-{MAIN}: a bucket with 3 objects, 3 old versions")
     say.tell("aws", f"s3://acme-uploads/pr-{MAIN}/: 3 objects; pr-170/ is another's")
     follower = close_pull_request(stage, MAIN, sha)
@@ -88,7 +88,7 @@ def duplicate(stage: Stage) -> None:
 
 
 def into_main(stage: Stage) -> None:
-    """Close a pull request into another branch: it had no other base, so nothing is deleted, and one can ask why."""
+    """Close a pull request into a branch that was its only base: nothing is deleted, and the reason can be read."""
     say = stage.narrator
     say.scene(f"4  Pull request #{INTO_MAIN} into main closes")
     sha = stage.github.open(INTO_MAIN, base="main")
@@ -135,7 +135,7 @@ def reopened(stage: Stage) -> None:
 
 
 def stuck(stage: Stage) -> None:
-    """Close one whose resource cannot be deleted: a failure that names it."""
+    """Close one whose resource cannot be deleted: the run fails, and names it."""
     say = stage.narrator
     say.scene(f"6  Pull request #{STUCK} closes, and something of it cannot be deleted")
     sha = stage.github.open(STUCK)
@@ -159,7 +159,7 @@ def stuck(stage: Stage) -> None:
 
 
 def killed(stage: Stage) -> None:
-    """Kill the server in the middle of a run: the run ends well."""
+    """Kill the server in the middle of a run: the run still succeeds."""
     say, server = stage.narrator, stage.server
     say.scene(f"7  kill -9 in the middle of the teardown of #{KILLED}")
     sha = stage.github.open(KILLED)
@@ -183,13 +183,13 @@ def killed(stage: Stage) -> None:
     )
     asked = stage.cloud.calls("DeleteStack", f"preview-{KILLED}/")
     tokens = {one["params"].get("ClientRequestToken") for one in asked}
-    say.check(len(asked) == 2 == len(tokens), "two deletes were asked for, each once", f"{len(asked)} calls")
+    say.check(len(asked) == 2 == len(tokens), "two deletes were requested, each once", f"{len(asked)} calls")
     left = stage.cloud.left(KILLED)
     say.check(left.nothing, "the account contains nothing of it", str(left))
 
 
 def untold(stage: Stage) -> None:
-    """Close a pull request while the server is off: nobody tells it, and its preview goes all the same."""
+    """Close a pull request while the server is off: the delivery is lost, and its preview is deleted all the same."""
     say, server = stage.narrator, stage.server
     say.scene(f"8  The server is off while #{UNTOLD} closes")
     sha = stage.github.open(UNTOLD)
@@ -216,7 +216,9 @@ def untold(stage: Stage) -> None:
     )
     heard = found.get("heard")
     say.check(
-        heard in ("delivery-log", "closed-list"), f"the run says how it was heard of: {heard}", str(heard)
+        heard in ("delivery-log", "closed-list"),
+        f"the run says how closeout learned of it: {heard}",
+        str(heard),
     )
     left = stage.cloud.left(UNTOLD)
     say.check(left.nothing, "the account contains nothing of it", str(left))

@@ -1,6 +1,6 @@
 """The real `closeout serve` of the demo: started, killed, started again, and read through its ledger.
 
-What a user could see is all that the demo sees: HTTP answers, and the ledger's views.
+The demo sees only what a user can see: HTTP answers, and the ledger's views.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from closeout.cli.demo.processes import Answer, Child, Children, request
 from closeout.ledger.sqlite import Views
 
 PATIENCE = 25.0
-"""Seconds that a run of the demo may take; it is then said to have not ended."""
+"""Seconds that a run of the demo may take; after that its check fails."""
 ABSENT: dict[str, Any] = {"id": "none", "state": "absent", "verdict": None, "steps": []}
 """A run that does not exist."""
 
 
 class Server:
-    """One `closeout serve` on one ledger, over several lives."""
+    """One `closeout serve` on one ledger, over several starts."""
 
     def __init__(self, children: Children, config: Path, db: Path, env: dict[str, str]) -> None:
         self._children = children
@@ -40,14 +40,14 @@ class Server:
         return time.monotonic() - began
 
     def kill(self) -> int:
-        """`kill -9`; return the pid that is no more."""
+        """`kill -9`; return the pid that it had."""
         assert self._child is not None
         self._child.kill()
         return self.pid
 
     @property
     def pid(self) -> int:
-        """The process id of its present life."""
+        """The process id since its last start."""
         assert self._child is not None
         return self._child.pid
 
@@ -61,7 +61,7 @@ class Server:
         return request("POST", self.webhook, body, headers)
 
     def acknowledged(self) -> tuple[int, float]:
-        """Return how many deliveries were acknowledged so far, and the seconds that this took, by its own measure."""
+        """Return how many deliveries it acknowledged so far, and the seconds that this took, as it measured them."""
         text = request("GET", f"{self.url}/metrics").text
         count = re.search(r"^closeout_ack_seconds_count (\S+)", text, re.MULTILINE)
         seconds = re.search(r"^closeout_ack_seconds_sum (\S+)", text, re.MULTILINE)
@@ -79,7 +79,7 @@ class Server:
         return [run.to_json() for run in Views(self.db).runs()]
 
     def wait_for_run(self, number: int) -> dict[str, Any]:
-        """Return the run of a pull request as soon as there is one; one that is absent if there is none in time."""
+        """Return the run of a pull request as soon as there is one, or `ABSENT` if there is none in time."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             found = next((run for run in self.runs() if run["number"] == number), None)

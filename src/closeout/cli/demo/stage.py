@@ -17,7 +17,7 @@ from closeout.cli.demo.processes import Children
 from closeout.cli.demo.server import Server
 from closeout.cli.demo.story import Stage
 
-SECRET = "the webhook secret of the demo"  # noqa: S105  known to the demo's own processes alone
+SECRET = "the webhook secret of the demo"  # noqa: S105  known only to the demo's own processes
 TOKEN = "demo-token-of-the-closeout-bot"  # noqa: S105
 DELETE_SECONDS = "0.8"
 

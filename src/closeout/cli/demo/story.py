@@ -1,6 +1,6 @@
 """One run of the demo followed live: log lines and commit statuses as they appear, until the last one.
 
-Scenes say what is done; this says what comes of it, in the order in which it can be seen from outside.
+Scenes say what is done; this module shows what follows, in the order in which it can be seen from outside.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class Follower:
         self.ended = Ended({"state": "unknown", "verdict": None, "steps": []}, [])
 
     def until(self, enough: Callable[[Ended], bool], patience: float = PATIENCE) -> Ended:
-        """Go on until `enough` says so; or until patience ends, which the scene's checks then find."""
+        """Continue until `enough` returns true, or for `patience` seconds: then the scene's checks fail."""
         deadline = time.monotonic() + patience
         while True:
             self._look()
-            # A run that was never accepted will not come: the scene's checks say so at once.
+            # A run that was never accepted will not appear: the scene's checks fail at once.
             if enough(self.ended) or self.ended.run["state"] == "absent" or time.monotonic() > deadline:
                 return self.ended
             time.sleep(POLL)
 
     def until_the_end(self) -> Ended:
-        """Go on until the run has finished."""
+        """Continue until the run has finished."""
         ended = self.until(lambda seen: seen.run["state"] == "finished")
         self._look()
         return ended
@@ -92,9 +92,9 @@ class Follower:
         self.ended = Ended(run, statuses)
 
     def _tell_line(self, step: str | None, text: str) -> None:
-        """Write a log line, unless the story has it already: statuses are shown as GitHub has them."""
+        """Write a log line, unless it was written already or is about a status: `_look` shows those as GitHub has them."""
         if text.startswith("asked "):
-            self._told.clear()  # the next delete may well say the same things as the one before
+            self._told.clear()  # the next delete may log the same lines as the one before
         if text.startswith("status ") or (step, text) in self._told:
             return
         self._told.add((step, text))

@@ -199,7 +199,6 @@ class _Refused(Exception):
     """Conditions did not hold; `parts` are the numbers of the transaction's parts."""
 
     def __init__(self, parts: tuple[int, ...]) -> None:
-        super().__init__(parts)
         self.parts = parts
 
 

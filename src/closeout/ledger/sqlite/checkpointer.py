@@ -6,10 +6,13 @@ and syncs; the writer has a high limit of its own, in case the thread does not k
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+
+from closeout.core.threads import background
 
 EVERY = 300
 """Rows changed between two checkpoints under load: about four megabytes of log when bodies are of ordinary size."""
@@ -29,9 +32,9 @@ class Checkpointer:
         self._due = threading.Event()
         self._closed = False
         self._seen = 0
-        self._commits = 0
-        self._long = False
-        self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
+        self._commits = -math.inf
+        """Commits since the last checkpoint; not counted before the log has had `EVERY` rows."""
+        self._thread = background("ledger-checkpointer", self._run)
 
     def start(self) -> None:
         """Start the thread."""
@@ -39,29 +42,23 @@ class Checkpointer:
 
     def wrote(self, total_changes: int) -> None:
         """Note a commit, and how many rows the writer's connection has changed in all."""
-        self._commits += 1
         grown = not 0 <= total_changes - self._seen < EVERY
-        if grown or (self._long and self._commits >= COMMITS):
+        self._commits += 1
+        if grown or self._commits >= COMMITS:
             self._seen, self._commits = total_changes, 0
-            self._long = self._long or grown
             self._due.set()
 
     def close(self) -> None:
         """End the thread after the checkpoint that it may be in."""
         self._closed = True
         self._due.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
-        try:
-            while True:
-                self._due.wait()
+        with closing(sqlite3.connect(self._path, isolation_level=None, timeout=5.0)) as connection:
+            while self._due.wait():
                 self._due.clear()
                 if self._closed:
                     return
                 with suppress(sqlite3.Error):  # a full disk: the writer will say so
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        finally:
-            connection.close()

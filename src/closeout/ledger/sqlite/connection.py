@@ -6,7 +6,8 @@ Each error is a sentence with the path and the fix.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -40,25 +41,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     Nothing in this process may open and close the file beside SQLite (see `lock`): `FileLock` has created it.
     """
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise LedgerError(
-            f"closeout needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version};"
-            " use a Python that was built with a newer one"
-        )
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    try:
-        _check_full_text(connection)
+    with _opening(path, str(path)) as connection:
+        check_sqlite(connection)
         version = _version(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LIMIT}").fetchone()
         _migrate(connection, version)
-    except sqlite3.Error as error:
-        connection.close()
-        raise unusable(path, error) from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -69,36 +58,45 @@ def open_reader(path: Path) -> sqlite3.Connection:
             f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db"
         )
     refuse_second_name(path)
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=5.0,
-        )
+    with _opening(path, f"file:{quote(str(path.absolute()))}?mode=ro", uri=True) as connection:
         version = _version(connection, path)
+        if version != newest_version():
+            raise LedgerError(
+                f"the ledger {path} has schema {version} and this closeout reads {newest_version()}; start"
+                " `closeout serve` once with this version to bring it up to date"
+            )
         connection.execute("PRAGMA cache_size = -512")
-    except sqlite3.Error as error:
-        raise unusable(path, error) from error
-    if version != newest_version():
-        connection.close()
-        raise LedgerError(
-            f"the ledger {path} has schema {version} and this closeout reads {newest_version()}; start"
-            " `closeout serve` once with this version to bring it up to date"
-        )
     return connection
 
 
 def check_file(path: Path) -> None:
     """Read the whole file. Raises `LedgerError` if SQLite finds damage in it."""
-    with closing(open_reader(path)) as connection:
-        try:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.Error as error:
-            raise unusable(path, error) from error
+    with _explained(path), closing(open_reader(path)) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise LedgerError(_damaged(path, " ".join(found.split())))
+
+
+@contextmanager
+def _opening(path: Path, database: str, *, uri: bool = False) -> Iterator[sqlite3.Connection]:
+    """Yield a connection; close it if what is done with it fails. Raises an error of SQLite as `LedgerError`."""
+    with _explained(path):
+        connection = sqlite3.connect(
+            database, uri=uri, isolation_level=None, check_same_thread=False, timeout=5.0
+        )
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -117,8 +115,15 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _check_full_text(connection: sqlite3.Connection) -> None:
-    """Raise `LedgerError` without FTS5, which a build of SQLite may lack."""
+def check_sqlite(
+    connection: sqlite3.Connection, version: tuple[int, ...] = sqlite3.sqlite_version_info
+) -> None:
+    """Raise `LedgerError` if this Python's SQLite is too old, or was built without FTS5."""
+    if version < OLDEST_SQLITE:
+        raise LedgerError(
+            f"closeout needs SQLite 3.37 or newer, and this Python has {'.'.join(map(str, version))};"
+            " use a Python that was built with a newer one"
+        )
     if not connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone():
         raise LedgerError(
             "closeout needs SQLite with FTS5, and this Python's has none; use a Python that was built with it"

@@ -54,7 +54,7 @@ class Ledger(Executions):
         self._log_room = threading.Semaphore(LINES_WAITING)
 
     def open(self) -> Self:
-        """Take the file lock, migrate, start the writer. Raises `LedgerError` or `LedgerInUse`."""
+        """Become the ledger's only engine by its file lock, migrate, start the writer. Raises `LedgerError` or `LedgerInUse`."""
         if self._running_writer is None:
             self._lock.take()
             try:
@@ -81,10 +81,6 @@ class Ledger(Executions):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def lock(self) -> None:
-        """Make this process the ledger's only engine (`open` has done so). Raises `LedgerInUse`."""
-        self._lock.take()
 
     # --- deliveries -----------------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ def _bounds(
 ) -> dict[str, int]:
     """Return between which numbers, both left out, the wanted rows are."""
     low, high = (start.number, None) if start.newer else (None, start.number)
-    low, high = -1 if low is None else low, BEYOND if high is None else high
+    low, high = 0 if low is None else low, BEYOND if high is None else high
     if wanted.since is not None:
         low = max(low, _number_at(read, wanted.since - SLACK, last, first_from) - 1)
     if wanted.until is not None:

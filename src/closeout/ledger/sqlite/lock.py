@@ -42,12 +42,10 @@ class FileLock:
         self._lock_files: list[int] = []
 
     def take(self) -> None:
-        """Take the lock, and create the file if there is none; nothing happens if it is already ours.
+        """Take the lock, and create the file if there is none.
 
         Raises `LedgerInUse` naming the owner, `LedgerError` when the file cannot be opened or has a second name.
         """
-        if self._descriptor is not None:
-            return
         if not self._ledger.parent.is_dir():
             raise LedgerError(
                 f"the folder {self._ledger.parent} of the ledger does not exist; create it, or name another with --db"
@@ -192,13 +190,11 @@ def _ledger_held(ledger: Path) -> bool:
 
 def _lock_file_held(path: Path) -> bool:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = path.open("rb")
     except OSError:
         return False
-    try:
-        return _locked(handle)
-    finally:
-        os.close(handle)
+    with file:
+        return _locked(file.fileno())
 
 
 def _locked(handle: int) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.core.threads import background
 from closeout.ledger.sqlite.checkpointer import Checkpointer
 from closeout.ledger.sqlite.connection import is_damaged, open_writer, unusable, unwritable
 from closeout.ledger.sqlite.deliveries import Acceptance, DeliveryWriter
@@ -76,7 +76,7 @@ class Writer:
         self._closed = False
         self.damage: StoreUnavailable | None = None
         """The error that showed that the file is damaged."""
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread = background("ledger-writer", self._run)
 
     def start(self) -> None:
         """Start the thread."""
@@ -101,9 +101,8 @@ class Writer:
 
     def close(self, timeout: float) -> bool:
         """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        self._closed = True
+        self._queue.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -140,11 +139,8 @@ class Writer:
     def _refuse_rest(self) -> None:
         """Fail the jobs that were queued while the ledger closed."""
         rest: list[Job | Acceptance] = []
-        while True:
-            try:
-                rest += self._queue.get_nowait() or ()
-            except Empty:
-                break
+        while not self._queue.empty():
+            rest += self._queue.get() or ()
         self._answer([(job, StoreUnavailable("the ledger is closed")) for job in rest])
 
     def _write(self, group: list[Job | Acceptance]) -> None:
@@ -239,12 +235,8 @@ class Writer:
             return
         try:
             fresh = open_writer(self._path)
-        except (CloseoutError, sqlite3.Error):
-            return
-        try:
             self._deliveries.reload(fresh)
-        except sqlite3.Error:
-            fresh.close()
+        except (CloseoutError, sqlite3.Error):
             return
         self._connection.close()
         self._connection = fresh

@@ -8,7 +8,6 @@ request again and plans anew.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +16,7 @@ from starlette.responses import Response
 
 from closeout.core.errors import ChangedMeanwhile, CloseoutError, UsageError
 from closeout.core.ids import is_execution
+from closeout.core.threads import background
 from closeout.ledger.filters import run_filter
 from closeout.orphans.audit import Target
 from closeout.ports import RunView
@@ -271,5 +271,5 @@ def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
                 future.set_exception(error)
 
     for _ in waiting[:AT_ONCE]:
-        threading.Thread(target=take, name="closeout-plans", daemon=True).start()
+        background("closeout-plans", take).start()
     return [future.result() for _, future in waiting]

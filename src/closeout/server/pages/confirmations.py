@@ -10,12 +10,12 @@ import asyncio
 import hmac
 import os
 import secrets
-import threading
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from closeout.core.errors import DeadlinePassed, FormRefused, Overloaded
+from closeout.core.threads import background
 
 T = TypeVar("T")
 FORM_SECONDS = 3600
@@ -80,7 +80,7 @@ def _started(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> asyncio.
         else:
             settle(future.set_result, result)
 
-    threading.Thread(target=run, name="closeout-plan", daemon=True).start()
+    background("closeout-plan", run).start()
     return future
 
 

@@ -1,4 +1,4 @@
-"""An AWS to test against: moto over HTTP, with CloudFormation's real delete behaviour laid over it."""
+"""An AWS to test against: moto over HTTP, with CloudFormation's real delete behaviour added to it."""
 
 from closeout.testing.aws.server import FakeAws
 

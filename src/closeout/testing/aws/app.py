@@ -33,7 +33,7 @@ REGION = "us-east-1"
 
 
 class DropConnection(ConnectionError):
-    """The call is to get no answer at all; the server closes the socket."""
+    """The call gets no answer at all; the server closes the socket."""
 
 
 class Emulator:
@@ -136,7 +136,7 @@ class Emulator:
         return run_wsgi_app(self._moto, environ, buffered=True)
 
     def answer(self, call: Call, request: Request) -> Answer | None:
-        """Answer in moto's place: S3 says 403 when the bucket is not the expected owner's (S3 UserGuide, bucket-owner-condition)."""
+        """Answer instead of moto: S3 returns 403 if another account owns the bucket (S3 UserGuide, bucket-owner-condition)."""
         expected = request.headers.get("x-amz-expected-bucket-owner")
         owner = s3_backends.bucket_accounts.get(call.params.get("Bucket", ""), (None, None))[1]
         if call.service == "s3" and expected and owner and expected != owner:

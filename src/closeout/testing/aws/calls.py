@@ -63,7 +63,7 @@ class Call:
 
 
 def read_call(request: Request) -> Call:
-    """Return what is called. What is not known is named `METHOD /path`."""
+    """Return what is called. An unknown call is named `METHOD /path`."""
     method, path, query, headers, body = request
     scope = _SCOPE.search(headers.get("authorization", ""))
     service = scope["service"].lower() if scope else ""

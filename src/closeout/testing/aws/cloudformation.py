@@ -14,11 +14,11 @@ from moto.core.responses import ActionResult, EmptyResult
 from closeout.testing.aws.rules import StackRules, physical_id
 
 PAGE = 100
-"""ListStackResources and DescribeStackEvents give at most about this many at once."""
+"""ListStackResources and DescribeStackEvents return at most about this many at once."""
 
 
 class RuledCloudFormation(CloudFormationResponse):
-    """moto's responses where the rules have their say first."""
+    """moto's responses, with the rules applied first."""
 
     rules: ClassVar[StackRules]
 
@@ -69,7 +69,7 @@ class RuledCloudFormation(CloudFormationResponse):
         ]
 
     def describe_stack_resources(self) -> Any:
-        """DescribeStackResources, also by PhysicalResourceId: then of the live stack that has it (not in moto)."""
+        """DescribeStackResources, also by PhysicalResourceId (not in moto): it finds the live stack with that resource."""
         physical = self._get_param("PhysicalResourceId")
         if not physical:
             return super().describe_stack_resources()
@@ -81,7 +81,7 @@ class RuledCloudFormation(CloudFormationResponse):
         raise ValidationError(message=f"Stack for {physical} does not exist")
 
     def describe_stack_events(self) -> Any:
-        """DescribeStackEvents: what can be read by now, the newest first, in pages."""
+        """DescribeStackEvents: what can be read so far, the newest first, in pages."""
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
         page, token = self._page(self.rules.shown_events(stack)[::-1])
         return ActionResult({"StackEvents": page, "NextToken": token})

@@ -58,7 +58,7 @@ class BuildRules:
         return build if build is not None and self.clock() - started < TOKEN_SECONDS else None
 
     def settle(self, build: dict[str, Any]) -> None:
-        """Bring one build up to the present."""
+        """Bring one build up to date."""
         due, outcome = self.due.get(build["id"], (0.0, Outcome()))
         if build["buildComplete"] or self.clock() < due:
             return
@@ -86,7 +86,7 @@ class RuledCodeBuild(CodeBuildResponse):
     rules: ClassVar[BuildRules]
 
     def start_build(self) -> Any:
-        """StartBuild: the same token again gives the same build."""
+        """StartBuild: the same token again returns the same build."""
         project, token = self._get_param("projectName"), self._get_param("idempotencyToken")
         with self.rules.lock:
             earlier = self.rules.earlier(project, token)

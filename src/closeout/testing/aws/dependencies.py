@@ -1,6 +1,6 @@
 """What a stack's template says about order: which resource needs which, and which exports are used by whom.
 
-Pure reading of templates, apart from the rules, which say what follows from it.
+Only reads templates; the rules, which say what follows, are elsewhere.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def deletion_order(stack: Any) -> tuple[str, ...]:
 
 
 def needed_by(stack: Any, logical_id: str) -> set[str]:
-    """Return all that this resource needs, directly or not: it cannot go before this one."""
+    """Return all that this resource needs, directly or not: none of it can be deleted before this one."""
     found: set[str] = set()
     waiting = [logical_id]
     while waiting:

@@ -1,4 +1,4 @@
-"""Faults of the emulator and the journal of its calls: what a test says about it, and what it asks it.
+"""Faults of the emulator and the journal of its calls: what a test tells the emulator, and what it reads from it.
 
 Both work on the call's name alone, before or after moto, so that every service can be made to fail.
 """
@@ -50,7 +50,7 @@ class CallJournal:
         self._entries: list[dict[str, Any]] = []
 
     def begin(self, call: Call) -> dict[str, Any]:
-        """Write a call down before anything happens to it; return its entry."""
+        """Record a call before anything happens to it; return its entry."""
         with self._lock:
             entry = {
                 "number": len(self._entries) + 1,
@@ -70,6 +70,6 @@ class CallJournal:
             return [dict(entry) for entry in self._entries[number:]]
 
     def clear(self) -> None:
-        """Start anew at 1."""
+        """Start again at 1."""
         with self._lock:
             self._entries.clear()

@@ -1,9 +1,9 @@
 """How CloudFormation really deletes, over moto's stacks: the rules that moto leaves out, all in this file.
 
 moto answers DELETE_COMPLETE at once, whatever is in the way. A tool that is tested only against that has
-never seen a delete that takes time or fails. Each rule names the page of AWS's documentation that it stands
-for; docs/reference/emulated-aws.md says which of them are our reading and not AWS's words. Time is lazy: each
-request first brings every stack up to the present, so there are no threads here and the clock is an argument.
+never seen a delete that takes time or fails. Each rule names the page of AWS's documentation that it
+follows; docs/reference/emulated-aws.md says which of them are our reading and not AWS's words. Time is lazy: each
+request first brings every stack up to date, so there are no threads here and the clock is an argument.
 
 Pages, under https://docs.aws.amazon.com/AWSCloudFormation/latest/:
   [delete]   APIReference/API_DeleteStack.html
@@ -84,7 +84,7 @@ class StackRules:
         self.events_late = 0.0
         """Seconds until a resource's events can be read; a stack's own are never late."""
         self.unending = False
-        """Whether deletes stop before the stack's own end, until this is taken back."""
+        """Whether deletes stop before the stack's own end, until this is reset."""
         self.deletions: dict[str, Deletion] = {}
         self.turns: dict[str, Turn] = {}
         self.undeletable: list[Undeletable] = []
@@ -163,7 +163,7 @@ class StackRules:
     # --- the passage of time --------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Bring every stack up to the present."""
+        """Bring every stack up to date."""
         with self.lock:
             now = self.clock()
             for turn in [turn for turn in self.turns.values() if turn.due <= now]:

@@ -46,7 +46,7 @@ class _Handler(MotoRequestHandler):
         super().finish()
 
     def run_wsgi(self) -> None:
-        """Answer one call. The application reads the whole body, so the next call begins behind it."""
+        """Answer one call. The application reads the whole body, so the next call begins after it."""
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.wfile.flush()
@@ -69,7 +69,7 @@ class _Handler(MotoRequestHandler):
         """Write nothing: the journal has it."""
 
     def connection_dropped(self, *_: Any) -> None:
-        """Close without a word: killed clients and dropped calls are what this is for."""
+        """Write nothing: killed clients and dropped calls are expected here."""
         self.close_connection = True
 
 
@@ -132,7 +132,7 @@ class FakeAws:
             self._server.server_close()
             handler: Any = self._server.RequestHandlerClass
             for connection in tuple(handler.connections):
-                with contextlib.suppress(OSError):  # it ends by itself meanwhile
+                with contextlib.suppress(OSError):  # it may have ended by itself
                     connection.shutdown(socket.SHUT_RDWR)
         if self._child is not None:
             self._child.terminate()
@@ -167,7 +167,7 @@ class FakeAws:
         self.control("POST", "faults", order)
 
     def clear_faults(self) -> None:
-        """Forget faults and let go of held calls."""
+        """Forget faults and release held calls."""
         self.control("DELETE", "faults")
 
     def requests(self, after: int = 0) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ _PULL_ACTIONS = {"close": "closed", "reopen": "reopened"}
 def answer(
     fake: FakeGitHub, method: str, path: str, body: Mapping[str, Any], query: Mapping[str, str]
 ) -> Any:
-    """Carry out one control request; `path` is what follows `/_control/`. Raises `Refused`, and `TypeError` for options."""
+    """Carry out one control request; `path` is what follows `/_control/`. Raises `Refused`, and `TypeError` for unknown options."""
     if (method, path) == ("POST", "repositories"):
         return fake.world.add_repository(**body).to_json()
     found = re.fullmatch(r"repositories/([^/]+/[^/]+)/([a-z]+)(?:/(\d+)/([a-z]+))?", path)

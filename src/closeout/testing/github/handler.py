@@ -1,6 +1,6 @@
 """One connection to the fake GitHub: read, note, fail on purpose, answer.
 
-Apart from the server's own life, because this is where HTTP is spoken and where it is broken.
+Apart from the server's start and stop, because this is where HTTP is spoken, and broken on purpose.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         if listed is not None:
             return 200, listed
         owner, rest = self._locate(path)
-        # A token that sees single repositories only sees no organization.
+        # A token for single repositories sees no organization.
         if (
             token["repositories"] is not None
             and owner.path.removeprefix("/repos/") not in token["repositories"]
@@ -202,7 +202,7 @@ class Handler(BaseHTTPRequestHandler):
     # --- faults ---------------------------------------------------------------------------------------
 
     def _suffer(self, fault: Fault, entry: dict[str, Any]) -> bool:
-        """Carry a fault out; True when the call was answered (or dropped) by it."""
+        """Carry out a fault; return whether it answered (or dropped) the call."""
         entry["fault"] = fault.kind
         if fault.kind == "slow":
             fault.released.wait(fault.seconds)

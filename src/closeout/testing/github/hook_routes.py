@@ -1,6 +1,6 @@
 """The part of GitHub's REST API that is about webhooks, the same for repositories and organizations.
 
-Paths, methods, statuses and fields are those of GitHub's OpenAPI description, of which the tests hold a cut.
+Paths, methods, statuses and fields are those of GitHub's OpenAPI description; the tests keep an excerpt of it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _delete(call: Call) -> Answer:
 
 
 def _change_config(call: Call) -> Answer:
-    """Change single settings; what is left out stays as it is."""
+    """Change single settings; those that are left out stay unchanged."""
     _hook(call).configure(call.body)
     _hook(call).updated_at = stamp(call.world.now())
     return 200, _hook(call).config()
@@ -84,7 +84,7 @@ def _ping(call: Call) -> Answer:
 
 
 def _list_deliveries(call: Call) -> Answer:
-    """Return deliveries, the newest first, from the one that `cursor` names on."""
+    """Return deliveries, the newest first, starting with the one that `cursor` names."""
     known = [d for d in call.owner.deliveries if d["hook_id"] == _hook(call).id]
     cursor = call.query.get("cursor")
     if cursor is not None:

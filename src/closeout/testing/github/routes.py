@@ -69,7 +69,7 @@ def _list_pulls(call: Call) -> Answer:
     pulls = [pull for pull in call.repository.pulls.values() if state in ("all", pull.state)]
     if call.query.get("sort") == "updated":
         pulls.sort(key=lambda pull: (pull.updated_at or "", pull.id))
-    if ":" in head:  # GitHub ignores what is not OWNER:BRANCH
+    if ":" in head:  # GitHub ignores anything that is not OWNER:BRANCH
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]
@@ -100,7 +100,7 @@ def _get_ref(call: Call) -> Answer:
 
 
 def _matching_refs(call: Call) -> Answer:
-    # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
+    # By prefix: `heads/pr-1` also returns `heads/pr-12`. A client that reads that as "exists" deletes the wrong thing.
     return 200, [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
 
 

@@ -35,7 +35,7 @@ class Hook:
     insecure: bool = False
     updated_at: str = payloads.WHEN
     last: dict[str, Any] = field(default_factory=lambda: {"code": None, "status": "unused", "message": None})
-    """What became of the last delivery, as `last_response` shows it."""
+    """The outcome of the last delivery, as `last_response` shows it."""
 
     def wants(self, event: str) -> bool:
         """Whether this hook subscribes to `event`."""

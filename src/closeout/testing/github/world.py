@@ -170,7 +170,7 @@ class World:
         return pull
 
     def retarget(self, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
-        """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
+        """Change the base of a pull request. Hooks are notified of a person's change, and not of GitHub's own."""
         with self.lock:
             repository = self.repository(full_name)
             pull = self.pull(repository, number)
@@ -183,7 +183,7 @@ class World:
         return pull
 
     def _moment(self) -> str:
-        """Return when a pull request is closed now, never twice the same."""
+        """Return the time of a closing now: never the same one twice."""
         self._closed = max(int(self.now()), self._closed + 1)
         return stamp(self._closed)
 

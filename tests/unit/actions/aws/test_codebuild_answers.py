@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +50,24 @@ def stopped(stop: ServiceError | None, doing: ImmediateWork, name: str = "stop")
 def error(*, transient: bool) -> ServiceError:
     """Return an error of CodeBuild."""
     return ServiceError("no", service="codebuild", operation="StopBuild", reason="x", transient=transient)
+
+
+@pytest.mark.parametrize(
+    ("given", "project", "reason"),
+    [
+        ({"source-version": "pr/17"}, {"sourceVersion": "main"}, "at pr/17"),
+        ({"source-version": None}, {"sourceVersion": "main"}, "at main"),
+        ({}, {}, "at its default source"),
+        ({"wait": False}, {}, "at its default source, without waiting for its end"),
+    ],
+)
+def test_a_plan_says_whose_code_will_run(given: dict[str, Any], project: dict[str, str], reason: str) -> None:
+    """The step's own version, else the project's."""
+    known = {"name": "teardown", "arn": "arn:aws:codebuild:::project/teardown", **project}
+    client = SimpleNamespace(batch_get_projects=lambda names: {"projects": [known] if names else []})
+    clients: Any = SimpleNamespace(aws=lambda _service: client)
+    (change,) = action.plan({"project": "teardown", "wait": True, **given}, clients)
+    assert change.reason == reason
 
 
 def test_a_build_that_codebuild_no_longer_knows_has_failed() -> None:
@@ -106,5 +125,6 @@ def test_a_build_that_cannot_be_stopped_is_said_and_an_outage_is_waited_out() ->
     assert stopped(error(transient=False), doing) == {"stopped": False}
     assert doing.lines == ["build b:1 could not be stopped: no"]
     assert stopped(None, doing, "again") == {"stopped": True}
+    assert doing.lines[1:] == ["stopped build b:1, since the run was cancelled"]
     with pytest.raises(ServiceError):
         action._stop(Says(stop=error(transient=True)), "b:1", doing)

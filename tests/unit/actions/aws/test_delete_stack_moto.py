@@ -89,10 +89,11 @@ class TestPlan:
         """With empty-buckets the plan counts versions and markers, so that max-objects holds; without, it does not."""
         create(clients)
         fill(clients)
-        _, assets, _ = ACTION.plan(inputs(**{"empty-buckets": True}), clients)
-        assert (assets.objects, assets.bytes) == (4, 8)
-        _, assets, _ = ACTION.plan(inputs(), clients)
-        assert assets.objects == 0
+        _, *parts = ACTION.plan(inputs(**{"empty-buckets": True}), clients)
+        assert [(part.objects, part.bytes) for part in parts] == [(4, 8), (0, 0)]
+        assert "; 4 versions in it" in parts[0].reason
+        _, *parts = ACTION.plan(inputs(), clients)
+        assert [(part.objects, part.bytes) for part in parts] == [(0, 0), (0, 0)]
 
     def test_tags_and_name_for_protect(self, clients: Any) -> None:
         """The stack's tags and every physical name are there for `protect` to be held against."""
@@ -245,6 +246,9 @@ class TestApply:
         assert [name for name in work.changes if name.startswith("empty")] == [
             f"empty-1-1-{number}" for number in (1, 2, 3)
         ]
+        assert [line for line in work.lines if line.startswith("bucket")] == [
+            f"bucket {ASSETS}: deleted {number} versions and delete markers" for number in (20, 10)
+        ]
 
     def test_leaves_other_buckets(self, clients: Any) -> None:
         """A bucket outside the stack stays as it is, however alike its name."""
@@ -390,8 +394,10 @@ class TestApply:
         clients.aws("cloudformation").update_termination_protection(
             StackName=STACK, EnableTerminationProtection=True
         )
+        work = ImmediateWork(clients)
         with pytest.raises(StepFailed, match="TerminationProtection is enabled"):
-            ACTION.apply(changes[0], inputs(), ImmediateWork(clients))
+            ACTION.apply(changes[0], inputs(), work)
+        assert work.changes == ["delete-1"], "only an operation under way is waited for"
 
     def test_hands_over_the_role(self, clients: Any, aws: FakeAws) -> None:
         """role-arn reaches CloudFormation."""

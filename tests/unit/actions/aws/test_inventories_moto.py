@@ -37,6 +37,7 @@ def prefixes(clients: Any) -> None:
     clients.aws("s3").create_bucket(Bucket=BUCKET)
     for prefix in ("shop/17/", "shop/018/", "shop/x/", "web/17/"):
         fill_many(BUCKET, 3, prefix)
+    clients.aws("s3").put_object(Bucket=BUCKET, Key="shop/19", Body=b"an object, and no prefix")
 
 
 WORLDS: dict[str, tuple[dict[str, str], Callable[[Any], None], str]] = {
@@ -114,6 +115,13 @@ def test_a_listing_that_fails_is_no_empty_one(action: Action, clients: Any, aws:
     aws.fault(operation="*", code="AccessDenied", status=403, times=9)
     with pytest.raises(ServiceError, match="AccessDenied"):
         listed(action, named(action, given), clients)
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_listing(clients: Any) -> None:
+    """Its name is wrong, or somebody deleted it: an audit that found nothing would say that all is clean."""
+    action = builtin()["aws/s3-delete-objects"]
+    with pytest.raises(ServiceError, match="NoSuchBucket"):
+        listed(action, named(action, WORLDS[action.uses][0]), clients)
 
 
 def test_every_page_of_stacks_is_read() -> None:

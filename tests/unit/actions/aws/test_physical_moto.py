@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.aws.physical import EXISTENCE_CHECKS, is_there
+from closeout.actions.aws.physical import EVERYTHING, EXISTENCE_CHECKS, is_there
 from closeout.core.errors import ServiceError
 from closeout.testing.aws import FakeAws
 from tests.unit.actions.aws.previews import ACCOUNT, bucket, queue, table
@@ -103,6 +103,14 @@ def test_refused(clients: Any, aws: FakeAws, kind: str) -> None:
     with pytest.raises(ServiceError) as caught:
         is_there(clients, kind, MISSING[kind], ACCOUNT)
     assert not caught.value.transient
+
+
+def test_the_right_to_look_is_narrowed_to_an_arn_that_iam_takes() -> None:
+    """Only IAM and S3 have ARNs without a region: in any other a right without one would cover nothing."""
+    named = [check.resource for check in EXISTENCE_CHECKS.values() if check.resource != EVERYTHING]
+    global_ = {arn for arn in named if arn.split(":")[3] == ""}
+    assert {arn.split(":")[2] for arn in global_} == {"iam", "s3"}
+    assert {arn.split(":")[3] for arn in {*named} - global_} == {"*"}
 
 
 def test_log_group_by_its_exact_name(clients: Any) -> None:

@@ -97,6 +97,54 @@ def test_a_delete_that_somebody_else_goes_on_with_is_joined() -> None:
     assert teardown._why(1, {"marker": None}, end)["moved"] is True
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "waits"),
+    [
+        ("ValidationError", "Stack is in UPDATE_IN_PROGRESS state and can not be deleted", True),
+        ("ValidationError", "Stack cannot be deleted while TerminationProtection is enabled", False),
+        ("AccessDenied", "not authorized in UPDATE_IN_PROGRESS", False),
+    ],
+)
+def test_only_an_operation_under_way_makes_a_delete_wait(reason: str, message: str, waits: bool) -> None:
+    """It began after the look, and ends. Whatever else CloudFormation refuses is the step's end."""
+    work = ImmediateWork(clients(delete_stack=raises(error(reason, message))))
+    teardown = Teardown(Doomed(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None)
+    with pytest.raises(ServiceError, match=message) as caught:
+        teardown._delete(1)
+    assert caught.value.transient is waits
+
+
+@pytest.mark.parametrize(
+    ("state", "empties"), [("DELETE_FAILED", True), ("DELETE_IN_PROGRESS", False), (None, False)]
+)
+def test_a_bucket_is_emptied_only_while_its_stack_could_not_be_deleted(
+    state: str | None, empties: bool
+) -> None:
+    """A stack whose delete somebody began again, or that is gone, may have left the bucket's name to another."""
+    known = [] if state is None else [{"StackStatus": state, "StackId": ID, "StackName": "preview-17"}]
+    gone = error("ValidationError", f"Stack with id {ID} does not exist")
+    look = (lambda **_named: {"Stacks": known}) if known else raises(gone)
+    work = ImmediateWork(clients(describe_stacks=look))
+    teardown = Teardown(Doomed(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=True, role_arn=None)
+    assert teardown._stuck() is empties
+
+
+def test_a_resource_belongs_to_the_stack_that_has_it_now() -> None:
+    """CloudFormation answers with every resource of the stack, and with those that it deleted."""
+
+    def owner(*rows: tuple[str, str, str]) -> str | None:
+        found = [
+            {"PhysicalResourceId": name, "StackId": stack, "ResourceStatus": status}
+            for name, stack, status in rows
+        ]
+        calls = clients(describe_stack_resources=lambda **_named: {"StackResources": found})
+        return stacks.owner(calls.aws("cloudformation"), "assets")
+
+    other, old = ("queue", "other", "CREATE_COMPLETE"), ("assets", "old", "DELETE_COMPLETE")
+    assert owner(other, old, ("assets", "new", "CREATE_COMPLETE")) == "new"
+    assert owner(other, old) is None
+
+
 def test_a_resource_without_a_check_of_its_own_is_what_cloudformation_says() -> None:
     """It is left while its stack is there and does not call it deleted."""
 

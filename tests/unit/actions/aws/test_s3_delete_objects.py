@@ -56,6 +56,15 @@ class TestFreeze:
         assert frozen.has(version("new", 2))
         assert not frozen.has(version("written-since", 2))
 
+    @pytest.mark.parametrize(
+        ("versions", "since", "known"),
+        [(2, "", 2), (3, "", 3), (4, "2026-01-01T00:00:02Z", 3), (9, "2026-01-01T00:00:07Z", 3)],
+    )
+    def test_the_newest_are_known_one_by_one(self, versions: int, since: str, known: int) -> None:
+        """As many as the limit says, and older ones by their time. Up to the limit the time does not count."""
+        frozen = freeze([version(f"key-{n}", n) for n in range(1, versions + 1)], known=3).frozen
+        assert (frozen.since, len(frozen.known)) == (since, known)
+
     def test_overwritten_object_without_versioning(self) -> None:
         """A `null` version that was overwritten since is another one."""
         frozen = freeze([version("a", 1, "null")]).frozen

@@ -77,9 +77,23 @@ class Script:
         return {"TemplateBody": self.template}
 
 
+def scripted(script: Script, polls: int = 50) -> ImmediateWork:
+    """Return a work over a script whose clock moves on by ten seconds with each look."""
+    return ImmediateWork(script, pause=lambda _: None, polls=polls)  # type: ignore[arg-type]
+
+
+def seconds_until(script: Script, failure: str) -> float:
+    """Return how long a teardown waited until it failed."""
+    work = scripted(script)
+    begun = work.now()
+    with pytest.raises(ActionFailed, match=failure):
+        Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
+    return work.now() - begun
+
+
 def tear_down(script: Script) -> tuple[ImmediateWork, Any]:
     """Run a teardown over a script."""
-    work = ImmediateWork(script, pause=lambda _: None, polls=50)  # type: ignore[arg-type]
+    work = scripted(script)
     return work, Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
 
 
@@ -99,6 +113,7 @@ class TestEndOfADelete:
             ("DELETE_FAILED", OLD_END),
             ("DELETE_FAILED", OLD_END),
             ("DELETE_FAILED", OLD_END),
+            ("DELETE_FAILED", BEGUN),
             ("DELETE_IN_PROGRESS", BEGUN),
             (None, BEGUN),
         )
@@ -133,7 +148,7 @@ class TestEndOfADelete:
         """Its `ready-1` did not say whether a delete was under way, so the whole of the last one is read."""
         end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
         script = Script(("DELETE_FAILED", end))
-        work = ImmediateWork(script, pause=lambda _: None, polls=50)  # type: ignore[arg-type]
+        work = scripted(script)
         work.operations["ready-1"] = {"value": {"gone": False, "marker": "e6"}}
         with pytest.raises(ActionFailed, match=r"New \(New-1\): today"):
             Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
@@ -142,7 +157,7 @@ class TestEndOfADelete:
         """Its `end-1` has no failures and no time: the events are read once more, and not waited for."""
         end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
         script = Script(("DELETE_FAILED", end))
-        work = ImmediateWork(script, pause=lambda _: None, polls=1)  # type: ignore[arg-type]
+        work = scripted(script, polls=1)
         work.operations |= {
             "ready-1": {"value": {"gone": False, "marker": "e6"}},
             "delete-1": {"value": {"result": {"at": 0.0}}},
@@ -152,20 +167,39 @@ class TestEndOfADelete:
             Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
 
     def test_does_not_spin_when_no_trace_comes(self) -> None:
-        """A stack that shows no trace of the delete after five looks is a failure, not an endless wait."""
-        created = [event(1, "CREATE_COMPLETE")]
-        script = Script(("CREATE_COMPLETE", created))
-        with pytest.raises(ActionFailed, match="CREATE_COMPLETE again"):
-            tear_down(script)
-        assert len(script.deleted) == 1
+        """A stack that shows no trace of the delete for 40 seconds is a failure, not an endless wait."""
+        script = Script(("CREATE_COMPLETE", [event(1, "CREATE_COMPLETE")]))
+        waited = seconds_until(script, "CREATE_COMPLETE again: CloudFormation gave no reason")
+        assert (waited, len(script.deleted)) == (40, 1)
+
+    def test_reasons_that_never_come_are_waited_for_a_minute(self) -> None:
+        """Then the stack's own reason is all there is."""
+        end = [event(1, "DELETE_IN_PROGRESS"), event(2, "DELETE_FAILED", reason="failed to delete: [New]")]
+        script = Script(("CREATE_COMPLETE", []), ("DELETE_FAILED", end))
+        assert seconds_until(script, r"could not be deleted: failed to delete: \[New\]") == 60
+
+    def test_a_reason_that_comes_late_is_logged_and_told(self) -> None:
+        """The log has each event of the delete once, in order; it comes as soon as the reason is there."""
+        end = [event(1, "DELETE_IN_PROGRESS"), event(3, "DELETE_FAILED", reason="failed to delete: [New]")]
+        late = [end[0], event(2, "DELETE_FAILED", "New", "today"), end[1]]
+        looks = [("CREATE_COMPLETE", []), *[("DELETE_FAILED", end)] * 3, ("DELETE_FAILED", late)]
+        work = scripted(Script(*looks))
+        with pytest.raises(ActionFailed, match=r"New \(New-1\): today"):
+            Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
+        assert work.lines[1:] == [
+            "AWS::CloudFormation::Stack preview-17 DELETE_IN_PROGRESS",
+            "AWS::CloudFormation::Stack preview-17 DELETE_FAILED: failed to delete: [New]",
+            "AWS::S3::Bucket New DELETE_FAILED: today",
+        ]
 
     def test_back_to_complete(self) -> None:
         """A stack that went back is a failure with the reason from its event."""
         created = [event(1, "CREATE_COMPLETE")]
         back = [
             *created,
-            event(2, "DELETE_IN_PROGRESS"),
+            event(2, "DELETE_IN_PROGRESS", reason="User Initiated"),
             event(3, "CREATE_COMPLETE", reason="Export x is in use"),
+            event(4, "UPDATE_COMPLETE", "Queue", "of a resource"),
         ]
         with pytest.raises(ActionFailed, match="CREATE_COMPLETE again: Export x is in use"):
             tear_down(Script(("CREATE_COMPLETE", created), ("CREATE_COMPLETE", back)))
@@ -204,6 +238,11 @@ class TestEndOfADelete:
         script = Script(("REVIEW_IN_PROGRESS", []), (None, []))
         tear_down(script)
         assert len(script.deleted) == 1
+
+    def test_what_failed_is_told_although_the_beginning_of_the_delete_is_not_among_the_events(self) -> None:
+        """The events may begin behind a marker that is newer than the delete."""
+        found = stacks.failures(Script(("x", [])), [event(6, "DELETE_FAILED", "New", "today")])
+        assert [failure.logical_id for failure in found] == ["New"]
 
     def test_cancelled_deletions_are_consequences(self) -> None:
         """A deletion that was only cancelled is left out when there is a cause."""
@@ -266,6 +305,56 @@ def test_not_empty(kind: str, reason: str, not_empty: bool) -> None:
 def test_deletion_policies(template: Any, policies: dict[str, str]) -> None:
     """Policies in plain text are read from JSON and YAML; what cannot be read counts as none, and runs nothing."""
     assert stacks.deletion_policies(Script(("x", []), template=template), ID) == policies
+
+
+def test_a_plan_says_what_stays_and_how_each_end_is_verified() -> None:
+    """In the order of the stack, with what is nested in it behind it."""
+    held = {
+        "preview-17": [
+            ("Kept", "AWS::S3::Bucket"),
+            ("Assets", "AWS::S3::Bucket"),
+            ("Inner", stacks.STACK_TYPE),
+            ("Thing", "Custom::Thing"),
+        ],
+        "Inner-1": [("Queue", "AWS::SQS::Queue")],
+    }
+
+    def stack_of(StackName: str) -> Any:  # noqa: N803
+        return {"Stacks": [{"StackId": StackName, "StackName": StackName, "StackStatus": "CREATE_COMPLETE"}]}
+
+    def resources_of(StackName: str) -> Any:  # noqa: N803
+        row = {"ResourceStatus": "CREATE_COMPLETE"}
+        return {
+            "StackResourceSummaries": [
+                {**row, "LogicalResourceId": name, "PhysicalResourceId": f"{name}-1", "ResourceType": kind}
+                for name, kind in held[StackName]
+            ]
+        }
+
+    kept = {"Kept": {"DeletionPolicy": "Retain"}}
+    client = SimpleNamespace(
+        describe_stacks=stack_of,
+        list_stack_resources=resources_of,
+        get_template=lambda **_named: {"TemplateBody": {"Resources": kept}},
+    )
+    clients: Any = SimpleNamespace(aws=lambda _service: client, account=lambda: DOOMED.account)
+    given = {"stack-name": "preview-17", "role-arn": "arn:aws:iam::123456789012:role/deleter"}
+    plan = ACTION.plan(given, clients)
+    whole = "it is CREATE_COMPLETE and holds 4 resources besides 1 that its template keeps"
+    assert [change.reason for change in plan] == [
+        whole,
+        "Kept of stack preview-17: its DeletionPolicy is Retain",
+        "Assets of stack preview-17; verified after deletion",
+        "Inner of stack preview-17; verified after deletion",
+        "Queue of stack Inner-1; verified after deletion",
+        "Thing of stack preview-17; not verified beyond what CloudFormation says",
+    ]
+    kept.clear()
+    held["preview-17"] = held["preview-17"][:1]
+    assert ACTION.plan({"stack-name": "preview-17"}, clients)[0].reason == (
+        "it is CREATE_COMPLETE and holds 1 resource; it has no role: closeout's role needs delete rights on every "
+        "resource, or set `role-arn` on the step"
+    )
 
 
 def test_permissions() -> None:

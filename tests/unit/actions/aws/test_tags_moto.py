@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -86,6 +87,17 @@ def test_more_than_a_page_of_tags(clients: Any) -> None:
     arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/preview-17-table"
     clients.aws("dynamodb").tag_resource(ResourceArn=arn, Tags=many)
     assert read(clients, "AWS::DynamoDB::Table", "preview-17-table")["keep"] == "yes"
+
+
+def test_each_service_has_its_own_keys_for_the_next_page() -> None:
+    """KMS answers with another key than it asks by."""
+    pages = {
+        None: {"Tags": [{"TagKey": "a", "TagValue": "1"}], "NextMarker": "two"},
+        "two": {"Tags": [{"TagKey": "keep", "TagValue": "yes"}]},
+    }
+    kms = SimpleNamespace(list_resource_tags=lambda KeyId, Marker=None: pages[Marker])  # noqa: N803
+    found = read(SimpleNamespace(aws=lambda _service: kms), "AWS::KMS::Key", "k")
+    assert found == {"a": "1", "keep": "yes"}
 
 
 @pytest.mark.parametrize(

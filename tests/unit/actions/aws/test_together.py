@@ -14,15 +14,16 @@ from closeout.actions.aws.together import AT_ONCE, each
 from closeout.core.errors import ServiceError
 
 
-def test_reads_run_side_by_side_and_their_results_keep_the_order() -> None:
+@pytest.mark.parametrize(("at_once", "items"), [(2, 2), (AT_ONCE, 3 * AT_ONCE)])
+def test_reads_run_side_by_side_and_their_results_keep_the_order(at_once: int, items: int) -> None:
     """Each waits until as many as may run together are there: one after the other, the first would wait in vain."""
-    together = threading.Barrier(AT_ONCE, timeout=20)
+    together = threading.Barrier(at_once, timeout=20)
 
     def read(item: int) -> int:
         together.wait()
         return item * 2
 
-    assert each(read, range(3 * AT_ONCE)) == [item * 2 for item in range(3 * AT_ONCE)]
+    assert each(read, range(items)) == [item * 2 for item in range(items)]
 
 
 def test_no_more_run_at_once_than_a_service_bears() -> None:

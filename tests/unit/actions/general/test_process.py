@@ -306,7 +306,7 @@ def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
 STOPS = {
     "once": ("trap 'echo cleaning; exit' TERM; kill -STOP $PPID", True),
     "again and again": (
-        'trap "" TERM; setsid sh -c "while kill -STOP $PPID; do sleep 0.05; done" 2> /dev/null &',
+        'trap "" TERM; setsid sh -c "for i in $(seq -s " " 600); do kill -STOP $PPID || break; sleep 0.05; done" 2> /dev/null &',
         False,
     ),
 }
@@ -341,7 +341,7 @@ def begun(process: Supervised, script: str, folder: Path) -> threading.Thread:
 def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
     """The next server finds it by its pid and start time."""
     process = Supervised(grace=0.2)
-    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
+    script = "supervisor=$PPID; (ulimit -t 30; while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
     thread = begun(process, script, tmp_path)
     pid_in(tmp_path / "near")
     assert end_survivor(process.identity, patience=0.5)

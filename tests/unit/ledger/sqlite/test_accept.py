@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import BadDelivery, StoreUnavailable
+from closeout.core.problems import Problem
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.checkpointer import COMMITS, EVERY, Checkpointer
-from closeout.ledger.sqlite.connection import APPLICATION_ID, newest_version
+from closeout.ledger.sqlite.deliveries import DeliveryWriter
 from closeout.ledger.sqlite.writer import Job
+from tests.contract.local_harness import eventually
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 
@@ -44,12 +47,15 @@ def together(ledger: Ledger, submit: Callable[[Callable[[Any], None]], int]) -> 
 
 
 def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views) -> None:
-    """The original and its duplicate may share one commit; everybody gets their own answer."""
+    """The original and its duplicate may share one commit; everybody gets their own answer, and what follows from it."""
+    ledger.problems.open_problem(Problem("tidy", "1/17/2026-03-14T00:00:00Z", "failure", "x", "x", 9.0))
+    pull = {"repository": {"id": 1}, "pull_request": {"id": 17, "updated_at": "2026-03-15T00:00:00Z"}}
+    reopened = delivery("g2", body=json.dumps(pull).encode())._replace(action="reopened")
 
     def submit(done: Callable[[Any], None]) -> int:
         ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
         ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
-        ledger.accept_group([(delivery("g2"), [new_run("r2")], done)])
+        ledger.accept_group([(reopened, [new_run("r2")], done)])
         return 3
 
     outcomes = together(ledger, submit)
@@ -59,21 +65,37 @@ def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views
         (2, ("r2",), False, ("r2-1",)),
     ]
     assert len(views.deliveries()) == 2
+    assert ledger.problems.problems() == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 65])
+def test_a_group_of_any_size_is_stored_at_once(ledger: Ledger, views: Views, count: int) -> None:
+    """In a few statements. Row by row would be right too, but slow."""
+    group = [
+        ledger._acceptance(delivery(f"g{number}"), [new_run(f"r{number}")], print) for number in range(count)
+    ]
+    accepted = ledger._writer().run_with_deliveries(
+        lambda connection, deliveries: deliveries.together(connection, group)
+    )
+    assert [one.started for one in accepted] == [(f"r{number}-1",) for number in range(count)]
+    assert [one.runs for one in views.deliveries()] == [(f"r{number}",) for number in reversed(range(count))]
 
 
 def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> None:
     """What the database refuses is one caller's error, with nothing of it stored; its neighbours are stored."""
+    twice = new_run("r2", definition='{"new": 1}')
 
     def submit(done: Callable[[Any], None]) -> int:
         ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
-        ledger.accept_group([(delivery("g2"), [new_run("r2"), new_run("r2")], done)])
+        ledger.accept_group([(delivery("g2"), [twice, twice], done)])
         ledger.accept_group([(delivery("g3"), [new_run("r3")], done)])
         return 3
 
     outcomes = together(ledger, submit)
     assert [type(outcome).__name__ for outcome in outcomes] == ["Accepted", "StoreUnavailable", "Accepted"]
     assert [view.guid for view in views.deliveries()] == ["g3", "g1"]
-    assert ledger.accept_wait(delivery("g4"), [new_run("r4")]).started == ("r4-1",)
+    assert ledger.accept_wait(delivery("g4"), [twice]).started == ("r2-1",)
+    assert ledger.load(3)[0].definition == twice.definition
 
 
 @pytest.mark.parametrize("value", ["half a pair \ud800", 2**70], ids=["text", "number"])
@@ -100,41 +122,59 @@ def test_a_text_that_cannot_be_stored_is_refused_before_it_is_queued(ledger: Led
         ledger.accept_wait(delivery(), [new_run("r1", automation="\udfff")])
 
 
-def test_a_callback_that_fails_does_not_end_the_writer(ledger: Ledger) -> None:
-    """The next delivery is stored all the same."""
+def test_a_callback_that_fails_does_not_end_the_writer(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next delivery is stored all the same, and the log has the defect."""
 
     def fails(result: Any) -> None:
         raise RuntimeError(result)
 
     ledger.accept_group([(delivery("g1"), [], fails)])
     assert ledger.accept_wait(delivery("g2"), []).delivery == 2
+    assert caplog.messages == ["a callback of the ledger failed"]
+
+
+def failing(name: str) -> Callable[..., None]:
+    """Return work that fails with an error of SQLite."""
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorname = name
+
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def test_a_file_that_cannot_be_read_anew_after_an_io_error_does_not_end_the_writer(
-    ledger: Ledger, path: Path, tmp_path: Path
+    ledger: Ledger, path: Path
 ) -> None:
     """An I/O error makes the writer open the file again; if that fails half-way, callers still get their answer."""
-    empty = sqlite3.connect(tmp_path / "empty.db")
-    empty.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    empty.execute(f"PRAGMA user_version = {newest_version()}")
-    empty.close()
-    (tmp_path / "empty.db").replace(path)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink()
-    error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
-
-    def fail(_connection: sqlite3.Connection) -> None:
-        raise error
-
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE setting")
     writer = ledger._writer()
     with pytest.raises(StoreUnavailable):
-        writer.run(fail)
+        writer.run(failing("SQLITE_IOERR_FSYNC"))
     answers: list[object] = []
     for _ in range(2):
         writer.submit(Job(lambda connection: connection.execute("SELECT 1").fetchone(), answers.append))
     assert writer.close(5.0)
-    assert len(answers) == 2
+    assert answers == [(1,), (1,)]
+
+
+def test_what_was_stored_before_an_io_error_keeps_its_number(ledger: Ledger, views: Views) -> None:
+    """The error may come after the commit has reached the file: whoever is told that nothing was stored sends it again."""
+    first = ledger._acceptance(delivery("g1"), [new_run("r1")], print)
+
+    def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> None:
+        deliveries.together(connection, [first])
+        connection.execute("COMMIT")
+        failing("SQLITE_IOERR_FSYNC")()
+
+    with pytest.raises(StoreUnavailable):
+        ledger._writer().run_with_deliveries(work)
+    assert ledger.accept_wait(delivery("g2"), [new_run("r2")]).delivery == 2
+    assert ledger.accept_wait(delivery("g1"), [new_run("r1")]) == (1, ("r1",), True, ())
 
 
 def test_a_closed_ledger_takes_nothing(path: Path, clock: HandClock) -> None:
@@ -143,9 +183,12 @@ def test_a_closed_ledger_takes_nothing(path: Path, clock: HandClock) -> None:
     with pytest.raises(StoreUnavailable):
         ledger.accept_wait(delivery(), [])
     ledger.open()
+    writer = ledger._writer()
     ledger.close()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="the ledger is not open"):
         ledger.accept_wait(delivery(), [])
+    with pytest.raises(StoreUnavailable, match="the ledger is closed"):
+        writer.submit()  # by a thread that took it just before
 
 
 def test_what_was_queued_before_closing_is_stored(path: Path, clock: HandClock) -> None:
@@ -207,19 +250,43 @@ def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock)
 @pytest.mark.parametrize(("name", "anew"), [("SQLITE_IOERR_FSYNC", True), ("SQLITE_FULL", False)])
 def test_the_file_is_opened_anew_after_an_io_error_only(ledger: Ledger, name: str, anew: bool) -> None:
     """Rolled back or not: SQLite may have lost its view of the log, and every later commit would stand on it."""
-    error = sqlite3.OperationalError("no")
-    error.sqlite_errorname = name
+    run = new_run("r1", definition='{"new": 1}')
 
-    def fail(_connection: sqlite3.Connection) -> None:
-        raise error
+    def submit(done: Callable[[Any], None]) -> int:
+        ledger.accept_group([(delivery(), [run], done)])
+        ledger._writer().submit(Job(failing(name), done))
+        return 2
 
-    writer = ledger._writer()
-    before = writer._connection
-    with pytest.raises(StoreUnavailable):
-        writer.run(fail)
+    before = ledger._writer()._connection
+    assert [type(outcome).__name__ for outcome in together(ledger, submit)] == ["StoreUnavailable"] * 2
     ledger.probe()
-    assert (writer._connection is not before) is anew
-    assert ledger.accept_wait(delivery(), []).delivery == 1
+    assert (ledger._writer()._connection is not before) is anew
+    assert ledger.accept_wait(delivery(), [run]).delivery == 1
+    assert ledger.load(1)[0].definition == run.definition
+
+
+def test_a_file_that_is_removed_while_it_is_written_has_stored_nothing(ledger: Ledger, path: Path) -> None:
+    """SQLite commits to a file that nobody will find."""
+    with pytest.raises(StoreUnavailable, match="was removed or replaced; nothing was stored"):
+        ledger._writer().run(lambda _connection: path.unlink())
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_a_file_that_has_shown_damage_is_not_healthy_again(ledger: Ledger, path: Path, reading: bool) -> None:
+    """Whoever met it, a reader or the writer: the rest of the file may still take a probe."""
+    ledger.save_mark("hook", "1", {"last": 7})
+    ledger.probe()
+    if reading:
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("UPDATE patrol_mark SET value = CAST(x'ff' AS TEXT)")
+            other.commit()
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            ledger.marks("hook")
+    else:
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            ledger._writer().run(failing("SQLITE_CORRUPT"))
+    with pytest.raises(StoreUnavailable, match="is damaged"):
+        ledger.probe()
 
 
 def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits(path: Path) -> None:
@@ -238,3 +305,27 @@ def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits
     assert due(EVERY - 1, EVERY, EVERY + 1) == [False, True, False]
     assert due(*[EVERY + 1] * (COMMITS - 1)) == [False] * (COMMITS - 2) + [True]
     assert due(0) == [True]
+
+
+def test_a_checkpoint_is_made_once_each_time_that_it_is_due(path: Path, ledger: Ledger) -> None:
+    """Then the thread rests; it ends before the ledger is closed, whose log would stay beside the file otherwise."""
+    checkpointer = Checkpointer(path)
+    checkpointer.start()
+    checkpointer.wrote(EVERY)
+    eventually(lambda: not checkpointer._due.is_set())
+    checkpointer.close()
+    assert not checkpointer._thread.is_alive()
+
+
+def test_no_thread_of_a_ledger_keeps_a_process_from_ending(ledger: Ledger) -> None:
+    """A command that fails before it has closed the ledger ends all the same, and one that closes it leaves none."""
+    assert daemons() == {"ledger-writer": True, "ledger-checkpointer": True}
+    ledger.close()
+    assert daemons() == {}
+
+
+def daemons() -> dict[str, bool]:
+    """Return the threads of ledgers in this process, and whether it may end before them."""
+    return {
+        thread.name: thread.daemon for thread in threading.enumerate() if thread.name.startswith("ledger-")
+    }

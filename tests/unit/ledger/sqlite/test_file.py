@@ -7,14 +7,23 @@ import re
 import sqlite3
 import stat
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from closeout.core.errors import LedgerError
+from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.ledger.sqlite import Ledger, Requests, Views
-from closeout.ledger.sqlite.connection import migrations, newest_version, open_reader, unusable
+from closeout.ledger.sqlite.checkpointer import LIMIT
+from closeout.ledger.sqlite.connection import (
+    check_sqlite,
+    migrations,
+    newest_version,
+    open_reader,
+    unusable,
+)
+from closeout.ledger.sqlite.lock import is_held
 from closeout.ledger.sqlite.sql import FOLDER, Rows, named
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery
 
@@ -84,6 +93,11 @@ def test_commits_are_synced_to_disk(ledger: Ledger) -> None:
     assert ledger._writer().run(lambda c: c.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
 
 
+def test_the_writer_copies_the_log_itself_only_when_it_is_long(ledger: Ledger) -> None:
+    """The checkpointer's thread does it before, so that no answer waits for it."""
+    assert ledger._writer().run(lambda c: c.execute("PRAGMA wal_autocheckpoint").fetchone()[0]) == LIMIT
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path: Path, clock: HandClock) -> None:
     """And not created: it is most likely a slip of the pen."""
     with pytest.raises(LedgerError, match="no-such of the ledger does not exist; create it"):
@@ -118,6 +132,7 @@ def test_a_ledger_of_a_newer_closeout_is_left_alone(path: Path, clock: HandClock
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(LedgerError, match="newer closeout \\(schema 99"):
         Ledger(path, clock=clock).open()
+    assert not is_held(path), "a start that failed leaves it to the next one"
     with pytest.raises(LedgerError, match="newer closeout"):
         Views(path).runs()
     with pytest.raises(LedgerError, match="newer closeout"):
@@ -129,6 +144,16 @@ def test_reading_a_ledger_that_is_not_there_does_not_create_it(path: Path) -> No
     with pytest.raises(LedgerError, match="there is no ledger at"):
         Views(path).runs()
     assert not path.exists()
+
+
+def test_a_ledger_that_does_not_answer_a_request_says_so(path: Path, ledger: Ledger) -> None:
+    """Neither asking nor waiting for the answer is a defect of the command."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE request")
+    with pytest.raises(StoreUnavailable, match=r"cannot be written now .*; nothing was stored"):
+        Requests(path).add_request("pause", None, "ada", None)
+    with pytest.raises(StoreUnavailable, match="cannot be read now"):
+        Requests(path).outcome(1)
 
 
 def test_a_ledger_without_a_server_can_be_read(path: Path, clock: HandClock) -> None:
@@ -164,15 +189,48 @@ def test_a_ledger_of_an_older_schema_is_read_after_a_server_has_migrated_it(
         connection.execute(f"PRAGMA user_version = {newest_version() - 1}")
     with pytest.raises(
         LedgerError, match="start `closeout serve` once with this version to bring it up to date"
-    ):
+    ) as refused:
         open_reader(path)
+    with closing(sqlite3.connect(path, timeout=0)) as connection:
+        # It asks for the file to itself, so nothing holds it although the error with its frames is still there.
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",), refused
+
+
+def without_modules(connection: sqlite3.Connection) -> None:
+    """Have SQLite say that it was built without any module."""
+    connection.set_authorizer(
+        lambda _action, table, *_rest: (
+            sqlite3.SQLITE_IGNORE if table == "pragma_module_list" else sqlite3.SQLITE_OK
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "prepare", "said"),
+    [
+        ((3, 36, 9), lambda _: None, "needs SQLite 3.37 or newer, and this Python has 3.36.9; use a Python"),
+        ((3, 37, 0), without_modules, "needs SQLite with FTS5, and this Python's has none; use a Python"),
+        ((3, 37, 0), lambda _: None, None),
+    ],
+)
+def test_a_python_whose_sqlite_cannot_do_it_is_refused(
+    version: tuple[int, ...], prepare: Callable[[sqlite3.Connection], None], said: str | None
+) -> None:
+    """With what it lacks: an old system's SQLite has no STRICT tables, and a build may have no full-text search."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        prepare(connection)
+        if said is None:
+            check_sqlite(connection, version)
+            return
+        with pytest.raises(LedgerError, match=re.escape(said)):
+            check_sqlite(connection, version)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("SQLITE_NOTADB", "is not a ledger of closeout"),
-        ("SQLITE_CORRUPT_INDEX", "is damaged"),
+        ("SQLITE_NOTADB", "x.db is not a ledger of closeout (disk I/O)"),
+        ("SQLITE_CORRUPT_INDEX", "the ledger x.db is damaged (disk I/O)"),
         ("SQLITE_BUSY_RECOVERY", "another program holds it, or it is on a network file system"),
         ("SQLITE_CANTOPEN", "see that this user may write the file and its folder"),
         (None, "see that this user may write the file and its folder"),
@@ -184,3 +242,10 @@ def test_why_a_ledger_cannot_be_opened_says_what_to_do(name: str | None, said: s
     if name is not None:
         error.sqlite_errorname = name
     assert said in unusable(Path("x.db"), error).message
+
+
+def test_a_text_that_is_damaged_is_not_repeated() -> None:
+    """It may be a payload's or a log's."""
+    error = sqlite3.OperationalError("Could not decode to UTF-8 column 'line' with text 'hunter2\udcff'")
+    said = "the ledger x.db is damaged (Could not decode to UTF-8 column 'line'); stop the server"
+    assert unusable(Path("x.db"), error).message.startswith(said)

@@ -84,8 +84,7 @@ def test_one_process_holds_a_ledger(path: Path, clock: HandClock) -> None:
         assert path.stat().st_size == 0, "nothing is written before the lock is held"
         holder.kill()
         holder.wait()
-        with Ledger(path, clock=clock) as ledger:
-            ledger.lock()
+        with Ledger(path, clock=clock):
             assert Requests(path).server_running()
         assert not Requests(path).server_running()
 
@@ -98,6 +97,35 @@ def test_a_ledger_that_is_not_there_is_held_by_nobody(path: Path) -> None:
     assert not is_held(path)
 
 
+@linux
+def test_who_has_asked_or_let_go_leaves_a_ledger_to_others(path: Path, clock: HandClock) -> None:
+    """Though its descriptor stays open, because closing it would drop SQLite's locks."""
+    with Ledger(path, clock=clock):
+        pass
+    assert can_be_held(path)
+    assert not is_held(path)
+    assert can_be_held(path)
+
+
+def can_be_held(path: Path) -> bool:
+    """Return whether another process could lock the file: a second descriptor has the same chances."""
+    with path.open("rb") as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_a_process_may_hold_two_ledgers(path: Path, ledger: Ledger, clock: HandClock) -> None:
+    """Each by itself."""
+    other = path.with_name("other.db")
+    with Ledger(other, clock=clock):
+        assert is_held(other)
+    assert is_held(path)
+    assert not is_held(other)
+
+
 def test_a_lock_file_that_cannot_be_made_leaves_the_ledger_free(path: Path, clock: HandClock) -> None:
     """The next try finds it free, and the error says what to do."""
     blocking = path.with_name("ledger.db.lock")
@@ -106,8 +134,7 @@ def test_a_lock_file_that_cannot_be_made_leaves_the_ledger_free(path: Path, cloc
         Ledger(path, clock=clock).open()
     assert not is_held(path)
     blocking.rmdir()
-    with Ledger(path, clock=clock) as ledger:
-        ledger.lock()
+    with Ledger(path, clock=clock):
         assert is_held(path)
 
 
@@ -141,6 +168,7 @@ def test_the_lock_file_is_beside_the_file_and_not_beside_a_link(path: Path, cloc
     link.symlink_to(path)
     folder = path.with_name("folder")
     folder.symlink_to(path.parent)
+    path.with_name("ledger.db.lock").write_text("99999999999999999999\n", "ascii")
     for name in (path, link, folder / path.name, folder / path.name):
         with Ledger(name, clock=clock):
             assert is_held(path)

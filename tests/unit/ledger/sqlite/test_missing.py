@@ -20,6 +20,7 @@ from tests.unit.ledger.sqlite.conftest import delivery, new_run
     [
         lambda ledger: ledger.load(9),
         lambda ledger: ledger.begin(9, "own", 1.0, wait=True),
+        lambda ledger: ledger.join(9),
         lambda ledger: ledger.finish(9, Ending("success", "done"), 1.0),
         lambda ledger: ledger.attempts.new_attempt("nobody", "{}", "ada", key=None, queue_timeout=1.0),
         lambda ledger: ledger.attempts.add_runs(9, [new_run("a")], "ada"),

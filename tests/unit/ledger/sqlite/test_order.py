@@ -56,6 +56,17 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
     assert [what for what in done if what != "delivery"] == list(range(count))
 
 
+def test_what_is_queued_while_a_ledger_closes_is_refused(ledger: Ledger, held: Callable[[], None]) -> None:
+    """A thread that had found it open waits for an answer."""
+    writer, answers = ledger._writer(), list[Any]()
+    writer._queue.put(None)
+    for _ in range(2):
+        writer.submit(Job(lambda _connection: None, answers.append))
+    held()
+    assert writer.close(5.0)
+    assert [str(answer) for answer in answers] == ["the ledger is closed"] * 2
+
+
 def test_the_group_that_a_delivery_may_wait_for_is_small(ledger: Ledger, held: Callable[[], None]) -> None:
     """Jobs settle after their commit, so what was worked off between two settlements is one group."""
     groups: list[int] = [0]

@@ -242,7 +242,8 @@ def test_prune_removes_what_is_old_and_finished(ledger: Ledger, views: Views, cl
     """With runs, operations and logs; what is recent or unfinished stays."""
     for number, received in ((1, 0.0), (2, 0.0), (3, 90_000.0)):
         clock.time = received
-        ledger.accept_wait(delivery(f"g{number}")._replace(received_at=received), [new_run(f"r{number}")])
+        run = new_run(f"r{number}", definition=json.dumps({"steps": [], "number": number}))
+        ledger.accept_wait(delivery(f"g{number}")._replace(received_at=received), [run])
     ledger.save(1, operation("stack/end", 1, {"state": "success"}))
     ledger.write("r1-1", None, "begun")
     ledger.finish(1, Ending("success", "done"), 10.0)
@@ -251,8 +252,19 @@ def test_prune_removes_what_is_old_and_finished(ledger: Ledger, views: Views, cl
     assert ledger.prune(86_400.0) == {"deliveries": 1, "runs": 1, "log lines": 1}
     assert [view.id for view in views.runs()] == ["r3", "r2"]
     assert ledger._connection()[0].execute("SELECT count(*) FROM operation").fetchone() == (0,)
-    assert ledger.accept_wait(delivery("g4"), [new_run("r4", definition='{"a": 1}')]).delivery == 4
+    definition = '{"steps": [], "number": 1}'
+    assert ledger.accept_wait(delivery("g4"), [new_run("r4", definition=definition)]).delivery == 4
+    assert ledger.load(4)[0].definition == definition, "that of a run that is gone is stored again"
     assert views.stats()["runs_by_verdict"] == {"success": 2}
+
+
+def test_any_number_of_deliveries_is_pruned(ledger: Ledger, views: Views, clock: HandClock) -> None:
+    """In as many small transactions as it takes."""
+    count = 201
+    ledger.accept_group([(delivery(f"g{number}"), [], print) for number in range(count)])
+    clock.time += 100_000.0
+    assert ledger.prune(1.0)["deliveries"] == count
+    assert views.deliveries() == []
 
 
 def test_numbers_are_never_given_twice(path: Any, clock: HandClock) -> None:

@@ -1,0 +1,16 @@
+"""Threads in the background, which never keep their process alive.
+
+A process may end while they work: what counts is in the ledger, and the next start continues from there. Python waits at its
+end for every thread that is not a daemon, so a single forgotten one, blocked in a call, would keep a stopped server running.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+def background(name: str, target: Callable[..., Any], *args: Any) -> threading.Thread:
+    """Return a thread that runs `target(*args)` once it is started, and that no exit waits for."""
+    return threading.Thread(target=target, args=args, name=name, daemon=True)

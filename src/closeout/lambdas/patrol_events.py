@@ -1,0 +1,70 @@
+"""What an event asks of patrol's function, carried out over the steps of a durable execution.
+
+The event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
+`{"patrol": {"everything": true}}` one of everything. `{"recheck": {…}}` looks again after a teardown (`rechecks`), and
+`{"clean": {"target": …, "by": …}}` starts the run that deletes an orphan. `{"recover": {"guid": …}}` stores a delivery that a round
+left alone, and starts nothing. Apart from `patrol`, which imports the durable SDK.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from closeout.core.errors import UsageError
+from closeout.lambdas import patrol_log
+from closeout.ledger.dynamodb.journal import to_stdout
+from closeout.stack.patrol import BUSY
+from closeout.wiring.stack_patrols import StackPatrols
+
+T = TypeVar("T")
+
+
+class Steps(Protocol):
+    """What an event is carried out with: one durable execution."""
+
+    @property
+    def arn(self) -> str:
+        """Return the execution's ARN."""
+
+    def step(self, name: str, work: Callable[[], T]) -> T:
+        """Do some work once; return what it returned, also after the execution was repeated."""
+
+    def recheck(self, asked: Mapping[str, Any]) -> None:
+        """Look again after a teardown, each time that it is due."""
+
+    def remaining(self) -> float:
+        """Return the seconds that this invocation has left."""
+
+
+def carry_out(
+    event: Mapping[str, Any], steps: Steps, made: StackPatrols, emit: Callable[[str], None] = to_stdout
+) -> dict[str, Any]:
+    """Do what the event asks for; return the execution's result. Raises `UsageError` for any other event."""
+    if len(event) == 1:
+        match event:
+            case {"patrol": dict(asked)}:
+                everything = bool(asked.get("everything"))
+                return steps.step("patrol", lambda: patrol(steps, made, emit, everything=everything))
+            case {"clean": {"target": str(target), "by": str(by)}}:
+                return {"outcome": steps.step("clean", lambda: made.clean(target, by))}
+            case {"recover": {"guid": str(guid)}}:
+                return steps.step("recover", lambda: dict[str, Any](made.recover(guid)))
+            case {"recheck": dict(asked)}:
+                steps.recheck(asked)
+                return {}
+    raise UsageError(f"patrol's event says nothing that can be done; its keys are {sorted(event)}")
+
+
+def patrol(
+    steps: Steps, made: StackPatrols, emit: Callable[[str], None], *, everything: bool
+) -> dict[str, Any]:
+    """Make one round and log it; return its report with its notes, or `BUSY`."""
+    found = made.patrol(steps.arn, steps.remaining, everything=everything)
+    if found is None:
+        return dict(BUSY)
+    for line in patrol_log.lines(found, os.environ["CLOSEOUT_METRICS"], time.time()):
+        emit(line)
+    return patrol_log.shortened(found.report)
