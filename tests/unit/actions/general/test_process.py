@@ -441,6 +441,16 @@ def test_the_script_of_a_survivor_may_clean_up(tmp_path: Path, stopped: bool) ->
     assert (tmp_path / "cleaned").exists()
 
 
+def test_a_survivor_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
+    """Its supervisor would wait for ten minutes until it kills a script that does not listen."""
+    process = Supervised(grace=600.0)
+    thread = begun(process, "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done", tmp_path)
+    me = pid_in(tmp_path / "me")
+    assert end_survivor(process.identity, patience=0.1)
+    thread.join(10)
+    assert within(10, lambda: gone(me))
+
+
 def test_a_pid_that_was_used_again_is_left_alone() -> None:
     """The same number with another start is somebody else. Without a start, nothing is known of it."""
     other = subprocess.Popen(["/bin/sleep", "30"])
