@@ -43,7 +43,7 @@ def test_a_duration_is_said_in_at_most_two_units(seconds: float, text: str) -> N
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (23_700, "23.7 KB"), (238_400_000, "238 MB"), (1_200_000_000, "1.2 GB"), (5 * 10**15, "5000 TB")],
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 KB"), (99_900, "99.9 KB"), (100_000, "100 KB"), (1_000_000, "1.0 MB"), (23_700, "23.7 KB"), (238_400_000, "238 MB"), (1_200_000_000, "1.2 GB"), (5 * 10**15, "5000 TB")],
 )  # fmt: skip
 def test_a_size_has_a_unit(count: int, text: str) -> None:
     """Bytes are counted in thousands, with three digits."""
