@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-1, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (900, "15 min"), (3600, "1 h"), (7830, "2 h 10 min")],
+    [(-1, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.95, "10 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (900, "15 min"), (3600, "1 h"), (7830, "2 h 10 min")],
 )  # fmt: skip
 def test_a_duration_is_said_in_at_most_two_units(seconds: float, text: str) -> None:
     """Rounded, and never with 60 seconds."""
