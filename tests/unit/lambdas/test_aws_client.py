@@ -49,6 +49,25 @@ def ask(aws: AwsClient) -> None:
     assert aws.json_call("dynamodb", "DynamoDB_20120810.GetItem", {}) == {}
 
 
+def test_a_call_has_the_token_of_the_roles_session(servers: Callable[..., Server]) -> None:
+    """AWS refuses the keys of a role without it."""
+    asked: list[bytes] = []
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        asked.append(connection.recv(65_536))
+        connection.sendall(ANSWER)
+
+    environment = {
+        "AWS_ENDPOINT_URL": servers(serve).url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "of-the-session",
+    }
+    ask(AwsClient(environment))
+    assert b"x-amz-security-token: of-the-session\r\n" in asked[0]
+
+
 def test_connections_are_kept(servers: Callable[..., Server]) -> None:
     """Two calls, one connection."""
 
