@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,13 @@ def test_a_call_has_the_token_of_the_roles_session(servers: Callable[..., Server
     }
     ask(AwsClient(environment))
     assert b"x-amz-security-token: of-the-session\r\n" in asked[0]
+
+
+def test_servers_are_verified_with_the_bundle_of_the_environment(tmp_path: Path) -> None:
+    """One that cannot be read is an error, and not the machine's certificates."""
+    bundle = {"AWS_REGION": "us-east-1", "AWS_CA_BUNDLE": str(tmp_path / "absent.pem")}
+    with pytest.raises(FileNotFoundError):
+        AwsClient(bundle)
 
 
 def test_connections_are_kept(servers: Callable[..., Server]) -> None:

@@ -59,6 +59,7 @@ def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -
         run = stored(stack, table.attempt_key(run_id, 1))
         assert run is not None
         assert (run["state"], run["started"]) == ("queued", True)
+        assert f"/durable-execution/{table.durable_name(WORKER, run['execution'])}/" in run["arn"]
         definition = stored(stack, table.definition_key(run_id, 1))
         assert definition is not None
         assert definition["definition"] == automation.canonical()
