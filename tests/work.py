@@ -81,9 +81,7 @@ class ImmediateWork:
         """Note how long it would have been."""
         self._kept(name, lambda: self.slept.append(seconds), 1, poll=False)
 
-    def wait_until(
-        self, name: str, poll: Callable[[], Json | None], every: float | Backoff | None = None
-    ) -> Json:
+    def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff) -> Json:
         """Poll quickly until there is an answer."""
         return self._kept(name, poll, self._polls, poll=True)
 

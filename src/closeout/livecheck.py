@@ -34,7 +34,7 @@ class Subject(NamedTuple):
 
 
 class LiveCheck(NamedTuple):
-    """One row of the table: the event, what it is about, how GitHub is asked, and what the token needs for that."""
+    """One row of the table: the event, its subject, how GitHub is asked, and the permission that the token needs."""
 
     event: str
     action: str | None

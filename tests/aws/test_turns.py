@@ -384,7 +384,7 @@ def test_an_execution_of_the_commit_before_that_polls_goes_on(account: Account) 
     a = account.accept("a")
     b = account.bench.accept("b", key="k")
     account.client.invoke(DurableExecutionName=f"{b}_1700000000", Payload=layout.worker_event(b))
-    account.bench.attempts.mark_started(b, account.client.executions[f"{b}_1700000000"].arn)
+    account.bench.attempts.mark_started(b, account.client.executions[f"{b}_1700000000"].arn, 0)
     old = {"type": "STEP", "state": {"wake": 0.0}, "polls": 30, "due": 0.0, "result": None}
     account.client.executions[f"{b}_1700000000"].operations["run"] = old
     account.client.executions[f"{b}_1700000000"].order.append("run")

@@ -186,6 +186,10 @@ class StackLedger:
         item["problem"] = {"S": json.dumps(json.loads(item["problem"]["S"]) | more)}
         self._remote.table.change(put(item))
 
+    def problem_expires(self, automation: str, key: str) -> Any:
+        """Return when DynamoDB deletes a problem's item; None if it stays."""
+        return from_item(self._remote.table.get(problem_key(automation, key)) or {}).get("expires")
+
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Print a log line, which Lambda takes to CloudWatch Logs."""
         self._journal.write(execution, step, text)

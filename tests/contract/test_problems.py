@@ -90,6 +90,16 @@ class TestDynamodb(ProblemSuite):
         bench.add_to_problem("a", "k", {"new": [1]})
         assert [one.text for one in bench.problems.problems()] == ["x"]
 
+    def test_a_problem_that_is_over_is_kept_for_thirty_days_at_most(self, bench: StackLedger) -> None:
+        """For a target that takes no message. One that is open stays, also after it was closed once."""
+        problem, now = Problem("a", "k", "failure", "x", "x", since=1.0), bench.clock.now()
+        bench.problems.open_problem(problem)
+        expiries = [bench.problem_expires("a", "k")]
+        bench.problems.close_problems("a", "k", "k", now, "patrol")
+        expiries.append(bench.problem_expires("a", "k"))
+        bench.problems.open_problem(problem)
+        assert [*expiries, bench.problem_expires("a", "k")] == [None, int(now + 30 * DAY), None]
+
     def test_what_everybody_knows_to_be_over_is_deleted(self, bench: StackLedger) -> None:
         """Once no message about it can be under way. What a target still believes in stays."""
         for key in ("told", "untold", "believed", "open"):

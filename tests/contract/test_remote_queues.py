@@ -280,7 +280,7 @@ def test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor(queue
     a = queue.accept("a")
     queue.bench.engine.hand_over(a, 0)
     after = queue.bench.attempts.in_lambda(a)
-    queue.bench.attempts.mark_started(a, "arn:late/durable-execution/late/1")
+    queue.bench.attempts.mark_started(a, "arn:late/durable-execution/late/1", 0)
     assert queue.bench.attempts.in_lambda(a) == after
 
 

@@ -42,10 +42,10 @@ def bench(aws: StackAws) -> RemoteBench:
 
 def test_only_the_part_from_a_moment_on_is_read(bench: RemoteBench) -> None:
     """The newest first, and one more to see where it ends. What was started, or has just been stored, is left out."""
-    bench.attempts.mark_started(f"{run_name('c')}-1", None)
+    bench.attempts.mark_started(f"{run_name('c')}-1", None, 0)
     table = Counted(bench.dynamo, bench.name, now=bench.clock.now)
     attempts = Attempts(table, bench.store, bench.clock)
-    found = attempts.unstarted(NOW - 4 * 3_600, NOW - 1.5 * 3_600)
+    found = attempts.unstarted(NOW - 4 * 3_600, NOW - 3 * 3_600)
     assert found == [(f"{run_name('d')}-1", NOW - 3 * 3_600), (f"{run_name('e')}-1", NOW - 4 * 3_600)]
     assert table.taken == 5
-    assert len(attempts.unstarted(0.0, NOW)) == 9
+    assert len(attempts.unstarted(0.0, NOW - 3_600)) == 9

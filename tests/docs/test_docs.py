@@ -233,7 +233,7 @@ def metrics() -> dict[str, str]:
         "empty_runs": {"a": 5},
     }
     figures = ServerMetrics()
-    figures.patrol = lambda: PatrolFigures({"lists": 1.0}, 1, 0, {"rounds": 1})
+    figures.patrol = lambda: PatrolFigures({"lists": 1.0}, 1, 0, {"rounds": 1}, 0)
     figures.drill = lambda: DrillFigures(1.0, {"disk": "fine"})
     figures.notifiers = lambda: {"env:A": NotifierFigures(1, 0)}
     page = figures.render("0", stats, 0).decode()

@@ -49,6 +49,12 @@ def test_a_payload_at_a_limit_is_read(text: bytes) -> None:
     assert "a" in payload.decode(text)
 
 
+def test_an_integer_of_twenty_digits_is_read_exactly_at_a_glance() -> None:
+    """A longer one is no number that anything means, and to convert it exactly would be slow."""
+    assert payload.glance(b'{"a":12345678901234567891}') == {"a": 12345678901234567891}
+    assert isinstance(payload.glance(b'{"a":123456789012345678912}')["a"], float)
+
+
 def test_a_runs_id_may_end_in_so_many_digits() -> None:
     """More are part of a name."""
     most = "9" * ids.MAX_DIGITS
@@ -118,12 +124,13 @@ def test_a_file_may_hold_so_many_values(shared: str) -> None:
         assert [one.code for one in found.all()] == codes
 
 
-def test_a_file_may_nest_so_deep() -> None:
-    """Lists in lists."""
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("{a: ", "}")])
+def test_a_file_may_nest_so_deep(opens: str, closes: str) -> None:
+    """Lists in lists, and maps in maps."""
     for more, codes in ((0, []), (1, ["yaml-too-large"])):
         found = Findings("closeout.yaml")
-        depth = document.MAX_DEPTH + more
-        document.parse("[" * depth + "]" * depth, found)
+        around = document.MAX_DEPTH - 1 + more
+        document.parse(opens * around + "[]" + closes * around, found)
         assert [one.code for one in found.all()] == codes
 
 

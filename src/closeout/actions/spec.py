@@ -99,9 +99,7 @@ class Work(Protocol):
     def sleep(self, name: str, seconds: float) -> None:
         """`Durable.sleep`, named within the step."""
 
-    def wait_until(
-        self, name: str, poll: Callable[[], Json | None], every: float | Backoff | None = None
-    ) -> Json:
+    def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff) -> Json:
         """`Durable.wait_until`, named within the step, until the step's or the run's time is up."""
 
     def change(

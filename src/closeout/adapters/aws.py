@@ -131,7 +131,6 @@ class TargetClients:
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": self._shared.attempts},
             user_agent_extra="closeout",
-            tcp_keepalive=True,
             max_pool_connections=16,
         )
 

@@ -49,7 +49,7 @@ def _base(_context: click.Context, _parameter: click.Parameter, given: str | Non
     "--url",
     metavar="BASE",
     callback=_base,
-    help="The address at which your browser reaches the server, if the server does not know it.",
+    help="The server's address as your browser reaches it.  [default: the one that the server knows]",
 )
 @click.option("--read-only", is_flag=True, help="Sign in with the right to read only.")
 @options.as_json

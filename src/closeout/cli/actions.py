@@ -129,7 +129,7 @@ def _kind(value: Input) -> str:
     elif value.default is not None:
         parts.append(f"default {json.dumps(value.default)}")
     if value.names:
-        parts.append("names what is acted upon")
+        parts.append("names what the step acts on")
     if value.secret:
         parts.append("a secret reference")
     return ", ".join(parts)

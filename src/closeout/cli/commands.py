@@ -117,10 +117,10 @@ class LazyGroup(Group):
 
 
 def command(name: str, *examples: str) -> Callable[[Callable[..., Any]], Command]:
-    """Make a function a command of the first level. `main.SECTIONS` has its summary."""
+    """Make a function a top-level command. `main.SECTIONS` has its summary."""
     return click.command(name, cls=Command, examples=examples)
 
 
 def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], Group]:
-    """Make a function a group of the first level. `main.SECTIONS` has its summary."""
+    """Make a function a top-level group. `main.SECTIONS` has its summary."""
     return click.group(name, cls=Group, examples=examples)

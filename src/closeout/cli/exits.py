@@ -1,4 +1,4 @@
-"""Exit codes: what a script may rely on, and which error ends in which.
+"""Exit codes: what a script may rely on, and which error has which code.
 
 One table, so that `--help`, the reference page and the program cannot disagree.
 """

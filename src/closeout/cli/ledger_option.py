@@ -108,7 +108,7 @@ class Where:
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
-        """Return how many runs found nothing, of automations that never found anything."""
+        """Return, by automation, how many runs found nothing, for those that never found anything."""
         if self._stack:
             return self._remote.empty_runs.counts()
         found: Mapping[str, int] = self._file.stats()["empty_runs"]
@@ -202,7 +202,7 @@ def ledger(function: F) -> F:
         try:
             return function(where=where, **rest)
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
-            where.check_file()  # values that nobody wrote: the file may be to blame
+            where.check_file()  # a value that closeout does not write: the file may be damaged
             raise
 
     stack = click.option(

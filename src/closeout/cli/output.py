@@ -50,12 +50,12 @@ def terminal() -> bool:
 
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
-    """Write text to standard output, or to a `stream` in the encoding that it has."""
+    """Write text to standard output, or to a `stream`, in the stream's encoding."""
     click.echo(_safe(text), file=stream)
 
 
 def note(text: str) -> None:
-    """Write text to standard error: for people, never part of what a program reads."""
+    """Write text to standard error: for people, never for a program."""
     click.echo(_safe(text), err=True)
 
 

@@ -1,4 +1,4 @@
-"""`closeout status`: what needs you, what is running, and how fresh everything is, from the ledger alone.
+"""`closeout status`: what needs you, what is running, and how fresh everything is, from the ledger only.
 
 It shows what the overview of the server's pages shows, with or without a running server.
 """

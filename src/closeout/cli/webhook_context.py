@@ -25,7 +25,7 @@ from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
 PATIENCE = 30.0
-"""Seconds within which a ping should be in GitHub's list."""
+"""Seconds to wait until a ping is in GitHub's list."""
 EVERY = 0.5
 
 _WHY = {

@@ -320,8 +320,9 @@ def narrowed(arn: str, step: Step) -> str:
     if len(parts) < _ARN_PARTS:
         return arn
     _, partition, service, region, account, resource = parts
-    if partition == "aws" and step.region is not None:
-        partition = next((name for start, name in _PARTITIONS if step.region.startswith(start)), partition)
+    partition = next(
+        (name for start, name in _PARTITIONS if (step.region or "").startswith(start)), partition
+    )
     region = step.region if region == "*" and step.region else region
     account = step.account if account == "*" and step.account else account
     return f"arn:{partition}:{service}:{region}:{account}:{resource}"

@@ -152,10 +152,9 @@ def _one(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
 
 
 def _bracket(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
-    end = body.find("]", place)
-    if end < 0:
+    inner, closed, _ = body[place + 1 :].partition("]")
+    if not closed:
         raise _broken(source, "`[` is not closed", place)
-    inner = body[place + 1 : end]
     if not inner:
         raise _broken(source, "`[]` lists no character", place)
     if inner[0] in "!^":
@@ -172,7 +171,7 @@ def _bracket(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
         else:
             accepts.add(inner[at])
             at += 1
-    return end + 1 - place, frozenset(accepts)
+    return len(inner) + 2, frozenset(accepts)
 
 
 def _broken(source: str, why: str, place: int) -> PatternError:

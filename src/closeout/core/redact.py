@@ -99,7 +99,6 @@ class Redactor:
             new = set(_texts(value)) - self._values
             if not new:
                 return
-            self._values |= new
             for text in new:
                 whole, pieces = _encoded(text)
                 self._values |= whole
@@ -139,8 +138,9 @@ class Redactor:
 def _masked(text: str, spans: Iterable[Span]) -> str:
     """Replace spans, which come in order; those that overlap or touch become one mask."""
     pieces: list[str] = []
-    shown, start, end = 0, -1, -1
-    for first, last in itertools.chain(spans, ((len(text) + 1, len(text) + 1),)):
+    shown = start = end = 0
+    beyond = len(text) + 1
+    for first, last in itertools.chain(spans, ((beyond, beyond),)):
         if first <= end:
             end = max(end, last)
             continue
@@ -327,9 +327,8 @@ def _entity(name: str) -> str:
 
 def _texts(value: str) -> Iterator[str]:
     """Yield the texts that are secret: the value, and each long line of it, since logs are made of lines."""
-    lines = [line.strip() for line in value.splitlines()]
-    long = [line for line in lines if len(line) >= 2 * SHORT] if len(lines) > 1 else []
-    for text in (value, value.strip(), *long):
+    lines = (line.strip() for line in value.splitlines())
+    for text in (value, value.strip(), *(line for line in lines if len(line) >= 2 * SHORT)):
         if text.strip("*"):
             yield text
 
@@ -366,6 +365,5 @@ def _base64(raw: bytes) -> Iterator[str]:
         # Characters that also hold bits of the neighbours are left off at both ends.
         start = (offset * 8 + 5) // 6
         core = encoded.rstrip("=")[start : (offset + len(raw)) * 8 // 6]
-        if len(core) >= SHORT:
-            yield core
-            yield core.replace("+", "-").replace("/", "_")
+        yield core
+        yield core.replace("+", "-").replace("/", "_")

@@ -38,20 +38,24 @@ def time_limits(definition: str) -> tuple[float | None, float | None]:
 
 def waits_for(operations: Sequence[Operation]) -> str | None:
     """Return what a waiting run waits for: what its last poll said, or its step; None if it does not wait."""
-    waiting = [operation for operation in operations if operation.state == "waiting"]
-    if not waiting:
+    waiting = _last_waiting(operations)
+    if waiting is None:
         return None
-    heard = recorded_object(waiting[-1].result).get("heard") if waiting[-1].result else None
-    step = waiting[-1].name.partition("/")[0]
+    heard = recorded_object(waiting.result).get("heard")
+    step = waiting.name.partition("/")[0]
     return f"{step}: {heard}" if heard else f"waits in {step}"
 
 
 def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]:
     """Return the step whose sleep a run is in, and when that ends; (None, None) for a run that polls."""
-    waiting = [operation for operation in operations if operation.state == "waiting"]
-    if not waiting or waiting[-1].kind != "sleep":
+    waiting = _last_waiting(operations)
+    if waiting is None or waiting.kind != "sleep":
         return None, None
-    return waiting[-1].name.partition("/")[0], waiting[-1].wake
+    return waiting.name.partition("/")[0], waiting.wake
+
+
+def _last_waiting(operations: Sequence[Operation]) -> Operation | None:
+    return next((one for one in reversed(operations) if one.state == "waiting"), None)
 
 
 def suspected(alone: str, deaths: int) -> str:
@@ -104,7 +108,7 @@ def _step_deleted(operations: Sequence[Operation]) -> bool:
 def reopened(operations: Sequence[Operation]) -> bool:
     """Return whether a run ended because GitHub showed its pull request as open, or its ref as there, again."""
     return any(
-        one.state == "error" and one.result and recorded_object(one.result).get("kind") == Reopened.code
+        one.state == "error" and recorded_object(one.result).get("kind") == Reopened.code
         for one in operations
     )
 
@@ -190,6 +194,4 @@ def _waits(operation: Operation) -> bool:
 
 
 def _result(operation: Operation) -> dict[str, Any]:
-    if operation.state != "ok" or not operation.result:
-        return {}
-    return recorded_object(operation.result)
+    return recorded_object(operation.result) if operation.state == "ok" else {}

@@ -82,5 +82,5 @@ class PatrolFigures(NamedTuple):
     """Patterns in the configuration that patrol cannot follow, because they name no owner."""
     totals: Mapping[str, int]
     """Sums by the names in `COUNTED`."""
-    orphans: int = 0
+    orphans: int
     """How many the last audit found."""

@@ -51,14 +51,14 @@ class Durable(Protocol):
         """
 
     def begin_effect(self) -> EffectBegin:
-        """Store, inside a poll, that an effect begins now which nobody can ask about later; then cause it at once.
+        """Store, inside a poll, that an effect begins now that cannot be looked up later; then cause it at once.
 
         Not a durable call of its own: it belongs to the operation, and ends with it. After `late` the effect must not
         begin in this poll.
         """
 
     def cancelled(self) -> bool:
-        """Whether, inside a poll, somebody has asked to cancel the run; return None then, and the cancel is delivered."""
+        """Return, inside a poll, whether somebody has asked to cancel the run. If so, return None there: it is delivered."""
 
 
 class Execution(NamedTuple):

@@ -93,7 +93,7 @@ class RunView(NamedTuple):
     public: str | None = None
     """The part of its result that anybody may read; None if there is none."""
     sleeps_in: str | None = None
-    """The step whose sleep it is in; None for a run that does not sleep, or that somebody has cancelled."""
+    """The step in which it sleeps; None for a run that does not sleep, or that somebody has cancelled."""
     until: float | None = None
     """When that sleep ends, in seconds since the epoch."""
     heard: str = WEBHOOK
@@ -104,7 +104,7 @@ class RunView(NamedTuple):
     """It was cancelled because its pull request was open again, or its ref was there again."""
     timeout: float | None = None
     queue_timeout: float | None = None
-    """Seconds that it may take, and that it may wait for its key before it begins; None if that cannot be read."""
+    """Seconds that it may take, and seconds that it may wait for its key before it begins; None if they cannot be read."""
 
     @property
     def about(self) -> str:
@@ -320,7 +320,7 @@ class Requests(Protocol):
         """Return the outcome of a request: a word, an execution or a sentence; None while it waits."""
 
     def server_running(self) -> bool:
-        """Return whether somebody carries requests out now."""
+        """Return whether requests are carried out now."""
 
 
 class ServerLedger(Journal, Switch, PatrolStore, Protocol):

@@ -1,4 +1,4 @@
-"""What a list of runs or deliveries may be asked for, and the page of it that comes back; what is counted by day.
+"""The filters of a list of runs or deliveries, the page that it returns, and the counts of a day.
 
 Pages use a cursor, not an offset: what arrives meanwhile moves nothing, and the last page costs as much as the first.
 """

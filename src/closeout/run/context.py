@@ -113,7 +113,7 @@ class RunContext:
     def wait_grace(self, step: Step) -> None:
         """Wait the automation's grace before its first destructive step, once a run, and post that as its status."""
         grace = self.automation.grace
-        if self._grace_waited or not step.destructive or grace <= 0:
+        if self._grace_waited or not step.destructive or not grace:
             return
         self._grace_waited = True
         self.post_progress("grace-status", f"waiting {duration_text(grace)} before anything is changed")

@@ -67,12 +67,13 @@ def _one(
     if not match.matched:
         return SKIP if had_other_bases else NOTHING, match.reason
     undecided = ""
-    if match.paths_pending and paths_of is None:
-        undecided = "; only GitHub knows its paths, and closeout did not ask"
-    elif match.paths_pending and paths_of is not None:
-        match = matching.by_paths(automation, facts, paths_of)
-        if not match.matched:
-            return SKIP, match.reason
+    if match.paths_pending:
+        if paths_of is None:
+            undecided = "; only GitHub knows its paths, and closeout did not ask"
+        else:
+            match = matching.by_paths(automation, facts, paths_of)
+            if not match.matched:
+                return SKIP, match.reason
     why_not = matching.why_not_trusted(automation, event, payload)
     if why_not:
         return SKIP, why_not

@@ -32,7 +32,9 @@ def claim(context: RunContext, begun: float) -> Json:
     read as "closed".
     """
     facts = _facts(context)
-    repository, number = str(facts.repository), int(facts.number or 0)
+    repository, number = facts.repository, facts.number
+    assert repository is not None
+    assert number is not None
     pull = read_pull_request(context.deps.github, repository, number)
     if (pull["id"], pull["base"]["repo"]["id"]) != (facts.pull_request_id, facts.repository_id):
         raise NotSame(f"{repository}#{number} is now another pull request or repository than the event's")

@@ -21,7 +21,6 @@ from closeout.core.errors import (
     ActionFailed,
     BranchInUse,
     CloseoutError,
-    GuardRefused,
     StepFailed,
     WaitTimeout,
 )
@@ -238,7 +237,7 @@ class StepRun:
             self.changed = self.changed or bool(work.changed)
         self._outputs = result.get("outputs", {}) if isinstance(result, dict) else {}
         summary = str(result.get("summary", "")) if isinstance(result, dict) else ""
-        return Message(summary, str(result.get("public", "")) if self._own_code and summary else summary)
+        return Message(summary, str(result.get("public", "")) if self._own_code else summary)
 
     def _verified(self, said: Message) -> Outcome:
         context, step = self._context, self._step
@@ -271,8 +270,7 @@ class StepRun:
 
     def _failed(self, error: CloseoutError) -> Outcome:
         """Return a failure, with what is left of a destructive plan."""
-        refused = isinstance(error, GuardRefused)
-        left = [] if refused or not self._step.destructive else self.look()
+        left = self.look() if self._step.destructive else []
         public = visibility.of_failure(error, own_code=self._own_code)
         code = error.kind if isinstance(error, StepFailed) else error.code
         return Outcome("failure", "failed", reason=error.message, left=left, public=public, code=code)

@@ -92,14 +92,12 @@ class StepWork:
         """Wait durably."""
         self._context.durable.sleep(self._prefix + name, seconds)
 
-    def wait_until(
-        self, name: str, poll: Callable[[], Json | None], every: float | Backoff | None = None
-    ) -> Json:
+    def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff) -> Json:
         """Poll until there is an answer or the time is up."""
         return self._context.durable.wait_until(
             self._prefix + name,
             self._context.safe(self._timed(poll)),
-            every if every is not None else Backoff(),
+            every,
             self._step.timeout,
         )
 

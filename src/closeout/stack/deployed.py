@@ -30,7 +30,7 @@ class Deployed(NamedTuple):
     digest: str
     since: float
     unknown: tuple[str, ...] = ()
-    """Keys of a later version that this one does not know. It holds what it knows; it cannot pass the rest on."""
+    """Keys of a later version that this one does not know. It keeps what it knows, and cannot pass on the rest."""
     protect_names: tuple[str, ...] = ()
     protect_tags: Mapping[str, str] = {}
     rewritten: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ def unpack(packed: bytes, since: float) -> Deployed:
 def _protect(
     value: Mapping[str, Any], automations: Iterable[Automation]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the file's `protect`. An earlier version stored it in each automation alone, the same in all."""
+    """Return the file's `protect`. An earlier version stored it only in the automations, the same in each."""
     if "protect" in value:
         return tuple(value["protect"]["names"]), dict(value["protect"]["tags"])
     names = (name for one in automations for name in one.protect_names)

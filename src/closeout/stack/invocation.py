@@ -8,7 +8,7 @@ from __future__ import annotations
 ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
 """Lambda's words for an execution that is not over."""
 EARLIER = "EARLIER"
-"""Our own status: an execution of an earlier release that is over, because its record no longer counts."""
+"""Our own status: an execution that an earlier release began, and that is over. Its record no longer counts."""
 REMOVED = "REMOVED"
 """Our own status: stopped because the stack is deleted."""
 LONGEST_CALL = 840.0

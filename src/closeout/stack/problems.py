@@ -22,7 +22,7 @@ PROBLEMS = "problems"
 PROBLEM = "problem#"
 """Prefix of the sort keys."""
 TOLD = "told:"
-"""Prefix of the attributes that say what a target was told, as a JSON list of when, and whether it was that it is over."""
+"""Prefix of the attributes that say what a target was told: a JSON list of when, and whether it was told that it is over."""
 LEASE_KEY: Item = {"pk": {"S": PROBLEMS}, "sk": {"S": "lease"}}
 WATCH = "watch"
 """The sort key of the item that says since when patrol's intervals apply."""

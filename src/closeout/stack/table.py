@@ -288,7 +288,7 @@ def claim_item(run_id: str, owner: str, expires: int) -> Item:
 
 def deployed_item(packed: bytes, digest: str, since: float) -> Item:
     """Return the item that says what is deployed, as the stack's chore writes it: see `stack.deployed`."""
-    # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
+    # Not `at`: that is a sort key of the index, where DynamoDB takes only text, listed or not.
     return DEPLOYED_KEY | to_item({"data": packed, "digest": digest, "since": since})
 
 

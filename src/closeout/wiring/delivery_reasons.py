@@ -41,7 +41,7 @@ class DeliveryDetail(NamedTuple):
     payload: str
     """Indented JSON, without secrets; unchanged if it is not JSON; empty if it is gone."""
     is_cut: bool
-    """The payload is longer than what is shown."""
+    """Whether the payload is longer than what is shown."""
     reasons: tuple[Reason, ...]
 
     def to_json(self) -> dict[str, Any]:

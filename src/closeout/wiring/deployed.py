@@ -17,7 +17,7 @@ from closeout.wiring.stack_ledger import StackLedger
 
 
 def read_deployed(name: str, ledger: StackLedger) -> Deployed:
-    """Return what is deployed in the stack `name`. Raises `Unavailable` if this version of closeout cannot read it, `StoreUnavailable`."""
+    """Return what is deployed in the stack `name`. Raises `StoreUnavailable`, or `Unavailable` if this version cannot read it."""
     deployed = ledger.deployed.read()
     if deployed is None:
         raise Unavailable(

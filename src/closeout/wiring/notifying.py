@@ -310,7 +310,7 @@ class Notifying:
                 self.check_target(target)
             except NotifierUnknown as error:
                 report(
-                    f"warning: notifier {target}: {self.redact(error.message)} ({error.code}), so nobody is told there."
+                    f"warning: notifier {target}: {self.redact(error.message)} ({error.code}), so it gets no messages."
                     " Write the URL of a service there, and try it with `closeout notify test`"
                 )
             except CloseoutError:

@@ -155,7 +155,7 @@ def read_pull_request(
 def recheck_times(
     automations: Iterable[Automation], actions: Mapping[str, Action]
 ) -> dict[str, tuple[float, ...]]:
-    """Return after how many seconds each automation looks again at what it has torn down."""
+    """Return for each automation after how many seconds it rechecks what it has torn down."""
     return {one.name: one.recheck for one in automations if is_due(one, actions)}
 
 

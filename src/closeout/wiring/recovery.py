@@ -77,7 +77,7 @@ class Recovery(NamedTuple):
     intake: ApiIntake
 
     def replay(self, guid: str, by: str) -> str:
-        """Store a delivery that was left alone and start what it matches; return that, or why there is nothing.
+        """Store a delivery that was left alone and start what it matches; return the executions, or why there are none.
 
         Raises as `find` and `take_in` do, and then nothing is stored. The runs are stored by the replay, which says who asked.
         """

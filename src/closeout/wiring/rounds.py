@@ -90,7 +90,7 @@ class Rounds:
             errors=len(report.errors),
         )
         if not looked:
-            return  # it was about orphans alone
+            return  # it only looked for orphans
         kind = "logs" if report.repositories is None else "lists"
         errors = first(report.errors, MOST_ERRORS, "patrol's log names")
         told = {**report.to_json(), "errors": errors}

@@ -296,7 +296,7 @@ def _check_notifiers(loaded: Loaded, clients: SharedClients, report: Report) -> 
             try:
                 clients.secrets.read(target)
             except SecretError as error:
-                report(f"notifier {target} cannot be read, so nobody is told there: {error.message}")
+                report(f"notifier {target} cannot be read, so it gets no messages: {error.message}")
 
 
 def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:

@@ -95,7 +95,7 @@ class Stack(NamedTuple):
                 return json.loads(found["Result"])
             if found["Status"] not in ALIVE:
                 why = found.get("Error", {}).get("ErrorMessage") or "its log group says why"
-                raise Unavailable(f"The function {function} could not do it ({found['Status']}): {why}.")
+                raise Unavailable(f"The function {function} did not succeed ({found['Status']}): {why}.")
             time.sleep(POLL)
         raise Unavailable(f"The function {function} was started and is still working.")
 
@@ -132,7 +132,7 @@ class Stack(NamedTuple):
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise Unavailable(f"The function {function} could not do it: {said.get('errorMessage')}.")
+            raise Unavailable(f"The function {function} failed: {said.get('errorMessage')}.")
         return list(said["results"])
 
     def _ask_patrol(self, event: Mapping[str, Any]) -> Any:

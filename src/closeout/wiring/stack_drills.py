@@ -33,7 +33,7 @@ CHECKS = tuple(check for check in registry.ON_STACK if check.id not in OF_A_PERS
 ENOUGH = 300.0
 """Seconds that an invocation must have left for a drill to begin: a ping alone may take half a minute."""
 RESERVED = 120.0
-"""Seconds at the end of an invocation in which a drill asks GitHub nothing more."""
+"""Seconds at the end of an invocation in which a drill no longer asks GitHub."""
 
 
 class DrillFigures(NamedTuple):

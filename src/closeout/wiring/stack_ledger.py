@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Place:
-        """Return the place that a function's variables say; the worker itself knows its alias by name alone."""
+        """Return the place that a function's variables name; the worker itself knows only the name of its alias."""
         return cls(
             environment["CLOSEOUT_TABLE"],
             environment["CLOSEOUT_BUCKET"],

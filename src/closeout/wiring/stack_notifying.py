@@ -40,7 +40,7 @@ LEASE = 130.0
 WAIT = 50.0
 """Seconds that a problem waits for others of its cause: with a minute until the next look it is reported within two."""
 PATIENCE = 60.0
-"""Seconds of a look in which it begins messages: the last ones have `notifying.SECONDS`, and the invocation has 120."""
+"""Seconds for which a look begins messages: the last ones have `notifying.SECONDS`, and the invocation has 120."""
 
 
 @dataclass

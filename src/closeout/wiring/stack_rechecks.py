@@ -21,7 +21,7 @@ from closeout.stack.table import durable_name
 HURRIED = 60
 """Seconds in which any number of deploys of one pull request that ask the guard bring forward one recheck."""
 START_WITHIN = 600.0
-"""Seconds after the end of a teardown in which the start of its rechecks is tried again."""
+"""Seconds after the end of a teardown during which a failed start of its rechecks is tried again."""
 
 
 Invoke = Callable[[str, bytes, str], object]

@@ -1,4 +1,4 @@
-"""The guard for workflows that prove by an OIDC token in which repository they run: on a server, and in a function on AWS.
+"""The guard for workflows that prove their repository with an OIDC token: on a server, and in a function on AWS.
 
 It imports no configuration's loader, because the function's bundle has none.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from closeout.core import ids
@@ -226,9 +227,9 @@ class World:
         return causes_of(self.problems, most)
 
     def days(self, since: float) -> Sequence[DayTally]:
-        """Return the days that a test has put in."""
-        del since
-        return self.tallies
+        """Return the days that a test has put in, since a moment's day."""
+        first = datetime.fromtimestamp(since, UTC).date()
+        return [one for one in self.tallies if date.fromisoformat(one.day) >= first]
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
         """Return its latest runs, as far as a few fields of the filter tell."""

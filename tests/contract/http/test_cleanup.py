@@ -49,6 +49,7 @@ def test_the_chosen_orphans_are_cleaned_once(world: Deeds) -> None:
         assert done.status == 200
         assert f"/runs/{run}?attempt=2" in text(done)
         assert "acme/shop#19 is open, so nothing was started" in text(done)
+        assert [target in text(done) for target in (FIRST, SECOND, THIRD)] == [True, False, True]
     assert world.store.asked == [
         ("clean", target, "operator (pages)", "monthly") for target in (FIRST, THIRD)
     ]
@@ -103,6 +104,20 @@ def test_another_plan_than_the_one_shown_requests_nothing(world: Deeds) -> None:
     assert world.store.asked == []
 
 
+def test_plans_that_are_not_ready_in_time_request_nothing(
+    world: Deeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection does not wait for longer."""
+    form = world.form(PATH)
+    monkeypatch.setattr(batches, "LOOK", 0.0)
+    world.planned.ready.clear()
+    late = world.post(PATH, form.fields)
+    world.planned.ready.set()
+    assert late.status == 409
+    assert "AWS and GitHub did not answer in time, so nothing was requested." in text(late)
+    assert world.store.asked == []
+
+
 def test_what_cannot_be_planned_or_audited_has_no_button(world: Deeds) -> None:
     """A guard's word for each, and the error of the audit."""
     world.planned.rows = step(error={"code": "guard-refused", "message": "61 changes planned, 50 allowed"})
@@ -144,6 +159,8 @@ def test_a_program_cleans_what_it_names(world: Deeds) -> None:
     told = world.get(PATH, "program").json
     plans = {each["target"]: each["plan"] for each in told["proposals"]}
     assert set(plans) == {FIRST, SECOND, THIRD}
+    resources = {each["target"]: each["resources"] for each in told["proposals"]}
+    assert resources == {FIRST: ["preview-17"], SECOND: ["preview-18"], THIRD: ["preview-19"]}
     world.store.replays = ["run x has not finished"]
     done = world.post(PATH, {FIRST: ""}, "program")
     assert (done.status, done.json["by"]) == (200, "program (token)")

@@ -71,7 +71,7 @@ def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Dee
     assert (again.attempt, again.requested_by) == (2, "operator (pages)")
     assert "operator (pages)" in text(world.get(done.headers["location"]))
     (line,) = [line for line in world.server.log if "a visitor asked for rerun" in line]
-    assert "by=operator (pages)" in line
+    assert f"by=operator (pages) target={run}" in line
 
 
 def test_a_form_that_is_sent_again_makes_one_request(world: Deeds) -> None:
@@ -325,6 +325,8 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str
         target = f"{NAME} 1/2/x"
     (found,) = world.store.open_problems()
     path = f"/problems/{problem_name(found)}/dismiss"
+    again = "an audit finds it again" if kind == "orphans" else "a further attempt fails"
+    assert f"If {again}, the problem opens again." in text(world.get(path))
     assert f'href="{path}"' in text(world.get("/"))
     assert path not in text(world.get("/", "reader"))
     form = world.form(path)
@@ -338,6 +340,14 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str
     assert world.get(path).status == 404
 
 
+def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: Deeds) -> None:
+    """It ends when what it says is no longer so."""
+    found = Problem("", "patrol", "stale", "patrol has not ended", "x", 1.0)
+    world.store.problems.open_problem(found)
+    gone = world.get(f"/problems/{problem_name(found)}/dismiss")
+    assert (gone.status, "There is no such open problem" in text(gone)) == (404, True)
+
+
 def test_pause_and_resume(world: Deeds) -> None:
     """The pages say who paused and why, and a resume of another pause than the one that was shown is refused."""
     assert world.get("/resume").status == 409
@@ -345,7 +355,12 @@ def test_pause_and_resume(world: Deeds) -> None:
     done = world.post("/pause", pause.fields | {"reason": "incident 42"})
     assert (done.status, done.headers["location"]) == (303, "/")
     assert world.store.paused() == "by operator (pages): incident 42"
-    assert "incident 42" in text(world.get("/pause"))
+    assert any("a visitor asked for pause" in line and "target=-" in line for line in world.server.log)
+    assert (
+        "<p>closeout was paused by operator (pages): incident 42. Another pause replaces the reason.</p>"
+        " <p>Runs wait before" in text(world.get("/pause"))
+    )
+    assert world.get("/pause", "program").json["deletes"] == 0
     resume = world.form("/resume")
     world.store.add_request("pause", None, "grace@laptop", "another incident")
     assert world.post("/resume", resume.fields).status == 409
@@ -372,7 +387,31 @@ def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch:
     pause = world.form("/pause")
     done = world.post("/pause", pause.fields)
     assert done.status == 202
-    assert "Request 1 is stored" in text(done)
+    assert "<h1>Requested</h1> <p>Request 1 is stored" in text(done)
+
+
+def test_an_outcome_is_awaited_for_a_few_seconds(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine looks for requests twice a second."""
+    outcomes = iter([None, None, "done"])
+    monkeypatch.setattr(world.store, "outcome", lambda _number: next(outcomes))
+    assert world.post("/pause", world.form("/pause").fields).status == 303
+
+
+def test_a_plan_that_is_not_ready_in_time_requests_nothing(
+    world: Deeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection does not wait for longer; the same form works once the plan is there."""
+    run = world.store.finished()
+    form = world.form(f"/runs/{run}/rerun")
+    monkeypatch.setattr(deed_pages, "LOOK", 0.0)
+    world.planned.ready.clear()
+    late = world.post(form.action, form.fields)
+    world.planned.ready.set()
+    assert late.status == 409
+    assert "AWS and GitHub did not answer in time." in text(late)
+    assert world.store.asked == []
+    monkeypatch.undo()
+    assert world.post(form.action, form.fields).status == 303
 
 
 def test_a_ledger_that_cannot_be_written_is_said(world: Deeds) -> None:
@@ -380,7 +419,8 @@ def test_a_ledger_that_cannot_be_written_is_said(world: Deeds) -> None:
     world.store.broken = StoreUnavailable("the disk is full")
     pause = world.form("/pause")
     refused = world.post("/pause", pause.fields)
-    assert (refused.status, "the disk is full" in text(refused)) == (503, True)
+    assert refused.status == 503
+    assert "<h1>This did not work</h1> <p>the disk is full</p>" in text(refused)
     assert world.post("/pause", {}, "program").json == {
         "error": "store-unavailable",
         "message": "the disk is full",
@@ -414,16 +454,26 @@ def test_a_program_acts_with_a_token_and_no_form(world: Deeds) -> None:
     assert world.planned.made == made, "as with --yes, no plan is needed"
     late = world.post(f"/runs/{run}/rerun", {}, "program")
     assert (late.status, late.json["error"]) == (409, "changed-meanwhile")
+    world.store.replays = ["nothing to start"]
+    refused = world.post("/deliveries/1/replay", {}, "program")
+    assert (refused.status, refused.json["error"], refused.json["message"]) == (
+        409,
+        "changed-meanwhile",
+        "nothing to start",
+    )
 
 
 def test_a_program_may_hold_to_the_plan_that_it_read(world: Deeds) -> None:
     """Another plan is refused, with the new one."""
     run = world.store.finished()
-    plan = world.get(f"/runs/{run}/rerun", "program").json["plan"]
+    told = world.get(f"/runs/{run}/rerun", "program").json
+    assert "error" not in told
+    plan = told["plan"]
     world.planned.rows = step(changes=[{"verb": "delete", "resource": "stack production", "reason": ""}])
     refused = world.post(f"/runs/{run}/rerun", {"plan": plan}, "program")
     assert (refused.status, refused.json["error"]) == (409, "changed-meanwhile")
     assert refused.json["plan"] != plan
+    assert "no longer what you confirmed" in refused.json["message"]
     assert world.post(f"/runs/{run}/rerun", {"plan": refused.json["plan"]}, "program").status == 200
     assert len(world.store.asked) == 1
 
@@ -432,3 +482,4 @@ def test_a_long_reason_is_refused(world: Deeds) -> None:
     """The ledger shows it in every list."""
     refused = world.post("/pause", {"reason": "x" * 501}, "program")
     assert (refused.status, refused.json["error"]) == (400, "usage")
+    assert world.post("/pause", {"reason": "x" * 500}, "program").status == 200

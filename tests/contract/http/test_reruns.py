@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,7 @@ def test_the_chosen_failures_are_rerun_once(world: Deeds) -> None:
     fine = world.store.finished("g-4", "success")
     page = text(world.get(PATH))
     assert page.count("2 resources will be deleted.") == 3
+    assert f"{NAME} on acme/shop#17" in page
     assert f'name="{fine}"' not in page
     form = world.form(PATH)
     fields = {name: value for name, value in form.fields.items() if name != second}
@@ -42,6 +44,7 @@ def test_the_chosen_failures_are_rerun_once(world: Deeds) -> None:
         assert done.status == 200
         for run in (first, third):
             assert f"/runs/{run}?attempt=2" in text(done)
+        assert f"{NAME} on acme/shop#17" in text(done)
     assert sorted(world.store.asked) == sorted(
         ("rerun", run, "operator (pages)", "the policy is repaired") for run in (first, third)
     )
@@ -136,8 +139,9 @@ def test_a_program_reruns_what_it_names(world: Deeds) -> None:
 
 
 def test_plans_of_a_batch_are_made_together_and_their_order_is_kept() -> None:
-    """An error of one is not lost."""
+    """An error of one is not lost, and no shutdown waits for them."""
     assert batches.at_once(str, range(30)) == [str(number) for number in range(30)]
     assert batches.at_once(str, ()) == []
+    assert batches.at_once(lambda _: threading.current_thread().daemon, range(2)) == [True, True]
     with pytest.raises(ZeroDivisionError):
         batches.at_once(lambda number: 1 / number, [1, 0, 1])

@@ -108,6 +108,7 @@ def test_region_of_the_target(aws: FakeAws) -> None:
         ({"code": "ThrottlingException", "status": 400}, True),
         ({"code": "RequestLimitExceeded", "status": 503}, True),
         ({"code": "InternalFailure", "status": 500}, True),
+        ({"code": "Whatever", "status": 500}, True),
         ({"code": "Whatever", "status": 502}, True),
         ({"code": "Whatever", "status": 429}, True),
         ({"code": "AccessDenied", "status": 403}, False),

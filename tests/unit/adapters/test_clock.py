@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.adapters.clock import SystemClock
+from closeout.adapters.clock import LONGEST_LEAD, SystemClock
 
 STEPS = st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e8, 1e8)), max_size=20)
 
@@ -43,3 +43,7 @@ def test_time_goes_on_from_a_stored_moment_that_is_later() -> None:
     assert clock.now() == 1.8e9 + 60.0
     assert clock.go_on_from(1e300) == 1e300
     assert clock.now() == 1.8e9 + 60.0
+    assert clock.go_on_from(1.8e9 + 61.0 + LONGEST_LEAD) == LONGEST_LEAD + 1.0
+    assert clock.now() == 1.8e9 + 60.0
+    assert clock.go_on_from(1.8e9 + 60.0 + LONGEST_LEAD) == LONGEST_LEAD
+    assert clock.now() == 1.8e9 + 60.0 + LONGEST_LEAD

@@ -47,6 +47,18 @@ def test_a_status_is_posted_with_all_its_parts(github: FakeGitHub, client: GitHu
     )
 
 
+def test_each_request_says_which_version_of_the_api_it_speaks(
+    github: FakeGitHub, client: GitHubClient
+) -> None:
+    """And what it sends, if it sends something."""
+    client.request("GET", "/repos/acme/shop")
+    client.create_status("acme/shop", SHA, state="success", context="c", description="d", target_url=None)
+    names = ("accept", "user-agent", "x-github-api-version", "content-type")
+    sent = [tuple(entry["headers"].get(name) for name in names) for entry in github.requests()]
+    version = ("application/vnd.github+json", "closeout", "2022-11-28")
+    assert sent == [(*version, None), (*version, "application/json")]
+
+
 @pytest.mark.parametrize(("length", "posted"), [(140, "é" * 140), (141, "é" * 139 + "…")])
 def test_a_description_that_github_would_refuse_is_cut(
     github: FakeGitHub, client: GitHubClient, length: int, posted: str

@@ -114,10 +114,12 @@ def test_a_redirect_within_the_origin_is_followed_when_it_means_the_same_request
 
 
 def test_a_circle_of_redirects_ends(host: Host) -> None:
-    """After three it is an error."""
-    with pytest.raises(ServiceError, match="redirects") as error:
-        ask(f"{host.url}/to/307?/to/307?/to/307?/to/307?/to/307?/x")
+    """Three are followed; after one more it is an error."""
+    assert ask(f"{host.url}/to/307?/to/307?/to/307?/x").body == b"hello"
+    with pytest.raises(ServiceError, match="more than 3 redirects") as error:
+        ask(f"{host.url}/to/307?/to/307?/to/307?/to/307?/x")
     assert not error.value.transient
+    assert len(host.seen) == 8
 
 
 def test_an_answer_over_one_megabyte_is_refused(host: Host) -> None:

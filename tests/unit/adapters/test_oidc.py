@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import jwt
 import pytest
 
-from closeout.adapters.oidc import FRESH, SOONEST, WorkflowTokens, issuer_of
-from closeout.core.errors import ServiceError, TokenRefused
+from closeout.adapters.oidc import FRESH, LONGEST, SOONEST, WorkflowTokens, issuer_of
+from closeout.core.errors import ServiceError, TokenRefused, Unavailable
 from closeout.ports import HttpAnswer
 from closeout.testing.durable import FakeClock
 from tests.unit.adapters.workflow import AUDIENCE, OTHER, OURS, public_key, token
@@ -106,6 +107,24 @@ def test_every_other_token_is_refused(forged: str) -> None:
     assert len(refused.value.message) <= 200
 
 
+def test_a_token_may_be_so_long() -> None:
+    """A longer one is refused before anything of it is decoded."""
+    spare = LONGEST - len(token(ISSUER, pad=""))
+    pad = next(n for n in range(spare * 3 // 4 - 3, spare) if len(token(ISSUER, pad="x" * n)) >= LONGEST)
+    longest = token(ISSUER, pad="x" * pad)
+    assert len(longest) == LONGEST
+    assert tokens().claims(longest)["pad"] == "x" * pad
+    with pytest.raises(TokenRefused, match="the token is too long"):
+        tokens().claims(token(ISSUER, pad="x" * (pad + 1)))
+
+
+def test_without_the_extra_no_token_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names what to install; it is no fault of the token's."""
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(Unavailable, match=r"install closeout\[guard\]"):
+        tokens().claims(token(ISSUER))
+
+
 def test_a_key_that_github_added_is_read_but_not_for_every_made_up_name() -> None:
     """GitHub rotates its keys; anybody may invent the name of one."""
     issuer, clock = Issuer(public_key("old", OTHER)), FakeClock()
@@ -115,10 +134,16 @@ def test_a_key_that_github_added_is_read_but_not_for_every_made_up_name() -> Non
             verified.claims(token(ISSUER))
     assert len(issuer.asked) == 1
     issuer.keys = {"keys": [public_key("ours", OURS)]}
-    clock.advance(SOONEST + 1)
+    clock.advance(SOONEST)
+    with pytest.raises(TokenRefused):
+        verified.claims(token(ISSUER))
+    clock.advance(1)
     verified.claims(token(ISSUER))
-    clock.advance(FRESH + 1)
     issuer.keys = {"keys": [public_key("ours", OTHER)]}
+    clock.advance(FRESH)
+    verified.claims(token(ISSUER))
+    assert len(issuer.asked) == 2
+    clock.advance(1)
     with pytest.raises(TokenRefused):  # that key is no longer GitHub's
         verified.claims(token(ISSUER))
     assert len(issuer.asked) == 3
@@ -158,7 +183,7 @@ def test_a_made_up_key_during_an_outage_does_not_lose_the_others() -> None:
     verified = tokens(issuer, clock)
     verified.claims(token(ISSUER))
     issuer.status = 502
-    clock.advance(SOONEST + 1)
+    clock.advance(FRESH)
     with pytest.raises(ServiceError, match="502"):
         verified.claims(token(ISSUER, kid="made-up"))
     verified.claims(token(ISSUER))
@@ -171,8 +196,9 @@ def test_keys_that_cannot_be_read_are_unknown_and_not_a_wrong_token(keys: Any) -
     issuer.keys = keys
     verified = tokens(issuer, clock)
     for _ in range(3):
-        with pytest.raises(ServiceError, match="no keys"):
+        with pytest.raises(ServiceError, match="no keys") as unread:
             verified.claims(token(ISSUER))
+        assert unread.value.transient
     assert len(issuer.asked) == 1
     issuer.keys, issuer.status = {"keys": [public_key("ours", OURS)]}, 500
     clock.advance(SOONEST + 1)
@@ -186,6 +212,8 @@ def test_keys_that_cannot_be_read_are_unknown_and_not_a_wrong_token(keys: Any) -
         ("https://api.github.com", ISSUER),
         ("https://ghes.example.org/api/v3", "https://ghes.example.org/_services/token"),
         ("https://api.acme.ghe.com", "https://token.actions.acme.ghe.com"),
+        ("https://api.example.org/v3", "https://api.example.org/_services/token"),
+        ("https://acme.ghe.com/api/v3", "https://acme.ghe.com/_services/token"),
     ],
 )
 def test_the_issuer_follows_from_the_api(api: str, issuer: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import exceptions as known
 
-from closeout.adapters.secrets import SecretReader
+from closeout.adapters.secrets import FILE_LIMIT, SecretReader
 from closeout.core.errors import SecretError, ServiceError
 from tests.unit.adapters.shown import shown
 
@@ -105,7 +106,7 @@ def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "empty").write_bytes(b"\n")
-    (tmp_path / "huge").write_bytes(b"x" * 70_000)
+    (tmp_path / "huge").write_bytes(b"x" * (FILE_LIMIT + 1))
     for name in ("bytes", "empty", "huge"):
         (tmp_path / name).chmod(0o600)
     read = SecretReader({}, directory=tmp_path).read
@@ -118,6 +119,14 @@ def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
         "huge": "larger",
     }.items():
         assert word in refusal(lambda name=name: read(f"file:{name}")).message  # type: ignore[misc]
+
+
+def test_a_file_may_be_so_large(tmp_path: Path) -> None:
+    """It is read to its end: half a key would fail without saying why."""
+    path = tmp_path / "key"
+    path.write_bytes(b"x" * FILE_LIMIT)
+    path.chmod(0o600)
+    assert SecretReader({}).read(f"file:{path}") == ("x" * FILE_LIMIT,)
 
 
 @pytest.mark.parametrize("reference", ["", "hook", "env:", "vault:x", "aws-ssm:/x", "s3cret-itself"])
@@ -153,6 +162,18 @@ def test_the_former_version_says_until_when_it_counts() -> None:
     vault = Vault(AWSCURRENT=version("new", age=100), AWSPREVIOUS=version("old"))
     current, former = reader(vault).read_active("aws-secretsmanager:hook")
     assert (current.until, former.until) == (None, NOW - 100 + DAY)
+
+
+@pytest.mark.parametrize(
+    ("created", "values"),
+    [({"CreatedDate": NOW - 10.5}, ("new", "old")), ({"CreatedDate": None}, ("new",)), ({}, ("new",))],
+)
+def test_the_time_of_a_version_may_be_a_number_or_missing(
+    created: dict[str, Any], values: tuple[str, ...]
+) -> None:
+    """The receiver's own client decodes no times. A version of an unknown age has no former one."""
+    vault = Vault(AWSCURRENT={"SecretString": "new", **created}, AWSPREVIOUS=version("old"))
+    assert reader(vault).read("aws-secretsmanager:hook") == values
 
 
 def test_a_secret_without_a_former_version_has_one_value() -> None:
@@ -195,6 +216,13 @@ def test_a_binary_secret_counts_if_it_is_text() -> None:
         (Boto("InvalidRequestException"), "deleted", False),
         (Boto("ThrottlingException"), "Throttling", True),
         (Boto("InternalServiceError", 500), "InternalServiceError", True),
+        (Boto("Busy", 429), "AWS answered (Busy)", True),
+        (Boto("Odd", 428), "AWS answered (Odd)", False),
+        (known.EndpointConnectionError(endpoint_url="u"), "no connection to AWS", True),
+        (known.ConnectTimeoutError(endpoint_url="u"), "no connection to AWS", True),
+        (known.ReadTimeoutError(endpoint_url="u"), "AWS did not answer in time", True),
+        (known.NoRegionError(), "set AWS_REGION", False),
+        (known.NoCredentialsError(), "no AWS credentials", False),
         (
             ServiceError("x", service="secretsmanager", operation="o", reason="NoCredentials"),
             "no AWS credentials",
@@ -246,7 +274,7 @@ def test_an_arn_is_asked_for_in_its_own_region() -> None:
         return Vault(AWSCURRENT=version("s", age=2 * DAY))
 
     secrets = SecretReader({}, client=make, region="eu-central-1", now=lambda: NOW)
-    for name in ("a", "b", "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf"):
+    for name in ("a", "b", "arn:x:y", "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf"):
         secrets.read(f"aws-secretsmanager:{name}")
     assert regions == ["eu-central-1", "us-east-1"]
 

@@ -6,8 +6,10 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -100,6 +102,17 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
         assert [get(sender, url).body, get(sender, url + "?y").body] == [b"ok", b"ok"]
         assert served == [1, 1]
         close(sender)
+
+
+def test_a_small_request_leaves_at_once() -> None:
+    """Its body would wait for the answer to its head otherwise, which a server may delay."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = DeadlineConnection(f"127.0.0.1:{server.getsockname()[1]}", None, time.monotonic() + 60)
+        made.connect()
+        connected = cast("Any", made.sock)._socket
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        made.close()
+        assert connected.fileno() == -1, "closed, not left to whoever collects it"
 
 
 def chunked(size: int) -> bytes:
@@ -202,12 +215,18 @@ def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
     assert (caught.value.reason, caught.value.transient) == ("ConnectTimeout", True)
 
 
-def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others() -> None:
+@pytest.mark.parametrize(
+    ("found", "share"),
+    [(["127.0.0.9", "127.0.0.1", "127.0.0.8"], 5.0), (["127.0.0.9", "127.0.0.1"], 10.0)],
+)
+def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others(
+    found: list[str], share: float
+) -> None:
     """Each has an equal share of what is left, and the first that answers is taken."""
 
     class Several(DeadlineConnection):
         def addresses(self) -> list[str]:
-            return ["127.0.0.9", "127.0.0.1", "127.0.0.8"]
+            return found
 
         def _left(self) -> float:
             return 10.0
@@ -216,4 +235,4 @@ def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others() -> 
         made = Several("several.test", None, 0.0, server.getsockname()[1])
         with made._connected() as connected:
             assert connected.getpeername()[0] == "127.0.0.1"
-            assert connected.gettimeout() == 5.0
+            assert connected.gettimeout() == share

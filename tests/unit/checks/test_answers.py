@@ -351,8 +351,37 @@ def test_a_repository_that_cannot_be_read_is_wrong_or_asked_for_again(
 
 def test_a_repository_with_another_name_is_wrong_and_the_case_does_not_count() -> None:
     """GitHub redirects from the old name; closings carry the new one."""
-    assert answers("github-repositories", repository=returns({"full_name": "ACME/Shop"}))[0] == "fine"
-    assert answers("github-repositories", repository=returns({"full_name": "acme/store"}))[0] == "wrong"
+    known = returns({"full_name": "ACME/Shop"})
+    assert answers("github-repositories", repository=known) == ("fine", "the token can read 1 repository")
+    assert answers("github-repositories", repository=returns({"full_name": "acme/store"})) == (
+        "wrong",
+        "acme/shop is acme/store now",
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "what"),
+    [
+        ("github-pull-requests", "pulls", "read pull requests"),
+        ("github-issues", None, "nothing needs `issues`"),
+        ("github-statuses", "statuses", "post commit statuses"),
+    ],
+)
+def test_a_right_is_tried_where_it_is_needed(check: str, path: str | None, what: str) -> None:
+    """A file that needs no right to issues asks for none."""
+    asked: list[str] = []
+
+    def read(where: str, _query: object) -> None:
+        asked.append(where)
+
+    def post(_method: str, where: str, body: object) -> None:
+        asked.append(where.rpartition("/")[0])
+        raise error(status=422)
+
+    world = {"read": read, "outside": SimpleNamespace(github=SimpleNamespace(request=post))}
+    found = answers(check, repository=returns({"full_name": HERE}), **world)
+    assert found == (("fine", f"the token can {what} in 1 repository") if path else ("skipped", what))
+    assert asked == ([f"/repos/{HERE}/{path}"] if path else [])
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"full_name": 5}])

@@ -149,6 +149,7 @@ def asked(
     heard: tuple[str, ...] = (),
     last: Any = None,
     file: Loaded | None = None,
+    **more: Any,
 ) -> Result:
     """Ask one check about the webhooks of one repository."""
     found = HooksFound(
@@ -162,6 +163,7 @@ def asked(
         heard=returns(frozenset(heard)),
         base=returns(BASE),
         last_delivery=raises(last) if isinstance(last, Exception) else returns(last),
+        **more,
     )
     return ASK[check](cast("World", world))
 
@@ -210,6 +212,25 @@ def test_without_a_delivery_or_a_webhook_nothing_is_said_of_deliveries() -> None
     assert asked("hook-answers", HOOK)[:2] == nothing
     assert asked("hook-answers")[:2] == ("skipped", "no active webhook leads here")
     assert asked("hook-answers", HOOK, last=error("502", transient=True))[:2] == ("unknown", "502")
+
+
+def test_a_log_that_cannot_be_read_for_a_moment_is_read_again() -> None:
+    """It shows no ping; GitHub's next answer may."""
+    ping = HookDelivery(2, "g", "ping", "OK", 200, "2026-03-14T09:26:53Z")
+    answers = [[], error("502", transient=True), [ping._replace(event="push")], [ping]]
+    waited: list[float] = []
+
+    def deliveries(_hook: int) -> list[HookDelivery]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("list[HookDelivery]", answer)
+
+    webhooks = SimpleNamespace(deliveries=deliveries, ping=returns(None))
+    outside = SimpleNamespace(webhooks=returns(webhooks))
+    found = asked("hook-ping", HOOK, pings=True, outside=outside, pause=waited.append)
+    assert found[:2] == ("fine", "GitHub sent a ping through 1 webhook")
+    assert waited == [0.05, 0.1]
 
 
 def test_one_active_webhook_is_enough() -> None:

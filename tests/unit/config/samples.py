@@ -216,6 +216,8 @@ SAMPLES: tuple[Sample, ...] = (
     # expressions
     Sample("bad-expression", tidy("on: push", "on: push\n    if: §event.deleted ==")),
     Sample("bad-expression", tidy("on: push", "on: push\n    if: §deleted"), "undeclared"),
+    Sample("bad-expression", tidy("on: push", "on: push\n    if: §${{ event.deleted }} && true"), "`${{ event.deleted }} && true`: Syntax error"),
+    Sample("bad-expression", tidy("on: push", "on: push\n    if: §event.deleted }}"), "`event.deleted }}`: Syntax error"),
     Sample("bad-expression", tidy("on: push", "on: push\n    if: §\"'yes'\""), "true or false"),
     Sample("bad-expression", tidy("run: 'true'", "env: { A: §'${{ event. }}' }")),
     Sample("bad-expression", tidy("run: 'true'", "env: { A: §'${{ [event] }}' }"), "string or a whole number"),

@@ -11,7 +11,7 @@ import pytest
 
 from closeout.actions.registry import builtin
 from closeout.config.functions import Run, on
-from closeout.config.load import Loaded, check, inspect, load, load_function
+from closeout.config.load import Loaded, check, inspect, load, load_function, load_text
 from tests.unit.config.known_actions import REGISTRY
 from tests.unit.config.samples import SHELL
 
@@ -203,6 +203,18 @@ def test_a_file_is_inspected_as_it_is_loaded_and_checked(tmp_path: Path) -> None
     path.write_text("version: 1\n", encoding="utf-8")
     found, findings = inspect(path, builtin())
     assert (found, [item.code for item in findings]) == (None, ["missing-key"])
+
+
+def test_a_text_is_loaded_with_the_modules_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file there would be; what steps call is imported when they run."""
+    step = SHELL.replace("uses: shell", "uses: python").replace("run: 'true'", "function: 'hooks_none:f'")
+    path, name = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n', step)
+    monkeypatch.chdir(tmp_path)
+    found = load_text(path.read_text("utf-8"), builtin())
+    assert [item.function for item in found.automations] == [None, f"{name}:f"]
+    assert found.warnings == ()
 
 
 def test_the_folder_of_the_file_is_on_the_module_path(tmp_path: Path) -> None:

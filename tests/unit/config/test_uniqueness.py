@@ -90,6 +90,7 @@ PASSES = {
     "a constant name beside a number": [stack(SHOP, f"preview-{NAME}{NUMBER}")],
     "names of which none begins like another": [stack("[acme/shop, acme/web]", f"preview-{NAME}{NUMBER}")],
     "ids": [stack("['acme/*', 'beta/*']", f"preview-{ID}-{NUMBER}")],
+    "an id before what could be read in two ways": [stack(ALL, f"p-{ID}-{NAME}{NUMBER}")],
     "the one repository's id": [stack(SHOP, f"preview-{ID}{NUMBER}")],
     "pull request's id": [stack("['acme/*', 'beta/*']", "p-${{ event.pull_request.id }}")],
     "owner.name": [stack("['acme/*', 'beta-*/*']", f"p-{OWNER}.{NAME}-{NUMBER}")],
@@ -203,6 +204,10 @@ COLLIDES = {
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
         "give previews, x/7/assets/ and previews, x/7/, and",
+    ),
+    "a later part of an expression that begins with a dot": (
+        [stack(ALL, f'p-${{{{ "x" + event.repository.name }}}}-{NUMBER}'), stack("[beta/shop]", f"p-x.a-{NUMBER}")],
+        "acme/.a#7 (in ",
     ),
     "a full name whose second part begins with a dot": (
         [objects(ALL, f"{FULL}/{NUMBER}/"), objects("[beta/shop]", f"acme/.github/{NUMBER}/")],
@@ -398,3 +403,10 @@ def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
     with pytest.raises(Undecided):
         law.collision(hostile, hostile)
     assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
+
+
+def test_names_that_could_be_one_as_far_as_the_search_sees_are_refused(tmp_path: Path) -> None:
+    """Here a text has two halves, so it can be read in one way; the search does not count, and says so."""
+    assert [one.code for one in errors(tmp_path, stack(ALL, f"p-{NAME}{NAME}-{NUMBER}"))] == [
+        "undecided-name"
+    ]

@@ -42,6 +42,23 @@ def test_the_same_automation_gives_the_same_bytes() -> None:
     assert '"name":"lösche"' in replace(AUTOMATION, name="lösche").canonical()
 
 
+def test_what_a_definition_does_not_say_is_as_it_was_before_there_was_a_key_for_it() -> None:
+    """A run that an earlier version accepted does no more than that version did, and tells no more."""
+    triggers = [{"event": "pull_request", "types": ["closed"]}]
+    step = {
+        "id": "a", "name": "", "uses": "shell", "timeout": 1.0, "retry_attempts": 1, "retry_backoff": 1.0,
+        "destructive": True,
+    }  # fmt: skip
+    old = Automation.from_json({"name": "x", "triggers": triggers, "steps": [step]})
+    assert (old.mode, old.on_failure, old.patrol, old.bases) == ("apply", "continue", "report", "at-close")
+    assert (old.max_changes, old.max_objects, old.grace) == (50, 100_000, 0.0)
+    assert (old.unguarded, old.public_logs, old.late, old.destructive_function) == (False, False, False, True)
+    assert (old.steps[0].rechecked, old.steps[0].expect) == (False, "any")
+    assert (
+        json.loads(old.canonical()).keys().isdisjoint(("late", "bases", "patrol", "recheck", "environment"))
+    )
+
+
 def test_a_definition_of_an_earlier_version_can_still_be_read() -> None:
     """A key that did not exist then gets its default."""
     old = json.loads(AUTOMATION.canonical())

@@ -131,6 +131,14 @@ def test_an_error_gives_the_place_in_the_pattern() -> None:
     """Counted from 1, the bang included."""
     with pytest.raises(PatternError, match=r"'!ab\+\+c'.*character 5"):
         compile_patterns(["x", "!ab++c"])
+    with pytest.raises(PatternError, match=r"'a\[b': `\[` is not closed \(character 2\)"):
+        compile_patterns(["a[b"])
+
+
+def test_an_empty_list_says_so() -> None:
+    """It has no pattern that an error could point at."""
+    with pytest.raises(PatternError, match=r"\Aan empty list of patterns matches nothing\Z"):
+        compile_patterns([])
 
 
 NAMES = [

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from closeout.core.plan import Change, Leftover
+import pytest
+
+from closeout.core.plan import Change, Leftover, spoken_step
 
 
 def test_a_change_comes_back_from_json_as_it_was() -> None:
@@ -25,7 +28,37 @@ def test_a_change_comes_back_from_json_as_it_was() -> None:
 
 def test_what_a_change_does_not_say_has_a_default() -> None:
     """A plan that an earlier version recorded can still be read."""
-    assert Change.from_json({"verb": "run", "resource": "x", "reason": "y"}).identity == {}
+    assert Change.from_json({"verb": "run", "resource": "x", "reason": "y"}).to_json() == {
+        "verb": "run",
+        "resource": "x",
+        "reason": "y",
+        "identity": {},
+        "part_of": None,
+        "objects": 0,
+        "bytes": 0,
+        "name": None,
+        "tags": {},
+    }
+
+
+GUARDED = {"code": "guard-refused", "message": "61 changes planned, 50 allowed; nothing was done"}
+FAILED = {"code": "service-error", "message": "GitHub: 502"}
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ({"error": GUARDED, "changes": []}, ("refused", "61 changes planned, 50 allowed")),
+        ({"error": FAILED, "changes": []}, ("error", "GitHub: 502")),
+        ({"error": None, "reason": "its `if` is false", "changes": []}, ("skipped", "its `if` is false")),
+        ({"changes": []}, ("", "nothing to change")),
+        ({"changes": [], "absent": "the stack is gone"}, ("", "the stack is gone")),
+        ({"changes": [{"verb": "delete"}]}, None),
+    ],
+)
+def test_a_step_without_changes_says_why(step: dict[str, Any], says: tuple[str, str] | None) -> None:
+    """That nothing was done is left out: a plan that is only shown never does anything."""
+    assert spoken_step(step) == says
 
 
 def test_a_leftover_is_shown_with_its_reason() -> None:

@@ -99,9 +99,13 @@ def test_each_automation_says_who_is_told_of_what() -> None:
 
 
 def test_a_target_that_was_down_hears_few_messages() -> None:
-    """Beyond the most, everything is in the last one, and nothing is left out."""
+    """The oldest first; beyond the most, everything is in the last one, and nothing is left out."""
     many = [problem(f"1/{number}/a", code=str(number), since=float(number)) for number in range(40)]
-    messages = said(many, [], AGAIN)
+    most = said(many[:MOST_MESSAGES], [], AGAIN)
+    assert [(one.event, one.problems) for one in most] == [
+        ("failure", (one,)) for one in many[:MOST_MESSAGES]
+    ]
+    messages = said(many[::-1], [], AGAIN)
     assert len(messages) == MOST_MESSAGES
     assert [one.event for one in messages] == ["failure"] * (MOST_MESSAGES - 1) + ["many"]
     assert [one for message in messages for one in message.problems] == many
@@ -121,7 +125,8 @@ def test_a_repair_that_nobody_hears_of_is_forgotten() -> None:
     known = [told(over, 0.0), told(over, 0.0)._replace(target="env:GONE"), told(still, 0.0)]
     assert forgotten([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
     quiet = Routes(Route(frozenset({"failure"}), ("env:A",)))
-    assert forgotten([over, still], known[:1], quiet) == [known[0]._replace(recovered=True)]
+    heard = told(over, 5.0, recovered=True)
+    assert forgotten([over, still], [known[0], known[2], heard], quiet) == [known[0]._replace(recovered=True)]
 
 
 def test_what_a_message_may_say() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from closeout.core.redact import Redactor
+from closeout.core.redact import MASK, PIECE, SHORT, Redactor
 
 SECRET = 'p@ss "w/rd" ü+1'
 PLAIN = "hunter2-hunter2"
@@ -22,6 +24,7 @@ FORMS = {
     "in a URL": "https://x/?q=" + quote(SECRET, safe=""),
     "in a URL's path": "https://x/" + quote(SECRET),
     "in a form": "q=" + quote_plus(SECRET),
+    "in JSON in a URL": quote(json.dumps({"a": SECRET}), safe=""),
     "in base64": base64.b64encode(SECRET.encode()).decode(),
     "in URL-safe base64": base64.urlsafe_b64encode(SECRET.encode()).decode(),
     "in hexadecimal": SECRET.encode().hex(),
@@ -58,6 +61,45 @@ def test_a_secret_inside_base64_is_found_at_every_offset(user: str) -> None:
     assert len(done) < len("token ") + 16
 
 
+@pytest.mark.parametrize("around", ["{}", "x{}", "xy{}", "{}x", "x{}x", "xy{}x"])
+@pytest.mark.parametrize("secret", ["k" * (SHORT - 1) + "9", "k" * SHORT + "9"])
+def test_the_shortest_secrets_are_found_inside_base64_and_hexadecimal(secret: str, around: str) -> None:
+    """Their base64 may be shorter than the pieces that are looked for of others."""
+    raw = around.format(secret).encode()
+    redactor = Redactor([secret])
+    assert redactor.text(f"a{secret}b") == ("a***b" if len(secret) >= SHORT else f"a{secret}b")
+    for encoded in (base64.b64encode(raw).decode(), raw.hex()):
+        done = redactor.text(f"token {encoded} is it")
+        assert len(done.replace("***", "")) <= len("token  is it") + 8
+        assert (done.count("***"), done[:6], done[-6:]) == (1, "token ", " is it")
+
+
+@pytest.mark.parametrize(
+    "inner", [json.dumps, partial(json.dumps, ensure_ascii=False), partial(quote, safe="")]
+)
+def test_a_secret_in_json_or_a_url_is_found_inside_base64_and_hexadecimal(
+    inner: Callable[[str], str],
+) -> None:
+    """Where an escape follows each letter, no piece of it is a piece of the secret itself."""
+    secret = 'a"\u00e9"b"\u00fc"c"\u00e9"d'
+    raw = inner(secret).encode()
+    for encoded in (base64.b64encode(raw).decode(), raw.hex()):
+        assert len(Redactor([secret]).text(f"x {encoded} y")) <= len("x *** y") + 8
+
+
+@pytest.mark.parametrize("char", ["\uffff", "\U00010000", "\U0001f600"])
+def test_one_character_may_be_two_escapes(char: str) -> None:
+    """What stands around it is neither left nor taken away."""
+    secret = f"k{char}-secret-{char}"
+    assert Redactor([secret]).text(f"x {json.dumps(secret)} y") == 'x "***" y'
+
+
+def test_a_secret_that_looks_encoded_is_known_decoded_too() -> None:
+    """Unless that is too short to be told from a word."""
+    assert Redactor(["%41bcdef"]).text("x Abcdef y") == "x *** y"
+    assert Redactor(["%41bcde"]).text("x Abcde y") == "x Abcde y"
+
+
 def test_overlapping_and_touching_secrets_go_whole() -> None:
     """What two secrets share saves neither."""
     redactor = Redactor(["abcdefgh", "efghijkl"])
@@ -88,6 +130,22 @@ def test_the_lines_of_a_long_secret_count_too() -> None:
     key = "-----BEGIN X-----\nMIIEpAIBAAKCAQEA7\nzq8Yx0Zb1k2l3m4n5\n-----END X-----\n"
     done = Redactor([key]).text("line: zq8Yx0Zb1k2l3m4n5")
     assert done == "line: ***"
+    lines = Redactor(["twelve-chars\n eleven-char"])
+    assert lines.text("a twelve-chars eleven-char") == "a *** eleven-char", "a short line is any word"
+
+
+def test_a_secret_whose_base64_is_broken_into_short_lines_goes() -> None:
+    """Each line alone shows too little to be known."""
+    encoded = base64.b64encode(SECRET.encode()).decode()
+    lines = [encoded[at : at + PIECE - 2] for at in range(0, len(encoded), PIECE - 2)]
+    done = Redactor([SECRET]).text("\n".join(lines))
+    assert len(done) <= len(MASK) + 4, done
+
+
+@pytest.mark.parametrize("text", ["&#1114111;", "&#1114112;", "&#x110000;", "&#99999999;"])
+def test_a_number_of_no_character_is_no_reason_to_fail(text: str) -> None:
+    """Anybody may write one into a pull request's title."""
+    assert Redactor([PLAIN]).text(f"{text} {PLAIN}") == f"{text} ***"
 
 
 def test_a_value_read_with_its_line_break_is_found_without_it() -> None:

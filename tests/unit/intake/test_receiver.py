@@ -122,6 +122,8 @@ def test_an_unknown_event_is_kept() -> None:
 def test_a_ping_is_neither_stored_nor_run() -> None:
     """It only asks whether somebody is there, with the right secret."""
     assert decide("ping", deliveries.ping(), CLEANUP) == Decision(None)
+    with pytest.raises(PayloadRefused, match="JSON"):
+        receiver(CLEANUP).decide(raw("ping", b'{"zen": '), b'{"zen": ', 12.5)
 
 
 def test_a_form_is_stored_as_it_was_signed() -> None:

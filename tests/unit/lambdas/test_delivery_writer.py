@@ -25,14 +25,16 @@ class Writer(DeliveryWriter):
     def __init__(self, *codes: str | None, reason: str = "TransactionCanceledException") -> None:
         self.pauses: list[float] = []
         self.asked: list[str] = []
+        self.consistent: list[bool] = []
         super().__init__(cast("Any", self), Destination("table", "bucket", "arn", 90.0), self.pauses.append)
         self._codes, self._reason = codes, reason
 
-    def json_call(self, _service: str, target: str, _request: Any) -> Any:
+    def json_call(self, _service: str, target: str, request: Any) -> Any:
         """Answer as `AwsClient` does."""
         operation = target.partition(".")[2]
         self.asked.append(operation)
         if operation != "TransactWriteItems":
+            self.consistent.append(request.get("ConsistentRead", False))
             return {}
         error = ServiceError("canceled", service="dynamodb", operation=operation, reason=self._reason)
         error.details = {"CancellationReasons": [{"Code": code} for code in self._codes]}
@@ -75,5 +77,7 @@ def test_a_delivery_of_too_many_runs_is_not_written() -> None:
 
 def test_a_delivery_that_is_there_and_cannot_be_read_is_sent_again() -> None:
     """Whether its runs were started, nobody knows."""
+    writer = Writer("ConditionalCheckFailed", "None")
     with pytest.raises(StoreUnavailable, match="cannot be read"):
-        Writer("ConditionalCheckFailed", "None").accept(DELIVERY, [run(1)])
+        writer.accept(DELIVERY, [run(1)])
+    assert writer.consistent == [True], "an older copy would say that nothing was started"

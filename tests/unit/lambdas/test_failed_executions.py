@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from closeout.core.errors import Unavailable
-from closeout.lambdas.failed_executions import Change, about, handle
+from closeout.lambdas.failed_executions import Change, about, handle, handler, runtime
 
 NAME = "a" * 26 + "-1"
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:worker:live/durable-execution/x"
@@ -111,3 +112,27 @@ def test_an_event_about_nothing_is_told_in_part() -> None:
     (line,) = objects.reports
     assert line.startswith('an event is about no execution that failed: {"x": "yyy')
     assert len(line) == len("an event is about no execution that failed: ") + 1_000
+
+
+def test_the_function_runs_nobodys_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A module that fails to import may be why a run has to be ended. An event about no run is told."""
+    (tmp_path / "broken.py").write_text("raise SystemExit", "utf-8")
+    (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: [broken]\n", "utf-8")
+    for name in ("TABLE", "BUCKET", "GITHUB_SECRET", "LOG_GROUP"):
+        monkeypatch.setenv(f"CLOSEOUT_{name}", "x")
+    monkeypatch.setenv("CLOSEOUT_CONFIG", "closeout.yaml")
+    monkeypatch.setenv("CLOSEOUT_API_URL", "https://api.github.com")
+    monkeypatch.setenv("CLOSEOUT_RETENTION_DAYS", "90")
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "ended")
+    runtime.cache_clear()
+    try:
+        assert handler({"detail": None}, CONTEXT) == {"executions": []}
+        assert runtime().load().functions == {}
+    finally:
+        runtime.cache_clear()
+    assert "about no execution that failed" in json.loads(capsys.readouterr().out)["text"]

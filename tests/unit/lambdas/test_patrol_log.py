@@ -13,10 +13,18 @@ from closeout.wiring.stack_patrols import Made
 
 def test_a_line_has_the_report_and_its_metrics() -> None:
     """Each metric is named once, and has its value beside it. Odd text breaks no line."""
-    report = Report(recovered=2, started=1, gaps=1, errors=["no \ud800\n\x1b[31m answer"], repositories=3)
+    report = Report(
+        recovered=2,
+        started=1,
+        orphans_started=4,
+        gaps=1,
+        errors=["no \ud800\n\x1b[31m answer from Zürich"],
+        repositories=3,
+    )
     (text,) = lines(Made(report, None, DrillFigures(2, 1, 60.5)), "closeout/staging", 1_700_000_000.5)
     assert "\n" not in text
     assert "\x1b" not in text
+    assert "Zürich" in text, "people search the log for it"
     found = json.loads(text)
     (about,) = found["_aws"]["CloudWatchMetrics"]
     assert found["_aws"]["Timestamp"] == 1_700_000_000_500
@@ -25,7 +33,7 @@ def test_a_line_has_the_report_and_its_metrics() -> None:
     assert values == {
         "PatrolRounds": 1,
         "PatrolErrors": 1,
-        "PatrolStarted": 1,
+        "PatrolStarted": 5,
         "PatrolRecovered": 2,
         "PatrolGaps": 1,
         "PatrolRepositories": 3,

@@ -110,6 +110,8 @@ def test_a_call_that_waits_for_its_next_try_was_not_made(result: Any, expected: 
     polls = held._replace(name="end-1", position=3)
     plan = {"changes": [STACK, BUCKET, TABLE]}
     assert outcomes(plan, {"delete-1": held}, {}, "waiting") == (expected, expected, "kept")
+    ready = made._replace(name="ready-1", position=1, result='{"gone": false}')
+    assert outcomes(plan, {"ready-1": ready, "delete-1": held}, {}, "waiting") == (expected, expected, "kept")
     assert outcomes(plan, {"delete-1": made, "end-1": polls}, {}, "waiting")[0] == "under-way"
 
 

@@ -549,7 +549,7 @@ def test_a_round_spends_half_of_what_is_left_and_keeps_the_reserve() -> None:
         reader = Reader(github, lambda _seconds: None)
         with pytest.raises(ServiceError, match="kept for runs"):
             _read_for_ever(reader)
-        assert abs(len(github.calls) - most) <= 1, (remaining, len(github.calls))
+        assert len(github.calls) == most, remaining
 
 
 def _read_for_ever(reader: Reader) -> None:

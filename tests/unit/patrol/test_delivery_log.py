@@ -11,7 +11,7 @@ import pytest
 from closeout.core.automation import Automation
 from closeout.patrol.answers import shown
 from closeout.patrol.coverage import Coverage
-from closeout.patrol.delivery_log import LAG, RETENTION, DeliveryLogs, Entry
+from closeout.patrol.delivery_log import LAG, DeliveryLogs, Entry
 from closeout.patrol.hooks import Hook, Hooks
 from closeout.patrol.ignored import IGNORED, MOST, Ignored, ignored, keep_ignored
 from closeout.patrol.marks import RepositoryMark
@@ -454,7 +454,7 @@ def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(l
     """To the second."""
     world = Round()
     world.patrol()
-    world.github.now += RETENTION + later
+    world.github.now += 3 * DAY - 3_600 + later
     assert world.patrol().gaps == gaps
 
 
@@ -469,5 +469,5 @@ def test_a_log_that_lost_only_what_was_known_is_a_gap_when_it_was_not_read_for_s
     world.github.now += 100
     world.patrol()
     world.github.log[77].clear()
-    world.github.now += RETENTION + later
+    world.github.now += 3 * DAY - 3_600 + later
     assert world.patrol().gaps == gaps

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from closeout.adapters.github import GitHubClient
 from closeout.core.automation import Automation
+from closeout.core.errors import StoreUnavailable
 from closeout.patrol.owners import Owners
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
@@ -111,6 +113,16 @@ def test_a_list_that_cannot_be_read_is_an_error_and_what_was_known_is_read_on(wo
     world.github.faults.clear()
     world.close("acme/shop", 32)
     assert (world.round().errors, world.started()) == ([], {30, 31, 32})
+
+
+def test_a_store_that_does_not_answer_is_an_error_of_the_round(world: World) -> None:
+    """Whoever owns the round goes on, and makes the next one."""
+
+    def refuse(kind: str) -> Any:
+        raise StoreUnavailable(f"the ledger did not answer about {kind}")
+
+    world.store.marks = refuse  # type: ignore[method-assign]
+    assert world.patrol.round().errors == ["the ledger did not answer about repository"]
 
 
 def test_a_repository_that_github_does_not_list_for_a_while_keeps_its_beginning(world: World) -> None:

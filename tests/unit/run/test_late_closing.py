@@ -31,6 +31,8 @@ def test_the_run_takes_the_closing_that_github_tells_of() -> None:
     assert run.world.owners == {OF_CLOSING: ME}
     assert run.world.log[0] == f"GET {PATH}", "asked before anything else is done"
     assert run.world.resources == set()
+    told = f"the payload does not say when the pull request was closed; GitHub says {AT}"
+    assert told in run.world.lines
 
 
 def test_a_closing_that_another_run_has_is_left_to_that_run() -> None:

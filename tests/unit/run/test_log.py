@@ -10,6 +10,9 @@ from closeout.core.plan import Change
 from closeout.engine.durable import ReplayDurable
 from closeout.run.context import RunContext
 from closeout.run.step import StepRun
+from closeout.run.workflow import make_run_function
+from closeout.testing.durable import play
+from tests.mortal import MortalDurable
 from tests.unit.run.world import Scene, World, pull_payload, step
 
 TOKEN = "ghp_" + "a1B2" * 9
@@ -123,6 +126,16 @@ def test_a_run_without_a_status_says_why(event: str, context: str | None, said: 
     assert scene.world.statuses == []
     assert scene.world.lines.count(said) == 1
     assert "success: all done" in scene.world.lines
+    assert scene.durable.result("pending") == {"sent": False, "reason": said}
+
+
+def test_what_was_noted_of_a_run_is_forgotten_when_it_has_ended() -> None:
+    """A server lives for months: what it keeps of each run, so that a line is written once, must not add up."""
+    scene = Scene().with_automation(status_context=None)
+    run = make_run_function(scene.deps())
+    for _ in range(2):
+        play(run, MortalDurable(scene.clock), scene.execution())
+    assert scene.world.lines.count("the automation says `status: false`") == 2
 
 
 def test_an_if_that_cannot_be_evaluated_is_said_in_the_log() -> None:

@@ -1,13 +1,16 @@
-"""An `issue_comment` automation and comments with closeout's hidden marker: its own, and somebody else's."""
+"""What closeout itself caused: comments with its hidden marker, its own and somebody else's, and its statuses."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.run.explain import explain
+from closeout.run.workflow import make_run_function
+from closeout.testing.durable import play
 from tests.unit.run.test_run import deletes
 from tests.unit.run.world import Scene, step, unreachable
 
@@ -79,3 +82,14 @@ def test_explain_says_that_only_a_run_can_tell() -> None:
     (row,) = explain([scene.automation], "issue_comment", scene.payload)
     assert row["matched"]
     assert row["reason"].endswith("closeout wrote it, and the run is skipped")
+
+
+def test_a_status_of_a_context_that_the_file_names_starts_nothing() -> None:
+    """A run's own status would start the next run. The file of now decides: a replay may be of another one."""
+    payload = {"context": "previews", "state": "success", "repository": {"id": 1, "full_name": "acme/shop"}}
+    scene = Scene(payload=payload, event="status").with_automation(
+        triggers=({"event": "status"},), unguarded=True, steps=(step("preview-17"),)
+    )
+    deps = replace(scene.deps(), own_contexts=lambda: ("previews",))
+    ending = play(make_run_function(deps), scene.durable, scene.execution())
+    assert (ending.verdict, ending.summary) == ("skipped", "closeout itself caused this event")

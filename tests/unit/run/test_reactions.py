@@ -184,6 +184,7 @@ def test_a_preview_says_so_too() -> None:
         ("third", "its `if` is false", 0),
         ("fourth", None, 1),
     ]
+    assert row["steps"][3]["changes"][0]["reason"] == 'with URL="(the run\'s page)", HOW="skipped"'
 
 
 def test_a_killed_run_goes_on_with_what_it_had_seen() -> None:

@@ -11,7 +11,10 @@ import pytest
 
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, ServiceError, StoreUnavailable
+from closeout.core.plan import Change
 from closeout.ports import PullRequest
+from closeout.run.workflow import make_run_function
+from closeout.testing.durable import play
 from tests.mortal import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
 
@@ -30,6 +33,43 @@ def test_a_closed_pull_request_is_torn_down_and_the_status_says_so() -> None:
     assert scene.world.statuses[-1][1] == "deleted preview-17"
     assert scene.world.resources == set()
     assert scene.world.log.index("verify") > scene.world.log.index("delete preview-17")
+
+
+def test_operations_keep_their_names() -> None:
+    """A run that waits through an upgrade finds what it has recorded by them, in this order."""
+    scene = Scene()
+    scene.play()
+    assert list(scene.durable.operations) == [
+        *("begin", "match", "pending"),
+        *("delete-1/plan", "delete-1/status", "delete-1/delete", "delete-1/gone", "delete-1/verify"),
+        *("delete-1/end", "final"),
+    ]
+
+
+def test_operations_of_several_changes_of_a_step_have_numbers() -> None:
+    """From 1, in the plan's order."""
+    scene = Scene()
+
+    def plan(*_: Any) -> list[Change]:
+        names = ("preview-17", "preview-17/bucket")
+        return [
+            Change(verb="delete", resource=name, reason="test", identity={"name": name}) for name in names
+        ]
+
+    scene.actions = {"test/delete": dataclasses.replace(DELETE, plan=plan)}
+    assert scene.play().verdict == "success"
+    calls = [name for name in scene.durable.operations if name.endswith("delete")]
+    assert calls == ["delete-1/1.delete", "delete-1/2.delete"]
+
+
+def test_nothing_is_planned_when_the_runs_time_is_up() -> None:
+    """The first step has waited until then; those after it fail with the same sentence."""
+    steps = (step(), step("other-${{ event.number }}", id="delete-2"))
+    scene = Scene(paused=lambda: "ops").with_automation(steps=steps)
+    assert scene.play().verdict == "failure"
+    assert scene.world.log.count("plan") == 1
+    up = "the run's time is up; nothing more was done (paused: ops)"
+    assert [scene.durable.result(f"{each.id}/end")["reason"] for each in steps] == [up, up]
 
 
 def test_the_live_check_comes_immediately_before_the_delete() -> None:
@@ -558,9 +598,24 @@ def test_a_destructive_step_without_a_live_check_is_refused() -> None:
     triggers = ({"event": "pull_request", "types": ["labeled"]},)
     refused = Scene(payload=payload).with_automation(triggers=triggers)
     assert refused.play().verdict == "failure"
+    assert "plan" not in refused.world.log, "nothing is even read"
     assert deletes(refused.world) == []
     allowed = Scene(payload=payload).with_automation(triggers=triggers, unguarded=True)
     assert allowed.play().verdict == "success"
+
+
+@pytest.mark.parametrize("unguarded", [False, True])
+def test_a_destructive_function_without_a_live_check_is_refused(unguarded: bool) -> None:
+    """It has no plan that could be refused before: each of its calls is."""
+    dropped: list[int] = []
+    scene = function_scene(
+        lambda run: run.record("drop", lambda: dropped.append(1)),
+        triggers=({"event": "pull_request", "types": ["labeled"]},),
+        unguarded=unguarded,
+    )
+    scene.payload["action"] = "labeled"
+    assert scene.play().verdict == ("success" if unguarded else "failure")
+    assert dropped == [1] * unguarded
 
 
 def test_a_deleted_branch_is_checked_to_be_still_gone() -> None:
@@ -597,6 +652,72 @@ def test_a_run_whose_turn_never_came_is_skipped_if_it_would_have_done_nothing() 
     ending = unknown.play()
     assert (ending.verdict, ending.summary) == ("failure", "waited 1d for its turn and was not started")
     assert [state for state, _ in unknown.world.statuses] == ["failure"]
+
+
+def test_a_run_whose_turn_never_came_can_be_cancelled() -> None:
+    """The cancel may arrive while it is decided whether it would have done anything."""
+    scene = Scene(queue_expired=True)
+
+    def cancel(name: str, when: str) -> bool:
+        if (name, when) == ("begin", "after"):
+            scene.durable.cancel("ada")
+        return False
+
+    scene.durable.kill = cancel
+    ending = scene.play()
+    assert (ending.verdict, ending.summary) == ("cancelled", "cancelled by ada; nothing was deleted")
+
+
+def test_a_run_that_is_cancelled_before_its_first_status_deletes_nothing() -> None:
+    """A status that GitHub does not take stops no teardown, but a cancel that arrives there does."""
+    scene = Scene()
+
+    def cancel(name: str, when: str) -> bool:
+        if (name, when) == ("match", "after"):
+            scene.durable.cancel()
+        return False
+
+    scene.durable.kill = cancel
+    assert scene.play().verdict == "cancelled"
+    assert deletes(scene.world) == []
+
+
+def test_a_progress_status_that_github_does_not_take_is_only_said() -> None:
+    """The next one may arrive."""
+    scene = Scene()
+
+    def refuse(call: str) -> None:
+        if call == "status pending" and "plan" in scene.world.log:
+            raise unreachable()
+
+    scene.world.before = refuse
+    assert scene.play().verdict == "success"
+    assert "status not updated: no answer" in scene.world.lines
+    assert scene.durable.result("delete-1/status") == {"sent": False, "reason": "no answer"}
+
+
+def test_secrets_are_learned_before_anything_is_planned() -> None:
+    """After the first status, which a slow store of secrets must not delay."""
+    scene = Scene()
+    deps = dataclasses.replace(scene.deps(), learn=lambda: scene.world.call("learn"))
+    play(make_run_function(deps), scene.durable, scene.execution())
+    log = list(dict.fromkeys(scene.world.log))
+    assert log[:2] == ["status pending", "learn"]
+
+
+def test_a_run_that_cannot_begin_ends_its_status() -> None:
+    """The first thing that it does is to write to its log."""
+
+    class Full:
+        def write(self, execution: str, step: str | None, text: str) -> None:
+            if text.startswith("run "):
+                raise StoreUnavailable("the disk is full")
+
+    scene = Scene()
+    deps = dataclasses.replace(scene.deps(), journal=Full())
+    ending = play(make_run_function(deps), scene.durable, scene.execution())
+    assert (ending.verdict, ending.summary) == ("failure", "the disk is full")
+    assert scene.world.log == ["status failure"]
 
 
 def test_a_status_that_cannot_be_delivered_is_told_in_the_run() -> None:
@@ -700,12 +821,23 @@ def test_grace_is_waited_before_the_first_destructive_step_and_reopening_in_it_c
     scene = Scene().with_automation(grace=600.0)
     assert scene.play().verdict == "success"
     assert scene.clock.now() >= 1_700_000_600
+    assert scene.world.statuses[1] == ("pending", "waiting 10m before anything is changed")
     reopened = Scene().with_automation(grace=600.0)
     reopened.world.before = lambda call: (
         setattr(reopened.world, "pull", PullRequest(1700, 17, "open", 1)) if call == "plan" else None
     )
     assert reopened.play().verdict == "cancelled"
     assert deletes(reopened.world) == []
+
+
+def test_grace_is_waited_once_for_all_steps() -> None:
+    """The second destructive step follows the first one at once."""
+    steps = (step(), step("other-${{ event.number }}", id="delete-2"))
+    scene = Scene(world=World(resources={"preview-17", "other-17"}))
+    scene.with_automation(grace=600.0, steps=steps)
+    assert scene.play().verdict == "success"
+    assert [text for _, text in scene.world.statuses].count("waiting 10m before anything is changed") == 1
+    assert scene.world.resources == set()
 
 
 def outside_calls() -> list[str]:
@@ -822,7 +954,7 @@ def test_a_function_cannot_swallow_the_cancel_that_ends_its_run() -> None:
         for number in range(3):
             with contextlib.suppress(Exception):
                 run.record(f"drop-{number}", lambda number=number: dropped.append(number))
-            if dropped == [0]:
+            if number == 0:
                 scene.durable.cancel()
 
     scene = function_scene(function)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from closeout.actions.general import shell
-from closeout.core.errors import ActionFailed
+from closeout.core.errors import ActionFailed, StoreUnavailable
 from closeout.ports import Ending
 from tests.unit.run.world import DELETE, Scene, pull_payload, step
 
@@ -70,6 +70,18 @@ def test_public_logs_that_are_turned_off_hold_for_runs_under_way() -> None:
     assert SECRET not in said(one)[1]
 
 
+def test_public_logs_do_not_count_while_the_file_cannot_be_read() -> None:
+    """It may have been changed for what the script has just printed."""
+    one = scene("public", public_logs=True)
+
+    def unreadable() -> None:
+        if any(line.startswith("failure: ") for line in one.world.lines):
+            raise StoreUnavailable("the file is being written")
+
+    one.reads_current = unreadable
+    assert SECRET not in said(one)[1]
+
+
 def test_a_script_that_succeeded_is_known_by_its_steps_name() -> None:
     """And without one by its id: never by its text."""
     named = scene()
@@ -85,6 +97,13 @@ def test_a_script_that_succeeded_is_known_by_its_steps_name() -> None:
         "Drop the database: exit code 0",
     ]
     assert said(unnamed)[1].splitlines()[-2:] == ["1/1 running shell-1", "shell-1: exit code 0"]
+
+
+def test_what_a_delete_did_is_told_to_everybody() -> None:
+    """It is closeout's own code, and names only what the file does."""
+    one = scene(steps=(step(),))
+    assert said(one)[0].summary == "deleted preview-17"
+    assert one.world.statuses[-1] == ("success", "deleted preview-17")
 
 
 def test_own_code_fails_closed() -> None:

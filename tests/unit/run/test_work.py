@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from closeout.actions.spec import Inputs, Limit, Work
 from closeout.core.plan import Change
 from closeout.ports import Json
@@ -55,3 +57,19 @@ def test_the_time_that_remains_is_the_runs_where_that_is_less() -> None:
     """Or the engine's, of which its invocation has so much left."""
     assert told(Scene().with_automation(steps=(step(timeout=600.0),), timeout=40.0))["remaining"] == 40.0
     assert told(Scene(longest_call=Limit(30.0, "of the invocation")))["remaining"] == 30.0
+
+
+@pytest.mark.parametrize(("operation", "more"), [("record", ()), ("wait_until", (1.0,))])
+def test_nothing_is_read_when_the_runs_time_is_up(operation: str, more: tuple[float, ...]) -> None:
+    """An action may read for hours between its calls."""
+    scene = Scene()
+    read: list[str] = []
+
+    def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+        scene.clock.advance(scene.automation.timeout + 1)
+        getattr(work, operation)("read", lambda: read.append("read"), *more)
+        return {"summary": "done"}
+
+    scene.actions = {"test/delete": replace(DELETE, apply=apply)}
+    assert scene.play().summary == "delete-1: the run's time is up; nothing more was done"
+    assert read == []

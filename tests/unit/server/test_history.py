@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from closeout.core import ids
 from closeout.core.runs import RESTARTED, SURVIVED
 from closeout.ports import LogLine, Operation, RunView
@@ -87,3 +89,46 @@ def test_a_further_attempt_says_who_asked() -> None:
     assert [entry.says for entry in entries(run, (), (), NOW)] == ["attempt 2, asked for by alex@ops-1"]
     ended = run._replace(state="finished", finished_at=NOW, status="undelivered")
     assert entries(ended, (), (), NOW)[-1].says == "GitHub did not take the status"
+
+
+def test_a_run_that_sleeps_has_a_bar_until_it_wakes() -> None:
+    """Between two steps: it belongs to none of them."""
+    world = World()
+    run = world.run(*ids.parse_execution(world.add("a", "waiting")))
+    assert run is not None
+    nap = operation("grace", 1, "sleep", NOW + 40, None, wake=NOW + 60)
+    *_, last = entries(run, [nap], (), NOW + 80)
+    assert (last.title, last.took, last.bar, last.waits) == ("Grace", "20 s", last.bar, (last.bar,))
+    assert last.bar == Bar(left=50.0, width=25.0)
+
+
+def test_a_bar_ends_with_its_run() -> None:
+    """Though a clock was set back between the two."""
+    world = World()
+    steps = (step("one", "success", started_at=NOW + 50, ended_at=NOW + 150),)
+    run = world.run(*ids.parse_execution(world.add("a", "finished", "success", steps=steps)))
+    assert run is not None
+    (bar,) = [entry.bar for entry in entries(run._replace(finished_at=NOW + 100), (), (), NOW) if entry.bar]
+    assert bar == Bar(left=50.0, width=50.0)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1.0, True), (0.9, False)])
+def test_what_took_a_second_is_a_wait(seconds: float, told: bool) -> None:
+    """In the queue, and in a step; one look is not counted."""
+    world = World()
+    execution = world.add("a", "running", accepted_at=NOW - seconds, steps=(step("one", "running"),))
+    run = world.run(*ids.parse_execution(execution))
+    assert run is not None
+    wait = operation("one/gone", 1, "wait", NOW + 5, None)
+    lines = {entry.title: entry.says for entry in entries(run, [wait], (), NOW + 5 + seconds)}
+    assert ("Began" in lines) is told
+    assert lines["one"] == ("waited 1.0 s" if told else "")
+
+
+def test_a_step_with_a_long_name_is_called_by_its_id() -> None:
+    """A line has room for 32 characters."""
+    world = World()
+    steps = (step("one", "success", name="x" * 32), step("two", "success", name="x" * 33))
+    run = world.run(*ids.parse_execution(world.add("a", "running", steps=steps)))
+    assert run is not None
+    assert [entry.title for entry in entries(run, (), (), NOW)] == ["Accepted", "Began", "x" * 32, "two"]

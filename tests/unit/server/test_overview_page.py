@@ -12,8 +12,10 @@ from closeout.core.advice import advice
 from closeout.core.errors import NothingThere
 from closeout.core.problems import Problem
 from closeout.core.units import DAY, HOUR
+from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import DayTally, RunView
 from closeout.server.pages import chart, overview_page
+from closeout.server.pages.overview_facts import read_facts
 from closeout.server.pages.overview_page import Facts, Need
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
@@ -66,6 +68,17 @@ def test_a_failure_says_what_to_do_before_the_rerun() -> None:
     for found, fix in (((one,), "Then rerun it."), ((one, two), "Then rerun each.")):
         (need,) = needs(QUIET._replace(problems=said(*found)))
         assert need.fix == f"{cure} {fix}"
+
+
+def test_of_several_problems_of_one_cause_the_newest_is_quoted() -> None:
+    """They lead to the list that has them; patrol's lead to the orphans."""
+    old, new = failed(17)._replace(since=NOW - DAY, text="bucket a is left"), failed(18)
+    (need,) = needs(QUIET._replace(problems=said(old, new)))
+    assert (need.text, need.since) == ("bucket is still there", NOW - DAY)
+    assert need.url == "/runs?automation=preview-cleanup&verdict=failure"
+    orphans = [one._replace(kind="orphans", execution=None) for one in (old, new)]
+    (need,) = needs(QUIET._replace(problems=said(*orphans)))
+    assert (need.url, need.link, need.deed, len(need.items)) == ("/orphans", "Orphans", None, 2)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +166,8 @@ def test_a_run_near_its_limit_needs_somebody() -> None:
     (need,) = needs(QUIET._replace(open_runs=[late]))
     assert need.title == "acme/shop#17 is near its time limit"
     assert need.text.startswith("stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
+    (need,) = needs(QUIET._replace(open_runs=[late._replace(reason="stack: slow down")]))
+    assert need.text == "stack: slow down"
     asleep = late._replace(sleeps_in="grace", until=NOW + HOUR)
     assert needs(QUIET._replace(open_runs=[asleep])) == ()
 
@@ -199,6 +214,23 @@ def test_the_last_thirty_days_have_no_gaps() -> None:
     ]
 
 
+def test_facts_are_of_thirty_days_and_of_the_last_drill() -> None:
+    """Today is the last of the days; of a drill's answers only the wrong ones need somebody."""
+    world: Any = World()
+    days = [DayTally(day) for day in ("2026-08-22", "2026-08-23", "2026-09-21")]
+    world.tallies = days
+    drill = {LAST: {"ended_at": NOW - 60, "states": {"webhook": "wrong", "aws": "ok", "github": "wrong"}}}
+    facts = read_facts(world, lambda kind: drill if kind == DRILL else {}, NOW, patrols=True)
+    assert facts.days == days[1:]
+    assert facts.drill_wrong == ["github", "webhook"]
+
+
+@pytest.mark.parametrize(("age", "said"), [(0.9, "empty"), (1.0, "oldest 1.0 s"), (90.0, "oldest 1 min")])
+def test_a_queue_of_less_than_a_second_is_empty(age: float, said: str) -> None:
+    """Every run is queued for a moment."""
+    assert dict(overview_page.shown(QUIET._replace(queue_age=age)).intake)["Queue"] == said
+
+
 def test_a_bar_is_made_of_what_came_of_a_day() -> None:
     """Parts stand on each other inside the chart; one failure beside a thousand successes is seen."""
     drawn = chart.chart([DayTally("2026-03-01", 1001, 1000, 1, 0), DayTally("2026-03-02")])
@@ -209,6 +241,19 @@ def test_a_bar_is_made_of_what_came_of_a_day() -> None:
     assert good.y + good.height == pytest.approx(left.y)
     assert (drawn.first, drawn.last) == ("1 Mar", "2 Mar")
     assert drawn.says == "The busiest day was 1 Mar, with 1001. Something was left on 1 of 2 days."
+
+
+def test_bars_stand_beside_each_other_and_are_as_high_as_they_count() -> None:
+    """Each in the middle of its day's place; on a scale to 4, of 114 points."""
+    days = [DayTally("2026-03-01", 4, 2, 1), DayTally("2026-03-02"), DayTally("2026-03-03", 2, 1)]
+    assert [tuple(part) for part in chart.chart(days).parts] == [
+        ("left", 33.6, 99.5, 172.8, 28.5),
+        ("good", 33.6, 42.5, 172.8, 57.0),
+        ("none", 33.6, 14.0, 172.8, 28.5),
+        ("good", 513.6, 99.5, 172.8, 28.5),
+        ("none", 513.6, 71.0, 172.8, 28.5),
+    ]
+    assert chart.chart([]).says == "Nothing was closed in this time."
 
 
 def test_a_chart_ends_its_scale_at_a_round_number() -> None:

@@ -43,6 +43,31 @@ def test_the_summary_says_how_much_will_be_gone(made: list[dict[str, Any]], gone
     assert (plan.gone, plan.summary, plan.problem) == (gone, says, None)
 
 
+def test_what_stands_in_the_way_is_said_of_the_plan_and_of_its_part() -> None:
+    """An error before the first step, one of a step, and a step that finds nothing; the ordinary step says nothing."""
+    broken = [{**rows()[0], "steps": [], "error": {"code": "bad-input", "message": "no name"}}]
+    plan = plan_of(broken, "x")
+    assert plan.problem == "cleanup would fail before its first step: no name"
+    assert plan.automations[0]["problem"] == "no name"
+    plan = plan_of(rows(error={"code": "service-error", "message": "AWS: no"}), "x")
+    assert plan.problem == "s cannot be planned, so nothing can be confirmed: AWS: no"
+    said = [
+        plan_of(made, "x").automations[0]["steps"][0]["says"]
+        for made in (
+            rows(error={"code": "service-error", "message": "AWS: no"}),
+            rows(absent="no stack"),
+            rows(change()),
+        )
+    ]
+    assert said == ["error: AWS: no", "no stack", None]
+    assert no_plan("AWS: no") == (
+        (),
+        "The plan could not be made, so nothing can be confirmed: AWS: no",
+        0,
+        "",
+    )
+
+
 def test_the_digest_covers_what_changes() -> None:
     """Verb, resource, mode, whether a step is skipped, and what the plan is for; no reason, in which a time may stand."""
     same = plan_of(rows(change()), "x").digest

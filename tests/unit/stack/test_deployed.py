@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from closeout.stack import table as layout
-from closeout.stack.deployed import digest_of, pack, unpack
+from closeout.stack.deployed import digest_of, outlasts, pack, unpack
 from tests.unit.core.test_automation import AUTOMATION
 
 OTHER = dataclasses.replace(AUTOMATION, name="other", mode="dry-run", function="hooks:f", steps=())
@@ -29,6 +29,17 @@ def test_what_is_packed_comes_back_as_a_run_would_store_it() -> None:
     assert list(found.automations.items()) == [("preview-cleanup", AUTOMATION), ("other", OTHER)]
     assert found.automations["other"].canonical() == OTHER.canonical()
     assert (found.api_url, found.since, found.unknown) == (API, 12.5, ())
+
+
+def test_what_this_version_packed_it_would_write_in_the_same_words() -> None:
+    """The worker knows a definition by the digest of its text, whatever its letters."""
+    written = dataclasses.replace(AUTOMATION, name="aufräumen")
+    assert unpack(pack([written], API), 0).rewritten == ()
+
+
+def test_a_definition_counts_as_long_as_a_run_of_it_may_last() -> None:
+    """It waits, then it runs, and Lambda may be late by a day."""
+    assert outlasts(dataclasses.replace(AUTOMATION, queue_timeout=60.0, timeout=7.0)) == 86_467.0
 
 
 def test_the_files_protection_comes_back_beside_the_automations() -> None:
@@ -54,6 +65,8 @@ def test_a_digest_is_of_what_is_packed_and_not_of_how() -> None:
     other = zlib.compress(zlib.decompress(packed), 1)
     assert digest_of(packed) == digest_of(other) == unpack(packed, 0).digest
     assert digest_of(packed) != digest_of(pack([OTHER], API))
+    tags = [dict.fromkeys(keys, "*") for keys in ("ab", "ba")]
+    assert digest_of(pack([], API, (), tags[0])) == digest_of(pack([], API, (), tags[1]))
 
 
 def test_keys_of_a_later_version_are_named_and_the_others_hold() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from closeout.core.records import NewDelivery
+from closeout.core.records import NewDelivery, NewRun
 from closeout.stack import closings, patrol, table
 from closeout.stack.deployed import definition_digest
 
@@ -160,6 +162,68 @@ LAYOUT: list[tuple[object, object]] = [
     (closings.condition(table.attempt_key(R, 1)), "attribute_not_exists(pk)"),
     (closings.condition(table.body_key("d")), None),
     (closings.condition(closings.closing_items(D._asdict(), ID, [R], 9)[0]), None),
+    (
+        table.run_items(
+            NewRun(R, "a", "k", "{}", 60.0),
+            D._asdict(),
+            ID,
+            attempt=12,
+            accepted_at=1000.5,
+            expires=9,
+            requested_by="ada",
+        ),
+        [
+            {
+                "pk": {"S": f"run#{R}"},
+                "sk": {"S": "attempt#000012"},
+                "guid": {"S": "g"},
+                "hook": {"S": "h1"},
+                "event": {"S": "pull_request"},
+                "action": {"S": "closed"},
+                "repository": {"S": "acme/shop"},
+                "number": {"N": "17"},
+                "origin": {"S": "github"},
+                "closing": {"S": "1/2/x"},
+                "execution": {"S": E},
+                "automation": {"S": "a"},
+                "key": {"S": "k"},
+                "delivery": {"S": ID},
+                "queue_timeout": {"N": "60.0"},
+                "accepted_at": {"N": "1000.5"},
+                "requested_by": {"S": "ada"},
+                "state": {"S": "queued"},
+                "turn": {"S": "own"},
+                "crashes": {"N": "0"},
+                "list": {"S": "runs"},
+                "at": {"S": f"000000001000500#{E}"},
+            },
+            {
+                "pk": {"S": f"run#{R}"},
+                "sk": {"S": "record#000012#definition"},
+                "definition": {"S": "{}"},
+                "expires": {"N": "9"},
+            },
+            {
+                "pk": {"S": "key#k"},
+                "sk": {"S": f"ticket#000000001000500#{E}"},
+                "execution": {"S": E},
+            },
+        ],
+    ),
+    (
+        [
+            item["sk"]["S"]
+            for item in table.run_items(
+                NewRun(R, "a", None, "{}", 60.0), {}, ID, accepted_at=0.0, expires=None
+            )
+        ],
+        ["attempt#000001", "record#000001#definition"],
+    ),
+    (table.operation_key(R, 12, "x" * 976)["sk"]["S"], f"record#000012#operation#{'x' * 976}"),
+    (
+        table.operation_key(R, 12, "x" * 977)["sk"]["S"],
+        f"record#000012#operation#{'x' * 100}#{hashlib.sha256(b'x' * 977).hexdigest()}",
+    ),
     (definition_digest("{}"), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
 ]
 

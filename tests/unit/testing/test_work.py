@@ -62,7 +62,7 @@ def test_transient_errors_wait() -> None:
 def test_a_wait_has_an_end() -> None:
     """A poll that never gives an answer is a WaitTimeout."""
     with pytest.raises(WaitTimeout):
-        work(polls=3).wait_until("a", lambda: None)
+        work(polls=3).wait_until("a", lambda: None, 1.0)
 
 
 def test_a_guard_cancels_for_ever() -> None:

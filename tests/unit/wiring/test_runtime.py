@@ -199,10 +199,10 @@ def test_a_notifier_that_reaches_nobody_is_reported_at_the_start(
     runtime.notifying.check(said.append)
     runtime.close(1.0)
     first, word, typo = said
-    assert first.startswith("notifier env:NOT_SET cannot be read, so nobody is told there: ")
+    assert first.startswith("notifier env:NOT_SET cannot be read, so it gets no messages: ")
     assert word.startswith("warning: notifier env:WORD: the URL of a notifier begins with a scheme")
     assert typo.startswith("warning: notifier env:TYPO: slak:// is not a URL that messages can be sent to")
-    assert "(notifier-unknown), so nobody is told there." in typo
+    assert "(notifier-unknown), so it gets no messages." in typo
     assert typo.endswith("try it with `closeout notify test`")
     assert "token-of-a-service" not in typo
 

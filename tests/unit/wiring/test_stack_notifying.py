@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from closeout.adapters import sns
-from closeout.core.errors import NotifierFailed, NotifierUnknown, UsageError
+from closeout.core.errors import NotifierFailed, NotifierUnknown, ServiceError, UsageError
 from closeout.core.messages import Text
 from closeout.core.problems import EVENTS, Problem, Route, Routes
 from closeout.lambdas import notify
@@ -185,6 +187,19 @@ def test_a_topic_is_there_or_not(bench: Bench) -> None:
     assert bench.arrived() == []
     with pytest.raises(NotifierUnknown, match="there is no such topic"):
         targets.check(f"{bench.topic}-gone")
+
+
+def test_a_topic_that_may_not_be_asked_for_is_not_called_missing() -> None:
+    """It may be there; whoever asks hears what SNS says."""
+
+    def refuse(**_given: str) -> None:
+        raise ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "GetTopicAttributes")
+
+    with pytest.raises(ServiceError, match=r"no \(AuthorizationError\)"):
+        sns.check(
+            "arn:aws:sns:eu-central-1:123456789012:previews",
+            lambda _region: SimpleNamespace(get_topic_attributes=refuse),
+        )
 
 
 def test_a_subject_is_what_sns_takes(bench: Bench) -> None:

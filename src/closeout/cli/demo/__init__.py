@@ -30,7 +30,7 @@ NEEDED = ("moto", "werkzeug")
     help="Keep the server running, so that you can open the run's page; Ctrl-C ends it.",
 )
 def demo(keep_open: bool) -> int:
-    """Close a pull request and watch its preview be torn down; then see seven cases in which something is wrong.
+    """Close a pull request and watch its preview be torn down; then see seven cases in which something goes wrong.
 
     Starts an emulated AWS, a fake GitHub and `closeout serve` as processes of their own, on free ports of this
     machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check fails. Takes

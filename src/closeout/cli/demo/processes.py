@@ -49,7 +49,7 @@ class Child:
         return self._process.pid
 
     def url(self) -> str:
-        """Wait until it says where it listens; return that URL. Raises `Unavailable` with its last words."""
+        """Wait until it says where it listens; return that URL. Raises `Unavailable` with its last lines."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = _URL.search(self._log.read_text("utf-8", "replace"))
@@ -61,7 +61,7 @@ class Child:
         raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it said nothing'}")
 
     def last_words(self, lines: int = 5) -> str:
-        """Return the end of what it wrote."""
+        """Return the last lines of its output."""
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-lines:])
 
     def kill(self) -> None:

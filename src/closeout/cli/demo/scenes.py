@@ -183,7 +183,7 @@ def killed(stage: Stage) -> None:
     )
     asked = stage.cloud.calls("DeleteStack", f"preview-{KILLED}/")
     tokens = {one["params"].get("ClientRequestToken") for one in asked}
-    say.check(len(asked) == 2 == len(tokens), "two deletes were asked for, each once", f"{len(asked)} calls")
+    say.check(len(asked) == 2 == len(tokens), "two deletes were requested, each once", f"{len(asked)} calls")
     left = stage.cloud.left(KILLED)
     say.check(left.nothing, "the account contains nothing of it", str(left))
 
@@ -216,7 +216,9 @@ def untold(stage: Stage) -> None:
     )
     heard = found.get("heard")
     say.check(
-        heard in ("delivery-log", "closed-list"), f"the run says how it was heard of: {heard}", str(heard)
+        heard in ("delivery-log", "closed-list"),
+        f"the run says how closeout learned of it: {heard}",
+        str(heard),
     )
     left = stage.cloud.left(UNTOLD)
     say.check(left.nothing, "the account contains nothing of it", str(left))

@@ -89,7 +89,7 @@ class Attempts:
                 found.append((execution, at))
         return found
 
-    def mark_started(self, execution: str, arn: str | None, number: int = 0) -> None:
+    def mark_started(self, execution: str, arn: str | None, number: int) -> None:
         """Store an execution's start and its ARN in Lambda. Do nothing if a later number continues it."""
         self._table.change({"Update": layout.marked_started(execution, arn, number)})
 

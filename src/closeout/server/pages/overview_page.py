@@ -224,6 +224,8 @@ def _problem(found: Sequence[Problem], count: int) -> Need:
             f"{automation} failed for {about or 'an event'}",
             text,
             f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip(),
+            run,
+            _RUN,
             deed=f"{run}/rerun" if run else None,
             deed_link="Rerun",
         )
@@ -234,8 +236,6 @@ def _problem(found: Sequence[Problem], count: int) -> Need:
     else:
         fix = "`closeout doctor` says what is wrong and how to fix it."
         need = Need("wait", text[:1].upper() + text[1:], "", fix)
-    if need.url is None and run is not None:
-        need = need._replace(url=run, link=_RUN)
     return need._replace(dismiss=_dismiss_path(newest))
 
 
@@ -323,7 +323,7 @@ def _long_waits(facts: Facts) -> Iterable[Need]:
             yield Need(
                 "wait",
                 f"{clean(run.about)} is near its time limit",
-                clean(run.reason or banner(run, facts.now).says),
+                banner(run, facts.now).says,
                 f"It fails after {one.limit}. Open it to see what it waits for.",
                 run_path(run.id),
                 _RUN,

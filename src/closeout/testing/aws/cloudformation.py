@@ -69,7 +69,7 @@ class RuledCloudFormation(CloudFormationResponse):
         ]
 
     def describe_stack_resources(self) -> Any:
-        """DescribeStackResources, also by PhysicalResourceId: then of the live stack that has it (not in moto)."""
+        """DescribeStackResources, also by PhysicalResourceId (not in moto): it finds the live stack with that resource."""
         physical = self._get_param("PhysicalResourceId")
         if not physical:
             return super().describe_stack_resources()

@@ -132,7 +132,7 @@ class FakeAws:
             self._server.server_close()
             handler: Any = self._server.RequestHandlerClass
             for connection in tuple(handler.connections):
-                with contextlib.suppress(OSError):  # it ends by itself meanwhile
+                with contextlib.suppress(OSError):  # it may have ended by itself
                     connection.shutdown(socket.SHUT_RDWR)
         if self._child is not None:
             self._child.terminate()

@@ -69,7 +69,7 @@ def _list_pulls(call: Call) -> Answer:
     pulls = [pull for pull in call.repository.pulls.values() if state in ("all", pull.state)]
     if call.query.get("sort") == "updated":
         pulls.sort(key=lambda pull: (pull.updated_at or "", pull.id))
-    if ":" in head:  # GitHub ignores what is not OWNER:BRANCH
+    if ":" in head:  # GitHub ignores anything that is not OWNER:BRANCH
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]

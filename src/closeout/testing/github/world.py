@@ -183,7 +183,7 @@ class World:
         return pull
 
     def _moment(self) -> str:
-        """Return when a pull request is closed now, never twice the same."""
+        """Return the time of a closing now: never the same one twice."""
         self._closed = max(int(self.now()), self._closed + 1)
         return stamp(self._closed)
 

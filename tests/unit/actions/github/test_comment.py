@@ -86,6 +86,17 @@ def test_the_same_text_again_changes_nothing(github: FakeGitHub, clients: GitHub
     assert {entry["method"] for entry in github.requests()} == {"GET"}
 
 
+def test_the_log_says_what_became_of_the_comment(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """With its link, which a reader follows."""
+    lines: list[str] = []
+    for attempt, body in enumerate(("one", "one", "two"), start=1):
+        work = ImmediateWork(clients, event=EVENT, execution=f"{'a' * 26}-{attempt}")
+        (change,) = ACTION.plan({"body": body}, clients)
+        url = ACTION.apply(change, {"body": body}, work)["url"]
+        lines += [line.removesuffix(url) for line in work.lines]
+    assert lines == ["wrote the comment: ", "the comment says this already: ", "updated the comment: "]
+
+
 def test_a_planted_marker_is_left_alone(github: FakeGitHub, clients: GitHubOnly) -> None:
     """Anybody can write the marker; only the token's own user's comment counts."""
     shop = github.world.repository("acme/shop")
@@ -180,6 +191,8 @@ def test_the_plan_says_where(clients: GitHubOnly) -> None:
     assert change.resource == "acme/shop#3"
     assert ACTION.verify((change,), clients) == ()
     assert ACTION.permissions({})[0].system == "github"
+    asked = [ACTION.permissions(inputs)[0].resources for inputs in ({}, {"repository": "acme/shop"})]
+    assert asked == [("*",), ("acme/shop",)]
 
 
 @pytest.mark.parametrize("number", [1, "1"])

@@ -8,7 +8,12 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from closeout.core.errors import StoreUnavailable
+from closeout.core.records import NewRun
+from closeout.engine.lambda_ import DONE
+from closeout.ledger.dynamodb.attempts import Attempts
+from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ledger.dynamodb.table import TRIES, Table, delete, put, update
+from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.table import to_item
 from tests.contract.remote_harness import RemoteBench
@@ -116,6 +121,32 @@ def test_different_writes_have_different_tokens_and_some_have_none() -> None:
     assert tokens[0] != tokens[1]
     assert tokens[2] is None
     assert all(len(token) <= 36 for token in tokens if token)
+
+
+def test_marks_and_further_attempts_have_no_token(bench: RemoteBench) -> None:
+    """A mark may go back to a value of the last ten minutes, and two people may ask for the same at once."""
+    tokens: list[bool] = []
+
+    class Noting:
+        """boto3's client, which notes whether a transaction has a token."""
+
+        def transact_write_items(self, **arguments: Any) -> Any:
+            tokens.append("ClientRequestToken" in arguments)
+            return bench.dynamo.transact_write_items(**arguments)
+
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(bench.dynamo, operation)
+
+    execution = bench.accept("a")
+    bench.functions["a"] = lambda _durable, _execution: Ending("success", "done")
+    assert bench.engine.advance(execution, lambda: 900.0) == DONE
+    noted = bench.table._replace(client=Noting())
+    DynamoMarks(noted).save_mark("report", "lists", {"ended_at": 1.0})
+    attempts = Attempts(noted, bench.store, bench.clock)
+    attempts.new_attempt(execution[:-2], "{}", "ada", key=None, queue_timeout=1.0)
+    new = NewRun("b" * 26, "b", None, "{}", 1.0)
+    attempts.add_runs(layout.delivery_id("1", "guid-a"), [new], "ada")
+    assert tokens == [False, False, False]
 
 
 def test_reads_are_consistent_and_lists_are_not() -> None:

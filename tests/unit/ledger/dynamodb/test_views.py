@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import zlib
@@ -10,7 +11,7 @@ import pytest
 
 from closeout.core.errors import LedgerError
 from closeout.core.records import NewDelivery
-from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.journal import LogJournal, to_stdout
 from closeout.ledger.dynamodb.table import put
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
@@ -87,6 +88,14 @@ def test_a_log_is_what_the_worker_printed(bench: RemoteBench) -> None:
     assert bench.views.logs(run_name("zzz")) == []
 
 
+def test_a_line_is_out_before_lambda_freezes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each at once, on a line of its own."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written))
+    to_stdout("one")
+    assert written.getvalue() == b"one\n"
+
+
 def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     """Whatever its text is: bounded, redacted, on one line."""
     printed: list[str] = []
@@ -95,8 +104,11 @@ def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     journal.write(run_name("a") + "-1", None, "x" * 20_000)
     journal.report("hunter2 again")
     journal.gave_up("no recheck, hunter2")
+    journal.about(run_name("a") + "-1", "it was interrupted, hunter2")
+    for verdict in ("failure", "success"):
+        journal.finished(run_name("a") + "-2", "tidy", verdict, "done, hunter2", 1.23456)
     assert all("\n" not in line and "hunter2" not in line for line in printed)
-    first, second, third, fourth = map(json.loads, printed)
+    first, second, third, fourth, about, failed, succeeded = map(json.loads, printed)
     assert first == {
         "level": "info",
         "run": run_name("a"),
@@ -108,3 +120,19 @@ def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
     assert len(second["text"]) < 9_000
     assert (third["level"], "run" in third) == ("warning", False)
     assert (fourth["level"], fourth["recheck"]) == ("error", "given-up"), "which an alarm counts"
+    assert (about["level"], about["run"], about["text"]) == (
+        "warning",
+        run_name("a"),
+        "it was interrupted, ***",
+    )
+    assert failed == {
+        "level": "error",
+        "run": run_name("a"),
+        "execution": run_name("a") + "-2",
+        "automation": "tidy",
+        "verdict": "failure",
+        "seconds": 1.235,
+        "text": "done, ***",
+        "at": bench.clock.now(),
+    }, "which an alarm counts"
+    assert (succeeded["level"], succeeded["verdict"]) == ("info", "success")
