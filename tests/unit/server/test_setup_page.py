@@ -153,6 +153,18 @@ def test_health_says_since_when() -> None:
     assert setup_pages.patrol_errors(patrol) == ["no right"]
 
 
+@pytest.mark.parametrize(
+    ("free", "size", "told"),
+    [
+        (2**30, 10**9, ("1.1 GB free", "the ledger has 1.0 GB", "none")),
+        (2**30 - 1, 10**9 - 10**6, ("1.1 GB free", "the ledger has 999 MB", "bad")),
+    ],
+)
+def test_a_disk_that_is_nearly_full_is_bad(free: int, size: int, told: tuple[str, str, str]) -> None:
+    """With less than a gibibyte: a flood of deliveries would fill it in minutes."""
+    assert setup_pages.disk(free, size)[1:4] == told
+
+
 def test_what_is_wrong_comes_first() -> None:
     """With what to do; a check that this version does not know is still shown."""
     from closeout.checks import registry
