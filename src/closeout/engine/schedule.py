@@ -56,10 +56,8 @@ class Task:
         self.cancel = pending.cancel
         self.expires = pending.accepted_at + pending.queue_timeout
         self.wake = pending.wake or 0.0
-        self.fresh = pending.state == "queued"
-        """Whether it never began."""
-        self.found = found
-        """Whether it was there when the engine started: it may have ended the process before its start was stored."""
+        self.fresh = not found
+        """Whether it never began. One that was there when the engine started may have, and ended the process by it."""
         self.state = "queued"
         """`queued` (for its key), `ready` (for a thread, or for the end of turns alone), `running` or `waiting`."""
         self.running: tuple[str, ReplayDurable] | None = None
