@@ -113,10 +113,19 @@ def test_what_a_script_says_last_is_read_though_it_has_ended(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("script", "code"), [("exit 7", 7), ("false; echo no", 1), ("echo $UNSET", 2), ("kill -9 $$", 137)]
+    ("script", "code"),
+    [
+        ("exit 7", 7),
+        ("false; echo no", 1),
+        ("echo $UNSET", 2),
+        ("kill -9 $$", 137),
+        ("kill -INT $$; exit 7", 130),
+        ("kill -PIPE $$; exit 7", 141),
+        ("kill -TERM $$; exit 7", 143),
+    ],
 )
 def test_the_exit_code_is_the_scripts(tmp_path: Path, script: str, code: int) -> None:
-    """A script that died of a signal gives 128 and its number; `-e` and `-u` hold."""
+    """A script that died of a signal gives 128 and its number; `-e` and `-u` hold, and no signal is ignored."""
     assert run(script, tmp_path)[0] == code
 
 
