@@ -247,6 +247,12 @@ def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> 
     assert within(10, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
 
 
+def test_what_ends_in_the_background_does_not_end_the_script(tmp_path: Path) -> None:
+    """Its supervisor, whose child every orphan becomes, hears of that end, too."""
+    script = "(echo $$ > orphan &); while [ ! -s orphan ]; do sleep 0.01; done; sleep 0.05; echo fine"
+    assert run(script, tmp_path) == (0, ["fine"])
+
+
 def test_a_flood_of_output_neither_blocks_nor_escapes_the_limit(tmp_path: Path) -> None:
     """`yes` is stopped in time, and what is kept is bounded."""
     code, lines = run("yes 0123456789012345678901234567890123456789", tmp_path, timeout=0.5)
