@@ -1,5 +1,5 @@
-"""closeout.yaml and CEL: a file goes in, checked values with every default filled in come out.
+"""closeout.yaml and CEL: read a file and return checked values with every default filled in.
 
-Whatever can be known to be wrong before a delivery arrives is reported here, with its place in the file, so that a run
-never fails over a mistake that `closeout check` could have shown.
+Every mistake that can be found before a delivery arrives is reported here, with its place in the file, so that no run
+fails because of a mistake that `closeout check` could have shown.
 """

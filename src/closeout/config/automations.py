@@ -1,7 +1,6 @@
 """The automations: their keys, defaults and guards.
 
-An `@on` function is read by the same code as an entry of the file, so that a guard cannot hold for one of
-them and not for the other.
+An `@on` function is read by the same code as an entry of the file, so that the same guards apply to both.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def check_name(at: At, name: str) -> None:
 def read_automation(
     name: str, at: At, around: Surroundings, settings: Settings, function: Function | None = None
 ) -> Automation | None:
-    """Read one automation; with `function` one that an `@on` function declares."""
+    """Read one automation; with `function`, one that an `@on` function declares."""
     if workflow_words.refuse_workflow(at):
         return None
     known = FUNCTION_KEYS if function else keys.names("automation")
@@ -139,7 +138,7 @@ def with_secret_variables(automation: Automation, settings: Settings, further: t
 
 
 def _limits(section: dict[str, At]) -> dict[str, Any]:
-    """Read the keys that are plain numbers and words. Those not given are left to the defaults."""
+    """Read the keys that are plain numbers and words. Keys that are absent keep their defaults."""
     read: dict[str, Any] = {}
     durations = {"timeout": (1, 365 * DAY), "queue-timeout": (1, 365 * DAY), "grace": (1, 30 * DAY)}
     for key, (low, high) in durations.items():
@@ -217,7 +216,7 @@ def _environment(at: At | None, steps: tuple[ReadStep, ...]) -> str | None:
 
 
 def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
-    """Check each step's names by themselves, and yield those that no two subjects may share."""
+    """Check the names of each step on its own, and yield those that no two subjects may share."""
     known = guards.known(automation.repositories)
     for read in steps:
         at = guards.check_names(read, automation.triggers)
@@ -226,7 +225,7 @@ def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
 
 
 def _destroys(automation: Automation, steps: tuple[ReadStep, ...]) -> guards.Destroys | None:
-    """Return what of the automation counts as destructive, a step that always deletes before others."""
+    """Return the destructive part of the automation: a step that always deletes, else another one; None if there is none."""
     if automation.function is not None:
         declare = "if the function deletes nothing, say destructive=False"
         destructive = automation.destructive_function

@@ -1,7 +1,7 @@
 """`bases`: whether `branches` are compared with the base at the close, or with each base that the pull request had.
 
-A preview belongs to the base for which it was deployed. So every base counts by default, where a wrong match cannot harm: each
-destructive step deletes by itself, behind a live check, exactly what it names, and no name contains the base.
+A preview belongs to the base for which it was deployed. So by default every base counts where a wrong match does no harm: each
+destructive step itself deletes exactly what it names, after a live check, and no name contains the base.
 """
 
 from __future__ import annotations

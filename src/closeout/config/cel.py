@@ -1,8 +1,8 @@
-"""CEL expressions over `event` and, in a step, over the run so far: the one function that calls the CEL library.
+"""CEL expressions over `event` and, in a step, over the run so far. Only this module calls the CEL library.
 
-The library does not raise for a missing field: it gives a value of type ERROR whose text is truthy. It cuts
+The library does not raise for a missing field: it returns a value of type ERROR whose text is truthy. It cuts
 strings at a NUL and crashes the process on a value nested thousands deep. `evaluate` turns each of these into
-`ExpressionError`, so that a condition can never be true, and a name never be made, by accident.
+`ExpressionError`, so that no condition becomes true, and no name is made, by accident.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _SENDER = r"""\bevent\s*(?:\.\s*sender\b|\[\s*r?["']{1,3}sender["'])"""
 # nearly all of it spent holding the interpreter's own lock anyway.
 _LOCK = threading.Lock()
 _failed_before = False
-"""What `failure()` gives in the evaluation that holds the lock: the library's functions see no variables."""
+"""The value of `failure()` in the evaluation that holds the lock: the library's functions see no variables."""
 
 
 class RunSoFar(NamedTuple):
-    """What a step may ask of its run: GitHub Actions' `steps`, `failure()`, `success()` and `always()`, and `run.url`."""
+    """What a step can read of its run: GitHub Actions' `steps`, `failure()`, `success()` and `always()`, and `run.url`."""
 
     steps: Mapping[str, Mapping[str, Any]] = {}
     """By id: `outcome` (success, failure, skipped), and `outputs` by name."""
     failed: bool = False
     """An earlier step failed."""
     url: str | None = None
-    """The address of the run's page; None where nobody knows it."""
+    """The address of the run's page; None if it is unknown."""
 
 
 NOTHING_YET = RunSoFar()
@@ -102,9 +102,9 @@ def interpolate(
     check: Callable[[str, str], str] | None = None,
     so_far: RunSoFar | None = None,
 ) -> str:
-    """Fill in every `${{ }}`. `check(value, expression)` sees each value by itself and gives it back, or raises.
+    """Fill in every `${{ }}`. `check(value, expression)` gets each value on its own and returns it, or raises.
 
-    Raises `ExpressionError` when an expression fails or gives anything else than a string or a whole number.
+    Raises `ExpressionError` if an expression fails or its value is neither a string nor a whole number.
     """
     filled: list[str] = []
     for part in templates.parts(template):
@@ -128,10 +128,9 @@ def _text_of(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None)
 
 
 def compile_check(expression: str, *, boolean: bool = False, in_step: bool = False) -> str | None:
-    """Return what is wrong with an expression, as far as can be told without a payload; None when nothing is.
+    """Return what is wrong with an expression, as far as can be told without a payload; None if nothing is.
 
-    With `boolean`, its type must be able to be true or false; else it must be able to be text. Only `in_step` may it ask for
-    the run so far.
+    With `boolean`, the expression must be able to yield true or false, else text. Only `in_step` may it read the run so far.
     """
     program = _program(expression, in_step=in_step)
     if isinstance(program, str):
@@ -155,7 +154,7 @@ _NAMES = {
 
 
 def payload_problem(event: Mapping[str, Any]) -> str | None:
-    """Return why the library must not see this payload (the rule of `core.payload`, looked at again), or None."""
+    """Return why the library must not see this payload, or None. Checks the rule of `core.payload` again."""
     level: list[Any] = [event]
     for _ in range(MAX_DEPTH + 1):
         below: list[Any] = []

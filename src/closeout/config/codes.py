@@ -1,6 +1,6 @@
-"""The stable codes of findings, one line each: what `closeout check --json` gives and the reference explains.
+"""The stable codes of findings, as in `closeout check --json`, with one line each that explains them.
 
-A script may match on a code, so a code is never renamed; the reference page is made from this list.
+Scripts may match on a code, so a code is never renamed. The reference page is made from this list.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Where two names can be one: the shortest text that two templates give, and the two subjects that give it.
+"""Where two names can be the same: the shortest text that two templates produce, and the two subjects that produce it.
 
 A template is a line of literal characters and slots, each slot with a language; two lines are run side by side as
-nondeterministic automata over the pairs of their states (the product construction), breadth first. A text that both give
-may still belong to no two subjects, because values depend on each other (one field twice, an id): those are compared
-before a text is shown to a person.
+nondeterministic automata over the pairs of their states (the product construction), breadth first. A text that both produce
+may still belong to no two subjects, because values depend on each other (one field twice, an id). Those are compared
+before a text is reported.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Place: TypeAlias = "tuple[int, Any]"
 
 
 class Slot(NamedTuple):
-    """A value that is filled in. `variable` says of what, "" when it tells nothing about the event's subject."""
+    """A value that is filled in. `variable` names its source; it is "" if the value says nothing about the event's subject."""
 
     variable: str
     language: Language
     first: bool = False
-    """It begins the value of an expression in a name, so its first character is a letter or a digit."""
+    """It is the start of an expression's value in a name, so its first character is a letter or a digit."""
     without: str = ""
     """A delimiter that the value cannot hold."""
 
@@ -100,7 +100,7 @@ class Line:
 
 
 class Meeting(NamedTuple):
-    """A text that both lines give, and which part of it each slot holds."""
+    """A text that both lines produce, and which part of it each slot holds."""
 
     text: str
     one: dict[int, str]
@@ -120,11 +120,11 @@ def meetings(
     equal: Collection[Pair] = (),
     times: int = 1,
 ) -> Iterator[Meeting]:
-    """Yield texts that both lines give, the shortest first.
+    """Yield texts that both lines produce, the shortest first.
 
-    `apart`: only those in which the two slots of no such pair hold the same characters of the text. `equal`: pairs of slots
-    that hold equal values, so that two that begin together end together. `times` is how often one state may be
-    reached: more of them give other texts by the same way.
+    `apart`: only texts in which the two slots of each such pair hold different characters of the text. `equal`: pairs of slots
+    with equal values, so that two that begin together end together. `times` is how often one state may be
+    reached: a higher number yields more texts along the same path.
     """
     seen: Counter[Any] = Counter()
     queue: deque[tuple[Any, Link]] = deque([(((0, None), (0, None), 0, False), None)])
@@ -195,7 +195,7 @@ class Subject(NamedTuple):
 
 
 class Collision(NamedTuple):
-    """Two subjects and the names that they give: one name, or one that begins like the other. `about`: in what they differ."""
+    """Two subjects and their names, which are equal, or one begins with the other. `about`: in what the subjects differ."""
 
     one: Subject
     two: Subject
@@ -213,7 +213,7 @@ class Side(NamedTuple):
 
 
 def counterexample(found: Iterator[Meeting], one: Side, two: Side, about: str) -> Collision | None:
-    """Return the first text for which there are two subjects indeed. Raises `Undecided` if texts were found, but no such."""
+    """Return the first text that two subjects share. Raises `Undecided` if there are texts, but no two subjects for one."""
     tried = False
     for meeting in found:
         tried = True
@@ -228,7 +228,7 @@ def counterexample(found: Iterator[Meeting], one: Side, two: Side, about: str) -
 
 
 def _subjects(meeting: Meeting, one: Side, two: Side) -> Iterator[tuple[Subject, Subject]]:
-    """Yield pairs of subjects that give the text, with as little between them as can be."""
+    """Yield pairs of subjects that produce the text and differ as little as possible."""
     left, right = _values(meeting.one, one.line), _values(meeting.two, two.line)
     if left is None or right is None:
         return
@@ -265,7 +265,7 @@ def _choices(name: str, one: Side, two: Side) -> Sequence[str]:
 
 
 def _values(slots: dict[int, str], line: Line) -> dict[str, str] | None:
-    """Return the variables' values, None if one has two of them."""
+    """Return the variables' values; None if one has two values."""
     found: dict[str, str] = {}
     for index, text in slots.items():
         item = line.items[index]

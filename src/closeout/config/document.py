@@ -1,8 +1,8 @@
-"""A YAML text → nodes that know their place in the file.
+"""Turn a YAML text into nodes that know their place in the file.
 
-The tree is built here from ruamel's events. Its constructors silently drop what people then miss: an unquoted `!pattern`
-becomes a tag and vanishes, and the second key of one name wins. `compose` does not help: its nodes no longer say that a
-plain `!` stood there, and it reads a whole file before its size can be refused.
+The tree is built here from ruamel's events. Its constructors silently drop text: an unquoted `!pattern`
+becomes a tag and vanishes, and the last of two equal keys wins. `compose` does not help: its nodes do not say that there was
+a plain `!`, and it reads a whole file before its size can be checked.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def parse(text: str, findings: Findings) -> Node | None:
 
 
 def from_value(value: Any, line: int, column: int) -> Node:
-    """Return a node for a Python value, as if all of it stood at one place (an `@on` decorator's line)."""
+    """Return a node for a Python value, with one place for all of it (an `@on` decorator's line)."""
     if isinstance(value, dict):
         entries = tuple(
             (Scalar(line=line, column=column, value=key, text=key), from_value(item, line, column))
@@ -140,7 +140,7 @@ _SIXTY_FOUR_BITS = 2**63
 def resolve(text: str) -> str | int | float | bool | None:
     """Return the value of an unquoted scalar by YAML 1.2's core schema (`on`, `yes` and dates are text).
 
-    Infinity, NaN, and numbers beyond 64 bits stay text: JSON has no place for them.
+    Infinity, NaN, and numbers beyond 64 bits stay text, because JSON cannot hold them.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -244,7 +244,7 @@ class _Builder:
         if node is None:
             message = f"there is no anchor &{event.anchor} before this alias"
             self._stop(event, "yaml-syntax", message, "define it first")
-        # An alias counts as all that it stands for, so that a few lines cannot grow into millions of values.
+        # An alias counts as all the values that it expands to, so that a few lines cannot grow into millions of values.
         self._nodes += node.nodes
         return node
 
@@ -262,7 +262,7 @@ class _Builder:
             self._lose(line, column, "bad-character", message, "write the character itself")
             text = ""
         unquoted = event.style is None
-        # With a tag the value is lost anyway; as text it causes no second finding about its type.
+        # A tag is already a finding. As text, the value causes no second one about its type.
         value = resolve(text) if unquoted and event.tag is None else text
         return Scalar(line=line, column=column, value=value, text=text, plain=unquoted)
 
@@ -298,7 +298,7 @@ class _Builder:
         return False
 
     def _lose(self, line: int, column: int, code: str, message: str, fix: str) -> None:
-        """Add an error after which nothing more is said about the value."""
+        """Add an error, and report nothing more about the value."""
         self._findings.error(line, column, code, message, fix)
         self._findings.lost(line, column)
 

@@ -1,7 +1,7 @@
-"""What a step's name is made of: fixed text and fields, and which of the fields say what the event is about.
+"""The parts of a step's name: fixed text and fields, and which of the fields identify the event's subject.
 
-The subject of an event is the pull request (repository and number), or the ref that was deleted. An event without
-a live check is about its repository, as far as closeout can tell: `unguarded: true` vouches for the rest.
+The subject of an event is the pull request (repository and number), or the ref that was deleted. For an event without
+a live check closeout knows only the repository, so `unguarded: true` is required.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from closeout.core import names, templates
 from closeout.core.automation import Step
 
 Kind: TypeAlias = Literal["number", "ref", "other"]
-"""What an event's subject is: a pull request, a branch (or tag), or no more than the repository."""
+"""The kind of an event's subject: a pull request, a branch (or tag), or only the repository."""
 
 HEAD_REF = "event.pull_request.head.ref"
 _VARIABLES = {
@@ -34,9 +34,9 @@ _VARIABLES = {
 
 
 class Field(NamedTuple):
-    """A value that is filled in: the variable that it shows ("" for none), and which texts it can be.
+    """A value that is filled in: the variable that it shows ("" for none), and the texts that it can be.
 
-    `fit`: it is held to the form of names; `first`: it begins such a value. It holds no `without`.
+    `fit`: it must have the form of names; `first`: it begins such a value. It never contains `without`.
     """
 
     variable: str
@@ -50,7 +50,7 @@ Item: TypeAlias = "str | Field"
 
 
 class Shape(NamedTuple):
-    """Inputs one after the other, with `languages.SEPARATOR` behind each; `prefix` if the last one names by its beginning."""
+    """Inputs one after the other, with `languages.SEPARATOR` after each; `prefix` if the last one is a prefix of names."""
 
     items: tuple[Item, ...]
     prefix: bool
@@ -62,7 +62,7 @@ class Shape(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What a step names on one kind of event. `whole` holds what is handed on too, with the keys `handed`."""
+    """What a step names on one kind of event. `whole` includes the values that it passes on, under the keys `handed`."""
 
     kind: Kind
     names: Shape
@@ -77,10 +77,10 @@ class _Text(NamedTuple):
 
 
 def tells_apart(spec: Input) -> bool:
-    """Return whether an input can tell what one event means from what another does.
+    """Return whether an input can distinguish what one event deletes from what another does.
 
-    What is optional and names by itself (a role) does not: the thing deleted would still be the same. What is
-    handed on (a build's variables, a request's body) does.
+    An optional name (a role) cannot, because the resource deleted would still be the same. A value that is
+    passed on (a build's variables, a request's body) can.
     """
     if spec.names:
         return spec.required or spec.type != "string"
@@ -107,12 +107,12 @@ def named(step: Step, action: Action, event: str) -> Named | None:
 
 
 def by_branch(step: Step, action: Action) -> bool:
-    """Return whether every pull request of one branch has one name: it is made of the branch and not of the number."""
+    """Return whether all pull requests of a branch have the same name, which contains the branch and not the number."""
     return _kind("pull_request", frozenset(_paths(_texts(step, action)))) == "ref"
 
 
 def by_ref(step: Step, action: Action) -> bool:
-    """Return whether a branch and a tag of one name, when they are deleted, have one name here."""
+    """Return whether this step names the same thing for a deleted branch and a deleted tag that are called alike."""
     return "event.ref" in _paths(_texts(step, action))
 
 
@@ -124,7 +124,7 @@ def _texts(step: Step, action: Action) -> Iterator[_Text]:
 
 
 def leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield each text in an input with its place, `environment.TAG`; what is no text as JSON."""
+    """Yield each text in an input with its place, `environment.TAG`; other values as JSON."""
     if isinstance(value, Mapping):
         for key in sorted(value):
             yield from leaves(f"{place}.{key}", value[key])
@@ -152,7 +152,7 @@ def _kind(event: str, paths: frozenset[str]) -> Kind:
 
 
 def _has(event: str, paths: frozenset[str]) -> bool:
-    """Return whether the event may have all of these fields: without one of them the step fails, and names nothing."""
+    """Return whether the event may have all of these fields. Without one of them the step fails, so it names nothing."""
     absent = {
         "delete": ("event.number", "event.pull_request"),
         "pull_request": ("event.ref", "event.ref_type"),
@@ -167,7 +167,7 @@ def _shape(plain: Sequence[_Text], last: Sequence[_Text], step: Step, action: Ac
     for item in last:
         ending = str(item.spec.ended_by)
         delimiter = step.inputs.get(ending, action.inputs[ending].default)
-        # A `/` in a value is a path and means what it says: `run.inputs` lets it through.
+        # A `/` in a value is a path, so `run.inputs` allows it.
         items += _items(item, "" if delimiter == "/" else str(delimiter), kind)
     joined: list[Item] = []
     for _, run in groupby(items, key=lambda item: isinstance(item, str)):

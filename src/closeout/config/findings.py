@@ -1,7 +1,7 @@
-"""Findings: what is wrong with the file, where exactly, and how to put it right.
+"""Findings: what is wrong with the file, where exactly, and how to fix it.
 
-Every check adds to one collector instead of raising, so that a person sees all mistakes at once. This is also
-the one place that shows a line of the file, and so the one place that must not show a secret in it.
+Every check adds to one collector instead of raising, so that a person sees all mistakes at once. Only this module
+shows lines of the file, so secrets are masked here.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class Findings:
         self._lost: set[tuple[int, int]] = set()
 
     def hide(self, line: int, column: int) -> None:
-        """Never show this line of the file from `column` on: a secret stands there."""
+        """Never show this line of the file from `column` on: a secret is there."""
         self._secret[line] = min(column, self._secret.get(line, column))
 
     def lost(self, line: int, column: int) -> None:
-        """Say no more about this place: its value was lost with the finding that was just added."""
+        """Report nothing more about this place: its value was lost with the finding that was just added."""
         self._lost.add((line, column))
 
     def error(self, line: int, column: int, code: str, message: str, fix: str, example: str = "") -> None:
@@ -122,7 +122,7 @@ class Findings:
         )
 
     def _with_source(self, finding: Finding) -> Finding:
-        # Lines are cut out at the end: what must be hidden is known only when the whole file was read.
+        # Lines are read at the end: only when the whole file has been checked is it known which parts to hide.
         if finding.source or finding.file != self.file or not 0 < finding.line <= len(self._lines):
             return finding
         line = self._lines[finding.line - 1]

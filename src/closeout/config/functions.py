@@ -1,7 +1,7 @@
 """`@on(…)`: automations written as Python functions.
 
-The decorator only remembers what was said: it is checked when the file is loaded, by the same code that checks
-an automation in YAML, and with the function's line as its place.
+The decorator only stores its arguments. They are checked when the file is loaded, by the same code that checks
+an automation in YAML, and findings point to the function's line.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from closeout.core.retry import Backoff, Retry
 class Run(Protocol):
     """What an `@on` function is called with: the event, and calls that outlive the process.
 
-    A function starts again from its first line whenever its run goes on. What it recorded is given back and not done
-    again, so everything that reads or changes the world happens inside `record` or `wait_until`. Results are JSON.
+    A function starts again from its first line whenever its run resumes. A recorded call returns its stored result and is
+    not repeated, so do everything that reads or changes the outside world in `record` or `wait_until`. Results are JSON.
     """
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """The payload, the function's own copy of it."""
+        """The payload, as a copy for this function."""
 
     @property
     def run_id(self) -> str:
@@ -33,13 +33,13 @@ class Run(Protocol):
         """1, or more for a rerun."""
 
     def record(self, name: str, fn: Callable[[], Any], retry: Retry | None = None) -> Any:
-        """Run `fn` once and keep its result; behind the live check unless `on` says `destructive=False`."""
+        """Run `fn` once and keep its result; after the live check, unless `on` says `destructive=False`."""
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait without holding a thread."""
 
     def wait_until(self, name: str, poll: Callable[[], Any], every: float | Backoff = 15.0) -> Any:
-        """Poll until `poll` returns something else than None, and return that. `poll` only looks."""
+        """Poll until `poll` returns something other than None, and return that. `poll` must change nothing."""
 
     def log(self, text: str) -> None:
         """Write a line to the run's log; call it inside a recorded function."""
@@ -51,7 +51,7 @@ Texts = str | Sequence[str]
 
 
 class Declaration(NamedTuple):
-    """What `@on` was given: the keys of an automation as the file has them, and the automation's name."""
+    """The arguments of `@on`: the keys of an automation as in the file, and the automation's name."""
 
     name: str | None
     keys: dict[str, Any]
@@ -84,8 +84,8 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
 
     An event is `name` or `name.action`; several may be given. The keywords are the keys of an automation in the
     file, with the same forms and defaults (`condition` is `if`, durations are texts like "3h"). The function is
-    called with one argument, a `Run`. It counts as destructive, so `repositories` is required and each `record` stands behind the live
-    check, unless `destructive=False` says that it deletes nothing. Findings appear when the configuration is loaded.
+    called with one argument, a `Run`. It counts as destructive, so `repositories` is required and a live check precedes each
+    `record`, unless `destructive=False` says that it deletes nothing. Findings appear when the configuration is loaded.
     """
     keywords = {
         "branches": branches,

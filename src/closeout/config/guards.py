@@ -1,7 +1,7 @@
-"""The guards that can be settled at load: which repositories, which events, and what may be part of a name.
+"""The guards that can be checked at load: which repositories, which events, and what may be part of a name.
 
-They look at whole automations, after each key was read: a step may be fine by itself and still delete another
-repository's preview when two repositories can match.
+They check whole automations, after each key was read: a step may be right on its own and still delete another
+repository's preview if two repositories can match.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from closeout.core.errors import ExpressionError, PatternError
 from closeout.core.patterns import compile_patterns
 
 _OWN_REF = "event.ref"
-"""The branch or tag of a `delete` or `push`: the repository's own, so chosen by who may write to it."""
+"""The branch or tag of a `delete` or `push`: it is the repository's own, so only people with write access choose it."""
 
 _ALLOW = "use a number or a SHA, or say allow-untrusted: [{}] (forks are then ignored)"
 
@@ -34,10 +34,10 @@ class Destroys(NamedTuple):
 
     what: str
     declare: str
-    """How to say that it deletes nothing; "" where it always does."""
+    """How to declare that it deletes nothing; "" if it always deletes."""
 
     def fix(self, other: str) -> str:
-        """Return what to do about it: `other`, or to say that nothing is deleted."""
+        """Return the fix: `other`, or to declare that nothing is deleted."""
         return f"{self.declare}; else {other}" if self.declare else other
 
 
@@ -52,7 +52,7 @@ def check_repositories(at: At, key: At | None, repositories: Sequence[str], dest
 
 
 def known(repositories: Sequence[str]) -> bool:
-    """Return whether it can be told which repositories match: there are patterns, and none is a finding already."""
+    """Return whether it is known which repositories match: there are patterns, and none is a finding already."""
     try:
         compile_patterns(repositories, "name")
     except PatternError:
@@ -61,7 +61,7 @@ def known(repositories: Sequence[str]) -> bool:
 
 
 def too_wide(repositories: Sequence[str]) -> bool:
-    """Return whether a pattern fixes nothing of the owner; False for patterns that are findings already."""
+    """Return whether a pattern leaves the owner entirely open; False for patterns that are findings already."""
     try:
         return any(not fixes_owner(pattern) for pattern in repositories if not pattern.startswith("!"))
     except PatternError:
@@ -85,7 +85,7 @@ def check_events(
 
 
 def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | None:
-    """Check what a step's naming inputs are made of; return the place of its name, if two subjects must not share it."""
+    """Check the parts of a step's naming inputs; return the place of its name, if two subjects must not share it."""
     before = read.at.findings.count()
     found = _texts(read, lambda spec: spec.names)
     used: set[str] = set()
@@ -107,7 +107,7 @@ def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | N
 
 
 def _telling(triggers: Sequence[Mapping[str, Any]]) -> str:
-    """Return which fields tell one of these events from another: a push has no pull request."""
+    """Return the fix that names the fields in which these events differ: a push has no pull request."""
     events = {str(trigger["event"]) for trigger in triggers}
     if any(event.startswith("pull_request") for event in events):
         return "add ${{ event.pull_request.number }}, or another field in which previews differ"
@@ -119,7 +119,7 @@ def _telling(triggers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _warn_of_values(read: ReadStep) -> set[str]:
-    """Warn of outsiders' text in what a destructive step hands on. Returns the fields that `allow-untrusted` lets through."""
+    """Warn of outsiders' text that a destructive step passes on. Return the fields that `allow-untrusted` permits."""
     used: set[str] = set()
     for at, text in _texts(read, lambda spec: spec.templates and not spec.names):
         for expression in templates.expressions(text):
@@ -135,7 +135,7 @@ def _warn_of_values(read: ReadStep) -> set[str]:
 
 
 def _texts(read: ReadStep, wanted: Callable[[Input], bool]) -> list[tuple[At, str]]:
-    """Return every text in the wanted inputs whose templates are sound (the others have findings)."""
+    """Return every text in the wanted inputs whose templates are valid (the others have findings)."""
     if read.inputs is None or not isinstance(read.inputs.node, MappingNode):
         return []
     found: list[tuple[At, str]] = []
@@ -155,7 +155,7 @@ def _sound(text: str) -> bool:
 
 
 def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
-    """Check who controls what is filled in. Return the fields that `allow-untrusted` had to let through."""
+    """Check who controls the values that are filled in. Return the fields that only `allow-untrusted` permits."""
     used: set[str] = set()
     for expression in templates.expressions(text):
         if reactions.asks(expression):

@@ -1,7 +1,7 @@
 """A step's `with`, checked against the inputs that its action declares.
 
 Everything about a value that does not depend on a payload is checked here: its type, its choices, where
-`${{ }}` may stand, and that every expression compiles.
+`${{ }}` is allowed, and that every expression compiles.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ def _secret(at: At, spec: Input) -> Any:
 
 
 def _refuse_references(at: At, spec: Input, action: Action) -> None:
-    """Report each secret reference in an input that takes none: the text itself would be used."""
+    """Report each secret reference in an input that accepts none, because the text itself would be used."""
     for place, text in texts_of(at):
         kind, _, rest = text.partition(":")
-        # In what is passed on to others `file:` may mean anything, and `env:prod` is how some services write a tag.
+        # In a value that is passed on, `file:` may mean anything, and some services write a tag as `env:prod`.
         other = kind == "file" or not rest.isupper()
         if spec.type == "string":
-            # A path has no spaces, and a reference no template: those are texts, like a comment.
+            # A path has no spaces and a reference no template, so these are texts, like a comment.
             other = rest.startswith("//") or bool(re.search(r"\s|\$\{\{", rest))
         if not is_reference(text) or (kind in ("file", "env") and other):
             continue
@@ -121,7 +121,7 @@ def _typed(at: At, spec: Input) -> Any:
 
 
 def _map(at: At) -> dict[str, str] | None:
-    """Read a map of texts. Numbers and truth values are taken as written: variables are mostly those."""
+    """Read a map of texts. Numbers and truth values are kept as written, because most variables are those."""
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write NAME: value pairs")
         return None
@@ -154,7 +154,7 @@ def _templates_fit(at: At, spec: Input) -> bool:
 
 
 def check_template(at: At, text: str, *, in_step: bool = False) -> bool:
-    """Check that every `${{ }}` of `text` is closed and compiles. Only `in_step` may it ask for the run so far."""
+    """Check that every `${{ }}` of `text` is closed and compiles. Only `in_step` may it read the run so far."""
     try:
         found = templates.expressions(text)
     except ExpressionError as error:

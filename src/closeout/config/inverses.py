@@ -1,7 +1,7 @@
 """Which steps have an inventory: those whose names can be read backwards, to a pull request of a listed repository.
 
-Stricter than the law of names, which asks whether two subjects could share one. Here a name must say by itself which pull
-request it is of: nothing but its number and its repository is filled in. `closeout check` says so for each step.
+This is stricter than the law of names, which asks whether two subjects could share a name. Here the name alone must identify
+its pull request: only the number and the repository are filled in. `closeout check` reports it for each step.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StepInventory(NamedTuple):
 
     @property
     def on_aws(self) -> str | None:
-        """Say why nothing on AWS looks at what it deletes; None if something does, or if nothing looks anywhere."""
+        """Return why nothing on AWS looks for what the step deletes; None if something does, or nothing does anywhere."""
         if self.step.assume_role is None or (self.reason is not None and self.action.absent is None):
             return None
         return "on AWS neither patrol's audit nor rechecks assume its role, because that role may delete"
@@ -86,7 +86,7 @@ def _pattern(text: str, repository: str) -> NamePattern | str:
 
 
 def _parts(text: str, repository: str) -> Iterator[Part | names.Piece]:
-    """Yield fixed text, the places of the number, and as it is what is neither."""
+    """Yield fixed text, the places of the number, and every other piece unchanged."""
     owner, _, name = repository.partition("/")
     known = {
         "event.repository.name": name,

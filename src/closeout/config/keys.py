@@ -1,7 +1,7 @@
 """The table of keys: every key that the file may hold, at which level, and what it means.
 
-The checks refuse what is not in it, the JSON Schema and the reference page are made from it: so none of them
-can know a key that another does not.
+The checks refuse a key that is not in it, and the JSON Schema and the reference page are made from it, so all of them
+know the same keys.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ KEYS: tuple[Key, ...] = (
     Key("file", "public-url", "URL or `env:NAME`", "`http://HOST:PORT` of `serve`", "Base of the Details links."),
     Key("file", "github", "map", "", "The GitHub to talk to."),
     Key("file", "aws", "map", "", "The account that `aws/*` steps act in. Required with such a step."),
-    Key("file", "modules", "list of module names", "none", "Python modules with `@on` functions, looked up beside the file."),
+    Key("file", "modules", "list of module names", "none", "Python modules with `@on` functions, looked up in the folder of the file."),
     Key("file", "protect", "list of patterns, or map", "built-in entries only", "What no step may change or delete."),
     Key("file", "public-logs", "`true` or `false`", "`false`", "Whether statuses and run pages of public repositories show the output of scripts and functions, and the log."),
     Key("file", "patrol", "map", "on", "How often closeout looks for closings and deliveries that it missed."),
-    Key("file", "notify", "map", "nobody is told", "Who is [told of problems](../how-to/get-told.md), and of which."),
+    Key("file", "notify", "map", "no messages", "Where closeout [reports problems](../how-to/get-told.md), and which."),
     Key("file", "automations", "map of name to automation", "none", "The automations."),
     Key("secrets", "webhook", "reference or list of references", "", "The webhook secret. closeout accepts each secret of a list, so that you can replace a secret without a gap."),
     Key("secrets", "github", "reference", "", "A token for GitHub's API: commit statuses, the live check, comments."),
@@ -63,7 +63,7 @@ KEYS: tuple[Key, ...] = (
     Key("automation", "recheck", "duration, list of durations, or `off`", "`[15m, 1h, 1d]`", "When closeout looks for late deploys after the teardown of a closed pull request. At least `1m` each."),
     Key("automation", "environment", "template", "none", "The GitHub environment of what the steps delete, like `preview-${{ event.pull_request.number }}`. A run that deletes nothing fails if GitHub has an active deployment there, or gives no clear answer for about ten minutes."),
     Key("automation", "patrol", "`report`, `repair` or `off`", "`report`", "What [patrol](../explanation/patrol.md) does about [orphans](../how-to/find-orphans.md) of this automation: it reports them, starts runs up to the file's `patrol.limit`, or does not look."),
-    Key("automation", "notify", "map", "the file's `notify`", "Who is told of problems of this automation, instead of the file's `notify`."),
+    Key("automation", "notify", "map", "the file's `notify`", "Where closeout reports problems of this automation, instead of the file's `notify`."),
     Key("automation", "steps", "list of steps", "", "What it does, in order. Required."),
     Key("step", "uses", "action", "", "The action, like `aws/cloudformation-delete-stack`. Required."),
     Key("step", "with", "map", "", "The action's inputs. An `aws/*` step may set `account`, `region` and `assume-role` here too."),
@@ -76,7 +76,7 @@ KEYS: tuple[Key, ...] = (
     Key("step", "allow-untrusted", "field or list of fields", "none", "Fields that outsiders control (`event.pull_request.head.ref`) and that the step may still use in a name or pass on. closeout then ignores pull requests from forks."),
     Key("step", "pass-env", "name or list of names", "none", "Environment variables that closeout otherwise hides from the script of a `shell` step."),
     Key("step", "expect", "`any` or `present`", "`any`", "`present`: the step fails if there is nothing to delete, unless an earlier attempt of the run deleted it. For actions that delete themselves."),
-    Key("step", "recheck", "`true` or `false`", "`false`", "`true`: the step runs again when a recheck finds a late deploy. For a step that does not itself delete, beside one that does."),
+    Key("step", "recheck", "`true` or `false`", "`false`", "`true`: the step runs again when a recheck finds a late deploy. For a step that does not itself delete, in an automation with one that does."),
     Key("retry", "attempts", "integer", "3", "Number of calls."),
     Key("retry", "backoff", "duration", "`1s`", "Wait before the second call. It doubles for each further call, up to five minutes."),
     Key("trigger", "types", "list", "any", "The event's actions (`closed`)."),

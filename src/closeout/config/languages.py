@@ -1,7 +1,7 @@
-"""What may stand in a field of a name, as small automata that are walked character by character.
+"""The values that a field of a name can have, as small automata that are walked character by character.
 
-All texts are in lower case: GitHub tells neither owners nor repositories apart by case, and two names that differ
-by case alone are too easily one (a host name, a workflow's repository).
+All texts are in lower case: GitHub ignores case in owners and repositories, and two names that differ
+only by case often mean the same thing (a host name, a workflow's repository).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from closeout.core.patterns import Patterns, compile_patterns, is_literal
 
 State = Hashable
 SEPARATOR = "\0"
-"""Stands between the inputs of a step: no value holds it, since payloads with a NUL are refused."""
+"""Separates the inputs of a step. No value contains it, because payloads with a NUL are refused."""
 
 _LETTERS, _DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
 ALNUM = _LETTERS | _DIGITS
@@ -31,11 +31,11 @@ _SOME_OWNERS, _SOME_NAMES = ("acme", "beta"), ("shop", "web", "api", "docs")
 
 
 class Undecided(Exception):
-    """The search was ended: the patterns or templates are too intricate."""
+    """The search was stopped: the patterns or templates are too complex."""
 
 
 class Budget:
-    """How many steps may still be taken: one character in one state each, more of them in a long list of patterns."""
+    """The steps that the search may still take: one character in one state each, more in a long list of patterns."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
@@ -53,15 +53,15 @@ class Language(NamedTuple):
     start: State
     """The state before the first character."""
     step: Callable[[Any, str], State | None]
-    """Return the state after one more character; None when no text goes on like that."""
+    """Return the state after one more character; None if no text continues with it."""
     accepts: Callable[[Any], bool]
     """Return whether the text read so far is one of the set."""
     cost: int = 1
-    """How many steps a step counts for."""
+    """The number that `Budget` counts for one step."""
 
 
 def _text(first: Collection[str], rest: Collection[str], *, empty: bool = False) -> Language:
-    """Return one character of `first`, then any number of `rest`; with `empty` also nothing."""
+    """Return the texts of one character of `first`, then any number of `rest`; with `empty`, the empty text, too."""
     return Language(
         False,
         lambda begun, char: True if char in (rest if begun else first) else None,
@@ -70,7 +70,7 @@ def _text(first: Collection[str], rest: Collection[str], *, empty: bool = False)
 
 
 def _anything(*, empty: bool) -> Language:
-    """Return any text: what is handed on without being held to the form of names. `empty`: the empty one too."""
+    """Return all texts, for values that are passed on and need not have the form of names. `empty`: the empty one, too."""
     return Language(
         False, lambda _begun, char: None if char == SEPARATOR else True, lambda begun: begun or empty
     )
@@ -84,13 +84,13 @@ LANGUAGES: dict[str, Language] = {
         lambda read, char: read + 1 if read < 40 and char in "0123456789abcdef" else None,
         lambda read: read == 40,
     ),
-    # What `core.names.check_interpolated` lets into a name; the first character is looked at where a slot begins.
+    # What `core.names.check_interpolated` allows in a name. The first character is checked where a slot begins.
     "text": _text(_REF, _REF),
-    # A part of an expression: the guard looks at the whole.
+    # A part of an expression: the guard checks the whole.
     "part": _text(_REF, _REF, empty=True),
     "anything": _anything(empty=True),
     "branch": _anything(empty=False),
-    # Logins hold letters, digits and hyphens; those of managed users end in `_SHORTCODE` besides:
+    # Logins contain letters, digits and hyphens; those of managed users also end in `_SHORTCODE`:
     # https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
     "owner": _text(ALNUM, _OWNER),
     # "The repository name can only contain ASCII letters, digits, and the characters ., -, and _", says GitHub's form.
@@ -99,10 +99,10 @@ LANGUAGES: dict[str, Language] = {
 
 
 def but_for(inner: Language, word: str) -> Language:
-    """Return the texts of a language but for one."""
+    """Return the texts of a language, except one."""
 
     def step(state: tuple[Any, int], char: str) -> State | None:
-        before, read = state  # how much of the word was read: -1 when it is another text
+        before, read = state  # how much of the word was read; -1 if the text differs from it
         after = inner.step(before, char)
         same = 0 <= read < len(word) and word[read] == char
         return None if after is None else (after, read + 1 if same else -1)
@@ -125,7 +125,7 @@ def fit(inner: Language) -> Language:
 
 
 def _half(walk: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any) -> Language:
-    """Return the owners, or the names, that a list of patterns lets through."""
+    """Return the owners, or the names, that a list of patterns matches."""
 
     def step(state: Any, char: str) -> State | None:
         before: Any = begin if state == _BEFORE else state
@@ -136,19 +136,19 @@ def _half(walk: Patterns, begin: State, first: Collection[str], rest: Collection
 
 
 def _owners(walk: Patterns, then: State = None) -> Language:
-    """Return the owners after which, and a `/`, the patterns are in the state `then`."""
+    """Return the owners that, followed by a `/`, lead the patterns to the state `then`."""
     return _half(walk, walk.start, ALNUM, _OWNER, lambda state: walk.step(state, "/") == then)
 
 
 def _names(walk: Patterns, then: State) -> Language:
-    """Return the names that the patterns let through from there."""
+    """Return the names that the patterns match from the state `then`."""
     return _half(walk, then, _NAME, _NAME, walk.accepts)
 
 
 class Cell(NamedTuple):
     """A part of the repositories that match: every one of these owners with every one of these names.
 
-    `owners` and `names` are up to two of them, as examples; one alone is all that there is.
+    `owners` and `names` are up to two examples of each; if there is one example, there is only one owner or name.
     """
 
     owner: Language
@@ -167,7 +167,7 @@ EVERY = Cell(LANGUAGES["owner"], LANGUAGES["name"], _SOME_OWNERS, _SOME_NAMES[:2
 
 
 def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell, ...]:
-    """Return the repositories that a list of patterns lets through, by what may follow their owners."""
+    """Return the repositories that a list of patterns matches, grouped by what may follow their owners."""
     walk = compile_patterns(patterns, "name")
     found: dict[tuple[int, ...], Cell] = {}
     if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
@@ -205,9 +205,9 @@ def _split(pattern: str) -> tuple[str, str]:
 
 
 def fixes_owner(pattern: str) -> bool:
-    """Return whether a pattern names owners: a few of them, or those that share at least one character.
+    """Return whether a pattern restricts owners: to a few, or to those that share at least one character.
 
-    `[a-z]+/*` does not: it lets through the repositories of nearly everybody, like `*/*`.
+    `[a-z]+/*` does not: like `*/*`, it matches the repositories of nearly every owner.
     """
     if is_literal(_split(pattern)[0]) and "/" in pattern:
         return True
@@ -227,7 +227,7 @@ def fixes_owner(pattern: str) -> bool:
 
 
 def _owner_states(walk: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
-    """Return the states on the way to an owner that is written with these characters, and what follows on each."""
+    """Return the states on the way to an owner of these characters, with the states that follow each."""
     owners = _owners(walk)
     after: dict[Any, set[Any]] = {}
     queue: list[Any] = [owners.start]
@@ -256,7 +256,7 @@ def read(language: Language, text: str) -> bool:
 def examples(
     language: Language, alphabet: str, budget: Budget, likely: Sequence[str] = _SOME_NAMES
 ) -> tuple[str, ...]:
-    """Return two texts of a language, `likely` ones first, or the one that there is, or none."""
+    """Return up to two texts of a language, `likely` ones first."""
     found = [text for text in likely if read(language, text)][:2]
     if len(found) < 2:
         short = (text for state, text in _reached(language, alphabet, budget, 2) if language.accepts(state))
@@ -265,7 +265,7 @@ def examples(
 
 
 def _reached(language: Language, alphabet: str, budget: Budget, times: int = 1) -> Iterator[tuple[Any, str]]:
-    """Yield each state that can be reached, `times` times at most, with a text that leads there; shortest first."""
+    """Yield each reachable state at most `times` times, with a text that leads there; shortest first."""
     seen: Counter[State] = Counter()
     queue: deque[tuple[State, str]] = deque([(language.start, "")])
     while queue:

@@ -1,6 +1,6 @@
-"""The way in: a path and the known actions go in, a checked configuration or all of its findings come out.
+"""Read a file with the known actions, and return a checked configuration or all of its findings.
 
-`check` and `load` share every step, so that what `closeout check` accepts is what `closeout serve` runs.
+`check` and `load` share every step, so `closeout serve` runs exactly what `closeout check` accepts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Loaded:
     step_secrets: tuple[str, ...] = ()
     """The secret references that steps name."""
     routes: Routes = NOBODY
-    """Who is told of which problems."""
+    """Where problems are reported, and which."""
     warnings: tuple[Finding, ...] = ()
     directory: Path = Path()
     """The file's folder: where its modules and its relative `file:` references are looked up."""
@@ -53,7 +53,7 @@ class Loaded:
 
 
 def load(path: Path | str, registry: Registry, *, modules: bool = True) -> Loaded:
-    """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
+    """Read and check the file. With `modules`, import its Python modules, and put its folder on `sys.path`.
 
     Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
     """
@@ -61,7 +61,7 @@ def load(path: Path | str, registry: Registry, *, modules: bool = True) -> Loade
 
 
 def load_text(text: str, registry: Registry) -> Loaded:
-    """Check the text of a file as `load` does; its modules are looked up in the current folder."""
+    """Check the text of a file as `load` does. Its modules are looked up in the current folder."""
     path = Path("closeout.yaml")
     return _sound(*_parse(path, text, Findings(str(path), text), registry, modules=True, look=False))
 
@@ -69,7 +69,7 @@ def load_text(text: str, registry: Registry) -> Loaded:
 def load_function(function: Callable[[Run], object], registry: Registry) -> Loaded:
     """Check one `@on` function as `load` checks those of a module, with every file-level key at its default.
 
-    Raises `ConfigError` as `load` does, and for a function without `@on`.
+    Raises `ConfigError` as `load` does, and also for a function without `@on`.
     """
     name = function.__name__
     if not isinstance(getattr(function, ATTRIBUTE, None), Declaration):
@@ -84,9 +84,9 @@ def load_function(function: Callable[[Run], object], registry: Registry) -> Load
 
 
 def check(path: Path | str, registry: Registry, *, modules: bool = True) -> list[Finding]:
-    """Return everything that is wrong or odd with the file; never raises for what the file holds.
+    """Return every error and warning of the file. Never raises because of the file's content.
 
-    With `modules` their code is imported as `load` does, and what steps call is looked up as well.
+    With `modules`, their code is imported as in `load`, and the functions that steps call are looked up.
     """
     return list(_read(Path(path), registry, modules=modules, look=modules)[1])
 

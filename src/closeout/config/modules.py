@@ -1,7 +1,7 @@
-"""Importing the modules of `modules` and reading the `@on` functions in them.
+"""Import the modules of `modules` and read the `@on` functions in them.
 
-Importing runs a user's code, so whatever it raises becomes a finding at the module's name; the server never
-starts with half of the automations.
+An import runs a user's code, so any exception becomes a finding at the module's name. The server never
+starts with only a part of the automations.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def import_modules(
 ) -> tuple[tuple[Automation, ...], Functions]:
     """Import the modules, looked up in `folder` first, and read their `@on` functions.
 
-    `at` is the place of `modules`, `taken` the names of automations that there are already. The folder stays on
-    `sys.path`: a `python` step's function is found there too.
+    `at` is the place of `modules`, `taken` the names of automations that exist already. The folder stays on
+    `sys.path`, so that the function of a `python` step is found there, too.
     """
     beside = str(folder.resolve())
     if beside not in sys.path:
@@ -97,7 +97,7 @@ def read_function(
     around: Surroundings,
     taken: set[str],
 ) -> Automation | None:
-    """Read what `@on` declared of a function; `reference` is `module:name`. Raises nothing: mistakes become findings."""
+    """Read what `@on` declares for a function; `reference` is `module:name`. Never raises: mistakes become findings."""
     declared: Declaration = getattr(function, ATTRIBUTE)
     attribute = reference.partition(":")[2]
     line = int(getattr(getattr(function, "__code__", None), "co_firstlineno", 1))

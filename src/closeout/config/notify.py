@@ -1,7 +1,7 @@
-"""The key `notify`, of the file and of an automation: which problems are told, and to whom.
+"""The key `notify`, of the file and of an automation: which problems are reported, and to whom.
 
-A target is a secret reference, because its URL holds a token or a password, or the ARN of an SNS topic, which holds neither.
-What a URL says is known only when it is read, so its form is checked by `closeout doctor` and `closeout notify test`, and not here.
+A target is a secret reference, because its URL contains a token or a password, or the ARN of an SNS topic, which contains
+neither. A URL is known only when its secret is read, so `closeout doctor` and `closeout notify test` check its form.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from closeout.core.problems import EVENTS, Route, is_topic
 
 
 def read_notify(at: At | None) -> Route | None:
-    """Read the section; None if there is none. One without `on` is told of everything."""
+    """Read the section; None if there is none. Without `on`, it applies to every problem."""
     if at is None:
         return None
     known = keys.names("notify")

@@ -1,6 +1,6 @@
-"""The file's key `patrol`: how often patrol looks, and how much it may start by itself.
+"""The file's key `patrol`: how often patrol looks, and how many runs it may start.
 
-Apart from the other settings, because both runtimes read it: a timer on a server, a schedule on AWS.
+Separate from the other settings, because both runtimes read it: a timer on a server, a schedule on AWS.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ MOST_STARTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatrolSettings:
-    """Seconds between two looks, or two drills; None for what is switched off."""
+    """Seconds between two patrols, or two drills; None for one that is off."""
 
     deliveries: float | None = 300.0
     state: float | None = 3_600.0
     drill: float | None = 86_400.0
     limit: int = 10
-    """Orphans that one patrol may start runs for; 0: none."""
+    """The number of orphans for which one patrol may start runs."""
 
     @property
     def minutes(self) -> int | None:
-        """Return the whole minutes from one look to the next for a schedule; None if nothing is to be looked at."""
+        """Return the whole minutes between two patrols for a schedule; None if both kinds are off."""
         intervals = [one for one in (self.deliveries, self.state) if one is not None]
         return math.ceil(min(intervals) / 60) if intervals else None
 
 
 def read_patrol(at: At | None) -> PatrolSettings:
-    """Read the section; the defaults stand for what it leaves out, and for what is wrong."""
+    """Read the section, with the default for each key that is absent or wrong."""
     section = (at.section(keys.names("patrol")) if at else None) or {}
     given = PatrolSettings()
     return PatrolSettings(
@@ -65,6 +65,6 @@ def _limit(at: At | None, default: int) -> int:
 
 
 def _is_off(at: At) -> bool:
-    """Whether it says `off`, which YAML 1.1 reads as `false`."""
+    """Whether the value is `off`, which YAML 1.1 reads as `false`."""
     value = at.node.value if isinstance(at.node, Scalar) else None
     return value == "off" or value is False

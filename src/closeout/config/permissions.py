@@ -1,7 +1,7 @@
-"""What the automations of a file need to be allowed: one list for IAM policies, for review, and for GitHub's token.
+"""The permissions that a file's automations need: one list for IAM policies, for review, and for GitHub's token.
 
-It follows from the actions that the file uses and from nothing else, so a role that is built from it can do what the
-file does and no more. Pure: the stack, `closeout permissions` and the tests get the same statements from the same
+It follows only from the actions that the file uses, so a role that is built from it can do exactly what the
+file does. Pure: the stack, `closeout permissions` and the tests get the same statements from the same
 values.
 """
 
@@ -32,14 +32,14 @@ _PARTITIONS = (
     ("us-iso-", "aws-iso"),
 )
 _SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-iso": "c2s.ic.gov", "aws-iso-b": "sc2s.sgov.gov"}
-"""What a service's name ends with, where it is not `amazonaws.com`."""
+"""The end of a service's name, where it is not `amazonaws.com`."""
 
 
 class Condition(NamedTuple):
-    """What must be so besides: one of `values` fits."""
+    """A condition of a statement: one of `values` must match."""
 
     operator: str
-    """As IAM calls it: `StringLike`."""
+    """IAM's name, such as `StringLike`."""
     key: str
     values: tuple[str, ...]
 
@@ -58,11 +58,11 @@ class Statement(NamedTuple):
     steps: tuple[str, ...]
     """`automation/step`, or `automation` for what the run itself does."""
     conditions: tuple[Condition, ...] = ()
-    """All must be so. In the ARNs and services of a secret by name, `*` stands for its region and account."""
+    """All must be met. In the ARNs and services of a secret by name, `*` stands for its region and account."""
 
     @property
     def condition(self) -> dict[str, dict[str, list[str]]]:
-        """The conditions as a policy document has them; empty without."""
+        """The conditions in the form of a policy document; empty if there are none."""
         found: dict[str, dict[str, list[str]]] = defaultdict(dict)
         for operator, key, values in self.conditions:
             found[operator][key] = list(values)
@@ -70,7 +70,7 @@ class Statement(NamedTuple):
 
 
 class TooWide(NamedTuple):
-    """A name from which no policy is made: it does not begin with `LITERAL_PREFIX` fixed characters."""
+    """A name from which no policy is made, because it does not begin with `LITERAL_PREFIX` fixed characters."""
 
     automation: str
     step: str
@@ -92,10 +92,10 @@ def statements(
 ) -> tuple[Statement, ...]:
     """Return what the automations need, merged and sorted; merging never widens. `patrol` adds what patrol reads of GitHub.
 
-    A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions stand under that `role`. Names of
-    account and region come from the step. What `shell`, `python` and `@on` functions do is not known, so it is not
-    here: see `unknown`. Raises `ConfigError` with a sentence for each `too_wide` name, and `UsageError` for an action
-    that `actions` does not have.
+    A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions are listed under that `role`. Account
+    and region come from the step. The calls of `shell`, `python` and `@on` functions are not known, so they are not
+    included: see `unknown`. Raises `ConfigError` with a sentence for each `too_wide` name, and `UsageError` for an action
+    that is not in `actions`.
     """
     known = tuple(automations)
     wide = too_wide(known, actions)
@@ -107,13 +107,13 @@ def statements(
 
 
 def github_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
-    """Return what the automations need of GitHub, whatever `statements` says of their names in AWS."""
+    """Return what the automations need of GitHub, even if `statements` rejects their names in AWS."""
     single = (one for automation in automations for one in _of_automation(automation, actions))
     return merged(_without_implied([one for one in single if one.system == "github"]))
 
 
 def too_wide(automations: Iterable[Automation], actions: Registry) -> tuple[TooWide, ...]:
-    """Return each name, in a step that closeout's own role carries out, from which no policy is made."""
+    """Return each name from which no policy is made, in the steps that run under closeout's own role."""
     return tuple(
         TooWide(automation.name, step.id, key, text)
         for automation in automations
@@ -136,7 +136,7 @@ def unknown(automations: Iterable[Automation], actions: Registry) -> tuple[str, 
 
 
 def policy(found: Iterable[Statement], role: str | None = None) -> dict[str, Any]:
-    """Return the IAM policy document of one role: a JSON object, `Statement` empty when the role needs nothing."""
+    """Return the IAM policy document of one role: a JSON object, with an empty `Statement` if the role needs nothing."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -177,7 +177,7 @@ def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statem
 
 
 def of_aws(permission: Permission, step: Step, place: tuple[str, ...]) -> Statement:
-    """Return what a permission of a step allows in AWS."""
+    """Return the AWS statement for a permission of a step."""
     resources = {narrowed(arn, step) for arn in permission.resources or ("*",)}
     rights = tuple(sorted(set(permission.actions)))
     return Statement("aws", step.assume_role, rights, tuple(sorted(resources)), (permission.reason,), place)
@@ -191,12 +191,12 @@ def assuming(step: Step, place: tuple[str, ...]) -> Iterator[Statement]:
 
 
 def of_tags(automation: Automation, step: Step, action: Action) -> tuple[Permission, ...]:
-    """Return the rights to read tags, which only `protect.tags` asks for."""
+    """Return the rights to read tags, which only `protect.tags` needs."""
     return tuple(action.tag_permissions(step.inputs)) if automation.protect_tags else ()
 
 
 def _about(automation: Automation, step: Step, actions: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out what is about issues where every event is a pull request's and the step names no other number."""
+    """Leave out the rights to issues if every event is a pull request's and the step names no other number."""
     events = [str(trigger["event"]) for trigger in automation.triggers]
     if "number" not in step.inputs and all(event.startswith("pull_request") for event in events):
         actions = tuple(name for name in actions if name != "issues:write")
@@ -204,7 +204,7 @@ def _about(automation: Automation, step: Step, actions: tuple[str, ...]) -> tupl
 
 
 def _of_run(automation: Automation) -> Iterator[Statement]:
-    """Yield what a run needs of GitHub besides its steps: its status, and the reads that guard and match."""
+    """Yield what a run itself needs of GitHub: to post its status, and to read for guards and filters."""
     events = {str(trigger["event"]) for trigger in automation.triggers}
     filtered = any({"paths", "paths-ignore"} & set(trigger) for trigger in automation.triggers)
     github = partial(_of_github, automation)
@@ -252,7 +252,7 @@ def _names(step: Step, actions: Registry) -> Iterator[tuple[str, str]]:
 
 
 def secret_statements(references: Iterable[str], who: str) -> tuple[Statement, ...]:
-    """Return what it takes to read these secrets of Secrets Manager; `who` reads them."""
+    """Return the rights that `who` needs to read these secrets of Secrets Manager."""
     found = [_secret_arns(reference.partition(":")[2].partition("#")[0]) for reference in references]
     why = "read the secret that the configuration refers to"
     return merged(one for arns in found for one in _reading(arns, why, (who,)))
@@ -282,7 +282,7 @@ def _secret_arns(name: str) -> tuple[str, ...]:
 
 
 def _reading(arns: tuple[str, ...], why: str, place: tuple[str, ...]) -> Iterator[Statement]:
-    """Yield the right to a secret, and to its key, which may be one of its owner's, but to nothing else that the key encrypts.
+    """Yield the right to read a secret, and to decrypt with its key only that secret.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
@@ -304,7 +304,7 @@ def _reading(arns: tuple[str, ...], why: str, place: tuple[str, ...]) -> Iterato
 
 
 def _begins_fixed(name: str) -> bool:
-    """Whether a name is fixed, or begins with enough fixed characters; of an ARN its last segment counts."""
+    """Whether a name is fixed, or begins with enough fixed characters; in an ARN, the last segment counts."""
     first = templates.parts(name)[0]
     if first.expression:
         return False
@@ -315,7 +315,7 @@ def _begins_fixed(name: str) -> bool:
 
 
 def narrowed(arn: str, step: Step) -> str:
-    """Put the step's partition, region and account where an action's ARN leaves them open."""
+    """Fill in the step's partition, region and account where an action's ARN leaves them open."""
     parts = re.sub(r"\*{2,}", "*", arn).split(":", _ARN_PARTS - 1)
     if len(parts) < _ARN_PARTS:
         return arn
@@ -332,7 +332,7 @@ def narrowed(arn: str, step: Step) -> str:
 
 
 def _without_implied(single: Sequence[Statement]) -> Iterator[Statement]:
-    """Make a GitHub `read` a `write` where that is needed on the same repositories anyway: it includes the read."""
+    """Merge a GitHub `read` into a `write` of the same repositories, which includes it."""
     written = {
         (name, resource)
         for one in single
@@ -353,9 +353,9 @@ def _without_implied(single: Sequence[Statement]) -> Iterator[Statement]:
 
 
 def merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
-    """Join statements of the same actions, then those of the same resources: neither allows more than before.
+    """Join statements of the same actions, then those of the same resources; neither step allows more than before.
 
-    Only those under the same conditions.
+    Statements with different conditions are never joined.
     """
     by_actions = _joined(single, lambda one: (one.system, one.role, one.actions, one.conditions))
     by_resources = _joined(by_actions, lambda one: (one.system, one.role, one.resources, one.conditions))
@@ -367,7 +367,7 @@ def merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
 
 
 def _joined(found: Iterable[Statement], key: Callable[[Statement], Any]) -> list[Statement]:
-    """Join those of one key, which the conditions belong to."""
+    """Join the statements with the same key. Conditions are part of each key."""
     groups: dict[Any, list[Statement]] = defaultdict(list)
     for one in found:
         groups[key(one)].append(one)

@@ -1,6 +1,6 @@
-"""The rights of what only looks: an audit for orphans, and rechecks after teardowns.
+"""The rights of functions that only read: an audit for orphans, and rechecks after teardowns.
 
-Apart from the rights of runs, because none of these may change anything.
+Separate from the rights of runs, because none of these may change anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from closeout.core.automation import Automation
 
 
 def audit_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
-    """Return what `closeout orphans` needs: rights to list and to read pull requests, and none to change anything."""
+    """Return what `closeout orphans` needs: to list resources and to read pull requests, but to change nothing."""
     single: list[Statement] = []
     for one in inventories(automations, actions):
         if one.reason is not None:
@@ -30,10 +30,10 @@ def audit_statements(automations: Iterable[Automation], actions: Registry) -> tu
 
 
 def recheck_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
-    """Return what closeout's own role needs for rechecks: rights to read what the typed deletes plan, none to change anything.
+    """Return what closeout's own role needs for rechecks: to read what the typed deletes plan, but to change nothing.
 
-    A step with `assume-role` needs nothing: whoever may assume that role may delete, so its rechecks are not made apart from
-    the worker.
+    A step with `assume-role` needs nothing: a function that may assume that role may delete, so only the worker makes its
+    rechecks.
     """
     single: list[Statement] = []
     for automation in automations:

@@ -1,7 +1,7 @@
-"""Secret references: where a secret lives (`env:`, `file:`, `aws-secretsmanager:`), never what it is.
+"""Secret references: where a secret is stored (`env:`, `file:`, `aws-secretsmanager:`), never the secret itself.
 
-A value that is no reference may be the secret itself, so nothing here ever repeats it: not in a message, and
-not in the line of the file that is shown beside it.
+A value that is not a reference may be the secret itself, so it is never repeated: neither in a message, nor in
+the line of the file that is shown with it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_reference(at: At) -> str | None:
 
 
 def hide(node: Node, at: At) -> None:
-    """Keep every value of `node` out of what is shown of the file."""
+    """Hide every value of `node` where lines of the file are shown."""
     if isinstance(node, Scalar):
         at.findings.hide(node.line, node.column)
     elif isinstance(node, Sequence):

@@ -1,6 +1,6 @@
-"""What to do about a CEL expression that does not compile: mostly it was written as for another language.
+"""Fixes for CEL expressions that do not compile. Most were written as in another language.
 
-The library says where it stopped reading; people want to hear what to write.
+The library reports where it stopped reading; people need to know what to write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAGE = "see docs/reference/expressions.md"
 
 
 def fix(expression: str, problem: str, *, in_step: bool) -> str:
-    """Return one sentence for what `config.cel.compile_check` found wrong."""
+    """Return a one-sentence fix for a problem that `config.cel.compile_check` found."""
     dashed = _DASHED.search(TEXT.sub("''", expression)) if in_step else None
     if dashed:
         return f"write steps['{dashed[1]}']: without quotes, `-` is a minus"
@@ -50,7 +50,7 @@ def fix(expression: str, problem: str, *, in_step: bool) -> str:
 
 
 def _syntax(expression: str, problem: str) -> str:
-    """Return the fix of a syntax error; `expression` has its complete texts emptied."""
+    """Return the fix of a syntax error. In `expression`, complete string literals are emptied."""
     if "'" in expression.replace("''", "") or '"' in expression:
         return "close the quotes"
     for closing, (opening, words) in _CLOSING.items():

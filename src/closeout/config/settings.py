@@ -1,7 +1,7 @@
 """The file-level keys: secrets, addresses, the AWS account, modules, protection.
 
-They stand apart from the automations because they are about this installation: on AWS the stack's own secrets
-and addresses take their place while the automations stay the same.
+They are separate from the automations because they describe this installation: on AWS the stack's own secrets
+and addresses replace them, while the automations stay the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsSettings:
-    """The account that `aws/*` steps act in; None where the file does not say."""
+    """The account that `aws/*` steps act in; None for keys that the file does not set."""
 
     account: str | None = None
     region: str | None = None
@@ -39,7 +39,7 @@ class AwsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The file-level keys. `public_url` and `api_url` may be `env:NAME`, to be read at start."""
+    """The file-level keys. `public_url` and `api_url` may be `env:NAME`, which is read at start."""
 
     secrets_webhook: tuple[str, ...] = ()
     secrets_github: str | None = None
@@ -52,11 +52,11 @@ class Settings:
     public_logs: bool = False
     patrol: PatrolSettings = field(default_factory=PatrolSettings)
     notify: Route | None = None
-    """Who is told of problems; None: nobody."""
+    """Where problems are reported; None: nowhere."""
 
 
 def read_settings(found: MappingType[str, At]) -> Settings:
-    """Read the file-level keys but for `automations`."""
+    """Read the file-level keys, except `automations`."""
     webhook, token = _secrets(found.get("secrets"))
     names, tags = _protect(found.get("protect"))
     github = _section(found, "github")

@@ -1,7 +1,7 @@
 """The steps of an automation: which action, under which id, with which limits.
 
-A step's defaults come from its action, so that the value that leaves here is complete and a stored run never
-depends on what a later version's defaults are.
+A step's defaults are filled in from its action, so that a stored run never depends on the defaults of a later
+version.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _AWS_KEYS = ("account", "region", "assume-role")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStep:
-    """A step, with the place it was read from and its action: what the guards need to look at."""
+    """A step with its place in the file and its action, as the guards need them."""
 
     step: Step
     action: Action
@@ -46,11 +46,11 @@ class ReadStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a step is read against: the known actions, and what the file's `aws` says.
+    """The context in which a step is read: the known actions, and the file's `aws`.
 
-    `aws_given` are the keys that stand there, right or wrong, so that one mistake is not reported at every step. `later`
-    collects what can be looked up only when the file's folder is on the module path, `uses` the names that are held
-    against each other when the whole file was read, `routes` who is told of an automation's problems.
+    `aws_given` are the keys of `aws` in the file, right or wrong, so that one mistake is not reported at every step. `later`
+    collects what can be looked up only when the file's folder is on the module path, `uses` the names that are compared
+    when the whole file has been read, `routes` where an automation's problems are reported.
     """
 
     registry: Registry
@@ -138,7 +138,7 @@ def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
     uses = place.text()
     if uses is None:
         return "", None
-    # Not `registry.get`: the registry's own lookup raises a sentence with the near names for other callers.
+    # Not `registry.get`: for other callers, the registry's lookup raises an error that suggests similar names.
     if uses in registry:
         return uses, registry[uses]
     close = _meant(uses, registry)
@@ -149,7 +149,7 @@ def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
 
 
 def _meant(uses: str, registry: Registry) -> str | None:
-    """Return the action that a misspelt one was meant to be: of another group or service only if the rest is the same."""
+    """Return the action that was probably meant; one of another group or service only if the rest is the same."""
     close = near(uses, registry)
     if close is not None and near(_service(uses), [_service(close)]):
         return close
@@ -163,7 +163,7 @@ def _service(uses: str) -> str:
 
 
 def _section(at: At, action: Action | None) -> dict[str, At]:
-    """Read the step's keys; an input of the action that stands beside `uses` gets the fix that helps."""
+    """Read the step's keys. For an input of the action next to `uses`, the fix says to put it under `with`."""
     assert isinstance(at.node, Mapping)
     known = keys.names("step")
     inputs = () if action is None else tuple(action.inputs)
@@ -180,7 +180,7 @@ def _section(at: At, action: Action | None) -> dict[str, At]:
 
 def _id(at: At | None, uses: str, position: int) -> str:
     group, _, word = uses.rpartition("/")
-    # An AWS action's name begins with its service, which says nothing among the steps of one automation.
+    # An AWS action's name begins with its service, which does not distinguish the steps of one automation.
     default = f"{word.partition('-')[2] if group == 'aws' and '-' in word else word}-{position}"
     value = at.text() if at else None
     if at is None or value is None:
@@ -199,9 +199,9 @@ def _plain(at: At | None) -> str | None:
 
 
 def read_condition(at: At | None, earlier: MappingType[str, Action] | None = None) -> str | None:
-    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off.
+    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around all of it is removed.
 
-    `earlier` are the steps before a step, by id; None for an automation, whose condition is decided before any step.
+    `earlier` are the steps before a step, by id; None for an automation, whose condition is evaluated before any step.
     """
     if at is None:
         return None
@@ -225,7 +225,7 @@ def read_condition(at: At | None, earlier: MappingType[str, Action] | None = Non
 
 
 def _check_asked(at: At, expression: str, earlier: MappingType[str, Action]) -> None:
-    """Report what an expression asks in vain of the steps before it: a run would fail there, after others deleted something."""
+    """Report what an expression reads of earlier steps that they never have: the run would fail after it deleted something."""
     for step, asks_for in asked(expression):
         if not step:
             what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if asks_for == "steps" else "run.url"

@@ -1,8 +1,8 @@
-"""The law of names: two subjects never give one name, in any two steps of the file.
+"""The law of names: no two subjects ever produce the same name, in any two steps of the file.
 
-`Law.collision` decides it for two names over the repositories that their automations match, and finds the shortest
-counter-example. First with every repository that GitHub could have, since that answer holds for all patterns; only
-if that is not enough, with the repositories that match. See docs/adr/0016-one-name-one-subject.md.
+`Law.collision` checks it for two names over the repositories that their automations match, and finds the shortest
+counter-example. It first allows every repository that GitHub could have, because a name that is safe there is safe for all
+patterns; only if that fails, it uses the repositories that match. See docs/adr/0016-one-name-one-subject.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from closeout.config.fields import Field, Item, Kind, Named
 from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Undecided, but_for, fit
 
 STEPS = 500_000
-"""How many steps are taken for one file: two seconds at most, and far more than files need."""
+"""The limit of steps for one file: at most two seconds, and far more than files need."""
 
 _OF_REPOSITORY = ("repository-id", "owner", "name")
 _VARIABLES = (*IDS, "owner", "name", "number", "ref")
@@ -42,14 +42,14 @@ _FILLED = "\ue000"
 
 
 class Key(NamedTuple):
-    """All that decides whether a name can be another's: what it is made of, and which repositories match."""
+    """Everything that decides whether two names can be equal: a name's parts, and which repositories match."""
 
     named: Named
     repositories: tuple[str, ...]
 
 
 class Edges(NamedTuple):
-    """How one input begins and ends; `open` if others may begin like it."""
+    """How one input begins and ends; `open` if it is a prefix of others."""
 
     lead: str
     trail: str
@@ -64,7 +64,7 @@ class Edges(NamedTuple):
 
 
 class Law:
-    """Decides about names; remembers what it has found. Every method raises `Undecided` when the file is too intricate."""
+    """Compares names, and caches the results. Every method raises `Undecided` if the file is too complex."""
 
     def __init__(self, keys: Collection[Key], steps: int = STEPS) -> None:
         self._budget = Budget(steps)
@@ -75,7 +75,7 @@ class Law:
         self._found: dict[tuple[Key, Key], Collision | None] = {}
 
     def collision(self, one: Key, two: Key) -> Collision | None:
-        """Return two subjects whose names are one, or None if there are none."""
+        """Return two subjects with the same name, or None if there are none."""
         if (one, two) not in self._found:
             found = self._collision(one, two, tail=one.named.whole.prefix)
             if found is None and one != two and one.named.whole.prefix:
@@ -100,7 +100,7 @@ class Law:
     def _collision(self, one: Key, two: Key, *, tail: bool) -> Collision | None:
         shapes = (one.named.whole, two.named.whole)
         if one.named.handed != two.named.handed:
-            # What is handed on under other keys tells nothing, but beside a fixed name it is all that there is.
+            # Values passed on under different keys cannot be compared. If both names are fixed, nothing else is left.
             shapes = (one.named.names, two.named.names)
         if shapes[0].constant and shapes[1].constant:
             return None
@@ -128,7 +128,7 @@ class Law:
         return self._cells[key.repositories]
 
     def _line(self, items: tuple[Item, ...], cell: Cell, *, tail: bool) -> Line | None:
-        """Return the line for some repositories; None if a value could not be filled in, since it holds the delimiter."""
+        """Return the line for some repositories; None if a value cannot be filled in because it contains the delimiter."""
         key = (items, id(cell), tail)
         if key not in self._lines:
             only = {"owner": cell.owners, "name": cell.names}
@@ -143,7 +143,7 @@ class Law:
     def _of_every_repository(
         self, one: Sequence[Item], two: Sequence[Item], tail: bool
     ) -> frozenset[str] | None:
-        """Return which variables the name decides, whatever the repositories; None if no text is both names."""
+        """Return the variables that the name determines, for any repositories; None if no text is both names."""
         key = (one, two, tail)
         if key not in self._known:
             lines = (
@@ -157,9 +157,9 @@ class Law:
     def _decided(
         self, one: Line, two: Line, known: frozenset[str]
     ) -> tuple[frozenset[str], frozenset[Pair]] | None:
-        """Return the variables whose values are equal wherever the names are, and all pairs of their slots.
+        """Return the variables whose values are equal whenever the names are, and all pairs of their slots.
 
-        `known` are equal beforehand. None if the names are never equal.
+        The variables in `known` are equal already. None if the names are never equal.
         """
         if next(meetings(one, two, self._budget), None) is None:
             return None
@@ -208,7 +208,7 @@ class Law:
 
     def _shared_texts(self, one: Side, two: Side, name: str, equal: frozenset[Pair]) -> Iterator[Meeting]:
         """Yield texts that are both names, in which the variable `name` may have two values."""
-        # Two repositories have two ids, and two pull requests too, so where the names show them they differ as well.
+        # Two repositories have different ids, and so do two pull requests, so ids that the names show differ, too.
         apart = [
             (ours[0], theirs[0])
             for variable in (name, *_DIFFER_WITH.get(name, ()))
@@ -220,7 +220,7 @@ class Law:
             yield from islice(found, 64)
 
     def _but_for(self, side: Side, name: str, other: Side) -> Line:
-        """Leave out of a line's slots the one value that the other side has for certain."""
+        """Exclude from a line's slots the one value that the other side always has."""
         only = {"owner": other.cell.owners, "name": other.cell.names}.get(name, ())
         if len(only) != 1 or not side.line.slots(name):
             return side.line
@@ -234,7 +234,7 @@ class Law:
 
 
 def _given(one: Cell, two: Cell) -> frozenset[str]:
-    """Return the variables that are equal because nothing else matches on both sides."""
+    """Return the variables that are equal because only one value matches on both sides."""
     known: set[str] = set()
     if _same_only(one.owners, two.owners):
         known.add("owner")
@@ -244,7 +244,7 @@ def _given(one: Cell, two: Cell) -> frozenset[str]:
 
 
 def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
-    """Put languages into the fields; an owner or name that is the only one becomes text."""
+    """Put languages into the fields; if only one owner or name matches, it becomes text."""
     bound: list[str | Slot] = []
     for item in items:
         if isinstance(item, str):
@@ -264,7 +264,7 @@ def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
 
 
 def _subject(kinds: tuple[Kind, Kind]) -> tuple[str, ...] | None:
-    """Return the variables that make two subjects one; None if two events of these kinds never have one subject."""
+    """Return the variables that identify a subject; None if two events of these kinds never share a subject."""
     if "other" in kinds:
         return ("name", "owner")
     if kinds[0] != kinds[1]:
@@ -275,7 +275,7 @@ def _subject(kinds: tuple[Kind, Kind]) -> tuple[str, ...] | None:
 def _settled(
     known: frozenset[str], kinds: tuple[Kind, Kind], ours: Sequence[Cell], theirs: Sequence[Cell]
 ) -> bool:
-    """Return whether the variables that a name decides leave one subject only."""
+    """Return whether the variables that a name determines leave only one subject."""
     if "pull-request-id" in known and "other" not in kinds:
         return True
     if "other" not in kinds and kinds[0] not in known:
@@ -300,9 +300,9 @@ def _same_only(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 
 
 def _alphabet(keys: Collection[Key]) -> str:
-    """Return the characters that matter: those in texts and patterns, and of the others one of each sort.
+    """Return the characters that matter: those in texts and patterns, and one of each kind of the others.
 
-    Letters that no text and no pattern holds behave alike; so do digits, but for 0 and for the letters of a SHA.
+    Letters that no text and no pattern contains behave alike; so do digits, except 0 and the letters of a SHA.
     """
     used = {SEPARATOR, *"-_./ax017"}
     for key in keys:

@@ -1,7 +1,7 @@
 """`on`: what starts an automation, in the three forms of GitHub Actions (one event, a list, a map).
 
-The meaning of filters is `core.triggers`'; here the file's forms become its JSON objects, and what can never
-match as written is said while a person is still looking.
+`core.triggers` applies the filters. Here the file's forms become its JSON objects, and a filter that can never
+match is reported at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KNOWN = [
     "secret_scanning_alert", "star", "status", "sub_issues", "team", "team_add", "watch",
     "workflow_dispatch", "workflow_job", "workflow_run",
 ]  # fmt: skip
-"""Events that GitHub documents, to find what a misspelt one was meant to be; others are taken as they are."""
+"""Events that GitHub documents, used to correct misspelt ones; others are accepted unchanged."""
 _PULL_REQUEST_TYPES = (
     "assigned", "auto_merge_disabled", "auto_merge_enabled", "closed", "converted_to_draft", "demilestoned",
     "dequeued", "edited", "enqueued", "labeled", "locked", "milestoned", "opened", "ready_for_review",
@@ -48,7 +48,7 @@ _WITHOUT_REF = frozenset((
     "fork", "gollum", "installation", "issue_comment", "issues", "label", "member", "membership",
     "milestone", "organization", "public", "repository", "star", "status", "team", "team_add", "watch",
 ))  # fmt: skip
-"""Events that are about no branch and no tag."""
+"""Events that concern neither a branch nor a tag."""
 
 _ACTIONS_ONLY = {
     "pull_request_target": "use `pull_request`: its webhook has everything that `pull_request_target` has in a workflow",
@@ -58,7 +58,7 @@ _ACTIONS_ONLY = {
 
 
 def read_on(at: At) -> tuple[dict[str, Any], ...]:
-    """Read `on`. Returns what could be read; the rest is findings."""
+    """Read `on`. Return the triggers that are valid; the others become findings."""
     if isinstance(at.node, Mapping):
         if not at.node.entries:
             fix = "name one: on: { pull_request: { types: [closed] } }"
@@ -123,11 +123,11 @@ def _types(at: At, event: str) -> list[str]:
 
 
 def _unknown_type(at: At, value: str) -> None:
-    """Report a type that GitHub does not document: it adds some without notice, so only a slip of the pen is an error."""
+    """Report a type that GitHub does not document. GitHub adds types without notice, so only a likely typo is an error."""
     close = get_close_matches(value, _PULL_REQUEST_TYPES, 1)
     if value == "merged":
         message = "there is no type `merged`: use `closed` and `if: event.pull_request.merged`"
-        at.error("bad-value", message, "write closed, and beside `on`: if: event.pull_request.merged")
+        at.error("bad-value", message, "write closed, and next to `on`: if: event.pull_request.merged")
     elif close:
         fix = f"write {near(value, _PULL_REQUEST_TYPES) or 'closed'}"
         at.error("bad-value", f"unknown type {value!r}: did you mean {close[0]!r}?", fix)
@@ -166,9 +166,9 @@ def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
 
 
 def read_patterns(at: At, kind: Kind = "ref", *, slash: bool = False) -> tuple[str, ...]:
-    """Read one filter pattern or a list of them; a bad one is found at its own place.
+    """Read one filter pattern or a list of them. A bad pattern is reported at its own place.
 
-    With `slash` it is for full names of repositories, which a pattern without a `/` or `**` can never match.
+    With `slash`, patterns are for full names of repositories, which a pattern without a `/` or `**` can never match.
     """
     items = at.items(single=True) or []
     texts = [(item, text) for item in items if (text := item.text()) is not None]
@@ -188,7 +188,7 @@ def _check_pattern(at: At, text: str, kind: Kind, *, slash: bool) -> None:
     if "${{" in text:
         at.refuse_template(text)
         return
-    # By itself a pattern with `!` is an error of the list, not of the item.
+    # A list with only `!` patterns is an error of the list, not of the item.
     problem = _pattern_problem([text] if text == "!" else [text.removeprefix("!")], kind)
     if problem:
         at.error("bad-pattern", problem, "see the filter pattern cheat sheet of GitHub Actions")

@@ -1,6 +1,6 @@
-"""The typed deletes of an automation: the steps that a further attempt carries out by itself.
+"""The typed deletes of an automation: the steps that further attempts of a run repeat.
 
-Apart from the run, because a deployment must know them too: a worker on AWS runs no definition that was not deployed.
+Separate from the run, because a deployment must know them, too: a worker on AWS runs only definitions that were deployed.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from closeout.core.automation import Automation, Step
 
 
 def typed(automation: Automation, actions: Mapping[str, Action]) -> tuple[Step, ...]:
-    """Return the steps that delete by themselves."""
+    """Return the steps that themselves delete what they name."""
     return tuple(step for step in automation.steps if _is_typed(step, actions))
 
 
 def is_due(automation: Automation, actions: Mapping[str, Action]) -> bool:
-    """Return whether runs of this automation are looked at again."""
+    """Return whether runs of this automation get rechecks."""
     return bool(automation.recheck) and automation.mode == "apply" and bool(typed(automation, actions))
 
 
 def alone(automation: Automation, actions: Mapping[str, Action]) -> Automation:
-    """Return what a run for an orphan carries out: its scripts and comments have run, or are not asked for."""
+    """Return what a run for an orphan carries out: only typed deletes, without scripts and comments."""
     return replace(automation, steps=typed(automation, actions))
 
 
 def again(automation: Automation, actions: Mapping[str, Action]) -> Automation:
-    """Return what a further attempt carries out, without the grace of the first: the typed deletes, and the steps that ask for it.
+    """Return what a further attempt carries out: the typed deletes, and steps with `recheck: true`, without a grace period.
 
-    Such a step has no part in whether there is a further attempt: only typed deletes say whether something is there.
+    Only typed deletes decide whether there is a further attempt, because only they report whether something exists.
     """
     steps = tuple(step for step in automation.steps if step.rechecked or _is_typed(step, actions))
     return replace(automation, steps=steps, grace=0.0, late=True)
 
 
 def further(automations: Iterable[Automation], actions: Mapping[str, Action]) -> Iterator[Automation]:
-    """Yield what further attempts may carry out besides the automations themselves."""
+    """Yield the further definitions that attempts may carry out, in addition to the automations themselves."""
     for one in automations:
         if typed(one, actions):
             yield alone(one, actions)
@@ -47,6 +47,6 @@ def further(automations: Iterable[Automation], actions: Mapping[str, Action]) ->
 
 def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:
     action = actions.get(step.uses)
-    # In a further attempt no other step runs before it, so nothing could answer what it asks of them.
+    # In a further attempt no other step runs before it, so an expression about earlier steps has no value.
     asks_nothing = not reactions.needs_earlier(step.condition)
     return asks_nothing and step.destructive and action is not None and action.absent is not None

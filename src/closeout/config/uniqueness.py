@@ -1,7 +1,7 @@
-"""The check over the whole file that no two subjects give a destructive step one name, and its findings.
+"""The check over the whole file that no two subjects produce the same name in a destructive step, and its findings.
 
-It runs when every automation was read, because two steps that are each right can still name one preview. Which names
-are worth a closer look is decided here; whether they collide is `subjects.Law`'s.
+It runs when every automation has been read, because two steps that are each right can still name the same preview. This module
+selects the names to compare; `subjects.Law` decides whether they collide.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from closeout.core.automation import Automation, Step
 from closeout.core.templates import OPEN
 
 SAFE = "${{ event.repository.id }}-${{ event.pull_request.number }}"
-"""What is a name of its own for every pull request, whatever stands before it and whichever repositories match."""
+"""A name that is unique for every pull request, with any text before it and for any repositories."""
 
 OF_REF = "${{ event.repository.id }}-${{ event.ref }}"
-"""What is a name of its own for every ref that was deleted; it begins no other one if a delimiter that no ref holds follows."""
+"""A name that is unique for every deleted ref. With a delimiter after it that no ref contains, no other name begins with it."""
 
 _REPOSITORY = ("owner", "name")
 _OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
 
 
 class Use(NamedTuple):
-    """A destructive step that names something; `at` is where its name stands."""
+    """A destructive step that names something; `at` is the place of its name."""
 
     automation: Automation
     step: Step
@@ -45,7 +45,7 @@ class _Placed(NamedTuple):
 
 
 def check(uses: Sequence[Use]) -> None:
-    """Add a finding for each step whose name two subjects can have, be it by itself or with an earlier step."""
+    """Add a finding for each step whose name two subjects can share, within the step or with an earlier one."""
     named_by = [(use, key) for use in uses for key in _keys(use)]
     law = Law([key for _, key in named_by])
     earlier: dict[str, list[_Placed]] = defaultdict(list)
@@ -77,7 +77,7 @@ def _keys(use: Use) -> Iterator[Key]:
 
 
 def _first(law: Law, placed: _Placed, earlier: Sequence[_Placed]) -> tuple[Collision, _Placed] | None:
-    """Return the first collision of a name with itself or an earlier one; one that is a warning only if there is no other."""
+    """Return the first collision of a name with itself or an earlier one; a mere warning only if there is no error."""
     odd: tuple[Collision, _Placed] | None = None
     for other in (placed, *earlier[:-1]):
         if other is placed or (not _apart(other, placed) and _one_place(other.use, placed.use)):
@@ -89,20 +89,20 @@ def _first(law: Law, placed: _Placed, earlier: Sequence[_Placed]) -> tuple[Colli
 
 
 def _apart(one: _Placed, two: _Placed) -> bool:
-    """Return whether two names differ at a glance, in how an input begins or ends: most do."""
+    """Return whether two names obviously differ, in how an input begins or ends: most do."""
     return one.key.named.handed == two.key.named.handed and any(
         ours.apart(theirs) for ours, theirs in zip(one.edges, two.edges, strict=False)
     )
 
 
 def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
-    """Return whether only what is handed on differs from event to event, and need not be meant as a name."""
+    """Return whether events differ only in values that are passed on, which may not be meant as a name."""
     constant = placed.key.named.names.constant and other.key.named.names.constant
     return constant and found.about not in _REPOSITORY
 
 
 def _one_place(one: Use, two: Use) -> bool:
-    """Return whether a name means the same in two steps: in one account and, where that matters, in one region."""
+    """Return whether a name means the same in two steps: in the same account and, where that matters, the same region."""
     regions = (one.step.region, two.step.region) if one.action.regional else (None, None)
     return all(a == b or OPEN in f"{a}{b}" for a, b in ((one.step.account, two.step.account), regions))
 

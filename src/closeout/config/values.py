@@ -1,7 +1,7 @@
 """Typed reading of nodes: text, numbers, durations, lists, sections with known keys.
 
-Each reading either gives a value of the right type or adds a finding and gives None; none of them raises, so
-that one mistake never hides the next.
+Each method returns a value of the right type, or adds a finding and returns None. None of them raises, so
+one mistake never hides the next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from closeout.config.findings import Findings, listed, near
 from closeout.core.units import duration_text, parse_duration
 
 Hint: TypeAlias = "Callable[[str, Node], str | None]"
-"""What closeout has instead of a key that it does not know, given the key and its value."""
+"""Returns what closeout has instead of an unknown key, given the key and its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class At:
         self.findings.warning(self.node.line, self.node.column, code, prefix + message, fix)
 
     def to(self, node: Node, name: str | int) -> At:
-        """Return the same for a node below."""
+        """Return the `At` of a node below this one."""
         step = f"[{name}]" if isinstance(name, int) else f".{name}" if self.path else name
         return At(node=node, path=self.path + step, findings=self.findings)
 
@@ -56,14 +56,14 @@ class At:
         return None
 
     def refuse_template(self, text: str) -> None:
-        """Add an error if there is a `${{ }}` in a text in which none is filled in."""
+        """Add an error for a `${{ }}` in a text in which it is not filled in."""
         if "${{" in text:
             self.error("template-not-allowed", "`${{ }}` is not filled in here", "write the value itself")
 
     def matching(
         self, pattern: re.Pattern[str], problem: str, fix: str, code: str = "bad-value"
     ) -> str | None:
-        """Read text of a form; `problem` follows the text in the finding about another one."""
+        """Read a text that matches a pattern; in the finding for one that does not, `problem` follows the text."""
         value = self.text()
         if value is None or pattern.match(value):
             return value
@@ -73,7 +73,7 @@ class At:
     def each_matching(
         self, pattern: re.Pattern[str], problem: str, fix: str, code: str = "bad-value"
     ) -> tuple[str, ...]:
-        """Read one text or a list of texts of a form, without those that have another one."""
+        """Read one text or a list of texts, without those that do not match a pattern."""
         read = (item.matching(pattern, problem, fix, code) for item in self.items(single=True) or ())
         return tuple(text for text in read if text is not None)
 
@@ -114,7 +114,7 @@ class At:
         return seconds
 
     def choice(self, choices: Iterable[str]) -> str | None:
-        """Read one of some words."""
+        """Read one of `choices`."""
         known = list(choices)
         value = self.text()
         if value is None or value in known:
@@ -152,9 +152,9 @@ class At:
         what: str = "key",
         nullable: Collection[str] = (),
     ) -> dict[str, At] | None:
-        """Read a map with known keys. Unknown ones, and empty ones but for `nullable`, are findings and left out.
+        """Read a map with known keys. Unknown keys, and empty ones not in `nullable`, become findings and are left out.
 
-        `hint` knows keys that GitHub Actions has at this place; `what` is what findings call a key.
+        `hint` knows the keys that GitHub Actions has at this place; findings call a key `what`.
         """
         if not isinstance(self.node, Mapping):
             self.wrong("a map", "write key: value pairs")
@@ -178,7 +178,7 @@ class At:
         return found
 
     def lacks(self, key: str, known: Iterable[str]) -> bool:
-        """Whether a map has neither this key nor an unknown one that was meant to be it: that is a finding already."""
+        """Whether a map lacks this key. A likely misspelling of it counts as the key, because it is a finding already."""
         names = list(known)
         return not isinstance(self.node, Mapping) or not any(
             word == key or (word not in names and near(word, names) == key)
@@ -197,7 +197,7 @@ def is_null(node: Node) -> bool:
 
 
 def described(node: Node) -> str:
-    """Return what a node is. Texts are not shown: one may be a secret in the wrong place."""
+    """Return a description of a node. It never shows a text, which may be a secret in the wrong place."""
     if isinstance(node, Sequence):
         return "a list"
     if isinstance(node, Mapping):

@@ -1,7 +1,7 @@
 """The vocabulary of GitHub Actions: what people paste from a workflow, and what closeout has instead.
 
 An automation looks like a workflow, so people write what they know. A list of known keys does not help them; the name of
-what they look for does. Apart from the checks, because this is a dictionary: none of it decides what is accepted.
+the equivalent does. Separate from the checks, because this is a dictionary: it never decides what is accepted.
 """
 
 from __future__ import annotations
@@ -112,12 +112,12 @@ _CONTEXT = re.compile(r"(?<![.\w])(secrets|env|vars|needs|matrix|strategy|runner
 
 
 def translated(expression: str) -> str:
-    """Return an expression with the fields of `event` in the place of those of `github`, outside of texts."""
+    """Return an expression with the fields of `github` replaced by those of `event`, except in string literals."""
     return _FIELD.sub(lambda found: _FIELDS.get(found[0], found[0]), expression)
 
 
 def expression_fix(expression: str, *, in_step: bool) -> str | None:
-    """Return what to do about a function or a context that only Actions has, or only a step; None if there is none."""
+    """Return the fix for a function or a context that only Actions has, or only a step; None if there is none."""
     code = TEXT.sub("''", expression)
     if _CANCELLED.search(code):
         return "leave the step out: nothing runs after a run was cancelled"
@@ -163,13 +163,13 @@ ABSENT: Mapping[str, str] = {
     "terraform/destroy": "terraform destroy -auto-approve",
     "slack/post-message": "",
 }
-"""Actions that people look for and that are not there yet, with the command that does it; "" for an HTTP request."""
+"""Actions that people look for and that do not exist yet, with a command that does the same; "" for an HTTP request."""
 
 _NOT_OURS = re.compile(r"(?:\.{1,2}/|docker://).*|[^@]+@.*")
 
 
 def absent_action(uses: str) -> tuple[str, str] | None:
-    """Return message and fix for a name in `uses` that is none of closeout's for a known reason."""
+    """Return message and fix for a name in `uses` that is a known one but not an action of closeout; None for others."""
     if uses in ABSENT:
         command = ABSENT[uses]
         way = f"uses: shell, with: {{ run: '{command}' }}" if command else "uses: http/request"
@@ -205,7 +205,7 @@ def refuse_workflow(at: At) -> bool:
 
 
 def _shown(on: Node | None) -> tuple[str, bool]:
-    """Return the value of `on` in the form that closeout takes, and whether deletions begin by it."""
+    """Return the value of `on` in closeout's form, and whether it can start deletions."""
     names = {str(item.value) for item in _items(on) if isinstance(item, Scalar)}
     closed = "{ pull_request: { types: [closed] } }", True
     if names & {"pull_request_target", "pull_request"}:
@@ -226,7 +226,7 @@ def _items(on: Node | None) -> tuple[Node, ...]:
 
 
 def _translated(on: str, destructive: bool) -> str:
-    """Return a whole file. None of the workflow's own texts are in it, since one may hold a secret."""
+    """Return a whole file. It contains none of the workflow's own texts, because one may hold a secret."""
     harmless = "" if destructive else "        destructive: false\n"
     return (
         "version: 1\n"

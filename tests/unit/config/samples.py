@@ -128,7 +128,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("bad-value", tidy("on: push", "on: push\n    status: §true")),
     Sample("bad-value", tidy("on: push", "on: §Push!")),
     Sample("bad-value", tidy("on: push", "on: { issues: { types: [§'a b'] } }")),
-    Sample("bad-value", preview("types: [closed]", "types: [closed, §merged]"), "write closed, and beside `on`: if: event.pull_request.merged"),
+    Sample("bad-value", preview("types: [closed]", "types: [closed, §merged]"), "write closed, and next to `on`: if: event.pull_request.merged"),
     Sample("bad-value", preview("types: [closed]", "types: [closed, §close]"), "did you mean 'closed'?write closed"),
     Sample("bad-value", "modules: [§'my-hooks']\n" + SHELL),
     Sample("bad-value", preview("region: eu-central-1", "region: §europe")),
