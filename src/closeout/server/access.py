@@ -1,9 +1,9 @@
-"""Who asks a page or the JSON API, and what they may do: the one place that decides it.
+"""Authenticate requests to the pages and the JSON API, and decide what each visitor may do.
 
-A visitor has a session (a cookie, made by a link of `closeout open` that works once) or a token of `closeout token create`
-(a bearer token). The ledger keeps digests of both, and an end holds from the next request on. Both are signed with the
-ledger's own key, so a made-up one is refused without a read of the ledger. A Details link is no credential: it opens its
-run and nothing else (`details`).
+A visitor has a session (a cookie, created by a link of `closeout open` that works once) or a token of `closeout token create`
+(a bearer token). The ledger keeps digests of both, and ending one takes effect at the next request. Both are signed with the
+ledger's own key, so a forged one is refused without a read of the ledger. A Details link is not a credential: it opens only
+its run (`details`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ CODE_SECONDS = 600.0
 """How long a link of `closeout open` works."""
 SESSION_SECONDS = 8 * 3600.0
 PAGE_SECONDS = 1800.0
-"""How long a browser keeps the page to which sign-in leads back."""
+"""How long a browser remembers the page to return to after sign-in."""
 CLOCK_SLACK = 60.0
-"""Seconds by which two reads of this machine's clock may differ before it was set back."""
+"""Tolerated difference between two reads of the clock, in seconds. Beyond it, the clock counts as set back."""
 SIGN_IN = (
     "Sign in: run `closeout open` on the machine of this server, and open the link that it prints."
     " A program sends a token of `closeout token create` as `Authorization: Bearer TOKEN`."
@@ -41,43 +41,43 @@ SIGN_IN_PAGE = (
     " for eight hours."
 )
 _BEGIN = "closeout_"
-"""What each secret begins with, so that people and scanners know whose it is."""
+"""The prefix of each secret, by which people and scanners recognize it as closeout's."""
 _LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?", re.ASCII | re.IGNORECASE)
 _PROXIED = ("x-forwarded-proto", "x-forwarded-for", "forwarded", "x-real-ip", "via")
 
 
 class Presented(NamedTuple):
-    """A secret that this ledger's key signed, and what it is for: `session` or `token`."""
+    """A secret signed with this ledger's key, and its kind: `session` or `token`."""
 
     kind: str
     secret: str
 
 
 class Visitor(NamedTuple):
-    """Somebody whose session or token holds."""
+    """A person or program with a valid session or token."""
 
     name: str
     right: str
     number: int
     """Of the credential."""
     form_token: str | None
-    """What each form of this session carries. None for a bearer token, which no foreign page can make a browser send."""
+    """The value in each form of this session. None for a bearer token, which no foreign page can make a browser send."""
     paused: str | None = None
-    """Who paused destructive calls, and why: every page of a visitor says it."""
+    """Who paused destructive calls, and why. Every page shows it."""
     problems: int = 0
-    """How many problems are open, as far as a page counts them."""
+    """The number of open problems that the pages show."""
 
     @property
     def may_act(self) -> bool:
-        """Whether they may rerun, cancel, replay, clean, pause and resume."""
+        """Whether the visitor may rerun, cancel, replay, clean, pause and resume."""
         return self.right == ACT
 
 
 class Access:
-    """Checks credentials and makes sessions. What reads the ledger is called in threads.
+    """Checks credentials and creates sessions. Methods that read the ledger are called in threads.
 
-    `key` is the ledger's own, that of Details links; `base_url` the public URL of this server, if it is known. `clock` is
-    the system's, by which `closeout open` makes links.
+    `key` is the ledger's own, which also signs Details links; `base_url` is the public URL of this server, if it is known.
+    `clock` must be the system's, because `closeout open` sets the expiry of links by it.
     """
 
     def __init__(
@@ -91,17 +91,17 @@ class Access:
         self.base_path = self._base.path.rstrip("/")
 
     def presented(self, headers: Mapping[str, str]) -> Presented | None:
-        """Return the secret that a request brings, None without one that this ledger's key signed. Reads no ledger."""
+        """Return the secret in a request; None unless this ledger's key signed one. Does not read the ledger."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         given = given.strip()
-        # A proxy that asks people who they are may pass on a token of its own.
+        # A proxy that authenticates people may pass on a token of its own.
         bearer = scheme.lower() == "bearer" and given.startswith(_BEGIN)
         found = Presented(TOKEN if bearer else SESSION, given if bearer else self._cookie(headers))
         random, _, signature = found.secret.rpartition(".")
         return found if _matches(sign(self._key, found.kind, random), signature) else None
 
     def visitor(self, presented: Presented) -> Visitor | None:
-        """Return who has a secret, None if it opens nothing any more. Raises `StoreUnavailable` or `LedgerError`."""
+        """Return the visitor with this secret; None if it is no longer valid. Raises `StoreUnavailable` or `LedgerError`."""
         found = self._store.find(digest(presented.secret))
         if found is None or found.kind != presented.kind or not self._holds(found):
             return None
@@ -135,7 +135,7 @@ class Access:
         return self._session_cookie("", 0, headers)
 
     def login_cookie(self, name: str, value: str, headers: Mapping[str, str]) -> str:
-        """Return the `Set-Cookie` header of a value that only `/login` gets; an empty one removes it."""
+        """Return the `Set-Cookie` header of a value that is sent only to `/login`; an empty value removes it."""
         seconds = int(PAGE_SECONDS) if value else 0
         return _set_cookie(name, value, f"{self.base_path}{LOGIN}", seconds, headers)
 
@@ -162,7 +162,7 @@ class Access:
         return base64.urlsafe_b64decode(name + "==").decode(), right
 
     def _holds(self, found: Credential) -> bool:
-        """Whether a credential holds. A clock that is set back ends sessions, and makes none longer."""
+        """Whether a credential is valid. Setting the clock back ends sessions; it never extends one."""
         now = self._clock()
         longest = now + SESSION_SECONDS + CLOCK_SLACK
         return found.holds(now) and (found.kind != SESSION or (found.expires_at or 0.0) <= longest)
@@ -181,7 +181,7 @@ class Access:
         return origin.lower().partition("://")[2] not in own
 
     def _encrypted(self, headers: Mapping[str, str]) -> bool:
-        """Whether the browser will send a session back: over HTTPS, or over loopback without it."""
+        """Whether the browser will return a session cookie: over HTTPS, or over plain HTTP on loopback."""
         return (
             _is_loopback(headers)
             or self._base.scheme == "https"
@@ -194,7 +194,7 @@ class Access:
         return f"__Secure-{COOKIE}" if self.base_path else f"__Host-{COOKIE}"
 
     def _cookie(self, headers: Mapping[str, str]) -> str:
-        """Return the session's cookie. Two different ones count as none: somebody else set one of them."""
+        """Return the session's cookie. Two different ones count as none, because another site set one of them."""
         pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";")]
         found = {value for name, _, value in pairs if name == self._cookie_name(headers)}
         return found.pop() if len(found) == 1 else ""
@@ -215,18 +215,18 @@ def login_link(base_url: str, key: bytes, name: str, now: float, *, right: str =
 
 
 def keeps_sessions(base_url: str) -> bool:
-    """Return whether browsers keep a session at this address: over HTTPS, or over loopback without it."""
+    """Return whether browsers keep a session at this address: over HTTPS, or over plain HTTP on loopback."""
     base = urlsplit(base_url)
     return base.scheme == "https" or _LOOPBACK.fullmatch(base.netloc) is not None
 
 
 def digest(secret: str) -> str:
-    """Return what the ledger keeps of a secret. All are long and random, so one round of SHA-256 is enough."""
+    """Return the digest that the ledger keeps of a secret. Secrets are long and random, so one round of SHA-256 is enough."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def new_secret(key: bytes, kind: str) -> str:
-    """Return the secret of a new session or token. It opens nothing until its digest is in the ledger."""
+    """Return the secret of a new session or token. It is not valid until its digest is in the ledger."""
     random = f"{_BEGIN}{secrets.token_urlsafe(32)}"
     return f"{random}.{sign(key, kind, random)}"
 
@@ -237,7 +237,7 @@ def _set_cookie(name: str, value: str, path: str, seconds: int, headers: Mapping
 
 
 def _is_loopback(headers: Mapping[str, str]) -> bool:
-    """Whether the browser talks to this machine itself, without a proxy. A proxy's HTTPS ends elsewhere."""
+    """Whether the browser runs on this machine and connects directly. Through a proxy, it may use HTTPS."""
     return _LOOPBACK.fullmatch(headers.get("host", "")) is not None and not any(
         name in headers for name in _PROXIED
     )

@@ -27,7 +27,7 @@ PAGES = {
     "", "login", "logout", "runs", "rerun", "pull-requests", "deliveries", "automations", "orphans", "health",
     "problems", "pause", "resume", "api",
 }  # fmt: skip
-"""What the paths of the pages begin with. On any other path only a browser gets a page, which says that nothing is there."""
+"""The first segments of the pages' paths. On any other path, only a browser gets a page, which says that nothing is there."""
 LOGGED_PATH = 300
 """Characters of a path and its query in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
@@ -35,7 +35,7 @@ FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, o
 
 
 class Application:
-    """An ASGI application for every path but the webhook's, which is `webhook`."""
+    """An ASGI application for every path except the webhook's, which `webhook` handles."""
 
     def __init__(self, parts: ServerParts) -> None:
         self._parts = parts
@@ -58,7 +58,7 @@ class Application:
         self._readiness.draining = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer and log a request that is no delivery. An internal error text is never sent."""
+        """Answer and log a request that is not a delivery. Texts of internal errors are never sent."""
         route = self._routes.get(scope["path"])
         await self._answer(route or self._links, scope, receive, send, logged=route is None)
 
@@ -147,9 +147,9 @@ def is_page(path: str, *, signed_in: bool) -> bool:
 
 
 def without_base(path: str, base: str) -> str:
-    """Return a path as it is below the base path of the public URL.
+    """Return a path without the base path of the public URL.
 
-    Most proxies take the base path off. Whoever comes past the proxy, through a tunnel, follows the same links with it.
+    Most proxies remove the base path. A visitor who bypasses the proxy, through a tunnel, follows the same links with it.
     """
     if base[1:].partition("/")[0] in PAGES or not f"{path}/".startswith(f"{base}/"):
         return path

@@ -19,12 +19,12 @@ LIFETIME = 30 * 24 * 3600
 """Seconds until a link expires."""
 KEY_BYTES = 32
 KEY_SETTING, BASE_SETTING = "details-key", "details-base"
-"""Where the ledger keeps what a link is made of, so that the command line makes the same ones."""
+"""Settings in the ledger from which links are made, so that the command line makes the same links."""
 PAGES_SETTING = "pages-base"
-"""Where the ledger keeps what a link to sign in begins with, which differs if the pages have an address of their own."""
+"""The setting with the base of sign-in links, which differs if the pages have an address of their own."""
 PATH = "/runs/"
 SECRETS = frozenset(("signature", "code"))
-"""Fields of a query that open something."""
+"""Fields of a query that grant access."""
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
@@ -38,9 +38,9 @@ class Link(NamedTuple):
     query: str
     """The link's query, for further requests about the same run."""
     whole: bool = False
-    """Whether its holder is signed in, and so may see all of the run."""
+    """Whether the visitor is signed in, and so may see all of the run."""
     expires: int = 0
-    """Seconds since the epoch; 0 for somebody who is signed in."""
+    """Seconds since the epoch; 0 for a signed-in visitor."""
 
 
 def link(base_url: str, key: bytes, execution: str, now: float) -> str:
@@ -54,9 +54,9 @@ def link(base_url: str, key: bytes, execution: str, now: float) -> str:
 
 
 def query_of(key: bytes, given: Link, attempt: int) -> str:
-    """Return the query that opens another attempt of the run that a link opens, for as long as the link does.
+    """Return the query that opens another attempt of a link's run, with the same expiry.
 
-    Attempts at a run are one run: their statuses and links are on the same commit.
+    A link covers all attempts, because their statuses and links are on the same commit.
     """
     return f"attempt={attempt}" if given.whole else _query(key, given.run_id, attempt, given.expires)
 
@@ -86,9 +86,9 @@ def line_id(text: str) -> int | None:
 
 
 def redacted(query: str) -> str:
-    """Return a query for the log without what opens a page: a link's signature, or the code of a sign-in."""
+    """Return a query for the log without secrets: the signature of a link, or the code of a sign-in."""
     fields = (field.partition("=") for field in query.split("&"))
-    # A name counts as it is read: `%73ignature` opens the page too.
+    # Names are compared decoded, because `%73ignature` opens the page, too.
     return "&".join(
         f"{name}{equals}{'[redacted]' if unquote_plus(name) in SECRETS else value}"
         for name, equals, value in fields
@@ -101,6 +101,6 @@ def _query(key: bytes, run_id: str, attempt: int, expires: int) -> str:
 
 
 def sign(key: bytes, purpose: str, text: str) -> str:
-    """Return the signature of a text with the ledger's key. That of one purpose is none for another."""
+    """Return the signature of a text with the ledger's key. It is valid for only one purpose."""
     signed = hmac.digest(key, f"closeout {purpose}\n{text}".encode("utf-8", "replace"), "sha256")
     return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()

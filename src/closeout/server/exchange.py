@@ -59,7 +59,7 @@ class Exchange:
         return self.head.method == b"POST" and 0 < self.head.length <= FORM_BYTES
 
     def begin(self, came: bytes) -> bytes:
-        """Take the data that arrived with the head; return what is not a part of this request."""
+        """Take the data that arrived with the head; return the bytes after this request."""
         if not self._takes_body:
             self._start_app()
             return came

@@ -1,6 +1,6 @@
 """`GET /guard`: answer a workflow that deploys previews; see `run.guard`.
 
-The workflow proves by its OIDC token which repository it runs in, so it can ask about pull requests of that one only.
+The workflow's OIDC token proves which repository it runs in, so it can ask only about that repository's pull requests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Ask: TypeAlias = Callable[[str, int], guard.Answer]
 """Returns the answer to `(token, number)`. Raises `TokenRefused`; it may take as long as GitHub does."""
 
 AT_ONCE = 4
-"""Questions under way; another one gets 503 at once, because threads are few and `/readyz` needs one."""
+"""Concurrent questions. A further one gets 503 at once, because there are few threads and `/readyz` needs one."""
 
 
 class GuardEndpoint:

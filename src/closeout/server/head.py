@@ -10,7 +10,7 @@ import httptools
 
 HEAD_BYTES = 64 * 1024
 HEADER_FIELDS = 100
-"""GitHub sends about fifteen, and a proxy adds a few. Apache and Node.js have such a limit too."""
+"""GitHub sends about fifteen, and a proxy adds a few. Apache and Node.js have such a limit, too."""
 END = b"\r\n\r\n"
 CHUNK_OVERHEAD = 64 * 1024
 """Bytes of overhead (sizes, extensions, trailers) that a chunked body may have beyond the size of its data. One-byte chunks

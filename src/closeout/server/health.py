@@ -30,7 +30,7 @@ class Readiness:
         self._clock = clock
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[bytes | None] | None = None
-        # Of its own: load balancers must not take a server away whose pages are busy.
+        # A separate thread, so that load balancers do not remove a server because its pages are busy.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="closeout-ready")
         self.draining = False
 

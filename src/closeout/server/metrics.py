@@ -23,7 +23,7 @@ CLOSED = ("full", "address-share", "memory", "idle", "head", "body", "answer")
 
 
 Samples: TypeAlias = Mapping[tuple[str, str], float] | float | Iterable[str]
-"""A value, values by a label and what it says, or lines."""
+"""A value, values by label and label value, or lines."""
 METRICS: Mapping[str, tuple[str, str]] = {
     "build_info": ("gauge", "The running version."),
     "deliveries_total": ("counter", "Requests on the webhook path since the start, by outcome."),
@@ -36,7 +36,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "open_runs": ("gauge", "Runs that have not finished, by state."),
     "suspect_runs": (
         "gauge",
-        "Open runs that take a turn alone after a crash, or wait for it; nothing else begins until then.",
+        "Open runs that must run alone after a crash, or wait to; no other run starts until they have.",
     ),
     "queue_age_seconds": ("gauge", "Seconds that the oldest queued run has waited; 0 when none waits."),
     "empty_runs": (
@@ -53,13 +53,13 @@ METRICS: Mapping[str, tuple[str, str]] = {
         "Repositories whose list of closed pull requests the last patrol read as a whole.",
     ),
     "patrol_uncovered_patterns": ("gauge", "Patterns of `repositories` that patrol cannot follow."),
-    "patrol_orphans": ("gauge", "What closed pull requests left behind, as the last daily audit found it."),
-    "patrol_total": ("counter", "What patrols since the start saw and did."),
+    "patrol_orphans": ("gauge", "Orphans of closed pull requests that the last daily audit found."),
+    "patrol_total": ("counter", "What patrols have found and done since the start."),
     "drill_last_end_seconds": ("gauge", "When the last drill ended, in seconds since the epoch."),
     "check_failed": ("gauge", "Whether a check of the last drill found something wrong."),
     "check_unknown": ("gauge", "Whether a check could not run in the last drill."),
-    "messages_total": ("counter", "Messages that each notifier took since the start."),
-    "notifier_failures": ("gauge", "Times that a notifier took no message since it last took one."),
+    "messages_total": ("counter", "Messages that each notifier accepted since the start."),
+    "notifier_failures": ("gauge", "Failed messages of a notifier since it last accepted one."),
 }
 """Kind and help of each metric, in the order of the page; their names begin with `closeout_`."""
 

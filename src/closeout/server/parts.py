@@ -1,4 +1,4 @@
-"""What a server's application needs, as one value: it opens no file and reads no environment variable.
+"""Everything that a server's application needs, as one value: the application opens no file and reads no environment variable.
 
 So tests run the same application over fakes and over a real ledger.
 """
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
-    """What the pages act through. Everything here is called in threads and may raise CloseoutError."""
+    """The functions by which the pages act. All are called in threads and may raise CloseoutError."""
 
     requests: Requests
     plan: Callable[..., Sequence[Mapping[str, Any]]]
     """Makes the plans of the automations that an event would start: `wiring.preview.Planner.plan`."""
     plan_cleaning: Callable[[Target], Sequence[Mapping[str, Any]]]
-    """Makes the plan of a run that cleans up, for a pull request as GitHub shows it now."""
+    """Makes the plan of a run that cleans up, for the current state of a pull request on GitHub."""
     audit: Callable[[], Report]
     left_alone: Callable[[str], Ignored]
-    """Finds a delivery that did not arrive, and that patrol left alone, by its GUID. Raises `NotFound`."""
+    """Finds a delivery by its GUID that did not arrive and that patrol ignored. Raises `NotFound`."""
     read: Callable[[Ignored], Mapping[str, Any]]
     """Reads its payload from GitHub."""
 
@@ -47,9 +47,9 @@ class Acting:
 class ServerParts:
     """What the application needs.
 
-    `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and says
-    whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
-    `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
+    `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and returns
+    whether they changed; `ready` raises CloseoutError if the ledger cannot be written (a real write);
+    `link_key` signs Details links; `metrics_token` opens `/metrics` to other machines.
     """
 
     receiver: Receiver
@@ -61,19 +61,19 @@ class ServerParts:
     link_key: bytes
     metrics_token: str | None = None
     access: Access | None = None
-    """Knows sessions and tokens; without it there are no pages but those of Details links."""
+    """Checks sessions and tokens; without it, there are only the pages of Details links."""
     acting: Acting | None = None
-    """What visitors who may act do; without it there are no pages to act."""
+    """What visitors with the right to act can do; without it, no page can change anything."""
     loaded: Loaded | None = None
-    """The configuration in force, for the pages that show it."""
+    """The current configuration, for the pages that show it."""
     marks: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda _kind: {}
-    """Reads what patrol and the drill kept of their last rounds, by kind."""
+    """Reads what patrol and the drill stored about their last rounds, by kind."""
     redact: Callable[[str], str] = str
-    """Takes secrets out of a payload before it is shown."""
+    """Removes secrets from a payload before it is shown."""
     place: Path | None = None
-    """The ledger's file, for the page of health."""
+    """The ledger's file, for the health page."""
     pages_apart: bool = False
-    """Whether the pages of somebody who is signed in are at an address of their own (`Application.pages_alone`)."""
+    """Whether the pages of signed-in visitors have an address of their own (`Application.pages_alone`)."""
     guard: Ask | None = None
     """Answers workflows that deploy previews."""
     public_logs: bool = False
@@ -88,7 +88,7 @@ class ServerParts:
 
     @property
     def automations(self) -> Sequence[Automation]:
-        """The automations in force."""
+        """The automations of the current configuration."""
         return self.loaded.automations if self.loaded is not None else ()
 
     @property

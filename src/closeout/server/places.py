@@ -1,7 +1,7 @@
 """Limit the number of connections, in total and for each peer address.
 
-At the limit, the connection that has waited longest without finishing a request is closed, so whoever opens thousands of
-connections loses their own. A connection whose request is being answered is never closed for another.
+At the limit, the connection that has waited longest without finishing a request is closed, so a client that opens thousands
+of connections loses its own. A connection whose request is being answered is never closed for another.
 """
 
 from __future__ import annotations

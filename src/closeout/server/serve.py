@@ -50,7 +50,7 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
 
     `on_listening` gets the base address once connections are accepted; port 0 picks a free port. `on_draining` is called
     when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once. `pages` is a
-    bound socket: there the pages of `app` answer, and no webhook. Raises OSError when the address cannot be bound.
+    bound socket that serves only the pages of `app`, and no webhook. Raises OSError if the address cannot be bound.
     """
     with bind(host, port) as listener, signals() as told:
         places = Places(most or most_connections(), trusted_proxies, _on_full(app))
@@ -95,7 +95,7 @@ async def _serve(
     on_draining: Callable[[], None],
     drain_seconds: float,
 ) -> None:
-    """Accept connections at each address until `stopped`, and drain until `hurried`. Deadlines count all the while."""
+    """Accept connections at each address until `stopped`, and drain until `hurried`. Deadlines apply throughout."""
     loop = asyncio.get_running_loop()
     all_shared = [shared for _, shared in doors]
 

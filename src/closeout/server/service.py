@@ -36,8 +36,8 @@ from closeout.wiring.workflow_guard import WorkflowGuard
 
 ENGINE_DRAIN_SECONDS = 20.0
 YOUNG = 50_000
-"""New objects between two looks for garbage. At Python's usual 700 a server with many runs under way looks through all
-that they keep again and again, and answers wait for it."""
+"""New objects between two garbage collections. At Python's default of 700, a server with many active runs scans all their
+objects again and again, which delays answers."""
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
 
@@ -79,7 +79,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             own = base or address
             runtime.page = lambda execution: details.link(own, key, execution, time.time())
             runtime.base = own
-            on_listening(address)  # the first line that is written: others wait for it
+            on_listening(address)  # must write the first line: other programs wait for it
             _remember(runtime, own, pages, log)
             for text in (*startup.summary(loaded, address, own), *runtime.patrols.notices()):
                 log.line(text)
@@ -116,7 +116,7 @@ def _guard(runtime: Runtime) -> WorkflowGuard:
 
 
 def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log) -> None:
-    """Write for the command line what links begin with: those of runs with `base`, those to sign in with the pages' own."""
+    """Store the bases of links for the command line: `base` for runs, the pages' own address for sign-in."""
     own = serve.base_address(pages, wildcard=False) if pages else None
     runtime.ledger.replace_setting(details.BASE_SETTING, base.encode())
     runtime.ledger.replace_setting(details.PAGES_SETTING, (own or base).encode())
@@ -154,8 +154,8 @@ def _stopping(under_way: list[str]) -> str:
 def _finished(log: Log, finished: Finished) -> None:
     """Log how a run ended, so that the journal of the service shows what it did.
 
-    At most one line a second for each verdict, with the number of others: a burst must not fill a pipe that nobody reads.
-    Every run is in the ledger.
+    At most one line a second for each verdict, with the number of others, so that a burst cannot fill a pipe that is not
+    read. The ledger has every run.
     """
     execution, ending = finished.execution, finished.ending
     log.seldom(
@@ -168,9 +168,9 @@ def _finished(log: Log, finished: Finished) -> None:
 
 
 def _patrolled(log: Log, report: Report) -> None:
-    """Log what a round of patrol found, and what it could not read. A round without either is in the metrics alone.
+    """Log what a round of patrol found, and what it could not read. A round without either appears only in the metrics.
 
-    What a stopping server did not read is no error: the next start reads it.
+    What a stopping server did not read is not an error, because the next start reads it.
     """
     for note in report.notes:
         log.line(f"patrol: {note}")

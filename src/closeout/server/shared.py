@@ -41,7 +41,7 @@ class Shared:
     ) -> None:
         self.app = app
         self.answer: App = app.pages_alone if pages_alone else app
-        """Answers what is no delivery."""
+        """Answers requests that are not deliveries."""
         self.receives = not pages_alone
         """Whether deliveries are received."""
         self.places = places

@@ -40,7 +40,7 @@ def unnamed_file() -> IO[bytes]:
 class Spool:
     """Temporary files without names; one thread writes, hashes and reads them.
 
-    `new_check` starts the check of a signature with the secrets that are active then.
+    `new_check` starts the check of a signature with the current secrets.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Spooled:
         return await self._spool.do(lambda: b"".join(self._pieces()))
 
     def make_room(self) -> None:
-        """Drop the body, and tell the sender."""
+        """Drop the body, and reject the request."""
         sender = self._sender
         self.close()
         if sender is not None:

@@ -1,6 +1,6 @@
-"""What `closeout serve` says at its start: what it will do, for whom, and how far its links reach.
+"""The lines that `closeout serve` writes at its start: what it will do, for which repositories, and its addresses.
 
-Whoever starts a server sees here which automations change something, before the first delivery does.
+They show which automations change something, before the first delivery arrives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from closeout.core.errors import InputError
 from closeout.core.url import parse_base
 
 MOST = 20
-"""Automations that are named; a file may have hundreds."""
+"""Automations to name; a file may have hundreds."""
 WITHOUT_GITHUB = (
     "warning: no `secrets.github` is configured: no commit gets a status, and nothing is deleted when a pull request"
     " closes, because closeout cannot read the pull request again before it deletes"
@@ -22,7 +22,7 @@ WITHOUT_GITHUB = (
 
 
 def summary(loaded: Loaded, address: str, base: str) -> Iterator[str]:
-    """Yield a line for each thing to know; `address` is where it listens, `base` what Details links begin with."""
+    """Yield the lines; `address` is where the server listens, `base` is the base of Details links."""
     yield f"webhook URL: {base}/webhook" + ("" if base == address else f", received at {address}/webhook")
     for automation in loaded.automations[:MOST]:
         yield _automation(automation)
@@ -51,7 +51,7 @@ def _automation(automation: Automation) -> str:
 
 
 def only_here(base: str) -> bool:
-    """Whether nobody on another machine can open an address."""
+    """Whether an address can be opened only on this machine."""
     try:
         host = parse_base(base).host
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)

@@ -103,7 +103,7 @@ class Upload:
 
     @property
     def held(self) -> int:
-        """Bytes in memory while the request is not verified. The spool limits what it takes itself."""
+        """Bytes in memory while the request is not verified. The spool has its own limits."""
         return 0 if self.is_verified or self._spooled is not None else self.head.size + self._got
 
     def give_way(self) -> bool:
@@ -138,7 +138,7 @@ class Upload:
         self._connection.verified()
 
     def reply(self, answer: Answer, *, close: bool = False) -> None:
-        """Send the answer, and close the connection if told to."""
+        """Send the answer; with `close`, then close the connection."""
         start = first_json_lines(answer.status)
         self._connection.answer(self, answer.status, start, answer.body, close=close)
 

@@ -47,7 +47,7 @@ class Webhook:
         self._gathered: list[Incoming] = []
         self._committed: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
-        # Of its own: deliveries must not wait for pages that are busy.
+        # A thread of its own, so that deliveries do not wait for busy pages.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="closeout-secrets")
         self._refreshing: asyncio.Future[bool] | None = None
         self.waits_for_secrets: dict[Upload, tuple[Mapping[bytes, bytes], bytes, float]] = {}
@@ -59,7 +59,7 @@ class Webhook:
         """Bytes of verified bodies that wait for their commit."""
 
     def admit(self, head: Head) -> Mapping[bytes, bytes]:
-        """Return the headers by name. Raises what the head alone shows to be wrong."""
+        """Return the headers by name. Raises if the head alone shows that the request is invalid."""
         headers.check_method(head.method.decode("ascii"))
         return headers.check(head.headers, self.limits.body_bytes)
 
@@ -94,7 +94,7 @@ class Webhook:
             async with self.spool.turn:
                 await self._store_large(headers, spooled, began, request)
         except Exception as error:  # noqa: BLE001 - the edge: every request must get an answer
-            spooled.close()  # Before the answer: what is refused must not make room, and be refused, once more.
+            spooled.close()  # Before the answer, so that a refused body is not dropped, and refused, again.
             request.reply(self.refuse(error))
         finally:
             spooled.close()
