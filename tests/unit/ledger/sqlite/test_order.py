@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -56,15 +58,27 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
     assert [what for what in done if what != "delivery"] == list(range(count))
 
 
-def test_what_is_queued_while_a_ledger_closes_is_refused(ledger: Ledger, held: Callable[[], None]) -> None:
-    """A thread that had found it open waits for an answer."""
-    writer, answers = ledger._writer(), list[Any]()
-    writer._queue.put(None)
-    for _ in range(2):
-        writer.submit(Job(lambda _connection: None, answers.append))
-    held()
-    assert writer.close(5.0)
-    assert [str(answer) for answer in answers] == ["the ledger is closed"] * 2
+def test_every_job_that_was_taken_while_a_ledger_closes_is_answered(ledger: Ledger) -> None:
+    """Its thread would wait for an answer without end."""
+    writer, answers, taken = ledger._writer(), list[Any](), list[Any]()
+    jobs_began = threading.Barrier(5)
+
+    def submit() -> None:
+        jobs_began.wait()
+        with suppress(StoreUnavailable):
+            while True:
+                writer.submit(Job(lambda _connection: None, answers.append))
+                taken.append(None)
+
+    threads = [threading.Thread(target=submit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    jobs_began.wait()
+    time.sleep(0.02)
+    assert writer.close(30.0)
+    for thread in threads:
+        thread.join()
+    assert len(answers) == len(taken) > 0
 
 
 def test_the_group_that_a_delivery_may_wait_for_is_small(ledger: Ledger, held: Callable[[], None]) -> None:
