@@ -83,6 +83,15 @@ def test_a_delivery_that_starts_nothing_is_stored_and_no_duplicate(stack: Stack)
     assert stack.aws.executions() == []
 
 
+def test_a_defect_is_500_and_logged_as_an_error(stack: Stack) -> None:
+    """GitHub may send the delivery again; the sender learns nothing of it."""
+    status, said = ask(stack, {**closed(), "body": 5})
+    line = json.loads(stack.logged[-1])
+    assert (status, said["error"], line["level"]) == (500, "internal-error", "error")
+    assert line["reason"].startswith("AttributeError: ")
+    assert "AttributeError" not in str(said)
+
+
 def test_the_same_delivery_again_is_a_duplicate(stack: Stack) -> None:
     """Nothing is stored or started a second time."""
     assert ask(stack, closed())[0] == 202
