@@ -1,6 +1,6 @@
 """What an action needs, with every optional input that adds to it: one list for the command line and the docs.
 
-Whoever builds a role from it must not miss what a step turns on, so each optional input is tried in turn.
+A role that is built from it must cover every input, so each optional input is tried in turn.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from closeout.actions.spec import Action, Permission
 
 SOME_TEXT = "${{ event.example }}"
-"""An input whose value is not known when the file is read: the permissions are then the widest."""
+"""An input whose value is not known when the file is read, which needs the widest permissions."""
 
 
 class Need(NamedTuple):
-    """A permission, and what asks for it: an optional input, `protect.tags` or `closeout orphans` (None: every step)."""
+    """A permission, and what requires it: an optional input, `protect.tags` or `closeout orphans` (None: every step)."""
 
     permission: Permission
     when: str | None

@@ -1,7 +1,7 @@
-"""The registry: which actions a step's `uses` can name, in order, each once.
+"""The registry: the actions that a step's `uses` can name, in order, each once.
 
-It is written out by hand so that what can act on an account is seen in one place, and nothing that happens to be
-importable becomes an action by itself.
+It is a list written by hand, so that one place shows everything that can act on an account, and a module does not
+become an action just because it can be imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from closeout.core.errors import UsageError
 
 
 class Registry(dict[str, Action]):
-    """Actions by their `uses`, in the order given. Raises `ValueError` for two of one name."""
+    """Actions by their `uses`, in the order given. Raises `ValueError` for two with the same name."""
 
     def __init__(self, actions: Iterable[Action]) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Registry(dict[str, Action]):
             self[action.uses] = action
 
     def __missing__(self, uses: str) -> NoReturn:
-        """Raise `UsageError`, with the near names."""
+        """Raise `UsageError` with similar names."""
         close = difflib.get_close_matches(uses, self, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self)}"
         raise UsageError(f"there is no action {uses!r}; {hint}")
@@ -35,7 +35,7 @@ class Registry(dict[str, Action]):
 @lru_cache(maxsize=1)
 def builtin() -> Registry:
     """Return the actions that come with closeout."""
-    # Imported here: `closeout runs list` and the receiver know automations without their actions' code.
+    # Imported here, because `closeout runs list` and the receiver need no code of actions.
     from closeout.actions.aws import (  # noqa: PLC0415
         cloudformation_delete_stack,
         codebuild_start_build,

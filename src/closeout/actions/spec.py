@@ -1,7 +1,7 @@
-"""What an action is: inputs, permissions, and three functions over narrow clients.
+"""The declaration of an action: inputs, permissions, and three functions over narrow clients.
 
 The registry, the JSON Schema, the reference pages, the IAM policies and a test over every action are made
-from these values, so an action says each thing once.
+from these values, so an action declares each fact once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ InputType = Literal["string", "integer", "boolean", "list", "map", "any", "durat
 class Input:
     """One key of a step's `with` (or, for `run`, `argv` and `env` of `shell`, of the step's `with` too).
 
-    `names` marks a value that names what is acted upon: the name guards apply to every `${{ }}` in it.
-    `templates=False` refuses `${{ }}` at load. `secret` takes a secret reference, never a value.
+    `names` marks a value that names what the action acts on: the name guards apply to every `${{ }}` in it.
+    `templates=False` refuses `${{ }}` at load. `secret` accepts a secret reference, never a value.
     """
 
     type: InputType
@@ -34,14 +34,14 @@ class Input:
     names: bool = False
     templates: bool = True
     instead: str = ""
-    """What to write where `templates` is False and somebody wrote a `${{ }}`; empty: the value itself."""
+    """The fix for a `${{ }}` if `templates` is False; empty: write the value itself."""
     secret: bool = False
     choices: tuple[str, ...] = ()
     ended_by: str | None = None
-    """The input that holds this one's delimiter: no `${{ }}` of this one may hold it too (`/` apart), or what begins
-    like one name would be the beginning of another (`fix-` of `fix-2-`)."""
+    """The input with this one's delimiter. No `${{ }}` of this one may contain the delimiter (except `/`), or one name could
+    be a prefix of another (`fix-` of `fix-2-`)."""
     url: bool = False
-    """Whether it is a URL: a `${{ }}` before its path may be one label of the host, so that no value names another host."""
+    """Whether it is a URL. A `${{ }}` before its path may be only one label of the host, so that no value changes the domain."""
     pattern: str | None = None
     """A regular expression that the whole text must match after interpolation (and at load, without `${{ }}`)."""
 
@@ -57,18 +57,18 @@ class Permission:
 
 
 class Limit(NamedTuple):
-    """How long a call may take, in seconds; `why` is for people, where neither the step's nor the run's time sets it."""
+    """How long a call may take, in seconds; `why` is for people, if neither the step's nor the run's time limit sets it."""
 
     seconds: float
     why: str = ""
 
     def __str__(self) -> str:
-        """Return the limit as part of a sentence that says that the time is over."""
+        """Return the limit as part of a sentence about a timeout."""
         return f"{self.seconds:.0f} s" + (f" ({self.why})" if self.why else "")
 
 
 class Work(Protocol):
-    """What `apply` works with: durable calls named within this step, guarded calls, and the log."""
+    """The argument of `apply`: durable calls named within this step, guarded calls, and the log."""
 
     execution: str
     """`<run id>-<attempt>`: a stable idempotency key for this attempt."""
@@ -94,7 +94,7 @@ class Work(Protocol):
         """The step's own keys besides `with`: `pass-env` and the like."""
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
-        """`Durable.record`, named within the step, within the step's and the run's time."""
+        """`Durable.record`, named within the step, and limited by the step's and the run's time."""
 
     def sleep(self, name: str, seconds: float) -> None:
         """`Durable.sleep`, named within the step."""
@@ -110,34 +110,34 @@ class Work(Protocol):
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
-        """Make one call that changes something, behind every guard, as one recorded operation.
+        """Make one call that changes something, after every guard, as one recorded operation.
 
         On each try, in the same recorded operation and immediately before `call`: the run is not cancelled,
         closeout is not paused, the account is right, and (in a destructive step) the live check says that the
         pull request is still closed. A transient error of `call`, a pause, or an unreadable pull request waits
-        and tries again until the time is up. `call` must be idempotent by identity, or look for its own trace
+        and tries again until the time is up. `call` must be idempotent by identity, or check for its own trace
         first. Every call that creates, changes or deletes anything outside goes through here.
 
-        `look` is called before the guards, on each try: what has to be read for the call and may take a while, such
-        as a listing, so that nothing but the call itself stands behind them.
+        `look` is called before the guards, on each try. Put slow reads for the call there, such as a listing, so that
+        only the call itself follows the guards.
 
-        With `on_interrupted`, the begin of `call` is stored before it. Where a begin is stored and no end,
-        `on_interrupted` is called in its place: `call` may have had its effect, in part or as a whole.
+        With `on_interrupted`, the start of `call` is stored before it. If a start is stored and no end,
+        `on_interrupted` is called instead: `call` may have taken effect, in part or completely.
         """
 
     def limit(self) -> Limit:
         """Return how long a call may take, and what sets that. Call it only inside a recorded function: it reads the clock."""
 
     def clean(self, text: str) -> str:
-        """Return text without the secrets that closeout knows. Call it before text is cut: half a secret is not known."""
+        """Return text without the secrets that closeout knows. Call it before you cut text: half a secret is not recognized."""
 
     def log(self, text: str) -> None:
         """Write a line to the run's log. Call it inside a recorded function: a replay is silent there."""
 
     def log_once(self, key: str, text: str) -> None:
-        """Write a line unless one of this key was written for this step: what a poll may say however often it polls.
+        """Write a line unless one with this key was written for this step, so that a poll does not repeat it.
 
-        A poll's function is made anew for every try, so nothing that it keeps in a variable outlives one try.
+        A poll's function is created again for every try, so its variables do not outlive one try.
         """
 
     def now(self) -> float:
@@ -148,28 +148,28 @@ Inputs: TypeAlias = Mapping[str, Any]
 
 
 def no_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    """Return nothing: the action needs no right that closeout knows of."""
+    """Return nothing: the action needs no permission known to closeout."""
     return ()
 
 
 def nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Return nothing: `apply` reports the result, and there is nothing to look for afterwards."""
+    """Return nothing: `apply` reports the result, and there is nothing to verify afterwards."""
     return ()
 
 
 class Existing(NamedTuple):
-    """Something that exists now, as an inventory found it."""
+    """A resource that an inventory found."""
 
     resource: str
     """Its exact name, for people."""
     inputs: Mapping[str, str]
     """The naming inputs with which a step would act on exactly this."""
     created: float | None
-    """Seconds since the epoch; None if that cannot be told."""
+    """Seconds since the epoch; None if unknown."""
     changed: float | None = None
-    """When the newest thing in it was made, where it is a collection: that must belong to the pull request too."""
+    """When the newest item of a collection was created: the item must belong to the pull request, too."""
     busy: str = ""
-    """Why it is to be left alone now, such as `it is being deleted`; empty otherwise."""
+    """Why it must not be touched now, such as `it is being deleted`; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,33 +196,33 @@ class Action:
     retry: Retry = field(default_factory=Retry)
     needs_aws: bool = False
     regional: bool = True
-    """Whether a name means another thing in another region: of a stack it does, of a bucket it does not."""
+    """Whether a name means different things in different regions: true for a stack, false for a bucket."""
     example: str = ""
     """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
     lingers: Callable[[str], bool] | None = None
-    """Whether part of an execution still runs here although its step ended: the execution then keeps its key."""
+    """Whether part of an execution still runs here after its step ended. The execution then keeps its key."""
     absent: Callable[[Inputs], str] | None = None
-    """What an empty plan did not find, `stack preview-17`: a wrong name has the same result."""
+    """Describes what an empty plan did not find, such as `stack preview-17`, because a wrong name also plans nothing."""
     own_code: bool = False
-    """It runs the user's own code: its permissions are not known, and its plan, summary and errors may contain what only
-    readers of the log may see. What everybody may read is `public` beside `summary`, and `ActionFailed.public`."""
+    """Whether it runs the user's own code: its permissions are unknown, and its plan, summary and errors may contain text for
+    readers of the log only. Everyone may read `public`, next to `summary`, and `ActionFailed.public`."""
     passes_env: bool = False
     """Whether a step may name variables of the server's environment in `pass-env`."""
     read_tags: Callable[[Sequence[Change], Clients], Sequence[Change]] | None = None
     """Return the planned changes with their tags; called only if the file has `protect.tags`. None: `plan` returns all tags.
     Raises `GuardRefused` for tags that cannot be read."""
     tag_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
-    """What `read_tags` needs besides `permissions`."""
+    """Permissions that `read_tags` needs in addition to `permissions`."""
     inventory: Callable[[Sequence[Naming], Clients], Iterable[Existing]] | None = None
-    """Yields what exists under the names that steps make in some repositories; reads only. It may yield more, since the
-    caller reads each name backwards; it never leaves out a page: what cannot be read is a `ServiceError`."""
+    """Yields the resources with names that steps make in some repositories; reads only. It may yield others, because the
+    caller parses each name. It never leaves out a page: a failed read raises `ServiceError`."""
     inventory_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
-    """What `inventory` needs by itself: rights to list, none to change."""
+    """All permissions that `inventory` needs: to list, never to change."""
     plan_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
-    """What `plan` needs by itself, of an action with `absent`: rights to read, none to change. A recheck on AWS plans with them."""
+    """For an action with `absent`, all permissions that `plan` needs: to read, never to change. A recheck on AWS plans with them."""
     not_listed: Callable[[Naming], str | None] = lambda _naming: None
-    """Why `inventory` cannot list what is under names of this form; None if it can."""
+    """Why `inventory` cannot list resources with names of this form; None if it can."""
     check: Callable[[Inputs], Sequence[str]] | None = None
-    """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""
+    """Checks raw inputs at load (a prefix must end in a delimiter) and returns a sentence for each mistake."""
     look_up: Callable[[Inputs], Sequence[str]] | None = None
-    """What `closeout check` can look up besides the file (the user's own code): sentences, empty when all is there."""
+    """Looks up for `closeout check` what is outside the file (the user's own code); returns a sentence for each missing part."""

@@ -57,7 +57,7 @@ def test_the_example_of_an_action_is_right(tmp_path: Path, uses: str) -> None:
     [
         ("beside_check:works", None),
         ("beside_check:nothing", "beside_check has no function nothing"),
-        ("nomod_check:fn", "there is no module nomod_check; modules are looked up beside the file"),
+        ("nomod_check:fn", "there is no module nomod_check; modules are looked up in the folder of the file"),
         ("leaves_check:fn", "leaves_check cannot be imported: SystemExit: 3"),
     ],
 )

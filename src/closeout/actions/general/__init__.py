@@ -1,1 +1,1 @@
-"""Actions that are about no particular service."""
+"""Actions that are not tied to one service."""

@@ -1,11 +1,11 @@
-"""Run something that cannot be asked whether it has happened, and know when it may have happened before.
+"""Run something that leaves no trace of whether it happened, and detect that it may have run before.
 
-A script or a function leaves no trace that closeout could look for. So each attempt has two operations: `begin`, recorded
-before anything runs, and `run`, whose begin the ledger stores before it runs (`Work.change`). A replay that finds the begin
-and no end knows that the process died in it: it ends what is left of that attempt and makes the next one, with a higher
+After a script or a function, closeout has nothing to check. So each attempt has two operations: `begin`, recorded
+before anything runs, and `run`, whose start the ledger stores before it runs (`Work.change`). If a replay finds the start
+without an end, the process died in it: the replay ends what is left of that attempt and makes the next one, with a higher
 number.
 
-Without a stored begin nothing ran: a pause or an unreadable pull request held the call, and whatever `begin` made is gone
+Without a stored start nothing ran: a pause or an unreadable pull request held the call, and what `begin` created is gone
 with its process. The next attempt then keeps the number.
 """
 
@@ -19,30 +19,30 @@ from closeout.core.errors import ActionFailed
 from closeout.ports import Json
 
 LIMIT = 50
-"""Attempts of one step in all, with those that a pause or a restart has interrupted."""
+"""All attempts of one step, including those that a pause or a restart interrupted."""
 MAX_CRASHES_BEFORE = 2
-"""Crashes after which a step ended while each was kept here, as `crashed`: those runs must replay as they went."""
+"""Crashes after which a step of an earlier release failed, stored as `crashed`. Its runs must replay the same way."""
 
 
 class Attempt:
-    """One attempt. What dies with the process that made it needs nothing but `run`."""
+    """One attempt. A subclass whose attempts die with their process needs only `run`."""
 
     def begin(self) -> Json:
         """Prepare without changing anything; the result is recorded before `run` is called."""
         return {}
 
     def run(self, attempt: int) -> dict[str, Any]:
-        """Do it. `attempt` is 1 the first time. Returns an object with `failed`: a sentence, or None.
+        """Run it. `attempt` is 1 the first time. Return an object with `failed`: a sentence, or None.
 
-        `public` in it is what anybody may read of that sentence.
+        Its `public` is the part of that sentence that anyone may read.
         """
         raise NotImplementedError
 
     def end_earlier(self, begun: Json) -> None:
-        """End what is left of an attempt whose `begin` returned `begun` in a process that died."""
+        """End the rest of an attempt whose `begin` returned `begun` in a process that has died."""
 
     def dispose(self) -> None:
-        """Release what `begin` made; always called once it has returned."""
+        """Release what `begin` created; always called after `begin` has returned."""
 
 
 def carry_out(work: Work, make: Callable[[], Attempt]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`http/request`: call any HTTP API once, with an idempotency key and secrets by reference.
 
-A request that was sent and not answered may have had its effect. Every try of one execution therefore carries the
-same `Idempotency-Key`, by which the other side can tell a repetition.
+A request that was sent and not answered may have taken effect. Every try of one execution therefore carries the
+same `Idempotency-Key`, by which the other side can recognize a repetition.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from closeout.ports import Clients, HttpAnswer, Json
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 KEY = "Idempotency-Key"
 READ = 65_536
-"""Bytes of an answer in which secrets are looked for, so that none is cut in half by what follows."""
+"""Bytes of an answer that are searched for secrets: more than are shown, so that no shown secret is cut in half."""
 SHOWN = 2_048
 """Bytes of an answer that go into the log."""
 
@@ -41,14 +41,14 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     if problem := _url_problem(url):
         raise InputError(problem)
     place = parse(url)
-    shown = place.shown + ("?…" if place.query else "")  # a query is where tokens travel
+    shown = place.shown + ("?…" if place.query else "")  # a query may contain tokens
     verb = {"DELETE": "delete", "POST": "post", "PATCH": "patch", "PUT": "send"}.get(method, "call")
     reason = f"{method}, expecting {_expectation(inputs.get('expect'))}"
     return (Change(verb=verb, resource=shown, reason=reason, identity={"method": method, "url": url}),)
 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
-    """Send the request until there is an answer that says yes or no, as often as `retry` allows."""
+    """Send the request until an answer is final, as often as `retry` allows."""
     for number in range(1, work.retry.attempts + 1):
         outcome = work.change(f"request-{number}", lambda: _send(change, inputs, work))
         if outcome["later"] is None:
@@ -59,7 +59,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 
 
 def _send(change: Change, inputs: Inputs, work: Work) -> Json:
-    """Send it once. Returns `later` (a sentence, or None when it is done), so that each attempt is recorded."""
+    """Send it once. Return `later` (a sentence, or None when it is done), so that each attempt is recorded."""
     headers, body = _content(inputs)
     headers[KEY] = f"{work.execution}-{work.step}"
     secret = _secret_headers(inputs, work.clients)
@@ -110,7 +110,7 @@ def _content(inputs: Inputs) -> tuple[dict[str, str], bytes | None]:
 
 
 def _secret_headers(inputs: Inputs, clients: Clients) -> dict[str, str]:
-    """Read the secret headers now: they are in no plan, no record and no log."""
+    """Read the secret headers only now, so that they are in no plan, record or log."""
     found: dict[str, str] = {}
     for name, reference in (inputs.get("secret-headers") or {}).items():
         value = clients.secrets.read(reference)[0]

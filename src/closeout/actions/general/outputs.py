@@ -1,4 +1,4 @@
-"""What a script gives to later steps: the lines that it wrote to a file, in the form of GitHub Actions.
+"""The outputs of a script for later steps: the lines that it wrote to a file, in the format of GitHub Actions.
 
 `NAME=value` for one line, `NAME<<END`, lines, `END` for more.
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
@@ -14,14 +14,14 @@ from closeout.core.errors import ActionFailed
 from closeout.ports import Json
 
 VARIABLES = ("CLOSEOUT_OUTPUT", "GITHUB_OUTPUT")
-"""Name the file. The second is what scripts from a workflow and their libraries look for."""
+"""Variables with the file's name. Scripts from a workflow and their libraries use the second."""
 LIMIT = 100_000
-"""Bytes of the file: what is recorded of a step is read with its run."""
+"""Bytes of the file, because a step's outputs are loaded with its run."""
 _LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,99})(=|<<)(.*)", re.DOTALL)
 
 
 def parse(written: bytes) -> dict[str, str]:
-    """Return the outputs by name; of two with one name the last. Raises `ActionFailed` for what is none."""
+    """Return the outputs by name; the last one wins. Raises `ActionFailed` for an invalid line."""
     if len(written) > LIMIT:
         raise ActionFailed(f"its outputs are longer than {LIMIT:,} bytes; store long texts elsewhere")
     try:
@@ -47,9 +47,9 @@ def parse(written: bytes) -> dict[str, str]:
 
 
 def without_secrets(given: Mapping[str, Json], work: Work) -> dict[str, Json]:
-    """Return the outputs that hold no secret; the log names the others. Only inside a recorded function.
+    """Return the outputs without a secret, and name the others in the log. Call it only inside a recorded function.
 
-    A secret is stored as `***`. A later step that got this text would act on something else: a shell expands it to every file.
+    A secret is stored as `***`. A later step must not get this text, because a shell expands it to every file.
     """
     kept = {name: value for name, value in given.items() if not _holds_secret([name, value], work.clean)}
     for name in given.keys() - kept.keys():
@@ -66,7 +66,7 @@ def _holds_secret(value: Json, clean: Callable[[str], str]) -> bool:
 
 
 def _until(end: str, rest: Iterator[tuple[int, str]], begun: int) -> str:
-    """Return the lines up to the one that is `end`."""
+    """Return the lines before the line `end`."""
     taken: list[str] = []
     for _, text in rest:
         if text.removesuffix("\r") == end:

@@ -1,6 +1,6 @@
-"""A script under supervision, as the server sees it: start it, stream it, stop it, find it again.
+"""The server's side of a supervised script: start it, stream its output, stop it, find it again.
 
-Apart from the action, because this is about processes and time, and its tests kill real ones.
+Separate from the action, because it deals with processes and time, and its tests kill real processes.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from closeout.core.terminal import stripped
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 PATIENCE = 5.0
-"""Seconds after that in which a supervisor ends by itself."""
+"""Seconds after that in which a supervisor must end."""
 
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""What a Python that was built by hand may need to start at all."""
+"""Variables that a Python built by hand may need to start."""
 
 LINE_LIMIT = 65_536
-"""Bytes of a line that are given on in one piece: a secret that is cut in two would be recognised in neither."""
+"""Bytes of a line that are passed on in one piece, because neither half of a split secret would be recognized."""
 HEAD_LINES, HEAD_BYTES = 8_000, 800_000
-"""What is kept in the log from the beginning of the output, written as it comes."""
+"""The beginning of the output, written to the log as it arrives."""
 TAIL_LINES, TAIL_BYTES = 2_000, 200_000
-"""What is kept of what comes after, written at the end. Each line is a row of the ledger, however short it is."""
+"""The end of the output, written to the log at the end. Lines are limited, too, because each is a row of the ledger."""
 
 
 class Output:
-    """Bytes in, clean lines out: no escape sequences, no control characters, bounded.
+    """Turns bytes into clean lines: bounded, without escape sequences and control characters.
 
-    `write` gets each line of the head at once, and those of the tail at the end with the number of lines between them
-    that were left out. `last` is the last line that is not empty, `error` the last one of stderr.
+    `write` gets each line of the head at once, and at the end those of the tail, with the number of lines left out between
+    them. `last` is the last line that is not empty, `error` the last one of stderr.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -68,7 +68,7 @@ class Output:
         self._take(lines, error=error)
 
     def end(self) -> None:
-        """Take what stood after the last line's end, and write the tail."""
+        """Take the last, unterminated line, and write the tail."""
         for error, rest in self._rest.items():
             if rest:
                 self._take([rest], error=error)
@@ -81,7 +81,7 @@ class Output:
         self._late = 0
 
     def _take(self, lines: Sequence[bytes], *, error: bool) -> None:
-        """Write lines until the head is full, and keep the last of the others."""
+        """Write lines until the head is full, then keep the last ones."""
         said = next((text for line in reversed(lines) if line.strip() and (text := _shown(line))), None)
         if said is not None:
             self.last = said
@@ -104,21 +104,21 @@ class Output:
 
 
 def _shown(line: bytes) -> str:
-    """Return a line as text. A progress bar writes over itself: what was seen last follows the last carriage return."""
+    """Return a line as text. A progress bar overwrites itself, so only text after the last carriage return counts."""
     shown = line.rstrip(b"\r").rpartition(b"\r")[2][:LINE_LIMIT]
     return stripped(shown.decode("utf-8", "replace")).rstrip()
 
 
 class Supervised:
-    """A supervisor process, parked until `run` tells it what to do.
+    """A supervisor process that waits until `run` sends it a command.
 
-    `grace` is between SIGTERM and SIGKILL; a supervisor that has not ended `patience` later is killed with its script.
+    `grace` is the time between SIGTERM and SIGKILL. A supervisor that has not ended `patience` later is killed with its script.
     """
 
     def __init__(self, *, grace: float = GRACE, patience: float = PATIENCE) -> None:
         self._grace = grace
         self._patience = grace + patience
-        # -I and -S: nothing of the environment, of the user's site or of the folder gets into the supervisor.
+        # -I and -S keep the environment, the user's site-packages and the folder out of the supervisor.
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", supervisor.__file__],
             stdin=subprocess.PIPE,
@@ -130,7 +130,7 @@ class Supervised:
         pipes: Any = self._process  # none of the three is None
         self._stdin, self._stdout, self._stderr = pipes.stdin, pipes.stdout, pipes.stderr
         self.written = b""
-        """What the command wrote for later steps, a byte more than they may at most."""
+        """The command's outputs for later steps, up to one byte over the limit."""
         self.identity: dict[str, Any] = {"pid": self._process.pid, "started": started(self._process.pid)}
 
     def run(
@@ -143,10 +143,10 @@ class Supervised:
         timeout: float,
         output: Output,
     ) -> int | None:
-        """Run `argv` with the payload in a file named by CLOSEOUT_EVENT_PATH; None: it had to be stopped.
+        """Run `argv` with the payload in a file named by CLOSEOUT_EVENT_PATH; return None if it had to be stopped.
 
-        It and the file for outputs are in a folder that only this user may read; the supervisor removes it, so what is
-        written there is read through a file that was opened before.
+        This file and the one for outputs are in a folder that only this user can read. The supervisor removes the folder, so
+        outputs are read through a file that was opened before.
         """
         folder = Path(tempfile.mkdtemp(prefix="closeout-"))
         try:
@@ -173,7 +173,7 @@ class Supervised:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _follow(self, output: Output, timeout: float) -> int | None:
-        """Stream the output until the supervisor has ended; at the time limit tell it to stop."""
+        """Stream the output until the supervisor has ended; at the time limit, tell the supervisor to stop."""
         streams = {self._stdout.fileno(): False, self._stderr.fileno(): True}
         stop_at: float | None = time.monotonic() + timeout
         kill_at = time.monotonic() + timeout + self._patience
@@ -197,7 +197,7 @@ class Supervised:
             self._stdin.close()
 
     def dispose(self) -> None:
-        """End the supervisor, whatever it is doing."""
+        """End the supervisor in any state."""
         self._close_input()
         try:
             self._process.wait(self._patience)
@@ -215,7 +215,7 @@ def _private(path: str) -> IO[bytes]:
 
 @contextlib.contextmanager
 def _watch(streams: Iterable[int], pid: int) -> Iterator[selectors.BaseSelector]:
-    """Wake up on output and, where the system can tell (Linux), on the process's end."""
+    """Wake up on output and, on Linux, when the process ends."""
     with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
         for descriptor in streams:
             os.set_blocking(descriptor, False)
@@ -229,7 +229,7 @@ def _watch(streams: Iterable[int], pid: int) -> Iterator[selectors.BaseSelector]
 
 
 def _drain(streams: Mapping[int, bool], output: Output) -> None:
-    """Read what is there now, but not for ever: a script may write faster than it is read."""
+    """Read what is available now, up to a limit, because a script may write faster than it is read."""
     for descriptor, error in streams.items():
         for _ in range(16):
             try:
@@ -245,9 +245,9 @@ def _drain(streams: Mapping[int, bool], output: Output) -> None:
 
 
 def started(pid: int) -> str | None:
-    """Return when a process started, comparable on this machine and across reboots; None when it is not there.
+    """Return when a process started, comparable on this machine and across reboots; None if it does not exist.
 
-    Field 22 of /proc/PID/stat (ticks since boot, proc(5)) with the boot's id: a pid alone is used again.
+    It is field 22 of /proc/PID/stat (ticks since boot, proc(5)) with the boot's id, because the system reuses pids.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")  # a process may choose its name
@@ -261,8 +261,8 @@ def started(pid: int) -> str | None:
 def end_tree(pid: int) -> None:
     """Kill everything below a supervisor, and then the supervisor.
 
-    For one that does not do so itself: its script may have stopped it (SIGSTOP). As long as it is there, stopped or not,
-    it is the parent of every orphan below it, so that all of them are found by `/proc` (Linux; elsewhere none is).
+    For a supervisor that does not do so itself, because its script may have stopped it (SIGSTOP). While it exists, stopped or
+    not, it is the parent of every orphan below it, so `/proc` finds all of them (on Linux only).
     """
     for _ in range(100):
         below = [one for one in _below(pid) if started(one) is not None]
@@ -286,9 +286,9 @@ def _below(pid: int) -> Iterator[int]:
 
 
 def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + PATIENCE) -> bool:
-    """End the supervisor of an earlier life, and with it its script. False: it could not be ended.
+    """End the supervisor of an earlier server process, with its script. Return False if that fails.
 
-    The supervisor stops by itself when its server dies; this waits for it, and insists.
+    A supervisor stops when its server dies. This waits for that, and then kills it.
     """
     pid, since = identity["pid"], identity["started"]
     if since is None:
@@ -303,7 +303,7 @@ def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + PATIENCE
 
 
 def _ask(pid: int) -> None:
-    """Ask a supervisor to end its script, also one that was stopped."""
+    """Ask a supervisor to end its script, even if the supervisor is stopped (SIGSTOP)."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGCONT)

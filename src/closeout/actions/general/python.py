@@ -1,7 +1,7 @@
 """`python`: call a function of the configuration's own modules.
 
-The function runs inside the server, with everything the server has. A thread cannot be killed, so neither can a
-function that runs over its time: the step fails then, and `still_running` says that the call has not ended.
+The function runs inside the server, with all of the server's rights. A thread cannot be killed, so neither can a
+function that exceeds its time: the step fails, and `still_running` reports that the call has not ended.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _running: dict[str, threading.Thread] = {}
 
 
 def anything_running() -> bool:
-    """Whether a call of any execution has not ended yet; asked when none should."""
+    """Whether a call of any execution has not ended yet."""
     return any(thread.is_alive() for thread in list(_running.values()))
 
 
 class Context:
-    """What the function gets first: the event, the run, the attempt, and the log."""
+    """The function's first argument: the event, the run, the attempt, and the log."""
 
     def __init__(
         self, event: Mapping[str, Any], run_id: str, attempt: int, write: Callable[[str], None]
@@ -53,12 +53,12 @@ class Context:
                 self._write(line)
 
     def close(self) -> None:
-        """End the log: what a call writes after its time is up would go into a finished step."""
+        """Close the log, so that a call that exceeds its time cannot write to a finished step."""
         self._write = None
 
 
 def still_running(execution: str) -> bool:
-    """Whether a call of this execution has run over its time and has not ended yet."""
+    """Whether a call of this execution has exceeded its time and has not ended yet."""
     for key, thread in list(_running.items()):
         if not thread.is_alive():
             _running.pop(key, None)
@@ -78,7 +78,7 @@ def find(name: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise InputError(
-                f"there is no module {module_name}; modules are looked up beside the file"
+                f"there is no module {module_name}; modules are looked up in the folder of the file"
             ) from None
         raise InputError(f"{module_name} needs the module {error.name}, which is not installed") from error
     except (Exception, SystemExit) as error:
@@ -93,13 +93,13 @@ def find(name: str) -> Callable[..., Any]:
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Return the one call; a function that cannot be imported is found out here."""
+    """Return the one call. Raises `InputError` if the function cannot be imported."""
     find(str(inputs["function"]))
     return plan_elsewhere(inputs, _clients)
 
 
 def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Return the one call, without the code: what of its name can be imported here would be something else."""
+    """Return the one call without importing its code, because this machine may have other code under that name."""
     given = ", ".join(f"{key}={value!r}" for key, value in (inputs.get("args") or {}).items())
     reason = f"with {given}" if given else "without arguments"
     return (Change(verb="call", resource=str(inputs["function"]), reason=reason[:200]),)
@@ -123,11 +123,11 @@ class _Call(attempts.Attempt):
         self._work = work
 
     def run(self, attempt: int) -> dict[str, Any]:
-        """Call the function in a thread of its own, and wait for it as long as there is time."""
+        """Call the function in a thread of its own, and wait for it until the time limit."""
         name, work = str(self._inputs["function"]), self._work
         function = find(name)
         context = Context(work.event, work.run_id, attempt, work.log)
-        # A function may change what it is handed, and another try must not see that.
+        # A function may change its arguments, and another try must not see that.
         arguments = copy.deepcopy(self._inputs.get("args") or {})
         ended: dict[str, Any] = {}
 
@@ -161,7 +161,7 @@ class _Call(attempts.Attempt):
 
 
 def _json(value: Any) -> Any:
-    """Return what a function returned, as JSON gives it back. Raises `InputError`."""
+    """Return a function's result after a round trip through JSON. Raises `InputError`."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -188,7 +188,7 @@ def _check(inputs: Inputs) -> Sequence[str]:
 
 
 def _look_up(inputs: Inputs) -> Sequence[str]:
-    """Return why a run would not find the function; `closeout check` warns, since another machine may have what this one lacks."""
+    """Return why a run would not find the function. `closeout check` only warns, because another machine may have it."""
     try:
         find(str(inputs["function"]))
     except InputError as error:

@@ -1,8 +1,8 @@
 """`shell`: run a program or a script on the machine that closeout runs on.
 
-It is no sandbox: the script may do what closeout's user may do. What closeout does is keep its own secrets out of
-the environment, keep payload text out of the command line, and make sure that nothing of a script outlives its
-time or the server.
+It is not a sandbox: the script can do whatever closeout's user can do. closeout keeps its own secrets out of
+the environment, keeps payload text out of the command line, and ends every process of a script at its time limit
+or with the server.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 SHELL = ("/bin/sh", "-eu", "-c")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVERS = ("GITHUB_TOKEN", "CLOSEOUT_METRICS_TOKEN")
-"""Secrets that the server takes from its environment without a reference in the file."""
+"""Secrets that the server reads from its environment without a reference in the file."""
 _OURS = ("CLOSEOUT_EVENT_PATH", "CLOSEOUT_RUN_ID", "CLOSEOUT_ATTEMPT", *outputs.VARIABLES)
 _QUOTED_CHARACTERS = 100
-"""Of the line that a failure quotes: a commit status takes 140, and the exit code stands at its end."""
+"""Limit of the line that a failure quotes: a commit status has 140 characters, and the exit code is at its end."""
 
 
 def environment(
     server: Mapping[str, str], settings: Mapping[str, Any], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the script's environment: the server's without what is or may be a secret, then `env:`.
+    """Return the script's environment: the server's, without anything that may be a secret, then `env:`.
 
     Left out: variables that a secret reference of the file names, `AWS_*`, `GH_*`, `GITHUB_TOKEN`, and the token
-    that opens the server's metrics. `pass-env` names the ones to keep all the same.
+    for the server's metrics. `pass-env` names variables to keep.
     """
     passed = set(settings.get("pass-env") or ())
     secret = set(settings.get("secret-variables") or ())
@@ -53,7 +53,7 @@ def environment(
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Return the one command, whole: whoever reads a plan sees every line of a script."""
+    """Return the one command in full, so that a plan shows every line of a script."""
     argv = _argv(inputs)
     shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip("\n").rstrip()
     variables = inputs.get("env") or {}
@@ -86,7 +86,7 @@ class _Execution(attempts.Attempt):
         self._work = work
 
     def begin(self) -> Json:
-        """Park a supervisor: its pid and start time are recorded before it is told what to run."""
+        """Start a supervisor. Its pid and start time are recorded before it gets a command."""
         from closeout.actions.general.process import Supervised  # noqa: PLC0415 - 15 ms, when a script first runs
 
         self._process = Supervised()
@@ -114,7 +114,7 @@ class _Execution(attempts.Attempt):
         return {"exit": code, **self._judge(code, limit, output)} | self._given(code)
 
     def _given(self, code: int | None) -> dict[str, Any]:
-        """Return what a successful command gave to later steps, or why it cannot be read."""
+        """Return the outputs of a successful command, or why they cannot be read."""
         if code != 0 or not self._process.written:
             return {}
         try:
@@ -123,7 +123,7 @@ class _Execution(attempts.Attempt):
             return {"failed": error.message, "public": error.message}
 
     def end_earlier(self, begun: Json) -> None:
-        """Make sure that no process of an interrupted try is still running."""
+        """End every process of an interrupted try. Raises `ActionFailed` if one still runs."""
         from closeout.actions.general.process import end_survivor  # noqa: PLC0415
 
         if not end_survivor(begun):
@@ -185,7 +185,7 @@ ACTION = Action(
     uses="shell",
     summary="Run a program or a script on closeout's machine",
     description=(
-        "Runs `argv` as it is, or `run` by `/bin/sh -eu -c`, in the folder of the configuration. An exit code other"
+        "Runs `argv` directly, or `run` by `/bin/sh -eu -c`, in the folder of the configuration. An exit code other"
         " than 0 is a failure that quotes the last line of stderr. The log gets stdout and stderr, redacted and without escape"
         " sequences: the first 8,000 lines (800 KB) as they come, the last 2,000 (200 KB) at the end.\n\n"
         "**No sandbox.** The script can do whatever closeout's user can do. It gets:\n\n"
@@ -212,7 +212,7 @@ ACTION = Action(
         "run": Input(
             type="string", description="a script for `/bin/sh -eu`", templates=False, instead=_BY_ENV
         ),
-        "env": Input(type="map", description="more variables; values may hold `${{ }}`"),
+        "env": Input(type="map", description="more variables; values may contain `${{ }}`"),
     },
     destructive="unless-declared",
     own_code=True,

@@ -1,9 +1,9 @@
-"""Stand between the server and a script: no part of the script outlives the server or its own time.
+"""Run a script for the server, and end all of its processes when the server dies or the time is up.
 
-A script of its own, started with `python -I -S`, because a parent-death signal belongs to the *thread* that
-forked, and the server's threads come and go: this process has one thread. The server holds the other end of its
-standard input: the first line says what to run, the end of it (the server was killed, or wants no more) means
-stop. Everything here is standard library and quick to import.
+It is a separate program, started with `python -I -S`, because a parent-death signal belongs to the *thread* that
+forked, and the server's threads come and go; this process has one thread. The server holds the other end of its
+standard input: the first line says what to run, and end of file (the server was killed, or no longer wants it) means
+stop. Everything here is from the standard library and quick to import.
 """
 # ruff: noqa: SIM105 - contextlib would be one more import in a process that is to start in a few milliseconds
 
@@ -20,17 +20,17 @@ import time
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_FOUND, NOT_STARTED, STOPPED = 127, 126, 125
-"""Exit codes besides the script's own; a script that died of signal N gives 128 + N."""
+"""Exit codes in addition to the script's own. A script killed by signal N gives 128 + N."""
 
 
 def prctl(option: int, value: int) -> None:
-    """Set an attribute of this process (prctl(2)); nothing where there is no such call."""
+    """Set an attribute of this process (prctl(2)); do nothing on systems without this call."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def read_order() -> dict | None:  # type: ignore[type-arg]
-    """Read the first line of standard input, byte by byte so that nothing after it is taken; None at its end."""
+    """Read the first line of standard input, byte by byte so that nothing after it is consumed; None at end of file."""
     line = bytearray()
     while not line.endswith(b"\n"):
         part = os.read(0, 65_536)
@@ -41,7 +41,7 @@ def read_order() -> dict | None:  # type: ignore[type-arg]
 
 
 def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
-    """Start the script in a session of its own; it dies with this process. Returns its pid."""
+    """Start the script in a session of its own; it dies with this process. Return its pid."""
     child = os.fork()
     if child:
         return child
@@ -65,7 +65,7 @@ def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
 
 
 def why_not(order: dict, error: OSError) -> str:  # type: ignore[type-arg]
-    """Return why the program could not be started. The error itself names only the last folder that was looked in."""
+    """Return why the program could not be started. The error itself names only the last folder that was searched."""
     program = order["argv"][0]
     if not isinstance(error, FileNotFoundError) or error.filename == order["directory"]:
         return f"cannot start {os.fsdecode(error.filename or program)}: {error.strerror}"
@@ -80,7 +80,7 @@ def why_not(order: dict, error: OSError) -> str:  # type: ignore[type-arg]
 
 
 def wait(child: int, wake: int, seconds: float | None, *, listen: bool) -> int | None:
-    """Return the script's wait status; None when told to stop, or when `seconds` have passed."""
+    """Return the script's wait status; None at a request to stop, or when `seconds` have passed."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -105,7 +105,7 @@ def kill_group(child: int, number: int) -> None:
 
 
 def descendants() -> list[int]:
-    """Return the processes that have this one as their parent: with the subreaper's role, every orphan too."""
+    """Return the children of this process. As a subreaper, it is also the parent of every orphan below it."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children") as listing:  # noqa: PTH123
             return [int(pid) for pid in listing.read().split()]
@@ -114,7 +114,7 @@ def descendants() -> list[int]:
 
 
 def kill_rest(child: int) -> None:
-    """Kill what the script has left behind: its group, and whoever left that group."""
+    """Kill the script's remaining processes: its group, and processes that left the group."""
     kill_group(child, signal.SIGKILL)
     for _ in range(100):
         left = descendants()
@@ -142,7 +142,7 @@ def remove(folder: str) -> None:
 
 
 def main() -> int:
-    """Wait for the order, run it, and end as it ended."""
+    """Wait for a command, run it, and exit with its code."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(reading, True)
     signal.set_wakeup_fd(writing)

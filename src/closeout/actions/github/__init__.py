@@ -1,1 +1,1 @@
-"""Actions on GitHub itself."""
+"""Actions on GitHub."""

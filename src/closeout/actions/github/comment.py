@@ -1,7 +1,7 @@
 """`github/comment`: one comment for each automation and pull request, updated in place.
 
-The comment is found again by a hidden marker. Anybody who may comment can write that marker, so a comment
-counts only if the token's own user wrote it; if GitHub does not say who that is, nothing is written.
+The comment is found again by a hidden marker. Anyone who may comment can write that marker, so a comment
+counts only if the token's own user wrote it. If GitHub does not say who that is, nothing is written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from closeout.core.plan import Change
 from closeout.ports import Clients, GitHub, Json
 
 LIMIT = 65_536
-"""Characters that GitHub takes in a comment."""
+"""Characters that GitHub allows in a comment."""
 
 _PAGES = 50
 _CUT = "\n\n… (cut: GitHub takes no more)"
@@ -28,7 +28,7 @@ def marker(automation: str) -> str:
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Return the one comment. The inputs say where it goes, or else the event."""
+    """Return the one comment. The inputs, or else the event, say where it goes."""
     repository, number = inputs.get("repository"), inputs.get("number")
     place = "this pull request" if number is None else f"{repository or ''}#{number}"
     where = f"{repository} {place}" if repository and number is None else place
@@ -38,7 +38,7 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
-    """Write the comment, or bring it up to date. The same again changes nothing."""
+    """Write the comment, or update it if its text differs."""
     repository, number = _place(change, work.event)
     text = f"{marker(work.automation)}\n{inputs['body']}"
     if len(text) > LIMIT:
@@ -104,7 +104,7 @@ def _find(github: GitHub, repository: str, number: int, mark: str, own: int) -> 
 
 
 def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
-    """Return where the comment goes: the step's inputs, else the event's repository and pull request or issue."""
+    """Return where the comment goes: from the step's inputs, else the event's repository and pull request or issue."""
     repository = change.identity.get("repository") or (event.get("repository") or {}).get("full_name")
     number: Any = change.identity.get("number")
     if number is None:

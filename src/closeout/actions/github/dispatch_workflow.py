@@ -1,9 +1,9 @@
-"""`github/dispatch-workflow`: start a workflow in any repository, wait for it, and end as it ended.
+"""`github/dispatch-workflow`: start a workflow in any repository, wait for it, and end with its conclusion.
 
-GitHub cannot be told "start this once": a second dispatch is a second run. So an intent is recorded first, and
-a dispatch whose answer was lost looks for its trace before it is repeated: the token that the workflow shows in
+GitHub has no "start this once": a second dispatch is a second run. So an intent is recorded first, and before
+a dispatch whose answer was lost is repeated, closeout looks for its trace: the token that the workflow shows in
 its `run-name`, if the step names the input that carries it (`trace-input`). Without that input there is no trace,
-and such a dispatch is repeated: at least once.
+so the dispatch is repeated (at least once).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from closeout.core.retry import Backoff
 from closeout.ports import Clients, Json
 
 SETTLE = 15.0
-"""Seconds until GitHub's list surely shows a run that was just dispatched (it lags by a few)."""
+"""Seconds until GitHub's list certainly shows a new run (it lags by a few)."""
 
 POLL = Backoff(first=3.0, factor=1.4, cap=30.0)
 _MAX_INPUTS = 25
 _PAGES = 10
-"""GitHub lists 1,000 runs of a workflow at most once a filter is given."""
+"""With a filter, GitHub lists at most 1,000 runs of a workflow."""
 
 _OLDER = 300.0
-"""How far clocks may differ: runs that began so long before the intent are looked at too."""
+"""Tolerated clock difference in seconds: runs that began this long before the intent are checked, too."""
 
 
 class Dispatch:
-    """The action's functions. `began` is when this process could first have dispatched anything (seconds)."""
+    """The action's functions. `began` is the earliest time at which this process could have dispatched anything (seconds)."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -68,7 +68,7 @@ class Dispatch:
         return self._conclusion(target, started)
 
     def _dispatch(self, target: _Target, *, first: bool) -> Json:
-        """Dispatch, unless an earlier try that was cut off has done it already."""
+        """Dispatch, unless an interrupted earlier try has done so already."""
         if not first:
             found = self._adopt(target)
             if found is not None:
@@ -79,7 +79,7 @@ class Dispatch:
             answer = target.post()
         except ServiceError as error:
             if (error.transient and error.http_status is None) or (error.http_status or 0) >= 500:
-                # It may have been started all the same: look for it first, once the list has caught up.
+                # The run may have started anyway: look for it first, when the list has caught up.
                 error.retry_after = max(error.retry_after or 0.0, SETTLE)
             raise
         if isinstance(answer, dict) and isinstance(answer.get("workflow_run_id"), int):
@@ -107,7 +107,7 @@ class Dispatch:
         return found
 
     def _conclusion(self, target: _Target, started: Json) -> Json:
-        """Wait for the run's end; a cancelled step cancels the run as well, as far as it can."""
+        """Wait for the run's end. If the step is cancelled, try to cancel the run, too."""
         run, link = started["run"], _link(started)
         try:
             ended = target.work.wait_until("finish", lambda: target.look(run), POLL)
@@ -146,7 +146,7 @@ class _Target:
         return self.work.clients.github.request("POST", f"{self._workflow}/dispatches", body=body)
 
     def find(self) -> dict[str, Any] | None:
-        """Find the run whose title carries this dispatch's token; the list begins with the newest run."""
+        """Find the run with this dispatch's token in its title. The list begins with the newest run."""
         since = datetime.fromtimestamp(self._intent["at"] - _OLDER, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for page in range(1, _PAGES + 1):
             query = {"event": "workflow_dispatch", "per_page": "100", "page": str(page)}
@@ -163,7 +163,7 @@ class _Target:
         return None
 
     def look(self, run: int) -> Json | None:
-        """Read the run: its conclusion, or None while it goes on."""
+        """Read the run's conclusion; None while it is not finished."""
         answer = self.work.clients.github.request("GET", f"{self._repository}/actions/runs/{run}")
         if not isinstance(answer, dict) or answer.get("id") != run:
             raise unusable_answer("get a workflow run")
@@ -173,7 +173,7 @@ class _Target:
         return {"conclusion": str(answer.get("conclusion"))}
 
     def cancel(self, run: int) -> Json:
-        """Ask GitHub to cancel the run. What comes of it is said in the log, and changes nothing here."""
+        """Ask GitHub to cancel the run, and log the outcome, which does not affect the step."""
         try:
             self.work.clients.github.request("POST", f"{self._repository}/actions/runs/{run}/cancel")
         except ServiceError as error:
