@@ -23,7 +23,7 @@ ADMITTED, HIDDEN, UNKNOWN, FORBIDDEN, FORM = (
     "form-refused",
 )
 
-REFUSALS = ("You may read here, and not act", "does not belong to your session", "came from another address")
+REFUSALS = ("You may read here, but not act", "does not belong to your session", "came from another address")
 """What refuses a visitor; a deed may refuse a form for what is in it."""
 
 

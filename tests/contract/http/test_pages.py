@@ -444,7 +444,7 @@ def test_who_may_act_is_led_to_the_confirmations() -> None:
             text = site.get(f"/runs/{run}", "reader").body.decode()
             assert not re.search(r'href="[^"]*/(rerun|cancel)"', text)
         assert (
-            "You may read here; somebody who may act can"
+            "You may only read here; a person who may act can do this"
             in site.get(f"/runs/{ended}", "reader").body.decode()
         )
         link = urlsplit(details.link("http://x", KEY, f"{ended}-1", time.time()))

@@ -116,7 +116,7 @@ def test_orphans_are_those_of_the_last_audit() -> None:
     unknown = {**ROW, "state": "unknown", "reason": "GitHub did not answer", "created": None}
     mark = {"ended_at": NOW - 7_200, "found": 3, "unknown": 1, "rows": [ROW, unknown]}
     text = shown("orphans.html", **setup_pages.orphans(mark, listed=1))
-    assert "as patrol found it 2 h ago" in text
+    assert "as patrol found them 2 h ago" in text
     assert "2 more: <code>closeout orphans</code>" in text
     orphan, other = text.split('id="unknown-title"')
     assert '<a href="/pull-requests/acme/shop/17">acme/shop#17</a>' in orphan

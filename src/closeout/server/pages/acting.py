@@ -1,6 +1,6 @@
-"""How a page acts: it answers with a sentence whatever happens, and writes a request in the visitor's name, once for a form.
+"""What all pages that act share: every answer is a sentence, and a form writes one request, in the visitor's name.
 
-Shared by all that visitors do; `deeds` and `batches` say what that is.
+`deeds` and `batches` define what visitors can do.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from closeout.server.pages.wording import with_query
 from closeout.server.parts import Acting, ServerParts
 
 GLANCE = 3.0
-"""Seconds to wait for a plan before the page says that it is being made, and loads itself again."""
+"""Seconds to wait for a plan before the page says that planning continues, and reloads itself."""
 LOOK = 20.0
-"""Seconds to wait for it before a request is written. Connections wait 60 seconds for an answer."""
+"""Seconds to wait for a plan before a request is written. Connections wait 60 seconds for an answer."""
 OUTCOME_SECONDS = 5.0
 POLL = 0.05
 LONGEST_REASON = 500
 
 
 class ActingPages:
-    """What every group of pages that act has. `seconds` is the limit of a plan."""
+    """The base of every group of pages that act. `seconds` is the limit of a plan."""
 
     def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer, seconds: float) -> None:
         self._views = parts.views
@@ -69,7 +69,7 @@ class ActingPages:
         return self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
 
     def _explained(self, answer: Handler, here: str) -> Handler:
-        """Return a handler that answers an error with its sentence, also one of the ledger: who may act may know it."""
+        """Return a handler that answers every error with its sentence, even the ledger's, because its visitors may act."""
 
         async def answered(asked: Asked) -> Response:
             try:
@@ -85,7 +85,7 @@ class ActingPages:
         return answered
 
     def _said(self, error: CloseoutError) -> str:
-        """Return an error for a visitor: that of GitHub or AWS may quote what was sent to it."""
+        """Return an error for a visitor, redacted, because errors of GitHub or AWS may quote what was sent to them."""
         return self._redact(error.message)
 
     def _notice(self, asked: Asked, status: int, text: str, here: str) -> Response:
@@ -96,7 +96,7 @@ class ActingPages:
         return self._forms.value(_form_name(asked))
 
     async def _once(self, asked: Asked, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Return what `ask` returns, and call it once for each form. A token sends no form: each of its requests counts."""
+        """Return what `ask` returns, and call it once for each form. A token has no form, so each of its requests counts."""
         if visitor_of(asked).form_token is None:
             return await ask()
         if "once" not in asked.form:
@@ -112,7 +112,7 @@ class ActingPages:
         return number
 
     async def _outcome_of(self, number: int) -> str | None:
-        """Return what became of a request, None if nothing has after a few seconds."""
+        """Return the outcome of a request; None if there is none after a few seconds."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + OUTCOME_SECONDS
         while (outcome := await asyncio.to_thread(self._acting.requests.outcome, number)) is None:
@@ -122,7 +122,7 @@ class ActingPages:
         return outcome
 
     def _working(self, asked: Asked, title: str, here: str) -> Response:
-        """Return the answer while a plan is being made: it asks again by itself, without script too."""
+        """Return the page to show while a plan is made. It reloads itself, even without script."""
         if is_program(asked.request):
             again = with_query(asked.request.url.path, **asked.request.query_params)
             return self._renderer.json({"state": "planning", "again": self._renderer.url(again)}, 202)
@@ -132,24 +132,24 @@ class ActingPages:
 
 
 def visitor_of(asked: Asked) -> Visitor:
-    """Return who asks: the site admits nobody else to these routes."""
+    """Return the visitor; the site admits only signed-in visitors to these routes."""
     assert asked.visitor is not None
     return asked.visitor
 
 
 def by(asked: Asked) -> str:
-    """Return who asks, as the ledger records it."""
+    """Return the visitor's name for the ledger."""
     visitor = visitor_of(asked)
     return f"{visitor.name} ({'token' if visitor.form_token is None else 'pages'})"
 
 
 def _form_name(asked: Asked) -> str:
-    """Return what a one-time value belongs to: one path and one session."""
+    """Return the path and the session that a one-time value belongs to."""
     return f"{asked.request.url.path} {visitor_of(asked).number}"
 
 
 def started(outcome: str | None) -> list[str]:
-    """Return the executions that an outcome names; none if it is a sentence."""
+    """Return the executions that an outcome names; empty if it is a sentence."""
     names = (outcome or "").split(", ")
     try:
         for name in names:

@@ -1,4 +1,4 @@
-"""The JSON API for programs with a token: runs, deliveries, pull requests. It reads what the pages read.
+"""The JSON API for programs with a token: runs, deliveries, pull requests. It has the same data as the pages.
 
 A query string means the same as on a page and on the command line (`ledger.filters`); times are ISO 8601 in UTC; a list comes
 in pages, and `next` is the `cursor` of the page of older rows.
@@ -90,7 +90,7 @@ class Api:
         raise NotFound("The ledger has no delivery about this pull request.")
 
     def overview(self, _query: Query, _path: Query) -> dict[str, Any]:
-        """Return what needs somebody, what is running, and how fresh everything is."""
+        """Return what needs a person, what is running, and when deliveries, patrol and the drill were last seen."""
         parts = self._parts
         return to_json(read_facts(parts.views, parts.marks, parts.clock(), patrols=parts.patrols))
 
@@ -106,7 +106,7 @@ class Api:
         async def answer(asked: Asked) -> Response:
             query = _query(asked.request)
             value = await asyncio.to_thread(read, query, asked.request.path_params)
-            # People read it in terminals.
+            # Indented, because people read it in terminals.
             body = escaped_json(json.dumps(with_iso_times(value), ensure_ascii=False))
             return Response(body, 200, self._renderer.headers, media_type="application/json")
 
@@ -114,7 +114,7 @@ class Api:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Return the fields of a query string. Raises `BadFilter` for one that is given twice: nothing is chosen silently."""
+    """Return the fields of a query string. Raises `BadFilter` for a field that is given twice."""
     pairs = request.query_params.multi_items()
     query = dict(pairs)
     if len(query) != len(pairs):

@@ -1,8 +1,8 @@
-"""Start several runs by one confirmation: a plan for each, a choice among them, and a request for each that is chosen.
+"""Start several runs with one confirmation: a plan for each, a choice among them, and a request for each chosen one.
 
-The confirmation counts for all of it: if one plan is no longer what was shown, nothing is requested. What becomes of each
-request is told for each. `Cleanup` starts runs for orphans, `Reruns` the next attempts of failed runs; each run reads its pull
-request again and plans anew.
+The confirmation covers all of them: if one plan has changed since it was shown, nothing is requested. The answer shows the
+outcome of each request. `Cleanup` starts runs for orphans, `Reruns` the next attempts of failed runs; each run reads its pull
+request again and makes a new plan.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ R = TypeVar("R")
 MOST = 50
 """Runs that one confirmation starts."""
 LIMIT = 10
-"""Runs that clean up, of which a page proposes as many unless it is asked for more."""
+"""Runs that a page of `Cleanup` proposes, unless `limit` asks for more."""
 SECONDS = 600.0
 """The limit of all plans together."""
 AT_ONCE = 8
@@ -44,18 +44,18 @@ AT_ONCE = 8
 
 
 class Proposal(NamedTuple):
-    """One run that would start: the request's target, what a person calls it, its path if there is one, and the plan."""
+    """One run that would start: the request's target, its name for people, its path if there is one, and the plan."""
 
     target: str
     label: str
     url: str | None
     plan: Plan
     facts: Mapping[str, Any] = {}
-    """More of it for programs."""
+    """Further fields for programs."""
 
 
 class Proposed(NamedTuple):
-    """What can be chosen. `notes` say what is left out and why; `more` is the path of the page with what comes next."""
+    """The runs to choose from. `notes` say what is left out and why; `more` is the path of the next page."""
 
     proposals: Sequence[Proposal]
     notes: Sequence[str]
@@ -63,17 +63,17 @@ class Proposed(NamedTuple):
 
 
 class BatchPages(ActingPages):
-    """The routes of one kind of batch. Who derives from it proposes, and plans for one target."""
+    """The routes of one kind of batch. A subclass proposes runs, and makes the plan for one target."""
 
     kind: str
-    """Of the requests."""
+    """The kind of the requests."""
     path: str
     here: str
-    """The part of the navigation that it belongs to, and the page that it came from."""
+    """The entry of the navigation to mark, and the page to go back to."""
     title: str
     says: str
     nothing: str
-    """Says that there is nothing to choose."""
+    """The sentence for an empty list."""
     requested: str
     """The title of the answer."""
 
@@ -83,7 +83,7 @@ class BatchPages(ActingPages):
         self.routes: Sequence[Route] = self._both(self.path, self._show, self._start, self.here)
 
     def _propose(self, query: Mapping[str, str]) -> Proposed:
-        """Return what a query asks for. Called in a thread; raises CloseoutError."""
+        """Return the proposals for a query. Called in a thread; raises CloseoutError."""
         raise NotImplementedError
 
     def _rows_plan(self, target: str) -> Plan:
@@ -95,7 +95,7 @@ class BatchPages(ActingPages):
         raise NotImplementedError
 
     def _label(self, target: str) -> str:
-        """Return what a person calls a target. Called in threads; raises CloseoutError."""
+        """Return a target's name for people. Called in threads; raises CloseoutError."""
         return target
 
     def _plan(self, target: str) -> Plan:
@@ -174,8 +174,8 @@ class Cleanup(BatchPages):
     path, here = "/orphans/clean", "/orphans"
     title = "Clean up orphans?"
     says = (
-        "Each choice starts one run of the named automation. The server reads the pull request again; the run makes its plan anew,"
-        " and every guard and the live check apply."
+        "Each choice starts one run of the named automation. The server reads the pull request again, the run plans again, and"
+        " every guard and the live check apply."
     )
     nothing = "The audit found no orphan."
     requested = "Clean-up requested"
@@ -223,7 +223,7 @@ class Reruns(BatchPages):
     title = "Rerun failed runs?"
     says = (
         "Each choice starts the next attempt of one run, on the same event, with the configuration that this server runs. The run"
-        " makes its plan anew, and every guard and the live check apply."
+        " plans again, and every guard and the live check apply."
     )
     nothing = "No failed run meets these filters."
     requested = "Reruns requested"
@@ -232,7 +232,7 @@ class Reruns(BatchPages):
         filters = RUNS.set(query) | FAILED
         wanted = run_filter(filters, self._clock())
         rows, _, older = self._views.run_page(wanted, query.get("cursor") or None, MOST)
-        # A run whose later attempt went well, or whose closing another run cleaned up, plans to delete nothing: not chosen.
+        # A run whose later attempt succeeded, or whose closing another run cleaned up, plans nothing, so it is not preselected.
         proposals = at_once(self._proposal, rows)
         more = with_query(RERUN, **filters | {"cursor": older}) if older else None
         notes = (f"These are {MOST} of the failed runs, the newest first.",) if older else ()
@@ -259,7 +259,7 @@ def _called(run: RunView) -> str:
 
 
 def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Return what `work` returns for each item, from several threads that no shutdown waits for. Raises what `work` raises."""
+    """Call `work` for each item in several threads and return the results. No shutdown waits for them. Raises its errors."""
     waiting = [(item, Future[R]()) for item in items]
     left = iter(waiting)
 
@@ -267,7 +267,7 @@ def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         for item, future in left:
             try:
                 future.set_result(work(item))
-            except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            except Exception as error:  # noqa: BLE001 - the waiting caller gets it
                 future.set_exception(error)
 
     for _ in waiting[:AT_ONCE]:

@@ -1,4 +1,4 @@
-"""The chart of the last days as geometry: one stacked bar for each day, drawn by the server and told in words.
+"""The chart of the last days as geometry: one stacked bar for each day, drawn by the server and summarized in words.
 
 Only numbers leave this module, so a template can place them in an SVG without a style attribute, which the pages' policy
 forbids.
@@ -15,11 +15,11 @@ from closeout.ports import DayTally
 WIDTH, HEIGHT = 720.0, 128.0
 """As in the template."""
 _GAP = 0.28
-"""Of a bar's place, what stays empty."""
+"""The part of a bar's place that stays empty."""
 _TOP = 14.0
 """Room for the scale's label."""
 _LEAST = 2.0
-"""Height of a part that is there at all: one failure beside a thousand successes must be seen."""
+"""Least height of a part: one failure next to a thousand successes must be visible."""
 
 
 class Part(NamedTuple):
@@ -37,7 +37,7 @@ class Chart(NamedTuple):
 
     parts: tuple[Part, ...]
     top: int
-    """What the upper end of the scale stands for."""
+    """The value at the upper end of the scale."""
     first: str
     last: str
     says: str
@@ -68,7 +68,7 @@ def day_name(day: str) -> str:
 
 
 def scale(most: int) -> int:
-    """Return a round number that is not below `most`: the end of the scale."""
+    """Return a round number of at least `most`: the end of the scale."""
     step = 1
     while True:
         for factor in (1, 2, 3, 4, 6, 8):

@@ -1,6 +1,6 @@
-"""Put the pages together from a server's parts: the one module that knows every group of routes.
+"""Put the pages together from a server's parts. Only this module knows every group of routes.
 
-The application imports it with the first request for a page, since Starlette and Jinja2 cost 30 ms.
+The application imports it at the first request for a page, because importing Starlette and Jinja2 takes 30 ms.
 """
 
 from __future__ import annotations

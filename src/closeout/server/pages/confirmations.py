@@ -1,7 +1,7 @@
-"""What stands between a page that asks and the request that it makes: slow plans, and forms that count once.
+"""Slow plans for confirmation pages, and forms that make only one request.
 
-A plan asks AWS and GitHub and may take longer than an answer should, so it is made in a thread and whoever asks again
-gets the result. A form carries a value of this process that makes one request, however often its button is pressed.
+A plan asks AWS and GitHub and may take longer than an answer should, so it is made in a thread, and the next request for
+it gets the result. A form carries a value of this process that makes one request, however often its button is pressed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Read(NamedTuple):
 
 
 class SlowReads:
-    """Reads in threads of their own. `seconds` is the limit of each; a thread beyond it is given up and counts until it ends."""
+    """Reads in threads of their own. `seconds` limits each; a thread that exceeds it is abandoned but counts until it ends."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -39,7 +39,7 @@ class SlowReads:
     async def result(self, key: Hashable, work: Callable[[], T], patience: float) -> T | None:
         """Return what `work` returns; None if that takes longer than `patience` seconds: ask again with the same key.
 
-        Raises what `work` raises, `DeadlinePassed` after the limit, `Overloaded` if too many others are under way.
+        Raises the errors of `work`, `DeadlinePassed` after the limit, `Overloaded` if too many others are under way.
         """
         loop = asyncio.get_running_loop()
         self._forget(loop.time())
@@ -57,7 +57,7 @@ class SlowReads:
         return None
 
     def _forget(self, now: float) -> None:
-        """Forget results that nobody has come back for: they would be out of date."""
+        """Forget results that were not fetched in time, because they are out of date."""
         for key, read in list(self._reads.items()):
             if read.result.done() and now - read.began > self._seconds:
                 del self._reads[key]
@@ -75,7 +75,7 @@ def _started(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> asyncio.
     def run() -> None:
         try:
             result = work()
-        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+        except Exception as error:  # noqa: BLE001 - the waiting caller gets it
             settle(future.set_exception, error)
         else:
             settle(future.set_result, result)
@@ -85,7 +85,7 @@ def _started(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> asyncio.
 
 
 class OneTimeForms:
-    """Values for forms, each of which makes one request. Only this process knows them, so they end with it."""
+    """Values for forms, each of which makes one request. Only this process knows them, so a restart invalidates them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -98,7 +98,7 @@ class OneTimeForms:
         return f"{text}.{self._signature(form, text)}"
 
     async def once(self, form: str, value: str, act: Callable[[], Awaitable[T]]) -> T:
-        """Return what `act` returns; if the form was sent before, what that returned. An error does not use the form up.
+        """Return what `act` returns; if the form was sent before, its earlier result. After an error, it can be sent again.
 
         Raises `FormRefused` if the value is not one of this form, or too old.
         """
@@ -115,7 +115,7 @@ class OneTimeForms:
         if task is None:
             task = self._sent[value] = asyncio.ensure_future(act())
             task.add_done_callback(lambda done: self._free(value, done))
-        return await asyncio.shield(task)  # whoever leaves does not stop it
+        return await asyncio.shield(task)  # a client that disconnects does not stop it
 
     def _free(self, value: str, task: asyncio.Task[Any]) -> None:
         if task.cancelled() or task.exception() is not None:
@@ -126,6 +126,6 @@ class OneTimeForms:
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Take note of an error, so that asyncio does not log one that nobody came back for."""
+    """Retrieve an error, so that asyncio does not log it if no request fetches it."""
     if not future.cancelled():
         future.exception()

@@ -1,7 +1,7 @@
-"""Addresses in the AWS console, for what a failed step has left: where to look is the first thing that a person needs.
+"""Addresses in the AWS console for what a failed step left, so that a person can go there directly.
 
-Only for types whose page is known; the address then holds names that the plan froze, percent-encoded. The forms are those
-of the console in November 2026; it has no contract.
+Only for types whose page is known. The address contains names from the plan, percent-encoded. Its form is that
+of the console in November 2026, which AWS may change without notice.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PAGES = {
 
 
 def links(step: StepView) -> Mapping[str, str]:
-    """Return the console's address of each planned resource of a step, by resource; none where it is not known."""
+    """Return the console's address of each planned resource of a step, by resource, for known types only."""
     changes = step.changes or ()
     region = _region(changes)
     found = {str(change.get("resource")): _link(change, region) for change in changes}
@@ -42,7 +42,7 @@ def links(step: StepView) -> Mapping[str, str]:
 
 
 def _region(changes: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
-    """Return (partition, region) of a plan, which all of its changes share; None if no ARN of it says so."""
+    """Return (partition, region) of a plan, which all of its changes share; None if no ARN contains them."""
     for change in changes:
         parts = str(_identity(change).get("stack_id", "")).split(":")
         if len(parts) >= 6 and parts[1] in _HOSTS and re.fullmatch(r"[a-z0-9-]+", parts[3]):

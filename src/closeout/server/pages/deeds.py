@@ -1,7 +1,7 @@
 """Rerun, cancel, replay, pause and resume from the pages: the plan, a confirmation, and a request like the command line's.
 
 A page never acts itself. It shows what would happen, and its form writes a row of the table `request` with the visitor's
-name; the engine carries it out, plans anew and applies every guard.
+name. The engine carries it out, with a new plan and every guard.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ LONGEST_NAME = 40
 
 
 class Deed(NamedTuple):
-    """What a visitor asks for, as far as the ledger knows it."""
+    """An operation to confirm, from the data of the ledger."""
 
     kind: str
-    """Of the request."""
+    """The kind of the request."""
     target: str | None
     title: str
     says: Sequence[str]
     button: str
     state: str
-    """What the confirmation is about besides the plan: if it changes, the confirmation no longer counts."""
+    """The state that the confirmation covers in addition to the plan: if it changes, the confirmation is void."""
     back: str
-    """The page that it came from."""
+    """The page to go back to."""
     rows: Callable[[], Rows] | None = None
-    """Makes the plan. None: nothing is planned."""
+    """Makes the plan; None if the operation has none."""
 
     @property
     def here(self) -> str:
-        """The part of the navigation that it belongs to."""
+        """The entry of the navigation to mark."""
         return "/" + self.back.split("/")[1]
 
 
 class PlanChanged(ChangedMeanwhile):
-    """The plan, or what it is about, is no longer what the visitor confirmed."""
+    """The plan, or the state it is for, has changed since the visitor confirmed it."""
 
     def __init__(self, deed: Deed, plan: Plan) -> None:
         super().__init__(
@@ -66,7 +66,7 @@ class PlanChanged(ChangedMeanwhile):
 
 
 class Deeds(ActingPages):
-    """The routes of what visitors may do. The ledger is read and written in threads."""
+    """The routes for the operations of visitors. The ledger is read and written in threads."""
 
     def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
         super().__init__(parts, acting, renderer, PLAN_SECONDS)
@@ -98,7 +98,7 @@ class Deeds(ActingPages):
             f"Rerun {run.automation} on {run.about}?",
             (
                 f"Attempt {run.attempt + 1}, on the same event, with the configuration that this server runs.",
-                "The run makes its plan anew, and every guard and the live check apply.",
+                "The run plans again, and every guard and the live check apply.",
             ),
             "Rerun",
             run.execution,
@@ -118,7 +118,7 @@ class Deeds(ActingPages):
             f"Cancel {run.automation} on {run.about}?",
             (
                 "The run stops at its next operation, or in its wait.",
-                "What it has deleted until then is not undone, and what it has not deleted stays.",
+                "Resources that it has already deleted are not restored. Everything else stays.",
                 "The commit's status becomes error.",
             ),
             "Cancel the run",
@@ -140,8 +140,8 @@ class Deeds(ActingPages):
             f"Replay delivery {found.id}?",
             (
                 f"It is {event}, {found.repository or 'no repository'}.",
-                "Each automation of this server's configuration that matches runs, as the next attempt.",
-                "Each run makes its plan anew, and every guard and the live check apply.",
+                "Each matching automation of this server's configuration runs, as the next attempt.",
+                "Each run makes a new plan, and every guard and the live check apply.",
             ),
             "Replay",
             str(found.id),
@@ -159,7 +159,7 @@ class Deeds(ActingPages):
             (
                 f"It is {event}, {each.repository or 'no repository'}, and did not arrive.",
                 "closeout reads it from GitHub, stores it, and runs what matches.",
-                "Each run makes its plan anew, and every guard and the live check apply.",
+                "Each run makes a new plan, and every guard and the live check apply.",
             ),
             "Recover and replay",
             guid,
@@ -182,7 +182,7 @@ class Deeds(ActingPages):
             "dismiss",
             target,
             f"Dismiss the problem of {found.automation} on {found.about or 'an event'}?",
-            (found.text, f"Nothing is deleted, and nobody is told of it any longer. {again}"),
+            (found.text, f"Nothing is deleted, and closeout sends no more messages about it. {again}"),
             "Dismiss",
             f"{found.since} {found.text}",
             "/",
@@ -215,7 +215,7 @@ class Deeds(ActingPages):
         return self._confirmation(asked, deed, plan, 200)
 
     async def _planned(self, visitor: Visitor, deed: Deed, patience: float) -> Plan | None:
-        """Return the plan, or what stands in for it if it cannot be made; None if it needs more time."""
+        """Return the plan, or one that only says why it cannot be made; None if it needs more time."""
         rows = deed.rows
         if rows is None:
             return Plan((), None, 0, digest_of(deed.kind, deed.state))
@@ -261,7 +261,7 @@ class Deeds(ActingPages):
         return self._answer(asked, deed, number, outcome)
 
     async def _check(self, asked: Asked, deed: Deed) -> None:
-        """Raise `PlanChanged` unless the visitor confirmed what is still so. A program need not have looked at the plan."""
+        """Raise `PlanChanged` unless what the visitor confirmed is unchanged. A program may confirm without a plan."""
         visitor = visitor_of(asked)
         confirmed = asked.form.get("plan")
         if confirmed is None and visitor.form_token is None:

@@ -1,6 +1,6 @@
-"""A list with its filters: the form with what is set, the links that drop one filter or all of them, and its pages.
+"""A list with its filters: the form, the links that drop one filter or all of them, and its pages.
 
-A list has one URL for one set of filters, whatever the order in which somebody wrote them.
+Each set of filters has exactly one URL, in any order in which they are given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PERIODS = (
     ("7d", "The last 7 days"),
     ("30d", "The last 30 days"),
 )
-"""What a form offers as `since`; the URL takes any time."""
+"""The choices for `since` in the form; the URL accepts any time."""
 
 
 class Field(NamedTuple):
@@ -50,14 +50,14 @@ class Listed(NamedTuple):
     older: str | None
     error: str | None
     advice: str
-    """What to do if filters left it empty."""
+    """What to do if no row meets the filters."""
 
 
 class FilterForm(NamedTuple):
     """The filters of one list. `labels` has their names in the URL, in the order of the form."""
 
     one: str
-    """What a row is called."""
+    """The name of a row."""
     path: str
     labels: Mapping[str, str]
     hints: Mapping[str, str]
@@ -86,7 +86,7 @@ class FilterForm(NamedTuple):
     def _field(self, name: str, label: str, value: str) -> Field:
         options = self.choices.get(name, ())
         if options and value and value not in dict(options):
-            options = (*options, (value, value))  # a URL may say more than the form offers
+            options = (*options, (value, value))  # a URL accepts values that the form does not offer
         return Field(name, label, value, options, self.hints.get(name, ""))
 
     def _spoken(self, name: str, value: str) -> str:

@@ -1,6 +1,6 @@
-"""The time line of a run: when it was accepted and began, how long each step worked and waited, and what it survived.
+"""The time line of a run: when it was accepted and began, how long each step worked and waited, and which crashes it survived.
 
-All of it follows from recorded operations, so nothing is stored for it.
+All of it is derived from recorded operations, so nothing is stored for it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from closeout.ports import LogLine, Operation, RunView, StepView
 from closeout.server.pages.presentation import WORDS, clean, step_name
 
 LONG_WAIT = 1.0
-"""Seconds from which a wait is told."""
+"""Seconds from which a wait is shown."""
 LONGEST_NAME = 32
-"""Characters of a step's name; for a longer one its id stands on the time line."""
+"""Characters of a step's name; the time line shows the id instead of a longer one."""
 NARROWEST = 0.8
-"""Percent of the width that a bar has at least."""
+"""The least width of a bar, in percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Entry:
 def entries(
     run: RunView, operations: Sequence[Operation], survived: Iterable[LogLine], now: float
 ) -> tuple[Entry, ...]:
-    """Return the time line, oldest first. `survived` are the log lines of crashes after which the run went on."""
+    """Return the time line, oldest first. `survived` are the log lines of crashes after which the run continued."""
     end = run.finished_at if run.finished_at is not None else now
     bar = partial(_scaled, run.started_at if run.started_at is not None else run.accepted_at, end)
     found = [_accepted(run)]
@@ -86,7 +86,7 @@ def entries(
 
 
 def _scaled(begin: float, end: float, since: float, until: float) -> Bar:
-    """Return where a time is between the beginning of a run and its end, or now."""
+    """Return the position of a time between the beginning of a run and its end, or now."""
     length = max(end - begin, 0.001)
     left = min(max((since - begin) / length * 100, 0.0), 100.0 - NARROWEST)
     width = min(max((until - since) / length * 100, NARROWEST), 100.0 - left)
@@ -129,7 +129,7 @@ def _sleep(operation: Operation, bar: Callable[[float, float], Bar]) -> Entry:
 
 
 def _waits(waits: Sequence[Operation], end: float) -> str:
-    """Return how long a step waited, and how often it looked meanwhile."""
+    """Return how long a step waited, and how often it polled meanwhile."""
     if not waits:
         return ""
     seconds = spoken_duration(sum(_waited(one, end) for one in waits))
@@ -138,7 +138,7 @@ def _waits(waits: Sequence[Operation], end: float) -> str:
 
 
 def _waited(operation: Operation, end: float) -> float:
-    """Return the seconds of an operation that was a wait: a sleep, or a call that was made more than once."""
+    """Return the seconds that an operation waited: a sleep, or a call that was made more than once."""
     if operation.kind == "sleep" or operation.tries > 1 or operation.state == "waiting":
         return max(0.0, _ended(operation, end) - operation.started_at)
     return 0.0

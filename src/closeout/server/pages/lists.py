@@ -1,7 +1,7 @@
 """The lists of runs and of deliveries: their filters, and one page of rows; and one delivery.
 
 One query string means the same here, in the JSON API and on the command line (`ledger.filters`). A delivery's reasons are
-those of `closeout explain`, as far as they can be known without GitHub.
+those of `closeout explain`, as far as they are known without a call to GitHub.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ OUTCOMES = {
     NOTHING: ("No match", "none"),
     UNKNOWN: ("Unknown", "wait"),
 }
-"""For each outcome of an automation on a delivery its words and the tone of their colour."""
+"""The words and the tone for each outcome of an automation on a delivery."""
 
 
 class Lists:
@@ -118,7 +118,7 @@ class Lists:
         return await self._answer(asked, form, self._views.run_page, run_filter, "runs", **values)
 
     def _automations(self) -> Sequence[str]:
-        """Return the names of the automations in force, and of those that have had runs. Called in threads."""
+        """Return the names of the configured automations, and of those that have had runs. Called in threads."""
         ran = {automation for automation, _ in self._views.stats().get("step_durations", {})}
         return sorted(ran | {each.name for each in self._parts.automations})
 
@@ -131,7 +131,7 @@ class Lists:
         found = await asyncio.to_thread(read_delivery, *read)
         if found is None:
             return self._renderer.missing()
-        # A mark that turns the direction of text would change what is read.
+        # A mark that changes the direction of text would change what people read.
         payload = escaped_json(found.payload)
         values = {"detail": found, "payload": payload, "outcomes": OUTCOMES}
         return self._renderer.html(200, "delivery.html", asked.visitor, here=DELIVERIES.path, **values)
@@ -145,10 +145,10 @@ class Lists:
         name: str,
         **values: Any,
     ) -> Response:
-        """Return a page of the list that `page_of`, called in a thread, finds; `name` is that of its templates."""
+        """Return a page of the list from `page_of`, which is called in a thread; `name` names its templates."""
         given = dict(asked.request.query_params)
         if any(given.get(field) == "" for field in form.labels):
-            # A form sends its empty fields too. One list has one URL, which people send to each other.
+            # A form sends its empty fields, too. One list has one URL, which people send to each other.
             return RedirectResponse(self._renderer.url(form.url(given)), 303, self._renderer.headers)
         filters, now, error = form.set(given), self._clock(), None
         try:
@@ -165,7 +165,7 @@ class Lists:
 
 
 def tabs(given: Mapping[str, str]) -> list[tuple[str, str, bool]]:
-    """Return the lists of runs that are asked for often: a label, the path with the filters that say where and when, is it this."""
+    """Return the common lists of runs: a label, the path with the current filters, and whether it is this list."""
     filters = RUNS.set(given)
     now = {name: filters.pop(name) for name in ("verdict", "state") if name in filters}
     return [(label, RUNS.url({**filters, **wanted}), wanted == now) for label, wanted in _TABS]

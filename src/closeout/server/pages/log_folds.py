@@ -1,6 +1,6 @@
-"""A run's log as its page shows it: folded by step, each line with its tone, and with what a search has found marked.
+"""A run's log as its page shows it: folded by step, each line with its tone, and with search matches marked.
 
-A line that belongs to no step, as those about commit statuses, stays with the step that is under way.
+A line that belongs to no step, such as one about commit statuses, stays with the current step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GOOD = re.compile(r"^(success|verified|status success)\b|DELETE_COMPLETE")
 
 
 class LineRow(NamedTuple):
-    """One line. `parts` are its text, cut where a match of the search begins and ends: (text, is a match)."""
+    """One line. `parts` are its text, split at the search's matches: (text, is a match)."""
 
     id: int
     at: float
@@ -45,7 +45,7 @@ class Fold(NamedTuple):
 
 
 def folds(run: RunView, lines: Sequence[LogLine], search: str = "") -> tuple[Fold, ...]:
-    """Return a log, folded. Unfolded is what failed, what goes on, a short log, and what a search has found."""
+    """Return a log, folded. Open are folds that failed or continue, a short log, and folds with search matches."""
     states = {step.id: step.state for step in run.steps}
     names = {step.id: step_name(step) for step in run.steps}
     groups = list(_groups(run, lines))
@@ -84,7 +84,7 @@ def _line(line: LogLine, search: str) -> LineRow:
 
 
 def tone(text: str) -> str:
-    """Return the tone of a line: `bad`, `warned`, `good` or none. A plan quotes states of the past, so it has none."""
+    """Return the tone of a line: `bad`, `warned`, `good` or none. A plan has none, because it quotes past states."""
     if text.startswith("plan: "):
         return ""
     for name, pattern in (("bad", _BAD), ("warned", _WARNED), ("good", _GOOD)):
@@ -94,7 +94,7 @@ def tone(text: str) -> str:
 
 
 def marked(text: str, search: str) -> tuple[tuple[str, bool], ...]:
-    """Return a text cut at the matches of a search, in upper or lower case."""
+    """Return a text split at the matches of a search, which ignores case."""
     if not search:
         return ((text, False),)
     parts = re.split(f"({re.escape(search)})", text, flags=re.IGNORECASE)

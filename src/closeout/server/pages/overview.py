@@ -1,6 +1,6 @@
-"""The first page of somebody who is signed in.
+"""The first page of a signed-in visitor.
 
-`overview_facts` reads what it is made of, and `overview_page` says what that means.
+`overview_facts` reads the data, and `overview_page` derives what it means.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Overview:
         )
 
     def _start(self, asked: Asked) -> Start:
-        """Return what the webhook must be, as far as this server knows its own name."""
+        """Return the settings of the webhook, as far as this server knows its own address."""
         parts = self._parts
         base = parts.access.base_url if parts.access is not None else ""
         events = {str(trigger["event"]) for each in parts.automations for trigger in each.triggers}

@@ -1,6 +1,6 @@
-"""Read what needs somebody, what is running and how fresh everything is: for the overview, the JSON API and `closeout status`.
+"""Read what needs a person, what is running and when each part last ran: for the overview, the JSON API and `closeout status`.
 
-A failed read fails all of it: an overview that leaves a part out would say that nothing is wrong there.
+If one read fails, all of it fails: an overview that left a part out would suggest that nothing is wrong there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SHOWN = (
     *("id", "execution", "automation", "repository", "number", "state", "reason"),
     *("accepted_at", "started_at", "until", "timeout", "queue_timeout"),
 )
-"""What JSON has of a run under way."""
+"""The fields of a run under way in JSON."""
 _OPEN = ("running", "waiting", "queued")
 
 
@@ -29,7 +29,7 @@ def read_facts(
     *,
     patrols: bool,
 ) -> Facts:
-    """Read everything. `marks` reads what patrol and the drill kept; `patrols` says whether patrol looks for closed pull requests.
+    """Read everything. `marks` reads what patrol and the drill stored; `patrols` says whether patrol lists closed pull requests.
 
     Raises `StoreUnavailable` or `LedgerError`.
     """

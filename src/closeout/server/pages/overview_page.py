@@ -1,6 +1,6 @@
-"""What the overview shows: what needs somebody, what is running, and the last 30 days.
+"""What the overview shows: what needs a person, what is running, and the last 30 days.
 
-Pure: it derives from what the ledger and the server know what a person has to do, and says nothing else first.
+Pure: it derives what a person has to do from the data of the ledger and the server, and puts that first.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from closeout.server.pages.wording import RERUN, ago, problem_name, rough, run_p
 from closeout.server.startup import only_here
 
 QUEUE_SECONDS = HOUR
-"""A run that has not begun after this long needs somebody. This and the next two are the alerts of docs/how-to/monitor.md."""
+"""A run that has not begun after this long needs a person. This and the next two are the alerts of docs/how-to/monitor.md."""
 PATROL_SECONDS = 2 * HOUR
 DRILL_SECONDS = 2 * DAY
 MOST_OPEN = 50
 """Runs under way that the overview reads and lists."""
 SHOWN_DAYS = 30
 MOST_NAMED = 5
-"""Pull requests that one cause names."""
+"""Pull requests that an entry names for one cause."""
 _RUN = "Open the run"
 
 
 STALE, PATROL, DRILL = "stale", "patrol", "drill"
-"""The kind of a problem of closeout itself, and what it may be about."""
+"""The kind of a problem of closeout itself, and its possible subjects."""
 
 
 class Facts(NamedTuple):
-    """What the overview is made of, read in a thread. None where this server cannot know it."""
+    """The overview's data, read in a thread. None for values that this server cannot know."""
 
     now: float
     paused: str | None
     open_runs: Sequence[RunView]
-    """Of those under way the newest, at most `MOST_OPEN`."""
+    """The newest runs under way, at most `MOST_OPEN`."""
     open_count: int
     queue_age: float
     """Seconds that the oldest queued run has waited."""
     problems: Sequence[tuple[Problem, int]] = ()
-    """Some of the open problems of each cause, with how many it has."""
+    """Some of the open problems of each cause, with the number of all."""
     last_delivery: float | None = None
     patrol_ended: float | None = None
     patrol_watches: bool = False
@@ -54,7 +54,7 @@ class Facts(NamedTuple):
     orphans: int = 0
     """Resources of closed pull requests that the last audit found."""
     unknown: int = 0
-    """Resources of which it could not say whose they are."""
+    """Resources whose pull request the audit could not determine."""
     days: Sequence[DayTally] = ()
     """The days on which something ended, the oldest first."""
 
@@ -66,11 +66,11 @@ class Item(NamedTuple):
     url: str | None
     since: float
     dismiss: str | None = None
-    """The path of the page that says that it needs nobody."""
+    """The path of the page that dismisses its problem."""
 
 
 class Need(NamedTuple):
-    """One thing that needs somebody: what it is, and what to do. `url` is a path."""
+    """One thing that needs a person: what it is, and what to do. `url` is a path."""
 
     tone: str
     title: str
@@ -79,10 +79,10 @@ class Need(NamedTuple):
     url: str | None = None
     link: str = ""
     deed: str | None = None
-    """The path of the page that does it, for those who may act."""
+    """The path of the page that does it, for visitors who may act."""
     deed_link: str = ""
     dismiss: str | None = None
-    """The path of the page that says that it needs nobody."""
+    """The path of the page that dismisses its problem."""
     items: tuple[Item, ...] = ()
     more: int = 0
     since: float | None = None
@@ -99,7 +99,7 @@ class Figure(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What the webhook of a new server must be."""
+    """The settings of the webhook for a new server."""
 
     webhook: str
     secret: str
@@ -108,7 +108,7 @@ class Start(NamedTuple):
 
     @property
     def only_here(self) -> bool:
-        """Whether GitHub cannot reach it, because its address leads to this machine itself."""
+        """Whether GitHub cannot reach it, because its address is local to this machine."""
         return only_here(self.webhook)
 
     @property
@@ -130,11 +130,11 @@ class Overview(NamedTuple):
     chart: Chart
     days: tuple[DayTally, ...]
     intake: tuple[tuple[str, str], ...]
-    """Words about what comes in: a label, and how it stands."""
+    """The state of each source of work: a label and a text."""
 
     @property
     def title(self) -> str:
-        """Of the page and of its tab: a tab in the background must say how much needs somebody."""
+        """The title of the page and its tab, which shows even in the background how much needs a person."""
         return f"({len(self.needs)}) Overview" if self.needs else "Overview"
 
     @property
@@ -192,7 +192,7 @@ def _needs(facts: Facts) -> Iterable[Need]:
         yield Need(
             "wait",
             f"{counted(facts.unknown, 'resource')} of unknown origin",
-            "They have names that an automation makes, but the last audit could not find out whose they are. No run deletes them.",
+            "Their names match an automation, but the last audit could not determine their pull requests. No run deletes them.",
             "`closeout orphans` gives the reason for each.",
             "/orphans",
             "Orphans",
@@ -213,7 +213,7 @@ def _problems(facts: Facts) -> Iterable[Need]:
 
 
 def _problem(found: Sequence[Problem], count: int) -> Need:
-    """Return what is wrong, and where a person begins: the run, or what patrol found."""
+    """Return what is wrong, and where to start: the run, or what patrol found."""
     newest, run = found[-1], _run_of(found[0])
     automation, text = clean(newest.automation), clean(newest.text)
     if newest.kind == "failure":
@@ -240,7 +240,7 @@ def _problem(found: Sequence[Problem], count: int) -> Need:
 
 
 def _several(need: Need, found: Sequence[Problem], count: int) -> Need:
-    """Return the entry of problems with one cause: the lists that have them instead of one run."""
+    """Return the entry for several problems with one cause, which links to a list instead of one run."""
     first = found[0]
     items = tuple(
         Item(one.about, _run_of(one), one.since, _dismiss_path(one))
@@ -260,12 +260,12 @@ def _run_of(problem: Problem) -> str | None:
 
 
 def _dismiss_path(problem: Problem) -> str | None:
-    """Return the page that says that a problem needs nobody; what is stale ends by itself."""
+    """Return the path of the page that dismisses a problem; None for one of closeout itself, which closes by itself."""
     return None if problem.kind == STALE else f"/problems/{problem_name(problem)}/dismiss"
 
 
 def _intake_problems(facts: Facts) -> Iterable[Need]:
-    """Yield what keeps closeout from seeing or from beginning, unless a problem of the ledger says it already."""
+    """Yield what stops closeout from noticing closings or starting runs, unless a problem in the ledger says so already."""
     now = facts.now
     said = {f"{problem.step}{problem.code}" for problem, _ in facts.problems if problem.kind == STALE}
     if facts.queue_age > QUEUE_SECONDS:
@@ -273,7 +273,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
             "bad",
             f"The oldest queued run has waited {rough(facts.queue_age)}",
             "closeout accepts runs, but they do not begin.",
-            "Open the queue: a run says what it waits for. If it is another run that hangs, cancel that one.",
+            "Open the queue: each run says what it waits for. If that is another run that hangs, cancel that one.",
             with_query("/runs", state="queued"),
             "Queued runs",
         )
@@ -281,8 +281,8 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
         yield Need(
             "bad",
             f"Patrol has not looked for {rough(now - (facts.patrol_ended or 0.0))}",
-            "Nobody looks for closed pull requests whose delivery was lost.",
-            "`closeout patrol --once` looks now, and says what it cannot read.",
+            "If a delivery was lost, closeout does not notice that its pull request closed.",
+            "`closeout patrol --once` runs it now, and says what it cannot read.",
         )
     unheard = sum(day.recovered for day in _last_days(facts.days, now)[-2:])
     if unheard:
@@ -299,7 +299,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
             "wait",
             f"The last drill was {ago(facts.drill_ended or 0.0, now)}",
             "A fault in the set-up would not be noticed.",
-            "`closeout drill` checks now.",
+            "`closeout drill` runs one now.",
         )
     if DRILL not in said and facts.drill_wrong:
         names = ", ".join(facts.drill_wrong[:MOST_NAMED])
@@ -312,7 +312,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
 
 
 def _is_over(at: float | None, seconds: float, now: float) -> bool:
-    """Return whether something that was done at a time is due since then; what never was has not begun yet."""
+    """Return whether more than `seconds` have passed since a time; False if there is none, because nothing has begun yet."""
     return at is not None and now - at > seconds
 
 
@@ -335,7 +335,7 @@ def _long_waits(facts: Facts) -> Iterable[Need]:
 
 
 def _last_days(tallies: Sequence[DayTally], now: float) -> tuple[DayTally, ...]:
-    """Return the last days with those on which nothing ended, the oldest first."""
+    """Return the last days, including those on which nothing ended, the oldest first."""
     by_day = {tally.day: tally for tally in tallies}
     today = datetime.fromtimestamp(now, UTC).date()
     names = (str(today - timedelta(days=back)) for back in range(SHOWN_DAYS - 1, -1, -1))

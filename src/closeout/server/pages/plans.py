@@ -1,4 +1,4 @@
-"""What a confirmation says of a plan: what will be gone, why it cannot be confirmed, and whether it is still the same.
+"""A plan on a confirmation page: what it deletes, why it cannot be confirmed, and whether it is still the same.
 
 Pure: it turns the rows of `wiring.preview.Planner` into what the template shows.
 """
@@ -22,17 +22,17 @@ class Plan(NamedTuple):
     """A plan before its confirmation."""
 
     automations: Sequence[Mapping[str, Any]]
-    """Those that would run, as JSON, with their steps and what each would change."""
+    """The automations that would run, as JSON, with their steps and what each would change."""
     problem: str | None
     """Why this cannot be confirmed. None if it can."""
     gone: int
-    """How many lines of it delete something."""
+    """The number of changes that delete something."""
     digest: str
-    """Is another one for another plan. It covers what changes, and not the reasons, in which times may stand."""
+    """Differs between different plans. It covers the changes, but not the reasons, which may contain times."""
 
     @property
     def summary(self) -> str:
-        """One sentence: how much will be gone."""
+        """One sentence: how much will be deleted."""
         if self.problem is not None:
             return self.problem
         if self.gone:
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
         return "Nothing will be deleted." if changes else "Nothing will be changed."
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a program gets: `plan` is the digest that it may send back."""
+        """Return the object for programs; `plan` is the digest that they may send back."""
         return {
             "plan": self.digest,
             "problem": self.problem,
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
 
 
 def plan_of(rows: Rows, about: str) -> Plan:
-    """Return the plan; `about` is what the digest covers besides the changes: the state that the plan is for."""
+    """Return the plan; the digest covers `about`, the state that the plan is for, in addition to the changes."""
     gone = sum(
         change["verb"] == "delete"
         for row in rows
@@ -76,7 +76,7 @@ def plan_of(rows: Rows, about: str) -> Plan:
 
 
 def no_plan(reason: str) -> Plan:
-    """Return what stands in for a plan that could not be made: it cannot be confirmed."""
+    """Return a plan that only says why no plan could be made. It cannot be confirmed."""
     return Plan((), f"The plan could not be made, so nothing can be confirmed: {clean(reason)}", 0, "")
 
 

@@ -1,7 +1,7 @@
-"""What a run's page says, as plain values: words, tones, durations, and what may be shown to whom.
+"""The contents of a run's page as plain values: words, tones, durations, and what may be shown to whom.
 
-Templates only place these. Texts here are untrusted (titles, branches, log lines): control characters and terminal
-codes go, and the templates escape the rest.
+Templates only place them. Texts here are untrusted (titles, branches, log lines): control characters and terminal
+codes are removed, and the templates escape the rest.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ WORDS: Mapping[str, str] = {
     "waiting": "Waiting",
     "pending": "Not started",
 }
-"""What a state or verdict is called; its key is also the tone that the style sheet knows."""
+"""The word for each state or verdict; the key is also its tone in the style sheet."""
 
 NEAR_LIMIT = 75
-"""Percent of its time limit, after which a run is said to wait long."""
+"""Percent of its time limit after which a run counts as waiting long."""
 LOG_LINES = 2000
 LOG_CHARACTERS = 500_000
-"""Of a log a page shows this much at a time: a ledger may hold more than fits into memory."""
+"""The part of a log that a page shows at a time, because a ledger may hold more than fits into memory."""
 
 
 def clean(text: object) -> str:
-    """Return text without terminal codes, control characters and marks that turn its direction."""
+    """Return text without terminal codes, control characters and marks that change its direction."""
     return terminal.stripped(str(text))
 
 
@@ -57,7 +57,7 @@ def clock_time(at: float) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the run is about. Addresses are http(s) or None."""
+    """The subject of the run. Addresses are http(s) or None."""
 
     repository: str | None
     repository_url: str | None
@@ -73,7 +73,7 @@ class Subject:
 
 
 def subject(payload: Mapping[str, Any]) -> Subject:
-    """Read from a payload what the page shows of it. Never raises for its content."""
+    """Read the subject from a payload. Never raises because of its content."""
     repository = object_of(payload, "repository")
     pull = object_of(payload, "pull_request") or object_of(payload, "issue")
     head, base = object_of(pull, "head"), object_of(pull, "base")
@@ -97,10 +97,10 @@ def subject(payload: Mapping[str, Any]) -> Subject:
 
 
 def for_anybody(run: RunView, shows_plan: Callable[[str], bool]) -> RunView:
-    """Return a run without what only the log's readers may see.
+    """Return a run without the texts that only readers of the log may see.
 
-    What it and its steps say becomes what was made for everybody; why it waits, and who asked for it, go. A plan and
-    what is left stay if `shows_plan` says so of the action: those of a script are the script's.
+    The summaries and errors of the run and its steps are replaced by their public versions; the reason for waiting and the
+    name of its requester are removed. Plans and leftovers stay if `shows_plan` allows it for the action: a script's do not.
     """
     said = run.summary if run.verdict == "skipped" else run.public
     steps = tuple(_step_for_anybody(step, shows_plan(step.uses)) for step in run.steps)
@@ -126,7 +126,7 @@ def _row_for_anybody(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """How much of the time that something may take is over."""
+    """How much of a time limit has been used."""
 
     spent: float
     most: float
@@ -135,7 +135,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
-    """The verdict, or where the run stands."""
+    """The verdict, or the current state of the run."""
 
     tone: str
     word: str
@@ -155,7 +155,7 @@ def banner(
 ) -> Banner:
     """Return the banner of a run. With `errors_below` it leaves out the error of the step that failed first.
 
-    `progress` is the last log line of each step, and `paused` whether destructive calls are: both say why a run waits.
+    `progress` is the last log line of each step, and `paused` whether destructive calls are paused: both explain why a run waits.
     """
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
@@ -176,7 +176,7 @@ def banner(
 
 
 def limit(since: float | None, most: float | None, now: float, doing: str) -> Limit | None:
-    """Return how much of `most` seconds is over; None for what has no limit or has not begun."""
+    """Return how much of `most` seconds has been used; None if there is no limit or nothing has begun."""
     if since is None or most is None or most <= 0:
         return None
     spent = max(0.0, now - since)
@@ -192,7 +192,7 @@ def run_limit(run: RunView, now: float) -> Limit | None:
 
 
 class Going(NamedTuple):
-    """A run under way. `percent` is of its time limit, None if that does not count."""
+    """A run under way. `percent` is the used part of its time limit; None if no limit applies now."""
 
     run: RunView
     took: str
@@ -223,12 +223,12 @@ def _going(run: RunView, now: float) -> Going:
 
 
 def step_name(step: StepView) -> str:
-    """Return a step's name; one without a name has its action's summary, which is a sentence."""
+    """Return a step's name, which is its action's summary by default."""
     return clean(step.name).removesuffix(".")
 
 
 def failure_text(step: StepView) -> str:
-    """Return the error of a step that failed, as its reader may see it."""
+    """Return the error of a step that failed, as this visitor may see it."""
     return step.reason or step.summary or "failed"
 
 
@@ -254,7 +254,7 @@ def _sleeps(run: RunView, now: float) -> str | None:
 
 
 def says_nothing(reason: str | None, step: StepView) -> bool:
-    """Whether a reason only says that something waits in a step, and not for what."""
+    """Whether a reason only names the step that waits, and not what it waits for."""
     return reason == f"waits in {step.id}"
 
 
@@ -275,7 +275,7 @@ def _standing(run: RunView) -> str:
 
 
 def object_of(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return an object in a payload, an empty one if it is not there or something else."""
+    """Return an object in a payload; empty if it is absent or not an object."""
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -286,7 +286,7 @@ def _text(holder: Mapping[str, Any], key: str) -> str | None:
 
 
 def _address(value: Any) -> str | None:
-    """Return an address that may stand in a link: a payload could hold `javascript:`."""
+    """Return an address that is safe in a link: a payload could contain `javascript:`."""
     if isinstance(value, str) and re.match(r"https?://[^\s\"'<>]+\Z", value):
         return value
     return None

@@ -1,6 +1,6 @@
-"""What the page of a pull request shows: everything about it in order, and what that comes to.
+"""What the page of a pull request shows: everything that happened to it, in order, and the result.
 
-Pure: it reads deliveries and attempts as the ledger shows them, and derives what was there, what is gone, what is left and
+Pure: from the deliveries and attempts in the ledger it derives what existed, what is gone, what is left and
 what comes next.
 """
 
@@ -24,13 +24,13 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     "kept": (KEPT, "kept"),
     "left": (LEFT, "still there"),
     "failed": (LEFT, "failed"),
-    "unknown": (LEFT, "nobody could look"),
+    "unknown": (LEFT, "could not be checked"),
     "untouched": (LEFT, "not tried"),
     "pending": (AHEAD, "not begun"),
     "under-way": (AHEAD, "under way"),
     "planned": (AHEAD, "planned only: dry run"),
 }
-"""In which group a resource is, and in which words, by what became of it (`core.outcomes`)."""
+"""The group of a resource and its words, by its outcome (`ledger.outcomes`)."""
 TITLES = {
     LEFT: ("Left", "bad"),
     AHEAD: ("To be deleted", "busy"),
@@ -44,13 +44,13 @@ _TOLD = {
     "synchronize": ("New commits", "dot"),
     "edited": ("Edited", "dot"),
 }
-"""Title and icon of what is told of a pull request by its action alone."""
+"""Title and icon of pull request events that need only their action."""
 MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
 
 class Heard(NamedTuple):
-    """A delivery, with what its payload says; nothing if there is no payload any more."""
+    """A delivery with its payload, which is empty if it is no longer stored."""
 
     view: DeliveryView
     payload: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
 
 
 class Resource(NamedTuple):
-    """One resource that a run planned for, with what became of it last."""
+    """One resource that a run planned for, with its latest outcome."""
 
     name: str
     says: str
@@ -85,7 +85,7 @@ class Step(NamedTuple):
     tone: str
     text: str
     run: str | None = None
-    """The path of the run that it is about."""
+    """The path of the run concerned."""
     deed: str | None = None
     """The path of the page that does it."""
 
@@ -100,7 +100,7 @@ class PullRequest(NamedTuple):
     tone: str
     facts: tuple[tuple[str, str], ...]
     groups: Mapping[str, Sequence[Resource]]
-    """What is left, what is ahead, what is gone and what was kept, of every resource that any attempt planned for."""
+    """All resources that any attempt planned for: left, to be deleted, gone and kept."""
     next: tuple[Step, ...]
     entries: tuple[Entry, ...]
     left_out: int
@@ -108,7 +108,7 @@ class PullRequest(NamedTuple):
 
     @property
     def icon(self) -> str:
-        """The tone of the page's icon: what a tab in the background must tell."""
+        """The tone of the page's icon, which shows the state of a tab in the background."""
         if any(step.tone == "bad" for step in self.next) or self._count(LEFT):
             return "failure"
         if any(step.tone == "busy" for step in self.next):
@@ -117,7 +117,7 @@ class PullRequest(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """What all of it comes to, in one sentence."""
+        """The result, in one sentence."""
         if left := self._count(LEFT):
             return f"{counted(left, 'resource')} left."
         if ahead := self._count(AHEAD):
@@ -205,7 +205,7 @@ def _next(story: PullRequestView, now: float) -> Iterable[Step]:
     for run in sorted(latest.values(), key=lambda one: one.accepted_at):
         name = run.automation
         if run.state != "finished":
-            says = presentation.banner(run, now).says or "It goes on."
+            says = presentation.banner(run, now).says or "It continues."
             yield Step("busy", f"{name}: {says}", run_path(run.id), f"{run_path(run.id)}/cancel")
         elif run.verdict == "failure" and not _repaired(run, latest.values()):
             text = f"{name} failed. Open the run to see what is left and why, repair that, and rerun it."
@@ -217,7 +217,7 @@ def _next(story: PullRequestView, now: float) -> Iterable[Step]:
 
 
 def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
-    """Return whether a later closing's run of the same automation has succeeded: it deletes the same names."""
+    """Return whether the same automation's run for a later closing has succeeded: it deletes the same names."""
     return any(
         other.automation == run.automation
         and other.verdict == "success"
@@ -230,7 +230,7 @@ def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
 
 
 def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
-    """Yield an entry for each delivery; one for those in a row that say the same, since a push is not a story."""
+    """Yield an entry for each delivery, and only one for several equal ones in a row, such as pushes."""
     found: list[tuple[Entry, int]] = []
     for heard in deliveries:
         entry = _delivery_entry(heard)

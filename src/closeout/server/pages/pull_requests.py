@@ -1,6 +1,6 @@
 """The route of `/pull-requests/OWNER/REPO/N`: it reads the ledger for `pull_request_page`.
 
-Payloads are read for the newest deliveries alone, since one may have 25 MB.
+Payloads are read only for the newest deliveries, because one may have 25 MB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from closeout.server.parts import ServerParts
 from closeout.wiring.pull_requests import PullRequestView, read_pull_request, recheck_times
 
 MOST_PAYLOADS = 100
-"""Deliveries of a pull request whose payload is read, for who sent them and for what they changed: the newest."""
+"""The newest deliveries of a pull request, whose payloads are read for the sender and the changes."""
 
 
 class PullRequests:
@@ -72,4 +72,4 @@ class PullRequests:
         try:
             return core_payload.decode(self._views.body(delivery))
         except CloseoutError:
-            return {}  # the rest of the story is worth telling
+            return {}  # show the rest of the page without it

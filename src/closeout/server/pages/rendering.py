@@ -1,4 +1,4 @@
-"""Turn what a page shows into HTML: the templates, their style and script, and the headers of every page.
+"""Render pages as HTML: the templates, their style and script, and the headers of every page.
 
 The style and the script are part of the page, so the headers name their digests and allow no other.
 """
@@ -34,17 +34,17 @@ NAVIGATION = (
     ("/orphans", "Orphans"),
     ("/health", "Health"),
 )
-"""What the bar of a page links to, for those who may see more than one run."""
+"""The links in the bar of a page, for visitors who may see more than one run."""
 MOST_COUNTED = 99
-"""Problems that the bar of a page counts; it says that there are more."""
+"""Problems that the bar of a page counts; beyond that it shows a `+`."""
 FORM_HEADERS = {"Referrer-Policy": "same-origin"}
-"""Of a page with forms that act: without it, browsers send a form with the origin `null`."""
+"""For pages with forms that act: without it, browsers send a form with the origin `null`."""
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *(presentation.failure_text, presentation.step_name, wording.about_of, wording.ago, counted),
     *(wording.delivery_path, wording.event_of, wording.execution_path, wording.heard_of),
     *(wording.pull_request_path, wording.run_path, wording.with_query),
 )
-"""What templates call by its own name."""
+"""Functions that templates call by their own names."""
 _ICONS = {
     "success": ("1a7f37", "M4 8.2l2.7 2.7L12 5.4"),
     "failure": ("cf222e", "M5 5l6 6M11 5l-6 6"),
@@ -59,14 +59,14 @@ _NEUTRAL = ("57606a", "M4 8.2l2.7 2.7L12 5.4")
 class Renderer:
     """Templates, style and script, and the headers that go with every page.
 
-    What a template shows is escaped and has no control characters: titles, branches and log lines come from outside.
+    Every text in a template is escaped and has no control characters: titles, branches and log lines come from outside.
     `base_path` is the path of the public URL: every link of a template to another page is `url(path)`.
     """
 
     def __init__(self, base_path: str = "") -> None:
         self._base_path = base_path
         environment = jinja2.Environment(
-            # All are read now: an upgrade under a running server must not bring it templates of other code.
+            # All are read now, so that an upgrade cannot give a running server templates of another version.
             loader=jinja2.DictLoader(
                 {file.name: file.read_text("utf-8") for file in (HERE / "templates").glob("*.html")}
             ),
@@ -96,7 +96,7 @@ class Renderer:
         )
         self._environment = environment
         self.paths: Collection[str] = ()
-        """The routes that this server answers: links lead to no other."""
+        """The routes of this server. Links lead only to them."""
         self.headers = _headers(style, script, live)
 
     def url(self, path: str) -> str:
@@ -110,17 +110,17 @@ class Renderer:
         return self.url(path) if known else None
 
     def missing(self) -> Response:
-        """Return the page of whatever is not there, or of a link that opens nothing."""
-        text = "The link is incomplete, or nothing has this address. Open the link from GitHub or from the message again."
+        """Return the page for a path that does not exist, or a link that is not valid."""
+        text = "The link is incomplete, or this page does not exist. Open the link from GitHub or from the message again."
         title = "There is nothing here"
         return self.notice(404, title, text, home=self.link("/"))
 
     def notice(self, status: int, title: str, text: str, **values: Any) -> Response:
-        """Return a page with one sentence, and with a `verdict` or the way `home`."""
+        """Return a page with one sentence, and with a `verdict` or a link `home`."""
         return self.html(status, "notice.html", title=title, text=text, **values)
 
     def fragment(self, name: str, **values: Any) -> str:
-        """Return one part of the page, for a page that is open already."""
+        """Return a part of a page, to update an open page."""
         return self._environment.get_template(name).render(**values)
 
     def json(
@@ -132,9 +132,9 @@ class Renderer:
         )
 
     def followed(self, asked: Asked, name: str, part: str, *, here: str, **values: Any) -> Response:
-        """Return a page, or of a page that is open the template `part`, which it includes, if that has changed.
+        """Return a page, or for an open page only its template `part`, if that has changed.
 
-        `live.js` asks for it with `?part=live` and the tag of what it shows.
+        `live.js` requests it with `?part=live` and the tag of the version that it shows.
         """
         if asked.request.query_params.get("part") != "live":
             return self.html(200, name, asked.visitor, here=here, **values)
@@ -148,7 +148,7 @@ class Renderer:
     def html(
         self, status: int, name: str, visitor: Visitor | None = None, *, here: str = "", **values: Any
     ) -> Response:
-        """Return a page; one without a visitor has no navigation. `here` is the path of `NAVIGATION` that it belongs to."""
+        """Return a page; without a visitor it has no navigation. `here` is the path in `NAVIGATION` to mark."""
         nav = [(path, label) for path, label in NAVIGATION if visitor is not None and self.link(path)]
         text = self.fragment(name, visitor=visitor, nav=nav, here=here, **values)
         headers = self.headers if visitor is None else self.headers | FORM_HEADERS
@@ -156,14 +156,14 @@ class Renderer:
 
 
 def fits(route: Sequence[str], parts: Sequence[str]) -> bool:
-    """Whether the parts of a path are those of a route."""
+    """Whether the parts of a path match a route."""
     return len(route) == len(parts) and all(
         known == given or known.startswith("{") for known, given in zip(route, parts, strict=True)
     )
 
 
 def favicon(tone: str) -> str:
-    """Return the address of a page's icon: its colour and its drawing say the state."""
+    """Return the address of a page's icon, which shows the state by its colour and its drawing."""
     colour, drawing = _ICONS.get(tone, _NEUTRAL)
     image = (
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
@@ -178,7 +178,7 @@ def _shown(value: object) -> object:
 
 
 def coded(text: str) -> Markup:
-    """Return a sentence as HTML, with what stands between backticks as code."""
+    """Return a sentence as HTML, with text between backticks as code."""
     parts = re.split("`([^`\n]+)`", presentation.clean(text))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)

@@ -1,6 +1,6 @@
-"""What the page of one run shows, gathered from what was read.
+"""What the page of one run shows.
 
-A page that is open asks for what has changed, and both take the same values: it says what one says that is opened now.
+An open page requests its changes, from the same values as a new page, so both always show the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from closeout.server.pages import history, log_folds, presentation, step_rows, w
 from closeout.server.pages.rendering import Renderer, favicon
 
 REFRESH_SECONDS = 4
-"""Between two loads of a page without script, which asks for nothing else."""
+"""Seconds between two loads of a page without script."""
 
 
 class Attempt(NamedTuple):
@@ -28,28 +28,28 @@ class Attempt(NamedTuple):
     tone: str
     word: str
     query: str
-    """What opens it."""
+    """The query of its link."""
 
 
 class Shown(NamedTuple):
-    """A run, read from the ledger for showing."""
+    """A run, read from the ledger for its page."""
 
     run: RunView
     about: presentation.Subject
     delivery: DeliveryView | None
     lines: Sequence[LogLine]
     left_out: int
-    """Lines of the log that go on where `lines` end."""
+    """Further lines of the log, which `lines` leave out."""
     log: bool
-    """Whether the log may be shown, and with it everything else."""
+    """Whether the visitor may see the log, and therefore everything."""
     operations: Sequence[Operation] = ()
     attempts: Sequence[Attempt] = ()
     survived: Sequence[LogLine] = ()
-    """The log lines of crashes after which the run went on."""
+    """The log lines of crashes after which the run continued."""
 
 
 class View(NamedTuple):
-    """What part of a run a visitor asked for."""
+    """The part of a run that a visitor requested."""
 
     link: details.Link
     visitor: Visitor | None
@@ -82,9 +82,9 @@ def page(renderer: Renderer, shown: Shown, view: View, now: float) -> Response:
 def changes(
     renderer: Renderer, shown: Shown, lines: LogWindow, visitor: Visitor | None, now: float
 ) -> Response:
-    """Return as JSON what changes on a run's page. `lines` are those that the page lacks, or the first of them.
+    """Return the changing parts of a run's page as JSON. `lines` are those that the page lacks, or the first of them.
 
-    `again` is when to ask for more: at once for further lines, in a second while the run goes on, then not any more.
+    `again` is when to request more: at once for further lines, in a second while the run continues, then no more.
     """
     values = standing(renderer, shown, visitor, now, step_rows.progress_of(shown.lines))
     parts = ("banner", "troubles", "steps", "history")
@@ -103,7 +103,7 @@ def changes(
 
 
 def expired(renderer: Renderer, shown: Shown) -> Response:
-    """Return the page of an expired link: the verdict and nothing else."""
+    """Return the page of an expired link, which shows only the verdict."""
     word = presentation.banner(shown.run, 0.0).word
     return renderer.notice(
         410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
@@ -121,7 +121,7 @@ def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
 def standing(
     renderer: Renderer, shown: Shown, visitor: Visitor | None, now: float, progress: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
+    """Return the values that change during a run; `progress` is the last line of each step."""
     return {
         "run": shown.run,
         "banner": presentation.banner(shown.run, now, errors_below=True, progress=progress),
@@ -137,9 +137,9 @@ def standing(
 
 
 def _rerun(shown: Shown, visitor: Visitor | None) -> str:
-    """Return who is told of a rerun, empty if there is nothing to run again: who may `act` or `read`, `holder` of a link or `anybody`.
+    """Return for whom the page explains a rerun: visitors who may `act` or `read`, the `holder` of a link, or `anybody`.
 
-    The `holder` of a link to a private repository's run may well be who can sign in.
+    It is empty if there is nothing to run again. The `holder` of a link to a private repository's run can probably sign in.
     """
     run = shown.run
     if run.state != "finished" or run.verdict in ("success", "skipped") or run.reopened or _later(shown):

@@ -1,6 +1,6 @@
-"""The page of one run, and what changes on it while the run goes on: for whoever has its Details link, and for whoever is signed in.
+"""The page of one run and its live updates, for visitors with its Details link and for signed-in visitors.
 
-Whoever has no right link gets the same answer whether or not the run exists.
+Without a valid link, the answer is the same whether or not the run exists.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from closeout.server.parts import ServerParts
 MOST_ATTEMPTS = 10
 """Attempts that a page links to."""
 LIVE_LINES = 200
-"""Newest lines of the log that an open page's request reads, of which it lacks a few."""
+"""Newest lines of the log that a request of an open page reads; the page lacks only a few."""
 MOST_SUBJECTS = 256
-"""Payloads of which is kept what pages show of them."""
+"""Payloads whose subjects are cached."""
 
 
 class RunPages:
@@ -41,7 +41,7 @@ class RunPages:
         self._clock = parts.clock
         self._public_logs = parts.public_logs
         self._renderer = renderer
-        # A payload never changes and may have 25 MB, and an open page reads its run once a second.
+        # Cached, because a payload never changes, may have 25 MB, and an open page reads its run once a second.
         self._subject = lru_cache(MOST_SUBJECTS)(self._read_subject)
         self.routes: Sequence[Route] = (
             Route("GET", "/runs/{run_id}", LINK, self._page),
@@ -64,7 +64,7 @@ class RunPages:
         return run_page.page(self._renderer, shown, view, self._clock())
 
     async def _changes(self, asked: Asked) -> Response:
-        """Return as JSON what a page that is open shows now, with the lines of the log after the last one that it has."""
+        """Return the current content of an open page as JSON, with the log lines after the last one that it has."""
         link = await asyncio.to_thread(self._link, asked)
         if link is None or link.expired:
             return self._renderer.missing()
@@ -78,7 +78,7 @@ class RunPages:
         return run_page.changes(self._renderer, shown, lines, asked.visitor, self._clock())
 
     def _link(self, asked: Asked) -> details.Link | None:
-        """Return what the visitor may see of the run: what the Details link opens, or all of it for who is signed in."""
+        """Return what the visitor may see: the part that a Details link opens, or all of the run if signed in."""
         run_id = asked.request.path_params["run_id"]
         if asked.visitor is None:
             query = asked.request.scope["query_string"].decode("latin-1")
@@ -96,9 +96,9 @@ class RunPages:
         search: str = "",
         limit: int = presentation.LOG_LINES,
     ) -> Shown | None:
-        """Read what is shown, None if there is no such run. Called in threads.
+        """Read a run for its page; None if it does not exist. Called in threads.
 
-        Of the log the last lines before line `before`; with `search` only lines that contain it.
+        The log is the last lines before line `before`; with `search`, only lines that contain it.
         """
         run = self._views.run(link.run_id, link.attempt)
         if run is None:
@@ -124,7 +124,7 @@ class RunPages:
         return self._views.log_window(link.run_id, link.attempt, limit=limit, characters=characters, **where)
 
     def _attempts(self, link: details.Link) -> Sequence[Attempt]:
-        """Return the newest attempts of the run, the oldest of them first."""
+        """Return the newest attempts of the run, in ascending order."""
         latest = self._views.run(link.run_id)
         newest = latest.attempt if latest is not None else 1
         found: list[Attempt] = []
@@ -138,6 +138,6 @@ class RunPages:
 
 
 def _shows_plan(uses: str) -> bool:
-    """Whether a plan of this action is closeout's own words. One that this version does not know counts as own code."""
+    """Whether a plan of this action contains only closeout's words. An unknown action counts as the user's own code."""
     actions = builtin()
     return uses in actions and not actions[uses].own_code

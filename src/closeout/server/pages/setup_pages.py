@@ -1,7 +1,7 @@
-"""The pages of automations, orphans and health: what is in force, what was left behind, what works.
+"""The pages of automations, orphans and health: what is configured, what was left behind, what works.
 
-They read the ledger, the configuration and the disk. Nothing here asks GitHub or AWS: patrol and the drill have, and the
-ledger keeps their answers. What nobody has asked yet is no zero.
+They read the ledger, the configuration and the disk. Nothing here asks GitHub or AWS, because the ledger has the
+answers that patrol and the drill got. A value that is not known yet is never shown as zero.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ STATES = {
     "fine": ("Fine", "good"),
     "skipped": ("Does not apply", "none"),
 }
-"""For each state of a check its words and the tone of their colour, in the order of the page."""
+"""The words and the tone for each state of a check, in the order of the page."""
 _PATROL = {"off": "leaves orphans alone", "report": "reports orphans", "repair": "cleans a few orphans up by itself"}  # fmt: skip
 
 
 class HealthFact(NamedTuple):
-    """One thing to know of the server."""
+    """One fact about the server."""
 
     label: str
     value: str
@@ -120,7 +120,7 @@ class SetupPages:
 
 
 def leftovers(steps: Iterable[StepInventory]) -> Mapping[tuple[str, str], str]:
-    """Return for each destructive step, by its automation and its id, whether what it leaves can be listed."""
+    """Return for each destructive step, by its automation and its id, whether its leftovers can be listed."""
     return {
         (one.automation.name, one.step.id): "leftovers are listed"
         if one.reason is None
@@ -136,7 +136,7 @@ def trigger_of(trigger: Mapping[str, Any]) -> str:
 
 
 def facts_of(automation: Automation) -> Iterable[tuple[str, str]]:
-    """Yield what else the file says of an automation: a label and a text."""
+    """Yield the other settings of an automation: a label and a text."""
     if automation.function is not None:
         yield "Function", automation.function
     if automation.condition is not None:
@@ -150,7 +150,7 @@ def facts_of(automation: Automation) -> Iterable[tuple[str, str]]:
 
 
 def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
-    """Return what the last audit kept. `listed` counts the steps whose leftovers can be listed."""
+    """Return the result of the last audit. `listed` counts the steps whose leftovers can be listed."""
     rows = mark.get("rows")  # a mark of an earlier release has none
     none = ""
     if not listed:
@@ -158,9 +158,9 @@ def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
             "No step has an inventory, so there is nothing to list. `closeout check` says for each step why."
         )
     elif rows is None:
-        none = "Patrol has made no audit yet: it makes the first one a day after the first start. `closeout orphans` lists now what it would find."
+        none = "Patrol has made no audit yet: it makes the first one a day after the first start. `closeout orphans` lists orphans now."
     elif not rows:
-        none = "The last audit found nothing that a closed pull request left behind."
+        none = "The last audit found nothing: closed pull requests left no resources behind."
     return {
         "audited": float(mark["ended_at"]) if rows is not None else None,
         "found": int(mark.get("found", 0)),
@@ -172,7 +172,7 @@ def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
 
 
 def health(facts: Facts, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[HealthFact, ...]:
-    """Return how fresh everything is, from what the ledger keeps."""
+    """Return when each part last worked, from the ledger."""
 
     def when(at: float | None, never: str = "never") -> str:
         return never if at is None else ago(at, facts.now)
@@ -188,7 +188,7 @@ def health(facts: Facts, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[Healt
         HealthFact("Oldest queued run", oldest, tone="wait" if facts.queue_age >= HOUR else "none"),
         HealthFact("Patrol read the lists", when(facts.patrol_ended), read),
         HealthFact("Patrol read the logs", when(patrol.get("logs", {}).get("ended_at")), "of deliveries"),
-        HealthFact("Last drill", when(facts.drill_ended), "the checks below; `closeout drill` makes one now"),
+        HealthFact("Last drill", when(facts.drill_ended), "the checks below; `closeout drill` runs one now"),
     )
 
 
@@ -199,13 +199,13 @@ def patrol_errors(patrol: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
 
 
 def wrong_first(states: Mapping[str, str]) -> Sequence[tuple[str, str]]:
-    """Return the checks of a drill with their states, what is wrong first; a state of another version is the last."""
+    """Return the checks of a drill with their states, failed ones first, and states of another version last."""
     order = {state: number for number, state in enumerate(STATES)}
     return sorted(states.items(), key=lambda item: (order.get(item[1], len(order)), item[0]))
 
 
 def disk(free: int, size: int) -> HealthFact:
-    """Return how much room there is beside a ledger of `size` bytes."""
+    """Return the free disk space, with the size of the ledger in bytes."""
     tone = "bad" if free < LOW_DISK else "none"
     return HealthFact("Disk", f"{_gigabytes(free)} free", f"the ledger has {_gigabytes(size)}", tone)
 

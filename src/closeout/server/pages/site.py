@@ -1,7 +1,7 @@
-"""The pages and the JSON API as one Starlette application: who may ask for what, and the answer to everybody else.
+"""The pages and the JSON API as one Starlette application: authorize each request, and answer those that are refused.
 
-Each group of pages gives its routes with what they need (`NOBODY`, `LINK`, `READ`, `ACT`), and only this module compares
-that with the visitor. A test walks every route as every kind of visitor. Starlette and Jinja2 are imported with the first
+Each group of pages declares what its routes need (`NOBODY`, `LINK`, `READ`, `ACT`), and only this module compares
+that with the visitor. A test requests every route as every kind of visitor. Starlette and Jinja2 are imported at the first
 request for a page.
 """
 
@@ -28,7 +28,7 @@ from closeout.server.pages.rendering import MOST_COUNTED, Renderer
 from closeout.server.pages.way_back import WayBack, looks_ahead
 
 NOBODY, LINK = "nobody", "link"
-"""What a route needs beside the rights `READ` and `ACT`: nothing, or a Details link, which its handler checks."""
+"""What a route needs, if not the right `READ` or `ACT`: nothing, or a Details link, which its handler checks."""
 API = "/api/"
 FORM = "application/x-www-form-urlencoded"
 FAILED = "closeout could not answer; its log says why. Try again."
@@ -37,7 +37,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
 class Asked(NamedTuple):
-    """One request, after its visitor was found. `form` has the fields of a POST; a page that needs `READ` has a visitor."""
+    """One authorized request. `form` has the fields of a POST. A page that needs `READ` always has a visitor."""
 
     request: Request
     visitor: Visitor | None
@@ -93,7 +93,7 @@ class Site:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if any(name == b"host" and not _HOST.fullmatch(value) for name, value in scope["headers"]):
-            await respond(send, 400, BAD_HOST)  # nobody builds a URL from it below
+            await respond(send, 400, BAD_HOST)  # so that no URL is built from it
             return
         await self._app(scope, receive, send)
 
@@ -109,7 +109,7 @@ class Site:
                 return self._led_back(request, response) if hidden else response
             except CloseoutError as error:
                 if error.status >= 500:
-                    raise  # the server logs it, and its answer says nothing of it
+                    raise  # the server logs it and sends none of it
                 return self._refusal(request, error)
 
         return answer
@@ -124,7 +124,7 @@ class Site:
             raise NotSignedIn(SIGN_IN)
         if route.needs == ACT and visitor is not None and not visitor.may_act:
             raise NotAllowed(
-                "You may read here, and not act. `closeout open` makes a session that may do both."
+                "You may read here, but not act. `closeout open` makes a session that may do both."
             )
         form = await _form(request) if request.method == "POST" else {}
         if request.method == "POST" and visitor is not None:
@@ -132,7 +132,7 @@ class Site:
         return Asked(request, visitor, form)
 
     def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
-        """Find who asks, and what the bar of their page says. Called in threads."""
+        """Return the visitor, with what the bar of the page shows. Called in threads."""
         visitor = access.visitor(presented)
         if visitor is None:
             return None
@@ -140,7 +140,7 @@ class Site:
         return visitor._replace(paused=self._views.paused(), problems=problems)
 
     def _refusal(self, request: Request, error: CloseoutError) -> Response:
-        """Answer a client's error: JSON to a program, the page to sign in or a page with the sentence to a browser."""
+        """Answer a client's error: with JSON for a program, with the sign-in page or a page with the sentence for a browser."""
         if is_program(request):
             headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
             told = {"error": error.code, "message": error.message}
@@ -154,7 +154,7 @@ class Site:
         return self._renderer.notice(error.status, "This did not work", error.message)
 
     def _led_back(self, request: Request, response: Response) -> Response:
-        """Return the answer to somebody who may sign in, and be led back to the page that they asked for."""
+        """Return the answer for a visitor who can sign in, so that sign-in returns to the requested page."""
         return self._way_back.keep(request, response) if self._way_back else response
 
     async def _login(self, asked: Asked) -> Response:
@@ -165,7 +165,7 @@ class Site:
         if code is None:
             return self._renderer.notice(200, "Sign in", SIGN_IN_PAGE)
         if request.method == "HEAD" or looks_ahead(request):
-            # A preview must not use the link up.
+            # A preview must not use up the link.
             return Response(status_code=204, headers=self._renderer.headers)
         try:
             cookie = await asyncio.to_thread(self._access.sign_in, code, request.headers)
@@ -185,7 +185,7 @@ class Site:
         return RedirectResponse(self._renderer.url(LOGIN), 303, headers)
 
     def _failed(self, request: Request, error: Exception) -> Response:
-        """Answer an error of the server, which the application then logs: its own text may quote a path or a secret."""
+        """Answer an error of the server without its text, which may quote a path or a secret. The application logs it."""
         known = error if isinstance(error, CloseoutError) else CloseoutError("")
         if not is_program(request):
             return self._renderer.notice(known.status, "This did not work", FAILED)
@@ -198,7 +198,7 @@ class Site:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form. Raises `FormRefused` for a body that was not read, which would pass for an empty form."""
+    """Return the fields of a form. Raises `FormRefused` for a body that was not read, which would look like an empty form."""
     kind = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers or int(length) > FORM_BYTES:
@@ -210,6 +210,6 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def is_program(request: Request) -> bool:
-    """Whether the answer is JSON: under `/api/`, and for whoever does not ask for HTML."""
-    path: str = request.scope["path"]  # a URL is built from Host, which anybody can make unreadable
+    """Whether the answer is JSON: under `/api/`, and for clients that do not accept HTML."""
+    path: str = request.scope["path"]  # `request.url` is built from Host, which clients control
     return path.startswith(API) or "text/html" not in request.headers.get("accept", "")

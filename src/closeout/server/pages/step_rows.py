@@ -1,6 +1,6 @@
-"""The steps of a run as its page shows them: each resource of a plan with what became of it, and what went wrong.
+"""The steps of a run as its page shows them: each resource of a plan with its outcome, and what went wrong.
 
-An error stands once on a page, at its top, with what to do about it; a step's own card only says that it failed.
+An error appears once on a page, at the top, with what to do about it; a step's own card only says that it failed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 
 class ResourceRow(NamedTuple):
-    """One resource of a plan, or one that is left and was not in it."""
+    """One resource of a plan, or a leftover that was not in the plan."""
 
     outcome: str
     tone: str
@@ -56,24 +56,24 @@ class ResourceRow(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """One step, with what its page says of it."""
+    """One step, with its texts on the page."""
 
     step: StepView
     took: str
     says: str
     rows: tuple[ResourceRow, ...] | None
-    """None if there is no plan that may be shown."""
+    """None if there is no plan to show."""
     limit: Limit | None
 
     @property
     def counts(self) -> str:
-        """What became of the rows: `3 deleted, 1 kept`."""
+        """The outcomes of the rows: `3 deleted, 1 kept`."""
         counted = Counter(row.outcome for row in self.rows or ())
         return ", ".join(f"{count:,} {word}" for word, count in counted.items())
 
     @property
     def unfolded(self) -> bool:
-        """Whether the rows are shown at once: few, or some of what has to be repaired."""
+        """Whether the rows are shown at once: there are few, or some need repair."""
         rows = self.rows or ()
         return len(rows) <= OPEN_RESOURCES or any(row.tone == "bad" for row in rows)
 
@@ -87,12 +87,12 @@ class Trouble(NamedTuple):
 
 
 def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
-    """Return the steps. `progress` is the last log line of each step, said while the step goes on."""
+    """Return the steps. `progress` is the last log line of each step, shown while the step runs."""
     return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
 
 
 def troubles(run: RunView, *, whole: bool) -> tuple[Trouble, ...]:
-    """Return the errors of a run's steps. Advice and addresses are only for who may see the whole run."""
+    """Return the errors of a run's steps. Advice and addresses are only for visitors who may see the whole run."""
     return tuple(
         Trouble(
             step,
@@ -113,7 +113,7 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
     under_way = step.state in ("running", "waiting")
     end = now if under_way else step.ended_at
     took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
-    # That a step waits in itself says nothing: its last line says whether that is for AWS or because of a pause.
+    # "Waits in this step" says nothing here; the step's last line says whether it waits for AWS or because of a pause.
     reason = None if step.state == "failure" or says_nothing(step.reason, step) else step.reason
     says = reason or step.summary or (progress if under_way else "") or step.reason or ""
     return StepRow(
@@ -126,7 +126,7 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
 
 
 def _rows(step: StepView) -> tuple[ResourceRow, ...] | None:
-    """Return a row for each planned change, and for what is left besides; None for a step without either."""
+    """Return a row for each planned change and each other leftover; None for a step without either."""
     if step.changes is None and not step.left:
         return None
     reasons = {str(item.get("resource", "")): str(item.get("reason", "")) for item in step.left}

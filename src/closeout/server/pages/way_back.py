@@ -1,7 +1,7 @@
-"""The page that somebody asked for before they signed in: sign-in leads back to it.
+"""Return to the requested page after sign-in.
 
-`closeout open` makes a link that knows no page, so the browser keeps the page meanwhile, in a cookie that only `/login`
-gets. Other programs of the same host can write that cookie too, so its value is checked like any address: it must be a page of
+A link of `closeout open` contains no page, so the browser keeps the requested page in a cookie that is sent only to `/login`.
+Other programs on the same host can write that cookie, too, so its value is checked like any input: it must be a page of
 this server that a GET shows.
 """
 
@@ -20,15 +20,15 @@ from closeout.server.pages.rendering import fits
 
 COOKIE = "closeout_page"
 LONGEST = 1000
-"""Characters of an address that is kept. Of a longer one sign-in leads to the overview."""
+"""Characters of an address that is kept. For a longer one, sign-in leads to the overview."""
 _PURPOSES = ("sec-purpose", "purpose", "x-moz")
-"""Headers by which browsers say that nobody has asked for a page yet."""
+"""Headers with which browsers mark a prefetch."""
 _NOT_KEPT = (*SECRETS, "expires", "part")
-"""Fields of a query that open a page or belong to a script."""
+"""Fields of a query that grant access or belong to a script."""
 
 
 def looks_ahead(request: Request) -> bool:
-    """Whether a browser asks before a person does."""
+    """Whether the browser only prefetches a page."""
     return any("prefetch" in request.headers.get(name, "") for name in _PURPOSES)
 
 
@@ -41,7 +41,7 @@ class WayBack:
 
     def keep(self, request: Request, response: Response) -> Response:
         """Return the answer with a cookie that names the page, if a person asked for one."""
-        # A script that reads parts of an open page must not replace what its reader asked for elsewhere.
+        # A script that updates an open page must not replace the page that its reader requested elsewhere.
         by_person = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
         if by_person and not looks_ahead(request):
             query = request.scope["query_string"].decode("latin-1")
@@ -52,7 +52,7 @@ class WayBack:
         return response
 
     def lead(self, request: Request, response: Response) -> str:
-        """Return the page that the browser kept, which it then forgets; the overview without one."""
+        """Return the page that the browser kept, and delete its cookie; the overview if there is none."""
         kept = request.cookies.get(COOKIE)
         if kept is None:
             return "/"
@@ -65,7 +65,7 @@ class WayBack:
         return self._own(path, query) or "/"
 
     def _own(self, path: str, query: str) -> str | None:
-        """Return the address of a page of this server, None for any other path. A path is as it was sent: percent-encoded."""
+        """Return the address of a page of this server; None for any other path. Paths are percent-encoded, as sent."""
         parts = path.split("/")
         if any(unquote(part) in (".", "..") for part in parts) or not any(
             fits(page.split("/"), parts) for page in self._pages

@@ -1,6 +1,6 @@
-"""Words that pages share: how long ago, by which way, how many, and the paths that link them.
+"""Words that pages share: how long ago, from which source, how many, and the paths of links.
 
-Apart from `presentation`, which says what one run's page shows. Templates call most of these themselves.
+Separate from `presentation`, which has the contents of a run's page. Templates call most of these functions.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ HEARD = {
     "inventory": "found by patrol's audit",
     "recheck": "found by a recheck",
 }
-"""By which way closeout heard of an event (`core.closing.HEARD`)."""
+"""How closeout learned of an event (`core.closing.HEARD`)."""
 
 RERUN = "/rerun"
 """The page that reruns the failed runs of a list."""
 
 
 def heard_of(delivery: DeliveryView) -> str:
-    """Return by which way a delivery came."""
+    """Return how closeout learned of a delivery."""
     heard = heard_by(delivery.origin)
     return HEARD.get(heard, heard)
 
 
 def about_of(delivery: DeliveryView) -> str:
-    """Return `acme/shop#17`, or the repository, or nothing."""
+    """Return `acme/shop#17`, or the repository, or an empty text."""
     repository = delivery.repository or ""
     return f"{repository}#{delivery.number}" if delivery.number else repository
 
@@ -49,7 +49,7 @@ def delivery_path(delivery: DeliveryId) -> str:
 
 
 def run_path(run_id: str, attempt: int | None = None) -> str:
-    """Return the path of a run's page; of its latest attempt unless told otherwise."""
+    """Return the path of a run's page; of its latest attempt by default."""
     query = f"?attempt={attempt}" if attempt is not None else ""
     return f"/runs/{quote(run_id, safe='')}{query}"
 
@@ -61,7 +61,7 @@ def execution_path(execution: str) -> str:
 
 
 def pull_request_path(repository: str | None, number: int | None) -> str | None:
-    """Return the path of a pull request's page, None if it is not known which one."""
+    """Return the path of a pull request's page; None if it is not known."""
     owner, slash, name = (repository or "").partition("/")
     if not (slash and owner and name and number):
         return None
@@ -69,7 +69,7 @@ def pull_request_path(repository: str | None, number: int | None) -> str | None:
 
 
 def problem_name(problem: Problem) -> str:
-    """Return what names a problem in a path: its key may hold anything."""
+    """Return a problem's name for a path, because its key may contain any character."""
     return short_digest(f"{problem.automation}\n{problem.key}")
 
 
@@ -80,7 +80,7 @@ def with_query(path: str, /, **values: str | None) -> str:
 
 
 def ago(at: float, now: float) -> str:
-    """Return how long ago a time is, in one unit: a list is scanned and not calculated with."""
+    """Return how long ago a time is, in one unit, which is easy to scan in a list."""
     seconds = max(now - at, 0.0)
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if seconds >= size:
@@ -89,7 +89,7 @@ def ago(at: float, now: float) -> str:
 
 
 def rough(seconds: float) -> str:
-    """Return a duration as a limit is spoken of: in minutes and more, without seconds."""
+    """Return a duration in minutes or larger units, without seconds."""
     if seconds >= DAY:
         days, rest = divmod(int(seconds), int(DAY))
         hours = rest // int(HOUR)

@@ -1,4 +1,4 @@
-// Keeps the part of an open page up to date that changes by itself. Without it the page is read again by its reader.
+// Keeps the changing part of an open page up to date. Without this script, readers reload the page.
 (function () {
   "use strict";
   var part = document.querySelector("[data-live]");

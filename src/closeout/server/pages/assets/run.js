@@ -1,5 +1,5 @@
-// Keeps an open page up to date, and filters the log while somebody types. Without it the page reloads itself, and the
-// server searches.
+// Keeps an open page up to date, and filters the log while a person types. Without this script, the page reloads itself, and
+// the server searches.
 (function () {
   "use strict";
   var live = document.getElementById("live");
