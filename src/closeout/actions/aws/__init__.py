@@ -1,1 +1,1 @@
-"""Actions on AWS, one module each, and the nouns that they share: stacks, buckets, physical resources."""
+"""Actions on AWS, one module each, and the modules that they share: stacks, buckets, physical resources."""

@@ -1,6 +1,6 @@
-"""ARNs for IAM statements, made from inputs as the file has them.
+"""ARNs for IAM statements, made from the inputs in the file.
 
-A `${{ }}` is not known before a run, so it becomes `*`; the literal text around it is what narrows a policy.
+A `${{ }}` is not known before a run, so it becomes `*`; only the literal text around it narrows a policy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ _TEMPLATE = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 
 def pattern(inputs: Mapping[str, Any], key: str) -> str:
-    """Return an input with `*` for every `${{ }}`, and `*` alone when it is not set."""
+    """Return an input with `*` for every `${{ }}`, or `*` if it is not set."""
     value = inputs.get(key)
     return _TEMPLATE.sub("*", str(value)) if value else "*"

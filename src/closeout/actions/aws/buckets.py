@@ -1,7 +1,7 @@
 """Versions and delete markers in S3: list them, count them, delete a batch of them.
 
-Each batch lists from the start again and keeps no marker: what the batch before deleted is no longer there, so
-a crash between two batches, or a listing that ends early, costs nothing.
+Each batch lists from the start again and keeps no marker. What the previous batch deleted is no longer listed, so
+a crash between two batches, or a listing that ends early, does no harm.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed, ServiceError
 
 BATCH = 1000
-"""What DeleteObjects takes, and what ListObjectVersions gives, at once."""
+"""The limit of one DeleteObjects or ListObjectVersions call."""
 COUNT_CAP = 1_000_000
-"""A plan stops counting here: no limit that anyone sets is higher."""
+"""A plan stops counting here, which is above any sensible limit."""
 # Errors of single keys after which the same key may go through (S3's documentation of DeleteObjects).
 _TRANSIENT_KEYS = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
 
@@ -35,21 +35,21 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where to list and delete. `owner` is the account that the bucket must belong to."""
+    """The bucket and prefix to list and delete. `owner` is the account that the bucket must belong to."""
 
     bucket: str
     owner: str
     prefix: str = ""
 
     def arguments(self) -> dict[str, str]:
-        """Return the arguments that every call has."""
+        """Return the arguments of every call."""
         return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
 
 
 def versions(client: Any, place: Place, *, missing_ok: bool = True) -> Iterator[Version]:
     """Yield every version and delete marker under a prefix, page by page.
 
-    A bucket that is gone has none, unless `missing_ok` is false: then that is the `ServiceError` it is.
+    A bucket that does not exist yields none; with `missing_ok=False` it raises `ServiceError`.
     """
     arguments: dict[str, Any] = {**place.arguments(), "Prefix": place.prefix, "MaxKeys": BATCH}
     while True:
@@ -68,7 +68,7 @@ def versions(client: Any, place: Place, *, missing_ok: bool = True) -> Iterator[
 
 
 def _moment(value: Any) -> str:
-    """Return a time as text that sorts like the time: UTC in whole seconds, as S3 itself keeps them."""
+    """Return a time as text that sorts like the time: UTC in whole seconds, the precision of S3."""
     return str(value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
@@ -82,7 +82,7 @@ def count(client: Any, place: Place) -> tuple[int, int]:
 
 
 def next_batch(client: Any, place: Place, wanted: Callable[[Version], bool]) -> list[Version]:
-    """Return the first wanted versions, `BATCH` of them at most. May read every page of the place."""
+    """Return the first wanted versions, at most `BATCH`. May read every page."""
     return list(islice(filter(wanted, versions(client, place)), BATCH))
 
 
@@ -94,9 +94,9 @@ def delete_all(
     log: Callable[[Mapping[str, int]], str],
     ours: Callable[[], bool] = lambda: True,
 ) -> tuple[int, int]:
-    """Delete what is wanted in a place until nothing of it is left; return number and bytes.
+    """Delete all wanted versions in a place; return number and bytes.
 
-    Each batch is one recorded operation, `NAME-1` and so on. `ours` is asked before a batch is listed, and again before it
+    Each batch is one recorded operation, `NAME-1` and so on. `ours` is checked before a batch is listed, and again before it
     is deleted. Raises as `delete_batch` does.
     """
     found: list[Version] = []
@@ -122,14 +122,14 @@ def delete_all(
 def delete_batch(client: Any, place: Place, batch: Sequence[Version]) -> dict[str, int]:
     """Delete a batch in one call; return `{"deleted", "bytes", "more"}`, `more` 0 when it is empty.
 
-    Raises `ActionFailed` naming the keys that S3 refused, or a transient `ServiceError` if trying again may help.
+    Raises `ActionFailed` with the keys that S3 refused, or a transient `ServiceError` if a retry may help.
     """
     if not batch:
         return {"deleted": 0, "bytes": 0, "more": 0}
     objects = [{"Key": version.key, "VersionId": version.version_id} for version in batch]
     answer = client.delete_objects(**place.arguments(), Delete={"Quiet": True, "Objects": objects})
     _raise_for_keys(place, answer.get("Errors", ()))
-    # A listing can end early when the version it was to go on from was just deleted; so only an empty one counts.
+    # A listing can end early when the version at which it would continue was just deleted, so only an empty one is complete.
     return {"deleted": len(batch), "bytes": sum(version.size for version in batch), "more": 1}
 
 

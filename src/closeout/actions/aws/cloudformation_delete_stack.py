@@ -1,7 +1,7 @@
-"""`aws/cloudformation-delete-stack`: delete a stack by its id, and prove that what was in it is gone.
+"""`aws/cloudformation-delete-stack`: delete a stack by its id, and prove that its resources are gone.
 
-The plan turns a name into a StackId and into physical resources, once; from then on the name means nothing,
-so a stack that is created anew under the same name cannot be hit.
+The plan resolves a name to a StackId and to physical resources, once. From then on only these are used,
+so a new stack with the same name is never deleted.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ UNNAMED = f"{_LOOK}; AWS grants them for all resources or for none"
 
 
 def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
-    """Freeze the StackId and the physical resources; empty when no such stack exists.
+    """Freeze the StackId and the physical resources; empty if no such stack exists.
 
-    Raises `GuardRefused` for a nested stack and under termination protection, `ServiceError` for whatever
-    CloudFormation answers besides "does not exist".
+    Raises `GuardRefused` for a nested stack and under termination protection, `ServiceError` for any error of
+    CloudFormation other than "does not exist".
     """
     client = clients.aws("cloudformation")
     stack = stacks.find(client, inputs["stack-name"])
@@ -95,7 +95,7 @@ def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> s
 
 
 def _count(inputs: Inputs, clients: Clients, account: str, resource: Resource) -> tuple[int, int]:
-    """Return number and bytes of a bucket's versions, 0 when the step would not delete them."""
+    """Return number and bytes of a bucket's versions; 0 if the step would not delete them."""
     if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
         return 0, 0
     return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
@@ -143,10 +143,10 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
-    """Return what is left of the stack and of each resource that the plan had listed.
+    """Return the leftovers among the stack and the resources that the plan listed.
 
-    A check that is refused (403) is a leftover that says so: a refusal does not mean that the resource is gone. A
-    transient error is raised, so that the check is made again.
+    A refused check (403) counts as a leftover with that reason, because a refusal does not prove that the resource is gone. A
+    transient error is raised, so that the check is repeated.
     """
     seen = _Looks(clients)
     doomed = [change for change in changes if change.verb != "keep"]
@@ -155,7 +155,7 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
 
 
 class _Looks:
-    """Existence checks, with each stack's state and statuses read from CloudFormation once. Safe in several threads."""
+    """Existence checks that read each stack's state and statuses from CloudFormation once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -181,7 +181,7 @@ class _Looks:
         return f"it is {stack['StackStatus']}" + (f": {why}" if why else "")
 
     def resource(self, identity: Mapping[str, Any]) -> str | None:
-        """Return why a resource counts as left; None when it is gone, or kept after all by a policy of the stack."""
+        """Return why a resource counts as left; None if it is gone, or if a policy of the stack kept it after all."""
         kind, physical_id = identity["type"], identity["physical_id"]
         if kind == stacks.STACK_TYPE:
             there = self._find(physical_id) is not None
@@ -195,7 +195,7 @@ class _Looks:
         if word == "DELETE_SKIPPED":
             return None
         if word == "DELETE_COMPLETE":
-            # A stack that was created anew may have a resource of that name: then it is not what we left.
+            # A new stack may have a resource with that name, which then is not a leftover.
             if stacks.owner(self._client, physical_id) not in (None, identity["stack_id"]):
                 return None
             return "CloudFormation says that it is deleted, but it is still there"
@@ -206,7 +206,7 @@ class _Looks:
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
-    """Return what the caller needs. Deleting the resources themselves is the role's business, or the caller's."""
+    """Return what the caller needs, except the rights to delete the resources themselves, which `role-arn` may have."""
     name = arns.pattern(inputs, "stack-name")
     checks = physical.EXISTENCE_CHECKS.values()
     named = [check for check in checks if check.resource != physical.EVERYTHING]
@@ -261,7 +261,7 @@ def plan_permissions(inputs: Inputs) -> tuple[Permission, ...]:
 
 
 def absent(inputs: Inputs) -> str:
-    """Name the stack that there is none of."""
+    """Return the name of the missing stack."""
     return f"stack {inputs['stack-name']}"
 
 

@@ -1,7 +1,7 @@
 """`aws/codebuild-start-build`: run a CodeBuild project for this event, wait for it, and stop it on cancel.
 
-CodeBuild forgets an idempotency token after five minutes, and a crash may last longer. So each build carries the
-execution in an environment variable, and a start looks for a build that carries it before it makes one.
+CodeBuild forgets an idempotency token after five minutes, and an outage may last longer. So each build has the
+execution in an environment variable, and a start first looks for a build with that variable.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
 
 TRACE = "CLOSEOUT_EXECUTION"
-"""The environment variable by which a build is found again: `<run id>-<attempt>/<step>`."""
+"""The environment variable that identifies a build: `<run id>-<attempt>/<step>`."""
 LOOK_BACK = 100
-"""Builds of a project that are looked through for the trace: one page, the newest first."""
+"""Builds of a project that are searched for the trace: one page, the newest first."""
 POLL = Backoff(first=2.0, factor=1.5, cap=30.0)
 
 
 def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
-    """Freeze the project's ARN. A project that is not there is an error: nothing was cleaned up by it."""
+    """Freeze the project's ARN. A missing project is an error, because nothing was cleaned up."""
     client = clients.aws("codebuild")
     projects = client.batch_get_projects(names=[inputs["project"]])["projects"]
     if not projects:
@@ -53,7 +53,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     try:
         end = work.wait_until("finish", lambda: _look(client, started["id"], work), POLL)
     except RunCancelled:
-        # Not through `change`: its live check would refuse, and stopping takes back what this step began.
+        # Not through `change`, whose live check would refuse; stopping only undoes what this step began.
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
         raise
     except WaitTimeout as error:
@@ -62,7 +62,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     if end["status"] != "SUCCEEDED":
         ended = f"build {started['id']} ended as {end['status']}"
         ended += f" in phase {end['phase']}" if end["phase"] else ""
-        # What the phase said quotes the build's commands, which not everybody may read.
+        # The phase's message quotes the build's commands, which are not public.
         said = f": {end['reason']}" if end["reason"] else ""
         said += f" (log: {end['link']})" if end["link"] else ""
         raise ActionFailed(ended + said, public=ended)
@@ -90,7 +90,7 @@ def _start(client: Any, project: str, inputs: Inputs, work: Work) -> Json:
 
 
 def _traced(client: Any, project: str, trace: str) -> Mapping[str, Any] | None:
-    """Return the build that an earlier try of this very step started, if there is one."""
+    """Return the build that an earlier try of this step started, if there is one."""
     ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:LOOK_BACK]
     builds: Sequence[Mapping[str, Any]] = client.batch_get_builds(ids=ids)["builds"] if ids else []
     for build in builds:
@@ -101,7 +101,7 @@ def _traced(client: Any, project: str, trace: str) -> Mapping[str, Any] | None:
 
 
 def _look(client: Any, build_id: str, work: Work) -> Json | None:
-    """Return how a build ended; None while it goes on."""
+    """Return how a build ended; None while it runs."""
     builds = client.batch_get_builds(ids=[build_id])["builds"]
     if not builds:
         raise ActionFailed(f"build {build_id} is gone: CodeBuild no longer knows it")
@@ -114,7 +114,7 @@ def _look(client: Any, build_id: str, work: Work) -> Json | None:
 
 
 def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
-    """Return the first phase that did not succeed, and what it said."""
+    """Return the first phase that did not succeed, and its message."""
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in (None, "SUCCEEDED", "QUEUED"):
             said = [item.get("message") or item.get("statusCode") or "" for item in phase.get("contexts", ())]

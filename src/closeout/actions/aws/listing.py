@@ -1,6 +1,6 @@
-"""What exists in an account under the names that steps make: stacks, and prefixes of a bucket.
+"""List the resources in an account that may have names of steps: stacks, and prefixes of a bucket.
 
-Apart from the actions that delete it, so that it is plain that nothing here changes anything.
+Separate from the actions that delete them, so that it is obvious that nothing here changes anything.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ STATES = (
     *(f"UPDATE_ROLLBACK_{end}" for end in ("COMPLETE", "COMPLETE_CLEANUP_IN_PROGRESS", "FAILED")),
     "UPDATE_ROLLBACK_IN_PROGRESS",
 )
-"""Every state but DELETE_COMPLETE: for 90 days CloudFormation lists deleted stacks too.
+"""Every state except DELETE_COMPLETE, because CloudFormation lists deleted stacks for 90 days.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStacks.html
 """
 
 
 def stacks(_names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
-    """Yield every stack of the account and region but nested ones, which are deleted through their parent."""
+    """Yield every stack of the account and region, except nested ones, which are deleted through their parent."""
     call = clients.aws("cloudformation").list_stacks
     for row in pages(call, "StackSummaries", StackStatusFilter=list(STATES)):
         if not row.get("ParentId"):
@@ -52,12 +52,12 @@ def _stack(row: Mapping[str, Any]) -> Existing:
 
 
 def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    """Return the right to list stacks, which AWS grants for all of them or for none."""
+    """Return the right to list stacks, which AWS grants only for all of them."""
     return (Permission("aws", ("cloudformation:ListStacks",), ("*",), "list the stacks that exist"),)
 
 
 def prefixes_not_listed(naming: Naming) -> str | None:
-    """Return why prefixes of this form are not listed: a key's prefix is a fixed text, the number, the delimiter."""
+    """Return why prefixes of this form are not listed; None for a fixed text, the number, and the delimiter."""
     prefix = naming.patterns["prefix"]
     if naming.patterns["bucket"].fixed is None:
         return "`bucket` contains the pull request's number, and prefixes are listed in one bucket"
@@ -67,9 +67,9 @@ def prefixes_not_listed(naming: Naming) -> str | None:
 
 
 def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
-    """Yield the prefixes that these names give, with the times of the oldest and the newest version under each.
+    """Yield the prefixes with these names, with the times of the oldest and the newest version under each.
 
-    Everything behind the fixed text is listed once: a call for each prefix would take longer than the pages.
+    Everything under the fixed text is listed once, because one call for each prefix would take longer.
     """
     account = clients.account()
     for naming in names:

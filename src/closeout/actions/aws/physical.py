@@ -1,7 +1,7 @@
-"""Whether a single resource still exists: this bucket, table or role, asked of its own service.
+"""Whether a single resource, such as a bucket, table or role, still exists, according to its own service.
 
-That a stack is deleted proves nothing about what was in it. The common types are checked directly, by one row each of
-one table; for any other type CloudFormation's word counts.
+A deleted stack does not prove that its resources are gone. The common types are checked directly, each by one row of
+a table; for any other type, CloudFormation's status counts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from closeout.ports import Clients
 
 
 class ExistenceCheck(NamedTuple):
-    """One read-only call. `absent` are the exact codes that mean "not there"; everything else is an error.
+    """One read-only call. `absent` are the exact codes that mean "does not exist"; every other code is an error.
 
-    `there` decides from an answer that came without error (a list that may be empty, a resource that is only
-    waiting for its end); None: an answer means it is there. `action` is the IAM action, `resource` the narrowest ARN
-    that IAM takes for it without knowing the resource's name.
+    `there` decides about an answer without error (a list that may be empty, a resource that is scheduled for
+    deletion); if it is None, any answer means that the resource exists. `action` is the IAM action, `resource` the narrowest
+    ARN that IAM accepts for it without the resource's name.
     """
 
     service: str
@@ -31,12 +31,12 @@ class ExistenceCheck(NamedTuple):
 
 
 def iam_action(service: str, operation: str) -> str:
-    """Return the IAM action of an operation that boto3 names in snake case, as almost all services call it."""
+    """Return the IAM action of an operation that boto3 names in snake case, by the rule of almost all services."""
     return f"{service}:{operation.title().replace('_', '')}"
 
 
 EVERYTHING = "*"
-"""For actions that IAM gives for all resources or for none (Service Authorization Reference)."""
+"""For actions that IAM grants only for all resources (Service Authorization Reference)."""
 
 
 def _check(
@@ -51,8 +51,8 @@ def _check(
 ) -> ExistenceCheck:
     """Return a check.
 
-    `arguments` may be the key under which the physical id is passed. `named` is what the ARN ends in (None: `EVERYTHING`),
-    `action` is for what IAM calls otherwise than the operation.
+    `arguments` may be the key under which the physical id is passed. `named` is the end of the ARN (None: `EVERYTHING`),
+    `action` the IAM action if its name differs from the operation's.
     """
     given = (lambda physical, _account: {arguments: physical}) if isinstance(arguments, str) else arguments
     action = action or iam_action(service, operation)
@@ -122,7 +122,7 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
         "project/*",
         lambda answer, _physical: bool(answer["projects"]),
     ),
-    # Not GetParameter: that would read the value.
+    # Not GetParameter, because that would read the value.
     "AWS::SSM::Parameter": _check(
         "ssm",
         "describe_parameters",
@@ -133,7 +133,7 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
         None,
         lambda answer, _physical: bool(answer["Parameters"]),
     ),
-    # A secret or a key that is scheduled to be deleted is as gone as it can be.
+    # A secret or a key that is scheduled for deletion counts as gone, because AWS deletes none at once.
     "AWS::SecretsManager::Secret": _check(
         "secretsmanager",
         "describe_secret",
@@ -179,7 +179,7 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
         _listed("InstanceIds"),
         ("InvalidInstanceID.NotFound",),
         None,
-        # A terminated instance is shown for an hour; none at all is no answer to a question about one.
+        # A terminated instance is listed for an hour. A list without the instance is not an answer.
         lambda answer, _physical: (
             not answer["Reservations"]
             or any(
@@ -193,7 +193,7 @@ EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
 
 
 def is_there(clients: Clients, kind: str, physical_id: str, account: str) -> bool:
-    """Return whether a resource exists. Raises `ServiceError` when the service says anything but yes or no."""
+    """Return whether a resource exists. Raises `ServiceError` if the service does not clearly say so."""
     check = EXISTENCE_CHECKS[kind]
     call = getattr(clients.aws(check.service), check.operation)
     try:

@@ -1,7 +1,7 @@
-"""`aws/s3-delete-objects`: delete what is under a prefix, all versions, and only what the plan saw.
+"""`aws/s3-delete-objects`: delete all versions under a prefix, but only those in the plan.
 
-A plan must stay small and a prefix may hold 100,000 versions. So the plan freezes a moment and, for the newest
-versions, one short digest each: `Frozen` is that rule, and apply and verify know nothing else.
+A plan must stay small and a prefix may hold 100,000 versions. So the plan freezes a time and, for the newest
+versions, one short digest each. `Frozen` is that rule, and apply and verify use only it.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
 
 KNOWN = 5000
-"""So many of the newest versions are frozen one by one: 14 bytes each, 70 KB of a plan's 200."""
+"""The number of newest versions that are frozen one by one: 14 bytes each, 70 KB of a plan's 200."""
 DELIMITERS = ("/", "-", "_", ".", ":", "=", "|")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """Which versions were there at the plan.
+    """The versions that existed when the plan was made.
 
-    A version counts if it was modified before `since`, or if it is one of the `known`: these are all that the
-    plan saw from `since` on. Up to `KNOWN` versions `since` is empty, and every single one is known. Above that,
-    a version that was not there at the plan can only count if S3 dates it before `since`: a multipart upload
-    that began before and was completed after the plan. If more than `KNOWN` versions share the newest second,
-    `since` is the second after it, and what is written in the rest of that second counts as well.
+    A version counts if it was modified before `since`, or if it is one of the `known`, which are all that the
+    plan saw from `since` on. Up to `KNOWN` versions, `since` is empty and every version is known. Above that,
+    a version that did not exist at the plan counts only if S3 dates it before `since`: a multipart upload
+    that began before the plan and was completed after it. If more than `KNOWN` versions share the newest second,
+    `since` is the second after it, and versions written in the rest of that second count, too.
     """
 
     since: str
     known: frozenset[str]
 
     def has(self, version: Version) -> bool:
-        """Return whether this version was there."""
+        """Return whether this version existed at the plan."""
         return version.modified < self.since or _digest(version) in self.known
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object that `from_json` takes back."""
+        """Return a JSON object for `from_json`."""
         return {"since": self.since, "known": sorted(self.known)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Frozen:
-        """Read what `to_json` gave."""
+        """Read the object of `to_json`."""
         return cls(since=value["since"], known=frozenset(value["known"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the plan saw: how many versions, how many bytes, and which."""
+    """The versions of a listing: how many, how many bytes, and which."""
 
     objects: int
     bytes: int
@@ -64,7 +64,7 @@ class Seen:
 
 
 def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
-    """Read a listing once, in memory for `known` + 1 versions, and freeze it."""
+    """Read a listing once, with at most `known` + 1 versions in memory, and freeze it."""
     newest: list[tuple[str, str]] = []
     objects = size = 0
     for version in versions:
@@ -77,7 +77,7 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
             heapq.heappushpop(newest, entry)
     since = ""
     if objects > known:
-        # The oldest second in the heap may have lost some of its versions: only whole seconds after it are known.
+        # The oldest second in the heap may lack some of its versions, so only whole seconds after it are known.
         cut = newest[0][0]
         newest = [entry for entry in newest if entry[0] > cut]
         # `~` sorts after every digit and letter of a date.
@@ -87,13 +87,13 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
 
 
 def _digest(version: Version) -> str:
-    """Return 64 bits that stand for one version; the time tells one `null` version of a key from the next."""
+    """Return 64 bits that identify a version. The time distinguishes a key's successive `null` versions."""
     text = f"{version.key}\n{version.version_id}\n{version.modified}".encode()
     return base64.urlsafe_b64encode(hashlib.sha256(text).digest()[:8]).decode().rstrip("=")
 
 
 def check(inputs: Inputs) -> Sequence[str]:
-    """Return what is wrong with a prefix, at load: it must end in its delimiter, and hold text of its own."""
+    """Return what is wrong with a prefix, at load: it must end in its delimiter, and contain other text."""
     prefix, delimiter = str(inputs.get("prefix") or ""), str(inputs.get("delimiter") or "/")
     if not prefix:
         return ("`prefix` is empty: that would be the whole bucket",)
@@ -105,7 +105,7 @@ def check(inputs: Inputs) -> Sequence[str]:
 
 
 def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
-    """List what is there and freeze it; empty when nothing is. Raises `InputError`, `ServiceError`."""
+    """List the versions under the prefix and freeze them; empty if there are none. Raises `InputError`, `ServiceError`."""
     wrong = check(inputs)
     if wrong:
         raise InputError("; ".join(wrong))
@@ -133,7 +133,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 
 
 def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
-    """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` naming keys that S3 refused."""
+    """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` with the keys that S3 refused."""
     place, frozen = _place(change.identity), Frozen.from_json(change.identity["frozen"])
     deleted, size = buckets.delete_all(
         work,
@@ -147,7 +147,7 @@ def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
-    """Return a leftover if versions that the plan saw still exist; what came later does not count."""
+    """Return a leftover if versions of the plan still exist; later ones do not count."""
     left: list[Leftover] = []
     for change in changes:
         frozen = Frozen.from_json(change.identity["frozen"])
@@ -186,7 +186,7 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
 
 
 def absent(inputs: Inputs) -> str:
-    """Name the prefix that nothing is under."""
+    """Return the empty prefix."""
     return f"object under s3://{inputs['bucket']}/{inputs['prefix']}"
 
 

@@ -1,6 +1,6 @@
-"""What CloudFormation says of a stack: whether it is there, what it holds, what it keeps, and why a delete failed.
+"""Read from CloudFormation whether a stack exists, what it contains, what it keeps, and why a delete failed.
 
-Reads only. Everything after the plan asks by StackId, since a name may belong to another stack by then.
+Reads only. Everything after the plan uses the StackId, because the name may belong to another stack by then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from closeout.core.errors import ServiceError
 STACK_TYPE = "AWS::CloudFormation::Stack"
 BUCKET_TYPE = "AWS::S3::Bucket"
 KEPT = frozenset({"Retain", "RetainExceptOnCreate"})
-# In REVIEW_IN_PROGRESS nothing runs: it is a stack that has only a change set, and it can be deleted.
+# In REVIEW_IN_PROGRESS nothing runs: the stack has only a change set, and it can be deleted.
 NOT_BUSY = frozenset({"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 _CANCELLED = "Resource deletion cancelled"
 _NAMED = re.compile(r"failed to delete: \[([^\]]*)\]")
@@ -46,8 +46,8 @@ class Resource:
 def find(client: Any, name_or_id: str) -> Mapping[str, Any] | None:
     """Return a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
 
-    Gone is exactly: a ValidationError that this stack does not exist, or (by id) the state DELETE_COMPLETE.
-    Other ValidationErrors mean other things.
+    "Gone" means exactly a ValidationError that this stack does not exist, or (by id) the state DELETE_COMPLETE.
+    Other ValidationErrors have other meanings.
     """
     try:
         stacks = client.describe_stacks(StackName=name_or_id)["Stacks"]
@@ -69,15 +69,15 @@ def find(client: Any, name_or_id: str) -> Mapping[str, Any] | None:
 
 
 def busy(stack: Mapping[str, Any]) -> bool:
-    """Return whether an operation is under way that has to end before a delete can begin."""
+    """Return whether an operation is in progress that must end before a delete can begin."""
     status = str(stack["StackStatus"])
     return status.endswith("_IN_PROGRESS") and status not in NOT_BUSY
 
 
 def resources(client: Any, stack: Mapping[str, Any]) -> list[Resource]:
-    """Return every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
+    """Return every physical resource that is not deleted yet; those of a nested stack follow the stack.
 
-    Nested stacks are read a level at a time: each level within the last one would multiply the calls that run at once.
+    Nested stacks are read level by level, because recursion would multiply the concurrent calls.
     """
     found = level = list(_own_resources(client, stack, kept=False))
     while nested := [resource for resource in level if resource.type == STACK_TYPE]:
@@ -113,7 +113,7 @@ def _own_resources(client: Any, stack: Mapping[str, Any], *, kept: bool) -> Iter
 
 
 def resource_statuses(client: Any, stack_id: str) -> dict[str, str]:
-    """Return CloudFormation's word on each logical id of a stack, by StackId also when the stack is deleted.
+    """Return CloudFormation's status of each logical id of a stack; with a StackId, also of a deleted stack.
 
     Empty when CloudFormation has forgotten the stack (it does so after 90 days).
     """
@@ -127,7 +127,7 @@ def resource_statuses(client: Any, stack_id: str) -> dict[str, str]:
 
 
 def owner(client: Any, physical_id: str) -> str | None:
-    """Return the StackId of the stack that this resource belongs to now; None when it belongs to none."""
+    """Return the StackId of the stack that this resource belongs to now; None if it belongs to none."""
     try:
         rows = client.describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
     except ServiceError as error:
@@ -139,7 +139,7 @@ def owner(client: Any, physical_id: str) -> str | None:
 
 
 def deletion_policies(client: Any, stack_id: str) -> dict[str, str]:
-    """Return the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
+    """Return the DeletionPolicy of each logical id, if it is plain text."""
     body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
     template = _parse(body) if isinstance(body, str) else body
     entries = template.get("Resources") if isinstance(template, Mapping) else None
@@ -153,7 +153,7 @@ def deletion_policies(client: Any, stack_id: str) -> dict[str, str]:
 
 
 def _parse(text: str) -> Any:
-    """Read a template that is not JSON. The round-trip loader keeps `!Ref` and its like as data: it builds no objects."""
+    """Read a template that is not JSON. The round-trip loader keeps tags such as `!Ref` as data and builds no objects."""
     try:
         return YAML(typ="rt").load(text)
     except YAMLError:
@@ -161,17 +161,17 @@ def _parse(text: str) -> Any:
 
 
 class Trace(NamedTuple):
-    """What a stack's events say of the delete that began last, the oldest first. `since` are those after a marker."""
+    """A stack's events about the latest delete, the oldest first. `since` are those after a marker."""
 
     events: list[Mapping[str, Any]]
     since: list[Mapping[str, Any]]
 
 
 def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool) -> Trace:
-    """Read a stack's events back to the beginning of the delete that began last.
+    """Read a stack's events back to the beginning of the latest delete.
 
-    Not past the event with id `marker`, unless this `joins` a delete that was under way when the marker was taken: what
-    fails in that delete may stand before it. Events come late and are in order for each resource only.
+    Stop at the event with id `marker`, unless this `joins` a delete that was in progress when the marker was taken, because
+    its failures may precede the marker. Events arrive late, and only those of one resource are in order.
     """
     found: list[Mapping[str, Any]] = []
     passed: int | None = None
@@ -193,13 +193,13 @@ def newest_event(client: Any, stack_id: str) -> str | None:
 
 
 def is_about_stack(event: Mapping[str, Any]) -> bool:
-    """Return whether an event is the stack's own, not one of its resources' (a nested stack is a resource of its parent)."""
+    """Return whether an event is about the stack itself, not a resource (a nested stack is a resource of its parent)."""
     return bool(event.get("PhysicalResourceId") == event["StackId"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why one resource was not deleted, in CloudFormation's words."""
+    """CloudFormation's reason why one resource was not deleted."""
 
     type: str
     logical_id: str
@@ -208,24 +208,24 @@ class Failure:
 
     @property
     def not_empty(self) -> bool:
-        """Whether this is a bucket that still has versions in it (S3's code, or its sentence in newer events)."""
+        """Whether this is a bucket that still contains versions (S3's code, or its sentence in newer events)."""
         told = "BucketNotEmpty" in self.reason or "bucket you tried to delete is not empty" in self.reason
         return self.type == BUCKET_TYPE and told
 
     @property
     def may_pass(self) -> bool:
-        """Whether deleting again may help: something depended on it that goes later (EC2's word for it)."""
+        """Whether another delete may help, because something that depended on the resource is deleted later (EC2's error)."""
         return "DependencyViolation" in self.reason or "has a dependent object" in self.reason
 
     def text(self) -> str:
-        """Return one clause for a person."""
+        """Return one clause for people."""
         return f"{self.type} {self.logical_id} ({self.physical_id}): {self.reason}"
 
 
 def failures(client: Any, events: Sequence[Mapping[str, Any]]) -> list[Failure]:
-    """Explain a failed delete by resource, from its own events (the oldest first); nested stacks by what is in them.
+    """Explain a failed delete by resource, from its events (the oldest first), and a nested stack by its resources.
 
-    "Resource deletion cancelled" is a consequence of another failure, and is left out when there is one.
+    "Resource deletion cancelled" is a consequence of another failure, so it is left out if there is one.
     """
     found: list[Failure] = []
     for event in _failed(events):
@@ -246,10 +246,10 @@ def failures(client: Any, events: Sequence[Mapping[str, Any]]) -> list[Failure]:
 
 
 def explained(events: Sequence[Mapping[str, Any]], found: Sequence[Failure], reason: str) -> bool:
-    """Return whether the events of a failed delete are all there; `found` are the `failures` that they hold.
+    """Return whether all events of a failed delete have arrived; `found` are their `failures`.
 
-    The stack's reason names each resource that failed, by its logical id. Of a nested stack that failed there must be
-    an event that says what failed in it.
+    The stack's reason names each failed resource by its logical id. For a failed nested stack, an event must
+    say what failed in it.
     """
     named = {name.strip() for listed in _NAMED.findall(reason) for name in listed.split(",")}
     told = {event["LogicalResourceId"] for event in _failed(events)}
@@ -257,9 +257,9 @@ def explained(events: Sequence[Mapping[str, Any]], found: Sequence[Failure], rea
 
 
 def _failed(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the DELETE_FAILED events of resources that belong to the delete that began last.
+    """Return the DELETE_FAILED events of resources in the latest delete.
 
-    Those behind the stack's last DELETE_IN_PROGRESS, but for late ones that carry the token of another request.
+    These follow the stack's last DELETE_IN_PROGRESS, except late ones with the token of another request.
     """
     started = [
         index

@@ -1,6 +1,6 @@
 """The table of calls that read the tags of single resources, one for each type of resource.
 
-The common types have a read here, one line each. `tags` reads by it, and asks Cloud Control for any other type.
+Each common type has one line here. `tags` uses the table, and Cloud Control for any other type.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from closeout.actions.aws import physical, stacks
 
 
 class Named(NamedTuple):
-    """A resource of a stack, by the id that CloudFormation gives it."""
+    """A resource of a stack, by its id in CloudFormation."""
 
     kind: str
     physical_id: str
     stack_id: str
     account: str
     parents: tuple[str, ...] = ()
-    """Physical ids of what it may be a part of: see `PARENTS`."""
+    """Physical ids of its possible parents: see `PARENTS`."""
 
     def arn(self, service: str, prefix: str) -> str:
         """Return the resource's ARN in the stack's partition, region and account."""
@@ -30,9 +30,9 @@ class Named(NamedTuple):
 class Read(NamedTuple):
     """One read-only call that answers with a resource's tags.
 
-    `found` takes the tags out of the answer: a map, or a list of pairs; raises `LookupError` or `TypeError` when they
-    are not where they belong. `untagged` are the exact codes that mean "no tags", or "no such resource". `page` are the
-    keys of the answer and of the request under which the next page goes on.
+    `found` returns the tags in the answer: a map, or a list of pairs; it raises `LookupError` or `TypeError` if they
+    are missing. `untagged` are the exact codes that mean "no tags" or "no such resource". `page` are the
+    keys of the pagination token in the answer and in the request.
     """
 
     service: str
@@ -46,7 +46,7 @@ class Read(NamedTuple):
 
 
 def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what takes tags from under these keys. Services leave the last one out where a resource has no tags."""
+    """Return a function that gets the tags under these keys. Services omit the last key if a resource has no tags."""
 
     def found(answer: Any) -> Any:
         for key in keys[:-1]:
@@ -57,7 +57,7 @@ def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
 
 
 def _checked(kind: str, *keys: str | int) -> tuple[str, Read]:
-    """Return the read of a type whose existence check also returns its tags, so that it needs no further right."""
+    """Return the read of a type whose existence check also returns its tags, which needs no further permission."""
     check = physical.EXISTENCE_CHECKS[kind]
     return kind, Read(
         check.service,
@@ -79,7 +79,7 @@ def _listing(
     optional: bool = False,
     **more: Any,
 ) -> tuple[str, Read]:
-    """Return the read of a type that has a call of its own for tags; `optional`: the answer may lack their key.
+    """Return the read of a type with a separate call for tags; `optional`: the answer may lack their key.
 
     `arguments` may be the key under which the physical id is passed.
     """
@@ -211,7 +211,7 @@ PARENTS = {
     "AWS::ApiGateway::Stage": "AWS::ApiGateway::RestApi",
     "AWS::ApiGatewayV2::Stage": "AWS::ApiGatewayV2::Api",
 }
-"""Types that Cloud Control knows by two ids, of which CloudFormation gives the second: the first is one of these in the stack."""
+"""Types that Cloud Control identifies by two ids: that of a parent with one of these types, and the id in CloudFormation."""
 UNTAGGABLE = frozenset(
     {
         "AWS::CDK::Metadata",
@@ -220,4 +220,4 @@ UNTAGGABLE = frozenset(
         "AWS::CloudFormation::WaitConditionHandle",
     }
 )
-"""Types behind which there is no resource that could have tags. So it is with every `Custom::` type."""
+"""Types without a resource that could have tags. Every `Custom::` type is one, too."""

@@ -1,8 +1,8 @@
-"""The tags of single resources, read from each resource's own service: what `protect.tags` is compared with.
+"""Read the tags of single resources from each resource's own service, for `protect.tags`.
 
-CloudFormation does not say which tags its resources have, and the Resource Groups Tagging API hears of them late. So
-the common types have a read in `tag_reads`. Any other type is asked of Cloud Control, if its schema in
-CloudFormation's registry says that it has tags. Whatever cannot be read is refused: an unread tag is not a missing one.
+CloudFormation does not report the tags of its resources, and the Resource Groups Tagging API is updated late. So
+the common types have a read in `tag_reads`. Any other type is read from Cloud Control, if its schema in
+CloudFormation's registry says that it has tags. If tags cannot be read, the plan is rejected: they may protect the resource.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ OTHERS = Permission(
 
 
 def of_stack(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
-    """Return a stack's planned changes with the tags of every resource that is to go.
+    """Return a stack's planned changes with the tags of every resource to be deleted.
 
-    Raises `GuardRefused` for tags that cannot be read, a transient `ServiceError` if trying again may help.
+    Raises `GuardRefused` for tags that cannot be read, a transient `ServiceError` if a retry may help.
     """
     reader = _Reader(clients)
 
@@ -61,7 +61,7 @@ def _named(change: Change, changes: Sequence[Change]) -> Named:
 
 
 def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
-    """Return the changes of one bucket's content with the bucket's tags. Raises as `of_stack` does."""
+    """Return the changes to one bucket's content with the bucket's tags. Raises as `of_stack` does."""
     reader, tagged = _Reader(clients), []
     for change in changes:
         bucket, owner = change.identity["bucket"], change.identity["owner"]
@@ -71,12 +71,12 @@ def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
 
 
 def bucket_permissions(bucket: str) -> tuple[Permission, ...]:
-    """Return what reading the tags of this bucket needs; `bucket` is a pattern."""
+    """Return the permission to read the tags of this bucket; `bucket` is a pattern."""
     return (Permission("aws", (READS[stacks.BUCKET_TYPE].action,), (f"arn:aws:s3:::{bucket}",), REASON),)
 
 
 def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    """Return what reading the tags of a stack's resources needs besides the existence checks."""
+    """Return the permissions to read the tags of a stack's resources, in addition to those of the existence checks."""
     checked = {check.action for check in physical.EXISTENCE_CHECKS.values()}
     more = [read for read in READS.values() if read.action not in {*checked, "cloudformation:DescribeStacks"}]
     actions, resources = {read.action for read in more}, {read.resource for read in more}
@@ -84,7 +84,7 @@ def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
 
 
 class _Reader:
-    """Reads tags, with each type's schema asked for once. Safe in several threads."""
+    """Reads tags, and each type's schema only once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -133,13 +133,13 @@ class _Reader:
     def _controlled(self, named: Named) -> Iterator[tuple[str, str]]:
         """Read the tags of a resource of any other type from Cloud Control (CloudControl API Reference, GetResource).
 
-        That it finds none is no proof that the resource is gone: it may know the type by another id than CloudFormation.
+        If it finds none, the resource may still exist, because it may identify the type by another id than CloudFormation.
         """
         key = self._tag_property(named.kind)
         if key is None:
             return
         ids = [named.physical_id]
-        if named.kind in PARENTS:  # known by two ids, with a `|` between them
+        if named.kind in PARENTS:  # identified by two ids, with a `|` between them
             ids = [f"{parent}|{named.physical_id}" for parent in named.parents]
         found = [tags for id_ in ids if (tags := self._controlled_by(named.kind, id_, key)) is not None]
         if not found:
@@ -149,7 +149,7 @@ class _Reader:
         yield from found[0].items()
 
     def _controlled_by(self, kind: str, identifier: str, key: str) -> dict[str, str] | None:
-        """Return the tags of what has this id, None if there is nothing."""
+        """Return the tags of the resource with this id; None if there is none."""
         try:
             answer = self._clients.aws("cloudcontrol").get_resource(TypeName=kind, Identifier=identifier)
         except ServiceError as error:
@@ -159,7 +159,7 @@ class _Reader:
         return dict(_pairs(json.loads(answer["ResourceDescription"]["Properties"]).get(key) or ()))
 
     def _read_tag_property(self, kind: str) -> str | None:
-        """Return the property that holds a type's tags, None for a type whose schema says that it has none.
+        """Return the property with a type's tags; None for a type that has none according to its schema.
 
         CloudFormation CLI User Guide, resource type definition schema: `tagging.taggable` (once `taggable`) and
         `tagging.tagProperty`, by default true and `/properties/Tags`.
@@ -177,7 +177,7 @@ def _unread(why: str) -> ServiceError:
 
 
 def _pairs(found: Any) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each tag, however the service spells a pair. Raises `LookupError`, `TypeError`."""
+    """Yield name and value of each tag, in any spelling that services use. Raises `LookupError`, `TypeError`."""
     if isinstance(found, Mapping):
         yield from ((str(key), str(value)) for key, value in found.items())
         return

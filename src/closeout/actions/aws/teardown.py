@@ -1,8 +1,8 @@
-"""Delete one stack by its StackId, durably: wait until it can be, delete, wait for the end, explain, try again.
+"""Delete one stack by its StackId, durably: wait until it is not busy, delete, wait for the end, explain, try again.
 
 Each round is a few recorded operations: `ready-N` (nothing else is under way), `delete-N` (guarded), `end-N`
 (however long it takes), `why-N` (only while events that say why are still to come), and, if the stack's own events name buckets that are not empty, `empty-N-…` batch by
-batch. Nothing is emptied before CloudFormation was asked and said why it could not go on.
+batch. Nothing is emptied until CloudFormation has failed to delete the stack and reported why.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from closeout.ports import Json
 
 POLL = Backoff(first=1.0, factor=1.5, cap=30.0)
 SILENT_SECONDS = 40.0
-"""So long a stack may show no trace of the delete: then it was not taken up."""
+"""Seconds after which a stack without any sign of the delete counts as not being deleted."""
 LATE_SECONDS = 60.0
-"""So long after a failed delete the events that say why are waited for."""
+"""Seconds to wait after a failed delete for the events that say why."""
 SHOWN = 30
-"""Failures kept from one delete; a result has to stay small."""
+"""Failures kept from one delete, because a result must stay small."""
 REASON_CHARACTERS = 600
 
 
 class Doomed(NamedTuple):
-    """The stack as the plan froze it: its change's identity. `buckets` are the physical names that the plan had listed."""
+    """The stack in the plan: its change's identity. `buckets` are the physical names that the plan listed."""
 
     stack_id: str
     name: str
@@ -42,7 +42,7 @@ class Doomed(NamedTuple):
 
 @dataclass(slots=True)
 class Teardown:
-    """One stack's teardown. Nothing in it outlives a recorded operation but what that operation returned."""
+    """One stack's teardown. Only the results of recorded operations survive a replay."""
 
     doomed: Doomed
     work: Work
@@ -55,7 +55,7 @@ class Teardown:
         return self.work.clients.aws("cloudformation")
 
     def run(self) -> Json:
-        """Delete the stack. Returns `{"summary"}`; raises `ActionFailed` that names what prevents it."""
+        """Delete the stack. Return `{"summary"}`. Raises `ActionFailed` with what prevents it."""
         rounds = max(1, self.work.retry.attempts)
         number = 0
         while True:
@@ -127,13 +127,13 @@ class Teardown:
         return {"state": "failed", "at": self.work.now(), **self._failed(stack, trace)}
 
     def _trace(self, ready: Json) -> stacks.Trace:
-        # What an earlier closeout recorded does not say whether it joins: then the whole delete is read.
+        # Records of an earlier release do not say whether it joins; then the whole delete is read.
         return stacks.trace_delete(
             self._client, self.doomed.stack_id, ready["marker"], joins=ready.get("joins", True)
         )
 
     def _failed(self, stack: Mapping[str, Any], trace: stacks.Trace) -> dict[str, Any]:
-        """Return why the stack could not be deleted, and whether that is complete."""
+        """Return why the stack could not be deleted, and whether the explanation is complete."""
         answered = _answers(stack, trace.since)
         events = trace.events if answered else trace.since
         reason = _reason(stack, events)
@@ -147,7 +147,7 @@ class Teardown:
         }
 
     def _why(self, number: int, ready: Json, end: Json) -> Json:
-        """Return the end of a failed delete, with what failed as far as its events say so within `LATE_SECONDS`."""
+        """Return the end of a failed delete, with the failures that its events report within `LATE_SECONDS`."""
         if end.get("complete", bool(end["failures"])):
             return end
         until = end.get("at", 0.0) + LATE_SECONDS
@@ -155,7 +155,7 @@ class Teardown:
         def poll() -> Json | None:
             stack = stacks.find(self._client, self.doomed.stack_id)
             if stack is None or stack["StackStatus"] != "DELETE_FAILED":
-                return {**end, "moved": True}  # somebody else has gone on with it: the next round joins that
+                return {**end, "moved": True}  # another operation has begun: the next round joins it
             trace = self._trace(ready)
             self._log_news(trace.events)
             failed = self._failed(stack, trace)
@@ -175,7 +175,7 @@ class Teardown:
     # --- changing -------------------------------------------------------------------------------------
 
     def _delete(self, number: int) -> Json:
-        """Ask for the delete; the same token on every try of this round, so that asking twice is asking once."""
+        """Request the delete, with the same token on every try of this round, so that a repeated request has no effect."""
         role = {"RoleARN": self.role_arn} if self.role_arn else {}
         try:
             self._client.delete_stack(
@@ -183,7 +183,7 @@ class Teardown:
             )
         except ServiceError as error:
             if error.reason == "ValidationError" and "_IN_PROGRESS" in error.message:
-                # Something else began in between: the guarded call waits and asks again.
+                # Another operation began in between: the guarded call waits and tries again.
                 error.transient = True
             raise
         self.work.log(f"asked CloudFormation to delete stack {self.doomed.name} ({self.doomed.stack_id})")
@@ -194,7 +194,7 @@ class Teardown:
         return f"closeout-{self.work.execution}-{place}-{number}"
 
     def _remedy(self, number: int, failures: Sequence[Failure]) -> bool:
-        """Do what may make the next delete work; return whether there is any hope."""
+        """Try to remove the causes of the failures; return whether another delete may succeed."""
         full = sorted({item.physical_id for item in failures if item.not_empty} & set(self.doomed.buckets))
         if self.empty_buckets and full:
             for index, bucket in enumerate(full, start=1):
@@ -206,10 +206,10 @@ class Teardown:
         return False
 
     def _empty(self, name: str, bucket: str) -> None:
-        """Empty one bucket, batch by batch, for as long as our stack is the one that could not delete it.
+        """Empty one bucket, batch by batch, while our stack still exists and could not delete it.
 
-        A bucket is known by its name alone. If our stack is deleted meanwhile, a new stack may own a bucket of
-        that name; so each batch asks for the state of our StackId first, before it is listed and before it is deleted.
+        A bucket is identified only by its name. If our stack is deleted meanwhile, a new stack may own a bucket with
+        that name, so the state of our StackId is checked before each batch is listed and before it is deleted.
         """
         place = buckets.Place(bucket=bucket, owner=self.doomed.account)
         deleted, _ = buckets.delete_all(
@@ -223,7 +223,7 @@ class Teardown:
         self.emptied[bucket] = self.emptied.get(bucket, 0) + deleted
 
     def _stuck(self) -> bool:
-        """Whether our stack is there and could not be deleted."""
+        """Whether our stack exists and could not be deleted."""
         stack = stacks.find(self._client, self.doomed.stack_id)
         return stack is not None and stack["StackStatus"] == "DELETE_FAILED"
 
@@ -256,13 +256,13 @@ class Teardown:
 
 
 def _answers(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the state is an answer to our request, and not one from before that is still being shown."""
+    """Return whether the state results from our request, and is not an older one that is still shown."""
     wanted = "DELETE_FAILED" if stack["StackStatus"] == "DELETE_FAILED" else "DELETE_IN_PROGRESS"
     return any(stacks.is_about_stack(event) and event["ResourceStatus"] == wanted for event in events)
 
 
 def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
-    """Return the stack's reason; if its description has none, the newest one among its own events."""
+    """Return the stack's reason; if its description has none, the newest one in its events."""
     told = [
         str(event["ResourceStatusReason"])
         for event in events

@@ -1,6 +1,6 @@
-"""Read several things at a time, and what several of them need only once.
+"""Read several things concurrently, and read shared values only once.
 
-A stack of 500 resources must not take 500 round trips, one after the other.
+A stack of 500 resources must not take 500 sequential round trips.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 AT_ONCE = 8
-"""Below the connections that an AWS client keeps. A service may allow fewer: Lambda answers 15 reads of tags a second."""
+"""Below the connection limit of an AWS client. A service may allow fewer: Lambda answers 15 reads of tags a second."""
 
 
 def each(read: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
     """Return what `read` returns for each item, in their order.
 
-    Raises the error of the first item that has one; reads that have not begun by then are left out. After a transient one,
-    which so many reads may have caused, what is left is read one after the other: an error of those counts.
+    Raises the error of the first item that has one; reads that have not begun by then are skipped. After a transient error,
+    which the concurrency may have caused, the rest is read sequentially, and an error there is raised.
     """
     if len(items) < 2:
         return [read(item) for item in items]
@@ -47,7 +47,7 @@ def each(read: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
 
 
 def once(read: Callable[[Item], Found]) -> Callable[[Item], Found]:
-    """Return `read` with its answers kept, for reads that run side by side: one waits for the other's answer."""
+    """Return `read` with a cache for concurrent reads: one waits for the other's answer."""
     kept, reading = cache(read), RLock()
 
     def answer(item: Item) -> Found:
