@@ -1,4 +1,4 @@
-"""The ledger: one folder for each store, and beside them what all stores share.
+"""The ledger: one folder for each store, and the modules that all stores share.
 
-`docs/how-to/add-a-store.md` says what another store implements.
+`docs/how-to/add-a-store.md` says what a further store implements.
 """

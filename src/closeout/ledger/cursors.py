@@ -1,6 +1,6 @@
-"""Turn a numbered list into pages: a cursor says from which number to go on, and whether to newer or to older rows.
+"""Turn a numbered list into pages: a cursor says at which number to continue, and whether to newer or to older rows.
 
-Every store on one machine numbers its rows in order of acceptance, so a cursor stays right whatever arrives or goes.
+Every store on one machine numbers its rows in order of acceptance, so a cursor stays valid when rows are added or removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CURSOR = re.compile(r"(older|newer)-(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 class Start(NamedTuple):
-    """Where a part of a list begins: at the rows on one side of a number, which does not belong to it."""
+    """The start of a part of a list: the rows on one side of a number, without the number itself."""
 
     number: int | None = None
     """None: at the end of the list."""
@@ -40,7 +40,7 @@ def start_of(cursor: str | None) -> Start:
 def page(
     read: Callable[[Start, int], Sequence[tuple[int, T]]], cursor: str | None, limit: int
 ) -> ListPage[T]:
-    """Return one page. `read(start, count)` returns the first numbered rows from there on, in that direction."""
+    """Return one page. `read(start, count)` returns the first numbered rows from a start, in its direction."""
     start = start_of(cursor)
     found = list(read(start, limit + 1))
     more, found = len(found) > limit, found[:limit]

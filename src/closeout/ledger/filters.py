@@ -1,6 +1,6 @@
-"""Read the filter of a list from text, as a query string, a form and the command line write it.
+"""Read the filter of a list from text: of a query string, a form or the command line.
 
-One set of names and one sentence for each mistake. A field that is empty filters nothing, as forms send it.
+All of them share one set of names and one sentence for each mistake. Empty fields are ignored, because forms send them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _pull_request(name: str, value: str, _now: float) -> dict[str, Any]:
 
 
 def _time(name: str, value: str, now: float) -> dict[str, Any]:
-    """Read a moment: in ISO 8601, of UTC unless it says otherwise, or how long ago it is (`2d`, `1h30m`)."""
+    """Read a time: in ISO 8601, by default in UTC, or as an age (`2d`, `1h30m`)."""
     ago = parse_duration(value)
     if ago is not None:
         return {name: now - ago}
@@ -105,4 +105,4 @@ _DELIVERIES: Mapping[str, Read] = {
     "until": _time,
 }
 RUN_FILTERS, DELIVERY_FILTERS = tuple(_RUNS), tuple(_DELIVERIES)
-"""The names, in the order in which a form shows them."""
+"""The names, in the order of a form."""

@@ -1,6 +1,6 @@
 """Prepare log lines for a ledger: redact them, make them storable, and limit them per execution.
 
-A script that prints without end must not fill the disk that deliveries are stored on.
+A script that prints endlessly must not fill the disk on which deliveries are stored.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ LONGEST_LINE = 8_000
 """Characters kept of one line."""
 MOST_CHARACTERS = 10_000_000
 MOST_LINES = 50_000
-"""Kept of one execution by one process: five scripts that print without end."""
+"""Lines of one execution that one process keeps: five scripts that print endlessly."""
 REMEMBERED = 1_000
-"""Executions whose size is counted at a time."""
+"""Executions whose log size is counted at the same time."""
 FULL = f"(this run has written {MOST_LINES:,} lines or 10 MB of log; the rest is not kept)"
 
 
 class JournalLines:
-    """Prepares lines, and counts what each execution has written."""
+    """Prepares lines, and counts the output of each execution."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact

@@ -1,7 +1,7 @@
-"""What became of each resource that a step had planned to change.
+"""Derive the outcome of each resource that a step planned to change.
 
-A plan says `delete` for ever; people want to know whether it is gone. That follows from what the step recorded: which
-calls were made, what was still there afterwards, and how the step ended.
+A plan only ever says `delete`, but people want to know whether the resource is gone. That follows from what the step recorded:
+which calls were made, what still existed afterwards, and how the step ended.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from closeout.ports import Operation
 OUTCOMES = (
     "done", "kept", "left", "gone", "failed", "unknown", "untouched", "pending", "under-way", "planned",
 )  # fmt: skip
-"""`done`: as planned. `left`: still there. `gone`: not there any more, and not because of this step. `failed`: a script or
-call that failed. `unknown`: begun, and nobody could look afterwards. `untouched`: the step ended before it. `pending` and
-`under-way`: the step goes on. `planned`: a dry run."""
+"""`done`: as planned. `left`: it still exists. `gone`: it is gone, but not because of this step. `failed`: a script or
+call failed. `unknown`: begun, and not verified afterwards. `untouched`: the step ended before it. `pending` and
+`under-way`: the step continues. `planned`: a dry run."""
 UNKNOWN_REST = "what is left"
-"""The resource of a leftover that says that nobody could look."""
+"""The resource of a leftover that says that nothing could be verified."""
 _OF_THE_STEP = frozenset(("if", "expect", "plan", "status", "verify", "left", "end"))
 """Operations that belong to a step as a whole."""
 _GUARDS = frozenset(error.code for error in (GuardRefused, NameRefused, WrongAccount, NotSame, BranchInUse))
@@ -32,7 +32,8 @@ class _Calls(NamedTuple):
     begun: bool
     """Whether anything was recorded for it."""
     waits: bool
-    """Whether the last of it was held back, as by a pause, and waits for its next try. After an error the call may have been made."""
+    """Whether its last operation was held back, for example by a pause, and waits for its next try. After an error, the call
+    may have been made."""
     made: bool
     """Whether a guarded call was made."""
     failed: bool
@@ -77,14 +78,14 @@ def outcomes(
 
 
 def _running(calls: _Calls, later: bool, verifying: bool) -> str:
-    """Return the outcome of a change that is applied by itself, of a step that goes on."""
+    """Return the outcome of a change that is applied separately, in a step that is still running."""
     if not calls.begun or (calls.waits and not calls.made):
         return "pending"
     return "done" if later and not verifying else "under-way"
 
 
 def _ended(change: Mapping[str, Any], calls: _Calls, later: bool, left: set[str], looked: bool) -> str:
-    """Return the outcome of such a change of a step that failed or was cancelled."""
+    """Return the outcome of a change that is applied separately, in a step that failed or was cancelled."""
     if change["resource"] in left:
         return "left"
     if looked and change["verb"] == "delete":
@@ -104,7 +105,7 @@ def _calls(named: Mapping[str, Operation], prefix: str) -> _Calls:
 
 
 def _made(operation: Operation) -> bool:
-    """Return whether an operation is a guarded call that was made, or may have been: only those record `{"result"}`."""
+    """Return whether an operation is a guarded call that was made, or may have been: only these record `{"result"}`."""
     value = recorded_object(operation.result)
     if operation.state == "waiting":
         return "marked" in value
@@ -122,7 +123,7 @@ def error_code(operations: Iterable[Operation]) -> str | None:
 
 
 def recorded_object(text: str | None) -> dict[str, Any]:
-    """Return a recorded object; an empty one if its text is damaged."""
+    """Return a recorded object; empty if its text is damaged."""
     try:
         value = json.loads(text) if text else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""Derive from a run's end which problem it opens or closes: the same in every store, in the transaction of the ending.
+"""Derive from a run's end which problem it opens or closes: in every store alike, in the transaction of the ending.
 
-Everything comes from what the run recorded, where secrets are out already. It never raises for what it finds there: a run
-must be able to end whatever its payload and its operations are.
+All data comes from what the run recorded, which contains no secrets. It never raises because of that data: a run
+must be able to end with any payload and any operations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from closeout.run import visibility
 LONGEST = 400
 """Characters of a reason."""
 MOST_LEFT = 10
-"""Names of what is left that are kept."""
+"""Names of leftovers that are kept."""
 
 
 class Closes(NamedTuple):
@@ -37,15 +37,15 @@ class Closes(NamedTuple):
     last: str
     by: str
     also: str = ""
-    """The run's own, which an earlier attempt opened that failed before it learned its closing."""
+    """The run's own key, under which an attempt that failed before it learned its closing opened a problem."""
 
 
 def of_run(
     execution: Execution, operations: Sequence[Operation], ending: Ending, closing: str | None, at: float
 ) -> Problem | Closes | None:
-    """Return the problem that a failed run opens, or what a run closes that succeeded or met its pull request open.
+    """Return the problem that a failed run opens, or what a run closes that succeeded or found its pull request open.
 
-    A rehearsal repairs nothing; a run that somebody cancelled, or that was skipped, says nothing of what is there.
+    A dry run repairs nothing; a cancelled or skipped run says nothing about what exists.
     """
     key = closing or execution.run_id
     if ending.verdict == "failure":
@@ -58,14 +58,14 @@ def of_run(
 
 
 def dismissable(problem: Problem) -> str | None:
-    """Return the target of a request to dismiss a problem: its run's id, or what identifies it; None for one of closeout itself."""
+    """Return the target for a request to dismiss a problem: its run's id, or its identity; None for one of closeout itself."""
     if problem.execution:
         return split_execution(problem.execution)[0]
     return f"{problem.automation} {problem.key}" if problem.automation else None
 
 
 def dismiss(store: ProblemStore, target: str, by: str, at: float) -> str:
-    """Close the problem of a run, or one that patrol found, because a person says that it is none; return how that ended."""
+    """Close a problem of a run, or one that patrol found, at a person's request; return the outcome."""
     found = [one for one in store.problems() if one.closed_at is None and dismissable(one) == target]
     for one in found:
         store.close_problems(one.automation, one.key, one.key, at, f"{problems.DISMISSED} by {by}")
@@ -75,9 +75,9 @@ def dismiss(store: ProblemStore, target: str, by: str, at: float) -> str:
 
 
 def of_reopened(delivery: NewDelivery) -> Closes | None:
-    """Return what a delivery closes that says that a pull request is open again: the problems of its closings until then.
+    """Return what a delivery about a reopened pull request closes: the problems of its closings until then.
 
-    One that arrives late closes none of a later closing, because GitHub says when the pull request was changed.
+    A late delivery closes no problem of a later closing, because its payload has the time of the change.
     """
     if (delivery.event, delivery.action) != (EVENT, "reopened"):
         return None
@@ -119,7 +119,7 @@ def _opened(
 
 
 def _shows_plan(uses: str) -> bool:
-    """Return whether anybody may read what is left of an action's plan: own code publishes nothing."""
+    """Return whether the leftovers of an action's plan are public; those of the user's own code are not."""
     actions = builtin()
     return uses in actions and not actions[uses].own_code
 

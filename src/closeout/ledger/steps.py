@@ -1,4 +1,4 @@
-"""Derive a run's steps from the operations that it recorded, so that nothing about a step is stored twice.
+"""Derive a run's steps from its recorded operations, so that nothing about a step is stored twice.
 
 The run function names the operations: `<step id>/plan` has the plan, `<step id>/end` the step's result, `final` and
 `final-again` whether the last commit status was delivered.
@@ -31,13 +31,13 @@ def step_views(
 
 
 def time_limits(definition: str) -> tuple[float | None, float | None]:
-    """Return the seconds that a run may take, and that it may wait for its key; None for what cannot be read."""
+    """Return the seconds that a run may take, and that it may wait for its key; None for a value that cannot be read."""
     declared = _declared(definition)
     return declared.timeout, declared.queue_timeout
 
 
 def waits_for(operations: Sequence[Operation]) -> str | None:
-    """Return what a waiting run waits for: what its last poll said, or its step; None if it does not wait."""
+    """Return what a waiting run waits for: the message of its last poll, or its step; None if it does not wait."""
     waiting = _last_waiting(operations)
     if waiting is None:
         return None
@@ -47,7 +47,7 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
 
 
 def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]:
-    """Return the step whose sleep a run is in, and when that ends; (None, None) for a run that polls."""
+    """Return the step in which a run sleeps, and when that ends; (None, None) for a run that polls."""
     waiting = _last_waiting(operations)
     if waiting is None or waiting.kind != "sleep":
         return None, None
@@ -59,7 +59,7 @@ def _last_waiting(operations: Sequence[Operation]) -> Operation | None:
 
 
 def suspected(alone: str, deaths: int) -> str:
-    """Return why a run takes a turn alone, or waits for it, as a phrase (`core.runs.RunState.alone`)."""
+    """Return why a run runs alone, or waits to, as a phrase (`core.runs.RunState.alone`)."""
     does = {
         "now": "runs alone",
         "beside": "runs alone, apart from runs that began before it",
@@ -79,13 +79,13 @@ def reported(operations: Sequence[Operation]) -> str | None:
 
 
 def public(operations: Sequence[Operation]) -> str | None:
-    """Return the part of a run's result that anybody may read: what its status says on a public repository."""
+    """Return the public part of a run's result: the text of its status on a public repository."""
     final = _final(operations)
     return _result(final).get("public") if final is not None else None
 
 
 def has_deleted(operations: Sequence[Operation]) -> bool:
-    """Return whether an attempt found something to delete and began with it: a delete is planned, and a call has ended."""
+    """Return whether an attempt began to delete something: a delete is planned, and a call has ended."""
     by_step: dict[str, list[Operation]] = {}
     for operation in operations:
         by_step.setdefault(operation.name.partition("/")[0], []).append(operation)
@@ -106,7 +106,7 @@ def _step_deleted(operations: Sequence[Operation]) -> bool:
 
 
 def reopened(operations: Sequence[Operation]) -> bool:
-    """Return whether a run ended because GitHub showed its pull request as open, or its ref as there, again."""
+    """Return whether a run ended because its pull request was open, or its ref existed, again on GitHub."""
     return any(
         one.state == "error" and recorded_object(one.result).get("kind") == Reopened.code
         for one in operations
@@ -118,7 +118,7 @@ def _final(operations: Sequence[Operation]) -> Operation | None:
 
 
 class _Declared(NamedTuple):
-    """A step as its definition has it."""
+    """A step in its definition."""
 
     id: str
     name: str
@@ -127,7 +127,7 @@ class _Declared(NamedTuple):
 
 
 class _Definition(NamedTuple):
-    """What views need of a definition; one that is unreadable declares nothing."""
+    """The parts of a definition that views need; empty if it is unreadable."""
 
     steps: tuple[_Declared, ...] = ()
     timeout: float | None = None
@@ -189,7 +189,7 @@ def _state(operations: Sequence[Operation], end: dict[str, Any], verdict: str | 
 
 
 def _waits(operation: Operation) -> bool:
-    """Return whether an operation waits, and is not one that has begun and whose end is not stored yet."""
+    """Return whether an operation waits, as opposed to one that has begun and has no stored end yet."""
     return operation.state == "waiting" and operation.wake is not None
 
 

@@ -1,6 +1,6 @@
-"""Make `ports.RunView` of what a store keeps, so that a run looks the same whichever store it is in.
+"""Make `ports.RunView` from stored data, so that a run looks the same in every store.
 
-A store reads `RunFacts` and the operations of an attempt; everything else follows from these.
+A store reads `RunFacts` and the operations of an attempt; everything else is derived from these.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from closeout.ports import DeliveryId, Operation, RunView
 
 
 class RunFacts(NamedTuple):
-    """What a store keeps of an attempt: the first fields of `RunView`, and what its reason and steps are made of."""
+    """The stored data of an attempt: the first fields of `RunView`, and the sources of its reason and steps."""
 
     id: str
     attempt: int

@@ -1,6 +1,6 @@
 """Further attempts at a run, and further runs of a stored delivery, for reruns and replays; and cancels.
 
-A stack has no server to take a request. Whoever asks writes the row and starts the execution by its name.
+A stack has no server to take a request. The process that makes it writes the row and starts the execution by its name.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ class Attempts:
         return found
 
     def mark_started(self, execution: str, arn: str | None, number: int) -> None:
-        """Store an execution's start and its ARN in Lambda. Do nothing if a later number continues it."""
+        """Store an execution's start and its ARN in Lambda. Do nothing if a later durable execution continues it."""
         self._table.change({"Update": layout.marked_started(execution, arn, number)})
 
     def in_lambda(self, execution: str) -> InLambda:
-        """Return the durable execution that carries an execution on."""
+        """Return the durable execution that currently carries out an execution."""
         row = self._store.row(execution) or {}
         return InLambda(int(row.get("continued", 0)), row.get("arn"))
 
@@ -110,7 +110,7 @@ class Attempts:
         return self._store.wake_up(execution)
 
     def continue_after(self, execution: str, number: int) -> int:
-        """Count up from `number`, unless that was done. Return the number of the next durable execution."""
+        """Raise the stored number to `number` + 1, unless it is higher. Return the number of the next durable execution."""
         counted = update(
             rows.row_key(execution),
             {"continued": number + 1, "arn": None},
@@ -153,7 +153,7 @@ class Attempts:
             expires=expires,
             requested_by=requested_by,
         )
-        # Those of its closing may have expired since.
+        # The rows of its closing may have expired since.
         items += closing_items({**row, "received_at": at}, row["delivery"], (run_id,), expires)
         unlisted = update(
             layout.attempt_key(run_id, last),
@@ -217,7 +217,7 @@ class Attempts:
         return layout.outliving(at, expires)
 
     def _tell(self, delivery: str, run_ids: Sequence[str]) -> None:
-        """Add runs to those that a delivery shows."""
+        """Add runs to those that a delivery lists."""
         values = layout.to_item({":none": [], ":more": list(run_ids)})
         self._table.change(
             {
@@ -232,7 +232,7 @@ class Attempts:
         )
 
     def _instead(self, delivery: str) -> dict[str, Any]:
-        """Return what a run's row says of its delivery, of this one. Raises `LedgerError` if there is none."""
+        """Return the values of this delivery for a run's row. Raises `LedgerError` if it does not exist."""
         found = self._table.get(layout.delivery_key(delivery))
         if found is None:
             raise LedgerError(f"there is no delivery {delivery} in this ledger")

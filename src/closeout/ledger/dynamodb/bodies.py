@@ -1,6 +1,6 @@
-"""Bodies of deliveries: zlib in the table, or an object in the bucket when they are too large for it.
+"""Bodies of deliveries: compressed with zlib in the table, or as an object in the bucket if they are too large.
 
-Whoever reads a payload need not know which.
+Callers that read a payload need not know which.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Bodies:
         self._now = now
 
     def text(self, delivery: str) -> bytes:
-        """Return a delivery's payload as JSON text, out of its form if it came in one.
+        """Return a delivery's payload as JSON text, decoded if it was sent as a form.
 
         Raises `NotFound` if there is none, `LedgerError` if it cannot be read, `StoreUnavailable` without an answer.
         """

@@ -1,6 +1,6 @@
-"""Read what is deployed: one item, read consistently before each destructive call, like the switch.
+"""Read the current deployment: one item, read consistently before each destructive call, like the switch.
 
-A waiting run keeps the version of the worker that it was started on. Only this item says what was deployed since.
+A waiting run keeps the version of the worker that started it. Only this item says what has been deployed since.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class DynamoDeployed:
     def read(self) -> Deployed | None:
         """Return what is deployed now; None if the stack was deployed by a version that did not write it.
 
-        Raises `StoreUnavailable` when DynamoDB does not answer, and for an item that cannot be read: the caller waits,
-        because a rule that nobody can read still applies.
+        Raises `StoreUnavailable` if DynamoDB does not answer, and for an item that cannot be read: the caller waits,
+        because a rule that cannot be read still applies.
         """
         found = self._table.get(DEPLOYED_KEY)
         if found is None:

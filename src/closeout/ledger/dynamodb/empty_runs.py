@@ -1,7 +1,7 @@
 """Count, by automation, successful runs that found nothing to delete, until one finds something: a name may be wrong.
 
-Counted after the end of a run is stored, not with it: a process that dies in between costs one count, and runs that end at the
-same time do not wait for each other.
+A run is counted after its end is stored, not in the same transaction, so runs that end at the same time do not wait for each
+other. If the process dies in between, one count is lost.
 """
 
 from __future__ import annotations

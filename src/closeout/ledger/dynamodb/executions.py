@@ -1,7 +1,7 @@
 """Schedule and record executions for the engine on AWS: its `RemoteStore` over DynamoDB.
 
-The caller advances a run's state. The difference is written on the condition that nobody else has changed the run since
-it was read, so that a second invocation of one execution stores nothing.
+The caller advances a run's state. The difference is written on the condition that the run has not changed since
+it was read, so that a second invocation of the same execution stores nothing.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from closeout.stack.table import Item, from_item, to_item
 
 HOLDER = layout.holder_key("")["sk"]["S"]
 SEEN_AHEAD = 4
-"""Items of a key's partition that are read to find who is ahead."""
+"""Items of a key's partition that are read to find the execution ahead."""
 MINE = "execution = :me"
 CHANGED = "its payload, its definition or its event is not what it was when the run began"
 
 
 class Executions:
-    """Over one table. `retention_days` is how long a finished run is kept; no run may take longer than that."""
+    """The executions in one table. `retention_days` is how long a finished run is kept; no run may take longer than that."""
 
     def __init__(self, table: Table, bodies: Bodies, clock: Clock, *, retention_days: float) -> None:
         self._table = table
@@ -52,17 +52,17 @@ class Executions:
         self._problems = Problems(table)
 
     def look(self, execution: str) -> RunRecord | None:
-        """Read how an execution stands, consistently; None if there is none of this name."""
+        """Read the record of an execution, consistently; None if there is none with this name."""
         row = self.row(execution)
         return rows.run_record(row) if row else None
 
     def read(self, execution: str) -> RunRecord | None:
-        """Read the record of an execution with what it was accepted with: one request, consistent."""
+        """Read the record of an execution with the data that was accepted, consistently, in one request."""
         try:
             run_id, attempt = parse_execution(execution)
         except UsageError:
             return None
-        # The definition sorts before the operations that earlier releases kept beside it.
+        # The definition sorts before the operations that earlier releases stored next to it.
         last = f"{layout.operation_prefix(attempt)}~"
         first = layout.attempt_key(run_id, attempt)["sk"]["S"]
         items = list(self._table.query(layout.run_partition(run_id), first, upto=last))
@@ -75,7 +75,7 @@ class Executions:
         return rows.run_record(row, AcceptedRun(row["delivery"], definition, earlier))
 
     def row(self, execution: str) -> dict[str, Any] | None:
-        """Read the plain values of an execution's row, consistently; None if there is none of this name."""
+        """Read the plain values of an execution's row, consistently; None if there is none with this name."""
         try:
             found = self._table.get(rows.row_key(execution))
         except UsageError:
@@ -87,7 +87,7 @@ class Executions:
         if record.key is None:
             return None
         own = self._ticket(record, record.key)["sk"]["S"]
-        # Its own ticket, the holder's, which may be anywhere in the queue, and one more. The holder's item sorts before all.
+        # Read its own ticket, the holder's (anywhere in the queue) and one more. The holder's item sorts before all tickets.
         found = list(
             self._table.query(
                 layout.key_partition(record.key), HOLDER, upto=own, newest_first=True, limit=SEEN_AHEAD
@@ -96,14 +96,14 @@ class Executions:
         named = [str(from_item(item)["execution"]) for item in found]
         if found and found[-1]["sk"]["S"] == HOLDER:
             holder: str | None = named.pop()
-        else:  # more tickets than were read, or nobody holds the key
+        else:  # more tickets than were read, or the key is free
             holder = self._holder(record.key) if len(found) == SEEN_AHEAD else None
         if holder == record.execution:
             return None
         return next((name for name in named if name not in (record.execution, holder)), holder)
 
     def first(self, key: str) -> str | None:
-        """Return who has a key, or is the first to get it."""
+        """Return the execution that has a key, or else gets it first."""
         return self._holder(key) or self._first_ticket(key)
 
     def next_in_line(self, key: str) -> str | None:
@@ -112,7 +112,7 @@ class Executions:
         return None if first is None or self._holder(key) else first
 
     def listen(self, execution: str, wake_up: WakeUp) -> None:
-        """Store how to wake an execution from now on."""
+        """Store how to wake an execution."""
         values = {**wake_up._asdict(), "expires": int(wake_up.until + self._retention)}
         key = layout.wake_up_key(*parse_execution(execution))
         self._table.change(put(key | to_item(values)))
@@ -126,14 +126,14 @@ class Executions:
         return WakeUp(row["callback"], float(row["until"]))
 
     def clear(self, key: str, execution: str) -> None:
-        """Remove the ticket and the hold of an execution that is over, or gone."""
+        """Remove the ticket and the lock of an execution that has finished, or no longer exists."""
         for ticket in self._table.query(layout.key_partition(key), "ticket#"):
             if from_item(ticket)["execution"] == execution:
                 self._table.change(delete({"pk": ticket["pk"], "sk": ticket["sk"]}))
         self._table.change(delete(layout.holder_key(key), MINE, {":me": execution}))
 
     def take(self, found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
-        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up."""
+        """Replace `found` by `taken`; with `hold` also take the key, with `leave` give up the ticket."""
         actions = [rows.row_update(found, taken.run, holder=taken.fencing_token)]
         if hold and taken.key is not None:
             holder = layout.holder_key(taken.key) | to_item({"execution": taken.execution})
@@ -146,9 +146,9 @@ class Executions:
         return now is not None and now.fencing_token == taken.fencing_token
 
     def load(self, record: RunRecord) -> Loaded:
-        """Return an execution with everything that it has recorded, and whether it may be believed.
+        """Return an execution with everything that it has recorded, and whether it can be trusted.
 
-        What is lost of it, or was changed since it began, is told in `Execution.unreadable`. Raises `LedgerError` if
+        If a part was lost, or was changed since the run began, `Execution.unreadable` says so. Raises `LedgerError` if
         all of it is lost.
         """
         run_id, attempt = parse_execution(record.execution)
@@ -193,7 +193,7 @@ class Executions:
         return Loaded(execution, self._recorded(run_id, attempt).operations, None, None, status)
 
     def _doubt(self, execution: Execution, known: Item | None, *, earlier: bool) -> Doubt | None:
-        """Return why a run that has recorded nothing is not to begin as it is stored."""
+        """Return why a run that has recorded nothing must not begin with the stored data."""
         if execution.unreadable is not None:
             return None
         if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():
@@ -203,7 +203,7 @@ class Executions:
     def recorded(self, run_id: str, attempt: int) -> tuple[str | None, list[Operation]]:
         """Return an attempt's definition, None if it is gone, and what it recorded, in order of position: for people.
 
-        What an earlier release recorded stands beside the definition, where a visit does not believe it.
+        Records of an earlier release are stored next to the definition, where an invocation does not trust them.
         """
         beside = rows.recorded(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt)))
         recorded = self._recorded(run_id, attempt)
@@ -215,7 +215,7 @@ class Executions:
         )
 
     def heartbeat(self, record: RunRecord) -> ClaimStatus:
-        """Ask whether this invocation still has the execution, and whether somebody asked to cancel it."""
+        """Return whether this invocation still has the execution, and whether a cancel was requested."""
         return _status(self.row(record.execution), record)
 
     def save(
@@ -225,7 +225,7 @@ class Executions:
         operations: Sequence[Operation] = (),
         seal: str | None = None,
     ) -> bool:
-        """Store how the run stands now, and operations and the seal with it, in one transaction."""
+        """Store the run's state with its operations and the seal, in one transaction."""
         actions = [rows.row_update(record, after, same_cancel=bool(operations))]
         expires = int(self._clock.now() + 2 * self._retention)  # what a run recorded outlives its row
         actions += [put(rows.operation_item(record.execution, one, expires)) for one in operations]
@@ -241,11 +241,11 @@ class Executions:
         execution: Execution | None = None,
         operations: Sequence[Operation] = (),
     ) -> bool:
-        """Store a run's end and what it means for problems, and give up its ticket and its key, in one transaction."""
+        """Store a run's end with its effect on problems, and give up its ticket and its key, in one transaction."""
         expires = int(self._clock.now() + self._retention)
         lifetime: dict[str, Any] = {"expires": expires}
         if record.closing is not None and self._retention < KEPT_DAYS * DAY:
-            # The row keeps the closing's next delivery from starting the run again; lists leave it out sooner.
+            # While the row exists, a further delivery of the closing cannot start the run again. Lists hide it earlier.
             lifetime = {"expires": int(self._clock.now() + KEPT_DAYS * DAY), "shown_until": expires}
         actions: list[Action] = [rows.row_update(record, after, **lifetime)]
         actions += self._problems_at_end(record, after, execution, operations)
@@ -293,6 +293,6 @@ class Executions:
 
 
 def _status(row: Mapping[str, Any] | None, record: RunRecord) -> ClaimStatus:
-    """Return whether the row that is there now is still the record's."""
+    """Return whether the current row is still the record's."""
     mine = row is not None and row.get("holder") == record.fencing_token and row["state"] == record.run.state
     return ClaimStatus(mine, row.get("cancel") if row else None)

@@ -1,4 +1,4 @@
-"""Write log lines of runs to standard output, one JSON object each; Lambda takes them to CloudWatch Logs.
+"""Write log lines of runs to standard output, one JSON object each; Lambda sends them to CloudWatch Logs.
 
 A filter on `run` finds a run's log: the lines that SQLite's ledger keeps in a table.
 """
@@ -44,11 +44,11 @@ class LogJournal:
         self._say("warning", text=self._redact(text))
 
     def gave_up(self, text: str) -> None:
-        """Write a sentence about a recheck that is not made again; an alarm counts these lines."""
+        """Write a sentence about a recheck that is not repeated; an alarm counts these lines."""
         self._say("error", text=self._redact(text), recheck="given-up")
 
     def undelivered(self, target: str, since: float, error: str) -> None:
-        """Write that a target takes no message; an alarm counts these lines."""
+        """Write that a target accepts no messages; an alarm counts these lines."""
         text = self._redact(f"{target} takes no message: {error}")
         seconds = round(self._clock.now() - since)
         self._say("error", text=text, messages="undelivered", notifier=target, seconds=seconds)

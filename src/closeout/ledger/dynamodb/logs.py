@@ -1,6 +1,6 @@
-"""Read a run's log from CloudWatch Logs: what the worker wrote to its standard output.
+"""Read a run's log from CloudWatch Logs: the lines that the worker wrote to its standard output.
 
-CloudWatch Logs may need some seconds before it finds a new line.
+A new line may become visible only after some seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Patrol's marks in the table, and the lease that lets one patrol write them at a time.
 
-A mark has no expiry: one that is lost is a new beginning. Each is written on the condition that its patrol still has the
-lease, so that a process that Lambda froze in the middle of a round, and thawed later, moves no watermark back.
+Marks never expire, because patrol would start from the beginning without them. Each is written on the condition that its patrol
+still has the lease, so that a process that Lambda froze in the middle of a round, and thawed later, moves no watermark back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MINE = "holder = :me"
 
 
 class DynamoMarks:
-    """`ports.PatrolStore` over one table. `lease` is the token of the patrol that writes; without one nothing is checked."""
+    """`ports.PatrolStore` over one table. `lease` is the token of the patrol that writes; without one, no lease is checked."""
 
     def __init__(self, table: Table, lease: str | None = None) -> None:
         self._table = table
@@ -35,7 +35,7 @@ class DynamoMarks:
         return {row["sk"].removeprefix(patrol.MARK): json.loads(row["value"]) for row in rows}
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
-        """Keep a mark in place of the one before. Raises `StoreUnavailable`, also once another patrol has the lease."""
+        """Replace a mark. Raises `StoreUnavailable`, also once another patrol has the lease."""
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         actions: list[Action] = [put(patrol.mark_key(kind, key) | to_item({"value": text}))]
         if self.lease is not None:
@@ -49,9 +49,10 @@ class DynamoMarks:
 
 
 class Lease:
-    """Lets one patrol at a time work, or whoever else shares `key`. `execution` names it: Lambda repeats one that was killed, and it goes on at once.
+    """Lets one patrol, or other user of `key`, work at a time.
 
-    `token` is another one in each process, so that an earlier process of the same execution keeps nothing more.
+    `execution` identifies the holder: if Lambda repeats a killed execution, it continues at once. Each process has a different
+    `token`, so that an earlier process of the same execution can store nothing more.
     """
 
     def __init__(self, table: Table, execution: str, token: str, key: Item = patrol.LEASE_KEY) -> None:
@@ -69,5 +70,5 @@ class Lease:
         return self._table.change(put(self._key | to_item(names), free, values))
 
     def give_up(self) -> None:
-        """Let the next patrol begin at once. Without this it waits until the lease is over."""
+        """Let the next patrol begin at once, instead of when the lease expires."""
         self._table.change(update(self._key, {"free_at": 0.0}, MINE, {":me": self.token}))

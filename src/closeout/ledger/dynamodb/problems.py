@@ -1,8 +1,8 @@
-"""Keep problems and what was told of them: `ports.ProblemStore` over the table, one item for each problem.
+"""Store problems and the messages about them: `ports.ProblemStore` over the table, one item for each problem.
 
-What a run's end means is written in the transaction of the ending (`at_end`). No write here has a condition that could refuse
-it, so that a problem never keeps a run from ending: opening keeps the beginning of one that is open, and closing takes it away.
-Targets' attributes are in the problem's item, so that one query reads all that a look needs.
+The effect of a run's end is written in the transaction of the ending (`at_end`). No write here has a condition that could fail,
+so that a problem never prevents a run from ending: opening keeps the start time of an open problem, and closing removes it.
+Targets' attributes are in the problem's item, so that one query reads everything for a round of messages.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from closeout.stack.problems import PROBLEM, PROBLEMS, TOLD, problem_key
 from closeout.stack.table import Item, from_item, to_item
 
 MOST_CLOSED = 50
-"""Problems that one run's end closes: a transaction has room for a hundred items, and an audit closes the rest."""
+"""Problems that one run's end closes: a transaction is limited to a hundred items, and an audit closes the rest."""
 KEPT = 30 * DAY
-"""How long a problem that is over is kept at most for a target that takes no message."""
+"""How long a closed problem is kept at most for a target that accepts no messages."""
 SETTLED = 600.0
-"""Seconds after which no message about a problem that is over can still be under way."""
+"""Seconds after which no message about a closed problem can still be in transit."""
 
 
 class _Row(NamedTuple):
-    """A problem's item as it is read. `problem` is None if only what was told is left of it."""
+    """A problem's item. `problem` is None if only the records of messages are left."""
 
     key: Item
     problem: Problem | None
@@ -40,27 +40,27 @@ class _Row(NamedTuple):
 
     @property
     def is_shown(self) -> bool:
-        """Whether it is open, or a target still believes so."""
+        """Whether it is open, or a target has not been notified of its end."""
         return self.is_open or (self.problem is not None and any(not one.recovered for one in self.told))
 
 
 class Problems:
-    """Over one table."""
+    """The problems in one table."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def problems(self) -> Sequence[Problem]:
-        """Return the open problems, and closed ones that a target still believes to be open."""
+        """Return the open problems, and closed ones of whose end a target has not been notified."""
         found = [row.problem for row in self._rows() if row.problem is not None and row.is_shown]
         return sorted(found, key=lambda one: (one.since, one.automation, one.key))
 
     def is_empty(self) -> bool:
-        """Return whether nothing at all is there, as in most looks: the cheapest question."""
+        """Return whether there is nothing at all, which is usual and cheap to check."""
         return not list(self._table.query(PROBLEMS, PROBLEM, limit=1))
 
     def told(self) -> Sequence[Told]:
-        """Return what each target was last told of these problems."""
+        """Return the last message to each target about these problems."""
         return [one for row in self._rows() if row.is_shown for one in row.told]
 
     def open_problem(self, problem: Problem) -> None:
@@ -75,7 +75,7 @@ class Problems:
         return len(actions)
 
     def mark_told(self, told: Iterable[Told]) -> None:
-        """Keep what a target was told, with all of it that is about one problem in one write."""
+        """Store the messages to targets, with one write for each problem."""
         of: dict[tuple[str, str], list[Told]] = {}
         for one in told:
             of.setdefault((one.automation, one.key), []).append(one)
@@ -84,7 +84,7 @@ class Problems:
             self._table.change(update(problem_key(automation, key), values))
 
     def prune(self) -> None:
-        """Delete problems that are over and that every target who was told of them knows to be over."""
+        """Delete closed problems, once every target that was notified of one has been notified of its end."""
         before = self._table.now() - SETTLED
         for row in self._rows():
             ended = row.problem.closed_at if row.problem else None
@@ -99,7 +99,7 @@ class Problems:
         operations: Sequence[Operation],
         automation: str,
     ) -> list[Action]:
-        """Return the writes that a run's end means for problems. Without `execution` the run could not be read."""
+        """Return the writes to problems for a run's end. `execution` is None if the run could not be read."""
         ending = Ending(after.verdict or "failure", after.summary or "")
         at = self._table.now() if after.finished_at is None else after.finished_at
         if ending.verdict not in ("failure", "success", "cancelled"):
@@ -110,10 +110,10 @@ class Problems:
             lost = Problem(automation, key, "failure", why, why, at, execution=record.execution)
             return [_opening(lost)] if ending.verdict == "failure" else []
         run_id, _, attempt = record.execution.rpartition("-")
-        # What an earlier attempt opened that failed before the run learned its closing.
+        # Problems that an earlier attempt opened, which failed before the run learned its closing.
         own = self._open(automation, run_id, run_id) if attempt != "1" and key != run_id else []
         if ending.verdict != "failure" and not own and not self._open(automation, *closes(key)):
-            return []  # nearly every run: without a look at what it recorded
+            return []  # nearly every run, without a read of its operations
         from closeout.ledger.problems import of_run  # noqa: PLC0415 - imports every action; most runs end without it
 
         outcome = of_run(execution, operations, ending, record.closing, at)
@@ -156,7 +156,7 @@ class Problems:
 
 
 def _opening(problem: Problem) -> Action:
-    """Write a problem: one that is open keeps its `since`, one that was closed begins anew."""
+    """Return the write of a problem: an open one keeps its `since`, a closed one gets a new one."""
     about = {name: value for name, value in problem._asdict().items() if name not in _APART}
     values = {"problem": json.dumps(about), **dict.fromkeys(("closed_at", "closed_by", "began", "expires"))}
     action = update(problem_key(problem.automation, problem.key), values)
@@ -184,7 +184,7 @@ def _row(item: Item) -> _Row:
 
 
 def _problem(values: Mapping[str, Any]) -> Problem:
-    """Return the problem of an item. What a later version wrote besides is left out."""
+    """Return the problem of an item, without attributes of later versions."""
     about = {name: value for name, value in json.loads(values["problem"]).items() if name in Problem._fields}
     lists = {name: tuple(value) for name, value in about.items() if isinstance(value, list)}
     closed_at = values.get("closed_at")

@@ -1,6 +1,6 @@
-"""Read finished teardowns: for rechecks, and for a run that found nothing and asks whether an earlier one deleted it.
+"""Read finished teardowns: for rechecks, and for a run that found nothing, to see whether an earlier one deleted it.
 
-All of it is read consistently: a pull request's closings are named in a partition of their own (`stack.closings`).
+All reads are consistent: a partition of its own lists a pull request's closings (`stack.closings`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Teardown = tuple[str, int, str, float, str]
 
 
 class Beginning(NamedTuple):
-    """From when the times of an attempt's rechecks count."""
+    """The time from which an attempt's rechecks are scheduled."""
 
     at: float
     earlier: bool
-    """They are those of an earlier attempt: this one was a recheck's, and deleted nothing."""
+    """Whether it is an earlier attempt's, because this attempt was a recheck and deleted nothing."""
 
 
 class Teardowns:
@@ -40,12 +40,12 @@ class Teardowns:
         self.run, self.delivery, self.body = views.run, views.delivery, views.body
 
     def teardown(self, run_id: str, attempt: int) -> Teardown | None:
-        """Return one attempt's teardown; None if it was none, or deleted nothing because it was a dry run."""
+        """Return one attempt's teardown; None if it was not one, or was a dry run."""
         row = self._row(run_id, attempt)
         return self._teardown(row) if row and _succeeded(row) else None
 
     def beginning(self, run_id: str, attempt: int) -> Beginning:
-        """Return from when the times of a teardown's rechecks count."""
+        """Return the time from which a teardown's rechecks are scheduled."""
         row = self._row(run_id, attempt) or {}
         own = attempt
         while attempt > 1:

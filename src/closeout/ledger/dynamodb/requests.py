@@ -1,8 +1,8 @@
-"""Take what a command asks for, with who asks and why: `ports.Requests` over DynamoDB.
+"""Carry out the requests of commands, with the name and the reason: `ports.Requests` over DynamoDB.
 
-A stack has no server to wait for, so the command carries its request out itself. Somebody must run a cancelled run to
-its end: one that was never started is started, one whose execution is over gets another execution, and one that waits
-for its turn is woken.
+A stack has no server, so the command carries out its request itself. A cancelled run must still run to
+its end: one that was never started is started, one whose execution has ended gets another execution, and one that waits
+in its queue is woken.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 
 Again = Callable[[str, str], str]
-"""Carries out a rerun of a run, a replay of a delivery, the cleaning of an orphan or the like for somebody; returns the outcome."""
+"""Carries out a rerun of a run, a replay of a delivery, the cleaning of an orphan or the like; returns the outcome."""
 
 
 class Requests:
-    """Carries out requests of the command line in this process. `again` has what carries out requests of other kinds, by kind."""
+    """Carries out requests of the command line in this process. `again` has the functions for further kinds, by kind."""
 
     def __init__(
         self, attempts: Attempts, starts: LambdaStarts, switch: DynamoSwitch, **again: Again
@@ -40,7 +40,7 @@ class Requests:
         return self._outcomes[request - 1]
 
     def server_running(self) -> bool:
-        """Return True: this process carries requests out."""
+        """Return True, because this process carries out requests."""
         return True
 
     def _carry_out(self, kind: str, target: str, by: str, reason: str | None) -> str:

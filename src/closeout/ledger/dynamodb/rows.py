@@ -1,4 +1,4 @@
-"""Items of runs and operations as the values that engines and people work with, and back.
+"""Convert items of runs and operations to the values that engines and views use, and back.
 
 Pure. The fencing token of an invocation is the attribute `holder` of a run's row.
 """
@@ -26,7 +26,7 @@ def run_state(row: Mapping[str, Any]) -> RunState:
 
 
 def run_record(row: Mapping[str, Any], accepted: AcceptedRun | None = None) -> RunRecord:
-    """Return the record of a run: its state, and what else an invocation must know."""
+    """Return the record of a run: its state, and the other data for an invocation."""
     return RunRecord(
         execution=row["execution"],
         run=run_state(row),
@@ -42,15 +42,15 @@ def run_record(row: Mapping[str, Any], accepted: AcceptedRun | None = None) -> R
 
 
 def row_key(execution: str) -> Item:
-    """Return the key of an execution's row. Raises `UsageError` if this is no execution's name."""
+    """Return the key of an execution's row. Raises `UsageError` if this is not an execution's name."""
     return attempt_key(*parse_execution(execution))
 
 
 def row_update(found: RunRecord, after: RunState, *, same_cancel: bool = False, **also: Any) -> Action:
-    """Write how a run stands after `found`, as far as it differs, while token and state are still as found.
+    """Return the write of a run's changes since `found`, on the condition that token and state are still as found.
 
-    With `same_cancel` only while nobody else has asked to cancel it either. `also` are further attributes. Nothing to write
-    makes it a check of the condition alone.
+    With `same_cancel`, a new request to cancel fails the condition, too. `also` are further attributes. Without changes, it
+    only checks the condition.
     """
     before = found.run._asdict()
     changes = {name: value for name, value in after._asdict().items() if value != before[name]} | also
@@ -65,7 +65,7 @@ def row_update(found: RunRecord, after: RunState, *, same_cancel: bool = False, 
 
 
 def same(found: RunRecord) -> tuple[str, dict[str, Any]]:
-    """Return the condition (over #state and #holder) that nobody has moved a run since it was found, and its values."""
+    """Return the condition (over #state and #holder) that a run has not changed since it was found, and its values."""
     values: dict[str, Any] = {":was": found.run.state}
     if found.fencing_token is None:
         return "#state = :was AND attribute_not_exists(#holder)", values
@@ -79,7 +79,7 @@ def operation_item(execution: str, operation: Operation, expires: int) -> Item:
 
 
 class Recorded(NamedTuple):
-    """What stands under the sort keys of one attempt at a run, in one of its two partitions."""
+    """The items of one attempt at a run, in one of its two partitions."""
 
     definition: str | None
     seal: str | None
@@ -103,7 +103,7 @@ def recorded(items: Iterable[Item]) -> Recorded:
 
 
 def seal_of(execution: Execution) -> str:
-    """Return a digest of what was accepted: as long as it is the same, the run that began is the run that goes on."""
+    """Return a digest of the accepted data, by which a run detects that the data was changed after it began."""
     fixed = (execution.automation, execution.event_name, execution.delivery, execution.guid, execution.hook)
     parts = [*map(str, fixed), *map(_sha256, (execution.definition.encode(), execution.body))]
     return _sha256(json.dumps(parts).encode())
@@ -124,6 +124,6 @@ def _operation(row: Mapping[str, Any]) -> Operation:
 
 
 def _fields(kind: type[RunState | Operation], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a row has; its times as floats, which a whole number is not when it is read."""
+    """Return the fields in a row, with times as floats, because whole numbers are read as integers."""
     found = {name: row[name] for name in kind._fields if name in row}
     return found | {name: float(found[name]) for name in _TIMES if name in found}

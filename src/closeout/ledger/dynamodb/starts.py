@@ -1,9 +1,9 @@
 """Start executions of the durable worker by name, wake them, and ask Lambda for their status.
 
-A second start of one name changes nothing while Lambda remembers the first:
+A second start of the same name has no effect while Lambda remembers the first:
 https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
-Lambda may refuse it, at the latest when another version of the worker is deployed. So the run's row keeps the ARN that the
-first start returned.
+Later, at the latest after a deployment of another version of the worker, Lambda may refuse it. So the run's row keeps the ARN
+that the first start returned.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def start_by_name(client: Any, now: Callable[[], float], function: str, payload:
 
 
 class LambdaStarts:
-    """Starts executions with boto3's client of Lambda. `worker` is its alias; `attempts` are the runs' rows."""
+    """Starts executions with boto3's client of Lambda. `worker` is the function's alias; `attempts` are the runs' rows."""
 
     def __init__(self, client: Any, worker: str, *, now: Callable[[], float], attempts: Attempts) -> None:
         self._client = client
@@ -53,8 +53,8 @@ class LambdaStarts:
     def ensure(self, execution: str) -> str:
         """Start an execution if it was never started; return its status. Raises `ServiceError`.
 
-        Start one anew that Lambda no longer knows. When its ARN is not known, start it by name: Lambda answers with the
-        execution that is there.
+        Start an execution again that Lambda no longer knows. If its ARN is not known, start it by name: Lambda answers with
+        the existing execution.
         """
         current = self._attempts.in_lambda(execution)
         status = self._current_status(execution, current)
@@ -84,7 +84,10 @@ class LambdaStarts:
             with translated("lambda", "SendDurableExecutionCallbackSuccess", self._now):
                 self._client.send_durable_execution_callback_success(CallbackId=wake_up.callback)
         except ServiceError as error:
-            if error.reason not in (CLOSED, GONE):  # then it has checked the queue, or does so now
+            if error.reason not in (
+                CLOSED,
+                GONE,
+            ):  # in these two cases it has checked the queue, or does so now
                 raise
 
     def hand_over(self, execution: str, number: int) -> None:
@@ -96,10 +99,10 @@ class LambdaStarts:
             self.start(execution, number + 1)
 
     def revive(self, execution: str) -> None:
-        """Let another durable execution continue an execution, if Lambda's is over."""
+        """Let another durable execution continue an execution, if its current one has ended."""
         number = self._attempts.in_lambda(
             execution
-        ).number  # before it is asked about: somebody else may revive it too
+        ).number  # before the status is read, because another process may revive it, too
         if self.ensure(execution) not in ALIVE:
             self.hand_over(execution, number)
 

@@ -1,6 +1,6 @@
 """Whether destructive calls are paused: one item, read consistently before each of them.
 
-So `closeout pause` holds for every run from the moment its item is written.
+So `closeout pause` applies to every run from the moment its item is written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from closeout.stack.table import PAUSE_KEY, from_item, to_item
 
 
 class DynamoSwitch:
-    """`ports.Switch` over one table, with the two methods that turn it."""
+    """`ports.Switch` over one table, with the two methods that set it."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
@@ -28,9 +28,9 @@ class DynamoSwitch:
 
     def set_paused(self, by: str, reason: str | None) -> None:
         """Stop destructive calls until `clear_paused`."""
-        # Not `at`: the index sorts by it, so DynamoDB takes only text there, even in items that are not listed.
+        # Not `at`: the index sorts by it, so DynamoDB accepts only text there, even in items that are not listed.
         self._table.change(put(PAUSE_KEY | to_item({"by": by, "reason": reason, "since": self._clock.now()})))
 
     def clear_paused(self) -> None:
-        """Let destructive calls go on."""
+        """Allow destructive calls again."""
         self._table.change(delete(PAUSE_KEY))

@@ -1,4 +1,4 @@
-"""One table over boto3's low-level client: consistent reads, all pages, and transactions that say what refused them.
+"""One table over boto3's low-level client: consistent reads, all pages, and transactions that report failed conditions.
 
 Every error becomes `StoreUnavailable`, so that the caller tries again. A conflict with another transaction is retried
 here, because it says nothing about the condition:
@@ -44,7 +44,7 @@ class Table(NamedTuple):
     def get_all(self, keys: Sequence[Item]) -> list[Item | None]:
         """Read several items with one request, consistently, in the order of their keys.
 
-        DynamoDB may leave some of them for the next request:
+        DynamoDB may leave some of them unread for the next request:
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
         """
         found: dict[tuple[str, str], Item] = {}
@@ -95,11 +95,11 @@ class Table(NamedTuple):
         limit: int | None = None,
         hidden: Callable[[Item], bool] | None = None,
     ) -> Iterator[Item]:
-        """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
+        """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin with them.
 
-        With `between`, only those whose sort key is from the first of these up to the second. Items that are `hidden` are left out and do not count.
+        With `between`, return only those with a sort key from the first to the second. `hidden` items are left out and do not count.
 
-        The index follows the table within moments, so decide nothing by it.
+        The index is eventually consistent, so base no decision on it.
         """
         wanted = [("#f{0} = :f{0}", *pair) for pair in (equal or {}).items()]
         wanted += [("begins_with(#f{0}, :f{0})", *pair) for pair in (begins or {}).items()]
@@ -125,10 +125,10 @@ class Table(NamedTuple):
         return self._pages(arguments, limit, hidden)
 
     def write(self, actions: Sequence[Action], *, token: bool = True) -> tuple[int, ...]:
-        """Write all of it or nothing; return which parts' conditions refused it, none if it is written.
+        """Write everything or nothing; return the parts whose conditions failed, empty if it is written.
 
-        With `token`, DynamoDB takes the same actions within ten minutes for the same write, so that a write whose answer
-        was lost can be retried. Pass False for actions that may be meant twice.
+        With `token`, DynamoDB treats the same actions within ten minutes as the same write, so that a write whose answer
+        was lost can be retried. Pass False for actions that may be repeated on purpose.
         """
         parts = [
             {kind: {**part, "TableName": self.name} for kind, part in action.items()} for action in actions
@@ -143,7 +143,7 @@ class Table(NamedTuple):
         return ()
 
     def change(self, action: Action) -> bool:
-        """Write one item; return whether its condition held."""
+        """Write one item; return whether its condition was met."""
         ((kind, part),) = action.items()
         operation = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[kind]
         try:
@@ -188,7 +188,7 @@ class Table(NamedTuple):
         raise StoreUnavailable(f"the ledger is busy with other writes: {last.message}")
 
     def _tries(self) -> Iterator[None]:
-        """Yield for each try, after longer and longer pauses."""
+        """Yield for each try, after increasing pauses."""
         yield
         for tried in range(TRIES - 1):
             self.pause(min(FIRST_PAUSE * 2**tried, 0.5))
@@ -196,14 +196,14 @@ class Table(NamedTuple):
 
 
 class _Refused(Exception):
-    """Conditions did not hold; `parts` are the numbers of the transaction's parts."""
+    """Conditions failed; `parts` are the numbers of the transaction's parts."""
 
     def __init__(self, parts: tuple[int, ...]) -> None:
         self.parts = parts
 
 
 def _reasons(error: ServiceError) -> tuple[str, ...]:
-    """Return why a write was refused, for each part of a transaction, or the one reason there is."""
+    """Return why a write was refused: a reason for each part of a transaction, or one for a single write."""
     if error.reason == "TransactionCanceledException":
         response = getattr(error.__cause__, "response", None) or error.details or {}
         return tuple(str(reason.get("Code", "None")) for reason in response.get("CancellationReasons", ()))
@@ -225,12 +225,12 @@ def _token(parts: Sequence[Action]) -> str:
 
 
 def put(item: Item, condition: str | None = None, values: Mapping[str, Any] | None = None) -> Action:
-    """Put an item, under a condition whose values are plain ones."""
+    """Return the write of an item, under a condition with plain values."""
     return {"Put": {"Item": item, **_conditioned(condition, values)}}
 
 
 def delete(key: Item, condition: str | None = None, values: Mapping[str, Any] | None = None) -> Action:
-    """Delete an item."""
+    """Return the deletion of an item."""
     return {"Delete": {"Key": key, **_conditioned(condition, values)}}
 
 
@@ -241,7 +241,7 @@ def update(
     values: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Action:
-    """Set attributes to plain values (None removes one), under a condition if one is given; with no changes only check it."""
+    """Return the write of attributes as plain values (None removes one), under a condition; without changes, only check it."""
     named = {f"#c{number}": name for number, name in enumerate(changes)}
     given = {f":c{number}": value for number, value in enumerate(changes.values())}
     sets = [f"#c{number} = :c{number}" for number, value in enumerate(changes.values()) if value is not None]

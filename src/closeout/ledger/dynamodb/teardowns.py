@@ -1,6 +1,6 @@
 """Find the runs of a pull request's closings, at a bounded cost.
 
-One query names the runs (`stack.closings`), and one query each reads their attempts, all of it consistently.
+One query finds the runs (`stack.closings`), and one query for each reads its attempts, all consistently.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from closeout.stack.closings import closings_partition
 from closeout.stack.table import from_item, run_partition
 
 MOST = 100
-"""Runs of one pull request's closings that are read. Whoever asks about more of them is told that nobody can tell."""
+"""Runs of one pull request's closings that are read. If there are more, reads raise `StoreUnavailable`."""
 
 
 def teardowns(table: Table, repository: str, number: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Read the ledger for commands: `ports.LedgerReader` over DynamoDB and CloudWatch Logs.
 
-Lists come from an index that follows the table within moments; single runs and deliveries are read consistently.
+Lists come from an eventually consistent index; single runs and deliveries are read consistently.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from closeout.stack import table as layout
 from closeout.stack.table import Attribute, Item, from_item
 
 AT_ONCE = 8
-"""Runs of a list whose operations are read at a time."""
+"""Runs of a list whose operations are read concurrently."""
 _FACTS = RunFacts._fields
 _RANGE_AND_WORDS = ("since", "until", "search")
 END_OF_TIME = 1e11
-"""Seconds: more than any time, in as many digits as a listing has."""
+"""Seconds: later than any time, with the number of digits in a listing."""
 _TIMES = ("accepted_at", "started_at", "finished_at")
 
 
@@ -49,7 +49,7 @@ class Views:
     def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
 
-        Raises `BadFilter` for words: no index has them.
+        Raises `BadFilter` for words, because no index contains them.
         """
         if wanted.phrases:
             raise BadFilter(
@@ -73,7 +73,7 @@ class Views:
             return list(pool.map(lambda row: self._run_view(row, full=False), found))
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
-        """Return one run with its plans: the latest attempt unless told otherwise. Takes an execution name too."""
+        """Return one run with its plans: by default its latest attempt. Accepts an execution's name, too."""
         row = self._row(run_id, attempt)
         return self._run_view(row, full=True) if row else None
 
@@ -146,13 +146,13 @@ class Views:
 
 
 def _equal(wanted: RunFilter | DeliveryFilter) -> dict[str, str | int]:
-    """Return the attributes that wanted items have."""
+    """Return the attributes of wanted items."""
     given = wanted._asdict().items()
     return {name: value for name, value in given if value is not None and name not in _RANGE_AND_WORDS}
 
 
 def _between(wanted: RunFilter | DeliveryFilter) -> tuple[str, str] | None:
-    """Return the part of a listing in which wanted items are: to the millisecond, or a little more."""
+    """Return the part of a listing with the wanted items, to the millisecond or slightly wider."""
     if wanted.since is None and wanted.until is None:
         return None
     first = layout.listed_at(max(wanted.since or 0.0, 0.001) - 0.001, "")
@@ -169,7 +169,7 @@ def _outside(at: Attribute, wanted: RunFilter | DeliveryFilter) -> bool:
 
 
 def _only_asked(item: Item) -> bool:
-    """Return whether a run only asked for a pull request's earlier bases: there is one for most closings into other branches."""
+    """Return whether a run only checked a pull request's earlier bases, as for most closings into other branches."""
     return bool(item.get("summary", {}).get("S", "").startswith(NO_BASE))
 
 

@@ -1,6 +1,6 @@
 """The ledger in one SQLite file: deliveries, runs, operations and logs of a server on one machine.
 
-`Ledger` is for the server's process, which alone writes; `Views` reads and `Requests` asks from any process.
+`Ledger` is for the server's process, the only writer; `Views` reads and `Requests` makes requests from any process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bodies of deliveries: lz4 with the size in front. A form is stored as a form, exactly as it was signed.
+"""Bodies of deliveries: the size, then lz4. A form is stored as a form, exactly as it was signed.
 
 lz4 makes 3 KB of a pull request's 24 KB in 8 microseconds. That raises deliveries per second by a third, because a
 small server is limited by its disk.
@@ -17,7 +17,7 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(stored: bytes) -> bytes:
-    """Return the raw body. Raises `LedgerError` when it is damaged."""
+    """Return the raw body. Raises `LedgerError` if it is damaged."""
     try:
         return bytes(lz4.block.decompress(stored))
     except (lz4.block.LZ4BlockError, ValueError, MemoryError) as error:
@@ -25,7 +25,7 @@ def unpack(stored: bytes) -> bytes:
 
 
 def payload_text(stored: bytes, *, form: bool) -> bytes:
-    """Return the payload's JSON text, out of its form if it came in one."""
+    """Return the payload's JSON text, decoded if it was sent as a form."""
     body = unpack(stored)
     if not form:
         return body

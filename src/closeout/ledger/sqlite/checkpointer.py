@@ -1,7 +1,7 @@
-"""Copy what is committed from the write-ahead log into the database file, in a thread beside the writer.
+"""Copy commits from the write-ahead log into the database file, in a thread separate from the writer.
 
 By default SQLite does this inside a commit, so one answer in a few hundred deliveries waits for it. Here a thread copies
-and syncs; the writer has a high limit of its own, in case the thread does not keep up.
+and syncs; the writer does so itself only at a high limit, if the thread does not keep up.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from closeout.core.threads import background
 
 EVERY = 300
-"""Rows changed between two checkpoints under load: about four megabytes of log when bodies are of ordinary size."""
+"""Rows changed between two checkpoints under load: about four megabytes of log with bodies of ordinary size."""
 COMMITS = 25
-"""Commits between two when each stores little: copying little keeps the disk busy for less than the slowest hundredth of
-the answers notices. Only once the log has had `EVERY` rows: its file keeps that length and is written over in place, so
-that what is stored while a copy takes long needs no new blocks, for which a commit would have to wait."""
+"""Commits between two checkpoints if each stores little: a small copy keeps the disk busy too briefly to slow down even the
+slowest hundredth of the answers. It applies only after the log has had `EVERY` rows: its file keeps that length and is
+overwritten in place, so commits during a long copy need no new blocks, for which they would have to wait."""
 LIMIT = 8_000
-"""Pages of log (32 MB) at which the writer does the rest itself, which resets the log."""
+"""Pages of log (32 MB) at which the writer makes a checkpoint itself, which resets the log."""
 
 
 class Checkpointer:
-    """A thread that checkpoints when it is told that enough was written."""
+    """A thread that makes a checkpoint when enough was written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class Checkpointer:
         self._thread.start()
 
     def wrote(self, total_changes: int) -> None:
-        """Note a commit, and how many rows the writer's connection has changed in all."""
+        """Record a commit, and how many rows the writer's connection has changed in total."""
         grown = not 0 <= total_changes - self._seen < EVERY
         self._commits += 1
         if grown or self._commits >= COMMITS:
@@ -49,7 +49,7 @@ class Checkpointer:
             self._due.set()
 
     def close(self) -> None:
-        """End the thread after the checkpoint that it may be in."""
+        """End the thread, after a checkpoint that is in progress."""
         self._closed = True
         self._due.set()
         self._thread.join()
@@ -60,5 +60,5 @@ class Checkpointer:
                 self._due.clear()
                 if self._closed:
                     return
-                with suppress(sqlite3.Error):  # a full disk: the writer will say so
+                with suppress(sqlite3.Error):  # a full disk: the writer will report it
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -1,4 +1,4 @@
-"""Open a ledger file: set pragmas, run migrations, and recognize files that are no ledger of this version.
+"""Open a ledger file: set pragmas, run migrations, and reject files that are not a ledger of this version.
 
 Each error is a sentence with the path and the fix.
 """
@@ -17,7 +17,7 @@ from closeout.ledger.sqlite.lock import refuse_second_name
 from closeout.ledger.sqlite.sql import FOLDER
 
 APPLICATION_ID = 0x636C6F73
-"""`clos`, in the file's header: marks a SQLite database as a ledger."""
+"""`clos` in the file's header, which marks a SQLite database as a ledger."""
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -39,7 +39,7 @@ def newest_version() -> int:
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`.
 
-    Nothing in this process may open and close the file beside SQLite (see `lock`): `FileLock` has created it.
+    Only SQLite may open and close the file in this process (see `lock`): `FileLock` has created it.
     """
     with _opening(path, str(path)) as connection:
         check_sqlite(connection)
@@ -52,7 +52,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open the ledger for reading only; any number of processes may. Raises `LedgerError`."""
+    """Open the ledger for reading only, which any number of processes may do. Raises `LedgerError`."""
     if not path.exists():
         raise LedgerError(
             f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db"
@@ -79,7 +79,7 @@ def check_file(path: Path) -> None:
 
 @contextmanager
 def _opening(path: Path, database: str, *, uri: bool = False) -> Iterator[sqlite3.Connection]:
-    """Yield a connection; close it if what is done with it fails. Raises an error of SQLite as `LedgerError`."""
+    """Yield a connection, and close it after an error. Raises an error of SQLite as `LedgerError`."""
     with _explained(path):
         connection = sqlite3.connect(
             database, uri=uri, isolation_level=None, check_same_thread=False, timeout=5.0
@@ -131,7 +131,7 @@ def check_sqlite(
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the schema up to date: each migration in its own transaction, with the version it leads to."""
+    """Bring the schema up to date: each migration in its own transaction, with its new version."""
     for number, script in migrations():
         if number > version:
             connection.executescript(
@@ -148,14 +148,14 @@ def unreadable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
 
 
 def unwritable(path: Path, error: Exception) -> StoreUnavailable:
-    """Return why nothing of a group was stored."""
+    """Return the error for a group that was not stored."""
     if isinstance(error, sqlite3.Error) and is_damaged(error):
         return StoreUnavailable(f"{_damaged(path, error)}. Nothing was stored")
     return StoreUnavailable(f"the ledger {path} cannot be written now ({error}); nothing was stored")
 
 
 def unusable(path: Path, error: sqlite3.Error) -> LedgerError:
-    """Return why a ledger cannot be opened."""
+    """Return the error for a ledger that cannot be opened."""
     if _code(error) == "SQLITE_NOTADB":
         return LedgerError(
             f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it"
@@ -174,8 +174,8 @@ def unusable(path: Path, error: sqlite3.Error) -> LedgerError:
 
 
 def is_damaged(error: sqlite3.Error) -> bool:
-    """Return whether the file holds what SQLite or closeout cannot have written."""
-    # Python's own error for a text that is not UTF-8 carries no code of SQLite.
+    """Return whether the file contains data that neither SQLite nor closeout can have written."""
+    # Python's own error for a text that is not UTF-8 has no SQLite code.
     return _code(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error)
 
 
@@ -184,7 +184,7 @@ def _code(error: sqlite3.Error) -> str:
 
 
 def _damaged(path: Path, error: sqlite3.Error | str) -> str:
-    said = str(error).partition(" with text ")[0]  # what follows is a payload's or a log's
+    said = str(error).partition(" with text ")[0]  # text of a payload or a log follows
     return (
         f"the ledger {path} is damaged ({said}); stop the server if it runs, keep a copy of the file, and put a backup"
         " in its place (how-to/upgrade-and-backup in the documentation)"

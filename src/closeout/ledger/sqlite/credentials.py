@@ -17,7 +17,7 @@ from closeout.ports import Clock
 from closeout.ports.access import Credential
 
 KEPT = 30 * DAY
-"""Seconds for which a credential is listed after it ended."""
+"""Seconds for which an ended credential is listed."""
 
 
 class Credentials(NamedTuple):
@@ -28,7 +28,7 @@ class Credentials(NamedTuple):
     clock: Clock
 
     def find(self, digest: str) -> Credential | None:
-        """Return the credential with this digest, whether or not it still holds."""
+        """Return the credential with this digest, even if it is no longer valid."""
         rows = self.read("credential", (digest,))
         return Credential(*rows[0]) if rows else None
 
@@ -46,7 +46,7 @@ class Credentials(NamedTuple):
         expires_at: float | None,
         code: str | None = None,
     ) -> bool:
-        """Store a credential, and forget old ones. Return False if its code was used before."""
+        """Store a credential, and delete old ones. Return False if its code was used before."""
         now = self.clock.now()
 
         def work(connection: sqlite3.Connection) -> bool:

@@ -1,8 +1,8 @@
-"""Store deliveries with their runs: a whole group at once, or one at a time when the group holds a duplicate.
+"""Store deliveries with their runs: a whole group at once, or one at a time if the group contains a duplicate.
 
-The group is inserted in three statements without a read. Only when the database refuses it (a delivery or one of its
-runs is there already) is each delivery looked up by itself. So duplicates cost the common case nothing, and each
-duplicate is answered by the commit that can see its original.
+The group is inserted in three statements without a read. Only if the database refuses it (a delivery or one of its
+runs exists already), each delivery is looked up separately. So duplicates do not slow down the common case, and each
+duplicate is answered by a commit that sees its original.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Acceptance(NamedTuple):
     accepted_at: float
     done: Callable[[Any], None]
     closes: Closes | None = None
-    """The problems that it closes, because it says that a pull request is open again."""
+    """The problems that it closes, because its pull request is open again."""
 
 
 class DeliveryWriter:
-    """Inserts deliveries and runs. The writer's thread alone uses it, inside its transactions."""
+    """Inserts deliveries and runs. Only the writer's thread uses it, inside its transactions."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.reload(connection)
@@ -44,21 +44,21 @@ class DeliveryWriter:
         self._runs_in = Rows(SQL["insert_run"])
 
     def position(self) -> tuple[int, int]:
-        """Return the counters, to go back to if the transaction fails."""
+        """Return the counters, for `restore` if the transaction fails."""
         return self._delivery, self._run
 
     def restore(self, position: tuple[int, int]) -> None:
-        """Set the counters back after a transaction that failed."""
+        """Reset the counters after a failed transaction."""
         self._delivery, self._run = position
         self._definitions.clear()
 
     def reload(self, connection: sqlite3.Connection) -> None:
-        """Read the counters, from another connection than before."""
+        """Read the counters from a new connection."""
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
         self._definitions: dict[str, int] = {}
 
     def together(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> list[Accepted]:
-        """Store a whole group. Raises `sqlite3.IntegrityError` if any of it is there already."""
+        """Store a whole group. Raises `sqlite3.IntegrityError` if any part of it exists already."""
         deliveries: list[Any] = []
         bodies: list[Any] = []
         runs: list[Any] = []
@@ -82,7 +82,7 @@ class DeliveryWriter:
         return outcomes
 
     def alone(self, connection: sqlite3.Connection, acceptance: Acceptance) -> Accepted:
-        """Store one delivery, or find that it, its event or its closing is there already."""
+        """Store one delivery, unless it, its event or its closing is stored already."""
         found = connection.execute(SQL["find_delivery"], (acceptance.guid, acceptance.hook)).fetchone()
         there = self.there(connection, acceptance.guid, acceptance.runs)
         runs = tuple(there.values())
@@ -100,9 +100,9 @@ class DeliveryWriter:
         return Accepted(self._delivery, runs + ids, duplicate, tuple(execution_id(run, 1) for run in ids))
 
     def there(self, connection: sqlite3.Connection, guid: str, runs: Sequence[NewRun]) -> dict[str, str]:
-        """Return the runs that exist of an event and of these runs' closing: run ids by automation.
+        """Return the existing runs of an event and of these runs' closing: run ids by automation.
 
-        An event's own come first: one of an earlier release is named after the GUID, and `runs` after the closing.
+        The event's own runs take precedence: those of an earlier release are named after the GUID, and `runs` after the closing.
         """
         there = dict(connection.execute(SQL["find_runs_of_guid"], (guid,)).fetchall())
         for run in runs:
@@ -126,7 +126,7 @@ class DeliveryWriter:
         _insert(connection, self._runs_in, row)
 
     def _definition(self, connection: sqlite3.Connection, text: str) -> int:
-        """Return the id of an automation's text; it is stored if it is new."""
+        """Return the id of an automation's text, and store the text if it is new."""
         number = self._definitions.get(text)
         if number is None:
             found = connection.execute(SQL["find_definition"], (text,)).fetchone()

@@ -1,6 +1,6 @@
 """Schedule and record executions for the server's engine: its `EngineStore` over SQLite.
 
-A run's state is read, advanced by `core.runs`, and written back in one transaction: SQL does not repeat the rules.
+A run's state is read, advanced by `core.runs`, and written back in one transaction, so SQL does not repeat the rules.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Executions(Reads):
         return self._running_writer
 
     def recover(self) -> Sequence[Pending]:
-        """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""
+        """Mark each running execution as a suspect; return all unfinished ones in order of acceptance."""
         now = self._clock.now()
 
         def work(connection: sqlite3.Connection) -> None:
@@ -58,7 +58,7 @@ class Executions(Reads):
         return [Pending(*row) for row in self._read("pending", (after,))]
 
     def newest_time(self) -> float | None:
-        """Return the newest moment that was noted, as long as an execution is open: its waits and limits rest on it."""
+        """Return the newest recorded time while an execution is open, because waits and limits depend on it; else None."""
         newest: float | None = self._read("newest_time", ())[0][0]
         return newest
 
@@ -75,15 +75,15 @@ class Executions(Reads):
     def begin(
         self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
     ) -> None:
-        """Note that an execution is being run now (see `core.runs.Taken`); `wait` for the commit or not."""
+        """Record that an execution runs now (see `core.runs.Taken`); `wait` for the commit or not."""
         self._happened(number, runs.Taken(turn, at, alone, beside), wait=wait)
 
     def join(self, number: int) -> None:
-        """Note that an execution's turn alone is over, and wait for the commit."""
+        """Record that an execution's turn alone has ended, and wait for the commit."""
         self._happened(number, runs.Joined(), wait=True)
 
     def save(self, number: int, operation: Operation, *outcomes: runs.Outcome) -> None:
-        """Keep one operation and, in the same transaction, what it means for its run; wait for the commit."""
+        """Store one operation and, in the same transaction, its effect on the run; wait for the commit."""
         row = (number, *operation)
 
         def work(connection: sqlite3.Connection) -> None:
@@ -94,11 +94,11 @@ class Executions(Reads):
         self._writer().run(work)
 
     def park(self, number: int, wake: float) -> None:
-        """Note that an execution waits, without waiting for the commit."""
+        """Record that an execution waits, without waiting for the commit."""
         self._happened(number, runs.Parked(wake), wait=False)
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
-        """Keep an execution's ending and wait for the commit. A second ending changes nothing and counts nothing."""
+        """Store an execution's ending and wait for the commit. A second ending has no effect."""
 
         def work(connection: sqlite3.Connection) -> None:
             if _advance(connection, number, runs.Ended(ending.verdict, ending.summary, at)):
@@ -112,7 +112,7 @@ class Executions(Reads):
         self._writer().run(work)
 
     def ask_cancel(self, execution: str, by: str) -> bool:
-        """Keep a cancel request and wait for the commit; False if the execution is unknown or finished."""
+        """Store a cancel request and wait for the commit; False if the execution is unknown or finished."""
 
         def work(connection: sqlite3.Connection) -> bool:
             found = connection.execute(SQL["number_of_run"], split_execution(execution)).fetchone()
@@ -132,7 +132,7 @@ class Executions(Reads):
         return [request for request in requests if request not in switches]
 
     def finish_request(self, request: int, outcome: str) -> None:
-        """Note how a request ended."""
+        """Store the outcome of a request."""
         self._note("finish_request", (outcome, self._clock.now(), request))
 
     def _note(self, statement: str, values: Sequence[Any]) -> None:
@@ -140,7 +140,7 @@ class Executions(Reads):
         self._writer().run(lambda connection: connection.execute(SQL[statement], values).rowcount)
 
     def _happened(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
-        """Advance one run; without `wait` a failure shows in the next thing that is waited for."""
+        """Advance one run. Without `wait`, a failure is raised by the next call that waits."""
 
         def work(connection: sqlite3.Connection) -> bool:
             return _advance(connection, number, outcome)
@@ -152,7 +152,7 @@ class Executions(Reads):
 
 
 def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
-    """Return an execution with what it has recorded, by statements that `read` executes."""
+    """Return an execution with its recorded operations, which `read` reads."""
     rows = read("load_execution", (number,))
     if not rows:
         raise LedgerError(f"execution number {number} is no longer in the ledger")
@@ -179,7 +179,7 @@ def _load(read: Read, number: int) -> tuple[Execution, list[Operation]]:
 
 
 def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float) -> None:
-    """Count a run that ends among those of its day, and open or close its problem, in the transaction of its ending."""
+    """Count a run in the tallies, and open or close its problem, in the transaction of its ending."""
 
     def read(name: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return connection.execute(READ[name], values).fetchall()
@@ -190,7 +190,7 @@ def _end(connection: sqlite3.Connection, number: int, ending: Ending, at: float)
     day = {"number": number, "at": at, "verdict": ending.verdict, "torn_down": torn_down}
     connection.execute(SQL["tally_day"], day)
     if ending.verdict != "failure" and connection.execute(SQL["has_problem"], (number,)).fetchone() is None:
-        return  # most ends have nothing to open or to close
+        return  # most runs have no problem to open or close
     execution, operations = _load(read, number)
     (closing,) = connection.execute(SQL["closing_of_run"], (number,)).fetchone()
     outcome = of_run(execution, operations, ending, closing, at)
@@ -225,7 +225,7 @@ def _state(connection: sqlite3.Connection, number: int) -> runs.RunState:
 
 
 def _advance(connection: sqlite3.Connection, number: int, *outcomes: runs.Outcome) -> bool:
-    """Write how a run stands after these outcomes, in the transaction at hand; whether that is a change."""
+    """Write a run's state after these outcomes in the current transaction; return whether it changed."""
     before = after = _state(connection, number)
     for outcome in outcomes:
         after = runs.advance(after, outcome)

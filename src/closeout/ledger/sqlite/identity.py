@@ -1,7 +1,7 @@
 """Detect that the database file was replaced or deleted.
 
-After `rm` or a restored backup SQLite still commits through its open connection, and all of it is lost at the next
-start. Only the file's name shows the difference.
+After `rm` or a restored backup, SQLite still commits through its open connection, and everything is lost at the next
+start. Only a check of the file's name reveals it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ GONE = "The ledger's file was removed or replaced; closeout accepts no deliverie
 
 
 class FileIdentity:
-    """Compares the files that a ledger and its write-ahead log name with those that were opened."""
+    """Compares the current files of a ledger and its write-ahead log with those that were opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # The name as it was given, which may be a symbolic link; SQLite names the log after the file behind it.
+        # The given name may be a symbolic link; SQLite names the log after its target.
         self._names = (str(path), f"{os.path.realpath(path)}-wal")
         self._opened = self._look()
         self._gone = False
 
     def lost(self) -> StoreUnavailable | None:
-        """Return an error if either name is gone or names another file; from then on always."""
+        """Return an error if either name is gone or refers to another file, and always after that."""
         if not self._gone:
-            with suppress(OSError):  # it cannot be seen just now: the next look tells
+            with suppress(OSError):  # it cannot be checked now, but the next call does
                 self._gone = self._look() != self._opened
         if not self._gone:
             return None

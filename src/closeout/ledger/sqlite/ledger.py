@@ -1,6 +1,6 @@
 """The ledger of a server's process, open for writing: `ports.ServerLedger` over SQLite.
 
-It is one object because there is one writer, which commits in groups what all threads store. Other processes use
+It is one object because there is one writer, which commits the writes of all threads in groups. Other processes use
 `Requests` and `Views`.
 """
 
@@ -34,13 +34,13 @@ from closeout.ledger.sqlite.writer import Job, Writer, into
 from closeout.ports import Clock, Incoming
 
 LINES_WAITING = 512
-"""Log lines that may wait for the writer, of all runs together."""
+"""Log lines of all runs that may wait for the writer."""
 
 
 class Ledger(Executions):
     """A ledger file, open for writing: a `ServerLedger` and, for the engine, an `EngineStore`. A context manager.
 
-    `redact` takes secrets out of log lines before they are stored.
+    `redact` removes secrets from log lines before they are stored.
     """
 
     def __init__(self, path: Path, *, clock: Clock, redact: Callable[[str], str] = str) -> None:
@@ -67,7 +67,7 @@ class Ledger(Executions):
         return self
 
     def close(self, timeout: float = 10.0) -> None:
-        """Commit what is queued, then close; what comes later gets `StoreUnavailable`."""
+        """Commit what is queued, then close. Later calls raise `StoreUnavailable`."""
         writer, self._running_writer = self._running_writer, None
         if writer is not None:
             writer.close(timeout)
@@ -85,10 +85,10 @@ class Ledger(Executions):
     # --- deliveries -----------------------------------------------------------------------------------
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
-        """Queue the deliveries that an event loop has gathered in one turn, so that they share a transaction.
+        """Queue the deliveries of one iteration of an event loop, so that they share a transaction.
 
         Compress all bodies before the first is queued: compressing releases the interpreter's lock, and the writer would
-        begin with a group of one. Give an item's own error to its `done`; raise nothing.
+        begin with a group of one. Pass an item's error to its `done`; never raise.
         """
         ready: list[Acceptance] = []
         for delivery, runs, done in group:
@@ -121,7 +121,7 @@ class Ledger(Executions):
     # --- logs, settings, marks ----------------------------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:
-        """Store one log line, redacted, with one of the next groups. Never raises for the content.
+        """Store one log line, redacted, with one of the next groups. Never raises because of the content.
 
         A caller that writes faster than lines are stored waits here, so that lines do not pile up in memory.
         """
@@ -149,17 +149,17 @@ class Ledger(Executions):
         return bytes(rows[0][0])
 
     def replace_setting(self, name: str, value: bytes) -> None:
-        """Keep a value that each start of a server sets anew, such as the base of Details links."""
+        """Replace a value that each start of a server sets again, such as the base of Details links."""
         self._note("put_setting", (name, value))
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
-        """Keep one of patrol's marks in place of the one before."""
+        """Replace one of patrol's marks."""
         self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)))
 
     # --- care -------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Make one real commit. Raises `StoreUnavailable` if that fails, or if the file has shown damage."""
+        """Make one real commit. Raises `StoreUnavailable` if that fails, or if damage was found in the file."""
         value = json.dumps(self._clock.now()).encode()
         self._note("put_setting", ("probe", value))
         damage = self._damage or self._writer().damage

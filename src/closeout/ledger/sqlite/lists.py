@@ -1,7 +1,7 @@
-"""Find the rows of a list: by any combination of filters, a page at a time, whatever the ledger's size.
+"""Find the rows of a list by any combination of filters, a page at a time, fast in a ledger of any size.
 
-One statement proposes numbers in order, from the index that fits the filter best; another one reads those of them that meet
-all of it. So each condition is written once, and a page reads little more than it shows.
+One statement proposes numbers in order, from the index that fits the filter best; another one selects those that meet
+every condition. So each condition is written once, and a page reads little more than it shows.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Read: TypeAlias = Callable[[str, Any], Iterator[tuple[Any, ...]]]
 Row: TypeAlias = tuple[Any, ...]
 
 SLACK = 10 * MINUTE
-"""Seconds by which the machine's clock may have gone back: times grow with numbers, but for that."""
+"""Seconds by which the clock may have been set back; apart from that, times increase with numbers."""
 FEWEST, MOST = 32, 1024
-"""Numbers that are tried at a time: few at first, since mostly all of them are what is wanted."""
+"""Numbers to try at a time: few at first, because usually all of them match."""
 BEYOND = 2**62
 _SUMMARY = 17
 """The column of the statement `runs`."""
 
 
 def run_rows(read: Read, wanted: RunFilter, start: Start) -> Generator[Row, None, None]:
-    """Yield the runs that are wanted, in the direction of `start`: the columns of the statement `runs`."""
+    """Yield the wanted runs in the direction of `start`, with the columns of the statement `runs`."""
     bounds = _bounds(read, wanted, start, "last_run", "run_from")
     numbers = _numbers_of_runs(read, wanted, bounds, newer=start.newer)
     phrases = wanted.phrases
@@ -41,7 +41,7 @@ def run_rows(read: Read, wanted: RunFilter, start: Start) -> Generator[Row, None
 
 
 def delivery_rows(read: Read, wanted: DeliveryFilter, start: Start) -> Generator[Row, None, None]:
-    """Yield the deliveries that are wanted, in the same way: the columns of the statement `deliveries`."""
+    """Yield the wanted deliveries in the same way, with the columns of the statement `deliveries`."""
     bounds = _bounds(read, wanted, start, "last_delivery", "delivery_from")
     numbers = _numbers_of_deliveries(read, wanted, bounds, newer=start.newer)
     yield from _meeting(read, "deliveries", wanted._asdict(), numbers, newer=start.newer)
@@ -50,7 +50,7 @@ def delivery_rows(read: Read, wanted: DeliveryFilter, start: Start) -> Generator
 def _numbers_of_runs(
     read: Read, wanted: RunFilter, bounds: Mapping[str, int], *, newer: bool
 ) -> Iterator[int]:
-    """Yield numbers in order, those of all wanted runs among them."""
+    """Yield numbers in order, which include those of all wanted runs."""
     way = "newer" if newer else "older"
     if wanted.number is not None:
         return _firsts(read(f"numbered_runs_{way}", {**bounds, "number": wanted.number}))
@@ -66,7 +66,7 @@ def _numbers_of_runs(
 
 
 def _match(wanted: RunFilter) -> str:
-    """Return what the index of words is asked for, in its own language; empty if it need not be asked."""
+    """Return the query for the full-text index; empty if it is not needed."""
     terms = [f'summary : "{" ".join(phrase)}"' for phrase in wanted.phrases]
     given = (("n", wanted.automation), ("r", wanted.repository), ("v", wanted.verdict))
     facts = "".join(f"{letter}{value.encode().hex()}" for letter, value in given if value is not None)
@@ -78,7 +78,7 @@ def _match(wanted: RunFilter) -> str:
 def _numbers_of_deliveries(
     read: Read, wanted: DeliveryFilter, bounds: Mapping[str, int], *, newer: bool
 ) -> Iterator[int]:
-    """Yield ids in order, those of all wanted deliveries among them."""
+    """Yield ids in order, which include those of all wanted deliveries."""
     way = "newer" if newer else "older"
     values = {**bounds, **wanted._asdict()}
     if wanted.guid is not None:
@@ -98,7 +98,7 @@ def _numbers_of_deliveries(
 def _meeting(
     read: Read, statement: str, wanted: Mapping[str, Any], numbers: Iterator[int], *, newer: bool
 ) -> Iterator[Row]:
-    """Yield the rows that meet the conditions, out of numbers in order."""
+    """Yield the rows that meet the conditions, from numbers in order."""
     size = FEWEST
     while batch := list(islice(numbers, size)):
         rows = read(statement, {**wanted, "numbers": json.dumps(batch)})
@@ -113,7 +113,7 @@ def _firsts(rows: Iterator[Row]) -> Iterator[Any]:
 def _bounds(
     read: Read, wanted: RunFilter | DeliveryFilter, start: Start, last: str, first_from: str
 ) -> dict[str, int]:
-    """Return between which numbers, both left out, the wanted rows are."""
+    """Return the numbers, both exclusive, between which the wanted rows are."""
     low, high = (start.number, None) if start.newer else (None, start.number)
     low, high = 0 if low is None else low, BEYOND if high is None else high
     if wanted.since is not None:
@@ -124,7 +124,7 @@ def _bounds(
 
 
 def _number_at(read: Read, at: float, last: str, first_from: str) -> int:
-    """Return the first number whose time is `at` or later, one beyond all if there is none."""
+    """Return the first number whose time is `at` or later, or one beyond the last."""
     low, high = 0, (next(read(last, ()))[0] or 0) + 1
     while low < high:
         middle = (low + high) // 2

@@ -1,11 +1,11 @@
 """Allow one engine process per ledger, with flock(2) on the ledger file itself.
 
-The kernel drops the lock when the process ends, however it ends, so recovery is immediate and there are no leases to
-get wrong. The lock belongs to the file and not to a name: neither a symbolic link nor a removed lock file lets a second
+The kernel drops the lock when the process ends in any way, so recovery is immediate and needs no leases. The lock belongs
+to the file and not to a name: neither a symbolic link nor a removed lock file lets a second
 engine start. SQLite's own locks are POSIX record locks, which are independent of flock(2) on Linux; where they are not
-(macOS, BSD), the lock is on `<ledger>.lock` alone.
+(macOS, BSD), only `<ledger>.lock` is locked.
 
-When a process closes any descriptor of a file, it loses all POSIX locks that it holds on that file, SQLite's among them
+When a process closes any descriptor of a file, it loses all of its POSIX locks on that file, including SQLite's
 (https://sqlite.org/howtocorrupt.html, 2.2). So this module opens a ledger once and never closes it.
 """
 
@@ -22,19 +22,19 @@ from pathlib import Path
 from closeout.core.errors import LedgerError, LedgerInUse
 
 ON_LEDGER = sys.platform == "linux"
-"""Whether flock(2) on the ledger leaves SQLite's locks alone."""
+"""Whether flock(2) on the ledger does not interfere with SQLite's locks."""
 
 
 _descriptors: dict[tuple[int, int], int] = {}
-"""This process's one descriptor of each ledger file, open until the process ends: by device and inode, which an open
-descriptor keeps from being used again."""
+"""This process's only descriptor of each ledger file, open until the process ends: by device and inode, which are not reused
+while a descriptor is open."""
 _ours: set[int] = set()
-"""Those of ledgers whose engine this process is. (A second flock on one descriptor would succeed.)"""
+"""Descriptors of ledgers whose engine is this process. (A second flock on one descriptor would succeed.)"""
 _guard = threading.RLock()
 
 
 class FileLock:
-    """An exclusive lock on a ledger. `<ledger>.lock` holds the owner's process id, and keeps releases before 0015 out."""
+    """An exclusive lock on a ledger. `<ledger>.lock` holds the owner's process id, and excludes releases before 0015."""
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
@@ -44,7 +44,7 @@ class FileLock:
     def take(self) -> None:
         """Take the lock, and create the file if there is none.
 
-        Raises `LedgerInUse` naming the owner, `LedgerError` when the file cannot be opened or has a second name.
+        Raises `LedgerInUse` with the owner, `LedgerError` if the file cannot be opened or has a second name.
         """
         if not self._ledger.parent.is_dir():
             raise LedgerError(
@@ -74,7 +74,7 @@ class FileLock:
         _refuse_links(self._ledger, opened)
 
     def _take_lock_files(self) -> None:
-        """Lock `<ledger>.lock` as earlier releases do: one that still runs must be noticed, and must notice this one."""
+        """Lock `<ledger>.lock` as earlier releases do, so that one that still runs and this one exclude each other."""
         for path in _lock_files(self._ledger):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._lock_files.append(handle)
@@ -94,7 +94,7 @@ class FileLock:
         )
 
     def release(self) -> None:
-        """Let go of the lock. Both files stay, and the ledger's descriptor stays open."""
+        """Release the lock. Both files remain, and the ledger's descriptor stays open."""
         while self._lock_files:
             os.close(self._lock_files.pop())
         descriptor, self._descriptor = self._descriptor, None
@@ -112,8 +112,8 @@ def is_held(ledger: Path) -> bool:
 def refuse_second_name(ledger: Path) -> None:
     """Raise `LedgerError` if the file has more than one name (hard links), unless this process is its engine.
 
-    SQLite's write-ahead log is named after the name that was opened. Two names mean two logs for one file: what is
-    committed under one name is missing under the other, and both together corrupt the file.
+    SQLite names its write-ahead log after the opened name. Two names mean two logs for one file: commits under one name are
+    missing under the other, and using both corrupts the file.
     """
     try:
         found = ledger.stat()
@@ -133,14 +133,14 @@ def _refuse_links(ledger: Path, found: os.stat_result) -> None:
 
 
 def _lock_files(ledger: Path) -> list[Path]:
-    """Return the lock file beside the real file, and one that an earlier release has made beside a symbolic link."""
+    """Return the lock file next to the real file, and one that an earlier release made next to a symbolic link."""
     file = Path(f"{os.path.realpath(ledger)}.lock")
     earlier = Path(os.path.realpath(f"{ledger}.lock"))
     return [file] if earlier == file or not earlier.exists() else [file, earlier]
 
 
 def _open(ledger: Path, flags: int) -> int:
-    """Return this process's descriptor of the file that has this name now, opened at the first call."""
+    """Return this process's descriptor of the current file with this name, and open it at the first call."""
     with _guard:
         try:
             known = _descriptors.get(_identity(ledger.stat()))
@@ -148,7 +148,7 @@ def _open(ledger: Path, flags: int) -> int:
             known = None
         if known is not None:
             return known
-        # For its owner alone: it holds payloads of private repositories.
+        # Only its owner may read it: it contains payloads of private repositories.
         number = os.open(ledger, flags | os.O_CLOEXEC, 0o600)
         return _descriptors.setdefault(_identity(os.fstat(number)), number)
 
@@ -166,7 +166,7 @@ def _take_descriptor(descriptor: int) -> bool:
 
 
 def _within(seconds: float, handle: int) -> bool:
-    """Try to lock for a moment: a command that asks `is_held` holds a shared lock for microseconds."""
+    """Try to lock for a moment, because a command that calls `is_held` has a shared lock for microseconds."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,6 +1,6 @@
-"""What the machine says of the place where a ledger is: its file system, its free space, and who may write it.
+"""Inspect the place of a ledger: its file system, its free space, and whether this user may write it.
 
-It looks at names only: to open and close the file beside SQLite would drop SQLite's locks (see `lock`).
+Only names are inspected, because opening and closing the file would drop SQLite's locks (see `lock`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 
 def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """Return the kind of file system that a path is on (`ext4`, `nfs4`); None where there is no list of mounts (macOS).
+    """Return the type of a path's file system (`ext4`, `nfs4`); None on systems without a list of mounts (macOS).
 
-    Fields of a line as in proc(5): the fifth is the mount point, and behind a single `-` comes the kind.
+    Fields of a line as in proc(5): the fifth is the mount point, and the type follows a single `-`.
     """
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
@@ -27,24 +27,24 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
         fields, _, rest = line.partition(" - ")
         point = _plain(fields.split(" ")[4])
         under = place == point or place.startswith(point.rstrip("/") + "/")
-        if under and len(point) >= longest:  # of two mounts on one point the later one counts
+        if under and len(point) >= longest:  # the later of two mounts on one point counts
             longest, kind = len(point), rest.split(" ")[0]
     return kind
 
 
 def _plain(text: str) -> str:
-    r"""Return a mount point without its escapes: a blank is `\040`."""
+    r"""Return a mount point without escapes: a blank is `\040`."""
     return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
 
 
 def free(path: Path) -> int:
-    """Return the bytes that this user may still write beside a path. Raises `OSError`."""
+    """Return the free bytes for this user on a path's file system. Raises `OSError`."""
     status = os.statvfs(path.parent)
     return status.f_bavail * status.f_frsize
 
 
 def unwritable(path: Path) -> str | None:
-    """Return the file or folder of a ledger that this user may not write, None if all may be written."""
+    """Return the file or folder of a ledger that this user may not write; None if there is none."""
     beside = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
     needed = [path.parent, *(file for file in beside if file.exists())]
     return next((str(place) for place in needed if not os.access(place, os.W_OK)), None)

@@ -1,6 +1,6 @@
-"""Problems and what was told of them in SQLite.
+"""Problems and the messages about them, in SQLite.
 
-Written in the transaction at hand, or as `ports.ProblemStore` in one of their own.
+They are written in the current transaction, or through `ports.ProblemStore` in one of their own.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Problems:
         self._read = read
 
     def problems(self) -> Sequence[Problem]:
-        """Return the open problems, and closed ones that a target still believes to be open."""
+        """Return the open problems, and closed ones of whose end a target has not been notified."""
         return [problem_of(row) for row in self._read("problems", ())]
 
     def told(self) -> Sequence[Told]:
-        """Return what each target was last told of these problems."""
+        """Return the last message to each target about these problems."""
         found = [Told(*row) for row in self._read("told", ())]
         return [one._replace(recovered=bool(one.recovered)) for one in found]
 
@@ -48,7 +48,7 @@ class Problems:
         return closed
 
     def mark_told(self, told: Iterable[Told]) -> None:
-        """Keep what a target was told, in one transaction, and wait for the commit."""
+        """Store the messages to targets in one transaction, and wait for the commit."""
         rows = list(told)
         self._writer().run(lambda connection: connection.executemany(SQL["mark_told"], rows))
 
@@ -56,7 +56,7 @@ class Problems:
 def settle(
     connection: sqlite3.Connection, outcome: Problem | Closes | None, at: float, automation: str | None = None
 ) -> int:
-    """Write what a run's end, a delivery or patrol means for problems, of an automation or of all; return how many changed."""
+    """Write the effect of a run's end, a delivery or patrol on the problems of one automation or of all; return how many changed."""
     if outcome is None:
         return 0
     if isinstance(outcome, Problem):

@@ -1,6 +1,6 @@
 """Remove old deliveries with their runs, operations and logs, in small batches.
 
-Each batch is one job of the writer, so a new delivery waits for one small transaction at most.
+Each batch is one job of the writer, so a new delivery waits for at most one small transaction.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from closeout.ledger.sqlite.writer import Writer
 def prune(writer: Writer, cutoff: float, closings: float, credentials: float) -> dict[str, int]:
     """Remove deliveries received before `cutoff` (seconds since the epoch) that no run needs; return how many rows were removed.
 
-    That a run had a closing is remembered until `closings`: GitHub's lists tell of old closings too, and a closing that was
-    forgotten would be acted upon again. Sessions and tokens that ended before `credentials` are forgotten too.
+    The closings of removed runs are kept until `closings`, because GitHub's lists contain old closings, too, and a forgotten
+    one would start a run again. Sessions and tokens that ended before `credentials` are removed, too.
     """
     total = Counter({"deliveries": 0, "runs": 0, "log lines": 0})
     after: int | None = 0
@@ -35,7 +35,7 @@ def _batch(
     rows = connection.execute(SQL["prunable"], (after, cutoff, cutoff, cutoff)).fetchall()
     if not rows:
         return Counter(), None
-    # Ids are never reused: people keep them in links and notes.
+    # Ids are never reused, because people keep them in links and notes.
     for name, highest in zip(("highest-delivery", "highest-run"), deliveries.position(), strict=True):
         connection.execute(SQL["put_setting"], (name, str(highest).encode()))
     removed = Counter({"deliveries": len(rows)})

@@ -2,7 +2,7 @@
 -- A line `-- name: x` begins a statement; comment lines under it say what it is for.
 
 -- name: insert_delivery
--- Ids are the writer's own count: it is the only one who inserts, so no row needs to be read back.
+-- The writer counts the ids itself, because nothing else inserts, so no row needs to be read back.
 INSERT INTO delivery (id, hook, guid, event, action, repository, number, form, size, received_at,
     origin, closing)
 VALUES (?,?,?,?,?,?,?,?,?,?,?,?);
@@ -20,7 +20,7 @@ VALUES (?,?,?,?,?,?,?,?,?,?,?);
 SELECT id FROM delivery WHERE guid = ? AND hook = ?;
 
 -- name: find_runs_of_guid
--- One run per automation, oldest first, whatever the number of attempts.
+-- One run for each automation, the oldest first, regardless of its attempts.
 SELECT automation, run_id FROM run WHERE guid = ? AND attempt = 1 ORDER BY number;
 
 -- name: owner_of_closing
@@ -48,7 +48,7 @@ FROM run WHERE run_id = ? ORDER BY attempt DESC LIMIT 1;
 SELECT guid FROM delivery WHERE id = ?;
 
 -- name: highest_ids
--- Where the writer's counts go on; `prune` keeps what it removed in the settings.
+-- Where the writer's counters continue; `prune` keeps the highest ids that it removed in the settings.
 SELECT max(coalesce((SELECT max(id) FROM delivery), 0),
            coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM setting WHERE name = 'highest-delivery'), 0)),
        max(coalesce((SELECT max(number) FROM run), 0),
@@ -60,7 +60,7 @@ SELECT state, turn, crashes, cancel, verdict, summary, started_at, wake, finishe
 FROM run WHERE number = ?;
 
 -- name: put_run_state
--- What `core.runs.advance` gave: the only statement that changes how a run stands.
+-- The result of `core.runs.advance`. Only this statement changes the state of a run.
 UPDATE run SET state = ?, turn = ?, crashes = ?, cancel = ?, verdict = ?, summary = ?, started_at = ?, wake = ?,
     finished_at = ?, suspected = ?, alone = ?, deaths = ?
 WHERE number = ?;
@@ -165,8 +165,8 @@ DELETE FROM operation WHERE run IN (SELECT number FROM run WHERE guid = ?);
 DELETE FROM run WHERE guid = ?;
 
 -- name: remember_closings
--- Before its runs and their operations go: that they had the closing. A run did not act upon it whose last attempt met the
--- pull request open, because patrol starts that one again once GitHub says closed.
+-- Keep which run had a closing, before the run is removed. Leave out a run whose last attempt found the pull request open:
+-- it did not act on the closing, and patrol starts it again once the pull request is closed.
 INSERT OR IGNORE INTO closing_run (run_id, owner, at)
 SELECT r.run_id, r.run_id, r.accepted_at FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.guid = ? AND r.attempt = 1 AND d.closing IS NOT NULL
@@ -176,7 +176,7 @@ WHERE r.guid = ? AND r.attempt = 1 AND d.closing IS NOT NULL
                     AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = l.run_id AND n.attempt > l.attempt));
 
 -- name: forget_pruned
--- Somebody asks for a run that was pruned: it begins anew.
+-- A run that was pruned is requested again: it starts from the beginning.
 DELETE FROM closing_run WHERE run_id = ? AND owner = run_id;
 
 -- name: prune_closings
@@ -195,19 +195,19 @@ DELETE FROM definition WHERE id NOT IN (SELECT definition FROM run);
 DELETE FROM request WHERE done_at < ?;
 
 -- name: add_credential
--- A one-time code, or a token that is asked for twice, adds nothing the second time.
+-- A second use of a one-time code, or a second request for the same token, adds nothing.
 INSERT INTO credential (kind, name, may, digest, code, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING;
 
 -- name: end_credential
--- Also one that has expired by this clock: the clock of a server can be ahead of the one that checks it.
+-- End an expired one, too, because this clock may be ahead of the clock that checks it.
 UPDATE credential SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
 
 -- name: forget_credentials
 DELETE FROM credential WHERE expires_at < :before OR ended_at < :before;
 
 -- name: open_problem
--- One that is open keeps its beginning; one that was closed begins anew.
+-- An open problem keeps its start time; a closed one gets a new one.
 INSERT INTO problem (automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login,
     private, execution, basis, closed_at, closed_by)
 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -235,7 +235,7 @@ INSERT INTO told (target, automation, key, at, recovered) VALUES (?,?,?,?,?)
 ON CONFLICT (target, automation, key) DO UPDATE SET at = excluded.at, recovered = excluded.recovered;
 
 -- name: prune_problems
--- A repair that no target was told of for so long is not told any more.
+-- Closed problems whose message could not be sent for this long: no target is notified any more.
 DELETE FROM problem WHERE closed_at < ?;
 
 -- name: prune_told

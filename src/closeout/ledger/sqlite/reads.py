@@ -1,6 +1,6 @@
-"""Read a ledger by named statements; what the server's process and every other process ask in the same way.
+"""Read a ledger by named statements: the reads that the server's process and all other processes share.
 
-Each thread reads over a connection of its own, so that readers never wait for each other or for the writer.
+Each thread reads through its own connection, so that readers never wait for each other or for the writer.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.views import pause_phrase
 
 AT_ONCE = 64
-"""Rows that are read at once where nobody knows how many are wanted."""
+"""Rows that are read at once if it is not known how many are wanted."""
 
 
 class Reads:
     """Reads one ledger, from any thread. Raises `LedgerError` if it cannot be opened, else `StoreUnavailable`."""
 
     def __init__(self, path: Path) -> None:
-        # Resolved once: a symbolic link that is changed later must not mix two ledgers in one process.
+        # Resolved once, so that a later change of a symbolic link does not mix two ledgers in one process.
         self._file = Path(os.path.realpath(path))
         self._local = threading.local()
         self._connections: list[tuple[sqlite3.Connection, threading.Lock]] = []
@@ -36,7 +36,7 @@ class Reads:
         """The error that showed that the file is damaged."""
 
     def close(self) -> None:
-        """Close the connections of all threads, each once its thread has read; it opens a new one if it reads again."""
+        """Close each thread's connection when its current read ends; a thread that reads again opens a new one."""
         with self._opening:
             connections, self._connections, self._local = self._connections, [], threading.local()
         for connection, reading in connections:
@@ -54,8 +54,8 @@ class Reads:
     def paused(self) -> str | None:
         """Return who paused and why, or None.
 
-        The newest request counts, whether the engine has taken it or not: `closeout pause` holds from the moment its row
-        is written, with or without a server running.
+        The newest request counts, even before the engine has taken it: `closeout pause` applies from the moment its row
+        is written, with or without a running server.
         """
         for kind, by, reason in self._read("switch", ()):
             return pause_phrase(by, reason) if kind == "pause" else None
@@ -71,7 +71,7 @@ class Reads:
                 return connection.execute(READ[name], values).fetchall()
 
     def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Read rows a few at a time. Nothing is held between them: another thread may free what nobody reads to its end."""
+        """Read rows a few at a time. Nothing is held in between, because another thread may free an unfinished generator."""
         with self._translated():
             connection, reading = self._connection()
             with reading:
@@ -83,7 +83,7 @@ class Reads:
                 yield from some
 
     def _connection(self) -> tuple[sqlite3.Connection, threading.Lock]:
-        """Return this thread's connection, and what holds it open: to close one that a thread reads from can end the process."""
+        """Return this thread's connection and its lock: closing a connection during a read can crash the process."""
         held: tuple[sqlite3.Connection, threading.Lock] | None = getattr(self._local, "held", None)
         if held is None:
             held = self._local.held = open_reader(self._file), threading.Lock()

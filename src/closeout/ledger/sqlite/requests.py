@@ -1,6 +1,6 @@
-"""Take what a command asks for, with who asks and why: `ports.Requests` over SQLite.
+"""Store the requests of commands, with the name and the reason: `ports.Requests` over SQLite.
 
-One server owns a ledger, so a command never acts itself: its request waits until the server's engine takes it.
+One server owns a ledger, so a command never acts itself. Its request waits until the server's engine takes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from closeout.ports import Clock
 
 
 class Requests:
-    """Stores requests for the server of this ledger, which runs now or later."""
+    """Stores requests for this ledger's server, which may run now or later."""
 
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._path = Path(path)
@@ -26,9 +26,9 @@ class Requests:
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Write a request and return its number.
 
-        Raises `LedgerError` if this is no ledger of this version, `StoreUnavailable` if it cannot be written.
+        Raises `LedgerError` if this is not a ledger of this version, `StoreUnavailable` if it cannot be written.
         """
-        open_reader(self._path).close()  # raises if something is wrong with the file
+        open_reader(self._path).close()  # raises if the file is not usable
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=5.0)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
@@ -49,5 +49,5 @@ class Requests:
         return row[0] if row else None
 
     def server_running(self) -> bool:
-        """Return whether a server holds this ledger now."""
+        """Return whether a server runs on this ledger now."""
         return is_held(self._path)

@@ -1,4 +1,4 @@
--- The ledger's schema as all migrations together leave it. A test holds the two against each other.
+-- The ledger's schema after all migrations. A test compares the two.
 -- Times are seconds since the epoch, with fractions: whole seconds would break first-in-first-out.
 
 -- One webhook request that was verified and stored. The same event through two hooks is two deliveries with
@@ -14,23 +14,23 @@ CREATE TABLE delivery (
     form INTEGER NOT NULL,              -- 1: the body is form encoded
     size INTEGER NOT NULL,              -- bytes of the body before compression
     received_at REAL NOT NULL,
-    origin TEXT NOT NULL,               -- by which way it was heard: github (its webhook) delivery-log closed-list ...
+    origin TEXT NOT NULL,               -- where closeout learned of it: github (its webhook) delivery-log closed-list ...
     closing TEXT                        -- of a closed pull request: repository id/pull request id/closed_at
 ) STRICT;
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
 CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
 CREATE INDEX delivery_number ON delivery (number) WHERE number IS NOT NULL;
--- For lists. Pull requests are most of all deliveries, found without an index, and arrive where each index counts.
+-- For lists. Most deliveries are pull requests, which need no index to be found and for which each index costs time on arrival.
 CREATE INDEX delivery_event ON delivery (event) WHERE event <> 'pull_request';
 CREATE INDEX delivery_repository ON delivery (repository, event) WHERE repository IS NOT NULL;
 
--- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
+-- The raw body: its size, then lz4. Separate from `delivery`, so that a list of deliveries reads no bodies.
 CREATE TABLE body (
     delivery INTEGER PRIMARY KEY,
     bytes BLOB NOT NULL
 ) STRICT;
 
--- An automation as canonical JSON, once for all runs that have the same one.
+-- An automation as canonical JSON, once for all runs with the same one.
 CREATE TABLE definition (
     id INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE
@@ -52,9 +52,9 @@ CREATE TABLE run (
     state TEXT NOT NULL DEFAULT 'queued',   -- queued running waiting finished
     turn TEXT NOT NULL DEFAULT 'own',   -- own; expired, cancelled: it runs out of turn, only to end
     started_at REAL,
-    wake REAL,                          -- when a waiting run goes on
+    wake REAL,                          -- when a waiting run continues
     crashes INTEGER NOT NULL DEFAULT 0, -- times the process died since the last recorded operation
-    cancel TEXT,                        -- who asked to cancel; NULL again once the run was told
+    cancel TEXT,                        -- who asked to cancel; NULL again once the run has got it
     verdict TEXT,
     summary TEXT,
     finished_at REAL,
@@ -69,7 +69,7 @@ CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- 
 CREATE INDEX run_shown ON run (number)
 WHERE state = 'finished' AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%');
 
--- By what finished runs are found in lists: the words of their summaries; and automation (n), repository (r) and verdict (v)
+-- The index for finished runs in lists: the words of their summaries; and automation (n), repository (r) and verdict (v)
 -- in hex, as a word for each of them and for each combination, so that any combination is one list of this index. It keeps no
 -- text, and is filled when a run ends, so that it costs nothing at acceptance. Its rowid is `run.number`.
 CREATE VIEW run_facts AS
@@ -90,8 +90,8 @@ BEGIN
     SELECT 'delete', number, facts, summary FROM run_facts WHERE number = OLD.number;
 END;
 
--- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
--- pruned, and its owner is itself. The trigger makes a group of deliveries fail as a duplicate does, without a read.
+-- Runs that may not begin, because another run has their closing and learned it only while it ran, or because they were
+-- pruned; then the owner is the run itself. The trigger makes a group of deliveries fail like a duplicate, without a read.
 CREATE TABLE closing_run (
     run_id TEXT PRIMARY KEY,            -- the one that the closing and the automation give
     owner TEXT NOT NULL,                -- the run that has the closing
@@ -103,8 +103,8 @@ BEGIN
     SELECT RAISE(ABORT, 'a run has this closing');
 END;
 
--- What `Durable` recorded. `result` is JSON: the value (ok), {kind, message} (error, cancelled), or what a
--- waiting one last heard.
+-- Operations that `Durable` recorded. `result` is JSON: the value (ok), {kind, message} (error, cancelled), or the
+-- last message of a waiting one.
 CREATE TABLE operation (
     run INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -119,7 +119,7 @@ CREATE TABLE operation (
     PRIMARY KEY (run, name)
 ) STRICT, WITHOUT ROWID;
 
--- Log lines of runs, redacted before they come here.
+-- Log lines of runs, redacted before they are stored.
 CREATE TABLE log (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE log (
 ) STRICT;
 CREATE INDEX log_run ON log (run);
 
--- What another process asks of the engine: the only table that it may write.
+-- Requests of other processes to the engine. They write only this table.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,                 -- cancel rerun replay recover clean dismiss pause resume prune patrol
@@ -142,14 +142,14 @@ CREATE TABLE request (
 ) STRICT;
 CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
 
--- Single values: the key of Details links and where they begin, who paused, the highest ids that `prune` removed.
+-- Single values: the key of Details links and their base, who paused, the highest ids that `prune` removed.
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, the deliveries of
--- each hook that it left alone, and what the last patrol saw. `value` is JSON; its times are GitHub's.
+-- each hook that it ignored, and the results of the last patrol. `value` is JSON; its times are GitHub's.
 CREATE TABLE patrol_mark (
     kind TEXT NOT NULL,                 -- repository hook ignored report
     key TEXT NOT NULL,                  -- GitHub's id of it
@@ -163,13 +163,13 @@ CREATE TABLE verdict_tally (
     count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The same by day, in UTC, of closings alone: those that were acted upon, and how their runs ended.
+-- The same by day, in UTC, for closings only: those that were acted on, and how their runs ended.
 CREATE TABLE day_tally (
     day TEXT PRIMARY KEY,               -- 2026-03-14
-    closings INTEGER NOT NULL,          -- whose first run ended, and was not skipped
+    closings INTEGER NOT NULL,          -- closings whose first run ended, and was not skipped
     torn_down INTEGER NOT NULL,         -- runs that deleted something and succeeded
     left INTEGER NOT NULL,              -- runs that failed
-    recovered INTEGER NOT NULL          -- of the closings those that no webhook brought
+    recovered INTEGER NOT NULL          -- closings for which no webhook arrived
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE step_tally (
@@ -180,7 +180,7 @@ CREATE TABLE step_tally (
     PRIMARY KEY (automation, step)
 ) STRICT, WITHOUT ROWID;
 
--- Sessions of browsers and tokens of programs. Of their secrets, and of the codes of links that work once, digests only.
+-- Sessions of browsers and tokens of programs. Their secrets, and the codes of one-time links, are stored as digests only.
 CREATE TABLE credential (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,                 -- session token
@@ -199,11 +199,11 @@ CREATE TABLE problem (
     key TEXT NOT NULL,                  -- the closing, the run's id for another event, or what is stale
     kind TEXT NOT NULL,                 -- failure orphans stale
     text TEXT NOT NULL,                 -- why, in full
-    public TEXT NOT NULL,               -- why, as anybody may read it
+    public TEXT NOT NULL,               -- why, the part that anyone may read
     since REAL NOT NULL,
     code TEXT NOT NULL,                 -- stable code of the cause
     step TEXT NOT NULL,
-    left TEXT NOT NULL,                 -- JSON: names of what is left
+    left TEXT NOT NULL,                 -- JSON: names of leftovers
     public_left TEXT NOT NULL,
     repository TEXT,
     number INTEGER,
@@ -217,13 +217,13 @@ CREATE TABLE problem (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX problem_open ON problem (automation, key) WHERE closed_at IS NULL;
 
--- What each target was last told of a problem. It is written after the message was sent.
+-- The last message to each target about a problem. It is written after the message was sent.
 CREATE TABLE told (
     target TEXT NOT NULL,               -- its reference, such as env:NAME
     automation TEXT NOT NULL,
     key TEXT NOT NULL,
     at REAL NOT NULL,
-    recovered INTEGER NOT NULL,         -- 1: it was told that the problem is over
+    recovered INTEGER NOT NULL,         -- 1: it was notified that the problem is over
     PRIMARY KEY (target, automation, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX told_open ON told (automation, key) WHERE recovered = 0;

@@ -1,6 +1,6 @@
-"""Named statements, read from the `.sql` files beside this module.
+"""Named statements, read from the `.sql` files in this folder.
 
-SQL is written and reviewed as SQL, and no statement is put together from text. The one change made here is to repeat the
+SQL is written and reviewed as SQL, and no statement is assembled from text. The only change made here is to repeat the
 row of a `VALUES` list.
 """
 
@@ -22,16 +22,16 @@ def named(file: str) -> dict[str, str]:
 
 
 SQL = named("queries.sql")
-"""What the writer executes."""
+"""The writer's statements."""
 READ = named("views.sql")
-"""What readers execute."""
+"""The readers' statements."""
 
 
 class Rows:
     """An INSERT of many rows in one statement.
 
-    The sqlite3 module releases the interpreter's lock for each statement and has to get it back from the thread that
-    receives, so one statement for many rows is faster. Row counts are cut into powers of two, so that few statements
+    The sqlite3 module releases the interpreter's lock for each statement and must then wait for it while deliveries are
+    received, so one statement for many rows is faster. Row counts are split into powers of two, so that few statements
     are compiled.
     """
 

@@ -1,6 +1,6 @@
 """Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite.
 
-Each thread reads over a connection of its own, so the command line may read beside a running server.
+Each thread reads through its own connection, and the command line can read while a server runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from closeout.ports import (
 )
 
 AT_A_TIME = 500
-"""Runs whose operations are read with one statement."""
+"""Runs whose operations one statement reads."""
 STATES = ("queued", "running", "waiting")
 
 
@@ -64,7 +64,7 @@ class Views(Reads):
         return ListPage(self._run_views(found.rows), found.newer, found.older)
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
-        """Return one run with its plans: the latest attempt unless told otherwise. Takes an execution name too."""
+        """Return one run with its plans: by default its latest attempt. Accepts an execution's name, too."""
         name, named_attempt = split_execution(run_id)
         rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
         if not rows:
@@ -101,7 +101,7 @@ class Views(Reads):
         limit: int,
         characters: int,
     ) -> LogWindow:
-        """Return a part of an attempt's log that fits into memory, whatever the log's size."""
+        """Return a part of an attempt's log that fits into memory, even if the log does not."""
         values = {
             "run_id": run_id,
             "attempt": attempt,
@@ -128,7 +128,7 @@ class Views(Reads):
     ) -> list[tuple[str, int, str, float, str]]:
         """Return (run id, attempt, automation, end, definition) of teardowns that succeeded after `since`, by latest attempt.
 
-        All of them, or those of one pull request.
+        Without a pull request, return all of them.
         """
         values = {"since": since, "repository": repository, "number": number}
         return [(row[0], row[1], row[2], row[3], row[4]) for row in self._read("finished_teardowns", values)]
@@ -151,7 +151,7 @@ class Views(Reads):
         )
 
     def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
-        """Return what a run recorded, in order: the latest attempt unless told otherwise."""
+        """Return the operations of a run in order: by default of its latest attempt."""
         name, named_attempt = split_execution(run_id)
         rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
         return [Operation(*row) for row in self._read("load_operations", (rows[0][0],))] if rows else []
@@ -181,7 +181,7 @@ class Views(Reads):
         return payload_text(rows[0][0], form=bool(rows[0][1]))
 
     def setting(self, name: str) -> bytes | None:
-        """Return a value that a server has kept, None if there is none."""
+        """Return a value that a server has stored; None if there is none."""
         rows = self._read("setting", (name,))
         return bytes(rows[0][0]) if rows else None
 
@@ -190,7 +190,7 @@ class Views(Reads):
         return [Credential(*row) for row in self._read("credentials", ())]
 
     def problems(self) -> list[Problem]:
-        """Return the open problems, and closed ones that a target still believes to be open."""
+        """Return the open problems, and closed ones of whose end a target has not been notified."""
         return [problem_of(row) for row in self._read("problems", ())]
 
     def open_problems(self) -> list[Problem]:
@@ -202,7 +202,7 @@ class Views(Reads):
         return int(self._read("problem_count", (most,))[0][0])
 
     def problem_causes(self, most: int) -> list[tuple[Problem, int]]:
-        """Return of the open problems of each cause some, with how many it has."""
+        """Return some of the open problems of each cause, with the number of all."""
         return [(problem_of(row[:-1]), row[-1]) for row in self._read("problem_causes", {"most": most})]
 
     def days(self, since: float) -> list[DayTally]:
@@ -210,7 +210,7 @@ class Views(Reads):
         return [DayTally(*row) for row in self._read("days", (since,))]
 
     def stats(self) -> dict[str, Any]:
-        """Return the figures behind metrics."""
+        """Return the figures for metrics."""
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
         suspects = 0
@@ -233,7 +233,7 @@ class Views(Reads):
     def _page(
         self, listed: Callable[[Start], Generator[Any]], cursor: str | None, limit: int
     ) -> ListPage[Any]:
-        """Return one page of what `listed` yields from a start on."""
+        """Return one page of the rows that `listed` yields from a start."""
 
         def read(start: Start, count: int) -> list[tuple[int, Any]]:
             with closing(listed(start)) as rows:

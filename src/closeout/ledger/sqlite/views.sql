@@ -1,4 +1,4 @@
--- Every read of the ledger, by name. Lists go by rowid, newest first, and read no bodies.
+-- Every read of the ledger, by name. Lists are sorted by rowid, the newest first, and read no bodies.
 
 -- name: pending
 SELECT number, run_id || '-' || attempt, concurrency, state, turn, accepted_at, queue_timeout, wake, crashes, cancel,
@@ -23,7 +23,7 @@ FROM operation WHERE run = ? ORDER BY position;
 SELECT id, kind, target, requested_by, reason FROM request WHERE done_at IS NULL ORDER BY id;
 
 -- name: switch
--- The newest request to pause or resume that the engine has not taken yet: it overrules the setting.
+-- The newest request to pause or resume that the engine has not taken yet. It takes precedence over the setting.
 SELECT kind, requested_by, reason FROM request
 WHERE done_at IS NULL AND kind IN ('pause', 'resume') ORDER BY id DESC LIMIT 1;
 
@@ -40,9 +40,9 @@ SELECT value FROM setting WHERE name = ?;
 SELECT outcome FROM request WHERE id = ?;
 
 -- name: runs
--- Of these numbers (a JSON array) the runs that meet every condition, each as its latest attempt. One that only asked for a
--- pull request's earlier bases (`core.runs.NO_BASE`) is left out unless skipped runs are asked for: there is one for most
--- closings into other branches. `lists.py` says which of the statements below finds the numbers.
+-- The runs with these numbers (a JSON array) that meet every condition, each as its latest attempt. A run that only checked a
+-- pull request's earlier bases (`core.runs.NO_BASE`) is left out unless skipped runs are wanted, because there is one for most
+-- closings into other branches. `lists.py` chooses which of the statements below finds the numbers.
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
     r.alone, r.deaths, d.origin, d.closing, r.definition
@@ -58,7 +58,7 @@ WHERE (:automation IS NULL OR r.automation = :automation)
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt);
 
 -- name: shown_runs_older
--- For lists that no verdict narrows. The index leaves out what `runs` would: hundreds of thousands in a row would be read for one page.
+-- For lists without a verdict. The index omits the runs that `runs` leaves out: else one page might read hundreds of thousands.
 SELECT number FROM run INDEXED BY run_shown WHERE number > :low AND number < :high
   AND state = 'finished' AND (verdict IS NOT 'skipped' OR summary NOT LIKE 'no base matched%') ORDER BY number DESC;
 
@@ -73,7 +73,7 @@ SELECT number FROM run WHERE state <> 'finished' AND number > :low AND number < 
 SELECT number FROM run WHERE state <> 'finished' AND number > :low AND number < :high ORDER BY number;
 
 -- name: finished_runs_older
--- By the index of words, which has a finished run's automation, repository and verdict too.
+-- By the full-text index, which also has a finished run's automation, repository and verdict.
 SELECT rowid FROM run_words WHERE run_words MATCH :match AND rowid > :low AND rowid < :high ORDER BY rowid DESC;
 
 -- name: finished_runs_newer
@@ -88,7 +88,7 @@ SELECT DISTINCT r.number FROM delivery d CROSS JOIN run r ON r.guid = d.guid
 WHERE d.number = :number AND r.number > :low AND r.number < :high ORDER BY r.number;
 
 -- name: run_from
--- When the first run from this number on was accepted.
+-- The time at which the first run from this number was accepted.
 SELECT number, accepted_at FROM run WHERE number >= ? ORDER BY number LIMIT 1;
 
 -- name: last_run
@@ -104,7 +104,7 @@ ORDER BY r.attempt DESC LIMIT 1;
 
 -- name: finished_teardowns
 -- Successful runs of closed pull requests that finished since then, each as its latest attempt: all, or those of one pull
--- request. A dry run tore nothing down: what it only planned must not be deleted later. A plan that cannot be read counts as one.
+-- request. Dry runs are left out, because what they only planned must not be deleted later. An unreadable plan counts as dry run.
 SELECT r.run_id, r.attempt, r.automation, r.finished_at, f.text
 FROM run r JOIN delivery d ON d.id = r.delivery JOIN definition f ON f.id = r.definition
 WHERE r.number IN (SELECT number FROM run WHERE :number IS NULL AND verdict = 'success' AND finished_at > :since
@@ -118,8 +118,8 @@ WHERE r.number IN (SELECT number FROM run WHERE :number IS NULL AND verdict = 's
 ORDER BY r.number;
 
 -- name: later_runs
--- Whether a later closing of the same pull request started a run of the same automation that was not skipped. Where both
--- closings are known, the ids in them decide: a repository may have got another name, or another one its name.
+-- Whether a later closing of the same pull request started a run of the same automation that was not skipped. If both
+-- closings are known, their ids decide, because a repository may have been renamed, and its name reused.
 SELECT 1 FROM run r JOIN delivery d ON d.id = r.delivery
     CROSS JOIN delivery e ON e.number = d.number
     CROSS JOIN run n ON n.guid = e.guid AND n.automation = r.automation AND n.delivery = e.id
@@ -129,7 +129,7 @@ WHERE r.run_id = :run_id AND r.attempt = :attempt AND n.number > r.number AND n.
   AND e.event = 'pull_request' AND e.action = 'closed' AND n.verdict IS NOT 'skipped' LIMIT 1;
 
 -- name: teardowns
--- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this short.
+-- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this fast.
 SELECT r.run_id || '-' || r.attempt FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.state <> 'finished' AND d.event = 'pull_request' AND d.action = 'closed'
   AND d.repository = :repository COLLATE NOCASE AND d.number = :number
@@ -149,7 +149,7 @@ WHERE r.run_id = :run_id AND r.attempt = :attempt AND o.number < r.number AND o.
 ORDER BY o.number DESC;
 
 -- name: run_ids
--- Those that begin so: a range of the index over run ids.
+-- Run ids with this prefix: a range of the index over run ids.
 SELECT DISTINCT run_id FROM run
 WHERE run_id >= :beginning AND run_id < :beginning || char(1114111) ORDER BY run_id LIMIT :limit;
 
@@ -157,7 +157,7 @@ WHERE run_id >= :beginning AND run_id < :beginning || char(1114111) ORDER BY run
 SELECT text FROM definition WHERE id = ?;
 
 -- name: operations_of_runs
--- For lists: of the results only those that are small and needed. Numbers come as a JSON array.
+-- For lists: only the results that are small and needed. Numbers are a JSON array.
 SELECT run, name, position, kind, state,
     CASE WHEN state IN ('waiting', 'error') OR name LIKE '%/end' OR name IN ('final', 'final-again') THEN result END,
     tries, wake, started_at, ended_at
@@ -177,7 +177,7 @@ FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND (:at
 ORDER BY l.id LIMIT :limit;
 
 -- name: logs_before
--- The last ones first: the index over runs holds ids in order, so no other line is read.
+-- The last ones first: the index over runs is ordered by id, so no other line is read.
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
   AND l.id < :before
@@ -191,7 +191,7 @@ FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND atte
   AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0);
 
 -- name: deliveries
--- Of these ids (a JSON array) the deliveries that meet every condition.
+-- The deliveries with these ids (a JSON array) that meet every condition.
 SELECT d.id, d.guid, d.hook, d.event, d.action, d.repository, d.number, d.size, d.origin, d.received_at, d.closing
 FROM json_each(:numbers) j JOIN delivery d ON d.id = j.value
 WHERE (:event IS NULL OR event = :event)
@@ -232,7 +232,7 @@ SELECT id FROM delivery WHERE repository = :repository AND event = :event AND id
 SELECT id FROM delivery WHERE repository = :repository AND event = :event AND id > :low AND id < :high ORDER BY id;
 
 -- name: events_of_repository
--- Each kind of event once, by a leap in the index from one to the next.
+-- Each kind of event once, with one seek in the index for each.
 WITH RECURSIVE kind (event) AS (
     SELECT min(event) FROM delivery WHERE repository = :repository
     UNION ALL SELECT (SELECT min(event) FROM delivery WHERE repository = :repository AND event > kind.event)
@@ -240,7 +240,7 @@ WITH RECURSIVE kind (event) AS (
 ) SELECT event FROM kind WHERE event IS NOT NULL;
 
 -- name: delivery_from
--- When the first delivery from this id on was received.
+-- The time at which the first delivery from this id was received.
 SELECT id, received_at FROM delivery WHERE id >= ? ORDER BY id LIMIT 1;
 
 -- name: last_delivery
@@ -250,7 +250,7 @@ SELECT max(id) FROM delivery;
 SELECT id, guid, hook, event, action, repository, number, size, origin, received_at, closing FROM delivery WHERE id = ?;
 
 -- name: runs_of_deliveries
--- Those of their events, and of their closings by whichever delivery these came. Ids come as a JSON array.
+-- The runs of their events, and of their closings, which another delivery may have started. Ids are a JSON array.
 WITH shown AS (SELECT id, guid, closing FROM delivery WHERE id IN (SELECT value FROM json_each(?)))
 SELECT s.id, r.run_id, r.number FROM shown s JOIN run r ON r.guid = s.guid AND r.attempt = 1
 UNION
@@ -266,7 +266,7 @@ SELECT state, count(*), min(CASE WHEN state = 'queued' THEN accepted_at END), co
 FROM run WHERE state <> 'finished' GROUP BY state;
 
 -- name: newest_time
--- The newest moment that the ledger has noted, as long as a run is open; NULL when none is.
+-- The newest time in the ledger, if a run is open; else NULL.
 SELECT max(at) FROM (
     SELECT max(accepted_at) AS at FROM run WHERE state <> 'finished'
     UNION ALL SELECT max(ended_at) FROM operation
@@ -296,7 +296,7 @@ SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential WHERE 
 SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential ORDER BY id DESC;
 
 -- name: problems
--- The open ones, and those that are over while a target still believes that they are open.
+-- Open problems, and closed ones of whose end a target has not been notified.
 SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
     execution, basis, closed_at, closed_by
 FROM problem p WHERE closed_at IS NULL
@@ -311,7 +311,7 @@ ORDER BY since, automation, key;
 SELECT count(*) FROM (SELECT 1 FROM problem WHERE closed_at IS NULL LIMIT ?);
 
 -- name: problem_causes
--- Of the open problems of each cause the oldest and the newest, with how many there are: there may be 100,000.
+-- The oldest and the newest of the open problems of each cause, with the number of all: there may be 100,000.
 WITH ranked AS (
     SELECT automation, key,
         row_number() OVER (PARTITION BY kind, automation, step, code ORDER BY since) AS place,

@@ -1,7 +1,7 @@
 """Write in one thread, in groups: jobs that wait at the same time share one transaction and one fsync.
 
-Several writers on SQLite would wait for each other with sleeps, which makes the slowest answers slower; with group commit
-each caller pays its share of one commit. Deliveries come first, because GitHub waits for them. All other jobs keep their
+Several writers on SQLite would wait for each other with sleeps, which makes the slowest answers slower. With group commit,
+callers share the cost of a commit. Deliveries come first, because GitHub waits for them. All other jobs keep their
 order, so that a run's log is stored before its end.
 """
 
@@ -32,13 +32,13 @@ T = TypeVar("T")
 LARGEST_GROUP = 512
 """Deliveries in one transaction."""
 MOST_OTHERS = 128
-"""Other jobs in one transaction (log lines, operations, requests). A delivery waits for one such group at most."""
+"""Other jobs in one transaction (log lines, operations, requests). A delivery waits for at most one such group."""
 
 AT_FAULT = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError),
     *(UnicodeEncodeError, OverflowError),
 )
-"""Errors that a job's own values raise: half a surrogate pair, a number of more than 64 bits, a row that is there."""
+"""Errors that a job's own values cause: half a surrogate pair, a number of more than 64 bits, a row that exists."""
 
 
 class Job(NamedTuple):
@@ -94,7 +94,7 @@ class Writer:
             self._queue.put(jobs)
 
     def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Do `work` in the next group and wait for its commit. Raises the error that it ended in."""
+        """Do `work` in the next group, wait for its commit and return its result. Raises its error."""
         future: Future[Any] = Future()
         self.submit(Job(work, into(future)))
         return future.result()
@@ -104,7 +104,7 @@ class Writer:
         return self.run(lambda connection: work(connection, self._deliveries))
 
     def close(self, timeout: float) -> bool:
-        """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
+        """Commit what is queued and stop; return False if that takes longer than `timeout` seconds."""
         with self._submitting:
             self._closed = True
             self._queue.put(None)
@@ -124,7 +124,7 @@ class Writer:
         self._connection.close()
 
     def _gather(self, deliveries: deque[Acceptance], others: deque[Job]) -> bool:
-        """Sort what was submitted, and wait for it if there is nothing else to do; False when the ledger closes."""
+        """Sort submitted jobs, and wait for one if there is nothing else to do; return False when the ledger closes."""
         wait = not deliveries and not others
         while True:
             try:
@@ -145,7 +145,7 @@ class Writer:
             return
         gone = self._identity.lost()
         outcomes = [] if gone else self._commit(group)
-        # Again after the commit: a file that was deleted before has stored nothing.
+        # Check again after the commit: if the file was deleted before it, nothing is stored.
         gone = gone or self._identity.lost()
         self._answer([(job, gone) for job in group] if gone else outcomes)
 
@@ -156,7 +156,7 @@ class Writer:
             try:
                 outcomes = self._transaction(group, self._together)
             except (*AT_FAULT, CloseoutError):
-                # One job is at fault, most often a duplicate. One by one, each fails only itself.
+                # One job is at fault, usually a duplicate. One by one, only that one fails.
                 self._deliveries.restore(kept)
                 outcomes = self._transaction(group, self._one_by_one)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
@@ -220,10 +220,10 @@ class Writer:
                     logging.getLogger(__name__).exception("a callback of the ledger failed")
 
     def _mend(self, error: Exception) -> None:
-        """Open the file again after an I/O error, since SQLite may have lost its view of the log.
+        """Open the file again after an I/O error, because SQLite's view of the log may be wrong.
 
-        Also after a transaction that could not be rolled back, since every further one would fail inside it. If it
-        fails, the next group tries again. Raise nothing: everybody waits for this thread.
+        Do so, too, after a transaction that could not be rolled back, because every further one would fail inside it. If
+        this fails, the next group tries again. Never raises, because all callers wait for this thread.
         """
         lost = getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
         if not lost and not self._connection.in_transaction:
@@ -240,6 +240,6 @@ class Writer:
 
 
 def _first(waiting: deque[T], most: int) -> Iterator[T]:
-    """Take the first ones out of a queue."""
+    """Take the first items from a queue."""
     for _ in range(min(most, len(waiting))):
         yield waiting.popleft()
