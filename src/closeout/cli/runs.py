@@ -200,7 +200,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 @options.reason
 @options.as_json
 def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Close the problem of a failed run that needs nobody any more, so that no message follows.
+    """Close the problem of a failed run that needs no action any more, so that no message follows.
 
     It deletes nothing, and the run stays failed. If a further attempt fails, the problem opens again.
     """
@@ -210,7 +210,7 @@ def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> 
         if len(run_id) != LENGTH:
             raise
         target = run_id  # a run may be pruned while its problem is still open
-    done = f"Run {target} needs nobody any more."
+    done = f"Run {target} needs no action any more."
     requests.send(where, "dismiss", target, reason, done=done, as_json=as_json)
 
 
