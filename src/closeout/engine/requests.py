@@ -1,7 +1,7 @@
-"""What other processes ask of the engine: taken from the store, carried out, and answered there.
+"""Requests of other processes to the engine: it takes them from the store, carries them out, and stores the outcomes.
 
-Apart from the schedule: the engine carries out a cancel itself; its owner carries out everything else, which may take
-long.
+They are separate from the schedule, because only a cancel is carried out by the engine itself. Its owner carries out
+everything else, which may take long.
 """
 
 from __future__ import annotations
