@@ -1,4 +1,4 @@
-"""The guard's bundle: it verifies a token with nothing beside it, and the other bundles do not grow because of it."""
+"""The guard's bundle: it verifies a token on its own, and the other bundles do not grow because of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundle of what tells people URLs: it sends with nothing beside it, and no other bundle grows because of it."""
+"""The notifier's bundle for URLs: it sends on its own, and no other bundle grows because of it."""
 
 from __future__ import annotations
 
