@@ -34,7 +34,7 @@ Results go to standard output, everything else to standard error. A command that
 happen and asks. Without a terminal it needs `--yes`; otherwise it does nothing and ends with exit code 3. The ledger records
 who asked (`user@host`).
 
-Runs act in `closeout serve`, or in the stack on AWS, and never in a command. `runs cancel`, `runs rerun`, `deliveries replay`,
+`closeout serve`, or the stack on AWS, carries out runs; a command never does. `runs cancel`, `runs rerun`, `deliveries replay`,
 `orphans --clean`, `pause` and `resume` store a request in the ledger, and the server carries it out within a second. If no
 server is running, the command says so, and the next server carries it out. With `--stack`, the command writes into the
 stack's ledger and starts the worker if needed. `pause` and `resume` apply as soon as they are stored. `webhook` and `secret`

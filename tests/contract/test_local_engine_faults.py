@@ -54,6 +54,16 @@ def test_the_operations_under_way_are_named(bench: Bench) -> None:
     eventually(lambda: not bench.engine.counts())
 
 
+def test_a_start_says_how_many_runs_it_takes_up_and_keeps_no_process_from_ending(bench: Bench) -> None:
+    """A script that hangs has a thread for ever: the process ends without it."""
+    for name in ("a", "b"):
+        bench.accept(name, tell=False)
+    assert bench.engine.start() == 2
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("engine-")]
+    assert len(threads) >= 2
+    assert all(thread.daemon for thread in threads)
+
+
 def test_a_run_that_cannot_be_read_ends_and_lets_the_next_begin(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

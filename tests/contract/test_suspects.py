@@ -139,6 +139,28 @@ def test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them
     assert machine.bench.reports[0].startswith("after a crash: 3 runs take turns alone")
 
 
+def test_progress_ends_a_turn(make: Callable[..., Machine]) -> None:
+    """What is stored after a crash shows that the run did not cause it: the others need not wait for its end."""
+    machine = make()
+    machine.under_way("a", "b")
+    machine.bench.crash()
+    other, go_on = threading.Event(), threading.Event()
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("script", other.set if execution.automation == "b" else lambda: None)
+        if execution.automation == "a":
+            durable.record("long", lambda: go_on.wait(20))
+        return Ending("success", "done")
+
+    bench = Bench(machine.path, run, turn=LONG)
+    machine.benches.append((bench, machine.script))
+    bench.engine.start()
+    assert other.wait(20)
+    go_on.set()
+    bench.ending("a")
+    assert bench.operations("a")["long"].tries == 1, "a crash counts once"
+
+
 def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., Machine]) -> None:
     """An innocent script of an hour does not hold up the server; a death from then on is not its own."""
     machine = make(turn=0.3)
@@ -147,6 +169,7 @@ def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., M
     machine.crash()
     machine.reached("a", "b", "c")
     assert machine.row("a") == (1, None, 0)
+    assert "a turn alone is over: a-1 continues beside the others" in machine.bench.reports
     machine.turn = LONG
     machine.crash()
     machine.begun("a")

@@ -113,9 +113,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "what ends the process at once leaves no trace of having begun",
-        "src/closeout/engine/local.py",
-        "wait = task.found or not task.fresh",
-        "wait = not task.fresh",
+        "src/closeout/engine/schedule.py",
+        "self.fresh = not found",
+        "self.fresh = True",
         (f"{SUSPECTS}::test_what_is_found_at_a_start_begins_when_that_is_on_disk",),
     ),
     Mutant(

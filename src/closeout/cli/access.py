@@ -221,4 +221,4 @@ def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any])
 
     outcome = by_the_writer(path, kind, target, write, PATIENCE)
     if outcome != "done":
-        raise Unavailable(f"The {kind} was asked for; the server says: {outcome}.")
+        raise Unavailable(f"The server could not carry out the request `{kind}`; it says: {outcome}.")

@@ -24,7 +24,7 @@ from closeout.ledger import filters
 from closeout.ports import LedgerReader, LogLine, RunView, StepView
 
 SHORTEST = 6
-"""Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
+"""Characters of an id that name a run: with a billion beginnings, a run that a list does not show yet has another one."""
 SHORT = 8
 """Characters of an id that a list shows, more where they are not enough."""
 CANDIDATES = 5
@@ -200,7 +200,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 @options.reason
 @options.as_json
 def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Close the problem of a failed run that needs no action any more, so that no message follows.
+    """Close the problem of a failed run that no longer needs attention, so that no more messages follow.
 
     It deletes nothing, and the run stays failed. If a further attempt fails, the problem opens again.
     """
@@ -210,7 +210,7 @@ def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> 
         if len(run_id) != LENGTH:
             raise
         target = run_id  # a run may be pruned while its problem is still open
-    done = f"Run {target} needs no action any more."
+    done = f"Run {target} no longer needs attention."
     requests.send(where, "dismiss", target, reason, done=done, as_json=as_json)
 
 

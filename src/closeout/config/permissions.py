@@ -261,9 +261,9 @@ def secret_statements(references: Iterable[str], who: str) -> tuple[Statement, .
 def _secrets(step: Step, actions: Registry) -> Iterator[tuple[str, ...]]:
     """Yield the ARNs of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
     for key, spec in actions[step.uses].inputs.items():
-        value = step.inputs.get(key)
-        if not spec.secret or not value:
+        if not spec.secret:
             continue
+        value = step.inputs.get(key)
         for text in value.values() if isinstance(value, Mapping) else (value,):
             kind, _, rest = str(text).partition(":")
             if kind == "aws-secretsmanager":

@@ -16,7 +16,7 @@ from closeout.core.automation import Step
 
 TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 """A string literal in an expression."""
-_BEGINS = re.compile(r"(?<![.\w])(steps|run)\b")
+_BEGINS = re.compile(r"(?<![.\w])(?:steps|run)\b")
 _STEP = re.compile(
     r"""steps\s*(?:\.\s*(\w+)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])\s*\.\s*(\w+)(?:\s*\.\s*(\w+))?"""
 )
@@ -40,7 +40,7 @@ def asked(expression: str) -> tuple[Asked, ...]:
     """Return what an expression reads from earlier steps. The run's page belongs to none."""
     found: list[Asked] = []
     for begin in _BEGINS.finditer(_code(expression)):
-        if begin[1] == "run":
+        if begin[0] == "run":
             if not _URL.match(expression, begin.start()):
                 found.append(Asked("", "run"))
             continue

@@ -92,7 +92,7 @@ def match_paths(triggers: Sequence[Trigger], facts: Facts, paths: Sequence[str])
 
 def _best(found: Sequence[Match]) -> Match:
     """Return the best of these: one that matches outright, else one that waits for paths."""
-    for match in sorted(found, key=lambda one: (not one.matched, one.paths_pending)):
+    for match in sorted(found, key=lambda one: one.paths_pending):
         if match.matched:
             return match
     return Match(False, "; ".join(dict.fromkeys(match.reason for match in found)))

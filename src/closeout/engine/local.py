@@ -306,7 +306,7 @@ class Engine:
             beside = alone and any(other.state == "running" for other in self._tasks.values())
             task.state = "running"
         # A new run does not wait for this commit: if the process dies before it, the run just begins again.
-        wait = task.found or not task.fresh or task.turn != "own"
+        wait = not task.fresh or task.turn != "own"
         try:
             at = self.clock.now()
             self.store.begin(task.number, task.turn, at, wait=wait, alone=alone, beside=beside)

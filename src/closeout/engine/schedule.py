@@ -56,10 +56,8 @@ class Task:
         self.cancel = pending.cancel
         self.expires = pending.accepted_at + pending.queue_timeout
         self.wake = pending.wake or 0.0
-        self.fresh = pending.state == "queued"
-        """Whether it never began."""
-        self.found = found
-        """Whether the engine found it at its start: the run may have ended the process before its own start was stored."""
+        self.fresh = not found
+        """Whether it never began. A run found at the engine's start may have begun, and ended the process."""
         self.state = "queued"
         """`queued` (for its key), `ready` (for a thread, or for the end of turns alone), `running` or `waiting`."""
         self.running: tuple[str, ReplayDurable] | None = None

@@ -48,7 +48,7 @@ class Reading:
     github: GitHub
     name: str
     id: int
-    private: bool = False
+    private: bool
     failure: str = ""
     """Why nothing more is asked for."""
     found: dict[int, Pull] = field(default_factory=dict)

@@ -182,7 +182,6 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
-        listener.setblocking(False)
     except OSError:
         listener.close()
         raise

@@ -362,7 +362,7 @@ def stale(
         silent = now - max(ended, started)
         if interval is not None and silent > MISSED * interval:
             found[f"patrol/{part}"] = (
-                f"patrol has not read {_PARTS[part]} for {spoken_duration(silent)}, but should every"
+                f"patrol has not read {_PARTS[part]} for {spoken_duration(silent)}, but should do so every"
                 f" {spoken_duration(interval)}; a closing that GitHub did not deliver stays unknown"
             )
         elif interval is not None and ended < started:

@@ -124,7 +124,7 @@ class Runtime:
         troubles = list(self.engine.troubles.values())
         if troubles:
             error = StoreUnavailable(troubles[0])
-            error.public = "Runs cannot be taken up; the server's log says why."
+            error.public = "Runs cannot start; the server's log says why."
             raise error
 
     def audit(self) -> Audited:

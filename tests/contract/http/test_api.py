@@ -18,12 +18,12 @@ class Client:
     """Asks with a token."""
 
     def __init__(self, walk: Walk) -> None:
-        self._walk = walk
+        self.walk = walk
         self._headers = {"Authorization": f"Bearer {walk.credential(TOKEN, READ)}"}
 
     def ask(self, path: str, status: int = 200) -> Any:
         """Return the JSON of an answer with this status."""
-        answer = self._walk.send("GET", path, headers=self._headers)
+        answer = self.walk.send("GET", path, headers=self._headers)
         assert answer.status == status, answer.body
         assert answer.headers["content-type"] == "application/json"
         return json.loads(answer.body)
@@ -36,6 +36,16 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         later = new_delivery("g2")._replace(number=18)
         walk.runtime.ledger.accept_wait(later, [new_run("another", "other")])
         yield Client(walk)
+
+
+def test_a_program_without_a_token_is_told_what_to_send(api: Client) -> None:
+    """By the header that HTTP has for it, which no other refusal carries."""
+    accept = {"Accept": "application/json"}
+    refused = api.walk.send("GET", "/api/runs", headers=accept)
+    assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+    token = {"Authorization": f"Bearer {api.walk.credential(TOKEN, READ)}"}
+    refused = api.walk.send("POST", "/pause", headers=accept | token)
+    assert (refused.status, "www-authenticate" in refused.headers) == (403, False)
 
 
 def test_runs_come_in_pages(api: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -167,6 +168,16 @@ def test_a_port_in_use_is_an_error_before_anything_starts(server: Running) -> No
     """`closeout serve` turns it into one sentence."""
     with pytest.raises(OSError, match="in use"):
         serve.bind("127.0.0.1", server.port)
+
+
+def test_a_port_is_free_again_as_soon_as_its_server_has_ended() -> None:
+    """Connections that the last server closed are remembered by the kernel for a minute."""
+    with serve.bind("127.0.0.1", 0) as listener:
+        listener.listen()
+        address = listener.getsockname()
+        with socket.create_connection(address):
+            listener.accept()[0].close()
+    serve.bind(*address).close()
 
 
 def test_addresses_are_said_with_their_port() -> None:

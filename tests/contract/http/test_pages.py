@@ -368,6 +368,17 @@ def test_attempts_link_to_each_other(site: Site) -> None:
     assert "A later attempt" not in second.body.decode()
 
 
+def test_the_newest_ten_attempts_are_listed(site: Site) -> None:
+    """Each with its verdict, or where it stands, the oldest of them first."""
+    run_id, _ = ids.parse_execution(site.world.add("a", "finished", "failure"))
+    for attempt in range(2, 12):
+        state, verdict = ("running", None) if attempt == 11 else ("finished", "success")
+        site.world.add("a", state, verdict, run_id=run_id, attempt=attempt)
+    text = site.page(f"{run_id}-11").body.decode()
+    assert re.findall(r"Attempt (\d+)<", text) == [str(attempt) for attempt in range(2, 12)]
+    assert (text.count("Succeeded"), text.count("Failed")) == (9, 0)
+
+
 def test_a_run_of_a_public_repository_has_no_history_of_its_calls(site: Site) -> None:
     """Its time line has what the page shows elsewhere: when steps began and ended."""
     execution = page_world.failure(site.world)

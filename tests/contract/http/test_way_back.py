@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from closeout.ports.access import READ, SESSION
 from closeout.server import access
 from closeout.server.pages.way_back import COOKIE
 from tests.contract.http.access_world import RUN, Walk, walking
@@ -61,6 +62,13 @@ def test_sign_in_leads_back_to_the_page_that_was_asked_for(walk: Walk, asked: st
     assert cookie is None or "signature" not in base64.b64decode(cookie + "==", b"-_").decode()
     answer = sign_in(walk, cookie)
     assert (answer.status, answer.headers["location"]) == (303, f"/base{led}")
+
+
+def test_of_who_is_signed_in_nothing_is_kept(walk: Walk) -> None:
+    """Though what they asked for is not there."""
+    session = {"Cookie": f"{access.COOKIE}={walk.credential(SESSION, READ)}"}
+    answer = walk.send("GET", "/runs/nothing", headers=PAGE | session)
+    assert (answer.status, kept(answer)) == (404, None)
 
 
 def test_a_form_that_was_refused_leads_back_to_its_page(walk: Walk) -> None:

@@ -99,3 +99,42 @@ def test_what_an_action_is_decides_which_guards_it_has() -> None:
         assert action.own_code is (uses in OWN_CODE)
         assert action.passes_env is (uses == "shell")
         assert action.regional is (uses not in GLOBAL)
+
+
+REQUIRED = {
+    "aws/cloudformation-delete-stack": ["stack-name"],
+    "aws/s3-delete-objects": ["bucket", "prefix"],
+    "aws/codebuild-start-build": ["project"],
+    "github/dispatch-workflow": ["repository", "workflow", "ref"],
+    "github/comment": ["body"],
+    "http/request": ["url"],
+    "shell": [],
+    "python": ["function"],
+}
+DEFAULTS = {
+    "aws/cloudformation-delete-stack": {"empty-buckets": False},
+    "aws/s3-delete-objects": {"delimiter": "/"},
+    "aws/codebuild-start-build": {"wait": True},
+    "github/dispatch-workflow": {"wait": True},
+    "http/request": {"method": "POST"},
+}
+HOUR = 3600.0
+TIMES = {
+    "aws/cloudformation-delete-stack": (3 * HOUR, 3),
+    "aws/s3-delete-objects": (HOUR, 3),
+    "aws/codebuild-start-build": (3 * HOUR, 3),
+    "github/dispatch-workflow": (HOUR, 3),
+    "github/comment": (HOUR / 4, 3),
+    "http/request": (HOUR / 4, 8),
+    "shell": (HOUR, 1),
+    "python": (HOUR / 4, 1),
+}
+
+
+def test_what_a_step_leaves_out_means_the_same_in_every_release() -> None:
+    """Files rest on it: on what is required, on defaults, on how long a step may take and how often it is tried."""
+    for uses, action in builtin().items():
+        assert [name for name, spec in action.inputs.items() if spec.required] == REQUIRED[uses], uses
+        defaults = {name: spec.default for name, spec in action.inputs.items() if spec.default is not None}
+        assert defaults == DEFAULTS.get(uses, {}), uses
+        assert (action.timeout, action.retry.attempts) == TIMES[uses], uses

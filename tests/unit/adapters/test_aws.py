@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
-from closeout.adapters.aws import AwsClients, retry_after, translated
+from closeout.adapters.aws import AwsClients, TranslatedClient, retry_after, translated
 from closeout.adapters.boto import boto_client, boto_clients
 from closeout.core.errors import ServiceError
 from closeout.ports import AwsTarget
@@ -174,6 +175,23 @@ def test_a_profile_that_is_not_there(aws: FakeAws, monkeypatch: pytest.MonkeyPat
     assert (error.reason, error.transient) == ("NoCredentials", False)
     assert f"the profile nope ({variable}) is not in the AWS configuration" in error.message
     assert "no AWS credentials" not in error.message
+
+
+def test_a_region_that_is_none_is_a_mistake_in_the_file(aws: FakeAws) -> None:
+    """No later try makes it one."""
+    error = failure(clients(AwsTarget("123456789012", "eu central", None)).account)
+    assert (error.reason, error.transient) == ("InvalidRegion", False)
+    assert "eu central" in error.message
+
+
+def test_an_answer_that_lacks_what_is_read_may_be_whole_next_time() -> None:
+    """It was torn, or a proxy's."""
+    model = SimpleNamespace(operation_model=lambda _name: SimpleNamespace(output_shape=None))
+    meta = SimpleNamespace(method_to_api_mapping={"list_buckets": "ListBuckets"}, service_model=model)
+    client = TranslatedClient(SimpleNamespace(meta=meta, list_buckets=dict), "s3", time.time)
+    error = failure(lambda: client.list_buckets()["Buckets"])
+    assert (error.reason, error.transient) == ("ResponseParser", True)
+    assert error.message == "s3 ListBuckets: the answer lacks Buckets"
 
 
 def test_bad_argument(aws: FakeAws) -> None:

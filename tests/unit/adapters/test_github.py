@@ -575,6 +575,19 @@ def test_a_page_names_the_next_one(github: FakeGitHub, client: GitHubClient) -> 
     assert {903, 904, 905} <= set(seen)
 
 
+@pytest.mark.parametrize(
+    ("given", "scopes"),
+    [(None, None), ("", ()), ("repo, admin:org_hook", ("repo", "admin:org_hook")), (" repo,", ("repo",))],
+)
+def test_a_page_says_which_scopes_a_classic_token_has(
+    github: FakeGitHub, client: GitHubClient, given: str | None, scopes: tuple[str, ...] | None
+) -> None:
+    """None is a token of another kind, and that is not a token without any scope."""
+    headers = {} if given is None else {"x-oauth-scopes": given}
+    github.faults.add("status", status=200, headers=headers, body=[])
+    assert client.read("/repos/acme/shop/pulls", {}).scopes == scopes
+
+
 @pytest.mark.parametrize("kind", ["half", "drop", "status", "text"])
 def test_half_a_page_is_an_error(github: FakeGitHub, client: GitHubClient, kind: str) -> None:
     """And no short list."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -133,6 +134,27 @@ def test_every_hook_is_listed_however_many_pages_there_are(github: FakeGitHub, c
     hooks = Hooks(client, Target.parse("acme/shop"))
     assert len(hooks.all()) == 103
     assert [hook.url for hook in hooks.reaching("https://h102.example/webhook")] == ["https://h102.example/"]
+
+
+def test_ten_pages_are_enough_and_a_hook_says_whether_github_verifies_its_server() -> None:
+    """GitHub leaves `insecure_ssl` out, or gives it as a number or a text."""
+    configs: tuple[dict[str, Any], ...] = (
+        {"insecure_ssl": "1"},
+        {"insecure_ssl": 1},
+        {"insecure_ssl": "0"},
+        {"insecure_ssl": 0},
+        {},
+    )
+    page = [{"id": 1, "events": ["push"], "active": True, "config": config} for config in configs] * 20
+    asked: list[str] = []
+
+    def request(_method: str, _path: str, *, query: dict[str, str]) -> Any:
+        asked.append(query["page"])
+        return page
+
+    hooks = Hooks(cast("Any", SimpleNamespace(request=request)), Target.parse("acme")).all()
+    assert [hook.insecure for hook in hooks[:5]] == [True, True, False, False, False]
+    assert asked == [str(number) for number in range(1, 11)]
 
 
 @pytest.mark.parametrize(

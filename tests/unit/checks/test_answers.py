@@ -384,6 +384,16 @@ def test_a_right_is_tried_where_it_is_needed(check: str, path: str | None, what:
     assert asked == ([f"/repos/{HERE}/{path}"] if path else [])
 
 
+def test_where_no_repository_can_be_read_nothing_is_tried() -> None:
+    """`github-repositories` says why."""
+    hidden = raises(error(status=404))
+    for check in ("github-statuses", "github-pull-requests", "github-hooks"):
+        assert answers(check, repository=hidden) == (
+            "unknown",
+            "no repository that is named in full can be read",
+        )
+
+
 @pytest.mark.parametrize("body", [None, [], {}, {"full_name": 5}])
 def test_an_answer_that_is_no_repository_is_asked_for_again(body: Any) -> None:
     """A proxy's page, for instance."""

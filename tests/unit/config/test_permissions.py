@@ -217,6 +217,12 @@ def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:
     assert one.role is None
 
 
+def test_a_text_that_only_begins_like_a_reference_needs_no_right(tmp_path: Path) -> None:
+    """A comment may be about Secrets Manager."""
+    step = "{ uses: github/comment, with: { body: 'aws-secretsmanager: the secret stays' } }"
+    assert {one.system for one in needed(tmp_path, automation("a", step))} == {"github"}
+
+
 def test_secrets_outside_of_the_steps_may_be_read_by_who_needs_them() -> None:
     """The notify function reads its own, and one right is enough for two values in one secret."""
     found = secret_statements(["aws-secretsmanager:slack#url", "aws-secretsmanager:slack#other"], "notify")

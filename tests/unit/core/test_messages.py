@@ -30,6 +30,15 @@ def test_orphans() -> None:
     )
 
 
+def test_closeout_itself_needs_somebody() -> None:
+    """What is late, for how long, and where to look."""
+    assert words("stale", STALE, now=SINCE + 2 * DAY) == Text(
+        "closeout needs you: patrol has not ended",
+        "Why: patrol has not ended (for 48 h)\nhttps://c.example/b/health\n"
+        "To do: run `closeout doctor` on the server, and follow what it says.",
+    )
+
+
 def test_what_a_chat_would_make_a_link_is_text() -> None:
     """A link with a text of its own hides where it leads."""
     one = FAILED._replace(public="see <https://evil.example|the run> or [the run](https://evil.example)")

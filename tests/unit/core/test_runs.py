@@ -19,6 +19,7 @@ from closeout.core.runs import (
     Taken,
     advance,
     clip,
+    found_nothing,
     status_of,
     verdict_of,
 )
@@ -177,7 +178,30 @@ def test_what_does_not_fit_is_cut_before_a_word() -> None:
     cut = clip("x" * 120 + " " + "y" * 60)
     assert cut == "x" * 120 + "…"
     assert clip("x" * 141) == "x" * 139 + "…"
+    late = "x" * 130 + " " + "y" * 8
+    assert clip(f"{late} zz") == f"{late}…", "the word that ends at the limit is whole"
     assert len(clip("word " * 100)) <= MAX_DESCRIPTION
+
+
+def test_a_character_that_is_longer_than_the_limit_is_left_out() -> None:
+    """Anybody may heap accents upon a letter in a title."""
+    for heap in ("e" + "\u0301" * 200, "\u0301" * 200):
+        assert clip(heap) == "…"
+
+
+@pytest.mark.parametrize(
+    ("summary", "nothing"),
+    [
+        ("nothing was there", True),
+        ("nothing was there; 2 steps skipped", True),
+        ("dry run: nothing was there", True),
+        ("2/2 steps: deleted stack preview-17", False),
+        ("dry run: would delete nothing was there", False),
+    ],
+)
+def test_a_run_that_found_nothing_is_known_by_its_summary(summary: str, nothing: bool) -> None:
+    """A few of those in a row, and the names of an automation may be wrong."""
+    assert found_nothing(summary) is nothing
 
 
 def test_a_description_is_one_line_of_printable_text() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from closeout.core.errors import SecretError
-from closeout.core.secrets import Active, CachedSecret, StepSecrets
+from closeout.core.secrets import FRESH, Active, CachedSecret, StepSecrets
 
 
 class Clock:
@@ -88,6 +88,42 @@ def test_a_mismatch_without_a_change_is_not_worth_another_look() -> None:
     clock.time += 5
     assert not secret.refresh()
     assert store.reads == 2
+
+
+def test_a_mismatch_right_after_the_start_is_not_worth_another_look() -> None:
+    """What was just read is what the signature was checked with."""
+    assert not cached(Store("s"), Clock()).refresh()
+
+
+def test_whoever_comes_two_seconds_after_a_change_has_its_value() -> None:
+    """Until then, a late comer may hold the value from before."""
+    store, clock = Store("old"), Clock()
+    secret = cached(store, clock)
+    store.holds("new")
+    clock.time += 5
+    assert secret.refresh()
+    clock.time += FRESH - 0.5
+    assert secret.refresh()
+    clock.time += 0.5
+    assert not secret.refresh()
+
+
+def test_a_thread_that_cannot_start_does_not_keep_others_from_reading() -> None:
+    """A machine without threads to spare raises, and the next delivery tries again."""
+    store, clock, starts = Store("old"), Clock(), list[Callable[[], None]]()
+
+    def start(read: Callable[[], None]) -> None:
+        starts.append(read)
+        if len(starts) == 1:
+            raise RuntimeError("can't start new thread")
+        read()
+
+    secret = CachedSecret([REFERENCE], store, now=clock, tick=clock, start=start)
+    store.holds("new")
+    clock.time += 301
+    with pytest.raises(RuntimeError):
+        secret.values()
+    assert secret.values() == ("new",)
 
 
 def test_a_flood_of_bad_signatures_costs_one_read_a_second() -> None:
@@ -260,8 +296,34 @@ def test_a_store_that_does_not_answer_is_asked_once() -> None:
     store.error = SecretError("aws-secretsmanager:a cannot be read: there is no connection to AWS")
     store.error.transient = True
     references = [f"aws-secretsmanager:{name}" for name in "abc"]
-    StepSecrets(references, lambda: store, report=told.append).learn()
+    secrets = StepSecrets(references, lambda: store, report=told.append)
+    secrets.learn()
     assert (store.reads, len(told)) == (1, 3)
+
+
+def test_a_store_that_does_not_answer_holds_up_no_other() -> None:
+    """A file is read although AWS is away; and what was read again and fails once more is said once more."""
+    told, read, clock = list[str](), list[str](), Clock()
+    away = SecretError("aws-ssm:a cannot be read: there is no connection to AWS")
+    away.transient = True
+    down = {"aws-ssm"}
+
+    class Stores:
+        def read_active(self, reference: str) -> tuple[Active, ...]:
+            read.append(reference)
+            if reference.partition(":")[0] in down:
+                raise away
+            return (Active("s"),)
+
+    references = ["aws-ssm:a", "file:b", "aws-ssm:c"]
+    secrets = StepSecrets(references, Stores, report=told.append, ttl=1.0, tick=clock)
+    secrets.learn()
+    assert (read, len(told)) == (["aws-ssm:a", "file:b"], 2)
+    for now_down, count in (((), 2), (("aws-ssm",), 4), (("aws-ssm",), 4)):
+        down = set(now_down)
+        clock.time += 1.0
+        secrets.learn()
+        assert len(told) == count
 
 
 def test_only_the_first_reading_is_waited_for() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.core.errors import SecretError, Unauthorized
-from closeout.core.signature import Check, sign, verify, well_formed
+from closeout.core.signature import MALFORMED, MISSING, UNFIT, Check, sign, verify, well_formed
 
 SECRET = b"It's a Secret to Everybody"
 BODY = b"Hello, World!"
@@ -65,6 +65,8 @@ def test_what_is_not_the_signature_is_unauthorized(name: str) -> None:
     with pytest.raises(Unauthorized) as caught:
         verify(BODY, REFUSED[name], [SECRET])
     assert str(caught.value) == "Unauthorized request"
+    why = {"missing": MISSING, "empty": MISSING, "one digit wrong": UNFIT}
+    assert caught.value.why == why.get(name, MALFORMED), "our own log tells them apart"
 
 
 @pytest.mark.parametrize("body", [b"", b"Hello, World", b"Hello, World!\n", b"hello, World!"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.core.errors import ExpressionError
-from closeout.core.templates import Part, expressions, parts
+from closeout.core.templates import Part, before_path, expressions, parts
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,22 @@ def test_parts_know_where_they_begin() -> None:
         Part("event.x", True, 8),
         Part("c", False, 18),
     )
+    assert parts("${{a}}${{b}}") == (Part("a", True, 3), Part("b", True, 9)), "no text is no part"
+
+
+@pytest.mark.parametrize(
+    ("template", "before"),
+    [
+        ("https://x.example/a/b", "https://x.example"),
+        ("https://x.example?q=1", "https://x.example"),
+        ("https://${{ event.host }}/a", "https://${{ event.host }}"),
+        ("https://x.example", "https://x.example"),
+        ("https://${{ event.a + '/b' }}", "https://${{ event.a + '/b' }}"),
+    ],
+)
+def test_what_stands_before_the_path_of_a_url_is_known(template: str, before: str) -> None:
+    """A host that outsiders choose is another matter than a path. An expression is no path, whatever it gives."""
+    assert template[: before_path(template)] == before
 
 
 @given(st.text("${}'\"\\r ae.", max_size=40))

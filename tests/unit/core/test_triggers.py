@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from closeout.core.facts import facts_of
-from closeout.core.triggers import Match, match, match_paths
+from closeout.core.triggers import Match, closes_by_base, is_candidate, match, match_paths
 from tests.unit.core.events import about, pull_request, push
 
 CLOSED = {"event": "pull_request", "types": ["closed"]}
@@ -248,3 +248,46 @@ def test_known_paths_are_held_against_every_trigger() -> None:
     assert match_paths(triggers, facts, ["api/a.py"]).matched
     assert not match_paths(triggers, facts, ["docs/a.md"]).matched
     assert "push" in match_paths([PUSH], facts, []).reason
+
+
+@pytest.mark.parametrize(
+    ("trigger", "compares"),
+    [
+        (SEED, True),
+        ({"event": "pull_request", "types": ["opened", "closed"], "branches-ignore": ["main"]}, True),
+        ({"event": "pull_request", "types": ["closed"]}, False),
+        ({"event": "pull_request", "types": ["closed"], "branches": None}, False),
+        ({"event": "pull_request", "types": ["opened"], "branches": ["main"]}, False),
+        ({"event": "pull_request", "branches": ["main"]}, False),  # `closed` is none of the default types
+        ({"event": "push", "types": ["closed"], "branches": ["main"]}, False),
+    ],
+)
+def test_earlier_bases_matter_only_where_a_closing_is_compared_with_branches(
+    trigger: dict[str, Any], compares: bool
+) -> None:
+    """Elsewhere `bases: ever` would ask GitHub for nothing."""
+    assert closes_by_base([{"event": "push"}, trigger]) is compares
+
+
+def test_a_closing_whose_branch_does_not_match_is_a_candidate() -> None:
+    """An earlier base may match, if GitHub can be asked: for that it takes a repository and a number."""
+    other = pull_request(base="main")
+
+    def candidate(payload: dict[str, Any], event: str = "pull_request") -> bool:
+        return is_candidate([SEED], ["acme/shop"], (), facts_of(event, payload))
+
+    nameless = {**other, "repository": {"id": 1, "full_name": None}}
+    numberless = {**other, "number": None, "pull_request": {"base": {"ref": "main"}}}
+    assert candidate(other)
+    assert not candidate(pull_request()), "it matches already"
+    assert not candidate(pull_request("opened", base="main"))
+    assert not candidate(other, "pull_request_review")
+    assert not is_candidate([SEED], (), (), facts_of("pull_request", nameless))
+    assert not candidate(numberless)
+
+
+def test_only_a_pull_requests_paths_can_be_asked_for() -> None:
+    """An issue has a number too, and a branch may have no pull request."""
+    wanted = {"event": "issues", "paths": ["web/**"]}
+    found = match([wanted], (), (), facts_of("issues", about(issue={"number": 3})))
+    assert found == Match(False, "a issues event lists no changed paths, and `paths` is given")

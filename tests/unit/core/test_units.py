@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-1, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (900, "15 min"), (3600, "1 h"), (7830, "2 h 10 min")],
+    [(-1, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.95, "10 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (900, "15 min"), (3600, "1 h"), (7830, "2 h 10 min")],
 )  # fmt: skip
 def test_a_duration_is_said_in_at_most_two_units(seconds: float, text: str) -> None:
     """Rounded, and never with 60 seconds."""
@@ -43,7 +43,7 @@ def test_a_duration_is_said_in_at_most_two_units(seconds: float, text: str) -> N
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (23_700, "23.7 KB"), (238_400_000, "238 MB"), (1_200_000_000, "1.2 GB"), (5 * 10**15, "5000 TB")],
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 KB"), (99_900, "99.9 KB"), (100_000, "100 KB"), (1_000_000, "1.0 MB"), (23_700, "23.7 KB"), (238_400_000, "238 MB"), (1_200_000_000, "1.2 GB"), (5 * 10**15, "5000 TB")],
 )  # fmt: skip
 def test_a_size_has_a_unit(count: int, text: str) -> None:
     """Bytes are counted in thousands, with three digits."""

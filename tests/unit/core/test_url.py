@@ -55,6 +55,9 @@ def test_what_could_be_read_differently_is_refused_without_repeating_it(text: st
     ("text", "origin", "target"),
     [
         ("https://h", "https://h", "/"),
+        ("http://h:65535", "http://h:65535", "/"),
+        ("https://h/a/b/../c", "https://h", "/a/c"),
+        ("https://h/a/b/c/..", "https://h", "/a/b/"),
         ("HTTPS://H.example:443/a?b=c", "https://h.example", "/a?b=c"),
         ("http://h:8080/?q", "http://h:8080", "/?q"),
         ("http://[::1]:81/x", "http://[::1]:81", "/x"),

@@ -287,8 +287,9 @@ def test_deaths_in_company_never_fail_an_operation(stage: Stage) -> None:
 
 
 def test_an_operation_that_ends_the_process_whenever_it_is_alone_is_not_tried_again(stage: Stage) -> None:
-    """It fails by name, recorded; what comes after it works."""
+    """It fails by name, recorded with the tries that were made; what comes after it works."""
     stage.death_count = MAX_DEATHS
+    stage.crash_count = 1
     calls = []
 
     def run(durable: ReplayDurable) -> str:
@@ -301,7 +302,22 @@ def test_an_operation_that_ends_the_process_whenever_it_is_alone_is_not_tried_ag
 
     assert stage.once(run) == "crashed"
     assert calls == []
-    assert stage.stored["script"].state == "error"
+    assert (stage.stored["script"].state, stage.stored["script"].tries) == ("error", 1)
+
+
+def test_a_cancel_ends_what_was_suspected(stage: Stage) -> None:
+    """That it is told is progress, though nothing was tried anew since the process ended."""
+    stage.stored["run-1"] = Operation("run-1", 1, "wait", "waiting", '{"marked": true}', 0, None, 1.0, None)
+    stage.death_count = 2
+
+    def run(durable: ReplayDurable) -> None:
+        durable.wait_until("run-1", durable.begin_effect, 1.0, 60.0)
+        stage.cancel = "ada"
+        with pytest.raises(RunCancelled):
+            durable.record("begin-2", lambda: None)
+
+    stage.once(run)
+    assert stage.death_count == 0
 
 
 def test_one_death_fewer_is_no_proof(stage: Stage) -> None:
@@ -359,6 +375,7 @@ def test_that_something_begins_is_no_progress(stage: Stage) -> None:
     def poll(durable: ReplayDurable) -> bool:
         durable.begin_effect()
         seen.append(stage.death_count)
+        assert stage.stored["run-1"].tries == 0, "the try counts when it ends, or as a crash"
         return True
 
     stage.once(lambda durable: durable.wait_until("run-1", lambda: poll(durable), 1.0, 60.0))
@@ -461,3 +478,22 @@ def test_what_is_recorded_never_runs_again(plan: list[str], crash_points: list[t
     assert repeats == []
     assert all(len(seen) == 1 for seen in outcomes.values()), outcomes
     assert list(stage.stored) == [f"{kind}-{number}" for number, kind in enumerate(plan)]
+
+
+def test_a_sleep_that_was_cancelled_is_cancelled_in_each_replay(stage: Stage) -> None:
+    """What comes after it goes on where it was."""
+    told: list[str] = []
+
+    def run(durable: ReplayDurable) -> str:
+        try:
+            durable.sleep("grace", 60.0)
+        except RunCancelled as error:
+            told.append(error.message)
+            durable.sleep("a moment", 1.0)
+            return "cancelled"
+        return "slept"
+
+    stage.once(run)
+    stage.cancel = "ada"
+    assert stage.through(run) == "cancelled"
+    assert told == ["cancelled by ada"] * 2

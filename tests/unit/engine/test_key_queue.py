@@ -63,6 +63,11 @@ class Scene:
         self.there = True
         self.done: list[str] = []
         self.reports: list[str] = []
+        self.looks = 0
+
+        def look(_name: str) -> Any:
+            self.looks += 1
+            return ahead
 
         def ensure(name: str) -> str:
             self.done.append(f"ask {name}")
@@ -81,7 +86,7 @@ class Scene:
 
         self.store = SimpleNamespace(
             ahead=lambda _record: "other" if self.there else None,
-            look=lambda _name: ahead,
+            look=look,
             clear=clear,
             wake_up=lambda _name: None if wake_up is None else SimpleNamespace(until=wake_up),
             next_in_line=lambda key: key,
@@ -117,7 +122,9 @@ def test_what_is_over_is_cleared_and_what_may_be_dead_is_asked_about(
     ahead: Any, mine: float, turn: str | None, done: list[str]
 ) -> None:
     """To the second: a ticket may be visible before its row, and each request to Lambda counts."""
-    assert Scene(ahead).turn(record("mine", state="queued", age=mine)) == (turn, done)
+    scene = Scene(ahead)
+    assert scene.turn(record("mine", state="queued", age=mine)) == (turn, done)
+    assert scene.looks == 1
 
 
 @pytest.mark.parametrize("status", sorted(ALIVE))

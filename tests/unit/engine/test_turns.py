@@ -60,3 +60,14 @@ def test_a_start_says_which_runs_take_turns() -> None:
     for more, told in ((0, ""), (1, " and 1 more")):
         (line,) = said(*(pending(f"r{number}") for number in range(turns.NAMED + more)))
         assert line.endswith(f"r{turns.NAMED - 1} (5 s){told}")
+
+
+def test_a_turn_lasts_from_when_its_run_is_under_way() -> None:
+    """Nobody else sets its end, and at the end itself it is over."""
+    one = turns.Turns()
+    assert one.add(1, (0, 1)) == [1]
+    assert one.overdue(1e9) is None
+    one.set_end(2, 3.0)
+    one.set_end(1, 5.0)
+    assert [one.overdue(at) for at in (4.9, 5.0)] == [None, 1]
+    assert one.remaining(3.0) == 2.0

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,32 @@ def client(url: str, pauses: list[float], now: Callable[[], float] = lambda: 1_7
 def ask(aws: AwsClient) -> None:
     """Make one call."""
     assert aws.json_call("dynamodb", "DynamoDB_20120810.GetItem", {}) == {}
+
+
+def test_a_call_has_the_token_of_the_roles_session(servers: Callable[..., Server]) -> None:
+    """AWS refuses the keys of a role without it."""
+    asked: list[bytes] = []
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        asked.append(connection.recv(65_536))
+        connection.sendall(ANSWER)
+
+    environment = {
+        "AWS_ENDPOINT_URL": servers(serve).url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "of-the-session",
+    }
+    ask(AwsClient(environment))
+    assert b"x-amz-security-token: of-the-session\r\n" in asked[0]
+
+
+def test_servers_are_verified_with_the_bundle_of_the_environment(tmp_path: Path) -> None:
+    """One that cannot be read is an error, and not the machine's certificates."""
+    bundle = {"AWS_REGION": "us-east-1", "AWS_CA_BUNDLE": str(tmp_path / "absent.pem")}
+    with pytest.raises(FileNotFoundError):
+        AwsClient(bundle)
 
 
 def test_connections_are_kept(servers: Callable[..., Server]) -> None:

@@ -208,7 +208,7 @@ def asked(answer: Callable[[], Answer], **changed: Any) -> tuple[int, str, dict[
     lines: list[str] = []
     said = function.answer(event("a.b.c", **changed), lambda _token, _number: answer(), lines.append)
     (line,) = lines
-    assert said["headers"]["cache-control"] == "no-store"
+    assert (said["headers"]["cache-control"], said["isBase64Encoded"]) == ("no-store", False)
     body = json.loads(said["body"])
     return said["statusCode"], body.get("verdict") or body["error"], json.loads(line)
 
@@ -234,7 +234,8 @@ def test_what_is_no_question_is_refused_before_anything_is_asked(
     def answer() -> Answer:
         raise AssertionError
 
-    assert asked(answer, **changed)[0] == status
+    found, _, line = asked(answer, **changed)
+    assert (found, line["status"], line["level"]) == (status, status, "info")
 
 
 def test_a_defect_is_500_and_its_text_stays_inside() -> None:
@@ -245,4 +246,4 @@ def test_a_defect_is_500_and_its_text_stays_inside() -> None:
 
     status, code, line = asked(answer)
     assert (status, code) == (500, "internal-error")
-    assert (line["outcome"], line["reason"]) == ("internal-error", "ValueError")
+    assert (line["level"], line["outcome"], line["reason"]) == ("error", "internal-error", "ValueError")

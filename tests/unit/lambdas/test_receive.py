@@ -14,6 +14,8 @@ from closeout.core.closing import Closing
 from closeout.core.records import Accepted
 from closeout.intake import answers
 from closeout.lambdas.receiver_app import ReceiverApp
+from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.dynamodb.teardowns import runs_of_closings
 from closeout.stack import table
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
@@ -57,6 +59,7 @@ def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -
         run = stored(stack, table.attempt_key(run_id, 1))
         assert run is not None
         assert (run["state"], run["started"]) == ("queued", True)
+        assert f"/durable-execution/{table.durable_name(WORKER, run['execution'])}/" in run["arn"]
         definition = stored(stack, table.definition_key(run_id, 1))
         assert definition is not None
         assert definition["definition"] == automation.canonical()
@@ -64,11 +67,29 @@ def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -
         ticket = stored(stack, table.ticket_key(run["key"], run["accepted_at"], f"{run_id}-1"))
         assert ticket is not None
         assert ticket["execution"] == f"{run_id}-1"
+    ledger = Table(stack.client("dynamodb"), "ledger")
+    assert runs_of_closings(ledger, "acme/shop", 17) == [CLEANUP, TOLD], "whoever deploys asks for them"
     started = stack.aws.executions()
     assert [(entry["function"], entry["name"], entry["payload"]) for entry in started] == [
         (WORKER, table.durable_name(WORKER, f"{run}-1"), f'{{"execution":"{run}-1"}}')
         for run in (CLEANUP, TOLD)
     ]
+
+
+def test_a_delivery_that_starts_nothing_is_stored_and_no_duplicate(stack: Stack) -> None:
+    """A person may have it replayed."""
+    status, said = ask(stack, event("pull_request", deliveries.pull_request(action="opened")))
+    assert (status, said) == (202, {"delivery": table.delivery_id("400001", GUID), "runs": []})
+    assert stack.aws.executions() == []
+
+
+def test_a_defect_is_500_and_logged_as_an_error(stack: Stack) -> None:
+    """GitHub may send the delivery again; the sender learns nothing of it."""
+    status, said = ask(stack, {**closed(), "body": 5})
+    line = json.loads(stack.logged[-1])
+    assert (status, said["error"], line["level"]) == (500, "internal-error", "error")
+    assert line["reason"].startswith("AttributeError: ")
+    assert "AttributeError" not in str(said)
 
 
 def test_the_same_delivery_again_is_a_duplicate(stack: Stack) -> None:

@@ -151,6 +151,10 @@ def test_an_error_of_github_leaves_its_repository_unknown(path: str) -> None:
     report = audit([two], clients, FakeGitHub(fails=path))
     assert states(report) == {"p-website-preview-17": "orphan", "p-shop-preview-17": "unknown"}
     assert report.errors == ("GitHub: 502",)
+    known, unknown = report.rows
+    assert known.repository_id == len("website")
+    shown = path != "/repos/acme/shop"
+    assert (unknown.repository_id, unknown.private) == ((len("shop"), True) if shown else (0, False))
 
 
 def test_the_wrong_account_is_not_listed() -> None:

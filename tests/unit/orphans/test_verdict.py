@@ -12,9 +12,10 @@ from closeout.actions.spec import Existing
 from closeout.core.automation import RECHECK, Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.orphans.reading import Pull, Unread
-from closeout.orphans.verdict import SLACK, Find, GitHubSays, Verdict, judge
+from closeout.orphans.verdict import Find, GitHubSays, Verdict, judge
 from closeout.testing import payloads
 
+TEN_MINUTES = 600.0
 OPENED, CLOSED = 1_773_129_600.0, 1_773_480_413.0
 LAST_RECHECK = max(RECHECK)
 NOW = CLOSED + 30 * 86_400
@@ -94,10 +95,14 @@ def test_an_orphan_has_every_proof(whole: bool, merged: bool) -> None:
 @pytest.mark.parametrize(
     ("created", "state", "told"),
     [
-        (OPENED - SLACK - 1, "unknown", "before the pull request was opened"),
-        (OPENED - SLACK, "orphan", ""),
-        (CLOSED + LAST_RECHECK + SLACK, "orphan", ""),
-        (CLOSED + LAST_RECHECK + SLACK + 1, "unknown", "later than 1d after the pull request was closed"),
+        (OPENED - TEN_MINUTES - 1, "unknown", "before the pull request was opened"),
+        (OPENED - TEN_MINUTES, "orphan", ""),
+        (CLOSED + LAST_RECHECK + TEN_MINUTES, "orphan", ""),
+        (
+            CLOSED + LAST_RECHECK + TEN_MINUTES + 1,
+            "unknown",
+            "later than 1d after the pull request was closed",
+        ),
         (None, "unknown", "not known when"),
     ],
 )
@@ -120,7 +125,7 @@ def test_the_automations_own_rechecks_say_how_late_a_deploy_may_end(
 
 def test_what_was_written_into_it_long_after_the_close_is_not_the_pull_requests() -> None:
     """A prefix that somebody uses again keeps its oldest version."""
-    later = existing(changed=CLOSED + LAST_RECHECK + SLACK + 1)
+    later = existing(changed=CLOSED + LAST_RECHECK + TEN_MINUTES + 1)
     assert verdict(find(later), pull()).state == "unknown"
 
 

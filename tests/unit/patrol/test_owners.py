@@ -149,6 +149,15 @@ def test_a_quiet_hour_costs_nothing_for_the_list(world: World) -> None:
     assert world.github.remaining == before
 
 
+def test_a_round_of_the_logs_alone_reads_no_list(world: World) -> None:
+    """It comes every few minutes. A gap in a log would make it read them."""
+    world.github.clear_requests()
+    assert world.patrol.round(closings=False).errors == []
+    asked = [entry["path"] for entry in world.github.requests()]
+    assert asked
+    assert not [path for path in asked if path.endswith(("/repos", "/pulls"))]
+
+
 def test_a_long_list_is_read_to_its_end() -> None:
     """Over its pages, conditionally too."""
     with FakeGitHub() as github:

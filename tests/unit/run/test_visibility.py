@@ -51,6 +51,8 @@ def test_a_failed_scripts_text_and_output_are_in_no_public_status(privacy: str) 
     ending, statuses = said(one)
     assert ending.summary == "Drop the database: password on db-7.corp (exit code 3)"
     assert one.world.statuses[-1] == ("failure", "Drop the database: exit code 3")
+    assert one.durable.result("final")["public"] == "Drop the database: exit code 3", "for the run's page"
+    assert "public" not in one.durable.result("pending")
     assert SECRET not in statuses
     assert "echo" not in statuses
 

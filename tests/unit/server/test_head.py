@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.server.head import CHUNK_OVERHEAD, HEAD_BYTES, BadHead, Chunked, Head, HeadTooLarge, split
+from closeout.server.head import (
+    CHUNK_OVERHEAD,
+    HEAD_BYTES,
+    HEADER_FIELDS,
+    BadHead,
+    Chunked,
+    Head,
+    HeadTooLarge,
+    split,
+)
 
 
 def test_a_head_says_what_matters() -> None:
@@ -104,6 +113,14 @@ def test_a_head_is_found_however_it_is_cut(pad: int, size: int) -> None:
             assert found[0].size == len(raw) - 4
             return
     raise AssertionError("the head was not found")
+
+
+def test_a_head_has_100_fields_at_most() -> None:
+    """Many short ones would be megabytes of objects."""
+    fields = b"A: b\r\n" * HEADER_FIELDS
+    assert len(Head(b"GET / HTTP/1.1\r\n" + fields + b"\r\n").headers) == HEADER_FIELDS
+    with pytest.raises(HeadTooLarge):
+        Head(b"GET / HTTP/1.1\r\n" + fields + b"C: d\r\n\r\n")
 
 
 def test_an_endless_head_ends_at_64_kb() -> None:

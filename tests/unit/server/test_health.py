@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 from collections.abc import Callable
+
+import pytest
 
 from closeout.core.errors import StoreUnavailable
 from closeout.server.health import KEPT_SECONDS, Readiness
@@ -64,6 +67,23 @@ def test_only_what_is_public_is_said_of_an_error() -> None:
     assert written.getvalue().endswith(f"not ready code={error.code} reason=/srv/closeout.db: disk full\n")
     error.public = "The disk is full."
     assert answers(Asked(error), 0.0) == [{"error": error.code, "message": "The disk is full."}]
+
+
+def test_a_write_that_hangs_is_no_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load balancer gets an answer all the same."""
+    monkeypatch.setattr("closeout.server.health.GIVEN_SECONDS", 0.01)
+    ends = threading.Event()
+
+    async def scene() -> bytes | None:
+        asked = Readiness(lambda: (ends.wait(10), None)[1], Log(stream=io.StringIO()))
+        try:
+            return await asked.reason()
+        finally:
+            ends.set()
+
+    assert json.loads(asyncio.run(scene()) or b"{}") == {
+        "error": "store-unavailable", "message": "A write to the ledger timed out."
+    }  # fmt: skip
 
 
 def test_a_server_that_is_shutting_down_is_not_ready() -> None:

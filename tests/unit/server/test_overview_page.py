@@ -162,7 +162,7 @@ def waiting(**more: Any) -> RunView:
 def test_a_run_near_its_limit_needs_somebody() -> None:
     """From three quarters of it on; a sleep that the automation asked for is no waiting."""
     assert needs(QUIET._replace(open_runs=[waiting()])) == ()
-    late = waiting(started_at=NOW - 2.5 * HOUR)
+    late = waiting(started_at=NOW - 2.25 * HOUR)
     (need,) = needs(QUIET._replace(open_runs=[late]))
     assert need.title == "acme/shop#17 is near its time limit"
     assert need.text.startswith("stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")

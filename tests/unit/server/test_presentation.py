@@ -53,7 +53,9 @@ def test_only_web_addresses_become_links(address: object) -> None:
     payload = deliveries.pull_request()
     payload["pull_request"]["html_url"] = address
     payload["repository"]["html_url"] = address
+    payload["pull_request"]["title"] = 3
     about = presentation.subject(payload)
+    assert about.title is None
     assert (about.url, about.repository_url, about.commit_url) == (None, None, None)
 
 
@@ -196,6 +198,9 @@ def test_time_is_told_against_its_limit() -> None:
     assert (running.spent, running.most, running.says) == (60.0, 10_800.0, "Has run for 1 min of at most 3 h")
     assert ended is None
     assert shown("running", timeout=None).limit is None
+    assert [presentation.limit(0.0, most, 12.34, "Has run for") for most in (None, 0.0)] == [None, None]
+    exact = [presentation.limit(0.0, most, 12.34, "Has run for") for most in (100.0, 1.0)]
+    assert [each and each.spent for each in exact] == [12.3, 1.0]
     late = shown("running", timeout=30.0).limit
     assert late is not None
     assert (late.spent, late.says) == (30.0, "Has run for 1 min of at most 30 s")

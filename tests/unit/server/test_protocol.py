@@ -60,6 +60,21 @@ def test_each_state_has_a_deadline_of_its_own() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("first", [b"G", delivery()[:-2], GET])
+def test_no_byte_extends_a_deadline(first: bytes) -> None:
+    """Of a head, of a body, or of the next request: otherwise a slow sender would stay for ever."""
+
+    async def scene() -> None:
+        wire = Wire(App(silent))
+        wire.send(first)
+        wire.connection.deadline -= 100
+        before = wire.connection.deadline
+        wire.send(b"T")
+        assert wire.connection.deadline == before
+
+    play(scene)
+
+
 def test_a_head_that_came_in_pieces_is_read_whole() -> None:
     """Also when its end is cut."""
 
@@ -80,6 +95,7 @@ def test_a_head_that_came_in_pieces_is_read_whole() -> None:
     ("sent", "status"),
     [
         (b"?\r\n\r\n", "400 Bad Request"),
+        (b"?", "400 Bad Request"),
         (b"GET /" + b"x" * HEAD_BYTES, "431 Request Header Fields Too Large"),
     ],
 )

@@ -63,6 +63,7 @@ def test_what_happened_is_told_in_order() -> None:
         heard("opened", 0),
         heard("synchronize", 5),
         heard("synchronize", 10),
+        heard("synchronize", 15),
         retarget,
         heard("closed", 30, merged=True),
         heard("closed", 300, origin="closed-list"),
@@ -73,7 +74,7 @@ def test_what_happened_is_told_in_order() -> None:
     )
     assert [(entry.title, entry.text.partition(";")[0]) for entry in page.entries] == [
         ("Opened", ""),
-        ("New commits (2 times)", ""),
+        ("New commits (3 times)", ""),
         ("Base changed", "From main to develop."),
         ("Merged", "Into develop."),
         ("preview-cleanup: Failed", "1 of 3 steps failed"),
@@ -81,6 +82,7 @@ def test_what_happened_is_told_in_order() -> None:
         ("Closed", ""),
     ]
     assert "bucket preview-17-assets" in page.entries[4].left
+    assert page.entries[4].aside.startswith("took ")
     assert page.entries[5].aside.startswith("attempt 2, asked for by ada@desk")
     assert page.entries[6].aside == "by octo-dev, found by patrol in GitHub's list of closed pull requests"
     assert page.entries[0].url == "/deliveries/1"
@@ -92,6 +94,8 @@ def test_the_header_says_what_the_newest_delivery_says() -> None:
     assert (page.about.title, page.state, page.about.url is not None) == ("New", "Merged", True)
     assert dict(page.facts)["Branches"] == "feature/basket → develop"
     assert shown(heard("closed", 1)).state == "Closed"
+    half = {"pull_request": {"head": {"ref": "feature/basket"}}}
+    assert "Branches" not in dict(shown(Heard(heard("edited", 1).view, half)).facts)
     assert shown(heard("reopened", 1)).state == "Open"
     assert (shown().state, shown().about.title, shown().entries) == ("Unknown", None, ())
     renamed = shown(heard("closed", 1), former_names=("acme/old",))
@@ -130,6 +134,8 @@ def test_what_became_of_each_resource_last_counts() -> None:
     }
     assert page.groups["ahead"][0].url == "/runs/r9?attempt=1"
     assert page.summary == "2 resources left."
+    ahead = shown(resources=(resource("bucket c", "under-way"),))
+    assert ahead.summary == "1 resource to be deleted."
     gone = shown(resources=(resource("bucket a", "done"),))
     assert gone.summary == "Everything that closeout planned to delete is gone."
     assert shown().summary == ""
@@ -140,6 +146,8 @@ def test_resources_of_several_automations_say_whose_they_are() -> None:
     runs = (attempt("success", execution="r1-2"), attempt("success", execution="r9-1", automation="docs"))
     page = shown(attempts=runs, resources=(resource("a", "done"), resource("a", "done", "r9-1")))
     assert [one.says for one in page.groups["gone"]] == ["deleted by preview-cleanup", "deleted by docs"]
+    page = shown(attempts=runs[:1], resources=(resource("a", "done"),))
+    assert [one.says for one in page.groups["gone"]] == ["deleted"]
 
 
 def test_a_long_list_of_resources_is_cut_and_counted() -> None:
@@ -164,13 +172,14 @@ def test_what_comes_next() -> None:
     failed, going = attempt("failure"), attempt("waiting", id="going", accepted_at=NOW + 9, automation="docs")
     page = shown(
         attempts=(failed, going),
-        next=(Next("recheck", NOW + 7200, "docs looks again"), Next("waiting", None, "x")),
+        next=(Next("recheck", NOW + 7200, "docs looks again"), Next("waiting", NOW + 9, "x")),
     )
     assert [(step.tone, step.text.partition(" ")[0], step.deed) for step in page.next] == [
         ("bad", "preview-cleanup", f"/runs/{failed.id}/rerun"),
         ("busy", "docs:", f"/runs/{going.id}/cancel"),
         ("none", "docs", None),
     ]
+    assert page.next[2].text == "docs looks again, on 21 Sep 2026, 16:13:20 UTC."
     assert page.next[1].text.startswith("docs: stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
 
 

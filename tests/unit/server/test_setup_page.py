@@ -137,7 +137,9 @@ def test_orphans_are_those_of_the_last_audit() -> None:
 )
 def test_what_nobody_has_looked_at_is_no_zero(mark: dict[str, Any], listed: int, says: str) -> None:
     """A mark of an earlier release has no rows."""
-    assert says in setup_pages.orphans(mark, listed=listed)["none"]
+    told = setup_pages.orphans(mark, listed=listed)
+    assert says in told["none"]
+    assert (told["found"], told["unknown"]) == (mark.get("found", 0), 0)
 
 
 def test_health_says_since_when() -> None:
@@ -151,6 +153,33 @@ def test_health_says_since_when() -> None:
     assert facts["Runs under way"].value == "3"
     assert facts["Oldest queued run"].tone == "wait"
     assert setup_pages.patrol_errors(patrol) == ["no right"]
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (0.9, ("none waits", "none")),
+        (1.0, ("1.0 s", "none")),
+        (3_599.0, ("59 min 59 s", "none")),
+        (3_600.0, ("1 h", "wait")),
+    ],
+)
+def test_a_queue_is_slow_from_an_hour_on(age: float, told: tuple[str, str]) -> None:
+    """One of less than a second is none."""
+    facts = setup_pages.health(Facts(NOW, None, (), open_count=1, queue_age=age), {})
+    assert [(fact.value, fact.tone) for fact in facts if fact.label == "Oldest queued run"] == [told]
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "told"),
+    [
+        (2**30, 10**9, ("1.1 GB free", "the ledger has 1.0 GB", "none")),
+        (2**30 - 1, 10**9 - 10**6, ("1.1 GB free", "the ledger has 999 MB", "bad")),
+    ],
+)
+def test_a_disk_that_is_nearly_full_is_bad(free: int, size: int, told: tuple[str, str, str]) -> None:
+    """With less than a gibibyte: a flood of deliveries would fill it in minutes."""
+    assert setup_pages.disk(free, size)[1:4] == told
 
 
 def test_what_is_wrong_comes_first() -> None:

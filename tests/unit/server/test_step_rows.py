@@ -211,3 +211,17 @@ def test_a_step_that_goes_on_says_its_time_against_its_limit() -> None:
     assert waiting.limit is not None
     assert running.limit.says == "Has run for 1 min 30 s of at most 1 h"
     assert (ended.limit, function.limit) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "tone", "unfolded"), [(8, "good", True), (9, "good", False), (9, "bad", True), (0, "", True)]
+)
+def test_a_long_list_of_resources_is_folded_unless_something_is_left(
+    count: int, tone: str, unfolded: bool
+) -> None:
+    """What has to be repaired is seen at once."""
+    rows = tuple(
+        step_rows.ResourceRow("deleted", tone, f"bucket {number}", "", "", False, None)
+        for number in range(count)
+    )
+    assert step_rows.StepRow(step("one", "success"), "", "", rows, None).unfolded is unfolded

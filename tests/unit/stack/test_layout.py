@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from closeout.core.records import NewDelivery, NewRun
-from closeout.stack import closings, patrol, table
+from closeout.stack import closings, patrol, problems, table
 from closeout.stack.deployed import definition_digest
 
 R = "a" * 26
@@ -152,6 +152,9 @@ LAYOUT: list[tuple[object, object]] = [
         },
     ),
     (patrol.EVERYTHING, {"patrol": {"everything": True}}),
+    (patrol.BUSY, {"busy": True}),
+    (problems.TEST, {"test": True}),
+    (problems.CHECK, {"check": True}),
     (patrol.cleaning("acme/shop#1 a", "ada"), {"clean": {"target": "acme/shop#1 a", "by": "ada"}}),
     (patrol.recovering("g"), {"recover": {"guid": "g"}}),
     (closings.closing_items(D._replace(event="push")._asdict(), ID, [R], 9), []),

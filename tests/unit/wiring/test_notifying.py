@@ -368,6 +368,20 @@ def test_a_url_of_another_form_is_refused(url: str) -> None:
     assert raised.value.code == "notifier-unknown"
 
 
+def test_what_the_library_says_is_no_line_of_the_servers_log() -> None:
+    """The error has it already, redacted."""
+    lines: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = lines.append  # type: ignore[method-assign,assignment]
+    logging.getLogger().addHandler(handler)
+    try:
+        with pytest.raises(NotifierUnknown):
+            notifier.check("json://a..b/x")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert lines == []
+
+
 def test_every_scheme_that_reaches_this_machine_only_is_refused() -> None:
     """A plugin whose URL names nobody, no token and no host, acts here."""
     from apprise.manager_plugins import NotificationManager

@@ -146,7 +146,6 @@ class _Call(attempts.Attempt):
         if thread.is_alive():
             public = f"it did not return within {limit}; a call cannot be stopped, so it still runs"
             return {"result": None, "failed": f"{name}: {public}", "public": public}
-        _running.pop(f"{work.execution}/{work.step}", None)
         given = outputs.without_secrets(_outputs(ended.get("result")), work)
         return {"result": given or None, **self._failure(name, ended.get("error"))}
 

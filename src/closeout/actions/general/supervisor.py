@@ -26,7 +26,7 @@ NOT_FOUND, NOT_STARTED, STOPPED = 127, 126, 125
 def prctl(option: int, value: int) -> None:
     """Set an attribute of this process (prctl(2)); nothing where there is no such call."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def read_order() -> dict | None:  # type: ignore[type-arg]

@@ -58,7 +58,7 @@ class Child:
             if self._process.poll() is not None:
                 break
             time.sleep(0.02)
-        raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it said nothing'}")
+        raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it wrote nothing'}")
 
     def last_words(self, lines: int = 5) -> str:
         """Return the last lines of its output."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from closeout.core.automation import Automation
-from closeout.core.ids import split_execution
+from closeout.core.ids import parse_execution
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.dynamodb.teardowns import runs_of_closings
@@ -60,7 +60,7 @@ class Teardowns:
         """Return the teardowns of a pull request that succeeded after `since`, each as its run's latest attempt."""
         latest: dict[str, dict[str, Any]] = {}
         for row in self._attempts(repository, number):
-            latest[split_execution(row["execution"])[0]] = row
+            latest[parse_execution(row["execution"])[0]] = row
         return [
             found
             for row in latest.values()
@@ -82,7 +82,7 @@ class Teardowns:
             return True
         row = self._row(run_id, attempt) if closings else None
         return row is not None and any(
-            other["accepted_at"] <= row["accepted_at"] and self._deleted(*split_execution(other["execution"]))
+            other["accepted_at"] <= row["accepted_at"] and self._deleted(*parse_execution(other["execution"]))
             for other in self._others(run_id, row)
         )
 
@@ -90,7 +90,7 @@ class Teardowns:
         """Yield the rows of the automation's attempts at other closings of the same pull request."""
         for other in self._attempts(row.get("repository"), row.get("number")):
             same = other["automation"] == row["automation"]
-            if same and split_execution(other["execution"])[0] != run_id and _is_about(other, row):
+            if same and parse_execution(other["execution"])[0] != run_id and _is_about(other, row):
                 yield other
 
     def _attempts(self, repository: str | None, number: int | None) -> Iterator[dict[str, Any]]:
@@ -101,18 +101,18 @@ class Teardowns:
             rows = map(from_item, self._table.query(layout.run_partition(run_id), "attempt#"))
             yield from (row for row in rows if "owner" not in row)  # such a run never began
 
-    def _deleted(self, run_id: str, attempt: int | None) -> bool:
-        return has_deleted(self._store.recorded(run_id, attempt or 1)[1])
+    def _deleted(self, run_id: str, attempt: int) -> bool:
+        return has_deleted(self._store.recorded(run_id, attempt)[1])
 
     def _row(self, run_id: str, attempt: int) -> dict[str, Any] | None:
         return self._store.row(f"{run_id}-{attempt}")
 
     def _teardown(self, row: dict[str, Any]) -> Teardown | None:
-        run_id, attempt = split_execution(row["execution"])
-        definition, operations = self._store.recorded(run_id, attempt or 1)
+        run_id, attempt = parse_execution(row["execution"])
+        definition, operations = self._store.recorded(run_id, attempt)
         if definition is None or rehearsed(operations):
             return None
-        return run_id, attempt or 1, row["automation"], float(row["finished_at"]), definition
+        return run_id, attempt, row["automation"], float(row["finished_at"]), definition
 
 
 def _succeeded(row: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from closeout.core.errors import BadFilter
-from closeout.core.ids import split_execution
+from closeout.core.ids import parse_execution, split_execution
 from closeout.core.runs import NO_BASE
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
@@ -121,8 +121,8 @@ class Views:
         return teardowns(self._table, repository, number)
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
-        run_id, attempt = split_execution(row["execution"])
-        definition, operations = self._store.recorded(run_id, attempt or 1)
+        run_id, attempt = parse_execution(row["execution"])
+        definition, operations = self._store.recorded(run_id, attempt)
         values = {name: row.get(name) for name in _FACTS} | {"id": run_id, "attempt": attempt}
         values["definition"] = definition or ""
         values["origin"] = row.get("origin", "github")  # Items of earlier releases have none.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -74,6 +75,8 @@ class Writer:
             raise unusable(self._path, error) from error
         self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
+        self._submitting = threading.Lock()
+        """Nothing is queued after the end of the queue, where nobody would answer it."""
         self.damage: StoreUnavailable | None = None
         """The error that showed that the file is damaged."""
         self._thread = background("ledger-writer", self._run)
@@ -85,9 +88,10 @@ class Writer:
 
     def submit(self, *jobs: Job | Acceptance) -> None:
         """Queue jobs for the next group, together. Raises `StoreUnavailable` once the ledger is closed."""
-        if self._closed:
-            raise StoreUnavailable("the ledger is closed")
-        self._queue.put(jobs)
+        with self._submitting:
+            if self._closed:
+                raise StoreUnavailable("the ledger is closed")
+            self._queue.put(jobs)
 
     def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do `work` in the next group and wait for its commit. Raises the error that it ended in."""
@@ -101,8 +105,9 @@ class Writer:
 
     def close(self, timeout: float) -> bool:
         """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
-        self._closed = True
-        self._queue.put(None)
+        with self._submitting:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -115,7 +120,6 @@ class Writer:
                 open_end = self._gather(deliveries, others)
             self._write([*_first(deliveries, LARGEST_GROUP), *_first(others, MOST_OTHERS)])
             self._checkpointer.wrote(self._connection.total_changes)
-        self._refuse_rest()
         self._checkpointer.close()
         self._connection.close()
 
@@ -135,13 +139,6 @@ class Writer:
                     deliveries.append(job)
                 else:
                     others.append(job)
-
-    def _refuse_rest(self) -> None:
-        """Fail the jobs that were queued while the ledger closed."""
-        rest: list[Job | Acceptance] = []
-        while not self._queue.empty():
-            rest += self._queue.get() or ()
-        self._answer([(job, StoreUnavailable("the ledger is closed")) for job in rest])
 
     def _write(self, group: list[Job | Acceptance]) -> None:
         if not group:

@@ -116,8 +116,7 @@ class SetupPages:
         except OSError as error:
             yield HealthFact("Disk", "cannot be read", str(error.strerror), "bad")
             return
-        tone = "bad" if free < LOW_DISK else "none"
-        yield HealthFact("Disk", f"{_gigabytes(free)} free", f"the ledger has {_gigabytes(size)}", tone)
+        yield disk(free, size)
 
 
 def leftovers(steps: Iterable[StepInventory]) -> Mapping[tuple[str, str], str]:
@@ -203,6 +202,12 @@ def wrong_first(states: Mapping[str, str]) -> Sequence[tuple[str, str]]:
     """Return the checks of a drill with their states, what is wrong first; a state of another version is the last."""
     order = {state: number for number, state in enumerate(STATES)}
     return sorted(states.items(), key=lambda item: (order.get(item[1], len(order)), item[0]))
+
+
+def disk(free: int, size: int) -> HealthFact:
+    """Return how much room there is beside a ledger of `size` bytes."""
+    tone = "bad" if free < LOW_DISK else "none"
+    return HealthFact("Disk", f"{_gigabytes(free)} free", f"the ledger has {_gigabytes(size)}", tone)
 
 
 def _gigabytes(size: int) -> str:

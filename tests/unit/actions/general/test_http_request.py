@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from closeout.actions.general.http_request import ACTION, KEY
 from closeout.core.errors import ActionFailed, InputError, ServiceError, StepFailed
+from closeout.core.retry import Backoff, Retry
 from closeout.ports import HttpAnswer
 from tests.unit.actions.general.parts import FixedSecrets, LocalClients, ScriptedHttp
 from tests.work import Crashed, ImmediateWork
@@ -44,7 +44,7 @@ def test_json_is_sent_with_its_type_and_an_idempotency_key() -> None:
     result, http, work = run(body={"preview": 17, "é": [1, None]})
     (sent,) = http.sent
     assert (sent.method, sent.url) == ("POST", URL)
-    assert json.loads(sent.body or b"") == {"preview": 17, "é": [1, None]}
+    assert sent.body == '{"preview": 17, "é": [1, null]}'.encode()
     assert sent.headers == {"Content-Type": "application/json", KEY: f"{work.execution}-teardown"}
     assert result == {"status": 200, "summary": f"{URL}: 200"}
 
@@ -91,8 +91,10 @@ def test_a_secret_that_is_no_header_is_refused_without_showing_it(value: str) ->
 )
 def test_what_may_pass_is_tried_again_with_the_same_key(first: HttpAnswer | Exception) -> None:
     """So that the other side can tell a repetition."""
-    _, http, _ = run(first, answer(204))
+    _, http, work = run(first, answer(204))
     assert len(http.sent) == 2
+    why = f"answered {first.status}" if isinstance(first, HttpAnswer) else "no answer"
+    assert work.lines == [f"POST {URL}", why, f"POST {URL}", "answered 204"]
     assert http.sent[0].headers[KEY] == http.sent[1].headers[KEY]
 
 
@@ -109,8 +111,16 @@ def test_a_retry_after_is_obeyed_without_holding_a_thread() -> None:
 
 def test_a_host_that_stays_away_fails_the_step_after_the_tries_it_may_have() -> None:
     """`retry` bounds them, and the failure says what the last one met."""
-    with pytest.raises(ActionFailed, match="answered 503, after 8 attempts"):
-        run(answer(503))
+    http = ScriptedHttp([answer(503)])
+    clients = LocalClients(http)
+    inputs = {"method": "POST", "url": URL}
+    (change,) = ACTION.plan(inputs, clients)
+    work = ImmediateWork(clients, retry=Retry(attempts=3, backoff=Backoff(first=2.0, factor=2.0)))
+    with pytest.raises(ActionFailed, match="answered 503, after 3 attempts"):
+        ACTION.apply(change, inputs, work)
+    assert (len(http.sent), work.slept) == (3, [2.0, 4.0])
+    assert work.changes == ["request-1", "request-2", "request-3"]
+    assert ACTION.retry.attempts == 8
 
 
 def test_a_crash_after_sending_sends_again_with_the_same_key() -> None:
@@ -175,7 +185,7 @@ def test_the_query_is_shown_nowhere() -> None:
 )
 def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
     """Before anything is sent."""
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"^`url`: "):
         run(url=url)
 
 
@@ -202,6 +212,8 @@ def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
         ({"url": URL, "headers": {"idempotency-key": "x"}}, "itself"),
         ({"url": URL, "headers": {"Host": "x"}}, "itself"),
         ({"url": URL, "headers": {"X Y": "x"}}, "name of a header"),
+        ({"url": URL, "headers": ["X Y"]}, None),  # the type is for the schema to say
+        ({"url": URL, "secret-headers": "env:TOKEN"}, None),
         ({"url": URL, "secret-headers": {"X-Key": SECRET}}, "reference"),
         ({"url": "https://pr-${{ event.number }}.h.example:${{ event.a }}/${{ event.b }}?c"}, None),
         ({"url": "${{ event.url }}"}, "begins with http"),

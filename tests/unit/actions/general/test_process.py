@@ -113,10 +113,19 @@ def test_what_a_script_says_last_is_read_though_it_has_ended(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("script", "code"), [("exit 7", 7), ("false; echo no", 1), ("echo $UNSET", 2), ("kill -9 $$", 137)]
+    ("script", "code"),
+    [
+        ("exit 7", 7),
+        ("false; echo no", 1),
+        ("echo $UNSET", 2),
+        ("kill -9 $$", 137),
+        ("kill -INT $$; exit 7", 130),
+        ("kill -PIPE $$; exit 7", 141),
+        ("kill -TERM $$; exit 7", 143),
+    ],
 )
 def test_the_exit_code_is_the_scripts(tmp_path: Path, script: str, code: int) -> None:
-    """A script that died of a signal gives 128 and its number; `-e` and `-u` hold."""
+    """A script that died of a signal gives 128 and its number; `-e` and `-u` hold, and no signal is ignored."""
     assert run(script, tmp_path)[0] == code
 
 
@@ -236,6 +245,12 @@ def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> 
     assert code == 0
     assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
     assert within(10, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
+
+
+def test_what_ends_in_the_background_does_not_end_the_script(tmp_path: Path) -> None:
+    """Its supervisor, whose child every orphan becomes, hears of that end, too."""
+    script = "(echo $$ > orphan &); while [ ! -s orphan ]; do sleep 0.01; done; sleep 0.05; echo fine"
+    assert run(script, tmp_path) == (0, ["fine"])
 
 
 def test_a_flood_of_output_neither_blocks_nor_escapes_the_limit(tmp_path: Path) -> None:
@@ -439,6 +454,16 @@ def test_the_script_of_a_survivor_may_clean_up(tmp_path: Path, stopped: bool) ->
     assert end_survivor(process.identity, patience=30.0)
     thread.join(10)
     assert (tmp_path / "cleaned").exists()
+
+
+def test_a_survivor_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
+    """Its supervisor would wait for ten minutes until it kills a script that does not listen."""
+    process = Supervised(grace=600.0)
+    thread = begun(process, "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done", tmp_path)
+    me = pid_in(tmp_path / "me")
+    assert end_survivor(process.identity, patience=0.1)
+    thread.join(10)
+    assert within(10, lambda: gone(me))
 
 
 def test_a_pid_that_was_used_again_is_left_alone() -> None:

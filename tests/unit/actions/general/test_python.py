@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
 import pytest
 
-from closeout.actions.general.python import ACTION, still_running
+from closeout.actions.general import python
+from closeout.actions.general.python import ACTION, anything_running, still_running
 from closeout.core.errors import ActionFailed, InputError
 from tests.unit.actions.general import example_functions
 from tests.unit.actions.general.parts import nothing
@@ -88,11 +90,15 @@ def test_a_function_that_cannot_be_found_fails_the_plan_with_the_reason(function
 
 
 def test_a_call_over_its_time_fails_and_is_said_to_run_on() -> None:
-    """A thread cannot be killed: the step ends, the call does not, and closeout knows."""
+    """A thread cannot be killed: the step ends, the call does not, and closeout knows. The server can end, too."""
+    written: list[str] = []
 
     class Hurried(ImmediateWork):
         def remaining(self) -> float:
             return 0.05
+
+        def log(self, text: str) -> None:
+            written.append(text)
 
     example_functions.go.clear()
     work = Hurried(nothing(), execution="z" * 26 + "-1", event={"n": 1})
@@ -100,12 +106,27 @@ def test_a_call_over_its_time_fails_and_is_said_to_run_on() -> None:
         call("example_functions:slow", work)
     assert still_running("z" * 26 + "-1")
     assert not still_running("y" * 26 + "-1")
+    assert anything_running()
+    assert {each.daemon for each in threading.enumerate() if each.name == "closeout-python-teardown"} == {
+        True
+    }
     example_functions.go.set()
     deadline = time.monotonic() + 30
     while still_running("z" * 26 + "-1") and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not still_running("z" * 26 + "-1")
-    assert "too late" not in work.lines
+    assert written == []
+    assert not [key for key in python._running if key.startswith("z" * 26)], "it is not kept for ever"
+
+
+def test_a_call_is_waited_for() -> None:
+    """As long as there is time."""
+    example_functions.go.clear()
+    timer = threading.Timer(0.02, example_functions.go.set)
+    timer.start()
+    _, work = call("example_functions:slow")
+    assert work.lines == ["too late"]
+    assert not still_running(work.execution)
 
 
 def test_a_crash_in_the_middle_raises_the_attempt() -> None:

@@ -67,6 +67,14 @@ def test_what_a_run_records_outlives_its_row(bench: RemoteBench) -> None:
     assert item(bench, layout.wake_up_key(execution[:-2], 1))["expires"] == now + 100 + 30 * DAY
 
 
+def test_the_claim_of_a_closing_is_kept_as_long_as_a_run_of_it(bench: RemoteBench) -> None:
+    """Otherwise the closing's next delivery would start another run."""
+    owner, other = bench.accept("a")[:-2], "c" * 26
+    assert bench.attempts.claim_closing("5/7/x", other, owner) == owner
+    claim = item(bench, layout.attempt_key(other, 1))
+    assert claim["expires"] == int(bench.clock.now()) + KEPT_DAYS * DAY
+
+
 def test_a_run_whose_row_is_gone_is_neither_loaded_nor_finished(bench: RemoteBench) -> None:
     """And no problem is opened for it. A record that was read without its definition cannot be loaded either."""
     execution = bench.accept("a")

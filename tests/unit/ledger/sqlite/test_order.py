@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -56,15 +57,38 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
     assert [what for what in done if what != "delivery"] == list(range(count))
 
 
-def test_what_is_queued_while_a_ledger_closes_is_refused(ledger: Ledger, held: Callable[[], None]) -> None:
-    """A thread that had found it open waits for an answer."""
-    writer, answers = ledger._writer(), list[Any]()
-    writer._queue.put(None)
-    for _ in range(2):
-        writer.submit(Job(lambda _connection: None, answers.append))
-    held()
-    assert writer.close(5.0)
-    assert [str(answer) for answer in answers] == ["the ledger is closed"] * 2
+class PausedQueue(SimpleQueue[Any]):
+    """A queue whose first job comes in late: its thread pauses on the way."""
+
+    def __init__(self) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Add the item."""
+        if item is not None:
+            self.reached.set()
+            assert self.go_on.wait(10)
+        super().put(item, block, timeout)
+
+
+def test_a_job_that_is_taken_while_the_ledger_closes_is_answered(ledger: Ledger) -> None:
+    """Otherwise its thread would wait without end."""
+    writer, answers, queue = ledger._writer(), list[Any](), PausedQueue()
+    before, writer._queue = writer._queue, queue
+    before.put(())  # the writer's thread waits here, and looks at the other queue next
+    job = Job(lambda _connection: "done", answers.append)
+    threads = [
+        threading.Thread(target=writer.submit, args=(job,)),
+        threading.Thread(target=writer.close, args=(10,)),
+    ]
+    threads[0].start()
+    assert queue.reached.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    queue.go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert answers == ["done"]
 
 
 def test_the_group_that_a_delivery_may_wait_for_is_small(ledger: Ledger, held: Callable[[], None]) -> None:
