@@ -171,7 +171,7 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
             f"To do: {_repair(message)} Then rerun it {there}with `closeout runs rerun {run}{links.options}`."
         )
         if now - first.since >= AGAIN:
-            lines.append(f"If no action is needed any more: `closeout runs dismiss {run}{links.options}`.")
+            lines.append(f"If it no longer needs attention: `closeout runs dismiss {run}{links.options}`.")
         return lines
     return [
         *lines,
