@@ -80,7 +80,7 @@ def test_before_the_first_start_the_doctor_says_what_it_cannot_know(scene: Machi
     told = call(scene, "doctor")
     assert (told.code, told.err, scene.db.exists()) == (exits.UNAVAILABLE, "", False)
     assert "✓ the token can post commit statuses in 1 repository" in told.out
-    assert "? nobody knows yet at which URL GitHub reaches closeout [public-url-known]" in told.out
+    assert "? it is not known yet at which URL GitHub reaches closeout [public-url-known]" in told.out
     assert "fix:    write `public-url` into the file, or start `closeout serve` once" in told.out
     assert "more checks could not run: first fix public-url-known." in told.out
     assert [line for line in told.out.splitlines() if len(line) > 80 and str(scene.folder) not in line] == []

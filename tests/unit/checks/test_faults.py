@@ -150,7 +150,7 @@ FAULTS = (
         "/srv/closeout.db",
     ),
     Fault("server", stop_server, "no server"),
-    Fault("public-url-known", forget_url, "nobody knows", "unknown", also=("configuration-variables",)),
+    Fault("public-url-known", forget_url, "it is not known", "unknown", also=("configuration-variables",)),
     Fault("public-url", lambda scene: scene.server.stop(), "healthz"),
     Fault("server-ready", answer("/readyz", 503), "disk is full"),
     Fault("notifiers", notifier("nosuch://x"), "file:notify.url: nosuch:// is not a URL"),
