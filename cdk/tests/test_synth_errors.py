@@ -67,7 +67,7 @@ STEPS = {
         "      - uses: shell\n        timeout: 5m\n        with:\n          run: |\n            echo hello\n            dropdb --if-exists x\n",
         "closeout.yaml:10:16: automations.a.steps[0].with.run: `dropdb` is not in Lambda's image",
     ),
-    "a secret of an environment that nobody sets": (
+    "a secret of an environment that is never set": (
         "      - uses: http/request\n        timeout: 1m\n        with:\n          method: POST\n          url: https://x.example\n          secret-headers: { Authorization: 'env:TOKEN' }\n",
         "closeout.yaml:12:44: automations.a.steps[0].with.secret-headers.Authorization: `env:` does not exist in the worker",
     ),

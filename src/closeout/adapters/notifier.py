@@ -101,7 +101,7 @@ def _service(url: str) -> NotifyBase:
     if name in LOCAL:
         raise NotifierUnknown(f"{name}:// reaches only this machine; choose a service that people read")
     asset = AppriseAsset(
-        service_timeout=0,  # a timeout would use a thread that the end of the process waits for
+        service_timeout=0,  # it would keep time in a thread that the end of the process waits for
     )
     service: NotifyBase | None = Apprise.instantiate(url, asset=asset)
     if service is None:

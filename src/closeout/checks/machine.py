@@ -113,7 +113,7 @@ def _server(world: World) -> Result:
 
 def _url_known(world: World) -> Result:
     if world.base() is None:
-        return unknown("it is not known yet at which URL GitHub reaches closeout", URL_UNKNOWN)
+        return unknown("closeout's public URL is not known yet", URL_UNKNOWN)
     return fine(f"closeout's public URL is {world.base()}")
 
 

@@ -177,7 +177,7 @@ def _post_status(world: World, name: str) -> None:
     try:
         world.outside.github.request("POST", path, body={"state": "asked", "context": "closeout/doctor"})
     except ServiceError as error:
-        if error.http_status != 422:  # 422: the token may; only the status is impossible
+        if error.http_status != 422:  # then the token may; only the status cannot be
             raise
     else:
         raise unusable_answer(f"POST {path}", "GitHub accepted a commit status that it should reject")
