@@ -1,4 +1,4 @@
-"""A closing: a pull request was closed at a certain moment. It must be acted on once, whatever the source.
+"""A closing: a pull request was closed at a certain moment. closeout must act on it once, from whichever source it learns it.
 
 A webhook, GitHub's delivery log, its list of closed pull requests and an inventory each report the same closing with a
 different GUID, or with none. So an automation's run on `pull_request` `closed` is named after the closing, and the

@@ -42,7 +42,7 @@ class Accepted(NamedTuple):
     """The ledger's answer after its commit. `started` are the new executions."""
 
     delivery: int | str
-    """A number on SQLite, a name made of hook and GUID on DynamoDB."""
+    """A number on SQLite, a name of hook and GUID on DynamoDB."""
     runs: tuple[str, ...]
     """Run ids of this delivery, or of the original if this is a duplicate."""
     duplicate: bool

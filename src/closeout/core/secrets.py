@@ -26,7 +26,7 @@ FRESH = 2.0
 
 
 class Active(NamedTuple):
-    """One accepted value, until `until` (seconds since the epoch; None: as long as it is there)."""
+    """One accepted value, until `until` (seconds since the epoch; None: as long as it exists)."""
 
     value: str
     until: float | None = None

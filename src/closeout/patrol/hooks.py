@@ -19,7 +19,7 @@ from closeout.ports.patrol import GitHubReads
 LISTS_A_ROUND = 4
 """Owners whose hooks are listed again in a later round with lists."""
 NAMED = 3
-"""Repositories that one note names: a pattern may stand for hundreds."""
+"""Repositories that one note names: a pattern may match hundreds."""
 PAGES = 10
 FORBIDDEN = (403, 404)
 

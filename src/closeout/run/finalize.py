@@ -92,5 +92,5 @@ def end_unreadable(
 def _recorded_pending(durable: Durable, text: str) -> Json:
     try:
         return durable.record("pending", lambda: {"sent": False, "reason": text})
-    except StepFailed as error:  # unless it was never tried, it may have arrived all the same
+    except StepFailed as error:  # unless it was never tried, it may still have arrived
         return {"sent": not error.cancels}

@@ -134,6 +134,6 @@ def _call(context: RunContext, reference: str, run: FunctionRun) -> Outcome:
         raise
     except CloseoutError as error:
         return Outcome("failure", "failed", reason=error.message)
-    except Exception as error:  # noqa: BLE001  (the user's own code: whatever it raises is its verdict)
+    except Exception as error:  # noqa: BLE001  (the user's own code: any error is its verdict)
         return Outcome("failure", "failed", reason=f"{type(error).__name__}: {error}")
     return Outcome("success", str(result) if isinstance(result, str) else "done")
