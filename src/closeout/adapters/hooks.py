@@ -25,7 +25,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 class Target(NamedTuple):
-    """Whose hooks: `acme/shop`, or the organization `acme`."""
+    """The owner of hooks: `acme/shop`, or the organization `acme`."""
 
     name: str
 

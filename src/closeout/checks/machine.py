@@ -141,7 +141,7 @@ def _asked(world: World, url: str, what: str) -> Result:
     try:
         answer = world.outside.http.request("GET", url, headers={}, body=None, timeout=TIMEOUT)
     except ServiceError as error:
-        # An error here affects GitHub, too, or only this network.
+        # Such an error may also affect GitHub, or only this network.
         return wrong(error.message)
     except CloseoutError as error:
         return failed(error)

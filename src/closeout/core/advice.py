@@ -57,7 +57,7 @@ _BY_MESSAGE = (
         "Set `empty-buckets: true` on the step, or empty the bucket by hand.",
     ),
 )
-"""What decides if the code does not."""
+"""Patterns in the message that decide if the code does not."""
 _OPEN = frozenset((errors.ServiceError.code, errors.ActionFailed.code, errors.WaitTimeout.code, STILL_THERE))
 
 

@@ -36,9 +36,9 @@ class Problem(NamedTuple):
     """The text of the closing (`core.closing`), the run's id for another event, or what is stale."""
     kind: Kind
     text: str
-    """Why, in full, without secrets."""
+    """The reason in full, without secrets."""
     public: str
-    """Why, as anybody may read it."""
+    """The public form of the reason."""
     since: float
     code: str = ""
     """A stable code of the cause."""

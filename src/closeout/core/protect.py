@@ -1,4 +1,4 @@
-"""What nothing may touch: built-in names, and the patterns and tags of the file's `protect`.
+"""Resources that nothing may touch: built-in names, and the patterns and tags of the file's `protect`.
 
 Names are compared as AWS does, with case, in every form in which a change shows them, because protecting too much is
 safe.

@@ -80,7 +80,7 @@ class RunContext:
 
     @cached_property
     def subject(self) -> livecheck.Subject | None:
-        """What the live check of this run is about."""
+        """The subject of this run's live check."""
         return livecheck.subject_of(self.execution.event_name, self.payload)
 
     # --- today's configuration and the run's time -----------------------------------------------------------

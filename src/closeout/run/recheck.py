@@ -47,7 +47,7 @@ class Teardown(NamedTuple):
 
 
 class Teardowns(RunReader, Protocol):
-    """Reads what a look needs besides single runs."""
+    """Reads what a look needs in addition to single runs."""
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
