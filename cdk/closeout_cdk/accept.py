@@ -1,6 +1,6 @@
 """Accepted findings of cdk-nag, each on one resource and with its reason.
 
-Never on a stack or on a whole construct: a rule that is accepted there is accepted for what is added later too.
+Never on a stack or a whole construct, where a rule would also be accepted for everything that is added later.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from constructs import IConstruct
 
 
 def accept(resource: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accept rules (`S1`, `IAM5[Resource::…]`) on one CloudFormation resource, or on the only one of a construct."""
+    """Accept rules (`S1`, `IAM5[Resource::…]`) on one CloudFormation resource, or on a construct's only one."""
     target = resource if cdk.CfnResource.is_cfn_resource(resource) else resource.node.default_child
     if target is None or not cdk.CfnResource.is_cfn_resource(target):
         raise TypeError(f"{resource.node.path} is not one resource")

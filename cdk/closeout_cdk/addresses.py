@@ -1,6 +1,6 @@
 """The file of GitHub's addresses: written by `refresh_addresses.py`, committed, read at synth.
 
-It is a file and not a lookup, so that synthesis reads no network and a change of addresses is seen in a review.
+It is a file and not a lookup, so that synthesis needs no network and a review shows each change of addresses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def read(path: Path) -> tuple[str, ...]:
-    """Return the ranges of a file. Raises `ValueError` with what is wrong with it."""
+    """Return the ranges of a file. Raises `ValueError` with the problem."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

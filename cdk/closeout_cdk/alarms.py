@@ -1,6 +1,6 @@
-"""Alarms: metrics from the logs' own lines, alarms on them, and a topic that sends mail.
+"""Alarms: metrics from log lines, alarms on them, and a topic that sends mail.
 
-Missing data raises no alarm, because a stack without events is healthy; except that patrol must end again and again.
+Missing data raises no alarm, because a stack without events is healthy. The exception is patrol, which must keep ending.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ MANY_OPERATIONS = 2_500
 MISSED = 3
 """Intervals without the end of a patrol."""
 FAILING = 3
-"""Intervals in each of which patrol had errors, if they are an hour at least."""
+"""Intervals with errors of patrol, if together they are at least an hour."""
 LATE = 2
 """Intervals without the end of a drill, and an hour."""
 BAD_SIGNATURES = 10
-"""In five minutes: one is a scanner, ten are a hook with another secret."""
+"""In five minutes: one request is a scanner, ten are a hook with another secret."""
 
 
 class Alarms(Construct):
-    """All alarms. With a mail address they notify a topic; without one they only show in CloudWatch."""
+    """All alarms. With a mail address they notify a topic; without one they are visible only in CloudWatch."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class Alarms(Construct):
             for number, group in enumerate((functions.worker_logs, functions.ended_logs), 1)
         ]
         self._alarm(
-            "FailedRuns", failed[0], 1, "a run ended as a failure: its commit status says so, its log why"
+            "FailedRuns", failed[0], 1, "a run failed: its commit status says so, and its log says why"
         )
         self._alarm(
             "FailedExecutions",
-            # Lambda's own count: the handler gets two events for one such execution, its event and its dead letter.
+            # Lambda's own count, because the handler gets two events for one such execution: its event and its dead letter.
             # https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
             cloudwatch.MathExpression(
                 expression="FILL(failed, 0) + FILL(timed_out, 0) + FILL(stopped, 0)",
@@ -166,11 +166,11 @@ class Alarms(Construct):
             "RechecksGivenUp",
             given_up,
             1,
-            "nobody looked for what was deployed after a teardown: patrol's log says why; `closeout orphans` finds it",
+            "a recheck after a teardown was given up: patrol's log says why; `closeout orphans` finds what was deployed since",
         )
 
     def watch_messages(self, notify: Notify) -> None:
-        """Add the alarm on messages that cannot be delivered."""
+        """Add the alarm on undeliverable messages."""
         pattern = '{ $.messages = "undelivered" }'
         refused = self._counted("Undelivered", notify.logs, pattern, "UndeliveredMessages")
         self._alarm(
@@ -190,7 +190,7 @@ class Alarms(Construct):
         )
 
     def _of_patrol(self, minutes: int, drill: float | None) -> None:
-        """Watch the metrics that patrol's own log lines hold, those of its drills too."""
+        """Watch the metrics in patrol's log lines, including those of its drills."""
         period = Duration.minutes(minutes)
 
         def metric(name: str, statistic: str) -> cloudwatch.Metric:
@@ -202,7 +202,7 @@ class Alarms(Construct):
             "PatrolSilent",
             metric("PatrolRounds", "Sum"),
             1,
-            f"no patrol ended in {MISSED * minutes} minutes; what GitHub did not tell stays until one does",
+            f"no patrol ended in {MISSED * minutes} minutes; events that GitHub did not deliver wait for the next one",
             periods=MISSED,
             silence=True,
         )
@@ -226,11 +226,11 @@ class Alarms(Construct):
             "DrillLate",
             metric("DrillAge", "Minimum"),
             LATE * int(drill) + 3_600,
-            "seconds since a drill ended: patrol's log says why none does",
+            "seconds since the last drill: patrol's log says why there is none",
         )
 
     def _counted(self, name: str, group: logs.ILogGroup, pattern: str, metric: str) -> cloudwatch.Metric:
-        """Count the lines of a log that fit a pattern."""
+        """Count the lines of a log that match a pattern."""
         found = logs.MetricFilter(
             self,
             f"{name}Filter",
@@ -252,7 +252,7 @@ class Alarms(Construct):
         periods: int = 1,
         silence: bool = False,
     ) -> None:
-        """Add an alarm on a metric that reaches the threshold; with `silence` on one that does not, or is missing."""
+        """Add an alarm on a metric that reaches the threshold; with `silence` on one that stays below it or is missing."""
         operator, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
             self,
@@ -272,7 +272,7 @@ class Alarms(Construct):
 
     def _make_topic(self, email: str) -> sns.Topic:
         topic = sns.Topic(self, "Topic", display_name="closeout", enforce_ssl=True)
-        # Our policy replaces the default one, which lets the account's alarms publish.
+        # Our policy replaces the default one, which would let the account's alarms publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],

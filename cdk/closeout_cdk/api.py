@@ -1,9 +1,9 @@
 """The API: a regional REST API. Two paths lead to the receiver; every other answer has closeout's error shape.
 
-`guard.py` adds a path of its own if the parameters ask for it.
+`guard.py` adds its own path if the parameters ask for it.
 
-The receiver answers for every method, so that a wrong one gets the same answer as locally; what never reaches it is
-answered by gateway responses. A REST API and not an HTTP API, because only it has a resource policy.
+The receiver answers every method, so that a wrong one gets the same answer as locally. Gateway responses answer requests that
+never reach it. It is a REST API and not an HTTP API, because only a REST API has a resource policy.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from closeout_cdk.functions import log_group
 from closeout_cdk.parameters import Parameters
 
 RATE, BURST = 200, 400
-"""Requests a second, and at once: far more than GitHub sends, because GitHub does not retry what is refused here."""
+"""Requests per second, and in a burst: far more than GitHub sends, because GitHub does not retry refused requests."""
 GUARD = "guard"
 """The guard's path, in a stack that has one."""
 GUARD_RATE, GUARD_BURST = 10, 40
-"""Questions a second, and at once: a workflow asks twice for each deploy, and asks again after a 429."""
+"""Questions per second, and in a burst: a workflow asks twice for each deploy, and again after a 429."""
 
 _ANSWERS: Mapping[str, tuple[str, str, str]] = {
-    # type: (status, code, sentence); the codes are those of the local receiver where it has one
+    # type: (status, code, sentence); a code is the local receiver's if it has one
     "MISSING_AUTHENTICATION_TOKEN": ("404", "not-found", "There is nothing at this path."),
     "RESOURCE_NOT_FOUND": ("404", "not-found", "There is nothing at this path."),
     "ACCESS_DENIED": ("403", "forbidden", "Requests from this address are not accepted."),
-    "REQUEST_TOO_LARGE": ("413", "payload-too-large", "The body is over about 5.6 MB, and nothing of that size reaches the receiver."),
+    "REQUEST_TOO_LARGE": ("413", "payload-too-large", "The body is over about 5.6 MB, which is more than can reach the receiver."),
     "THROTTLED": ("429", "overloaded", "Too much arrives at once, and nothing was acknowledged; it can be sent again."),
     "QUOTA_EXCEEDED": ("429", "overloaded", "Too much arrives at once, and nothing was acknowledged; it can be sent again."),
     "INTEGRATION_FAILURE": ("502", "internal-error", "Something went wrong inside closeout; its log says what. The delivery can be sent again."),
@@ -63,9 +63,9 @@ class Api(Construct):
             cloud_watch_role=False,
             deploy_options=self._stage(given),
         )
-        self.rest.node.try_remove_child("Endpoint")  # an output under a name of CDK's own
+        self.rest.node.try_remove_child("Endpoint")  # an output under CDK's own name
         integration = apigateway.LambdaIntegration(receiver, allow_test_invoke=False)
-        # On `/` and `/webhook` as the write-up has it and as `closeout serve` has it.
+        # On `/` and `/webhook`, like the write-up and `closeout serve`.
         self.root = self.rest.root.add_method("ANY", integration)
         self.webhook = self.rest.root.add_resource("webhook").add_method("ANY", integration)
         self._accept()
@@ -91,17 +91,17 @@ class Api(Construct):
             },
         )
         rules = {
-            "APIG3": "the resource policy, the throttle and the signature stand there; a web ACL can be added by its owner",
+            "APIG3": "the resource policy, the throttle and the signature protect it; its owner can add a web ACL",
             "APIG6": "execution logs would hold bodies and headers of deliveries; the access log holds neither",
         }
         if self.access_logs is None:
-            rules["APIG1"] = "apiGatewayLogRole is off: whoever deploys has chosen to have no access log"
+            rules["APIG1"] = "apiGatewayLogRole is off: the deployer has chosen to have no access log"
         accept(self.rest.deployment_stage, rules)
 
     def _stage(self, given: Parameters) -> apigateway.StageOptions:
         to = apigateway.LogGroupLogDestination(self.access_logs) if self.access_logs else None
-        # Nothing that a caller writes: API Gateway does not escape it, and a quote could forge another field. So the path
-        # is that of the API's resource, and the id is the one that no header overrides:
+        # Contains nothing that a caller writes: API Gateway does not escape it, and a quote could forge another field. So the
+        # path is that of the API's resource, and the id is the one that no header overrides:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-access-logging.html
         fields = {
             "at": "$context.requestTime",
@@ -124,7 +124,7 @@ class Api(Construct):
 
 
 def _throttled() -> dict[str, apigateway.MethodDeploymentOptions]:
-    """Return limits of the guard's own, so that questions do not use up what deliveries need."""
+    """Return separate limits for the guard, so that questions do not use up the capacity for deliveries."""
     limits = apigateway.MethodDeploymentOptions(
         throttling_rate_limit=GUARD_RATE, throttling_burst_limit=GUARD_BURST
     )
@@ -132,10 +132,10 @@ def _throttled() -> dict[str, apigateway.MethodDeploymentOptions]:
 
 
 def _policy(given: Parameters) -> iam.PolicyDocument:
-    """Allow everybody, or only GitHub's addresses, to call the two paths. The signature authenticates a delivery.
+    """Let everybody, or only GitHub's addresses, call the two paths. The signature authenticates a delivery.
 
-    With a guard each path is allowed by itself, because runners have other addresses than GitHub's hooks. What no statement
-    allows is denied.
+    With a guard each path is allowed separately, because runners have other addresses than GitHub's hooks. Anything that no
+    statement allows is denied.
     """
 
     def statement(

@@ -1,9 +1,9 @@
-"""The bundles: what Lambda unpacks into `/var/task`.
+"""Build the bundles, which Lambda unpacks into `/var/task`.
 
-Made here and not by CDK's own bundling, which wants Docker: pip can install for another platform than its own.
-The same inputs give the same bytes, so that a deployment without changes changes nothing: files are copied without
-times, `.pyc` are compiled in one order with `unchecked-hash`, and whatever pip notes about this machine is removed.
-Finished bundles are kept in `.bundles/` under a hash of their inputs.
+This does not use CDK's own bundling, which needs Docker, because pip can install for another platform than its own.
+The same inputs produce the same bytes, so that a deployment without changes changes nothing: files are copied without
+times, `.pyc` are compiled in one order with `unchecked-hash`, and pip's notes about this machine are removed.
+Finished bundles are cached in `.bundles/` under a hash of their inputs.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NOTIFY_REQUIREMENTS = REPOSITORY / "requirements" / "notify.txt"
 CACHE = ROOT / ".bundles"
 CONFIG = "closeout.yaml"
 LIBRARIES = "libraries"
-"""A stage of the worker's and the guard's bundle; it is not zipped by itself."""
+"""A stage of the worker's and the guard's bundles; it is not zipped on its own."""
 ABANDONED = 3600.0
-"""Seconds after which a half-made bundle is abandoned."""
+"""Seconds after which an unfinished bundle is abandoned."""
 KEPT = 12
-"""Bundles that stay in the cache; the oldest go."""
+"""Bundles that stay in the cache; the oldest are deleted."""
 
 LAMBDA_LIMIT = 250 * 1024 * 1024
 """Bytes, unpacked: Lambda's own limit."""
@@ -45,16 +45,16 @@ RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
 GUARD_ENTRY = ("closeout.lambdas.guard",)
 GUARD_WITHOUT = ("closeout.ledger.problems",)
-"""What the end of a run means, because the guard ends none."""
+"""The code for the end of a run, because the guard ends none."""
 GUARD_LIBRARIES = ("boto3", "botocore", "jwt")
-"""What the guard's modules import besides: PyJWT is in its bundle, and Lambda itself has boto3."""
+"""Other imports of the guard's modules: PyJWT is in its bundle, and Lambda itself has boto3."""
 NOTIFY_ENTRY = ("closeout.lambdas.notify",)
 NOTIFY_WITHOUT = ("closeout.ledger.problems", "closeout.wiring.clients")
-"""What the end of a run means, and a server's clients: the function ends no run, and has no configuration file."""
+"""The code for the end of a run, and a server's clients: the function ends no run, and has no configuration file."""
 NOTIFY_LIBRARIES = ("apprise", "boto3", "botocore")
-"""What its modules import besides: apprise is in its bundle, and Lambda itself has boto3, which a topic alone needs."""
+"""Other imports of its modules: apprise is in its bundle, and Lambda itself has boto3, which only a topic needs."""
 WORKER_LEFT_OUT = ("cli", "server", "testing")
-"""Subpackages of closeout that nothing in the worker can reach."""
+"""Subpackages of closeout that the worker never imports."""
 _PLATFORM = {"arm64": "aarch64", "x86_64": "x86_64"}
 _SKIPPED = {"__pycache__", "node_modules", "cdk.out", "dist", "build"}
 _NOT_FOR_LAMBDA = ("bin", "bazel-project")
@@ -64,7 +64,7 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A finished bundle. `hash` is over every path, mode and byte of it; sizes are in bytes."""
+    """A finished bundle. `hash` covers all its paths, modes and bytes; sizes are in bytes."""
 
     name: str
     path: Path
@@ -81,13 +81,13 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a bundle is made for: Lambda on one architecture, or (`host`) the machine of an emulator."""
+    """The target of a bundle: Lambda on one architecture, or (`host`) the machine of an emulator."""
 
     architecture: str
     host: bool = False
 
     def pip_options(self) -> list[str]:
-        """Return pip's options to choose wheels for this target."""
+        """Return pip's options for wheels of this target."""
         if self.host:
             return []
         machine = _PLATFORM[self.architecture]
@@ -104,9 +104,9 @@ class Target:
 
 
 class Bundler:
-    """Makes bundles, and keeps them in `cache` under a hash of all that goes into them.
+    """Builds bundles, and keeps them in `cache` under a hash of their inputs.
 
-    `lock` names the libraries of the worker besides the user's.
+    `lock` names the worker's libraries, without the user's.
     """
 
     def __init__(self, cache: Path = CACHE, lock: Path = WORKER_REQUIREMENTS) -> None:
@@ -114,7 +114,7 @@ class Bundler:
         self._lock = lock
 
     def receiver(self, rules: str) -> Bundle:
-        """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules."""
+        """Build the receiver's bundle: what its handler imports from closeout, and the compiled rules."""
         files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
         inputs = _contents(files) | {"rules.json": rules.encode()}
 
@@ -124,17 +124,17 @@ class Bundler:
         return self._made("receiver", inputs.items(), make)
 
     def guard(self, target: Target) -> Bundle:
-        """Make the guard's bundle: what its handler imports of closeout, and what verifies tokens."""
+        """Build the guard's bundle: what its handler imports from closeout, and libraries to verify tokens."""
         files = imports.closure(GUARD_ENTRY, SOURCES, GUARD_WITHOUT, GUARD_LIBRARIES)
         return self._small("guard", files, GUARD_REQUIREMENTS, target)
 
     def notify(self, target: Target) -> Bundle:
-        """Make the bundle of what tells people URLs: what its handler imports of closeout, and what sends messages."""
+        """Build the bundle of the notifier: what its handler imports from closeout, and libraries to send messages to URLs."""
         files = imports.closure(NOTIFY_ENTRY, SOURCES, NOTIFY_WITHOUT, NOTIFY_LIBRARIES)
         return self._small("notify", files, NOTIFY_REQUIREMENTS, target)
 
     def _small(self, name: str, files: Iterable[Path], lock: Path, target: Target) -> Bundle:
-        """Make a bundle of these files and locked libraries."""
+        """Build a bundle from these files and locked libraries."""
         contents = _contents(files)
         inputs = {"target": target.key().encode(), "lock": lock.read_bytes(), **contents}
 
@@ -147,9 +147,10 @@ class Bundler:
         return self._made(name, inputs.items(), make)
 
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
-        """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.
+        """Build the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.
 
-        Raises `ParameterError` for requirements that pip refuses (without hashes, or at odds with the worker's), for code that hides a library, and for too much of all.
+        Raises `ParameterError` for requirements that pip refuses (without hashes, or in conflict with the worker's), for code that
+        hides a library, and for a bundle that is too large.
         """
         own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
         users = dict(_tree(code)) if code is not None else {}
@@ -182,7 +183,7 @@ class Bundler:
         return bundle
 
     def libraries_here(self, requirements: Path) -> Path:
-        """Return a folder with the user's libraries for this machine: their modules are imported at synth."""
+        """Return a folder with the user's libraries for this machine, because synth imports their modules."""
         return self._libraries([requirements], Target(architecture="", host=True))
 
     def _libraries(self, locks: list[Path], target: Target) -> Path:
@@ -198,7 +199,7 @@ class Bundler:
         return self._made(LIBRARIES, inputs, make).path
 
     def _made(self, name: str, inputs: Iterable[tuple[str, bytes]], make: Callable[[Path], None]) -> Bundle:
-        """Return the bundle of these inputs, made now if it is not in the cache."""
+        """Return the bundle of these inputs; build it if it is not in the cache."""
         place = self._cache / f"{name}-{_key(name, inputs)[:32]}"
         fresh = not (place / "stamp").exists()
         if fresh:
@@ -225,25 +226,25 @@ class Bundler:
         )
 
     def _forget(self, name: str) -> None:
-        """Delete all but the bundles that were used last."""
+        """Delete all but the most recently used bundles."""
         stamps = sorted(self._cache.glob(f"{name}-*/stamp"), key=lambda path: -path.stat().st_mtime)
         for stamp in stamps[KEPT:]:
             shutil.rmtree(stamp.parent, ignore_errors=True)
-        for left in self._cache.glob(".making-*"):  # by a synthesis that was killed
+        for left in self._cache.glob(".making-*"):  # left by a synthesis that was killed
             if left.stat().st_mtime < time.time() - ABANDONED:
                 shutil.rmtree(left, ignore_errors=True)
 
 
 def code_files(code: Path) -> Iterator[tuple[str, Path]]:
-    """Return the user's files that go into the bundle, by their path in it."""
+    """Return the user's files for the bundle, by their path in it."""
     return _tree(code)
 
 
-# --- making -----------------------------------------------------------------------------------------------------
+# --- building ---------------------------------------------------------------------------------------------------
 
 
 def _settle(done: Path, place: Path) -> None:
-    """Move a finished bundle into the cache, unless another process was faster: the same inputs give the same bundle."""
+    """Move a finished bundle into the cache, unless another process has stored the same bundle first."""
     try:
         done.rename(place)
     except OSError:
@@ -252,7 +253,7 @@ def _settle(done: Path, place: Path) -> None:
 
 
 def _check_lock(lock: Path) -> None:
-    """Raise `ParameterError` for an option in locked requirements: another file or an index is not a part of the inputs."""
+    """Raise `ParameterError` for an option in locked requirements, because another file or an index is not part of the inputs."""
     for line in lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
         if line.lstrip().startswith("-"):
             raise ParameterError(
@@ -283,7 +284,7 @@ def _install(locks: list[Path], folder: Path, target: Target) -> None:
 
 
 def _check_free(name: str, taken: set[str]) -> None:
-    """Raise `ParameterError` when a file of the user's would shadow a library of the same name."""
+    """Raise `ParameterError` if a user's file would shadow a library of the same name."""
     top = name.partition("/")[0]
     if top in taken or top.removesuffix(".py") in taken:
         raise ParameterError(f"codePath: `{top}` hides a package of that name in the bundle; rename it")
@@ -300,9 +301,9 @@ for name in sys.stdin.read().splitlines():
 
 
 def _compile(folder: Path) -> None:
-    """Compile what is not yet, to `.pyc` that Python takes without looking at the source's time or content.
+    """Compile the remaining files to `.pyc` that Python uses without checking the source's time or content.
 
-    A file that does not compile is left as it is: libraries carry templates, and tests for other versions.
+    A file that does not compile is left unchanged: libraries contain templates, and tests for other versions.
     """
     found = [path for path in _files(folder) if path.suffix == ".py" and not _compiled(path).exists()]
     names = "\n".join(str(path.relative_to(folder)) for path in found)
@@ -310,7 +311,7 @@ def _compile(folder: Path) -> None:
         **os.environ,
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONWARNINGS": "ignore",  # those are about other people's tests
+        "PYTHONWARNINGS": "ignore",  # they are about libraries' tests
     }
     command = [sys.executable, "-c", _COMPILE, str(folder)]
     subprocess.run(  # noqa: S603 - our own interpreter
@@ -326,7 +327,7 @@ def _compiled(source: Path) -> Path:
 
 
 def _tree(root: Path, skip: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
-    """Yield the files below `root` in order, by their path below it; hidden and generated ones are left out."""
+    """Yield the files below `root` in order, by their path below it, without hidden and generated ones."""
     left_out = {root / name for name in skip}
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
@@ -364,7 +365,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _key(name: str, inputs: Iterable[tuple[str, bytes]]) -> str:
-    made_by = Path(__file__).read_bytes()  # a bundle that was made in another way is another bundle
+    made_by = Path(__file__).read_bytes()  # other code here builds another bundle
     digest = hashlib.sha256(f"{name} {sys.version} {sys.implementation.cache_tag}\n".encode() + made_by)
     for label, content in inputs:
         digest.update(f"{label} {len(content)}\n".encode())

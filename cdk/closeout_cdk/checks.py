@@ -1,6 +1,6 @@
-"""Checks of what works locally and cannot work on AWS: errors with their place in the file, before anything is deployed.
+"""Check for what works locally but not on AWS, and report errors with their place in the file before deployment.
 
-Each of these would otherwise be found by the first pull request that closes.
+Otherwise the first pull request that closes would find each of these.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
 ONE_CALL = frozenset(("shell", "python", "http/request"))
-"""Actions whose work is one call inside the process; all others wait durably between calls."""
+"""Actions that are one call inside the process; all others wait durably between calls."""
 LONGEST_EXECUTION = 31_622_400.0
 """Seconds: Lambda's limit for a durable execution."""
 
@@ -59,7 +59,7 @@ def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[
 
 
 class Places:
-    """Finds the place of a value in the file: its own, or that of the enclosing value when it is a default."""
+    """Finds the place of a value in the file: its own, or that of the enclosing value if it is a default."""
 
     def __init__(self, path: Path) -> None:
         self._file = str(path)
@@ -83,7 +83,7 @@ class Places:
         )
 
     def has(self, path: tuple[str | int, ...]) -> bool:
-        """Return whether a value is written in the file; if not, it is a default."""
+        """Return whether the file contains a value; otherwise it is a default."""
         node: Node | None = self._root
         for part in path:
             node = _child(node, part)
@@ -134,7 +134,7 @@ def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...], file:
 
 
 def _modules(loaded: Loaded, places: tuple[Path, ...]) -> Iterator[Problem]:
-    """Yield a problem for every module that is found here and is not in the bundle."""
+    """Yield a problem for every module that exists here and is not in the bundle."""
     for number, name in enumerate(loaded.settings.modules):
         why = _not_bundled(name, places)
         if why is not None:
@@ -158,7 +158,7 @@ def _function(step: Step, at: tuple[str | int, ...], places: tuple[Path, ...]) -
 
 
 def _not_bundled(module: str, places: tuple[Path, ...]) -> str | None:
-    """Return where a module comes from when the worker does not have it, else None."""
+    """Return where a module comes from if the worker does not have it, else None."""
     if module.partition(".")[0] in sys.stdlib_module_names:
         return None
     file = Path(_file_of(module))
@@ -187,7 +187,7 @@ def _api_url(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
 
 
 def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
-    """Yield a problem if no automation is about the branch that the write-up's `pPrToBranch` names."""
+    """Yield a problem if no automation covers the branch in the write-up's `pPrToBranch`."""
     if given.branch is None or any(_about(item, given.branch) for item in loaded.automations):
         return
     message = f"no automation is about pull requests into `{given.branch}`, which pPrToBranch names"
@@ -196,7 +196,7 @@ def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
 
 
 def _notify(routes: Routes) -> Iterator[Problem]:
-    """Yield a warning for each target that a stack cannot send to: the same file may be a server's."""
+    """Yield a warning for each target that a stack cannot send to. It is not an error, because a server may use the same file."""
     named: dict[tuple[str, ...], Route] = {("notify", "to"): routes.default}
     named |= {("automations", name, "notify", "to"): one for name, one in routes.automations.items()}
     for at, route in named.items():
@@ -205,7 +205,7 @@ def _notify(routes: Routes) -> Iterator[Problem]:
                 yield Problem(
                     at,
                     "bad-value",
-                    f"`{target}` does not exist on AWS, so nobody is told there",
+                    f"`{target}` does not exist on AWS, so nothing is sent there",
                     _TELL,
                     "warning",
                 )
@@ -225,7 +225,7 @@ def _about(automation: Automation, branch: str) -> bool:
 
 
 def _time(automations: tuple[Automation, ...], kept: float) -> Iterator[Problem]:
-    """Yield a problem for a run that may take longer than Lambda allows, or longer than the ledger keeps it."""
+    """Yield a problem for a run that may take longer than Lambda allows, or than the ledger keeps it."""
     for automation in automations:
         total = automation.queue_timeout + automation.timeout
         at = ("automations", automation.name, "timeout")
@@ -241,7 +241,7 @@ def _time(automations: tuple[Automation, ...], kept: float) -> Iterator[Problem]
 
 
 def _deleting_rights(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Yield a warning about whose rights delete a stack's resources: no emulator shows it."""
+    """Yield a warning about whose rights delete a stack's resources, because no emulator shows that."""
     alone = step.assume_role is None and not step.inputs.get("role-arn")
     if step.uses == "aws/cloudformation-delete-stack" and alone:
         message = (
@@ -281,7 +281,7 @@ def _runs_of_one_delivery(automations: tuple[Automation, ...]) -> Iterator[Probl
 
 
 def _together(automations: list[Automation]) -> Iterator[list[str]]:
-    """Yield the names of those that may match one delivery, for each repository that is named without a pattern."""
+    """Yield the names of automations that may match one delivery, for each repository that is named without a pattern."""
 
     def open_to(automation: Automation, repository: str) -> bool:
         named = automation.repositories
@@ -292,7 +292,7 @@ def _together(automations: list[Automation]) -> Iterator[list[str]]:
 
 
 def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Yield a problem for `env:` and `file:` inside steps: they do not exist on AWS."""
+    """Yield a problem for `env:` and `file:` inside steps, because they do not exist on AWS."""
     for key, spec in builtin()[step.uses].inputs.items():
         if not spec.secret or key not in step.inputs:
             continue

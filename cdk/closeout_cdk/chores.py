@@ -48,13 +48,13 @@ class Chores(Construct):
         accept(self.function, {"L1": RUNTIME_REASON})
 
     def publish(self, table: dynamodb.ITable, config: Config) -> CustomResource:
-        """Write what is deployed into the ledger's table."""
+        """Write the deployed configuration into the ledger's table."""
         settings = permissions.partitions(layout.SETTINGS)
         rights = (f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query"))
         self._grants.append(permissions.allow(rights, table.table_arn, only=settings))
         properties = {"Table": table.table_name, "Config": config.packed, "Digest": config.digest}
         properties["Further"] = config.further
-        # An upgrade from a release that wrote no digests must write them, even if the configuration is unchanged.
+        # An upgrade from a release without digests must write them, even if the configuration is unchanged.
         properties["Writes"] = "config, definitions"
         return self._resource("Published", {"Chore": "publish", **properties})
 
@@ -72,7 +72,7 @@ class Chores(Construct):
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
     def stop(self, name: str, function: lambda_.Function, table: dynamodb.ITable) -> CustomResource:
-        """Stop every execution of a durable function when the stack is deleted. The caller adds what ends a run as dependencies.
+        """Stop every execution of a durable function when the stack is deleted. The caller adds dependencies on what ends a run.
 
         A pattern names the function, because it depends on a resource of this one.
         """
@@ -92,7 +92,7 @@ class Chores(Construct):
         return self._resource(name, {"Chore": "stop", **properties})
 
     def log_role(self) -> CustomResource:
-        """Set the role with which API Gateway writes logs, unless the account has one."""
+        """Set the role with which API Gateway writes logs, if the account has none."""
         role = iam.Role(
             self,
             "ApiLogRole",
@@ -132,7 +132,7 @@ class Chores(Construct):
         return self._resource("LogRole", {"Chore": "log-role", "Role": role.role_arn})
 
     def finish(self) -> None:
-        """Attach the role's one policy, once all chores are known. The function waits for it."""
+        """Attach the role's only policy once all chores are known. The function waits for it."""
         stack = Stack.of(self)
         itself = stack.format_arn(
             service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*"

@@ -1,6 +1,6 @@
-"""The user's configuration as the stack needs it: loaded with the code that it names, and checked for AWS.
+"""The user's configuration for the stack: loaded with the code that it names, and checked for AWS.
 
-The same loader as `closeout check` and `closeout serve`, so that what one accepts the others run.
+It uses the loader of `closeout check` and `closeout serve`, so that all three accept the same files.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from closeout_cdk.bundling import Bundler
 from closeout_cdk.parameters import ParameterError, Parameters
 
 LARGEST = 100_000
-"""Characters of the packed configuration: an update's request holds the new one and the old one, and Lambda takes 256 KB."""
+"""Characters of the packed configuration: an update's request holds the new and the old one, and Lambda accepts 256 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What of the configuration becomes part of the stack."""
+    """The parts of the configuration that go into the stack."""
 
     rules: str
     """For the receiver: JSON."""
     packed: str
     """For the ledger's table: `stack.deployed.pack`, as base64."""
     digest: str
-    """Of what is packed."""
+    """The digest of the packed configuration."""
     further: str
-    """Digests of what further attempts may carry out besides, by automation: JSON."""
+    """Digests of what else further attempts may carry out, by automation: JSON."""
     statements: tuple[permissions.Statement, ...]
     audit: tuple[permissions.Statement, ...]
-    """What patrol needs to list, under its own role."""
+    """Rights that patrol needs to list resources, under its own role."""
     rechecks: tuple[permissions.Statement, ...]
-    """What rechecks need to read, under patrol's role."""
+    """Rights that rechecks need to read resources, under patrol's role."""
     last_recheck: int
     """Seconds from a teardown to its last recheck."""
     patrol: PatrolSettings
     routes: Routes
-    """Who is told of problems."""
+    """Who is notified of problems."""
     api_url: str
-    """Of GitHub, for the worker."""
+    """GitHub's API, for the worker."""
     execution_timeout: int
-    """Seconds that one execution may take, waiting included."""
+    """Seconds that one execution may take, including waits."""
     unknown: tuple[str, ...]
-    """Steps and functions whose needs closeout cannot know."""
+    """Steps and functions whose required rights closeout cannot know."""
     warnings: tuple[str, ...] = ()
 
 
@@ -92,24 +92,24 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 
 
 def _audit(automations: tuple[Automation, ...]) -> tuple[permissions.Statement, ...]:
-    """Return the rights to list for patrol's audit. It assumes no role of a step, because that role may delete."""
+    """Return the rights to list resources for patrol's audit. It assumes no step's role, because that role may delete."""
     watched = [one for one in automations if one.patrol != "off"]
     found = reading_rights.audit_statements(watched, builtin())
     return tuple(one for one in found if one.role is None and one.actions != ("sts:AssumeRole",))
 
 
 def longest(automations: tuple[Automation, ...]) -> float:
-    """Return the seconds after which an execution is certainly lost: the longest queue and run of one automation, an hour."""
+    """Return the seconds after which an execution is certainly lost: the longest queue and run of one automation, and an hour."""
     return max((item.queue_timeout + item.timeout for item in automations), default=DAY + 3 * HOUR) + HOUR
 
 
 def _api_url(setting: str, given: Parameters) -> str:
-    """Return GitHub's address as the worker finds it; that its variable is there has been checked."""
+    """Return GitHub's address as the worker reads it. Its variable has been checked."""
     return given.environment[setting[4:]] if setting.startswith("env:") else setting
 
 
 def _further(automations: tuple[Automation, ...]) -> str:
-    """Return the digests, by automation, of the definitions that rechecks and cleaning make of these automations."""
+    """Return the digests, by automation, of the definitions that rechecks and cleaning derive from these automations."""
     found: dict[str, list[str]] = {}
     for one in automations:
         forms = {form.canonical() for form in further([one], builtin())} - {one.canonical()}
@@ -129,6 +129,6 @@ def _text(packed: bytes, digests: str) -> str:
 
 
 def _load(given: Parameters, places: tuple[Path, ...]) -> Loaded:
-    """Load the file with its modules taken from where the worker will find them too."""
+    """Load the file with its modules from the places where the worker finds them."""
     sys.path[:0] = [str(place) for place in reversed(places) if str(place) not in sys.path]
     return loading.load(given.config_file, builtin())

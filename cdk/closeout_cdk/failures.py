@@ -1,7 +1,7 @@
-"""Executions that failed or never began: an event rule and a dead-letter queue both call one handler, which is idempotent.
+"""Handle executions that failed or never began: an event rule and a dead-letter queue call one idempotent handler.
 
-EventBridge tells of each execution that failed, timed out or was stopped; Lambda puts what it could not start, or gave
-up, into the dead-letter queue. What the handler cannot end either is kept in a last queue, and somebody is told.
+EventBridge reports each execution that failed, timed out or was stopped. Lambda puts executions that it could not start, or
+gave up, into the dead-letter queue. Those that the handler cannot end, either, go to a last queue, which raises an alarm.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ INVOCATION = Duration.minutes(15)
 """The worker's time for one invocation: Lambda's maximum. A run of hours takes many."""
 ENDED_TIMEOUT = Duration.minutes(2)
 ENDED_RETRIED = Duration.minutes(12)
-"""How long a message is invisible while it is handled: six times the function's timeout, as Lambda advises."""
+"""How long a message is invisible while it is handled: six times the function's timeout, as Lambda recommends."""
 ENDED_TRIES = 50
 """Tries for ten hours: GitHub may be down for a night, and a rate limit resets within the hour."""
 HISTORY_DAYS = 14
@@ -34,7 +34,7 @@ HISTORY_DAYS = 14
 
 
 class Functions(Construct):
-    """All three, with their roles, policies, log groups, and the queues for what failed."""
+    """All three, with their roles, policies, log groups, and the queues for failures."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Functions(Construct):
             self.log_group(self, "EndedLogs"),
             permissions.role(self, "EndedRole"),
         )
-        # A name of our own: the worker and patrol's function start each other, and CloudFormation makes one before the other.
+        # Set the name here: the worker and patrol's function start each other, and CloudFormation creates one before the other.
         stack = Stack.of(self)
         self.patrol_name = f"{stack.stack_name}-patrol"
         self.patrol_alias = stack.format_arn(
@@ -83,7 +83,7 @@ class Functions(Construct):
         )
         self.worker = self._make_worker(config.execution_timeout)
         self.alias = self.worker.add_alias(ALIAS)
-        # Not the alias's own ARN: CloudFormation would update the alias before everything that refers to it. See `start_last`.
+        # Not the alias's own ARN: CloudFormation would then update the alias before everything that refers to it. See `start_last`.
         self.alias_arn = f"{self.worker.function_arn}:{ALIAS}"
         self.receiver = self._make_receiver()
         self.ended = self._make_ended()
@@ -108,7 +108,7 @@ class Functions(Construct):
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
             reserved_concurrent_executions=self._given.worker_concurrency,
             # Suspended executions are pinned to their version, so CloudFormation must keep it. But a rollback must delete
-            # the version that its update published: Lambda publishes the same code only once, so the next try would
+            # the version that its update published: Lambda publishes the same code only once, so the next update would
             # fail. See docs/adr/0021.
             current_version_options=lambda_.VersionOptions(
                 removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
@@ -116,16 +116,16 @@ class Functions(Construct):
         )
         Annotations.of(made).acknowledge_info(
             "aws-lambda:Function.DurableConfig",
-            "it is durable from its first deployment on: nothing is replaced",
+            "it is durable from its first deployment: nothing is replaced",
         )
         return made
 
     def permit_worker(
         self, config: Config, denied: Sequence[permissions.Grant], published: IConstruct
     ) -> None:
-        """Attach the worker's policy, once everything exists that it denies.
+        """Attach the worker's policy once everything that it denies exists.
 
-        The worker waits for what is `published`: it begins nothing whose definition it does not find there.
+        The worker waits for `published`: it begins nothing whose definition it does not find there.
         """
         itself = permissions.named_by_cloudformation(self.worker)
         grants = [
@@ -145,7 +145,7 @@ class Functions(Construct):
     def start_last(self, *others: Construct) -> None:
         """Update the alias after `others` and the other functions, so that no run starts on a version that is rolled back.
 
-        Until then runs start on the old version, also runs that the new receiver accepts.
+        Until then runs start on the old version, even those that the new receiver accepts.
         """
         beside = [one for one in self.node.children if one.node.id != self.worker.node.id]
         self.alias.node.add_dependency(*beside, *others)
@@ -187,7 +187,7 @@ class Functions(Construct):
             memory_size=1024,
             timeout=ENDED_TIMEOUT,
             environment={**self.of_runs(), "CLOSEOUT_WORKER": self.alias_arn},
-            # Its own source: Lambda tries an event three times within minutes, the queue's consumer for ten hours.
+            # A separate source: Lambda tries an event three times within minutes, but the queue's consumer for ten hours.
             dead_letter_queue=self.dead_letters,
         )
         taking = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
@@ -223,7 +223,7 @@ class Functions(Construct):
         module: str,
         **options: Any,
     ) -> lambda_.Function:
-        """Return a function whose handler is in `closeout.lambdas.MODULE`, with a bundle of its own if it has one."""
+        """Return a function whose handler is in `closeout.lambdas.MODULE`, with its own bundle if it has one."""
         own = {"receive": "receiver", "notify": "notify"}.get(module, "worker")
         bundle = self._bundles.get(own, self._bundles["worker"])
         made = lambda_.Function(
@@ -235,7 +235,7 @@ class Functions(Construct):
             code=lambda_.Code.from_asset(
                 str(bundle.path), asset_hash=bundle.hash, asset_hash_type=AssetHashType.CUSTOM
             ),
-            # Without policy updates: CDK would attach managed policies, which allow this for every function.
+            # Prevent policy updates: CDK would attach managed policies, which allow this for every function.
             role=role.without_policy_updates(),
             log_group=group,
             **options,
@@ -244,7 +244,7 @@ class Functions(Construct):
         return made
 
     def _queue(self, name: str, then: sqs.Queue | None) -> sqs.Queue:
-        """Return a dead-letter queue; a message that fails all its tries there moves on to `then`."""
+        """Return a dead-letter queue; a message that fails all its tries there moves to `then`."""
         return sqs.Queue(
             self,
             name,
@@ -263,12 +263,12 @@ class Functions(Construct):
 
 
 def architecture(given: Parameters) -> lambda_.Architecture:
-    """Return CDK's word for the architecture."""
+    """Return CDK's value for the architecture."""
     return lambda_.Architecture.ARM_64 if given.architecture == "arm64" else lambda_.Architecture.X86_64
 
 
 def log_group(scope: Construct, name: str, given: Parameters) -> logs.LogGroup:
-    """Return a log group that keeps its events, and goes or stays, as the parameters say."""
+    """Return a log group with the retention and the removal policy in the parameters."""
     made = logs.LogGroup(
         scope,
         name,

@@ -1,10 +1,10 @@
-"""The guard for deploys: a function that only reads, behind a path of its own. A stack has it if its parameters ask for it.
+"""The guard for deploys: a function that only reads, with its own path. A stack has one if its parameters ask for it.
 
-All that it starts is a recheck of patrol's, which only reads as well; `rechecks` is the ARN of that function's alias. Its role
-cannot be limited to that: whoever takes the function over could ask patrol for a round, or for the run of a closed pull request.
+It starts only a recheck by patrol, which only reads, too; `rechecks` is the ARN of patrol's alias. Its role cannot be limited
+to that: an attacker with control of the function could ask patrol for a round, or for the run of a closed pull request.
 
-Anybody whom the API's resource policy lets in may call it. What counts is the token that GitHub gives a workflow run: the
-function verifies it against the keys of GitHub, and answers about that workflow's repository alone.
+Anybody whom the API's resource policy admits may call it. It trusts only the token that GitHub issues to a workflow run: the
+function verifies it with GitHub's keys, and answers only about that workflow's repository.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from closeout_cdk.parameters import Parameters
 from closeout_cdk.secrets import Secrets
 
 TIMEOUT = Duration.seconds(28)
-"""API Gateway waits 29 seconds."""
+"""Less than the 29 seconds that API Gateway waits."""
 CERTIFICATES = ("SSL_CERT_DIR", "SSL_CERT_FILE")
-"""Variables of `environment` that the guard needs as well: GitHub Enterprise Server may have a certificate of its own."""
+"""Variables of `environment` that the guard needs, too: GitHub Enterprise Server may have its own certificate."""
 
 
 class Guard(Construct):
     """The function with its role, its policy, its log group and its path."""
 
-    def __init__(  # noqa: PLR0913 - it stands between all the other parts
+    def __init__(  # noqa: PLR0913 - it connects all the other parts
         self,
         scope: Construct,
         name: str,
@@ -49,7 +49,7 @@ class Guard(Construct):
     ) -> None:
         super().__init__(scope, name)
         stack = Stack.of(self)
-        # Not the stage's own URL: the stage waits for the function.
+        # Not the stage's own URL, because the stage waits for the function.
         self.public_url = (
             f"https://{api.rest.rest_api_id}.execute-api.{stack.region}.{stack.url_suffix}/{given.stage}"
         )

@@ -1,6 +1,6 @@
-"""Which of closeout's modules a handler imports, read from the sources without running them.
+"""Find the modules of closeout that a handler imports, from the sources and without running them.
 
-The receiver's bundle holds exactly these: what is not in it cannot slow its cold start, nor be attacked.
+The receiver's bundle contains exactly these: other code can neither slow its cold start nor be attacked.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ PACKAGE = "closeout"
 def closure(
     entries: Iterable[str], sources: Path, without: Iterable[str] = (), libraries: Iterable[str] = ()
 ) -> tuple[Path, ...]:
-    """Return the files of the modules `entries`, of all they import of closeout, and of the packages around them.
+    """Return the files of the modules `entries`, of everything that they import from closeout, and of the packages around them.
 
-    Imports inside functions count; those under `if TYPE_CHECKING:` do not. `__getattr__` of a package counts for
-    nothing: what it would import is looked at when a module names it. `without` are modules that are known never to be
-    reached. Raises `LookupError` for a module that is not there, or that is neither closeout's nor Python's own nor one of
-    `libraries`.
+    Imports inside functions count; those under `if TYPE_CHECKING:` do not. A package's `__getattr__` does not count: its
+    imports are followed when a module names them. `without` are modules that are never reached. Raises `LookupError` for a
+    module that does not exist, or that is not closeout's, Python's own or one of `libraries`.
     """
     left_out, known = set(without), sys.stdlib_module_names | set(libraries)
     found: dict[str, Path] = {}

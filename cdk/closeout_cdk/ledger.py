@@ -1,4 +1,4 @@
-"""Where deliveries and runs are kept: one table, and a bucket for bodies that are too large for it."""
+"""The storage of deliveries and runs: one table, and a bucket for bodies that are too large for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from closeout_cdk.accept import accept
 from closeout_cdk.parameters import Parameters
 
 BODIES = "bodies/"
-"""Where bodies are in the bucket: `stack.table.object_name`."""
+"""The prefix of bodies in the bucket: `stack.table.object_name`."""
 
 
 class Ledger(Construct):

@@ -1,4 +1,4 @@
-"""From the app's context to a template: the only place that reads the context, and that ends with an exit code."""
+"""Turn the app's context into a template. Only this module reads the context and sets the exit code."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NOBODY = (
 
 
 UNKNOWN = (
-    "note: what {} will need of AWS cannot be known, so the worker has no right to it. If it is more than nothing, name a"
+    "note: it is not known what {} will need from AWS, so the worker has no rights for it. If it needs any, name a"
     " policy in workerPolicies"
 )
 
 
 def main() -> int:
-    """Synthesize. Mistakes in the parameters or the configuration are sentences, not tracebacks."""
+    """Synthesize. Report mistakes in the parameters or the configuration as sentences, not tracebacks."""
     app = cdk.App()
     try:
         build(app, Bundler())
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
-    """Put the stack into `app`. Raises `ParameterError` or `CloseoutError` with every mistake in its message."""
+    """Add the stack to `app`. Raises `ParameterError` or `CloseoutError` with every mistake in its message."""
     context = app.node.get_all_context()
     given = parameters.read(context)
     for note in given.notes:
@@ -69,10 +69,10 @@ def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
         parameters=given,
         config=config,
         bundles=bundles,
-        # No account: a template for any, so that synthesis needs no credentials.
+        # No account: the template works in any, so that synthesis needs no credentials.
         env=cdk.Environment(region=given.region),
-        # CloudFormation tags its secrets anew when a stack's own tags change, which our policy on them may refuse: so none
-        # for the first name, which stands for itself in what is protected (`core.protect`).
+        # CloudFormation tags a stack's secrets again when the stack's own tags change, which our policy on them may refuse. So the
+        # stack with the first name has none; `core.protect` protects it by name.
         tags=None if given.stack_name == parameters.STACK else {protect.TAG: given.stack_name},
     )
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
@@ -80,7 +80,7 @@ def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
 
 
 def make_bundles(given: Parameters, config: Config, bundler: Bundler) -> dict[str, Bundle]:
-    """Make what the functions are made of."""
+    """Build the functions' bundles."""
     target = Target(architecture=given.architecture, host=given.bundle_platform == "host")
     bundles = {
         "receiver": bundler.receiver(config.rules),

@@ -1,7 +1,7 @@
-"""Tell people what needs them: a small function that a schedule starts each minute, and that exists only if the file names whom.
+"""Notify people of problems: a small function that a schedule starts each minute. It exists only if the file has targets.
 
-It reads what runs and patrol say needs a person, publishes to the topics of the configuration, sends to the URLs whose secrets
-the configuration names, and notes what it told. It can change nothing else: no run, no resource, no secret.
+It reads the problems that runs and patrol stored, publishes to the topics of the configuration, sends to the URLs whose secrets
+the configuration names, and stores what it sent. It cannot change any run, resource or secret.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from closeout_cdk.parameters import ParameterError
 MINUTE = Duration.minutes(1)
 TIMEOUT = Duration.minutes(2)
 MOST_OF_A_VARIABLE = 3_000
-"""Characters: all variables of a function have four kilobytes together."""
+"""Characters: all variables of a function together may have four kilobytes."""
 
 
 class Notify(Construct):
-    """The function with its role and log, and its schedule."""
+    """The function with its role, log and schedule."""
 
     def __init__(
         self, scope: Construct, name: str, *, config: Config, functions: Functions, ledger: Ledger
@@ -53,7 +53,7 @@ class Notify(Construct):
             self.role,
             self.logs,
             "notify",
-            description="closeout: tells people what needs them",
+            description="closeout: notifies people of problems",
             memory_size=512,
             timeout=TIMEOUT,
             environment={
@@ -68,13 +68,13 @@ class Notify(Construct):
         self.rule = events.Rule(
             self,
             "Rule",
-            description="closeout: when to look for what needs a person",
+            description="closeout: when to look for problems that need a person",
             schedule=events.Schedule.rate(MINUTE),
             targets=[
                 targets.LambdaFunction(
                     self.function,
                     event=events.RuleTargetInput.from_object({}),
-                    # The next look does what this one missed.
+                    # The next look makes up for a missed one.
                     retry_attempts=0,
                     max_event_age=MINUTE,
                 )

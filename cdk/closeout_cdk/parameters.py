@@ -1,7 +1,7 @@
-"""The parameters: what `cdk.context.json` and `cdk deploy -c key=value` may say, checked before anything is made.
+"""The parameters in `cdk.context.json` and `cdk deploy -c key=value`, checked before anything is created.
 
-Values come as JSON from the file and as text from the command line, so each is read from both. Everything that is
-wrong is said at once, with the key that was probably meant.
+Values are JSON in the file and text on the command line, so each is read from both. All mistakes are reported
+together, with the key that was probably meant.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STACK = "closed-pr-event-stack"
 """The stack's name unless `stackName` says another one."""
 LONGEST_NAME = 24
-"""Characters of a stack's name: CloudFormation must not cut the functions' names, which policies name by their beginning."""
+"""Characters of a stack's name: CloudFormation must not truncate the functions' names, because policies use their prefixes."""
 RETENTION = (
     1,
     3,
@@ -57,7 +57,7 @@ _POLICY = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:policy/[\w+=,.@/-]{1,512}",
 _MAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _RESERVABLE = range(1, 10_001)
-"""What can be right in some account: 0 would switch a function off."""
+"""Values that some account may allow; 0 would switch a function off."""
 _RESERVED = ("AWS_", "LAMBDA_", "CLOSEOUT_", "_")
 
 
@@ -67,7 +67,7 @@ class ParameterError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """The parameters, with every default filled in. Paths are absolute; `None` where there is no such file."""
+    """The parameters, with every default filled in. Paths are absolute; `None` if there is no such file."""
 
     stack_name: str
     region: str
@@ -85,12 +85,12 @@ class Parameters:
     github_addresses: tuple[str, ...]
     """CIDR ranges; empty: any address."""
     guard: tuple[str, ...] | None
-    """CIDR ranges of who may ask the guard; empty: any address; None: the stack has no guard."""
+    """CIDR ranges that may ask the guard; empty: any address; None: the stack has no guard."""
     api_log_role: str
     log_retention_days: int
     retention_days: int
     receiver_concurrency: int | None
-    """Invocations at once that are the receiver's alone, and its most; None: what the account has left."""
+    """The receiver's reserved concurrency, which is also its limit; None: what the account has left."""
     worker_concurrency: int | None
     alarm_email: str | None
     architecture: str
@@ -102,7 +102,7 @@ class Parameters:
 
 
 class _Bad(Exception):
-    """A value is wrong; the message says what it should be."""
+    """A value is wrong; the message says what is expected."""
 
 
 def _text(value: Any) -> str:
@@ -162,7 +162,7 @@ def _concurrency(value: Any) -> int | None:
 
 
 def _list(value: Any) -> list[str]:
-    """Read a list, or what a command line can hold of one: JSON, or text with commas."""
+    """Read a list, or its form on a command line: JSON, or text with commas."""
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("["):
@@ -308,17 +308,17 @@ _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     "bundlePlatform": ("bundle_platform", "lambda", _choice("lambda", "host")),
     "keepOnDestroy": ("keep", [], _keep),
 }
-"""Key in the file → field, default, how it is read."""
+"""For each key in the file: its field, default and reader."""
 
 DEPRECATED = {"pWebhookSecretName": "webhookSecretName", "pGitHubAcessTokenSecretName": "githubTokenSecret"}
-"""The write-up's parameters of 2021, and what they are called now."""
+"""The parameters of the 2021 write-up, and their present names."""
 OLD_BRANCH = "pPrToBranch"
 
 DEFAULTS: Mapping[str, Any] = {key: default for key, (_, default, _) in _READ.items()}
 
 
 def read(context: Mapping[str, Any]) -> Parameters:
-    """Read the parameters out of the app's whole context. Raises `ParameterError` with every mistake."""
+    """Read the parameters from the app's context. Raises `ParameterError` with every mistake."""
     problems: list[str] = []
     given = {key: value for key, value in context.items() if not _is_cdk(key)}
     branch, notes = _deprecated(given, problems)
@@ -339,7 +339,7 @@ def read(context: Mapping[str, Any]) -> Parameters:
 
 
 def _is_cdk(key: str) -> bool:
-    """Whether a key is the CDK's own: a feature flag, a setting, or a remembered lookup."""
+    """Whether a key is the CDK's own: a feature flag, a setting, or a cached lookup."""
     return key.startswith("@") or ":" in key or key in ("tree", "node_modules")
 
 
@@ -352,7 +352,7 @@ def _unknown(key: str) -> str:
 
 
 def _deprecated(given: dict[str, Any], problems: list[str]) -> tuple[str | None, list[str]]:
-    """Move the write-up's keys to today's; return its branch and what to say about each."""
+    """Move the write-up's keys to today's; return its branch and a note about each."""
     notes: list[str] = []
     for old, new in DEPRECATED.items():
         value = given.pop(old, None)

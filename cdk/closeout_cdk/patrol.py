@@ -1,7 +1,7 @@
-"""Patrol: a second durable function, which a schedule starts, under a role that lists and reads and deletes nothing.
+"""Patrol: a second durable function, which a schedule starts, with a role that lists and reads and deletes nothing.
 
-What it finds it stores as the receiver does, and the worker carries it out under its own role. Its execution is durable,
-so that one that was killed is repeated, and one that waits costs nothing.
+It stores what it finds like the receiver, and the worker carries that out with its own role. Its execution is durable,
+so that a killed one is repeated and a waiting one costs nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from closeout_cdk.ledger import Ledger
 from closeout_cdk.secrets import Secrets
 
 AFTER_THE_LAST = 2 * 86_400
-"""Seconds that an execution may take after its last recheck is due: one that fails is tried again for most of a day."""
+"""Seconds that an execution may take after its last recheck is due: a failed one is tried again for most of a day."""
 
 
 class Patrol(Construct):
@@ -53,7 +53,7 @@ class Patrol(Construct):
             self.role,
             self.logs,
             "patrol",
-            description="closeout: finds what GitHub did not tell, and starts the worker for it",
+            description="closeout: finds events that GitHub did not deliver, and starts the worker for them",
             function_name=functions.patrol_name,
             memory_size=1024,
             timeout=INVOCATION,
@@ -69,14 +69,14 @@ class Patrol(Construct):
                 execution_timeout=Duration.seconds(config.last_recheck + AFTER_THE_LAST),
                 retention_period=Duration.days(HISTORY_DAYS),
             ),
-            # As the worker's: an execution stays on its version.
+            # Like the worker's: an execution stays on its version.
             current_version_options=lambda_.VersionOptions(
                 removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
             ),
         )
         Annotations.of(self.function).acknowledge_info(
             "aws-lambda:Function.DurableConfig",
-            "it is durable from its first deployment on: nothing is replaced",
+            "it is durable from its first deployment: nothing is replaced",
         )
         self.alias = self.function.add_alias(ALIAS)
         self.alias_arn = f"{self.function.function_arn}:{ALIAS}"
@@ -109,7 +109,7 @@ class Patrol(Construct):
                 targets.LambdaFunction(
                     self.alias,
                     event=events.RuleTargetInput.from_object({"patrol": {}}),
-                    # The next one does what this one missed.
+                    # The next round makes up for a missed one.
                     retry_attempts=0,
                     max_event_age=Duration.minutes(max(1, min(minutes, 1440))),
                 )

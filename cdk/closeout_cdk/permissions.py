@@ -1,6 +1,6 @@
-"""Each role's one policy: what closeout itself needs, and for the worker what the configuration's actions need.
+"""Each role's only policy: the rights that closeout itself needs and, for the worker, those that the configuration's actions need.
 
-What the worker is denied, whatever a configuration asks for, stands in `protect.py`.
+`protect.py` has what the worker is always denied.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from closeout_cdk.parameters import ParameterError
 from closeout_cdk.secrets import Secrets
 
 MOST_OF_A_NAME = 50
-"""Characters of a function's name, of Lambda's 64, that CloudFormation leaves to the stack's name and the logical id."""
+"""Characters of a function's name that CloudFormation leaves for the stack's name and the logical id, of Lambda's 64."""
 MOST_OF_A_POLICY = 10_240
-"""Characters of a role's inline policies, spaces not counted (IAM and STS quotas)."""
+"""Characters of a role's inline policies, without spaces (IAM and STS quotas)."""
 _VERSIONS = "executions belong to versions of this one function, and their numbers are not known before"
 _KEYS = "dynamodb:LeadingKeys"
 _READS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
@@ -40,7 +40,7 @@ _WRITES = (
 
 
 class Grant(NamedTuple):
-    """A statement, and why its resources need a `*`."""
+    """A statement, and the reason why its resources need a `*`."""
 
     statement: iam.PolicyStatement
     wildcard: str | None = None
@@ -49,7 +49,7 @@ class Grant(NamedTuple):
 def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
     """Return a role for a function, without AWS's managed policies, which allow every log group.
 
-    `policies` are ARNs of the user's own: closeout cannot know what their scripts and functions do.
+    `policies` are ARNs of the user's own policies, because closeout cannot know what their scripts and functions do.
     """
     attached = [
         iam.ManagedPolicy.from_managed_policy_arn(scope, f"{name}Policy{number}", arn)
@@ -64,7 +64,7 @@ def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
 
 
 def service(name: str) -> iam.ServicePrincipal:
-    """Return a service of AWS that acts for this account only.
+    """Return an AWS service as a principal that acts only for this account.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
@@ -73,7 +73,7 @@ def service(name: str) -> iam.ServicePrincipal:
 
 
 def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) -> iam.Policy:
-    """Attach the one policy of `to`. Raises `ValueError` for a `*` without a reason."""
+    """Attach the only policy of `to`. Raises `ValueError` for a `*` without a reason."""
     policy = iam.Policy(scope, name, roles=[to], statements=[grant.statement for grant in grants])
     reasons: dict[str, str] = {}
     size = 0
@@ -104,7 +104,7 @@ def allow(
     wildcard: str | None = None,
     only: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Grant:
-    """Allow actions on these resources; `only` under these conditions."""
+    """Allow actions on these resources, `only` under these conditions."""
     statement = iam.PolicyStatement(
         actions=sorted(set(actions)), resources=list(resources), conditions=only or None
     )
@@ -112,14 +112,14 @@ def allow(
 
 
 def write_log(group: logs.ILogGroup) -> Grant:
-    """Allow to write into an existing log group, not to create it: it would come back after `cdk destroy`."""
+    """Allow writes to an existing log group, but not its creation: it would come back after `cdk destroy`."""
     return allow(("logs:CreateLogStream", "logs:PutLogEvents"), group.log_group_arn)
 
 
 def accept_deliveries(ledger: Ledger) -> list[Grant]:
-    """Allow what the receiver does with the ledger: it faces the internet, so each action has its own partitions.
+    """Allow the receiver's use of the ledger: it faces the internet, so each action has its own partitions.
 
-    What decides what a run does is in none of them: docs/adr/0018.
+    None of them contains anything that decides what a run does: docs/adr/0018.
     """
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     table = ledger.table.table_arn
@@ -132,22 +132,22 @@ def accept_deliveries(ledger: Ledger) -> list[Grant]:
 
 
 def keep_runs(ledger: Ledger) -> list[Grant]:
-    """Allow what the worker and the handler of failed executions do with the ledger: they write runs, and read all of it."""
+    """Allow the worker and the handler of failed executions to write runs and to read the whole ledger."""
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     table = ledger.table.table_arn
     return [
         allow(_READS, table),
         allow(_WRITES, table, only=partitions(layout.RUN, layout.KEY, layout.RECORD, PROBLEMS)),
         allow(("s3:GetObject",), bodies, wildcard="each body is an object of its own"),
-        # Without it S3 answers "denied" instead of "no such key" for a body that has expired.
+        # Without it S3 answers "denied" instead of "no such key" for an expired body.
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
     ]
 
 
 def find_runs(ledger: Ledger) -> list[Grant]:
-    """Allow what patrol does with the ledger: it reads all of it, and writes what the receiver writes, its marks, and problems.
+    """Allow patrol to read the whole ledger, and to write what the receiver writes, its own marks, and problems.
 
-    As the receiver, it writes nothing that decides what a run does: docs/adr/0018.
+    Like the receiver, it writes nothing that decides what a run does: docs/adr/0018.
     """
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     table = ledger.table.table_arn
@@ -165,10 +165,10 @@ def find_runs(ledger: Ledger) -> list[Grant]:
 
 
 def partitions(*beginnings: str) -> Mapping[str, Mapping[str, object]]:
-    """Return the condition that every item of a request is in a partition that begins so, or is called so.
+    """Return the condition that every item of a request is in a partition with one of these names or prefixes.
 
-    `Null`, since a request without keys would fit `ForAllValues` as well. In a transaction each item is a request of
-    its own: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    `Null`, because a request without keys would also match `ForAllValues`. In a transaction each item is a separate
+    request: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
     names = [f"{one}*" if one.endswith("#") else one for one in beginnings]
     return {
@@ -178,7 +178,7 @@ def partitions(*beginnings: str) -> Mapping[str, Mapping[str, object]]:
 
 
 def read_token(secrets: Secrets) -> list[Grant]:
-    """Allow to read the token of GitHub's API; one that was there before, with whatever key it is encrypted with.
+    """Allow reading the token for GitHub's API and, for an existing one, using the key that encrypts it.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
@@ -196,9 +196,9 @@ def read_token(secrets: Secrets) -> list[Grant]:
 
 
 def run_executions(function: str) -> Grant:
-    """Allow what the durable SDK does with its own execution; `function` is the function's ARN or a pattern of it.
+    """Allow the durable SDK's calls about its own execution; `function` is the function's ARN or a pattern of it.
 
-    Executions belong to versions, and an ARN without a qualifier matches none:
+    Executions belong to versions, so an ARN without a qualifier matches none:
     https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
     """
     actions = ("lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState")
@@ -206,9 +206,9 @@ def run_executions(function: str) -> Grant:
 
 
 def ask_about_executions(function: str) -> Grant:
-    """Allow a run to ask about the run before it, to start one that never began, and to wake the next.
+    """Allow a run to ask about the run before it, to start one that never began, and to wake the next one.
 
-    Lambda authorizes all but Invoke against the execution's ARN, which the function's version begins:
+    Lambda authorizes all but Invoke against the execution's ARN, which begins with the function's version:
     https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
     """
     actions = (
@@ -224,7 +224,7 @@ _SOMEWHERE = {
     "arn:aws:kms:*:*:key/": f"arn:{Aws.PARTITION}:kms:{Aws.REGION}:{Aws.ACCOUNT_ID}:key/",
     "secretsmanager.*.amazonaws.com": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
 }
-"""Where the worker looks for a secret that a step refers to by its name, and for its key."""
+"""Where the worker looks for a secret that a step names, and for its key."""
 
 
 def _here(text: str) -> str:
@@ -234,7 +234,7 @@ def _here(text: str) -> str:
 
 
 def of_actions(found: Iterable[Statement]) -> list[Grant]:
-    """Allow what the configuration's actions need of closeout's own role."""
+    """Allow what the configuration's actions need from closeout's own role."""
     return [
         allow(
             one.actions,
@@ -251,10 +251,10 @@ def of_actions(found: Iterable[Statement]) -> list[Grant]:
 
 
 def named_by_cloudformation(function: lambda_.Function) -> str:
-    """Return a function's ARN before it is made: unless it has a name, CloudFormation calls it by stack, logical id and letters.
+    """Return a function's ARN before the function exists: CloudFormation names an unnamed one by stack, logical id and letters.
 
-    So that a role's policy can stand before the function: Lambda tries it out when it creates the function (the
-    dead-letter queue), and no invocation ever finds a role without it.
+    So a role's policy can exist before the function: Lambda tests it when it creates the function (the dead-letter
+    queue), and no invocation ever finds a role without it.
     """
     stack, resource = Stack.of(function), function.node.default_child
     assert isinstance(resource, lambda_.CfnFunction)
@@ -273,9 +273,9 @@ def named_by_cloudformation(function: lambda_.Function) -> str:
 
 
 def wait_for(function: lambda_.Function, *others: IConstruct) -> None:
-    """Make a function after its role's policy and other resources, and delete it before them; call it once for each function.
+    """Create a function after its role's policy and other resources, and delete it before them. Call this once for each function.
 
-    In place of what CDK lists, the role, which the function's own reference says already (cfn-lint W3005).
+    This replaces CDK's dependency on the role, which the function's own reference already implies (cfn-lint W3005).
     """
     resource, stack = function.node.default_child, Stack.of(function)
     assert isinstance(resource, lambda_.CfnFunction)

@@ -1,7 +1,7 @@
-"""Programs that a script on Lambda would not find: common ones that the image lacks, and paths that `codePath` lacks.
+"""Find programs that a script on Lambda lacks: common ones missing from the image, and paths missing from `codePath`.
 
-A plain rule, and no list of what the image has: it looks at `argv[0]` and at the first word of a script's lines. It is better
-to say nothing than to refuse a script that works.
+The rule is simple, without a list of the image's programs: it checks `argv[0]` and the first word of a script's lines. It may
+miss a program, but must never refuse a script that works.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ ABSENT = frozenset(
         "zip",
     ]
 )
-"""Not in the image of the Python runtime: https://github.com/amazonlinux/amazon-linux-2023/issues/585 lists its packages."""
+"""Missing from the Python runtime's image: https://github.com/amazonlinux/amazon-linux-2023/issues/585 lists its packages."""
 
 
 def missing(program: str, files: Collection[str]) -> str | None:
     """Return why Lambda would not find a program, or None. `files` are the paths below `codePath`.
 
-    The working folder there is the bundle, which is not on the PATH: what comes with the code is called `./name`.
+    The working folder there is the bundle, which is not on the PATH, so a program in the code is called as `./name`.
     """
     if program in files and "/" not in program:
         return f"`{program}` is in codePath, which is not on the PATH there: write `./{program}`"
@@ -57,8 +57,8 @@ def missing(program: str, files: Collection[str]) -> str | None:
 def of_script(script: str, files: Collection[str]) -> tuple[str, ...]:
     """Return the programs that begin a line and may be missing, each once.
 
-    Up to a here-document or a quote that goes on in the next line: what follows may be text. A name that the script defines as
-    a function is its own.
+    Stop at a here-document or a quote that continues on the next line, because what follows may be text. Names of functions that
+    the script defines are ignored.
     """
     found = [
         word for word in _first_words(script) if word in ABSENT or word in files or word.startswith("./")

@@ -1,6 +1,6 @@
-"""What the worker is denied, whatever the configuration or a policy of the user's own allows: changes to closeout itself.
+"""Deny the worker changes to closeout itself, even if the configuration or a user's own policy allows them.
 
-Names that CloudFormation makes begin with the stack's; where a reference can stand in the worker's policy it does.
+Names that CloudFormation generates begin with the stack's. The worker's policy uses references wherever it can.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Own(NamedTuple):
 
 
 def protect(scope: Construct, own: Own) -> list[Grant]:
-    """Deny whatever a step could do to closeout's own resources.
+    """Deny everything that a step could do to closeout's own resources.
 
-    The other functions trust their callers: one empties the bucket when an event says that the stack is deleted.
+    The other functions trust their callers: one empties the bucket if an event says that the stack is deleted.
     """
     stack = Stack.of(scope)
 
     def arn(service: str, resource: str, **parts: str) -> str:
-        # The resource as AWS writes it. With `resource_name` a name that has no type before it would get a slash after it.
+        # The resource in AWS's form. With `resource_name`, a name without a type before it would get a slash after it.
         form = ArnFormat.NO_RESOURCE_NAME
         return stack.format_arn(service=service, resource=resource, arn_format=form, **parts)
 
@@ -68,7 +68,7 @@ def protect(scope: Construct, own: Own) -> list[Grant]:
         _deny("cloudformation:*", *(arn("cloudformation", f"stack/{one}/*") for one in sorted({name, f"{STACK}*", "CDKToolkit"}))),
         _deny("iam:*", arn("iam", f"role/{name}-*", region="")),
         _deny(_TABLE, own.ledger.table.table_arn),
-        # What is deployed, and the pause: a step must not lift its own guards. The worker itself only reads them.
+        # The deployed configuration and the pause: a step must not lift its own guards. The worker itself only reads them.
         _deny(_ITEMS, own.ledger.table.table_arn, only={"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": [layout.SETTINGS]}}),
         _deny("s3:Delete* s3:Put*", bucket.bucket_arn, bucket.arn_for_objects("*")),
         # S3 evaluates the tags of a bucket only if its owner enabled that, so names protect the buckets of other stacks.
@@ -76,7 +76,7 @@ def protect(scope: Construct, own: Own) -> list[Grant]:
         _deny(_SECRETS, arn("secretsmanager", f"secret:{name}/*"), own.webhook_secret),
         _deny(_FUNCTION, functions),
         _deny("lambda:Invoke*", *map(named_by_cloudformation, own.functions)),
-        # AWS gives the creation no resource, and a mapping's id is not known: whose function it is for is the limit.
+        # Creation has no resource in IAM, and a mapping's id is unknown, so the mapping's function is the limit.
         _deny("lambda:*EventSourceMapping", "*", only={"ArnLike": {"lambda:FunctionArn": functions}}),
         _deny(_QUEUES, *(queue.queue_arn for queue in own.queues)),
         _deny("events:Delete* events:Disable* events:Put* events:Remove*", arn("events", f"rule/{name}-*")),

@@ -2,7 +2,7 @@
 
 The write-up's point was that anybody with access to a repository's settings sees its secrets. Here a resource policy
 denies the value to everybody but the functions that need it and the readers that the parameters name. It denies nothing
-else, so administrators can always change the policy: whoever does so stands in CloudTrail.
+else, so administrators can always change the policy, and CloudTrail records who did.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from closeout_cdk.parameters import Parameters
 
 
 class Secrets(Construct):
-    """The webhook's secret, generated, and the token of GitHub's API, empty or one that exists."""
+    """The webhook's secret, which is generated, and the token for GitHub's API, an empty or an existing one."""
 
     def __init__(self, scope: Construct, name: str, given: Parameters) -> None:
         super().__init__(scope, name)
@@ -44,7 +44,7 @@ class Secrets(Construct):
         self.webhook_arn = self.webhook.ref
         self.token: secretsmanager.CfnSecret | None = None
         if given.github_token_secret is None:
-            # Not the L2 construct: it cannot leave a secret empty, and a password nobody chose is no token.
+            # Not the L2 construct: it cannot leave a secret empty, and a generated password is not a token.
             self.token = secretsmanager.CfnSecret(
                 self,
                 "Token",
@@ -71,14 +71,14 @@ class Secrets(Construct):
     def protect(
         self, webhook_readers: Sequence[iam.IRole], token_readers: Sequence[iam.IRole], others: Sequence[str]
     ) -> None:
-        """Deny the values to everybody but these. A secret that was there before is not touched."""
+        """Deny the values to everybody but these. An existing secret is not touched."""
         _deny(self, "WebhookPolicy", self.webhook_arn, webhook_readers, others)
         if self.token is not None:
             _deny(self, "TokenPolicy", self.token_arn, token_readers, others)
 
 
 def _name(stack: str, what: str) -> str:
-    """Return a name that no earlier stack has had: a deleted secret's name stays taken for its recovery window."""
+    """Return a name that no earlier stack has had, because a deleted secret's name stays taken for its recovery window."""
     stack_uuid = Fn.select(2, Fn.split("/", Aws.STACK_ID))
     return Fn.join("", [f"{stack}/{what}-", Fn.select(0, Fn.split("-", stack_uuid))])
 

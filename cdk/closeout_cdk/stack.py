@@ -1,4 +1,4 @@
-"""The stack: its parts put together, and its outputs."""
+"""The stack: its parts and its outputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from closeout_cdk.secrets import Secrets
 
 
 class CloseoutStack(Stack):
-    """The stack, named as the parameters say."""
+    """The stack, with the name in the parameters."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class CloseoutStack(Stack):
         self._tell(parameters)
 
     def _alarms(self, given: Parameters, config: Config) -> Alarms:
-        """Return the alarms, with that of the messages if there are any."""
+        """Return the alarms, with the one on messages if there are any."""
         alarms = Alarms(
             self,
             "Alarms",
@@ -103,7 +103,7 @@ class CloseoutStack(Stack):
         return alarms
 
     def _guard(self, given: Parameters, config: Config, bundles: Mapping[str, Bundle]) -> tuple[Guard, ...]:
-        """Return the guard for deploys, or nothing."""
+        """Return the guard for deploys, if there is one."""
         if given.guard is None:
             return ()
         guard = Guard(
@@ -120,7 +120,7 @@ class CloseoutStack(Stack):
         return (guard,)
 
     def _notify(self, config: Config) -> tuple[Notify, ...]:
-        """Return what tells people, or nothing."""
+        """Return the notifier, if there is one."""
         if not any(map(is_told, config.routes.targets())):
             return ()
         made = self.functions
@@ -141,16 +141,16 @@ class CloseoutStack(Stack):
             (made.dead_letters, made.last_letters),
             [group for group in groups if group is not None],
             self.api.rest,
-            # Not patrol's: the worker starts rechecks, and what an event asks of patrol GitHub and the ledger decide.
+            # Not patrol's: the worker starts rechecks, and GitHub and the ledger decide what patrol does on an event.
             (made.receiver, made.ended, chores.function, *(part.function for part in optional)),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
         """Add the custom resources that stop runs, empty the bucket and set up access logs.
 
-        On deletion, CloudFormation deletes the receiver and patrol first, so that no run begins. Then the chore stops the runs, while
-        the functions that post their statuses exist. Then the other chore empties the bucket. On deployment, the receiver
-        comes after the published definitions, so that the worker knows each one that it uses.
+        On deletion, CloudFormation deletes the receiver and patrol first, so that no run begins. Then one chore stops the runs, while
+        the functions that post their statuses still exist. Then the other chore empties the bucket. On deployment, the receiver
+        follows the published definitions, so that the worker knows each one that the receiver uses.
         """
         made = self.functions
         before: list[IConstruct] = [published]
@@ -170,7 +170,7 @@ class CloseoutStack(Stack):
         chores.finish()
 
     def _tell(self, given: Parameters) -> None:
-        """Write the outputs, under exact keys: the command line reads them."""
+        """Write the outputs under exact keys, because the command line reads them."""
         told = {
             "WebhookUrl": (
                 self.api.rest.url_for_path("/webhook"),
@@ -185,12 +185,15 @@ class CloseoutStack(Stack):
             "TableName": (self.ledger.table.table_name, "the ledger: deliveries, runs, steps"),
             "BucketName": (self.ledger.bucket.bucket_name, "bodies that are too large for the table"),
             "WorkerAlias": (self.functions.alias_arn, "the function that carries out runs"),
-            "PatrolAlias": (self.patrol.alias_arn, "the function that finds what GitHub did not tell"),
+            "PatrolAlias": (
+                self.patrol.alias_arn,
+                "the function that finds events that GitHub did not deliver",
+            ),
             "NotifyFunction": (
                 self.notify[0].function.function_name if self.notify else None,
-                "the function that tells people what needs them",
+                "the function that notifies people of problems",
             ),
-            "Region": (self.region, "where all of it is"),
+            "Region": (self.region, "the stack's region"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
             "PublicUrl": (
                 self.guard[0].public_url if self.guard else None,
@@ -204,7 +207,7 @@ class CloseoutStack(Stack):
 
 
 def on_destroy(given: Parameters) -> str:
-    """Return what is left when the stack is destroyed."""
+    """Return what remains when the stack is destroyed."""
     kept = [
         word
         for part, word in (
@@ -215,7 +218,7 @@ def on_destroy(given: Parameters) -> str:
         if part in given.keep
     ]
     if given.github_token_secret is not None:
-        kept.append(f"the secret {given.github_token_secret}, which was there before")
+        kept.append(f"the secret {given.github_token_secret}, which existed before")
     if "ledger" not in given.keep:
         kept.append("for 35 days DynamoDB's own last backup of the table")
     return f"leaves {listed(kept, 'and')}" if kept else "leaves nothing"

@@ -1,4 +1,4 @@
-"""Stacks made from parameters, for every test."""
+"""Stacks built from parameters, for every test."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Policies of a template, decided as IAM decides: over ARNs such as CloudFormation will make of the template.
+"""Evaluate a template's policies as IAM does, for the ARNs that CloudFormation will generate from the template.
 
-A small evaluator (an explicit Deny before any Allow, `*` and `?`, `ArnLike`), because what a Deny is worth shows in the
-ARNs that a request really has, and not in the text of the policy.
+A small evaluator (an explicit Deny before any Allow, `*` and `?`, `ArnLike`), because whether a Deny works depends on the
+ARNs in real requests, and not on the text of the policy.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Account:
 
 
 Context = Mapping[str, str | Iterable[str]]
-"""What a request says of itself: one value of a key, or several."""
+"""The keys of a request's context, each with one value or several."""
 
 
 def decision(

@@ -59,7 +59,7 @@ class SmallBundler(Bundler):
         return self._made_small("guard", "")
 
     def notify(self, target: Target) -> Bundle:
-        """Return that of what tells people."""
+        """Return the notifier's bundle."""
         return self._made_small("notify", "")
 
     def _made_small(self, name: str, text: str) -> Bundle:
@@ -70,7 +70,7 @@ class SmallBundler(Bundler):
 
 
 class Made:
-    """A synthesized stack: its template as a dict, by type and by outputs; and the app that it is of."""
+    """A synthesized stack: its template as a dict, by type and by outputs, and its app."""
 
     def __init__(self, app: cdk.App) -> None:
         self.app = app

@@ -26,7 +26,7 @@ def test_only_githubs_addresses_may_call_when_the_file_is_named(make: Make) -> N
 
 
 def test_both_paths_lead_to_the_receiver_whatever_the_method(standard: Made) -> None:
-    """A wrong method is the receiver's to answer, as it is locally."""
+    """The receiver answers a wrong method, as it does locally."""
     methods = [made["Properties"] for made in standard.of("AWS::ApiGateway::Method").values()]
     assert [method["HttpMethod"] for method in methods] == ["ANY", "ANY"]
     assert {method["Integration"]["Type"] for method in methods} == {"AWS_PROXY"}
@@ -36,7 +36,7 @@ def test_both_paths_lead_to_the_receiver_whatever_the_method(standard: Made) -> 
 
 
 def test_what_never_reaches_the_receiver_is_answered_in_the_same_shape(standard: Made) -> None:
-    """One JSON shape for every error, whoever finds it."""
+    """Every error has the same JSON shape, from the gateway as from the receiver."""
     answers = {
         made["Properties"]["ResponseType"]: made["Properties"]
         for made in standard.of("AWS::ApiGateway::GatewayResponse").values()
@@ -57,7 +57,7 @@ def test_what_never_reaches_the_receiver_is_answered_in_the_same_shape(standard:
 
 
 def test_the_stage_is_throttled_and_writes_an_access_log(standard: Made) -> None:
-    """Generously: GitHub does not send again what is refused here."""
+    """The limit is generous, because GitHub does not retry a refused delivery."""
     stage = standard.one("AWS::ApiGateway::Stage")
     assert stage["StageName"] == "prod"
     (settings,) = stage["MethodSettings"]
@@ -79,7 +79,7 @@ OF_API_GATEWAY = {
 
 
 def test_a_caller_cannot_forge_a_field_of_the_access_log(standard: Made) -> None:
-    """Variables are put in as they are: a quote in the path would end its field and begin a `status` of 429."""
+    """Variables are not escaped: a quote in the path would end its field and begin a `status` of 429."""
     forged = '/","status":"429","x":"'
     form = standard.one("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"]
     line = re.sub(r"\$context\.([A-Za-z.]+)", lambda found: OF_API_GATEWAY.get(found[1], forged), form)
@@ -106,7 +106,7 @@ def test_without_a_role_for_logs_there_is_no_access_log(make: Make) -> None:
 
 
 def test_the_accounts_log_role_is_never_overwritten(standard: Made, make: Make) -> None:
-    """`create` sets it where there is none, by a chore that looks first; CloudFormation's own resource would not look."""
+    """`create` sets it if there is none, with a chore that looks first; CloudFormation's own resource would not look."""
     existing = make(apiGatewayLogRole="existing")
     for made, chores in (
         (standard, ["empty", "log-role", "publish", "stop", "stop"]),

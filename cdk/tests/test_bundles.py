@@ -1,4 +1,4 @@
-"""The bundles: small, reproducible, compiled for the target, and complete without anything beside them."""
+"""The bundles: small, reproducible, compiled for the target, and complete in themselves."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def python(place: Path, code: str, *options: str) -> subprocess.CompletedProcess
 
 
 def loaded_from_sources(errors: str, place: Path) -> list[str]:
-    """Return the modules below `place` that Python compiled, or wrote, as `-v` tells."""
+    """Return the modules below `place` that Python compiled or wrote, according to `-v`."""
     lines = [line for line in errors.splitlines() if str(place) in line]
     assert any("code object from" in line for line in lines), "nothing was imported from the bundle"
     return [
@@ -148,7 +148,7 @@ def test_the_same_inputs_give_the_same_receiver(receiver: Bundle, tmp_path: Path
 
 
 def test_the_same_inputs_give_the_same_worker(worker: Bundle, config: Path, tmp_path: Path) -> None:
-    """Installed, copied and compiled anew in another folder: a deployment without changes changes nothing."""
+    """Installed, copied and compiled again in another folder: a deployment without changes changes nothing."""
     again = Bundler(tmp_path / "elsewhere").worker(config, None, None, HOST)
     assert again.fresh
     assert again.hash == worker.hash
@@ -229,7 +229,7 @@ def test_the_size_is_told(worker: Bundle, receiver: Bundle) -> None:
 
 @pytest.mark.parametrize(("architecture", "machine"), [("arm64", 183), ("x86_64", 62)])
 def test_wheels_are_those_of_the_target(architecture: str, machine: int, config: Path) -> None:
-    """Whatever this machine is: an ELF file says what it was made for at byte 18."""
+    """On any machine: byte 18 of an ELF file says what it was built for."""
     bundle = Bundler().worker(config, None, None, Target(architecture=architecture))
     libraries = list(bundle.path.rglob("*.so"))
     assert libraries
@@ -291,7 +291,7 @@ def test_code_that_would_hide_a_library_is_refused(
 
 
 def test_a_link_out_of_the_code_is_refused(config: Path, tmp_path: Path) -> None:
-    """What it leads to may be anything of this machine's."""
+    """It may lead to anything on this machine."""
     code = tmp_path / "code"
     code.mkdir()
     (tmp_path / "outside.txt").write_text("x")

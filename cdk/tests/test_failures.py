@@ -1,4 +1,4 @@
-"""What becomes of a failed execution when its handler fails too: GitHub may be down for longer than three tries."""
+"""A failed execution whose handler fails, too: GitHub may be down for longer than three tries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard's path, function and role: there only if asked for, open to whom the parameter says, and only able to read."""
+"""The guard's path, function and role: it exists only on request, is open to the parameter's addresses, and can only read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_questions_do_not_use_up_what_deliveries_need(guarded: Made) -> None:
 
 
 def called(made: Made, path: str, *, github: bool = False, runner: bool = False) -> str:
-    """Say what the resource policy says to a request: `Allow`, `Deny`, or `neither`, which API Gateway denies."""
+    """Return the resource policy's decision on a request: `Allow`, `Deny`, or `neither`, which API Gateway denies."""
     effects = set()
     for one in made.one("AWS::ApiGateway::RestApi")["Policy"]["Statement"]:
         places = one["Resource"] if isinstance(one["Resource"], list) else [one["Resource"]]
@@ -86,7 +86,7 @@ def called(made: Made, path: str, *, github: bool = False, runner: bool = False)
 
 
 def test_each_path_is_open_to_its_own_addresses(guarded: Made) -> None:
-    """A runner cannot deliver, GitHub's hooks cannot ask, and nobody reaches what has no statement."""
+    """A runner cannot deliver, GitHub's hooks cannot ask, and a path without a statement is closed."""
     for path in ("POST/", "POST/webhook", "GET/webhook"):
         assert called(guarded, path, github=True) == "Allow"
         assert called(guarded, path, runner=True) == "Deny"
@@ -107,7 +107,7 @@ def test_any_opens_the_guard_and_not_the_webhook(make: Make) -> None:
 
 
 def test_the_parameter_says_who_may_ask() -> None:
-    """Off is the default; the whole internet has a word, so that nobody opens it by a range."""
+    """Off is the default; the whole internet needs a word of its own, so that no range opens it by accident."""
     for value, meant in (("off", None), (False, None), ("", None), ("any", ()), (RUNNERS, tuple(RUNNERS))):
         assert parameters.read({**COMMITTED, "guard": value}).guard == meant
     assert parameters.read({**COMMITTED, "guard": json.dumps(RUNNERS)}).guard == tuple(RUNNERS)
@@ -151,7 +151,7 @@ def test_its_role_reads_two_kinds_of_partitions_and_nothing_else_of_the_table(ac
 
 
 def test_its_role_can_change_nothing(guarded: Made) -> None:
-    """But write its own log and start patrol's function: whoever takes it over can answer wrongly, and delete nothing."""
+    """But write its own log and start patrol's function: an attacker could make it answer wrongly, but not delete anything."""
     actions = {action for found, _ in allowed(guarded, "GuardPolicy") for action in found}
     assert actions == {
         "dynamodb:GetItem",
@@ -180,7 +180,7 @@ def test_its_role_reads_the_token_and_not_the_webhooks_secret(guarded: Made) -> 
 
 
 def test_it_has_no_variable_of_the_users_but_the_certificates(make: Make) -> None:
-    """It faces the internet, and scripts' variables are none of its business."""
+    """It faces the internet and does not need scripts' variables."""
     made = make(guard="any", environment={"SSL_CERT_FILE": "/var/task/ca.pem", "PASSWORD": "x"})
     variables = made.one("AWS::Lambda::Function", "Guard")["Environment"]["Variables"]
     assert set(variables) == {

@@ -1,4 +1,4 @@
-"""The guard's bundle: it verifies a token with nothing beside it, and the other bundles do not grow because of it."""
+"""The guard's bundle: it verifies a token on its own, and the other bundles do not grow because of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_it_verifies_tokens_from_its_bundle_alone(guard: Bundle, tmp_path: Path)
     done = python(place, code, "-v")
     assert done.returncode == 0, done.stderr[-2_000:]
     answer, loaded = done.stdout.splitlines()[-2:]
-    assert '"unknown"' in answer, "nobody gives it keys"
+    assert '"unknown"' in answer, "it gets no keys"
     assert {"jwt", "cryptography"} <= set(loaded.split())
     assert not {"boto3", "botocore", "ruamel", "closeout.config", "closeout.engine"} & set(loaded.split())
     assert loaded_from_sources(done.stderr, place) == []

@@ -1,4 +1,4 @@
-"""The chores, against moto over HTTP: what they do, what they leave alone, and that CloudFormation always hears."""
+"""The chores, against moto over HTTP: what they do, what they leave alone, and that CloudFormation always gets an answer."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_a_role_that_nobody_can_look_at_is_left(handler: Any, cloudformation: Cl
 def test_the_role_stays_while_another_stage_logs_by_it(
     handler: Any, cloudformation: CloudFormation, logs: dict[str, Any]
 ) -> None:
-    """The setting is the account's: a second stack, or anybody's API, would lose its log without a word."""
+    """The setting is the account's: a second stack, or anybody's API, would silently lose its log."""
     gateway = Gateway(ROLE, stages=({"stageName": "prod", **logs},))
     answer = ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
     assert (answer["Status"], gateway.role) == ("SUCCESS", ROLE)
@@ -309,7 +309,7 @@ def test_an_api_without_stages_needs_no_list_of_them(handler: Any, cloudformatio
 
 
 def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) -> None:
-    """IAM tells the world of a role within seconds, not at once."""
+    """A new role takes effect within seconds, not at once."""
     gateway = Gateway(refuses=2)
     slept: list[float] = []
     assert (

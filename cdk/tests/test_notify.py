@@ -1,4 +1,4 @@
-"""The function that tells people: there only if the file names whom, and able to send there and to nothing else."""
+"""The notifier's function: it exists only if the file has targets, and can send to them and to nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = DELETES.replace(
 
 @pytest.fixture(scope="module")
 def told(make: Make) -> Made:
-    """A stack that tells two topics."""
+    """A stack that notifies two topics."""
     return make(config=CONFIG)
 
 
@@ -33,7 +33,7 @@ def test_without_a_topic_there_is_no_function(deleting: Made) -> None:
 
 
 def test_a_schedule_starts_it_each_minute(told: Made) -> None:
-    """With an empty event, which asks for what is due; a look that failed is not repeated, since the next one follows."""
+    """With an empty event, which asks for what is due; a failed look is not repeated, because the next one follows."""
     rule = told.one("AWS::Events::Rule", "Notify")
     assert rule["ScheduleExpression"] == "rate(1 minute)"
     (target,) = rule["Targets"]
@@ -49,7 +49,7 @@ def test_a_schedule_starts_it_each_minute(told: Made) -> None:
 
 
 def test_it_may_publish_to_its_topics_and_write_problems_alone(told: Made) -> None:
-    """Nobody who takes it over reads a run's payload, a secret or the settings, or starts anything."""
+    """An attacker in it cannot read a run's payload, a secret or the settings, or start anything."""
     by_actions = {tuple(as_list(one["Action"])): one for one in told.statements("NotifyPolicy")}
     assert sorted(action for actions in by_actions for action in actions) == [
         "dynamodb:DeleteItem",
@@ -73,7 +73,7 @@ def test_it_may_publish_to_its_topics_and_write_problems_alone(told: Made) -> No
 
 
 def test_who_ends_runs_and_patrol_may_write_problems_and_the_receiver_may_not(told: Made) -> None:
-    """The receiver faces the internet: nobody who takes it over hides a failure."""
+    """The receiver faces the internet: an attacker in it cannot hide a failure."""
     may = {
         role: any(
             "problems" in flat(one.get("Condition", {})) and "dynamodb:UpdateItem" in as_list(one["Action"])
@@ -95,7 +95,7 @@ def test_an_hour_without_delivery_is_an_alarm(told: Made) -> None:
 
 @pytest.fixture(scope="module")
 def urls(make: Make) -> Made:
-    """A stack that tells URLs in Secrets Manager, one by its name and one by its ARN, and no topic."""
+    """A stack that notifies URLs in Secrets Manager, one by its name and one by its ARN, and no topic."""
     return make(config=CONFIG.replace(TOPIC, "aws-secretsmanager:closeout/team#slack").replace(OTHER, ARN))
 
 
@@ -132,7 +132,7 @@ def test_only_a_stack_that_tells_urls_has_what_sends_to_them(urls: Made, told: M
 
 
 def test_it_knows_how_often_patrol_must_look(told: Made) -> None:
-    """It tells if patrol does not."""
+    """It reports if patrol does not."""
     variables = [
         told.one("AWS::Lambda::Function", name)["Environment"]["Variables"]["CLOSEOUT_PATROL"]
         for name in ("NotifyFunction", "PatrolFunction")
@@ -143,7 +143,7 @@ def test_it_knows_how_often_patrol_must_look(told: Made) -> None:
 def test_a_target_that_a_stack_cannot_send_to_is_a_warning(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each with its place, also beside others; the stack is deployed."""
+    """Each with its place, also next to others; the stack is deployed."""
     made = make(config=DELETES.replace("automations:", "notify: { to: 'env:URL' }\nautomations:", 1))
     assert "Notify" not in flat(made.template)
     assert "notify.to: `env:URL` does not exist on AWS" in capsys.readouterr().err

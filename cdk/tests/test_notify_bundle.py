@@ -1,4 +1,4 @@
-"""The bundle of what tells people URLs: it sends with nothing beside it, and no other bundle grows because of it."""
+"""The notifier's bundle for URLs: it sends on its own, and no other bundle grows because of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_it_sends_from_its_bundle_alone(notify: Bundle, tmp_path: Path) -> None:
     done = python(place, f"exec({START!r})", "-v")
     assert done.returncode == 0, done.stderr[-2_000:]
     code, loaded = done.stdout.splitlines()[-2:]
-    assert code == "secret-unavailable", "nobody answers for Secrets Manager"
+    assert code == "secret-unavailable", "nothing answers for Secrets Manager"
     assert not {"apprise", "boto3", "botocore", "closeout.config", "closeout.engine"} & set(loaded.split())
     assert loaded_from_sources(done.stderr, place) == []
 

@@ -1,4 +1,4 @@
-"""A token that was there before may be encrypted with a key of its owner's."""
+"""An existing token may be encrypted with its owner's key."""
 
 from __future__ import annotations
 

@@ -19,18 +19,18 @@ def refused(**context: Any) -> str:
 
 
 def test_the_committed_file_holds_every_parameter_with_its_default() -> None:
-    """Whoever opens the file sees all there is to set."""
+    """The file shows everything that can be set."""
     assert COMMITTED == DEFAULTS
 
 
 def test_feature_flags_and_remembered_lookups_are_not_parameters() -> None:
-    """The CDK's own context stands in the same place."""
+    """The CDK's own context is in the same place."""
     read = parameters.read({**FLAGS, **COMMITTED, "availability-zones:account=1:region=eu-central-1": ["a"]})
     assert read.region == "eu-central-1"
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant() -> None:
-    """A misspelt key that is ignored would deploy something else than was meant."""
+    """If a misspelt key were ignored, the wrong thing would be deployed."""
     message = refused(secretReader=["arn:aws:iam::123456789012:role/Ops"], nothingLikeIt=1)
     assert "secretReader: there is no such parameter; did you mean `secretReaders`?" in message
     assert "nothingLikeIt: there is no such parameter; known: stackName, region" in message
@@ -130,7 +130,7 @@ def test_addresses_come_from_a_file_and_nowhere_else(tmp_path: Path) -> None:
 
 
 def test_the_write_ups_parameters_are_read_and_noted() -> None:
-    """Whoever comes from the 2021 stack keeps the file, and is told what the keys are called now."""
+    """A user of the 2021 stack keeps the file, and learns the present names of its keys."""
     read = parameters.read(
         {
             **COMMITTED,
@@ -148,6 +148,6 @@ def test_the_write_ups_parameters_are_read_and_noted() -> None:
 
 
 def test_an_old_and_a_new_key_that_disagree_are_refused() -> None:
-    """Which of two was meant is not guessed."""
+    """closeout does not guess which of the two was meant."""
     message = refused(pGitHubAcessTokenSecretName="a", githubTokenSecret="b")
     assert "pGitHubAcessTokenSecretName: `githubTokenSecret` says something else" in message

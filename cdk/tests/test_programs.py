@@ -47,7 +47,7 @@ def test_only_what_plainly_begins_a_line_counts(script: str, calls: tuple[str, .
     ],
 )
 def test_what_is_in_the_image_or_in_the_code_is_found(program: str) -> None:
-    """By its name, or by its path; a program that nobody knows may be there."""
+    """By its name or its path; an unknown program may be there."""
     assert programs.missing(program, ["bin/tool"]) is None
 
 

@@ -1,4 +1,4 @@
-"""What the worker's rights come to: the Deny over closeout's own resources, and the file that they follow from."""
+"""The worker's effective rights: the Deny on closeout's own resources, and the file that the rights follow from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHANGES = {
     "AWS::SecretsManager::Secret": "secretsmanager:DeleteSecret secretsmanager:PutSecretValue secretsmanager:UpdateSecret"
     " secretsmanager:PutResourcePolicy secretsmanager:DeleteResourcePolicy",
 }
-"""What would take a resource away, or what it is for, by type."""
+"""By type, the calls that would delete a resource or break its purpose."""
 PARTS = {
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::GatewayResponse",
@@ -51,7 +51,7 @@ PARTS = {
 }
 """Changed by calls about another resource, which are above; or below its ARN, as the tests of parts look at."""
 UNGUARDED = {
-    "AWS::SNS::Subscription": "AWS lets nobody narrow sns:Unsubscribe to a topic",
+    "AWS::SNS::Subscription": "AWS cannot limit sns:Unsubscribe to a topic",
     "Custom::CloseoutChore": "no resource of AWS's",
 }
 
@@ -97,7 +97,7 @@ def test_nothing_of_the_stack_can_be_taken_away_or_changed(whole: Made) -> None:
 
 
 def test_every_type_of_resource_is_accounted_for(whole: Made) -> None:
-    """What is added to the stack later is denied too, or stands here with the reason why not."""
+    """A resource that is added to the stack later must be denied, too, or be listed here with a reason."""
     types = {made["Type"] for made in whole.template["Resources"].values()}
     assert types - set(CHANGES) - PARTS - set(UNGUARDED) == set()
 
@@ -132,7 +132,7 @@ def test_a_queue_is_not_read_into_another_function(whole: Made) -> None:
 
 @pytest.mark.parametrize("part", ["Receiver", "Ended", "Chores"])
 def test_functions_that_believe_who_invokes_them_are_not_invoked(whole: Made, part: str) -> None:
-    """The chores' function empties the bucket when it is told that the stack goes; the other ends runs."""
+    """The chores' function empties the bucket if an event says that the stack is deleted; the other ends runs."""
     account, may = worker(whole)
     function = account.arn(next(name for name in whole.of("AWS::Lambda::Function") if part in name))
     for resource in (function, f"{function}:$LATEST"):
@@ -140,7 +140,7 @@ def test_functions_that_believe_who_invokes_them_are_not_invoked(whole: Made, pa
 
 
 def test_a_step_cannot_lift_its_own_guards(whole: Made) -> None:
-    """What is deployed, and the pause, stand in a partition of the table that the worker only reads."""
+    """The deployed configuration and the pause are in a partition of the table that the worker only reads."""
     account, may = worker(whole)
     table = account.arn(next(iter(whole.of("AWS::DynamoDB::Table"))))
     for name in ("PutItem", "UpdateItem", "DeleteItem"):
@@ -153,7 +153,7 @@ def test_a_step_cannot_lift_its_own_guards(whole: Made) -> None:
 
 
 def test_the_worker_may_still_work(whole: Made) -> None:
-    """By its own policy alone: the Deny must not stand in its own way."""
+    """By its own policy alone: the Deny must not block its own work."""
     account = Account(whole)
     may = account.statements("WorkerPolicy")
     named = {name.rstrip("0123456789ABCDEF"): name for name in whole.template["Resources"]}

@@ -1,4 +1,4 @@
-"""The template beside CloudFormation's registry schemas: what would stop an update or drift detection on AWS."""
+"""Compare the template with CloudFormation's registry schemas: what would stop an update or drift detection on AWS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KNOWN = {
     ("AWS::SecretsManager::Secret", "update", "secretsmanager:GetSecretValue"),
 }
 """Drift detection of a secret and an update of one read its value, which its policy denies to everybody but the roles.
-The how-to says to lift the policy first. Whoever deploys is not exempted: he would read every value."""
+The how-to says to lift the policy first. The deployer is not exempted, because it could then read every value."""
 FIXED = {
     "AWS::ApiGateway::GatewayResponse": {"ResponseType"},
     "AWS::ApiGateway::Method": {"HttpMethod"},
@@ -33,12 +33,12 @@ FIXED = {
     "AWS::SNS::Subscription": {"Endpoint", "Protocol"},
     "AWS::SecretsManager::Secret": {"Name"},
 }
-"""Create-only properties with a value that the template says itself. Whoever changes one replaces the resource; and who
-changes another one of a resource that has its name here cannot replace it, since the name is taken."""
+"""Create-only properties whose value is in the template. A change of one replaces the resource. If the name is among
+them, a change of another property fails, because the name is taken."""
 
 
 class Denied(NamedTuple):
-    """An action of a handler that a policy in the template denies to whoever deploys."""
+    """An action of a handler that a policy in the template denies to the deployer."""
 
     kind: str
     handler: str
@@ -84,7 +84,7 @@ def _statements(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def binds_the_deployer(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a Deny with these conditions holds for whoever deploys. A condition that is not known holds."""
+    """Whether a Deny with these conditions applies to the deployer. An unknown condition counts as true."""
     outcomes = {
         "Bool": lambda value, wanted: value in wanted,
         "ArnNotLike": lambda value, wanted: not any(fits(one, value) for one in wanted),
@@ -144,7 +144,7 @@ def test_no_read_only_property_is_set(deleting: Made) -> None:
 
 
 def test_what_cannot_change_later_is_known(deleting: Made) -> None:
-    """Each create-only property whose value the template says itself."""
+    """Each create-only property whose value is in the template."""
     fixed: dict[str, set[str]] = {}
     for _, kind, properties in own(deleting):
         for path in listed(kind, "createOnlyProperties"):

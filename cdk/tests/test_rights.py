@@ -17,7 +17,7 @@ FUNCTIONS = ("Worker", "Receiver", "Ended")
 
 
 def test_the_webhook_secret_is_generated_and_the_token_is_really_empty(standard: Made) -> None:
-    """A generated token would be a password that nobody chose, and would look like one that works."""
+    """A generated token would be a random password that looks like a working token."""
     webhook = standard.one("AWS::SecretsManager::Secret", "Webhook")
     assert webhook["GenerateSecretString"]["PasswordLength"] >= 32
     token = standard.one("AWS::SecretsManager::Secret", "Token")
@@ -25,9 +25,9 @@ def test_the_webhook_secret_is_generated_and_the_token_is_really_empty(standard:
 
 
 def test_the_two_secrets_are_the_same_in_every_release(standard: Made) -> None:
-    """CloudFormation reads a secret's value when it updates it, which the secret's own policy denies to whoever deploys.
+    """CloudFormation reads a secret's value when it updates it, which the secret's own policy denies to the deployer.
 
-    So whatever this test finds must be undone, and never the kept copy changed: docs/how-to/secrets.md.
+    So a difference that this test finds must be undone; never change the kept copy: docs/how-to/secrets.md.
     """
     found = {
         name: {"Type": made["Type"], "Properties": made["Properties"]}
@@ -73,7 +73,7 @@ def test_a_secrets_value_is_denied_to_everybody_but_the_roles_and_readers(make: 
 
 
 def test_every_role_has_one_policy(deleting: Made) -> None:
-    """What a role may do stands in one place."""
+    """Each role's rights are in one place."""
     attached = [
         name["Ref"]
         for made in deleting.of("AWS::IAM::Policy").values()
@@ -179,7 +179,7 @@ PutItem Query Scan UpdateItem UpdateTable DeleteTable"""
 def test_each_role_has_its_own_partitions_of_the_table(standard: Made, policy: str, action: str) -> None:
     """The receiver writes deliveries, runs and tickets: no operation, no seal, nothing of what is deployed.
 
-    A request without a key, and one with several of which one is another's, are denied to whoever may not read all.
+    A request without a key, and one with several keys of which one is another's, are denied unless the role may read all.
     """
     account = Account(standard)
     may = account.statements(policy)
@@ -274,7 +274,7 @@ def test_the_worker_gets_what_its_actions_need_and_no_more(standard: Made, delet
 
 
 def test_the_users_own_policies_are_the_workers_and_nobody_elses(make: Make) -> None:
-    """What their scripts and functions do cannot be derived; the Deny stands over it all the same."""
+    """The needs of their scripts and functions cannot be derived; the Deny still applies to them."""
     arn = "arn:aws:iam::123456789012:policy/drop-databases"
     made = make(workerPolicies=[arn])
     attached = {
@@ -296,7 +296,7 @@ def test_more_rights_than_a_role_can_hold_are_refused(make: Make) -> None:
 
 
 def test_no_role_may_make_a_log_group(deleting: Made) -> None:
-    """A function's last words would bring a deleted group back, without retention."""
+    """A function's last log lines would create a deleted group again, without retention."""
     for name, made in deleting.of("AWS::IAM::Policy").items():
         assert "logs:CreateLogGroup" not in flat(made), name
     managed = [

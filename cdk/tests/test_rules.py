@@ -77,7 +77,7 @@ def test_what_is_accepted_is_on_one_resource_with_a_reason(variant: Made) -> Non
 
 
 def test_a_wildcard_without_a_reason_does_not_synthesize(tmp_path: Path) -> None:
-    """Whoever adds a right says why its resource cannot be named."""
+    """Each right without a named resource needs a reason."""
     from closeout_cdk import permissions
 
     stack = cdk.Stack(cdk.App(outdir=str(tmp_path)), "a")

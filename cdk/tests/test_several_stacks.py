@@ -55,7 +55,7 @@ def test_a_name_that_does_not_fit_is_refused(make: Make, name: str) -> None:
 
 
 def test_every_resource_that_can_have_tags_has_the_stacks(other: Made, deleting: Made) -> None:
-    """By it the other stacks of the account know what they must not touch."""
+    """It shows the account's other stacks what they must not touch."""
     for made, name in ((deleting, STACK), (other, LONG)):
         for kind in CHANGES:
             if kind == "AWS::Lambda::EventSourceMapping":

@@ -60,7 +60,7 @@ def only(statement: dict[str, Any]) -> dict[str, list[Any]]:
 def test_a_secret_under_its_owners_key_can_be_read_and_that_key_serves_for_nothing_else(
     make: Make, token: str
 ) -> None:
-    """Without `workerPolicies`; beside an existing token's key too, whose statement it does not join."""
+    """Without `workerPolicies`, and even with an existing token's key, whose statement stays separate."""
     made = make(config=CONFIG, githubTokenSecret=token)
     here = "<AWS::Region>:<AWS::AccountId>"
     (statement,) = [one for one in keys(made) if "hooks/token" in str(one)]
@@ -77,7 +77,7 @@ def test_a_secret_under_its_owners_key_can_be_read_and_that_key_serves_for_nothi
 
 
 def test_a_secret_of_another_account_has_its_key_there(make: Make) -> None:
-    """Its ARN says where."""
+    """Its ARN says which account that is."""
     arn = "arn:aws:secretsmanager:us-east-1:210987654321:secret:hooks/token-AbCdEf"
     (statement,) = keys(make(config=CONFIG.replace("hooks/token", arn)))
     assert statement["Resource"] == "arn:aws:kms:us-east-1:210987654321:key/*"

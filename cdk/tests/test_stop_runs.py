@@ -126,7 +126,7 @@ def test_what_could_not_be_ended_is_named_and_the_stack_goes_all_the_same(
 def test_a_row_that_cannot_be_read_once_does_not_end_the_wait(
     handler: Any, cloudformation: CloudFormation
 ) -> None:
-    """Else what posts the other runs' statuses would be deleted under it. An execution of no run has no row at all."""
+    """Otherwise the functions that post the other runs' statuses would be deleted too early. An execution without a run has no row."""
 
     class Throttled(Account):
         def get_item(self, Key: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
@@ -158,7 +158,7 @@ def test_looks_that_take_long_leave_time_for_the_answer(handler: Any, cloudforma
 def test_an_account_that_refuses_everything_does_not_keep_the_stack(
     handler: Any, cloudformation: CloudFormation
 ) -> None:
-    """A chore that answers FAILED would leave a stack that nobody can delete."""
+    """If the chore answered FAILED, the stack could not be deleted."""
     account = Account()
     account.open_ = cast("Any", None)  # every listing raises
     answer = stop(handler, cloudformation, account)

@@ -1,4 +1,4 @@
-"""What AWS cannot carry is an error with its place before anything is made; what is only odd is a warning."""
+"""What cannot work on AWS is an error with its place before anything is created; what is only unusual is a warning."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ STEPS = {
         "      - uses: shell\n        timeout: 5m\n        with:\n          run: |\n            echo hello\n            dropdb --if-exists x\n",
         "closeout.yaml:10:16: automations.a.steps[0].with.run: `dropdb` is not in Lambda's image",
     ),
-    "a secret of an environment that nobody sets": (
+    "a secret of an environment that is never set": (
         "      - uses: http/request\n        timeout: 1m\n        with:\n          method: POST\n          url: https://x.example\n          secret-headers: { Authorization: 'env:TOKEN' }\n",
         "closeout.yaml:12:44: automations.a.steps[0].with.secret-headers.Authorization: `env:` does not exist in the worker",
     ),
@@ -114,7 +114,7 @@ def test_names_that_two_pull_requests_share_are_refused_here_too(tmp_path: Path)
 
 
 def test_an_actions_own_default_over_the_limit_is_a_warning(tmp_path: Path) -> None:
-    """The file stays the same for both runtimes; whoever deploys is told."""
+    """The file stays the same for both runtimes, and the deployer gets a warning."""
     config = read(tmp_path, HEAD + "      - uses: shell\n        with: { run: 'true' }\n")
     assert len(config.warnings) == 1
     assert (
@@ -185,7 +185,7 @@ def test_a_variable_in_the_file_must_be_set(tmp_path: Path) -> None:
 
 
 def test_the_write_ups_branch_must_be_some_automations(tmp_path: Path) -> None:
-    """`pPrToBranch` was where the branch stood; now it is the file, and the two must agree."""
+    """The branch was set by `pPrToBranch`; now the file sets it, and the two must agree."""
     text = HEAD + "      - uses: github/comment\n        with: { body: x }\n"
     assert read(tmp_path, text, pPrToBranch="develop").warnings == ()
     assert "no automation is about pull requests into `main`, which pPrToBranch names" in refused(
@@ -239,7 +239,7 @@ def test_who_deletes_a_stacks_resources_is_asked(tmp_path: Path) -> None:
 
 
 def test_the_committed_configuration_and_the_example_in_it_are_good(tmp_path: Path) -> None:
-    """Whoever takes the comment signs off begins with something that works."""
+    """Removing the comment signs leaves a working configuration."""
     text = (ROOT / "closeout.yaml").read_text()
     assert read(tmp_path, text).warnings == ()
     example = text[text.index("# aws: {") :]

@@ -1,4 +1,4 @@
-"""The template's properties that matter: who may do what, what is encrypted, what is kept, what is told."""
+"""The template's important properties: who may do what, what is encrypted, what is kept, what raises an alarm."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_queues_and_topic_are_encrypted_and_take_tls_only(deleting: Made) -> Non
 
 
 def test_every_log_is_kept_as_long_as_the_parameter_says(make: Make) -> None:
-    """A log group that Lambda makes by itself is kept for ever."""
+    """A log group that Lambda creates by itself is kept forever."""
     made = make(logRetentionDays=90)
     groups = {name: item["Properties"] for name, item in made.of("AWS::Logs::LogGroup").items()}
     assert {item["RetentionInDays"] for name, item in groups.items() if "Chores" not in name} == {90}
@@ -278,7 +278,7 @@ ALARMS = {
 
 
 def test_there_is_an_alarm_for_each_way_to_fail(standard: Made) -> None:
-    """A missing metric is no alarm: nothing happens in a quiet stack. Only patrol must end again and again."""
+    """A missing metric raises no alarm, because a quiet stack has none. Only patrol must keep ending."""
     alarms = [made["Properties"] for made in standard.of("AWS::CloudWatch::Alarm").values()]
     assert {alarm["AlarmName"] for alarm in alarms} == {f"closed-pr-event-stack-{name}" for name in ALARMS}
     assert [alarm["AlarmName"] for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"] == [
@@ -365,5 +365,5 @@ def test_the_secrets_names_are_those_that_the_secrets_have(standard: Made) -> No
 
 
 def test_the_template_names_no_account(standard: Made) -> None:
-    """It is synthesized without credentials, for whichever account deploys it."""
+    """It is synthesized without credentials, for any account."""
     assert "123456789012" not in flat(standard.template)

@@ -76,11 +76,11 @@ def metrics(scene: Machine) -> dict[str, str]:
 
 
 def test_before_the_first_start_the_doctor_says_what_it_cannot_know(scene: Machine) -> None:
-    """Nothing is wrong, and nobody knows the URL: exit code 4, no ledger, and a line for all that waits."""
+    """Nothing is wrong, and the URL is unknown: exit code 4, no ledger, and a line for all that waits."""
     told = call(scene, "doctor")
     assert (told.code, told.err, scene.db.exists()) == (exits.UNAVAILABLE, "", False)
     assert "✓ the token can post commit statuses in 1 repository" in told.out
-    assert "? nobody knows yet at which URL GitHub reaches closeout [public-url-known]" in told.out
+    assert "? closeout's public URL is not known yet [public-url-known]" in told.out
     assert "fix:    write `public-url` into the file, or start `closeout serve` once" in told.out
     assert "more checks could not run: first fix public-url-known." in told.out
     assert [line for line in told.out.splitlines() if len(line) > 80 and str(scene.folder) not in line] == []

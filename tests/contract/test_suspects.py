@@ -169,7 +169,7 @@ def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., M
     machine.crash()
     machine.reached("a", "b", "c")
     assert machine.row("a") == (1, None, 0)
-    assert "a turn alone is over: a-1 continues beside the others" in machine.bench.reports
+    assert "a turn alone is over: a-1 continues along with the others" in machine.bench.reports
     machine.turn = LONG
     machine.crash()
     machine.begun("a")

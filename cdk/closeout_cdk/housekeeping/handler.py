@@ -24,7 +24,7 @@ from typing import Any
 TRIES, PAUSE = 18, 5.0
 """A new role, or a new right of a role, takes effect within about a minute. The pause is in seconds."""
 PERSISTENCE = 12
-"""Tries of what stopping the runs begins with."""
+"""Tries of the first call when runs are stopped."""
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
 REMOVAL = {"pk": {"S": "settings"}, "sk": {"S": "removal"}}
 ALIVE = ("RUNNING", "PAUSING", "PAUSED")
@@ -48,7 +48,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 
 def handle(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Remaining) -> None:
-    """Carry it out, and answer whatever happens: without an answer CloudFormation waits for an hour."""
+    """Carry it out and always answer: without an answer CloudFormation waits for an hour."""
     status, reason, wanted = "SUCCESS", "", event["ResourceProperties"]
     try:
         if wanted["Chore"] == "empty":
@@ -62,7 +62,7 @@ def handle(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rem
             _publish(event["RequestType"], wanted, clients("dynamodb"), sleep)
         else:
             raise ValueError(f"there is no chore {wanted['Chore']!r}")  # noqa: TRY301
-    except Exception as error:  # noqa: BLE001 - the edge: CloudFormation must hear of it
+    except Exception as error:  # noqa: BLE001 - the edge: CloudFormation must get an answer
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
     print(json.dumps({"level": "info" if status == "SUCCESS" else "error", "status": status, "text": reason}))
     answer = {
@@ -131,7 +131,7 @@ def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rema
 
 
 def _tell_why(table: str, dynamodb: Any, sleep: Sleep) -> None:
-    """Write the item that tells the handler of failed executions why runs are stopped. They are stopped without it too."""
+    """Write the item from which the handler of failed executions learns why runs are stopped. They are stopped without it, too."""
     item = {**REMOVAL, "since": {"N": repr(time.time())}}
     try:
         _persist(lambda: dynamodb.put_item(TableName=table, Item=item), sleep)
@@ -188,9 +188,9 @@ def _persist(call: Callable[[], Any], sleep: Sleep) -> Any:
 
 
 def _has_ended(run: str, table: str, clients: Clients) -> bool:
-    """Return whether the run's row says that it has finished, or is not there. `stack.table.attempt_key` is its key.
+    """Return whether the run's row says that it has finished, or does not exist. `stack.table.attempt_key` is its key.
 
-    A row that cannot be read now may say anything: the run counts as one that has not.
+    If the row cannot be read now, the run counts as unfinished.
     """
     run_id, _, attempt = run.partition("-")
     if not attempt.isdigit():
@@ -243,7 +243,7 @@ def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
 
 
 def _logging_stage(gateway: Any) -> str | None:
-    """Return a stage of any REST API that writes a log. Our own stage is deleted before."""
+    """Return a stage of any REST API that writes a log. Our own stage has been deleted before."""
     for page in gateway.get_paginator("get_rest_apis").paginate():
         for api in page.get("items", ()):
             for stage in gateway.get_stages(restApiId=api["id"]).get("item", ()):
@@ -254,7 +254,7 @@ def _logging_stage(gateway: Any) -> str | None:
 
 
 def _exists(iam: Any, arn: str) -> bool:
-    """Return whether the role is there; a role whose existence is unknown counts as one."""
+    """Return whether the role exists; if that is unknown, it counts as existing."""
     try:
         iam.get_role(RoleName=arn.rpartition("/")[2])
     except iam.exceptions.NoSuchEntityException:
@@ -279,8 +279,8 @@ def _set(gateway: Any, role: str) -> None:
 def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> None:
     """Write the configuration and its definitions' digests, or remove the configuration if it is still this one.
 
-    A stack that goes and keeps its table must not leave word of what is no longer deployed. The items are
-    `stack.table.deployed_item` and `known_item`, which are not at hand here.
+    A deleted stack that keeps its table must not leave a configuration there that is no longer deployed. The items are those of
+    `stack.table.deployed_item` and `known_item`, which cannot be imported here.
     """
     table = wanted["Table"]
     digest = {"S": wanted["Digest"]}
@@ -307,8 +307,8 @@ def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> 
 def _know(deployed: dict[str, Item], table: str, dynamodb: Any) -> None:
     """Write the definitions that are deployed now, and how long runs may still use those that no longer are.
 
-    What is there says what was deployed before, so doing it again changes nothing. A release that kept no digests left
-    the configuration alone: its runs must pass too.
+    The stored items say what was deployed before, so a repetition changes nothing. A release without digests left only the
+    configuration: its runs must be accepted, too.
     """
     found = _known(table, dynamodb)
     packed = dynamodb.get_item(TableName=table, Key=CONFIG, ConsistentRead=True).get("Item", {}).get("data")
@@ -322,7 +322,7 @@ def _know(deployed: dict[str, Item], table: str, dynamodb: Any) -> None:
 
 
 def _known(table: str, dynamodb: Any) -> dict[str, Item]:
-    """Return the items of definitions that are there, by sort key."""
+    """Return the stored items of definitions, by sort key."""
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
@@ -333,9 +333,9 @@ def _known(table: str, dynamodb: Any) -> dict[str, Item]:
 
 
 def _definitions(packed: bytes, further: dict[str, list[str]] | None = None) -> dict[str, Item]:
-    """Return the items of the definitions of a packed configuration, by sort key: `stack.deployed` says what it holds.
+    """Return the items of the definitions in a packed configuration, by sort key. `stack.deployed` has the format.
 
-    `further` are the digests, by automation, of what is made of its definitions for further attempts.
+    `further` are the digests, by automation, of what further attempts derive from its definitions.
     """
     items = {}
     for automation in json.loads(zlib.decompress(packed))["automations"]:
@@ -350,7 +350,7 @@ def _definitions(packed: bytes, further: dict[str, list[str]] | None = None) -> 
 
 
 def _when_allowed(call: Callable[[], Any], client: Any, sleep: Sleep) -> None:
-    """Make a call whose right may be seconds old: it came with the same deployment."""
+    """Make a call whose right may be seconds old, because the same deployment added it."""
     for left in reversed(range(TRIES)):
         try:
             call()

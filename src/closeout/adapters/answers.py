@@ -1,8 +1,8 @@
-"""Answers of AWS, held to the shapes that boto3's own models give them, once and for every action.
+"""Check AWS's answers against the shapes in boto3's models, for every action.
 
-A proxy, an emulator or a torn connection may answer 200 with anything. botocore takes from it what it understands and
-leaves out the rest, so that a page of HTML is an empty list of objects. Here a field of the wrong type is an error at
-once, and one that is missing when somebody reads it: neither may be read as "absent".
+A proxy, an emulator or a broken connection may answer 200 with anything. botocore reads what it understands and ignores
+the rest, so that a page of HTML becomes an empty list of objects. Here a field of the wrong type is an error at
+once, and a missing one when it is read: neither may mean "absent".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 Refuse = Callable[[str], NoReturn]
-"""Raises the `ServiceError` of an answer that cannot be used, given what is wrong with it."""
+"""Raises the `ServiceError` for an unusable answer, with the given problem."""
 
 _TYPES = {
     "string": str,
@@ -25,11 +25,11 @@ _TYPES = {
     "map": dict,
 }
 _DECODED = ("TemplateBody", "Document")
-"""How fields end that botocore turns from JSON text into objects (`botocore/handlers.py`)."""
+"""Endings of fields that botocore decodes from JSON text (`botocore/handlers.py`)."""
 
 
 class Structure(dict[str, Any]):
-    """One structure of an answer. `answer[key]` of what it lacks is a `ServiceError`; `get` is for optional fields."""
+    """One structure of an answer. `answer[key]` raises `ServiceError` for a missing field; `get` is for optional fields."""
 
     __slots__ = ("_refuse",)
 
@@ -42,7 +42,7 @@ class Structure(dict[str, Any]):
 
 
 def checked(shape: Any, value: Any, refuse: Refuse, name: str = "it") -> Any:
-    """Return a value whose structures are `Structure`s, after its types were compared with botocore's `shape`."""
+    """Check a value's types against botocore's `shape`, and return it with `Structure`s for its structures."""
     kind = shape.type_name if shape is not None else "structure"
     wanted = _TYPES.get(kind)
     decoded = kind == "string" and name.endswith(_DECODED)

@@ -1,9 +1,8 @@
-"""boto3 behind a thin proxy: one session per account, region and role, and every error a `ServiceError`.
+"""boto3 behind a thin proxy: one session per account, region and role, and `ServiceError` for every error.
 
-Actions above this line never see botocore: they decide on `reason` and `transient` alone. botocore retries
-little here, because a durable engine waits without holding a thread. boto3 is imported when a client is first
-asked for: a process that meets no AWS step never pays for it. Standard variables (AWS_ENDPOINT_URL,
-AWS_PROFILE, …) are botocore's own business and are honoured.
+Actions never see botocore: they decide by `reason` and `transient` alone. botocore retries little here, because a
+durable engine waits without holding a thread. boto3 is imported with the first client, so that a process without AWS
+steps does not load it. botocore reads the standard variables (AWS_ENDPOINT_URL, AWS_PROFILE, …) itself.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from closeout.ports import AwsTarget
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 SESSION_NAME = "closeout"
-"""Role session name: what CloudTrail shows for calls that closeout made under an assumed role."""
+"""Role session name, which CloudTrail shows for closeout's calls under an assumed role."""
 
 SENTENCE = 500
-"""Characters kept of a service's own message: enough for any sentence, too few for a proxy's page."""
+"""Characters kept from a service's own message: enough for any sentence, too few for a proxy's page."""
 
 UNREADABLE = "ResponseParser"
-"""The reason of an answer that came and says nothing."""
+"""The reason for an answer that cannot be read."""
 NONSENSE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 NO_CREDENTIALS = (
@@ -74,10 +73,10 @@ def _plain_session() -> Any:
 
 @dataclass(kw_only=True)
 class AwsClients:
-    """Sessions by target, made once each; safe to use from several threads.
+    """Sessions by target, each created once; safe to use from several threads.
 
-    `session` makes the plain session that every target starts from; tests give their own. `now` is seconds
-    since the epoch, for a Retry-After that is a date. `attempts` are botocore's own, in a row, in this thread.
+    `session` creates the plain session that every target starts from; tests pass their own. `now` returns seconds
+    since the epoch, for a Retry-After that is a date. `attempts` are botocore's own, in this thread.
     """
 
     now: Callable[[], float]
@@ -88,17 +87,17 @@ class AwsClients:
         self._targets: dict[AwsTarget, TargetClients] = {}
 
     def for_target(self, target: AwsTarget) -> TargetClients:
-        """Return the clients of one account, region and role. Nothing is called yet."""
+        """Return the clients of one account, region and role, without calling AWS."""
         return self._targets.setdefault(target, TargetClients(target, self))
 
 
 class TargetClients:
-    """The clients of one target, made when first asked for."""
+    """The clients of one target, created on first use."""
 
     def __init__(self, target: AwsTarget, shared: AwsClients) -> None:
         self._target = target
         self._shared = shared
-        self._lock = threading.RLock()  # a boto3 session must not make two clients at once
+        self._lock = threading.RLock()  # a boto3 session must not create two clients at once
         self._clients: dict[str, TranslatedClient] = {}
 
     def aws(self, service: str) -> TranslatedClient:
@@ -109,7 +108,7 @@ class TargetClients:
             return self._clients[service]
 
     def account(self) -> str:
-        """Ask AWS which account these credentials belong to, each time anew. Raises `ServiceError`."""
+        """Ask AWS at each call which account these credentials belong to. Raises `ServiceError`."""
         return str(self.aws("sts").get_caller_identity()["Account"])
 
     def _make_client(self, service: str) -> TranslatedClient:
@@ -136,9 +135,9 @@ class TargetClients:
 
 
 class TranslatedClient:
-    """A boto3 client whose operations raise `ServiceError` and nothing else.
+    """A boto3 client whose operations raise only `ServiceError`.
 
-    Paginators and waiters are refused: the first hide errors from the translation, the second hold a thread.
+    Paginators and waiters are refused: paginators hide errors from the translation, and waiters hold a thread.
     """
 
     def __init__(self, client: Any, service: str, now: Callable[[], float]) -> None:
@@ -168,7 +167,7 @@ class TranslatedClient:
 
 @contextmanager
 def translated(service: str, operation: str, now: Callable[[], float]) -> Iterator[None]:
-    """Raise a `ServiceError` for every error that botocore raises inside."""
+    """Translate every error that botocore raises inside into a `ServiceError`."""
     try:
         yield
     except ServiceError:  # from a client that is not boto3's
@@ -179,7 +178,7 @@ def translated(service: str, operation: str, now: Callable[[], float]) -> Iterat
 
         if isinstance(error, ClientError):
             raise _answered(error, service, operation, now) from error
-        # The last ones are what botocore's parsers raise over JSON that is no object, or of other types than they expect.
+        # botocore's parsers raise the last ones for JSON that is not an object, or has unexpected types.
         if isinstance(error, (BotoCoreError, ResponseParserError, *NONSENSE)):
             # `from None`: botocore's own text may quote a whole answer, and a traceback would show it.
             reason, text, transient = _cause(error)
@@ -193,7 +192,7 @@ def _answered(error: Any, service: str, operation: str, now: Callable[[], float]
     code = str(problem.get("Code") or "Unknown")
     status = metadata.get("HTTPStatusCode")
     text = " ".join(str(problem.get("Message") or "no message").split())[:SENTENCE]
-    # An assumed role's own error surfaces in whatever call needed the credentials: name both.
+    # An assumed role's own error appears in the call that needed the credentials, so name both.
     operation = str(getattr(error, "operation_name", "") or operation)
     return ServiceError(
         f"{service} {operation}: {text} ({code})",
@@ -212,7 +211,7 @@ def _failed(service: str, operation: str, reason: str, text: str, *, transient: 
 
 
 def _cause(error: Exception) -> tuple[str, str, bool]:
-    """Return reason, sentence and whether it is transient, of an error that is no answer of the service."""
+    """Return reason, sentence and whether it is transient, for an error without an answer from the service."""
     from botocore import exceptions as known  # noqa: PLC0415
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
@@ -221,7 +220,7 @@ def _cause(error: Exception) -> tuple[str, str, bool]:
     if isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError)):
         return "NoCredentials", NO_CREDENTIALS, False
     if isinstance(error, (ResponseParserError, *NONSENSE)) and not isinstance(error, known.BotoCoreError):
-        # Its text is the answer itself, and a torn answer of AssumeRole holds credentials.
+        # Its text is the answer itself, and a truncated answer of AssumeRole contains credentials.
         return UNREADABLE, "the answer could not be read", True
     no_answer = (known.HTTPClientError, known.ConnectionError, known.IncompleteReadError)
     transient = isinstance(error, (*no_answer, known.CredentialRetrievalError))
@@ -235,7 +234,7 @@ def _no_profile(name: str) -> str:
 
 
 def retry_after(header: str | None, now: float) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3); None for none or nonsense."""
+    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3); None for a missing or malformed one."""
     if not header:
         return None
     try:
@@ -265,6 +264,6 @@ def _under_role(plain: Any, role: str, region: str, config: Any) -> Any:
         }
 
     inner = get_session()
-    # botocore has no public door for refreshable credentials; this attribute is the documented-by-use one.
+    # botocore has no public API for refreshable credentials; others use this attribute, too.
     inner._credentials = DeferredRefreshableCredentials(refresh_using=fetch, method="assume-role")
     return boto3.Session(botocore_session=inner)

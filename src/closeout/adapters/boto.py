@@ -1,6 +1,7 @@
-"""Boto3's clients for the functions of a stack, and for commands that ask one.
+"""boto3's clients for the functions of a stack, and for commands that call one.
 
-Apart from what composes a worker, because the function that tells people has them in its bundle and not the worker's libraries.
+They are separate from the worker's composition, because the bundle of the function that sends messages contains them but not
+the worker's libraries.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 
 def boto_clients(region: str) -> Callable[[str], Any]:
-    """Return boto3's low-level clients of a region, each made once. Their waits are short, because the engine retries."""
+    """Return boto3's low-level clients of a region, each created once. Their timeouts are short, because the engine retries."""
     import boto3  # noqa: PLC0415 - half of a second
 
     session = boto3.Session(region_name=region)
@@ -20,12 +21,12 @@ def boto_clients(region: str) -> Callable[[str], Any]:
 
 
 def boto_client(service: str, region: str | None) -> Any:
-    """Return boto3's client of a service, for a secret or a topic of any region; None is the region of this process."""
+    """Return boto3's client of a service in any region, for a secret or a topic; None is the region of this process."""
     import boto3  # noqa: PLC0415 - as above
 
-    # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
+    # boto3 reads AWS_DEFAULT_REGION and the profile; every other SDK reads AWS_REGION first.
     place = region or os.environ.get("AWS_REGION") or None
-    # A session of its own: boto3's default one is not made for several threads.
+    # A new session, because boto3's default one does not support several threads.
     return boto3.Session().client(service, region_name=place, config=_config(2, connect_timeout=5.0))
 
 

@@ -1,8 +1,8 @@
 """An `http.client` connection that ends every exchange at a deadline.
 
-A socket's timeout starts anew with each byte that arrives, so a server that trickles could hold a thread for ever, or the
-receiver until Lambda ends it. Here each wait gets only the time that is left. Only the look-up of a name is not bounded.
-Standard library only, and little of it: the receiver on AWS uses it, too.
+A socket's timeout restarts with each byte that arrives, so a slow server could hold a thread forever, or the receiver until
+Lambda ends it. Here each wait gets only the time that is left. Only the look-up of a name is not bounded. It imports little
+of the standard library and nothing else, because the receiver on AWS uses it, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, cast
 class DeadlineConnection(http.client.HTTPConnection):
     """A connection to `host` (`name`, or `name:port` if no `port` is given), over TLS unless `context` is None.
 
-    Set `deadline`, a moment by `time.monotonic`, before each exchange. What comes later raises `TimeoutError`.
+    Set `deadline`, a time of `time.monotonic`, before each exchange. After it, `TimeoutError` is raised.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DeadlineConnection(http.client.HTTPConnection):
         return [str(entry[4][0]) for entry in found]
 
     def _connected(self) -> socket.socket:
-        """Return a socket; each address gets its share of the time, so that one that drops packets does not use it up."""
+        """Return a socket; each address gets its share of the time, so that one that drops packets does not use up all of it."""
         addresses = self.addresses()
         for number, address in enumerate(addresses[:-1]):
             try:
@@ -75,7 +75,7 @@ class DeadlineConnection(http.client.HTTPConnection):
 
 
 class _TimedSocket:
-    """What `http.client` uses of a socket; each send and each receive waits for `left()` seconds at most."""
+    """The part of a socket that `http.client` uses; each send and receive waits for `left()` seconds at most."""
 
     def __init__(self, connected: socket.socket, left: Callable[[], float]) -> None:
         self._socket = connected
@@ -93,7 +93,7 @@ class _TimedSocket:
         return io.BufferedReader(_TimedReader(self._socket, self._left))
 
     def silent(self) -> bool:
-        """Return whether the connection is open and nothing came. What TLS itself sends, like tickets, does not count."""
+        """Return whether the connection is open and nothing has arrived. TLS's own records, like tickets, do not count."""
         self._socket.settimeout(0)
         try:
             self._socket.recv(1)

@@ -1,8 +1,8 @@
 """GitHub's REST API as closeout uses it, over HTTP.
 
-An answer counts only if it has what was asked for: whatever else comes back is a `ServiceError`, transient
-when the same call may succeed later. A rate limit is never slept off here: it is raised with the time that
-GitHub names, so that a run can wait without holding a thread.
+An answer counts only if it contains what was asked for. Any other raises `ServiceError`, which is transient if
+the same call may succeed later. A rate limit is raised with the time that GitHub names, so that a run can wait without
+holding a thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ANSWER_LIMIT = 8_000_000
 MAX_REDIRECTS = 3
 PAGE = 100
 MAX_FILES = 300
-"""GitHub Actions looks at the first 300 changed files; so does closeout."""
+"""GitHub Actions reads the first 300 changed files; so does closeout."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,9 +44,9 @@ _MAX_WAIT = 86_400.0
 class GitHubClient:
     """Implements `ports.GitHub`. Safe to use from many threads.
 
-    `token` is called for every request, so that a rotated token is used at once; `refresh` is called after a
-    401 and says whether the token has changed, in which case the request is sent once more. `named` says in
-    errors which token it is.
+    `token` is called for every request, so that a rotated token is used at once. `refresh` is called after a
+    401 and returns whether the token has changed; if so, the request is sent once more. Errors call the token
+    `named`.
     """
 
     token: Callable[[], str]
@@ -62,12 +62,12 @@ class GitHubClient:
         self._base = _api(self.api_url)
         self._transport = Transport()
 
-    # --- what closeout asks -----------------------------------------------------------------------------
+    # --- the calls --------------------------------------------------------------------------------------
 
     def create_status(
         self, repository: str, sha: str, *, state: str, context: str, description: str, target_url: str | None
     ) -> None:
-        """Post a commit status. GitHub refuses a description over 140 characters, so a longer one is cut."""
+        """Post a commit status. A description is cut to 140 characters, because GitHub refuses a longer one."""
         if len(description) > 140:
             description = description[:139] + "…"
         body = {"state": state, "context": context, "description": description}
@@ -101,7 +101,7 @@ class GitHubClient:
         return found
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
-        """Return changed paths: of a rename both names; GitHub Actions counts the first 300 files."""
+        """Return changed paths, for a rename both names; GitHub Actions counts the first 300 files."""
         path = f"{_repo(repository)}/pulls/{number}/files"
         names: list[str] = []
         for page in range(1, MAX_FILES // PAGE + 1):
@@ -119,9 +119,9 @@ class GitHubClient:
         return tuple(names)
 
     def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
-        """List the open pull requests of a branch. One of another branch in the answer makes it an error.
+        """List the open pull requests of a branch. An answer with one of another branch is an error.
 
-        `head` is `owner:branch`, and GitHub ignores one of another form, which would list every pull request:
+        `head` is `owner:branch`. GitHub ignores any other form and then lists every pull request:
         https://docs.github.com/en/rest/pulls/pulls#list-pull-requests
         """
         path = f"{_repo(repository)}/pulls"
@@ -136,10 +136,10 @@ class GitHubClient:
         return tuple(number for number, _, _ in found)
 
     def ref_exists(self, repository: str, ref: str) -> bool:
-        """Whether `heads/x` or `tags/x` is there: exactly this ref, not one that begins like it.
+        """Whether `heads/x` or `tags/x` exists: exactly this ref, not one with this prefix.
 
         GitHub also answers 404 for a repository that the token may not see. So "gone" counts only if the
-        same token can read another ref of the same repository, its default branch, at this moment.
+        same token can now read another ref of the same repository, its default branch.
         """
         path = f"{_repo(repository)}/git/ref/{quote(ref, safe='/')}"
         if self._ref(path, ref):
@@ -158,7 +158,7 @@ class GitHubClient:
         return False
 
     def _ref(self, path: str, ref: str) -> bool:
-        """Read one ref: True when it is there, False on GitHub's exact 404; anything else is an error."""
+        """Read one ref: True if it exists, False for GitHub's exact 404; anything else is an error."""
         answer = self._exchange("GET", path, None, None)
         body = _decode("GET", path, answer)
         if answer.status == 404 and isinstance(body, dict) and body.get("message") == "Not Found":
@@ -260,7 +260,7 @@ class GitHubClient:
         try:
             token = self.token().strip()
         except CloseoutError as error:
-            # The secret's store may be back in a minute; whoever waits for an answer should wait.
+            # The secret's store may be back in a minute, so a caller should try again.
             text = f"no token: {error.message}"
             raise github_error(f"{method} {path}", text, "no-token", transient=True) from error
         if not token or not token.isascii() or not token.isprintable():
@@ -289,7 +289,7 @@ class GitHubClient:
         return f"; {self.named} is wrong or has expired" if answer.status == 401 else ""
 
     def _wait(self, answer: HttpAnswer, text: str) -> float | None:
-        """Seconds that GitHub asks us to wait (docs: "Rate limits for the REST API"), None if it does not."""
+        """Return the seconds that GitHub asks us to wait (docs: "Rate limits for the REST API"), None if it does not."""
         after = answer.headers.get("retry-after")
         spent = answer.headers.get("x-ratelimit-remaining") == "0"
         if answer.status >= 500:
@@ -304,7 +304,7 @@ class GitHubClient:
 
 
 def _listed(answer: Json) -> list[Any]:
-    """Return an answer that must be a list. Raises `TypeError`: an object without items is no empty list."""
+    """Return an answer that must be a list. Raises `TypeError`: an object without items is not an empty list."""
     if not isinstance(answer, list):
         raise TypeError("not a list")
     return answer
@@ -327,7 +327,7 @@ def _repo(repository: str) -> str:
 
 
 def _checked(method: str, path: str) -> str:
-    """Refuse a path that would leave its place: segments of dots, also encoded, a query, a fragment."""
+    """Refuse a path that would lead elsewhere: segments of dots, also encoded, a query, a fragment."""
     segments = re.sub(r"%2e", ".", path, flags=re.IGNORECASE).split("/")
     if (
         not path.startswith("/")
@@ -342,7 +342,7 @@ def _decode(method: str, path: str, answer: HttpAnswer) -> Json:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
-        # An HTML page of a proxy, or a cut answer: nothing that GitHub has said.
+        # A proxy's HTML page or a truncated answer does not come from GitHub.
         text = f"{answer.status}, and the answer is not JSON"
         raise github_error(
             f"{method} {path}", text, "not-json", transient=True, http_status=answer.status

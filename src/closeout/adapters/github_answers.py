@@ -1,6 +1,6 @@
-"""What an answer of GitHub's says beside its content: the error, how long to wait, the page's tag and the next page.
+"""What GitHub's answers contain besides their content: the error, how long to wait, the page's tag and the next page.
 
-Apart from the client, which decides what to do about it.
+This is separate from the client, which decides what to do about it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="next"')
 
 
 def page(answer: HttpAnswer, body: Json) -> Page:
-    """Return an answer as one page of a list. Raises `ValueError` when it does not say when it was given."""
+    """Return an answer as one page of a list. Raises `ValueError` if it has no date."""
     headers = answer.headers
     following = _NEXT.search(headers.get("link", ""))
     return Page(
@@ -56,7 +56,7 @@ def seconds(text: str | None) -> float | None:
 
 
 def wanted(answer: HttpAnswer) -> str:
-    """Name the token's missing right. GitHub says which one it would take, as `statuses=write`.
+    """Name the right that the token lacks. GitHub states it, as `statuses=write`.
 
     https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
     """

@@ -1,8 +1,8 @@
 """The webhooks of a repository or an organization, over GitHub's API.
 
-Apart from `adapters.github`, because no run touches a hook: only a person's commands do, with a token of their own.
-The one trap of this API stands here once: an update of the hook itself removes the secret unless it is sent along,
-so a new secret goes through the hook's `config`.
+They are separate from `adapters.github`, because no run touches a hook: only commands do, with a token of their own.
+This API has one trap: an update of the hook itself removes the secret unless the update contains it, so a new secret
+is set through the hook's `config`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from closeout.ports.clients import Hook, HookDelivery
 
 PAGE = 100
 MAX_PAGES = 10
-"""Hooks that are looked at: GitHub allows 20 for each event, so no owner comes near it."""
+"""Hooks that are read: GitHub allows 20 for each event, so no owner has as many."""
 
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 class Target(NamedTuple):
-    """Whose hooks: `acme/shop`, or the organization `acme`."""
+    """The owner of hooks: `acme/shop`, or the organization `acme`."""
 
     name: str
 
@@ -51,7 +51,7 @@ class Target(NamedTuple):
 
 
 class Hooks:
-    """The hooks of one target. Every method raises `ServiceError`; `hints` says in it what a token needs to write hooks."""
+    """The hooks of one target. Every method raises `ServiceError`; with `hints` it says what a token needs to write hooks."""
 
     def __init__(self, github: GitHubRequests, target: Target, *, hints: bool = True) -> None:
         self._github = github
@@ -73,17 +73,17 @@ class Hooks:
         return tuple(hook for hook in self.all() if same_webhook(hook.url, url))
 
     def create(self, url: str, secret: str, events: Sequence[str]) -> Hook:
-        """Make a hook; GitHub pings it at once."""
+        """Create a hook; GitHub pings it at once."""
         body = {"name": "web", "active": True, "events": list(events), "config": _config(url, secret)}
         return _hook(self._call("POST", "/hooks", body=body, secret=secret))
 
     def update(self, hook: int, url: str, secret: str, events: Sequence[str]) -> Hook:
-        """Set everything about a hook anew, its secret included."""
+        """Replace all settings of a hook, including its secret."""
         body = {"active": True, "events": list(events), "config": _config(url, secret)}
         return _hook(self._call("PATCH", f"/hooks/{hook}", body=body, secret=secret))
 
     def set_secret(self, hook: int, secret: str) -> None:
-        """Change the secret alone; setting the same one again changes nothing."""
+        """Change only the secret; setting the same one again changes nothing."""
         self._call("PATCH", f"/hooks/{hook}/config", body={"secret": secret}, secret=secret)
 
     def ping(self, hook: int) -> None:
@@ -114,7 +114,7 @@ def _config(url: str, secret: str) -> dict[str, Json]:
 
 
 def _hint(target: Target, error: ServiceError) -> str:
-    """Say what the token may lack: GitHub answers 404 for what it may not see."""
+    """Return what the token may lack: GitHub answers 404 for what it may not see."""
     if error.transient or error.http_status not in (403, 404):
         return ""
     if target.organization:

@@ -1,8 +1,7 @@
-"""Plain HTTP for steps that call any host.
+"""HTTP for steps, which may call any host.
 
-What a configuration's author may call is anybody's server, so this client is careful where GitHub's need not
-be: metadata addresses are refused, secret headers stay within the origin they were written for, answers are
-cut off at one megabyte.
+A configuration may call anybody's server, so this client is more careful than GitHub's: metadata addresses are
+refused, secret headers are sent only to their own origin, and answers are limited to one megabyte.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ class HttpClient:
         timeout: float,
         secret_headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
-        """Send one request and return the answer, whatever its status.
+        """Send one request and return the answer, of any status.
 
         A redirect is followed within the origin only (307 and 308 verbatim; 301, 302 and 303 of a GET or HEAD);
         any other is the answer. Raises `InputError` for a URL or header that cannot be sent, `ServiceError`
-        when no answer came.
+        without an answer.
         """
         secret = dict(secret_headers or {})
         _check({**headers, **secret})
@@ -74,7 +73,7 @@ class HttpClient:
 
 
 def _check(headers: Mapping[str, str]) -> None:
-    """Refuse what http.client would refuse with an error that quotes the value."""
+    """Refuse headers that http.client would refuse with an error that quotes the value."""
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
             raise InputError(f"{name!r} is not the name of a header")

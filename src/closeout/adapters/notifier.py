@@ -1,7 +1,8 @@
-"""Send one message to one URL, over apprise, which speaks to some hundred services.
+"""Send one message to one URL with apprise, which supports about a hundred services.
 
-This module is imported only when something is sent or a URL is checked: apprise takes a third of a second and memory. It follows no redirect, stores nothing, and what it logs becomes the error. A URL holds secrets: `secret_parts`
-returns them for the redactor, and no error of this module repeats a URL.
+This module is imported only to send a message or check a URL, because apprise takes a third of a second and memory. It
+follows no redirect and stores nothing, and what apprise logs becomes the error. A URL contains secrets: `secret_parts` returns
+them for the redactor, and no error of this module repeats a URL.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from closeout.core.runs import clip
 
 CONNECT_SECONDS = 5.0
 DATAGRAMS = ("rsyslog",)
-"""Schemes to which nobody connects."""
+"""Schemes that need no connection."""
 SHORTEST = 6
 """Characters of a part of a URL that may be a secret."""
 LONGEST_ERROR = 300
 LOCAL = frozenset(("blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"))
-"""Schemes that tell somebody who sits at this machine, or call a program of it."""
+"""Schemes that notify on this machine only, or call a program on it."""
 _SCHEME = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://")
 
-# Its warnings are captured with each message, and would be logged twice; what it says below them holds whole URLs.
+# Its warnings are captured with each message and would be logged twice. Its lower levels log whole URLs.
 logging.getLogger("apprise").propagate = False
 logging.getLogger("apprise").setLevel(logging.WARNING)
 
@@ -34,7 +35,7 @@ logging.getLogger("apprise").setLevel(logging.WARNING)
 def check(url: str, *, reach: bool = False) -> None:
     """Raise `NotifierUnknown` for a URL to which no message can be sent.
 
-    With `reach` look for its host too, and connect if the URL names a port; raise `NotifierFailed` if nobody is there.
+    With `reach` look up its host, too, and connect if the URL names a port; raise `NotifierFailed` if that fails.
     """
     _service(url)
     place = address(url)
@@ -51,7 +52,7 @@ def check(url: str, *, reach: bool = False) -> None:
 
 
 def send(url: str, title: str, body: str) -> None:
-    """Send a message, however long a service takes. Raises `NotifierUnknown`, or `NotifierFailed` with what the service said."""
+    """Send a message, without a time limit. Raises `NotifierUnknown`, or `NotifierFailed` with the service's answer."""
     service = _service(url)
     sender = Apprise(asset=service.asset)
     sender.add(service)
@@ -64,7 +65,7 @@ def send(url: str, title: str, body: str) -> None:
 
 
 def scheme(url: str) -> str:
-    """Return the scheme of a URL, which is no secret; `?` if it has none."""
+    """Return the scheme of a URL, which is not secret; `?` if it has none."""
     found = _SCHEME.match(url)
     return found[1].lower() if found else "?"
 
@@ -81,7 +82,7 @@ def address(url: str) -> tuple[str, int | None] | None:
 
 
 def secret_parts(url: str) -> tuple[str, ...]:
-    """Return every part of a URL that may be a secret: user, password, tokens in place of a host, path and query."""
+    """Return every part of a URL that may be secret: user, password, tokens in place of a host, path and query."""
     _, _, rest = url.partition("://")
     place, _, query = rest.partition("?")
     authority, _, path = place.partition("/")

@@ -1,7 +1,7 @@
 """Verify the token that GitHub gives a workflow run, so that a deploy can ask without a stored secret.
 
-Whose token it is follows from its signature alone: the issuer's keys, fetched over TLS. PyJWT and cryptography are an optional
-extra (`closeout[guard]`) and imported with the first token: they take 22 MB of memory.
+A token is trusted because of its signature alone, which is checked with the issuer's keys, fetched over TLS. PyJWT and
+cryptography are an optional extra (`closeout[guard]`), and are imported with the first token, because they take 22 MB of memory.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from closeout.ports import Clock, Http
 OF_GITHUB = "https://token.actions.githubusercontent.com"
 KEYS_PATH = "/.well-known/jwks"
 FRESH = 3600.0
-"""Seconds that the issuer's keys are used before they are fetched again."""
+"""Seconds for which the issuer's keys are used before they are fetched again."""
 SOONEST = 60.0
-"""Seconds between two fetches: tokens with made-up key ids must not make closeout call GitHub each time."""
+"""Seconds between two fetches, so that tokens with invented key ids do not make closeout call GitHub each time."""
 LEEWAY = 30
-"""Seconds that GitHub's clock and this one may differ."""
+"""Seconds by which GitHub's clock and this one may differ."""
 LONGEST = 16_384
 """Characters of a token; GitHub's have about 2,000."""
 LONGEST_REASON = 200
-"""Characters of a refusal: PyJWT quotes some of what a stranger wrote."""
+"""Characters of a refusal, which is limited because PyJWT quotes parts of the stranger's token."""
 CLAIMS = ("exp", "iat", "iss", "aud", "repository", "repository_id")
 
 
 def issuer_of(api_url: str) -> str:
-    """Return who issues workflow tokens for a GitHub, by the URL of its API.
+    """Return the issuer of workflow tokens for the GitHub with this API URL.
 
     https://docs.github.com/en/actions/reference/security/oidc and the same page for GitHub Enterprise Server.
     """
@@ -48,7 +48,7 @@ def issuer_of(api_url: str) -> str:
 
 @dataclass
 class WorkflowTokens:
-    """Verifies tokens of one issuer. `audience` is what a workflow must have asked its token for."""
+    """Verifies tokens of one issuer. `audience` is the one that a workflow must request its token for."""
 
     issuer: str
     audience: Callable[[], str]
@@ -62,7 +62,7 @@ class WorkflowTokens:
         self._failure: ServiceError | None = None
 
     def claims(self, token: str) -> Mapping[str, Any]:
-        """Return the claims of a token whose signature, issuer, audience and time are right.
+        """Return the claims of a token whose signature, issuer, audience and time are valid.
 
         Raises `TokenRefused`; `ServiceError` when the issuer's keys cannot be read; `Unavailable` without the extra.
         """
@@ -90,7 +90,7 @@ class WorkflowTokens:
         return claims
 
     def _key(self, name: str) -> Any:
-        """Return a key of the issuer's. One that it lacks is asked for again, and so is one that is no longer fresh."""
+        """Return one of the issuer's keys. They are fetched again if this one is missing or too old."""
         with self._lock:
             age = self.clock.now() - self._asked
             if age > FRESH or (name not in self._keys and age > SOONEST):

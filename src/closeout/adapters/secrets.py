@@ -1,7 +1,7 @@
 """Secrets by reference: from the environment, a file, or AWS Secrets Manager.
 
-The one module that turns a reference into a value. An error names the reference and the fix; no value is ever
-part of a message. What is read can be told to a redactor (`on_value`) before anybody can log it.
+Only this module turns a reference into a value. An error names the reference and the fix; no value is ever
+part of a message. `on_value` can pass each value to a redactor before anything can log it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FILE_LIMIT = 65_536
 FORMS = "env:NAME, file:PATH or aws-secretsmanager:NAME[#json-key]"
 
 
-@dataclass(repr=False)  # the environment has secrets
+@dataclass(repr=False)  # the environment contains secrets
 class SecretReader:
     """Implements `ports.Secrets`.
 
-    `client` gives the Secrets Manager client of a region, with `get_secret_value`, when it is first needed: a boto3
-    client unless told. The region is an ARN's own, else `region`, else None for boto3's own way to find one.
-    `directory` is where relative `file:` paths start.
+    `client` returns the Secrets Manager client of a region, with `get_secret_value`, on first use; by default it is boto3's.
+    The region is the ARN's own, else `region`, else None, and boto3 then finds one itself.
+    Relative `file:` paths start at `directory`.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -50,7 +50,7 @@ class SecretReader:
         return tuple(active.value for active in self.read_active(reference))
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
-        """Return the active values with their ends. Raises `SecretError`."""
+        """Return the active values with their expiry times. Raises `SecretError`."""
         kind, _, rest = reference.partition(":")
         readers = {"env": self._variable, "file": self._file, "aws-secretsmanager": self._aws}
         if kind not in readers or not rest:
@@ -66,13 +66,13 @@ class SecretReader:
         if name not in self.environment:
             raise SecretError(f"{reference} is not set; set the environment variable {name}")
         try:
-            # The bytes of the variable, which Python has decoded by the locale: that may be ASCII or Latin-1.
+            # Use the variable's bytes, because Python has decoded them by the locale, which may be ASCII or Latin-1.
             return (Active(os.fsencode(self.environment[name]).decode()),)
         except UnicodeError:
             raise SecretError(f"{reference} is not UTF-8 text") from None
 
     def _file(self, reference: str, path: str) -> tuple[Active, ...]:
-        """Read a file that nobody but its owner may read. Checked on the open file, so that it cannot be swapped."""
+        """Read a file that only its owner may read. This is checked on the open file, so that it cannot be swapped."""
         try:
             descriptor = os.open(self.directory / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
@@ -93,8 +93,8 @@ class SecretReader:
     def _forbidden(self, path: str) -> int:
         """Return the permission bits that a secret's file must not have.
 
-        systemd shows credentials through an access list, whose mask stands where the group's bits are
-        (systemd.exec(5), LoadCredential=); what is in its folder is this service's alone.
+        systemd grants access to credentials with an access list, whose mask appears as the group's bits
+        (systemd.exec(5), LoadCredential=); only this service can read its folder.
         """
         folder = self.environment.get("CREDENTIALS_DIRECTORY")
         if folder and (self.directory / path).parent == Path(folder):
@@ -108,14 +108,14 @@ class SecretReader:
         until = _created(current) + PREVIOUS_SECONDS
         if self.now() < until:
             previous = self._version(reference, name, "AWSPREVIOUS")
-            # A former version that was empty or had another form is no secret: the current one is what counts.
+            # A former version that was empty or malformed is not a secret, and only the current one is required.
             with contextlib.suppress(SecretError):
                 former = _part(reference, key, previous) if previous else ""
                 found += [Active(former, until)] if former else []
         return tuple(found)
 
     def _version(self, reference: str, name: str, stage: str) -> Mapping[str, Any]:
-        """Read one version; the former one is empty when there is none."""
+        """Read one version; a former one that does not exist is empty."""
         try:
             answer: Mapping[str, Any] = self._client(name).get_secret_value(SecretId=name, VersionStage=stage)
         except Exception as error:  # noqa: BLE001 - boto3's errors, or ServiceError from AwsClients
@@ -149,7 +149,7 @@ def _aws_error(reference: str, code: str, *, transient: bool) -> SecretError:
         "NoCredentialsError": "there are no AWS credentials here",
         "NoCredentials": "there are no AWS credentials here",
         "ProfileNotFound": "the profile that AWS_PROFILE names is not in the AWS configuration",
-        "NoRegionError": "say in which region: set AWS_REGION, or name the secret by its ARN",
+        "NoRegionError": "no region is set: set AWS_REGION, or use the secret's ARN",
         "InvalidRequestException": "it is marked as deleted; restore it",
         "EndpointConnectionError": "there is no connection to AWS",
         "ConnectTimeoutError": "there is no connection to AWS",
@@ -161,7 +161,7 @@ def _aws_error(reference: str, code: str, *, transient: bool) -> SecretError:
 
 
 def _part(reference: str, key: str, answer: Mapping[str, Any]) -> str:
-    """Take the value, or the one under `key` of a JSON object, out of an answer."""
+    """Return an answer's value, or the one under `key` of its JSON object."""
     text = answer.get("SecretString")
     if not isinstance(text, str):
         text = _text(reference, bytes(answer.get("SecretBinary") or b""))
@@ -177,7 +177,7 @@ def _part(reference: str, key: str, answer: Mapping[str, Any]) -> str:
 
 
 def _created(answer: Mapping[str, Any]) -> float:
-    """Seconds since the epoch when this version was created; long ago if AWS does not say."""
+    """Return when this version was created, in seconds since the epoch; long ago if AWS does not say."""
     created = answer.get("CreatedDate")
     return created.timestamp() if isinstance(created, datetime) else float(created or 0.0)
 

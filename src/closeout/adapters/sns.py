@@ -1,6 +1,6 @@
 """Publish one message to a topic of Amazon SNS, with the credentials of this machine, or of the function's role.
 
-A topic's ARN is no secret, so the configuration names it itself. Who reads the messages is the topic's own business: mail,
+A topic's ARN is not secret, so the configuration contains it. The topic's subscriptions decide who gets the messages: mail,
 chat (AWS Chatbot), a queue, a function.
 """
 
@@ -35,7 +35,7 @@ def publish(topic: str, title: str, body: str, client: Callable[[str], Any] | No
 
 
 def check(topic: str, client: Callable[[str], Any] | None = None) -> None:
-    """Raise `NotifierUnknown` if there is no such topic, and `ServiceError` if SNS does not say whether there is."""
+    """Raise `NotifierUnknown` if there is no such topic, and `ServiceError` if SNS does not say."""
     sns = (client or partial(boto_client, "sns"))(topic.split(":")[3])
     try:
         with translated("sns", "get_topic_attributes", time.time):

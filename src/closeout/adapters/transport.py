@@ -1,8 +1,8 @@
-"""One HTTP request over the standard library: pooled, within one deadline, with a bounded answer, redirects never followed.
+"""Send one HTTP request with the standard library: pooled, within one deadline, with a bounded answer, without redirects.
 
-GitHub's client and the plain one differ in what an answer means, not in how bytes travel, so that part is here. It gets a
-host and a port to connect to, never a URL: what was compared as an origin is what is connected to. It imports little,
-because people wait for it on AWS: `pending` is posted with it (`docs/adr/0023`).
+GitHub's client and the plain one differ in what an answer means, not in how it is transferred, so this module serves both. It
+receives a host and a port, never a URL's text, so it connects to exactly the origin that was checked. It imports little,
+because it posts `pending` on AWS, for which people wait (`docs/adr/0023`).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _METADATA = frozenset(
 )
 """Instance metadata and pod identity outside the link-local ranges (AWS over IPv6, Alibaba, Azure)."""
 _MAPPED = bytes(10) + b"\xff\xff"
-"""How an IPv6 address begins that stands for one of IPv4."""
+"""Prefix of IPv6 addresses that embed an IPv4 address."""
 
 
 class NoAnswer(Exception):
-    """No usable answer came. `reason` is a short code; the text names the host, never a header or a query."""
+    """There is no usable answer. `reason` is a short code; the text names the host, never a header or a query."""
 
     def __init__(self, reason: str, text: str, *, transient: bool = True) -> None:
         super().__init__(text)
@@ -45,7 +45,7 @@ class NoAnswer(Exception):
 
 
 def refused_address(address: str) -> bool:
-    """Whether an address belongs to a machine's metadata service, which hands out credentials."""
+    """Whether an address belongs to a machine's metadata service, which issues credentials."""
     text = address.partition("%")[0]
     packed = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
     packed = packed.removeprefix(_MAPPED)
@@ -57,12 +57,12 @@ def refused_address(address: str) -> bool:
 
 
 class Transport:
-    """A pool of connections: `connections` at most are kept open. Safe to use from many threads."""
+    """A pool that keeps at most `connections` connections open. Safe to use from many threads."""
 
     def __init__(self, *, connections: int = 32) -> None:
         self._most = connections
         self._kept: list[tuple[str, _Connection]] = []
-        """Idle connections by their origins, the last used one at the end."""
+        """Idle connections by origin, the last used one at the end."""
         self._lock = threading.Lock()
 
     def send(
@@ -85,7 +85,7 @@ class Transport:
             if connection is None:
                 connection = self._connect(url, min(CONNECT_TIMEOUT, timeout))
             connection.deadline = deadline
-            with contextlib.suppress(BrokenPipeError):  # it may have answered before it had read everything
+            with contextlib.suppress(BrokenPipeError):  # it may have answered before reading everything
                 connection.request(method, url.target, body, headers)
             response = connection.getresponse()
             answer = HttpAnswer(response.status, _headers(response.msg), _read(response, limit, url.host))
@@ -95,7 +95,7 @@ class Transport:
             if isinstance(error, OSError | http.client.HTTPException | ValueError):
                 raise _translate(error, url.host, timeout) from None
             raise
-        if not response.will_close:  # `http.client` has closed it otherwise
+        if not response.will_close:  # otherwise `http.client` has closed it
             self._keep(url, connection)
         return answer
 
@@ -109,7 +109,7 @@ class Transport:
         return connection
 
     def _take(self, url: Url) -> _Connection | None:
-        """Take a kept connection to this origin that its server has not closed."""
+        """Take an idle connection to this origin that its server has not closed."""
         while True:
             with self._lock:
                 found = [place for place, (origin, _) in enumerate(self._kept) if origin == url.origin]
@@ -134,7 +134,7 @@ class _Refused(OSError):
 
 
 class _Connection(DeadlineConnection):
-    """A connection that refuses metadata addresses. It connects to an address that was checked, not to a name."""
+    """A connection that refuses metadata addresses. It connects to a checked address, not to a name."""
 
     def addresses(self) -> list[str]:
         """Return the addresses to connect to. Raises `_Refused` if one of them belongs to a metadata service."""
@@ -146,17 +146,17 @@ class _Connection(DeadlineConnection):
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return the machine's trust, read once for all connections."""
+    """Return a context with the machine's trusted certificates, read once for all connections."""
     return ssl.create_default_context()
 
 
 def _headers(message: http.client.HTTPMessage) -> dict[str, str]:
-    """Join values of one name, as RFC 9110 has it, so that two `Location`s are neither."""
+    """Join values of one name as RFC 9110 says, so that two `Location`s are not a valid one."""
     return {name.lower(): ", ".join(message.get_all(name, ())) for name in message}
 
 
 def _read(response: http.client.HTTPResponse, limit: int, host: str) -> bytes:
-    """Read the whole body. What ends before its announced length is no answer, nor is what announces another one."""
+    """Read the whole body. An answer that is shorter than announced is unusable, and so is an informational one (1xx)."""
     if response.status < 200:
         raise http.client.UnknownProtocol(str(response.status))
     parts: list[bytes] = []

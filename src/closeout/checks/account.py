@@ -1,7 +1,7 @@
-"""Checks of AWS: whose credentials these are, whether roles can be assumed, and whether each right is there.
+"""Checks of AWS: whose credentials these are, whether roles can be assumed, and whether all rights are granted.
 
-Rights are asked of IAM's simulation, which knows the role's policies and its boundary, but no policy of the organization or
-of a resource. Who may not simulate gets no finding: a narrow role is no fault.
+Rights are checked with IAM's simulation, which covers the role's policies and its boundary, but no policy of the organization
+or of a resource. A role without the right to simulate gets no finding, because a narrow role is not a fault.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def _account(world: World) -> Result:
         try:
             account = str(world.identity(target)["Account"])
         except ServiceError:
-            continue  # `aws-role` tells of it
+            continue  # `aws-role` reports it
         results.append(fine(account))
         if account != target.account:
             whose = target.assume_role or "closeout's credentials"
             results.append(wrong(f"the file says account {target.account}, and {whose} belong to {account}"))
     if not results:
-        return unknown("AWS said for no credentials to which account they belong")
+        return unknown("AWS did not say for any credentials which account they belong to")
     return worst(results, f"the account is {', '.join(dict.fromkeys(one.account for one in known))}")
 
 
@@ -74,7 +74,7 @@ def _permissions(world: World) -> Result:
     try:
         needed = [one for one in statements(world.loaded.automations, builtin()) if one.system == "aws"]
     except ConfigError as error:
-        return skipped(f"no policy can be made of the file ({error.message.splitlines()[0]})")
+        return skipped(f"no policy can be made from the file ({error.message.splitlines()[0]})")
     results: list[Result] = []
     for target in targets(world.loaded):
         mine = [one for one in needed if one.role == target.assume_role and not one.conditions]
@@ -96,13 +96,13 @@ def _simulated(world: World, target: AwsTarget, needed: Sequence[Statement]) -> 
                 yield wrong(f"{principal} lacks {', '.join(missing)} (for {one.steps[0]})")
     except ServiceError as error:
         if error.reason == DENIED:
-            yield skipped("closeout may not ask IAM (`iam:SimulatePrincipalPolicy`), so nobody knows")
+            yield skipped("closeout may not ask IAM (`iam:SimulatePrincipalPolicy`), so this is unknown")
         else:
             yield failed(error)
 
 
 def _principal(arn: str, target: AwsTarget) -> str | None:
-    """Return the ARN that IAM simulates: of a session its role, by the configured ARN where there is one."""
+    """Return the ARN that IAM simulates: for a session its role, with the configured ARN if there is one."""
     if target.assume_role:
         return target.assume_role
     head, _, rest = arn.partition("::")
@@ -138,7 +138,7 @@ def _cloudformation_role(world: World) -> Result:
         return skipped("no step names a role for CloudFormation")
     named = ", ".join(dict.fromkeys(role for role, _ in written))
     results = [_trusts(world, role, target) for role, target in written]
-    return worst(results, f"the roles are there and trust CloudFormation: {named}")
+    return worst(results, f"the roles exist and trust CloudFormation: {named}")
 
 
 def _trusts(world: World, role: str, target: AwsTarget) -> Result:
@@ -146,7 +146,7 @@ def _trusts(world: World, role: str, target: AwsTarget) -> Result:
         found = world.iam(target).get_role(RoleName=role.rpartition("/")[2])["Role"]
     except ServiceError as error:
         if error.reason == DENIED:
-            return skipped("closeout may not ask IAM (`iam:GetRole`), so nobody knows")
+            return skipped("closeout may not ask IAM (`iam:GetRole`), so this is unknown")
         if error.reason == "NoSuchEntity":
             return wrong(f"{role} does not exist")
         return failed(error)
@@ -186,7 +186,7 @@ CHECKS = (
     ),
     _check(
         id="aws-permissions",
-        looks="IAM's simulation allows what `closeout permissions` prints, where closeout may ask it",
+        looks="IAM's simulation, if closeout may use it, allows what `closeout permissions` prints",
         breaks="the steps that need it fail",
         fix="attach the policy that `closeout permissions` prints",
         ask=_permissions,

@@ -1,6 +1,6 @@
 """A check and its result, as values.
 
-A check declares what it looks at, what breaks if that is wrong and how to mend it, so that the commands, the metrics and the
+A check declares what it checks, what breaks if that is wrong and how to fix it, so that the commands, the metrics and the
 reference page say the same. Its result has one of four states, because "could not be asked" is neither fine nor wrong.
 """
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 State: TypeAlias = Literal["fine", "wrong", "unknown", "skipped"]
 
 NAMED = 3
-"""Findings of one check that are written out; a file may name a hundred repositories."""
+"""Findings of one check that are listed; a file may name a hundred repositories."""
 
 
 class Result(NamedTuple):
-    """The answer of one check. `unknown`: it could not be asked. `skipped`: it does not apply, or GitHub or AWS never says."""
+    """The result of one check. `unknown`: it could not be asked. `skipped`: it does not apply, or GitHub or AWS never says."""
 
     state: State
     what: str
-    """A sentence without a full stop: what is fine, what is wrong, or why nobody knows."""
+    """A sentence without a full stop: what is fine, what is wrong, or why that is unknown."""
     fix: str | None = None
-    """What mends it, where that is more precise than the check's own `fix`."""
+    """The fix, if it is more precise than the check's own `fix`."""
 
 
 fine = partial(Result, "fine")
@@ -47,16 +47,16 @@ class Check:
     """Stable: scripts, metrics and alarms name it."""
     group: str
     looks: str
-    """What it looks at, for the reference page and while it asks."""
+    """What it checks, for the reference page and while it asks."""
     breaks: str
-    """What does not work while it is wrong."""
+    """What fails while it is wrong."""
     fix: str
-    """The command or click that mends it."""
+    """The command or click that fixes it."""
     ask: Callable[[World], Result]
     after: tuple[str, ...] = ()
-    """Checks that come first: if one of them is not fine, this one cannot be asked."""
+    """Checks that come first: this one can be asked only if all of them are fine."""
     at_start: bool = False
-    """It costs nothing and says what the start of `serve` would not, so `serve` asks it."""
+    """Whether `serve` asks it at its start: it costs nothing and finds what the start itself would not."""
 
 
 class Outcome(NamedTuple):
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
     check: Check
     result: Result
     cause: str | None = None
-    """The check that must be mended before this one can be asked."""
+    """The check that must be fixed before this one can be asked."""
 
     @property
     def ok(self) -> bool | None:
@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
 
     @property
     def fix(self) -> str | None:
-        """Return what mends it; None if there is nothing to mend."""
+        """Return the fix; None if there is nothing to fix."""
         return self.result.fix or (self.check.fix if self.result.state == "wrong" else None)
 
     def to_json(self) -> dict[str, Any]:
@@ -92,12 +92,12 @@ class Outcome(NamedTuple):
 
 
 def failed(error: CloseoutError, fix: str | None = None) -> Result:
-    """Return the result of an error: a finding if it stays until somebody mends it, else that nobody knows."""
+    """Return the result of an error: a finding if it lasts until somebody fixes it, else unknown."""
     return unknown(error.message, fix) if error.transient else wrong(error.message, fix)
 
 
 def worst(results: Sequence[Result], what: str) -> Result:
-    """Return one result for several things: what is wrong, else unknown, else skipped, else `what` as fine."""
+    """Return one result for several: what is wrong, else unknown, else skipped, else `what` as fine."""
     states: tuple[State, ...] = ("wrong", "unknown", "skipped")
     for state in states:
         found = [result for result in results if result.state == state]
@@ -115,13 +115,13 @@ def listed(texts: Iterable[str]) -> str:
 
 
 def redacted(outcomes: Iterable[Outcome], redactor: Redactor) -> Iterator[Outcome]:
-    """Yield outcomes whose sentences hold no secret that the redactor knows."""
+    """Yield outcomes without secrets that the redactor knows."""
     for outcome in outcomes:
         yield outcome._replace(result=outcome.result._replace(what=redactor.text(outcome.result.what)))
 
 
 def news(outcomes: Iterable[Outcome], before: Mapping[str, str]) -> list[str]:
-    """Return a line for each finding that the drill before did not have, and for each that is gone."""
+    """Return a line for each finding that the previous drill did not have, and for each that is gone."""
     lines = []
     for one in outcomes:
         check, result, _ = one

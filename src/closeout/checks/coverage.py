@@ -1,6 +1,6 @@
-"""Checks of what closeout itself has seen: whether patrol's last look is recent and whole, and whether teardowns find anything.
+"""Checks of closeout's own results: whether patrol's last round is recent and complete, and whether teardowns find anything.
 
-They read what patrol keeps in the ledger; GitHub is not asked again.
+They read patrol's marks in the ledger; GitHub is not asked again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from closeout.patrol.coverage import coverage
 SLACK = 600.0
 """Seconds that a round may take beyond twice its interval."""
 KINDS = {"lists": "state", "logs": "deliveries"}
-"""What patrol keeps of its last rounds, and the key under `patrol` that says how often they are due."""
+"""Patrol's marks of its last rounds, each with the key under `patrol` that sets its interval."""
 
 
 def _watching(ask: Callable[[World], Result]) -> Callable[[World], Result]:
-    """Return a check that is skipped where patrol has nothing to look at, or no server has run."""
+    """Return a check that is skipped if patrol has nothing to look at, or no server has run."""
 
     def asked(world: World) -> Result:
         if not world.has_token or not coverage(world.loaded.automations).repositories:
@@ -36,7 +36,7 @@ def _fresh(kind: str, world: World) -> Result:
     if every is None:
         return skipped(f"the file says `patrol: {{ {KINDS[kind]}: off }}`")
     last = world.ledger.last_patrols()
-    # A round with lists reads the logs too.
+    # A round with lists also reads the logs.
     ends = [float(last[name]["ended_at"]) for name in {kind, "lists"} if name in last]
     if not ends:
         return unknown("patrol has not ended a round yet", "wait for it, or run `closeout patrol --once`")
@@ -85,14 +85,14 @@ _check = partial(Check, group="Patrol", breaks="closings that GitHub did not del
 CHECKS = (
     _check(
         id="patrol-lists",
-        looks="patrol has read the lists of closed pull requests lately",
+        looks="patrol has read the lists of closed pull requests recently",
         fix=PATROL_NOW,
         ask=_watching(partial(_fresh, "lists")),
         after=("configuration", "ledger", "server"),
     ),
     _check(
         id="patrol-logs",
-        looks="patrol has read the delivery logs lately",
+        looks="patrol has read the delivery logs recently",
         fix=PATROL_NOW,
         ask=_watching(partial(_fresh, "logs")),
         after=("configuration", "ledger", "server"),
@@ -114,7 +114,7 @@ CHECKS = (
     _check(
         id="empty-runs",
         looks=f"each automation with {FIRST_RUNS} runs or more has found something to delete",
-        breaks="closed pull requests leave something behind, and the runs are green",
+        breaks="closed pull requests leave something behind, although the runs are green",
         fix="check the names that its steps make",
         ask=empty,
         after=("configuration", "ledger"),

@@ -1,4 +1,4 @@
-"""Checks of the file and of what it refers to on this machine: the configuration, its variables, its secrets.
+"""Checks of the file and of its references to this machine: the configuration, its variables, its secrets.
 
 They come first, because nothing else can be asked without them.
 """
@@ -70,13 +70,13 @@ def _secrets(world: World, references: Sequence[str]) -> Result:
             world.outside.secrets.read(reference)
         except SecretError as error:
             results.append(failed(error, _mended(reference)))
-        except Exception as error:  # noqa: BLE001 - its text may hold the value
+        except Exception as error:  # noqa: BLE001 - its text may contain the value
             results.append(unknown(f"{reference} cannot be read: {type(error).__name__}"))
     return worst(results, f"{', '.join(references)} can be read")
 
 
 def _mended(reference: str) -> str:
-    """Return what to do so that a secret can be read from where its reference says."""
+    """Return how to make a secret readable at the place in its reference."""
     kind, _, place = reference.partition(":")
     if kind == "env":
         return f"set {place} in the environment of `closeout serve`, and in this shell for this command"

@@ -1,6 +1,6 @@
 """Checks of this machine: its clock, its disk, the ledger's file, the server and its public URL.
 
-None of them changes the ledger; whether it takes writes is what the server's `/readyz` says.
+None of them changes the ledger; the server's `/readyz` says whether it accepts writes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from closeout.checks.world import World, repositories, targets
 from closeout.core.errors import CloseoutError, ServiceError
 
 CLOCK_SECONDS = 60.0
-"""Links and tokens expire by the clock, and AWS refuses requests that are signed five minutes off."""
+"""Seconds by which the clock may differ: links and tokens expire, and AWS refuses requests signed five minutes off."""
 FREE_BYTES = 200_000_000
-"""A body may have 25 MB, and SQLite's log grows beside the ledger."""
+"""A body may have 25 MB, and SQLite's log needs space next to the ledger."""
 REMOTE = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"]
 )
-"""File systems of other machines, on which SQLite's locks and its log cannot be relied upon (sqlite.org/useovernet.html)."""
+"""File systems of other machines, on which SQLite's locks and its log are unreliable (sqlite.org/useovernet.html)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIMEOUT = 10.0
 START_FIRST = (
@@ -49,7 +49,7 @@ def _clock(world: World) -> Result:
 
 
 def _github_offset(world: World) -> float | None:
-    """Return how far GitHub's clock is ahead; a GitHub Enterprise Server without limits is asked for a repository."""
+    """Return how far GitHub's clock is ahead. A GitHub Enterprise Server without limits is asked for a repository."""
     names = repositories(world.loaded.automations)
     with suppress(CloseoutError):
         try:
@@ -65,7 +65,7 @@ def _disk(world: World) -> Result:
     try:
         free = world.place.free()
     except OSError as error:
-        return unknown(f"nobody knows how much space {folder} has ({error.strerror})")
+        return unknown(f"it is not known how much space {folder} has ({error.strerror})")
     if free < FREE_BYTES:
         return wrong(f"{folder} has {free // 1_000_000} MB left")
     return fine(f"{folder} has {free / 1e9:.1f} GB left")
@@ -113,7 +113,7 @@ def _server(world: World) -> Result:
 
 def _url_known(world: World) -> Result:
     if world.base() is None:
-        return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
+        return unknown("closeout's public URL is not known yet", URL_UNKNOWN)
     return fine(f"closeout's public URL is {world.base()}")
 
 
@@ -141,7 +141,7 @@ def _asked(world: World, url: str, what: str) -> Result:
     try:
         answer = world.outside.http.request("GET", url, headers={}, body=None, timeout=TIMEOUT)
     except ServiceError as error:
-        # Whatever hinders this machine hinders GitHub, or is a matter of this network.
+        # Such an error may also affect GitHub, or only this network.
         return wrong(error.message)
     except CloseoutError as error:
         return failed(error)
@@ -209,7 +209,7 @@ CHECKS = (
     _check(
         id="public-url-known",
         looks="the file, or the server that last ran, says at which URL GitHub reaches closeout",
-        breaks="nobody can check the webhooks",
+        breaks="the webhooks cannot be checked",
         fix=URL_UNKNOWN,
         ask=_url_known,
         after=("configuration-variables", "ledger"),
@@ -217,7 +217,7 @@ CHECKS = (
     _check(
         id="public-url",
         looks="closeout's public URL can be reached from here, and is not an address of this machine only",
-        breaks="GitHub cannot deliver, and nobody can open Details links",
+        breaks="GitHub cannot deliver, and Details links do not open",
         fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
         ask=_public_url,
         after=("public-url-known", "server"),
@@ -232,7 +232,7 @@ CHECKS = (
     ),
     _check(
         id="paused",
-        looks="nobody has paused destructive calls",
+        looks="destructive calls are not paused",
         breaks="runs wait before they delete anything",
         fix="run `closeout resume`",
         ask=_paused,

@@ -1,4 +1,4 @@
-"""Checks of who is told of problems: each URL can be read, has a known form, and leads to a host that answers; each topic exists.
+"""Checks of notifiers: each URL can be read, has a known form, and leads to a host that answers; each topic exists.
 
 Nothing is sent: `closeout notify test` does that.
 """
@@ -13,13 +13,13 @@ from closeout.core.errors import NotifierFailed, NotifierUnknown, SecretError, S
 from closeout.core.units import spoken_duration
 
 TOPIC_DENIED = "AuthorizationError"
-"""What SNS answers to whoever may not ask about a topic."""
+"""SNS's error for a caller that may not ask about a topic."""
 
 
 def _notifiers(world: World) -> Result:
     targets = world.loaded.routes.targets()
     if not targets:
-        return skipped("the file has no `notify`, so nobody is told of problems")
+        return skipped("the file has no `notify`, so no message is sent")
     results = {target: _asked(world, target) for target in targets}
     unasked = listed(result.what for result in results.values() if result.state == "skipped")
     known = ", ".join(target for target, result in results.items() if result.state == "fine")
@@ -35,14 +35,14 @@ def _asked(world: World, target: str) -> Result:
     except SecretError as error:
         return failed(error)
     except ServiceError as error:
-        if error.reason == TOPIC_DENIED:  # to publish to it is another right
+        if error.reason == TOPIC_DENIED:  # publishing to it is another right
             return skipped(f"closeout may not ask SNS whether {target} exists (`sns:GetTopicAttributes`)")
         return failed(error)
     except NotifierUnknown as error:
         return wrong(f"{target}: {error.message}")
     except NotifierFailed as error:
         return wrong(
-            f"{target}: {error.message}", "see that the service runs, and that this machine may reach it"
+            f"{target}: {error.message}", "check that the service runs, and that this machine may reach it"
         )
     return fine(target)
 
@@ -50,7 +50,7 @@ def _asked(world: World, target: str) -> Result:
 def _deliveries(world: World) -> Result:
     targets = world.loaded.routes.targets()
     if not targets:
-        return skipped("the file has no `notify`, so nobody is told of problems")
+        return skipped("the file has no `notify`, so no message is sent")
     if not world.ledger.exists():
         return skipped("no server has run yet")
     failures = world.place.notifier_failures()
@@ -67,7 +67,7 @@ CHECKS = (
     _check(
         id="notifiers",
         looks="each notifier's URL can be read, has a known form, and leads to a host that answers; each topic exists",
-        breaks="nobody is told when a run fails or something is left behind",
+        breaks="no message is sent when a run fails or something is left behind",
         fix="write the service's URL where the reference says, or correct the topic's ARN, and try it with `closeout notify test`",
         ask=_notifiers,
         after=("configuration",),

@@ -1,6 +1,6 @@
 """The registry: every check in the order in which it is asked, and one round over them.
 
-A round asks each check once and never raises. What a check did not foresee is `unknown`, with its name.
+A round asks each check once and never raises. An unforeseen error is `unknown`, with the check's name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHECKS: tuple[Check, ...] = (
     *coverage.CHECKS,
     *notifiers.CHECKS,
 )
-"""Each stands behind those that it comes after."""
+"""Each follows the checks that must come before it."""
 
 
 OF_A_MACHINE = (
@@ -32,17 +32,17 @@ OF_A_MACHINE = (
     "aws-cloudformation-role",
     "messages",
 )
-"""What cannot be asked of a stack: it has no files and no server, its credentials are the worker's alone, and an
-alarm tells when its patrol is late."""
+"""Checks that do not apply to a stack: it has no files and no server, only its worker has its credentials, and an
+alarm reports when its patrol is late."""
 ON_STACK = tuple(check for check in CHECKS if check.id not in OF_A_MACHINE)
 
 
 def ask(
     world: World, checks: Sequence[Check] = CHECKS, told: Callable[[Check], object] = lambda _check: None
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each check. `told` gets a check before it is asked."""
+    """Yield the outcome of each check. `told` receives a check before it is asked."""
     hindered: dict[str, str] = {}
-    """By check that is not fine: the one that is the cause."""
+    """For each check that is not fine, the one that is the cause."""
     for check in checks:
         cause = next((hindered[name] for name in check.after if name in hindered), None)
         if cause is not None:

@@ -1,7 +1,7 @@
 """Checks of GitHub's API and of the token: what the configuration needs, and what the token has beyond that.
 
-A fine-grained token does not say what it may, so each right is tried: a read by reading, a commit status by one that GitHub
-must refuse. Other writes cannot be tried without writing something.
+A fine-grained token does not say what it may do, so each right is tried: reads by reading, commit statuses with one that
+GitHub must refuse. Other rights to write cannot be tried without writing something.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from closeout.core.patterns import is_literal
 from closeout.core.units import counted
 
 DENIED = (401, 403, 404)
-"""Answers by which GitHub says that the token may not: it answers 404 for what a token may not see."""
+"""GitHub's answers if the token lacks a right: it answers 404 for what a token may not see."""
 SCOPES = frozenset(
     [
         "repo",
@@ -33,11 +33,11 @@ SCOPES = frozenset(
         "read:org",
     ]
 )
-"""Scopes of classic tokens that closeout has a use for."""
+"""Scopes of classic tokens that closeout uses."""
 NOBODY = "0" * 40
-"""The commit of the status that GitHub must refuse."""
+"""The commit in the status that GitHub must refuse."""
 ASKING = ("secret-github", "github-api", "github-token", "github-limit")
-"""What comes before each check that asks about repositories."""
+"""The checks before each check of repositories."""
 FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
 
 UNREADABLE = unknown("no repository that is named in full can be read", "first fix `github-repositories`")
@@ -53,7 +53,7 @@ def with_token(ask: Callable[[World], Result]) -> Callable[[World], Result]:
 
 
 def visible(world: World) -> list[str]:
-    """Return the repositories that the token can read; `github-repositories` tells of the others."""
+    """Return the repositories that the token can read; `github-repositories` reports the others."""
     return [name for name in repositories(world.loaded.automations) if _seen(world, name)]
 
 
@@ -124,7 +124,7 @@ def _repository(world: World, name: str) -> Result:
 
 
 def refused(error: ServiceError, text: str) -> Result:
-    """Return `text` as a finding if GitHub says that the token may not; else what the error comes to."""
+    """Return `text` as a finding if GitHub says that the token may not; else the error's own result."""
     return wrong(text) if error.http_status in DENIED and not error.transient else failed(error)
 
 
@@ -157,7 +157,7 @@ def _may(permission: str, what: str, ask: Callable[[World, str], object], world:
 
 
 def tried(ask: Callable[[str], object], names: Iterable[str], may_not: str, may: str) -> Result:
-    """Return what came of asking for each repository: `may_not` with GitHub's answer, or `may`."""
+    """Return the result of asking for each repository: `may_not` with GitHub's answer, or `may`."""
     results = []
     for name in names:
         try:
@@ -172,7 +172,7 @@ def _read(path: str, world: World, name: str) -> None:
 
 
 def _post_status(world: World, name: str) -> None:
-    """Post a status that cannot be: of no commit, and in a state that there is not."""
+    """Post an impossible status: for no commit, and in a state that does not exist."""
     path = f"/repos/{name}/statuses/{NOBODY}"
     try:
         world.outside.github.request("POST", path, body={"state": "asked", "context": "closeout/doctor"})
@@ -191,7 +191,7 @@ def _right(permission: str, path: str, breaks: str) -> Check:
     words = permission.replace("_", " ")
     return _check(
         id=f"github-{permission.replace('_', '-')}",
-        looks=f"the token can read {words}, where that is needed",
+        looks=f"the token can read {words} if that is needed",
         breaks=breaks,
         fix=f"give the token `{words.capitalize()}: read` ({FINE_GRAINED}); a classic token needs `repo`",
         ask=with_token(partial(_may, permission, f"read {words}", partial(_read, path))),
@@ -228,14 +228,14 @@ CHECKS = (
     _check(
         id="github-excess",
         looks="the token has no right that closeout does not need (classic tokens)",
-        breaks="whoever steals the token can do more than closeout",
-        fix=f"replace it by a fine-grained token ({FINE_GRAINED}) with what `closeout permissions` prints",
+        breaks="a thief of the token can do more than closeout",
+        fix=f"replace it with a fine-grained token ({FINE_GRAINED}) with the rights that `closeout permissions` prints",
         ask=with_token(_excess),
         after=_AFTER,
     ),
     _check(
         id="github-repositories",
-        looks="the token can read each repository that is named in full, and none has another name now",
+        looks="the token can read each repository that is named in full, and none was renamed",
         breaks="closings there are not found, or match nothing",
         fix="correct the name under `repositories`, or give the token access to the repository",
         ask=with_token(_repositories),
@@ -252,7 +252,7 @@ CHECKS = (
     _check(
         id="github-statuses",
         looks="the token can post commit statuses, tried with one that GitHub must refuse",
-        breaks="no commit shows what became of its run",
+        breaks="no commit shows the result of its run",
         fix=f"give the token `Commit statuses: write` ({FINE_GRAINED}); a classic token needs `repo:status`",
         ask=with_token(partial(_may, "statuses", "post commit statuses", _post_status)),
     ),

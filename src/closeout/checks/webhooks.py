@@ -1,6 +1,6 @@
-"""Checks of the webhooks on GitHub: there, active, with this URL and the right events, and answered with success.
+"""Checks of the webhooks on GitHub: they exist, are active, have this URL and the right events, and get answers of success.
 
-In a drill GitHub is asked for pings first, so that the newest delivery in each log is one of this minute.
+A drill first asks GitHub for pings, so that the newest delivery in each log is less than a minute old.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from closeout.core.units import counted
 from closeout.ports.clients import HookDelivery
 
 ANSWERS = {
-    0: "nobody answered",
+    0: "there was no answer",
     403: "something in front of closeout refuses it, such as a proxy or a firewall",
     404: "there is no closeout at this address",
     413: "a proxy in front of closeout refuses its size",
@@ -29,7 +29,7 @@ PLACE = "repository → Settings → Webhooks"
 
 
 def found(world: World) -> Iterator[tuple[str, HooksFound]]:
-    """Yield the webhooks of each readable repository; `github-hooks` tells of those that cannot be read."""
+    """Yield the webhooks of each readable repository; `github-hooks` reports those that cannot be read."""
     for name in visible(world):
         try:
             yield name, world.hooks(name)
@@ -46,7 +46,7 @@ def ours(world: World) -> list[Owned]:
 
 
 def _nothing(world: World) -> Result:
-    """Return the result of a check that found no webhook to look at: nobody knows, if none could be read."""
+    """Return the result of a check without a webhook to check: unknown if none could be read."""
     if visible(world) and not any(found(world)):
         return unknown("the webhooks of no repository can be read")
     return skipped("no active webhook leads here")
@@ -70,7 +70,7 @@ def _there(world: World) -> Result:
 
 def _brings_events(world: World, name: str, hooks: HooksFound) -> Result:
     if hooks.ours or _moved(world, name, hooks) or _similar(hooks):
-        return fine(name)  # `hook-url` tells of one that leads somewhere else
+        return fine(name)  # `hook-url` reports one that leads somewhere else
     if hooks.unread is not None and _heard(world, name, hooks):
         return fine(name)
     others = "; those of its organization cannot be read" if hooks.unread is not None else ""
@@ -78,18 +78,18 @@ def _brings_events(world: World, name: str, hooks: HooksFound) -> Result:
 
 
 def _heard(world: World, name: str, hooks: HooksFound) -> bool:
-    """Whether deliveries of a repository came by another webhook than its own: by one of its organization."""
+    """Whether deliveries of a repository came through another webhook than its own: its organization's."""
     own = {str(one.hook.id) for one in hooks.others}
     return bool(world.heard(name) - own)
 
 
 def _moved(world: World, name: str, hooks: HooksFound) -> Owned | None:
-    """Return a webhook that has delivered to this closeout, and leads somewhere else now."""
+    """Return a webhook that has delivered to this closeout but now leads somewhere else."""
     return next((one for one in hooks.others if str(one.hook.id) in world.heard(name)), None)
 
 
 def _similar(hooks: HooksFound) -> Owned | None:
-    """Return a webhook whose URL ends as closeout's does. It may be another program's."""
+    """Return a webhook whose URL ends like closeout's. It may be another program's."""
     return next((one for one in hooks.others if urlsplit(one.hook.url).path.endswith(WEBHOOK)), None)
 
 
@@ -112,7 +112,7 @@ def _url(world: World) -> Result:
 
 
 def _place(url: str) -> str:
-    """Return a webhook's URL without what may be a secret: its query, and the user before the host."""
+    """Return a webhook's URL without parts that may be secret: its query, and the user before the host."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -146,7 +146,7 @@ def _json(one: Owned) -> Result:
 def _encrypted(one: Owned) -> Result:
     place = urlsplit(one.hook.url)
     if place.scheme == "http" and place.hostname not in LOOPBACK:
-        return wrong(f"{one} sends payloads over http, which everybody on the way can read")
+        return wrong(f"{one} sends payloads over http, which everybody on the network can read")
     if place.scheme == "https" and one.hook.insecure:
         return wrong(f"{one} does not check the certificate")
     return fine(str(one))
@@ -196,14 +196,14 @@ def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
     try:
         log = world.outside.webhooks(one.target).deliveries(one.hook.id)
     except ServiceError:
-        return False  # it is asked again, and the checks of deliveries tell of the error
+        return False  # it is asked again, and the checks of deliveries report the error
     return any(delivery.event == "ping" and delivery.id not in before for delivery in log)
 
 
 def _answered(one: Owned, last: HookDelivery) -> Result:
     code = last.status_code
     if code == 401 or 200 <= code < 300:
-        return fine(str(one))  # `hook-secret` tells of a 401
+        return fine(str(one))  # `hook-secret` reports a 401
     why = ANSWERS.get(
         code, "closeout or a proxy in front of it fails" if code >= 500 else "closeout refuses it"
     )
@@ -241,7 +241,7 @@ CHECKS = (
         id="github-hooks",
         group="GitHub",
         looks="the token can read webhooks",
-        breaks="patrol cannot read delivery logs, and nobody can check the webhooks",
+        breaks="patrol cannot read delivery logs, and the webhooks cannot be checked",
         fix="give the token `Webhooks: read`; a classic token needs `read:repo_hook`",
         ask=with_token(_readable),
         after=ASKING,
@@ -284,7 +284,7 @@ CHECKS = (
     ),
     _check(
         id="hook-encrypted",
-        looks="payloads travel over TLS, and GitHub checks the certificate",
+        looks="payloads are sent over TLS, and GitHub checks the certificate",
         breaks="others can read payloads of private repositories",
         fix=f"use an https URL, and enable SSL verification ({PLACE} → the webhook)",
         ask=with_token(
@@ -294,15 +294,15 @@ CHECKS = (
     _check(
         id="hook-ping",
         looks="GitHub sends a ping through it (drill only)",
-        breaks="nobody knows whether deliveries arrive",
-        fix="see Recent Deliveries of the webhook, and www.githubstatus.com",
+        breaks="it is not known whether deliveries arrive",
+        fix="check Recent Deliveries of the webhook, and www.githubstatus.com",
         ask=with_token(_ping),
     ),
     _check(
         id="hook-answers",
         looks="its newest delivery was answered with success",
         breaks="deliveries are lost; patrol finds closings up to an hour later",
-        fix="see that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
+        fix="check that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
         ask=with_token(partial(_deliveries, _answered, "the newest delivery of each webhook was answered")),
         after=(*ASKING, "public-url-known", "server"),
     ),

@@ -1,8 +1,8 @@
-"""What the checks of one round ask: narrow ports, and each answer once.
+"""The questions of one round of checks: narrow ports, and each answer read once.
 
-What a configuration expects of GitHub and AWS is read here too: of names only those that are written out, since a pattern does
-not say which repositories there are. Several checks look at the same answer (a repository, its webhooks, an identity), so a round keeps answers and errors. The
-next round asks anew.
+The configuration's expectations of GitHub and AWS are read here, too: only full names, because a pattern does not say which
+repositories exist. Several checks use the same answer (a repository, its webhooks, an identity), so a round keeps answers and
+errors. The next round asks again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PATIENCE = 30
 
 
 class GitHubAsks(GitHubReads, GitHubRequests, Protocol):
-    """What is needed of GitHub's client."""
+    """What is needed from GitHub's client."""
 
 
 class Webhooks(Protocol):
@@ -50,7 +50,7 @@ class Webhooks(Protocol):
 
 
 class Outside(Protocol):
-    """Everything beyond this machine, with the clients that the configuration asks for."""
+    """Everything outside this machine, with the clients that the configuration needs."""
 
     @property
     def github(self) -> GitHubAsks:
@@ -75,56 +75,56 @@ class Outside(Protocol):
         """Check the URL of a notifier without sending. Raises `SecretError`, `NotifierUnknown` or `NotifierFailed`."""
 
     def setting(self, text: str, key: str) -> str:
-        """Return a URL of the file, which may be written `env:NAME`. Raises `ConfigError`."""
+        """Return a URL from the file, where it may be written as `env:NAME`. Raises `ConfigError`."""
 
 
 class Place(Protocol):
-    """The machine on which a ledger's file is. A stack has none."""
+    """The machine with the ledger's file. A stack has none."""
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The file's path."""
 
     def held(self) -> bool:
         """Whether a server holds it now."""
 
     def unwritable(self) -> str | None:
-        """Return which file or folder this user may not write, None if all may be written."""
+        """Return the file or folder that this user may not write, None if all can be written."""
 
     def file_system(self) -> str | None:
-        """Return the kind of file system that it is on, None if this machine does not say."""
+        """Return the kind of its file system, None if this machine does not say."""
 
     def free(self) -> int:
-        """Return how many bytes are free there. Raises `OSError`."""
+        """Return the number of free bytes. Raises `OSError`."""
 
     def notifier_failures(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return, by notifier, since when and why it takes no message; nothing of one that works."""
+        """Return, for each notifier that accepts no messages, since when and why."""
 
 
 class LedgerLook(Protocol):
-    """The ledger, only read. Methods raise `LedgerError` or `StoreUnavailable`."""
+    """The ledger, for reading. Methods raise `LedgerError` or `StoreUnavailable`."""
 
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Whether it exists."""
 
     def base(self) -> str | None:
         """Return the public URL of the server that last ran on it."""
 
     def heard(self, repository: str) -> frozenset[str]:
-        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
+        """Return the ids of the webhooks that sent a repository's newest deliveries."""
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what the last patrols saw: of `lists` and of `logs`."""
+        """Return the results of the last patrols: of `lists` and of `logs`."""
 
     def empty_runs(self) -> Mapping[str, int]:
-        """Return, by automation, runs that found nothing, as long as none found anything."""
+        """Return, by automation, the number of runs that found nothing, if none found anything."""
 
     def paused(self) -> str | None:
         """Return who paused destructive calls, and why; None if they are allowed."""
 
 
 class Owned(NamedTuple):
-    """A webhook and whose it is: `acme/shop` or `acme`."""
+    """A webhook and its owner: `acme/shop` or `acme`."""
 
     target: str
     hook: Hook
@@ -134,18 +134,18 @@ class Owned(NamedTuple):
 
 
 class HooksFound(NamedTuple):
-    """The webhooks that get the events of one repository."""
+    """The webhooks that receive one repository's events."""
 
     ours: tuple[Owned, ...]
-    """Their URL is this closeout's."""
+    """Those with this closeout's URL."""
     others: tuple[Owned, ...]
     unread: ServiceError | None
-    """Why those of the organization are not among them."""
+    """Why the organization's are missing."""
 
 
 @dataclass
 class World:
-    """What one round asks. `load` reads the configuration, `connect` makes the clients for it."""
+    """The questions of one round. `load` reads the configuration, `connect` creates the clients for it."""
 
     load: Callable[[], Loaded]
     connect: Callable[[Loaded], Outside]
@@ -163,7 +163,7 @@ class World:
     _kept: dict[Hashable, tuple[Any, CloseoutError | None]] = field(default_factory=dict, init=False)
 
     def once(self, key: Hashable, ask: Callable[[], T]) -> T:
-        """Return the answer of `ask`, or raise its error; the second time without asking."""
+        """Return the answer of `ask`, or raise its error; a second call does not ask again."""
         if key not in self._kept:
             try:
                 self._kept[key] = ask(), None
@@ -181,7 +181,7 @@ class World:
 
     @property
     def place(self) -> Place:
-        """The machine of the ledger's file. Raises `LookupError` for a stack: its checks do not ask."""
+        """The machine of the ledger's file. Raises `LookupError` for a stack, whose checks do not ask."""
         if self.machine is None:
             raise LookupError("a stack has no machine")
         return self.machine
@@ -197,7 +197,7 @@ class World:
         return self.loaded.settings.secrets_github is not None
 
     def base(self) -> str | None:
-        """Return this closeout's public URL: the file's, else that of the server that last ran. Raises what reading raises."""
+        """Return this closeout's public URL: the file's, else that of the last server. Raises what reading raises."""
         text = self.loaded.settings.public_url
         if text:
             return self.outside.setting(text, "public-url")
@@ -217,7 +217,7 @@ class World:
         return Reader(self.outside.github, self.pause)
 
     def read(self, path: str, query: Mapping[str, str] | None = None) -> Page:
-        """Read a page of GitHub's API, patiently, within half of what the token has left. Raises `ServiceError`."""
+        """Read a page of GitHub's API, with retries, within half of the token's remaining calls. Raises `ServiceError`."""
         page = self._reader.read(path, query or {})
         self.github_offset = page.date - self.now()
         return page
@@ -233,13 +233,13 @@ class World:
         return body
 
     def heard(self, name: str) -> frozenset[str]:
-        """Return the ids of the webhooks by which the newest deliveries of a repository came. Raises what reading raises."""
+        """Return the ids of the webhooks that sent a repository's newest deliveries. Raises what reading raises."""
         return self.once(
             ("heard", name), lambda: self.ledger.heard(name) if self.ledger.exists() else frozenset()
         )
 
     def hooks(self, name: str) -> HooksFound:
-        """Return the webhooks that get the events of a repository. Raises `ServiceError` if its own cannot be read."""
+        """Return the webhooks that receive a repository's events. Raises `ServiceError` if its own cannot be read."""
         found = [Owned(name, hook) for hook in self._hooks_of(name)]
         unread: ServiceError | None = None
         owner = self.repository(name).get("owner") or {}
@@ -272,7 +272,7 @@ class World:
         )
 
     def iam(self, target: AwsTarget) -> Any:
-        """Return IAM's client for what a target's credentials may."""
+        """Return the IAM client with which a target's rights are checked."""
         return self.outside.clients.for_step(target).aws("iam")
 
 
@@ -286,7 +286,7 @@ def repositories(automations: Iterable[Automation]) -> tuple[str, ...]:
 
 
 def events(automations: Iterable[Automation], repository: str | None) -> tuple[str, ...]:
-    """Return the events that start an automation for a repository, or for any of an organization (None), in order."""
+    """Return the events that start an automation for a repository, or for any repository (None), in order."""
     matching = [
         automation for automation in automations if repository is None or covers(automation, repository)
     ]

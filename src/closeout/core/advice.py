@@ -1,7 +1,7 @@
-"""What to do about a failure: one sentence for each error code, for run pages and messages.
+"""Advice on a failure: one sentence for each error code, for run pages and messages.
 
-The code decides. Of `service-error` and `action-failed` the service's own word in the message does, because the same code
-stands for a missing right, an expired token and a service that is down.
+The code decides. For `service-error` and `action-failed` the service's own error in the message decides, because one code
+covers a missing right, an expired token and a service that is down.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ _BY_MESSAGE = (
         "Set `empty-buckets: true` on the step, or empty the bucket by hand.",
     ),
 )
-"""What decides where the code leaves it open."""
+"""Patterns in the message that decide if the code does not."""
 _OPEN = frozenset((errors.ServiceError.code, errors.ActionFailed.code, errors.WaitTimeout.code, STILL_THERE))
 
 
 def advice(code: str | None, message: str) -> str:
-    """Return what a person should do before the run is run again."""
+    """Return what a person should do before a rerun."""
     if code is None or code in _OPEN:
         for pattern, text in _BY_MESSAGE:
             if re.search(pattern, message):

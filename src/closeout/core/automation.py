@@ -1,7 +1,7 @@
 """An automation as a value: what the file says, checked, with every default filled in.
 
-A run keeps it as canonical JSON and replays only that, so `to_json` and `from_json` are part of the ledger's
-format: new keys get defaults, old ones stay readable.
+A run stores it as canonical JSON and replays only that, so `to_json` and `from_json` are part of the ledger's
+format: new keys get defaults, and old ones stay readable.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _ADDED = {
     "recheck": RECHECK,
     "rechecked": False,
 }
-"""Keys that came after the first release, with their defaults. They are stored only where they say something else: most
-runs do not grow by them, and an earlier release reads those runs as before."""
+"""Keys added after the first release, with their defaults. They are stored only if they differ, so most runs do not grow,
+and an earlier release can still read them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Step:
     timeout: float
     retry_attempts: int
     retry_backoff: float
-    """Seconds before the second try; doubles from there."""
+    """Seconds before the second try; doubled for each further one."""
     destructive: bool
     allow_untrusted: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Step:
     assume_role: str | None = None
     expect: str = "any"
     rechecked: bool = False
-    """A script or the like that runs again in a further attempt which a recheck starts, as typed deletes do."""
+    """Own code that also runs in the further attempts that a recheck starts, as typed deletes do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +89,15 @@ class Automation:
     """Environment variables that a secret reference of the file names: never passed to a `shell` step."""
     public_logs: bool = False
     destructive_function: bool = True
-    """Whether an `@on` function's recorded calls stand behind the live check."""
+    """Whether the live check guards an `@on` function's recorded calls."""
     environment: str | None = None
-    """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
+    """A template: the GitHub environment that must have no active deployment when a run deletes nothing."""
     recheck: tuple[float, ...] = RECHECK
-    """Seconds after a successful teardown at which its typed deletes are planned again; empty: never."""
+    """Seconds after a successful teardown at which its typed deletes are planned again; empty for never."""
     late: bool = False
-    """A recheck found something: this attempt deletes what was deployed after the pull request was closed."""
+    """Whether a recheck started this attempt, to delete what was deployed after the pull request was closed."""
     bases: str = "at-close"
-    """Which of a closed pull request's bases `branches` are compared with: the one `at-close`, or each that it `ever` had."""
+    """The bases of a closed pull request that `branches` are compared with: the one `at-close`, or all that it `ever` had."""
 
     patrol: str = "report"
     """What patrol does with its orphans: `report`, `repair` or `off`."""
@@ -109,12 +109,12 @@ class Automation:
 
     @classmethod
     def from_canonical(cls, text: str) -> Automation:
-        """Read what `canonical` gave, of this version or an earlier one."""
+        """Read the text that `canonical` returned, in this version or an earlier one."""
         return cls.from_json(json.loads(text))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Automation:
-        """Read it as decoded JSON, which is taken over. Raises `TypeError` for keys that this version does not know."""
+        """Read decoded JSON, which is changed. Raises `TypeError` for keys that this version does not know."""
         value["steps"] = tuple(
             Step(**{**step, **{key: tuple(step.get(key, ())) for key in ("allow_untrusted", "pass_env")}})
             for step in value["steps"]
@@ -140,18 +140,18 @@ def steps_digest(definition: str) -> str:
 
 
 class Current(NamedTuple):
-    """What the configuration says now about the automation of a run that an earlier one accepted.
+    """What the configuration says now about the automation of a run that was accepted earlier.
 
-    The file-level `protect` is here too: it holds for every run, whatever became of the run's automation.
+    The file-level `protect` is here, too: it applies to every run, even if the run's automation has been removed.
     """
 
     automation: Automation | None
-    """None: the configuration no longer has an automation of this name."""
+    """None if the configuration no longer has an automation of this name."""
     protect_names: tuple[str, ...] = ()
     protect_tags: Mapping[str, str] = {}
 
 
 def status_contexts(automations: Iterable[Automation]) -> tuple[str, ...]:
-    """Return the status contexts that these automations set: an event about one of them is closeout's own doing."""
+    """Return the status contexts that these automations set. closeout itself causes the events about them."""
     contexts = (automation.status_context for automation in automations)
     return tuple(dict.fromkeys(context for context in contexts if context is not None))

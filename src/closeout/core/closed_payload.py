@@ -1,7 +1,7 @@
-"""Make the payload of a pull request's `closed` webhook from what GitHub's REST API says.
+"""Build the payload of a pull request's `closed` webhook from GitHub's REST API.
 
-The API's pull requests are the webhook's objects, but who closed one is told elsewhere: in the repository's issue events.
-Where that is not known, the payload has no `sender`, and what asks for it is unknown (`core.errors.SenderUnknown`).
+The API's pull requests are the webhook's objects, but only the repository's issue events say who closed one. If that is
+not known, the payload has no `sender`, and conditions that read it are unknown (`core.errors.SenderUnknown`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ UNLISTED = frozenset(
         *("maintainer_can_modify", "mergeable", "mergeable_state", "rebaseable"),
     )
 )
-"""What a webhook says of a pull request and GitHub's list of pull requests does not. A condition that reads it fails."""
+"""Fields that a webhook has and GitHub's list of pull requests does not. A condition that reads one fails."""
 SLACK = 10.0
 """Seconds between a pull request's `closed_at` and the moment of its event, at most."""
 
 Closers: TypeAlias = Mapping[int, list[tuple[str, Mapping[str, Any]]]]
-"""By the pull request's number: when it was closed, and by whom."""
+"""By pull request number: when it was closed, and by whom."""
 
 
 def closed_payload(pull: Mapping[str, Any], sender: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the payload of a pull request that is closed, as `GET …/pulls` or `GET …/pulls/N` gives it.
+    """Return the payload for a closed pull request from `GET …/pulls` or `GET …/pulls/N`.
 
-    `sender` is who closed it, None if that is not known. Raises `KeyError` or `TypeError` for half a pull request.
+    `sender` is who closed it, or None if unknown. Raises `KeyError` or `TypeError` for an incomplete pull request.
     """
     repository = pull["base"]["repo"]
     merged = pull.get("merged", pull["merged_at"] is not None)
@@ -42,7 +42,7 @@ def closed_payload(pull: Mapping[str, Any], sender: Mapping[str, Any] | None) ->
 
 
 def closers(events: Iterable[Any]) -> Closers:
-    """Read who closed what from entries of `GET …/issues/events`, in any order. What is no such entry is left out."""
+    """Read who closed what from entries of `GET …/issues/events`, in any order. Other entries are ignored."""
     found: dict[int, list[tuple[str, Mapping[str, Any]]]] = {}
     for event in events:
         try:
@@ -56,7 +56,7 @@ def closers(events: Iterable[Any]) -> Closers:
 
 
 def closed_by(known: Closers, number: int, closed_at: str) -> Mapping[str, Any] | None:
-    """Return who closed a pull request at that moment; None if nobody is known, or if it may be one of two."""
+    """Return who closed a pull request at that moment; None if that is unknown or ambiguous."""
     near = [actor for at, actor in known.get(number, ()) if _seconds_between(at, closed_at) <= SLACK]
     logins = {actor["login"] for actor in near}
     return near[0] if len(logins) == 1 else None

@@ -1,8 +1,8 @@
-"""A closing: that a pull request was closed at a moment. It is what must be acted upon once, however it was heard.
+"""A closing: a pull request was closed at a certain moment. closeout must act on it once, from whichever source it learns it.
 
-A webhook, GitHub's delivery log, its list of closed pull requests and an inventory each bring the same closing under a
-GUID of their own, or without any. So the run of an automation on `pull_request` `closed` is named after the closing, and
-whichever source comes first starts it. A pull request that is opened and closed again has a new closing.
+A webhook, GitHub's delivery log, its list of closed pull requests and an inventory each report the same closing with a
+different GUID, or with none. So an automation's run on `pull_request` `closed` is named after the closing, and the
+first source to report it starts it. A pull request that is reopened and closed again has a new closing.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from closeout.core.facts import Facts
 
 EVENT, ACTION = "pull_request", "closed"
-"""The one event that is a closing, because it is the one with a live check of a pull request (`closeout.livecheck`).
+"""The only event that is a closing, because only it has a live check of a pull request (`closeout.livecheck`).
 `pull_request_target` exists in GitHub Actions only: GitHub delivers no such webhook."""
 
 KEPT_DAYS = 400
-"""Days for which a ledger knows at least that an automation has run on a closing, however short its retention is.
-Whoever reads GitHub's lists starts nothing that was closed longer ago."""
+"""Days for which a ledger at least remembers that an automation has run on a closing, however short its retention.
+Readers of GitHub's lists ignore what was closed earlier."""
 WEBHOOK = "webhook"
 HEARD = (WEBHOOK, "delivery-log", "closed-list", "inventory", "recheck")
-"""The ways by which an event is heard of. The origin of a delivery is one of them, or `github`: it came as a webhook."""
+"""The sources of an event. The origin of a delivery is one of these, or `github`, which means a webhook."""
 
 
 def heard_by(origin: str) -> str:
-    """Return the way by which a delivery of this origin was heard of."""
+    """Return the source of a delivery of this origin."""
     return origin if origin in HEARD else WEBHOOK
 
 
@@ -39,7 +39,7 @@ class Closing(NamedTuple):
     closed_at: str
 
     def __str__(self) -> str:
-        """Return the text by which ledgers and `--json` name it."""
+        """Return the text that ledgers and `--json` use."""
         return f"{self.repository_id}/{self.pull_request_id}/{self.closed_at}"
 
     def run_id(self, automation: str) -> str:
@@ -48,7 +48,7 @@ class Closing(NamedTuple):
 
 
 def closing_of(facts: Facts) -> Closing | None:
-    """Return the closing that an event is; None if it is another event, or lacks what a closing consists of."""
+    """Return the closing that an event is; None for another event, or if a part is missing."""
     if facts.event != EVENT or facts.action != ACTION:
         return None
     if facts.repository_id is None or facts.pull_request_id is None or facts.closed_at is None:

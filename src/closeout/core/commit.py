@@ -1,6 +1,6 @@
-"""The commit that a run's status belongs to, for each event; or the reason why there is none.
+"""The commit that a run's status belongs to, for each event; or the reason that there is none.
 
-One table, because the same question is asked by the run, by `explain` and by the documentation.
+One table serves the run, `explain` and the documentation.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PATHS: Mapping[str, tuple[str, ...]] = {
     "commit_comment": ("comment", "commit_id"),
     "merge_group": ("merge_group", "head_sha"),
 }
-"""Event → where its commit is in the payload. Every event with a `pull_request` has it at `head.sha`."""
+"""For each event, the path of its commit in the payload. Every event with a `pull_request` has it at `head.sha`."""
 
 
 class StatusTarget(NamedTuple):
-    """Where a status is posted: `owner/name` (of a pull request: the base, also for a fork) and the commit."""
+    """Where a status is posted: `owner/name` (of a pull request the base, even for a fork) and the commit."""
 
     repository: str
     sha: str
@@ -48,7 +48,7 @@ def status_target(event: str, payload: Mapping[str, Any]) -> StatusTarget | None
 
 
 def certainly_private(payload: Mapping[str, Any]) -> bool:
-    """Whether a status, and the link in it, is read by the repository's members only. What is not known is public."""
+    """Whether only the repository's members can read a status and its link. If unknown, it counts as public."""
     return at(payload, "repository", "private") is True
 
 

@@ -1,7 +1,7 @@
-"""The headers of a delivery: which event, which delivery, through which hook.
+"""The headers of a delivery: its event, its GUID and its hook.
 
-They are read after the signature was checked, and checked themselves, because the signature does not cover them:
-they become identifiers in the ledger.
+They are read once the signature has been verified, and then checked themselves, because the signature does not cover them
+and they become identifiers in the ledger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FORM = b"application/x-www-form-urlencoded"
 
 
 class Headers(NamedTuple):
-    """What a delivery says of itself."""
+    """The headers that closeout reads."""
 
     event: str
     """`X-GitHub-Event`, GitHub's word for the event; unknown ones are fine."""
@@ -26,13 +26,13 @@ class Headers(NamedTuple):
     hook: str
     """`X-GitHub-Hook-ID`, else `<target type>:<target id>`, else `unknown`."""
     form: bool
-    """The body is a form whose field `payload` holds the JSON."""
+    """Whether the body is a form whose field `payload` holds the JSON."""
 
 
 def read_headers(get: Callable[[bytes], bytes | None]) -> Headers:
-    """Read the headers; `get` takes a name in lower case and gives the raw value or None.
+    """Read the headers; `get` takes a name in lower case and returns the raw value or None.
 
-    Raises `BadDelivery` when one that is needed is missing, or one that is there is not printable ASCII of
+    Raises `BadDelivery` if a required one is missing, or if any is not printable ASCII of
     at most 255 characters.
     """
     event = _needed(get, b"x-github-event", "X-GitHub-Event")

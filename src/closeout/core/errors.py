@@ -1,7 +1,7 @@
 """Every error that closeout raises on purpose: one root, a stable code each, a status at the edge.
 
-They stand in one module so that the codes can be seen to be unique and the documentation be held
-against them. A message is a sentence for a person and never carries a secret.
+They are in one module so that tests can check that codes are unique and documented. A message is a sentence for a person
+and never contains a secret.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 
 
 class CloseoutError(Exception):
-    """The root of all errors, and the code of an error that closeout did not foresee.
+    """The root of all errors, with the code for an unforeseen one.
 
-    `code` is stable and documented; `status` is that of the HTTP answer, if there is one.
+    `code` is stable and documented; `status` is that of the HTTP answer, if any.
     """
 
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
     public: str | None = None
-    """What of the message anybody may read, where that is not all of it."""
+    """The part of the message that anybody may read, if that is not all of it."""
     transient: bool = False
     retry_after: float | None = None
 
@@ -78,7 +78,7 @@ class ReadTimeout(CloseoutError):
 
 
 class BadDelivery(CloseoutError):
-    """A signed request that is not a delivery: a header is missing or the body does not decode."""
+    """A signed request is not a delivery: a header is missing or the body cannot be decoded."""
 
     code = "bad-delivery"
     status = 400
@@ -141,7 +141,7 @@ class ExpressionError(CloseoutError):
 
 
 class SenderUnknown(ExpressionError):
-    """A condition or `senders` needs to know who closed the pull request, and GitHub's API does not say; the run does nothing."""
+    """A condition or `senders` depends on who closed the pull request, which GitHub's API does not say; the run does nothing."""
 
     code = "sender-unknown"
 
@@ -150,7 +150,7 @@ class SenderUnknown(ExpressionError):
 
 
 class StepFailed(CloseoutError):
-    """A recorded operation ended in an error, on first execution and on replay alike.
+    """A recorded operation ended in an error, on its first execution or on replay.
 
     `step` is the operation's name, `kind` the error's code (or its type's name), `message` a sentence.
     """
@@ -164,7 +164,7 @@ class StepFailed(CloseoutError):
 
     @property
     def cancels(self) -> bool:
-        """Whether this failed operation means that the run is to end early."""
+        """Whether this failed operation ends the run early."""
         return self.kind in ("cancelled", "reopened", "run-cancelled", AutomationGone.code)
 
 
@@ -181,7 +181,7 @@ class RunCancelled(StepFailed):
 
 
 class GuardRefused(CloseoutError):
-    """A guard rejected an entire plan or call; nothing of it was done."""
+    """A guard rejected an entire plan or call; none of it was carried out."""
 
     code = "guard-refused"
 
@@ -217,13 +217,13 @@ class NotSame(GuardRefused):
 
 
 class BranchInUse(GuardRefused):
-    """The step uses a branch's name, which another open pull request or an existing ref has too: the step is skipped."""
+    """The step uses a branch name that another open pull request or an existing ref has, too: the step is skipped."""
 
     code = "branch-in-use"
 
 
 class NothingThere(CloseoutError):
-    """A run found nothing to delete, but the file (`expect: present`) or GitHub (an active deployment) says that there is something.
+    """A run found nothing to delete, but the file (`expect: present`) or GitHub (an active deployment) says that something exists.
 
     Check the names that the steps make.
     """
@@ -240,7 +240,7 @@ class InputError(CloseoutError):
 class ActionFailed(CloseoutError):
     """An action failed; the message names the resource and the reason.
 
-    `public` is given where the message quotes what an operator's own code is or says (see `run.visibility`).
+    `public` is set if the message quotes an operator's own code or its output (see `run.visibility`).
     """
 
     code = "action-failed"
@@ -262,9 +262,9 @@ class DeadlinePassed(CloseoutError):
 class ServiceError(CloseoutError):
     """An outside service answered with an error, or not at all.
 
-    `service` and `operation` say what was asked, `reason` is the service's own error code (`AccessDenied`,
-    `404`, `ConnectTimeout`), `transient` whether the same call may succeed later, `retry_after` the
-    number of seconds that the service asked us to wait, `details` the decoded body where that says more.
+    `service` and `operation` name the call, `reason` is the service's own error code (`AccessDenied`,
+    `404`, `ConnectTimeout`), `transient` says whether the same call may succeed later, `retry_after` is the
+    number of seconds that the service asked us to wait, `details` the decoded body if it says more.
     """
 
     code = "service-error"
@@ -291,13 +291,13 @@ class ServiceError(CloseoutError):
 
 
 def github_error(operation: str, problem: str, reason: str, **how: Any) -> ServiceError:
-    """Return an error of GitHub's API: `operation` is the method and the path, `how` is `transient` and the like."""
+    """Return an error of GitHub's API: `operation` is the method and the path, `how` holds `transient` and the like."""
     text = f"GitHub: {operation}: {problem}"
     return ServiceError(text, service="github", operation=operation, reason=reason, **how)
 
 
 def unusable_answer(operation: str, problem: str = "the answer is not what was asked for") -> ServiceError:
-    """Return the error of an answer of GitHub's that cannot be used: the next one may be another."""
+    """Return the error for an unusable answer of GitHub's. It is transient, because the next answer may differ."""
     return github_error(operation, problem, "unusable-answer", transient=True)
 
 
@@ -333,7 +333,7 @@ class ChangedMeanwhile(CloseoutError):
 
 
 class CodeRefused(CloseoutError):
-    """A link of `closeout open` has expired, was used before, or belongs to another server."""
+    """A link of `closeout open` has expired, was used already, or belongs to another server."""
 
     code = "link-refused"
     status = 403
@@ -355,7 +355,7 @@ class LedgerError(CloseoutError):
 
 
 class UsageError(CloseoutError):
-    """A command was called in a wrong way; the message says how to call it."""
+    """A command was called incorrectly; the message says how to call it."""
 
     code = "usage"
     status = 400
@@ -369,7 +369,7 @@ class BadFilter(CloseoutError):
 
 
 class NotConfirmed(CloseoutError):
-    """A command that could destroy was not confirmed; nothing was done."""
+    """A command that could delete something was not confirmed; nothing was done."""
 
     code = "not-confirmed"
 

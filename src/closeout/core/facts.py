@@ -1,4 +1,4 @@
-"""What the receiver needs to know of an event: a flat value, taken from the payload.
+"""What the receiver needs to know about an event: a flat value, taken from the payload.
 
 Matching, concurrency keys and `explain` work on these facts alone, so that a fast decoder may read a few fields
 instead of the whole payload. A field of an unexpected type counts as absent: payloads are GitHub's to change.
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 OWN_CONTEXT = "closeout/"
-"""How the status contexts begin that closeout sets by default."""
+"""The prefix of closeout's default status contexts."""
 COMMENT_MARKER = "<!-- closeout:"
-"""How every comment of closeout's begins, invisibly. Anybody who may comment can write it."""
+"""The invisible beginning of each of closeout's comments. Anybody who may comment can write it, too."""
 MAX_COMMITS = 1000
-"""GitHub Actions does not evaluate path filters for a push of more commits; its workflow then always runs."""
+"""GitHub Actions ignores path filters for a push with more commits: its workflow always runs."""
 
 MAX_MOMENT = 40
-"""Characters of a moment in a payload, such as `2026-11-28T09:26:53Z`."""
+"""Characters of a time in a payload, such as `2026-11-28T09:26:53Z`."""
 
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _WITH_HEAD_BRANCH = ("workflow_run", "workflow_job", "check_suite")
@@ -36,9 +36,9 @@ class Facts(NamedTuple):
     number: int | None = None
     """Number of the pull request or issue."""
     base_ref: str | None = None
-    """Short name of the branch that a pull request (or a merge group) goes into."""
+    """Short name of the base branch of a pull request or merge group."""
     pull_request_id: int | None = None
-    """GitHub's id of the pull request, which no other one gets, whatever its repository is called."""
+    """GitHub's id of the pull request, which is unique even when its repository is renamed."""
     closed_at: str | None = None
     """When the pull request was closed, as GitHub writes it."""
     branch: str | None = None
@@ -46,15 +46,15 @@ class Facts(NamedTuple):
     tag: str | None = None
     """What `tags` filters are compared with."""
     changed_paths: tuple[str, ...] | None = None
-    """Of a push: each path that its commits added, changed or removed. None: not known from the payload."""
+    """For a push, each path that its commits added, changed or removed. None: not known from the payload."""
     own: bool = False
-    """closeout itself caused the event: it starts nothing."""
+    """Whether closeout itself caused the event, which then starts nothing."""
 
 
 def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ...] = ()) -> Facts:
-    """Return the facts of a decoded payload. Never raises for its content.
+    """Return the facts of a decoded payload. No content makes it raise.
 
-    `own_contexts` are the status contexts that the configuration spells out (see `is_own`).
+    `own_contexts` are the status contexts that the configuration sets (see `is_own`).
     """
     repository = _object(payload, "repository")
     pull = _object(payload, "pull_request")
@@ -82,17 +82,17 @@ def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ..
 def is_own(event: str, payload: Mapping[str, Any], contexts: tuple[str, ...] = ()) -> bool:
     """Whether closeout itself caused the event: it is about a status context of its own.
 
-    `contexts` are those that the configuration spells out, besides those that begin `closeout/`. Whether a comment is
-    closeout's, the payload alone does not say: see `marked_sender`.
+    `contexts` are those that the configuration sets, besides those that begin with `closeout/`. The payload alone does not
+    say whether a comment is closeout's: see `marked_sender`.
     """
     context = _text(payload, "context") if event == "status" else None
     return context is not None and (context.startswith(OWN_CONTEXT) or context in contexts)
 
 
 def marked_sender(event: str, payload: Mapping[str, Any]) -> int | None:
-    """Return the user id of who sent a comment that begins with closeout's marker, None for any other event.
+    """Return the id of the user who sent a comment that begins with closeout's marker; None for any other event.
 
-    closeout itself caused it only if that is the user whose token it comments with.
+    closeout caused it only if that user owns the token with which closeout comments.
     """
     body = _text(_object(payload, "comment"), "body") if event == "issue_comment" else None
     if body is None or not body.startswith(COMMENT_MARKER):
@@ -121,7 +121,7 @@ def _reference(event: str, payload: Mapping[str, Any], base_ref: str | None) -> 
 
 
 def _of_full(ref: str | None) -> tuple[str | None, str | None]:
-    """Return branch and tag of a full ref; a short one says nothing here."""
+    """Return branch and tag of a full ref; both are None for a short one."""
     if ref is not None and ref.startswith(_HEADS):
         return ref.removeprefix(_HEADS), None
     if ref is not None and ref.startswith(_TAGS):
@@ -177,7 +177,7 @@ def _text(holder: Mapping[str, Any], key: str) -> str | None:
 
 
 def _moment(holder: Mapping[str, Any], key: str) -> str | None:
-    """Return a moment as it is written; None for a text that cannot be one, because names are made of it."""
+    """Return a time as it is written; None for a text that cannot be one, because ids are computed from it."""
     text = _text(holder, key)
     fits = text and len(text) <= MAX_MOMENT and text.isascii() and text.isprintable()
     return text if fits else None

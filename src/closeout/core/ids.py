@@ -1,6 +1,6 @@
-"""Names of runs and executions, computed from what they are: the same delivery gives the same run.
+"""Ids of runs and executions, computed from their content: the same delivery gives the same run.
 
-Both engines and the ledger rely on it: a run that is started twice is one run.
+Both engines and the ledger rely on this: a run that is started twice is one run.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from closeout.core.errors import UsageError
 LENGTH = 26
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 MAX_DIGITS = 9
-"""Of an attempt: no more than SQLite can hold."""
+"""Digits of an attempt at most, so that SQLite can store it."""
 _EXECUTION = r"(?a:([a-z2-7]{26})-([1-9][0-9]{0,8}))"
-"""Compiled when it is needed, as all patterns on this path: a receiver that starts waits for each."""
+"""Compiled on first use, as are all patterns on this path, because they would delay the receiver's start."""
 
 
 def run_id(guid: str, automation: str) -> str:
@@ -49,7 +49,7 @@ def is_execution(text: str) -> bool:
 
 
 def split_execution(target: str) -> tuple[str, int | None]:
-    """Return (run id, attempt) of what people type: an execution's name, or a run id, whose attempt is None."""
+    """Return (run id, attempt) of a typed text: an execution's name, or a run id, for which the attempt is None."""
     run_id, dash, attempt = target.rpartition("-")
     if dash and attempt.isascii() and attempt.isdigit() and len(attempt) <= MAX_DIGITS:
         return run_id, int(attempt)

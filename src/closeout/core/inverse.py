@@ -1,7 +1,7 @@
-"""A name read backwards: which pull request's number stands in it.
+"""A name read backwards: the pull request's number in it.
 
-Only a name that decodes in one way has a pattern: fixed text, and between it the number, beside which no fixed text has a
-digit. What a pattern gives back is a candidate and nothing more, since anybody may call a thing `preview-812`.
+Only a name that can be decoded in one way has a pattern: the number between fixed texts that have no digit next to it.
+A pattern returns only a candidate, since anybody may call a thing `preview-812`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from itertools import chain, pairwise, repeat
 from typing import NamedTuple, TypeAlias
 
 NUMBER = None
-"""Stands for the number among the parts of a name."""
+"""Marks the number among the parts of a name."""
 Part: TypeAlias = "str | None"
 _DIGITS = "0123456789"
 
 
 class NamePattern(NamedTuple):
-    """The texts around each place of the number, in order: one text alone is a name without it."""
+    """The texts around each occurrence of the number, in order: a single text is a name without the number."""
 
     texts: tuple[str, ...]
 
@@ -29,24 +29,24 @@ class NamePattern(NamedTuple):
         return self.texts[0] if len(self.texts) == 1 else None
 
     def number(self, name: str) -> int | None:
-        """Return the number in a name that this pattern gives; None for any other name."""
+        """Return the number in a name of this pattern; None for any other name."""
         found = _expression(self.texts).fullmatch(name)
         return int(found["number"]) if found is not None and self.fixed is None else None
 
     def gives(self, name: str) -> bool:
-        """Return whether this pattern gives a name, with whatever number."""
+        """Return whether a name has this pattern, with any number."""
         return name == self.fixed or self.number(name) is not None
 
 
 class Naming(NamedTuple):
-    """What a step names for the pull requests of one repository: a pattern for each input that names."""
+    """What a step names for one repository's pull requests: a pattern for each input that is a name."""
 
     repository: str
-    """As the patterns spell it."""
+    """In the patterns' spelling."""
     patterns: Mapping[str, NamePattern]
 
     def number(self, inputs: Mapping[str, str]) -> int | None:
-        """Return the number that all of these inputs give; None if they do not come from one pull request."""
+        """Return the number that all of these inputs contain; None if they do not come from one pull request."""
         if set(inputs) != set(self.patterns):
             return None
         if not all(pattern.gives(inputs[key]) for key, pattern in self.patterns.items()):
@@ -58,7 +58,7 @@ class Naming(NamedTuple):
 
 
 def pattern_of(parts: Sequence[Part]) -> NamePattern | str:
-    """Return the pattern of a name that is made of these parts, or why it cannot be read backwards."""
+    """Return the pattern of a name of these parts, or the reason why it cannot be read backwards."""
     texts = [""]
     for part in parts:
         if part is NUMBER:
@@ -75,7 +75,7 @@ def pattern_of(parts: Sequence[Part]) -> NamePattern | str:
 
 @lru_cache(maxsize=4_096)
 def _expression(texts: tuple[str, ...]) -> re.Pattern[str]:
-    """Return the expression of these texts with one number between them: the same at each place."""
+    """Return a regular expression for these texts with the same number at each place between them."""
     first, *more = map(re.escape, texts)
     # Numbers are positive integers without leading zeros: https://docs.github.com/en/rest/pulls/pulls
     numbers = chain(("(?P<number>[1-9][0-9]{0,17})",), repeat("(?P=number)"))

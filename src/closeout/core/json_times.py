@@ -1,6 +1,6 @@
-"""Times in JSON: seconds since the epoch inside of closeout, ISO 8601 wherever JSON leaves it.
+"""Times in JSON: seconds since the epoch inside closeout, ISO 8601 in all JSON that leaves it.
 
-One list of names, so that the command line and the server write the same.
+One list of keys, so that the command line and the server write the same format.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OTHERS = ("changes", "left")
 
 
 def with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object with its times, and those of the objects in it, in ISO 8601."""
+    """Return an object with its times and those of nested objects in ISO 8601."""
     return {name: _shown(name, value) for name, value in row.items()}
 
 

@@ -1,7 +1,7 @@
-"""The concurrency key of a run: two runs with one key exclude each other, and the first accepted goes first.
+"""The concurrency key of a run: runs with the same key exclude each other and run in the order of acceptance.
 
-A key must never come out different for two runs that belong together, so a value that is missing becomes one fixed
-word: such runs share a key and wait for each other, which is slow and safe.
+Two runs that belong together must never get different keys, so a missing value becomes one fixed word: such runs
+share a key and wait for each other, which is slow but safe.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def concurrency_key(
     """Return the key, or None for no exclusion.
 
     `template` is text with `${{ event.a.b }}`, or None for the default: repository and number on pull request
-    events, else no key. `lookup` takes a dotted path below `event` (`pull_request.number`) and gives the value,
-    or None when there is none (`look_in` does that over a decoded payload).
+    events, else no key. `lookup` takes a dotted path below `event` (`pull_request.number`) and returns its value,
+    or None if there is none (`look_in` returns one for a decoded payload).
     """
     if template is not None:
         text = re.sub(_PART, lambda part: _text(lookup(part.group(1)[1:])), template)
@@ -40,7 +40,7 @@ def concurrency_key(
 
 
 def is_pull_request(facts: Facts) -> bool:
-    """Whether the default key applies: `pull_request`, its reviews and their comments."""
+    """Whether the default key applies: to `pull_request`, its reviews and their comments."""
     return facts.event.startswith("pull_request")
 
 
@@ -50,7 +50,7 @@ def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
 
 
 def check_template(template: str) -> str | None:
-    """Return a sentence if the template cannot be used: the receiver makes keys, and it has no CEL."""
+    """Return a sentence if the template cannot be used: the receiver computes keys, and it has no CEL."""
     if not template.strip():
         return "a concurrency key is empty; leave it out for the default"
     rest = re.sub(_PART, "", template)
@@ -69,6 +69,6 @@ def _text(value: Any) -> str:
 
 
 def _bounded(key: str) -> str:
-    """Turn a long key into its digest: equal keys stay equal, and the ledger's index stays small."""
+    """Replace a long key with its digest: equal keys stay equal, and the ledger's index stays small."""
     text = key.encode("utf-8", "surrogatepass")
     return key if len(text) <= MAX_LENGTH else f"sha256:{hashlib.sha256(text).hexdigest()}"

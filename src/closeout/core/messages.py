@@ -1,7 +1,7 @@
-"""The words of a message: what is left and why, whose pull request it is, where to look, what to do.
+"""The text of a message: what is left and why, whose pull request it is, where to look, what to do.
 
-Plain text in short lines, because it is read in a chat, in a mail and on a phone. It says of a public repository no more than
-the page does to which it links.
+Plain text in short lines, because it is read in a chat, in a mail and on a phone. About a public repository it says no more
+than the page that it links to.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from closeout.core.runs import clip
 from closeout.core.units import HOUR, spoken_duration
 
 SHOWN = 10
-"""Problems of a message that are written out."""
+"""Problems that a message describes one by one."""
 LONGEST = 300
 """Characters of one line."""
 _ACTIVE = re.compile(
     r"<(?=[@!#&]|[a-z]+:)|\](?=\()|[@!](?=(?:everyone|here|channel|all|team)\b)", re.IGNORECASE
 )
-"""What a chat takes for a mention, or for a link whose text hides where it leads."""
+"""What a chat reads as a mention, or as a link whose text hides its address."""
 
 
 class Text(NamedTuple):
@@ -34,7 +34,7 @@ class Text(NamedTuple):
 
 
 class Links(NamedTuple):
-    """Where messages lead: `run` returns the page of an execution, `base` the server's public URL. None: nobody knows.
+    """Where messages lead: `run` returns the page of an execution, `base` is the server's public URL. None: unknown.
 
     `options` are what commands need to find the ledger, such as ` --stack NAME`.
     """
@@ -52,7 +52,7 @@ TEST = Text(
 
 
 def text(message: Message, links: Links, redact: Callable[[str], str], now: float) -> Text:
-    """Return the words of a message. A link keeps its signature: what is redacted is what problems say."""
+    """Return the text of a message. Only what problems say is redacted, so a link keeps its signature."""
     problems = message.problems
     lines = [_line(one, now) for one in problems[:SHOWN]] if len(problems) > 1 else _alone(problems[0], now)
     if len(problems) > SHOWN:
@@ -62,7 +62,7 @@ def text(message: Message, links: Links, redact: Callable[[str], str], now: floa
 
 
 def _inert(line: str) -> str:
-    """Return a line that calls nobody and hides no link in a chat: an outsider may name a branch `@everyone`."""
+    """Return a line without mentions and hidden links in a chat: an outsider may name a branch `@everyone`."""
     return _ACTIVE.sub("\\g<0>\u200b", line)
 
 
@@ -83,7 +83,7 @@ def _title(message: Message) -> str:
 
 
 def _subject(problems: Sequence[Problem]) -> str:
-    """Return what problems are about: one by its name, many by their number."""
+    """Return what problems are about: the name of one, the number of many."""
     if len(problems) > 1:
         return (
             f"{len(problems):,} pull requests"
@@ -95,7 +95,7 @@ def _subject(problems: Sequence[Problem]) -> str:
 
 
 def _alone(problem: Problem, now: float) -> list[str]:
-    """Return the lines of the only problem of a message: whose, what is left, why."""
+    """Return the lines of a message's only problem: whose it is, what is left, why."""
     about = problem.about + (f", a pull request by {problem.login}" if problem.login else "")
     lines = [about] if about else []
     if problem.closed_at is not None:
@@ -124,7 +124,7 @@ def _are(problem: Problem) -> str:
 
 
 def _repaired(problem: Problem) -> str:
-    """Return what of a problem is over."""
+    """Return how a problem ended."""
     if problem.closed_by == "reopened":
         return "the pull request is open again"
     if problem.dismissed:
@@ -139,16 +139,16 @@ def _repaired(problem: Problem) -> str:
 
 
 def _repair(message: Message) -> str:
-    """Return what to do before a rerun, as the run's page says it: problems of a message with an event have one cause."""
+    """Return what to do before a rerun, as on the run's page. The problems of a message about an event have one cause."""
     first = message.problems[0]
-    # What the code of an error means is for those who may read the error itself.
+    # Only those who may read the error itself may learn what its code means.
     if message.event != "failure" or not first.whole:
         return "Remove the cause."
     return advice(first.code or None, first.text)
 
 
 def _where(message: Message, links: Links, now: float) -> list[str]:
-    """Return where to look, and what to do about it."""
+    """Return where to look and what to do."""
     first = message.problems[0]
     one = len(message.problems) == 1
     execution = first.closed_by if is_execution(first.closed_by or "") else first.execution
@@ -171,7 +171,7 @@ def _where(message: Message, links: Links, now: float) -> list[str]:
             f"To do: {_repair(message)} Then rerun it {there}with `closeout runs rerun {run}{links.options}`."
         )
         if now - first.since >= AGAIN:
-            lines.append(f"If it needs nobody any more: `closeout runs dismiss {run}{links.options}`.")
+            lines.append(f"If it no longer needs attention: `closeout runs dismiss {run}{links.options}`.")
         return lines
     return [
         *lines,

@@ -1,8 +1,8 @@
-"""The guard of the right name: what a payload may put into a name, and who chose it.
+"""Guard names: what a payload may put into a name, and who chooses that.
 
-A name decides what is deleted. What outsiders choose (a title, a branch) must not be able to aim it, so an
-expression passes only if it is fully understood here and reads nothing but numbers, SHAs, the base branch
-and the repository. What is not understood counts as chosen by outsiders.
+A name decides what is deleted. Outsiders choose titles and branches, and must not be able to steer a deletion with them. So
+an expression passes only if it is fully understood here and reads only numbers, SHAs, the base branch and the
+repository. Anything that is not understood counts as chosen by outsiders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OBJECTS = frozenset((
     "installation", "issue", "label", "milestone", "organization", "pull_request", "release", "repo",
     "repository", "review", "sender", "team", "user", "workflow", "workflow_job", "workflow_run",
 ))  # fmt: skip
-"""Objects of GitHub's own: below them `id` and `number` are numbers that GitHub gives out."""
+"""Objects of GitHub's own: GitHub assigns their `id` and `number`."""
 _NUMBERS = frozenset(("id", "number", "run_number", "run_attempt", "run_id"))
 _SHAS = frozenset(
     (
@@ -58,9 +58,9 @@ _BASE_REFS = ("event.pull_request.base.ref",)
 
 
 def check_interpolated(value: object, expression: str) -> str:
-    """Return `value` as the part of a name that it will be; raise `NameRefused` if it is not fit for one.
+    """Return `value` as a part of a name; raise `NameRefused` if it cannot be one.
 
-    Fit: a letter or digit, then at most 127 more of letters, digits, `.`, `_`, `/`, `-`; no `..`.
+    It must be a letter or digit, then at most 127 letters, digits, `.`, `_`, `/` or `-`, without `..`.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and _NAME.fullmatch(text) is not None and ".." not in text:
@@ -74,9 +74,9 @@ def check_interpolated(value: object, expression: str) -> str:
 
 
 def outsider_fields(expression: str) -> tuple[str, ...]:
-    """Return every field of a CEL expression that outsiders may choose, as `event.a.b`; empty when there is none.
+    """Return the fields of a CEL expression that outsiders may choose, as `event.a.b`.
 
-    An expression in any form but paths, literals, `+`, `string()` and `int()` gives its own text.
+    For an expression that is not made only of paths, literals, `+`, `string()` and `int()`, return its own text.
     """
     value = _parsed(expression)
     if value is None:
@@ -85,7 +85,7 @@ def outsider_fields(expression: str) -> tuple[str, ...]:
 
 
 def outsider_texts(expression: str) -> tuple[str, ...]:
-    """Return the fields of an expression in any form that hold text which outsiders may choose, as `event.a.b`."""
+    """Return the fields with text that outsiders may choose, as `event.a.b`, of an expression in any form."""
     if _parsed(expression) is not None:
         return outsider_fields(expression)
     found = (_free_text(match.group().split(".")) for match in _PATH.finditer(expression))
@@ -93,15 +93,15 @@ def outsider_texts(expression: str) -> tuple[str, ...]:
 
 
 def _free_text(names: list[str]) -> str | None:
-    """Return a path up to the field that holds free text: what follows, as in `title.size()`, is a function."""
+    """Return a path up to its field with free text: what follows, as in `title.size()`, is a function."""
     end = next((index for index, name in enumerate(names, 1) if name in _FREE), None)
     return None if end is None else ".".join(names[:end])
 
 
 class Piece(NamedTuple):
-    """A part of what an expression gives: fixed text, or the value of a field.
+    """A part of an expression's value: fixed text, or the value of a field.
 
-    `path` is the field; None with `fixed` None is a value that is not understood here: arithmetic, mostly.
+    `path` is the field. If `fixed` is None, too, the value is not understood here: it is mostly arithmetic.
     """
 
     fixed: str | None
@@ -112,7 +112,7 @@ _UNKNOWN = Piece(None)
 
 
 def pieces(expression: str) -> tuple[Piece, ...]:
-    """Return what an expression joins, in order; one unknown piece for a form that is not understood here."""
+    """Return the pieces that an expression joins, in order; one unknown piece for a form that is not understood here."""
     value = _parsed(expression)
     return (_UNKNOWN,) if value is None else value.pieces
 
@@ -123,7 +123,7 @@ def is_sha(path: str) -> bool:
 
 
 def is_number(path: str) -> bool:
-    """Return whether a field is a number that GitHub gives out."""
+    """Return whether a field is a number that GitHub assigns."""
     root, *names = path.split(".")
     if root != "event" or not names:
         return False
@@ -135,7 +135,7 @@ def _chosen_inside(path: str) -> bool:
 
 
 class _Value(NamedTuple):
-    """What a part of an expression gives: whether it is a number, the pieces that it joins, and the fields that it reads."""
+    """The value of a part of an expression: whether it is a number, the pieces that it joins, and the fields that it reads."""
 
     number: bool
     pieces: tuple[Piece, ...]
@@ -143,11 +143,11 @@ class _Value(NamedTuple):
 
 
 class _NotUnderstood(Exception):
-    """The expression is in another form than those that are read here."""
+    """The expression has a form that is not understood here."""
 
 
 def _parsed(expression: str) -> _Value | None:
-    """Return what an expression gives, or None if it is in any form that is not understood here."""
+    """Return the value of an expression, or None if its form is not understood here."""
     tokens = [_END, *reversed(_tokens(expression))]
     try:
         value = _sum(tokens)
@@ -157,7 +157,7 @@ def _parsed(expression: str) -> _Value | None:
 
 
 def _sum(tokens: list[Token]) -> _Value:
-    """Take `operand {+ operand}` from the end of the tokens: `+` joins texts, and adds numbers up."""
+    """Take `operand {+ operand}` from the end of the tokens: `+` joins texts and adds numbers."""
     values = [_operand(tokens)]
     while tokens[-1] == ("mark", "+"):
         tokens.pop()
@@ -192,7 +192,7 @@ def _operand(tokens: list[Token]) -> _Value:
 
 
 def _tokens(expression: str) -> list[Token]:
-    """Cut into tokens; empty if it holds a character that is none."""
+    """Split into tokens; empty if a character belongs to none."""
     tokens: list[Token] = []
     place = 0
     text = expression.rstrip()

@@ -1,8 +1,8 @@
 r"""Filter patterns as GitHub Actions has them, matched in time linear in the text.
 
 `*` any but `/`; `**` anything; `?` and `+` the preceding character zero or one time, one or more times; `[]` one of
-those listed; `!` in front takes back; `\` takes the next character as it is. They are run as a set of states and not
-as a regular expression: texts (branch names, paths) are chosen by outsiders and must not be able to burn time.
+those listed; `!` in front excludes; `\` takes the next character literally. They run as a set of states and not as a
+regular expression, because outsiders choose the texts (branch names, paths) and must not be able to burn time.
 Rule: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
 """
 
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from closeout.core.errors import PatternError
 
 Kind: TypeAlias = Literal["ref", "path", "name"]
-"""`name` is closeout's own: repositories and senders, where case does not count and a bare `*` means all."""
+"""`name` is closeout's own, for repositories and senders: it ignores case, and a bare `*` means all."""
 
 MAX_LENGTH = 1024
 _MAX_CACHED = 4096
@@ -39,7 +39,7 @@ class Atom(NamedTuple):
 class Patterns:
     """A compiled list: the last pattern that matches decides.
 
-    It can also be walked character by character (names in lower case): a state holds those of all its patterns.
+    It can also be walked character by character (names in lower case): a state holds the states of all its patterns.
     """
 
     def __init__(self, sources: tuple[str, ...], kind: Kind) -> None:
@@ -50,7 +50,7 @@ class Patterns:
             raise PatternError("a list of patterns needs at least one that does not begin with `!`")
         self.start = tuple(machine.start for machine in self._machines)
         self.size = sum(machine.size for machine in self._machines)
-        """Elements of all patterns: what a step costs."""
+        """Elements of all patterns: the cost of a step."""
 
     def matches(self, text: str) -> bool:
         """Whether the list lets this text through."""
@@ -180,7 +180,7 @@ def _broken(source: str, why: str, place: int) -> PatternError:
 
 
 class _Machine:
-    """The states of one pattern as the bits of an integer; steps that were taken before are remembered."""
+    """The states of one pattern as the bits of an integer; it caches the steps that were taken."""
 
     def __init__(self, source: str, kind: Kind) -> None:
         body = _body(source, kind)
@@ -206,7 +206,7 @@ class _Machine:
         return bool(states & self._accept)
 
     def _closures(self) -> list[int]:
-        """For each state: itself, and those that are reached without taking a character."""
+        """Return for each state itself and those that are reached without taking a character."""
         closure = [0] * len(self._atoms) + [self._accept]
         for state in reversed(range(len(self._atoms))):
             atom = self._atoms[state]

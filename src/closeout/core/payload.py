@@ -3,7 +3,7 @@
 UTF-8 without a byte order mark; one JSON object; no NaN or Infinity; no NUL and no lone surrogate in a string, escaped
 or not; integers within signed 64 bits; at most 100 levels. Of two equal keys the last counts. Decoders
 disagree on each of these, CEL cuts a string at a NUL and crashes on deep values, and SQLite refuses a lone
-surrogate: so what breaks the rule is rejected entirely, with one sentence. `tests/vectors/payloads.json` holds examples.
+surrogate, so a payload that breaks the rule is rejected with one sentence. `tests/vectors/payloads.json` has examples.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BAD_ESCAPE = (
 )
 """NUL; a high half of a surrogate pair without a low one after it; a low one without a high one before it.
 
-Compiled when it is needed: a receiver that starts would wait for it.
+Compiled on first use, because it would delay the receiver's start.
 """
 
 
 def check_bytes(text: bytes) -> None:
-    """Raise `PayloadRefused` for what can be seen in the bytes: encoding, BOM, NUL, lone surrogates.
+    """Raise `PayloadRefused` for what the bytes show: a wrong encoding, a BOM, a NUL, a lone surrogate.
 
-    Costs a few microseconds on an ordinary payload: only one that holds such an escape is searched by rule.
+    Takes a few microseconds for an ordinary payload: only one with such an escape is searched with the pattern.
     """
     if not text.isascii():
         if text.startswith(_BOM):
@@ -51,14 +51,14 @@ def check_bytes(text: bytes) -> None:
 
 
 def at(value: Any, *path: str) -> Any:
-    """Return what is at a path of keys in a decoded payload; None if there is nothing."""
+    """Return the value at a path of keys in a decoded payload; None if there is none."""
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
 def decode(text: bytes) -> dict[str, Any]:
-    """Decode a payload under the whole rule; raise `PayloadRefused` with the reason."""
+    """Decode a payload and check the whole rule; raise `PayloadRefused` with the reason."""
     check_bytes(text)
     value = _object(text, _integer, _number)
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
@@ -69,8 +69,8 @@ def decode(text: bytes) -> dict[str, Any]:
 def glance(text: bytes) -> dict[str, Any]:
     """Decode a payload that has passed `check_bytes` as far as matching needs it; raise `PayloadRefused` with the reason.
 
-    Integers, floats and depth are not held to the rule: the local receiver's decoder skips what it does not need and
-    cannot see them, and both runtimes give one answer. Whoever uses the values asks `decode`, which refuses them.
+    Integers, floats and depth are not checked: the local receiver's decoder skips values that it does not need, and both
+    runtimes must give the same answer. Callers that use the values call `decode`, which checks them.
     """
     return _object(text, _any_integer)
 
@@ -92,7 +92,7 @@ def _object(
 
 
 def check_depth(value: Any) -> None:
-    """Raise `PayloadRefused` when lists and objects nest over 100 levels, the outermost counted."""
+    """Raise `PayloadRefused` if lists and objects nest over 100 levels, including the outermost."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -109,7 +109,7 @@ def check_depth(value: Any) -> None:
 def from_form(body: bytes) -> bytes:
     """Return the JSON text in the field `payload` of an `application/x-www-form-urlencoded` body.
 
-    Raises `BadDelivery` when the field is missing or there twice.
+    Raises `BadDelivery` if the field is missing or occurs twice.
     """
     from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - few hooks send forms, and it is slow to import
 
@@ -130,14 +130,14 @@ def _check_escapes(text: bytes) -> None:
 
 
 def _integer(text: str) -> int:
-    # 20 characters hold every 64-bit integer; longer ones are not even converted (that is quadratic work).
+    # 20 characters hold every 64-bit integer; longer ones are not even converted, which takes quadratic time.
     if len(text) > 20 or not MIN_INTEGER <= (value := int(text)) <= MAX_INTEGER:
         raise PayloadRefused("the payload contains an integer beyond 64 bits")
     return value
 
 
 def _any_integer(text: str) -> int | float:
-    # Longer ones are not converted exactly: that is quadratic work, and no number that anything means.
+    # Longer ones are not converted exactly: that takes quadratic time, and no real payload has such numbers.
     return int(text) if len(text) <= 20 else float(text)
 
 

@@ -1,4 +1,4 @@
-"""A plan as data: what a step would change, frozen before anything is changed.
+"""A plan as data: what a step would change, fixed before anything is changed.
 
 `closeout plan`, a dry run and a real run show the same plan; `apply` acts on nothing else.
 """
@@ -18,9 +18,9 @@ class Change:
     """One line of a plan.
 
     `verb` (`delete`, `keep`, `start`, `run`, …) and `resource` are for people; `identity` is what apply acts
-    on (a StackId, not a name) as JSON. `part_of` names the resource whose change brings this one about: such a
+    on (a StackId, not a name) as JSON. `part_of` names the resource whose change causes this one: such a
     line is counted and verified, but not applied by itself. `objects` and `bytes` count a prefix's content.
-    `name` and `tags` are what `protect` patterns are compared with (default: the resource).
+    `protect` patterns are compared with `name` and `tags` (default: the resource).
     """
 
     verb: str
@@ -39,7 +39,7 @@ class Change:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Change:
-        """Read what `to_json` gave."""
+        """Read what `to_json` returned."""
         return cls(**value)
 
 
@@ -63,9 +63,9 @@ def spoken_error(error: Mapping[str, str]) -> tuple[str, str]:
 
 
 def spoken_step(step: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return what a step of a plan says instead of its changes: a word and a sentence. None if it has changes.
+    """Return what a plan shows for a step instead of its changes: a word and a sentence. None if it has changes.
 
-    The word is that of an error, `skipped`, or empty if there is nothing to change.
+    The word is the one for an error, `skipped`, or empty if there is nothing to change.
     """
     if step.get("error"):
         return spoken_error(step["error"])

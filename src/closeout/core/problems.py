@@ -1,7 +1,7 @@
-"""What needs a person, and what has to be said about it: pure functions over problems and what each target was last told.
+"""Problems that need a person, and the messages about them: pure functions over problems and what was last sent to each target.
 
-Nothing is queued. What a target must hear follows from the problems as they are now, so a target that was down for a day
-hears what is wrong today, and not everything that went wrong meanwhile.
+Nothing is queued. Messages follow from the problems as they are now, so a target that was down for a day gets what is wrong
+today, and not everything that went wrong meanwhile.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ Kind: TypeAlias = Literal["failure", "orphans", "stale"]
 Event: TypeAlias = Literal["failure", "orphans", "stale", "recovered"]
 
 EVENTS: tuple[Event, ...] = ("failure", "orphans", "stale", "recovered")
-"""What a configuration can ask to be told of."""
+"""The events that a configuration can ask to be notified of."""
 DISMISSED = "dismissed"
-"""How `Problem.closed_by` begins where a person said that it needs nobody."""
+"""The beginning of `Problem.closed_by` if a person dismissed the problem."""
 WAIT = 100.0
-"""Seconds that a server lets a problem wait for others of the same cause: a message is there within two minutes, with time to be sent."""
+"""Seconds for which a server lets a problem wait for others of the same cause, so that a message arrives within two minutes."""
 AGAIN = DAY
-"""Seconds after which a problem that lasts is told again."""
+"""Seconds after which a message about a lasting problem is sent again."""
 MOST_MESSAGES = 5
-"""Messages to one target at a time; what is beyond goes into the last one together."""
+"""Messages to one target at a time; the last one holds all further problems."""
 
 
 class Problem(NamedTuple):
@@ -36,9 +36,9 @@ class Problem(NamedTuple):
     """The text of the closing (`core.closing`), the run's id for another event, or what is stale."""
     kind: Kind
     text: str
-    """Why, in full, without secrets."""
+    """The reason in full, without secrets."""
     public: str
-    """Why, as anybody may read it."""
+    """The public form of the reason."""
     since: float
     code: str = ""
     """A stable code of the cause."""
@@ -51,11 +51,11 @@ class Problem(NamedTuple):
     login: str | None = None
     """Whose pull request it is."""
     private: bool = False
-    """Only members can read its repository, so a message may say all. What is not known is public."""
+    """Whether only members can read its repository, so that a message may say all. If unknown, it counts as public."""
     execution: str | None = None
-    """The last attempt that failed, for its page."""
+    """The last failed attempt, for its page."""
     basis: str = ""
-    """A digest of the steps that it is about: a look for what other steps would make says nothing of it."""
+    """A digest of the steps that it is about: a look at what other steps would create says nothing about it."""
     closed_at: float | None = None
     closed_by: str | None = None
     """What closed it: an execution, `patrol`, `reopened`, or `dismissed by …`."""
@@ -69,51 +69,51 @@ class Problem(NamedTuple):
 
     @property
     def dismissed(self) -> bool:
-        """Whether a person said that it needs nobody."""
+        """Whether a person dismissed it."""
         return self.closed_by is not None and self.closed_by.startswith(DISMISSED)
 
     @property
     def whole(self) -> bool:
-        """Whether a message may say all. A run whose payload is lost may be of a public repository."""
+        """Whether a message may say all. A run whose payload is lost may belong to a public repository."""
         return self.private or not self.automation
 
     @property
     def says(self) -> str:
-        """Why, as a message may say it."""
+        """The reason, as a message may state it."""
         return self.text if self.whole else self.public
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is left, as a message may say it."""
+        """What is left, as a message may name it."""
         return self.left if self.whole else self.public_left
 
 
 class Told(NamedTuple):
-    """What a target was last told of a problem."""
+    """What was last sent to a target about a problem."""
 
     target: str
     automation: str
     key: str
     at: float
     recovered: bool
-    """It was told that the problem is over."""
+    """Whether it was told that the problem is over."""
 
 
 class Route(NamedTuple):
-    """Who is told of what: `to` names targets by their references."""
+    """Who is notified of what: `to` names targets by their references."""
 
     on: frozenset[str]
     to: tuple[str, ...]
 
 
 class Routes(NamedTuple):
-    """The route of each automation that has one of its own, and that of everything else."""
+    """The routes of automations that have their own, and the route of everything else."""
 
     default: Route
     automations: Mapping[str, Route] = {}
 
     def of(self, automation: str) -> Route:
-        """Return the route of an automation, the default for one that is unknown."""
+        """Return the route of an automation, or the default for an unknown one."""
         return self.automations.get(automation, self.default)
 
     def targets(self) -> tuple[str, ...]:
@@ -123,19 +123,19 @@ class Routes(NamedTuple):
 
 
 NOBODY = Routes(Route(frozenset(), ()))
-"""Nobody is told of anything."""
+"""No messages at all."""
 
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_-]{1,256}\Z")
 
 
 def is_topic(target: str) -> bool:
-    """Return whether a target is the ARN of an SNS topic, and not a secret reference. FIFO topics are none of these."""
+    """Return whether a target is the ARN of an SNS topic, and not a secret reference. FIFO topics do not count."""
     return _TOPIC.match(target) is not None
 
 
 class Message(NamedTuple):
-    """What one target must hear now: problems of one cause, or (`many`) what is beyond the most messages."""
+    """A message that is due to one target: problems of one cause, or (`many`) all that exceed the most messages."""
 
     target: str
     event: Event | Literal["many"]
@@ -144,7 +144,7 @@ class Message(NamedTuple):
 
 
 def cause(problem: Problem) -> tuple[str, str, str, str]:
-    """Return what problems have in common that one repair may end."""
+    """Return what problems that one repair may end have in common."""
     return problem.kind, problem.automation, problem.step, problem.code
 
 
@@ -162,9 +162,9 @@ class _Need(NamedTuple):
 
 
 def closes(key: str) -> tuple[str, str]:
-    """Return the first and the last key of the problems that a successful run for `key` closes, of its automation.
+    """Return the first and the last key of its automation's problems that a successful run for `key` closes.
 
-    Of a closing these are all earlier closings of the same pull request, too: what they left has the same names.
+    For a closing this includes all earlier closings of the same pull request, because what they left has the same names.
     """
     pull_request, slash, _ = key.rpartition("/")
     return f"{pull_request}{slash}" if slash else key, key
@@ -173,7 +173,7 @@ def closes(key: str) -> tuple[str, str]:
 def due(
     problems: Iterable[Problem], told: Iterable[Told], now: float, routes: Routes, wait: float = WAIT
 ) -> dict[str, list[Message]]:
-    """Return the messages that each target must hear now, the oldest problem's first.
+    """Return the messages that are due to each target, the oldest problem's first.
 
     A problem waits for `wait` seconds for others of the same cause.
     """
@@ -192,9 +192,9 @@ def due(
 
 
 def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes) -> list[Told]:
-    """Return what nobody has to be told: that problems are over, where a target does not hear of repairs, or no longer of these.
+    """Return the ends of problems about which a target gets no message, because its route has no repairs, or no longer these.
 
-    Otherwise a ledger would keep them in mind for ever.
+    Otherwise a ledger would remember them forever.
     """
     over = {(one.automation, one.key) for one in problems if one.closed_at is not None}
     known = [one for one in told if not one.recovered and (one.automation, one.key) in over]
@@ -207,7 +207,7 @@ def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes)
 
 
 def _need(problem: Problem, told: Told | None, on: frozenset[str], wait: float) -> _Need | None:
-    """Return when a target must hear of a problem again; None if it has nothing to hear."""
+    """Return when the next message about a problem is due to a target; None for never."""
     knows = told is not None and not told.recovered
     if problem.closed_at is not None:
         return _Need(problem, problem.closed_at + wait, False) if knows and "recovered" in on else None
@@ -219,7 +219,7 @@ def _need(problem: Problem, told: Told | None, on: frozenset[str], wait: float) 
 
 
 def _is_due(need: _Need, now: float) -> bool:
-    """Return whether a target must hear of it now: also of what a clock noted that was ahead, or nobody would for as long."""
+    """Return whether a message is due now. A time too far ahead was set by a wrong clock, so it counts as due."""
     return not 0 < need.at - now <= (AGAIN if need.repeated else WAIT)
 
 
@@ -227,7 +227,7 @@ def _messages(target: str, causes: Mapping[_Cause, Sequence[_Need]], now: float)
     messages = []
     for cause, needs in causes.items():
         if any(_is_due(need, now) for need in needs):
-            # Younger problems of the cause come along, so that they need no message of their own. None is repeated early.
+            # Later problems of the cause are included, so that they need no message of their own. None is repeated early.
             spoken = (need.problem for need in needs if _is_due(need, now) or not need.repeated)
             found = sorted(spoken, key=lambda one: (one.since, one.automation, one.key))
             messages.append(Message(target, cause.event, tuple(found)))

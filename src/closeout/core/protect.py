@@ -1,7 +1,7 @@
-"""What nothing may touch: built-in names, and the patterns and tags of the file's `protect`.
+"""Resources that nothing may touch: built-in names, and the patterns and tags of the file's `protect`.
 
-Names are compared as AWS does, with case, and every way in which a change shows a name is tried: to protect too
-much is safe.
+Names are compared as AWS does, with case, in every form in which a change shows them, because protecting too much is
+safe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BUILT_IN: tuple[str, ...] = (
 )
 """CDK's bootstrap, stack sets and Control Tower (managed from another account), and closeout's own stacks.
 
-A stack may have any name; the bucket of each has this in its own, as CloudFormation makes it of the template's.
+A stack may have any name. CloudFormation names each one's bucket after the template, so the bucket's name contains this.
 """
 TAG = "closeout"
 """The tag of every resource of a closeout stack; its value is the stack's name."""
@@ -57,10 +57,10 @@ def protected_by(
 
 
 def _names(change: Change) -> Iterator[str]:
-    """Yield the resource as it is shown, its name (else its last word), and the pieces of an ARN or a path.
+    """Yield the resource as shown, its name (else its last word), and the parts of an ARN or a path.
 
-    Of several lines, as a script has, the first counts as well, and its last word. Other words do not count: a resource
-    may be a sentence, or a command.
+    If it has several lines, as a script does, also yield the first line and its last word. Other words do not count, because a
+    resource may be a sentence or a command.
     """
     yield change.resource
     first = change.resource.strip().partition("\n")[0].rstrip()

@@ -1,8 +1,8 @@
-"""What the expressions of a step ask of the steps before it.
+"""What a step's expressions read from earlier steps.
 
-GitHub Actions' meaning, with two differences: an output that nobody gave is an error and not empty, and no name is made of
-what a step gave, because then nobody could check before a run whose resource it is. Apart from the check of the file, because
-a run asks too, and on AWS each import delays its first status.
+The meaning is GitHub Actions', with two differences. A missing output is an error instead of empty, and no name may contain
+an output, because then no check before the run could tell whose resource it is. This is separate from the check of the file,
+because a run needs it, too, and on AWS each import delays the run's first status.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from closeout.core import templates
 from closeout.core.automation import Step
 
 TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-"""A text in an expression."""
+"""A string literal in an expression."""
 _BEGINS = re.compile(r"(?<![.\w])(?:steps|run)\b")
 _STEP = re.compile(
     r"""steps\s*(?:\.\s*(\w+)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])\s*\.\s*(\w+)(?:\s*\.\s*(\w+))?"""
@@ -30,14 +30,14 @@ _STATUS = re.compile(r"(?<![.\w])(?:always|failure|success)\(\s*\)")
 
 
 class Asked(NamedTuple):
-    """What an expression asks of an earlier step; `step` is "" where it cannot be told."""
+    """What an expression reads from an earlier step; `step` is "" if that cannot be determined."""
 
     step: str
     field: str
 
 
 def asked(expression: str) -> tuple[Asked, ...]:
-    """Return what an expression asks of earlier steps. Asking for the run's page is no step's."""
+    """Return what an expression reads from earlier steps. The run's page belongs to none."""
     found: list[Asked] = []
     for begin in _BEGINS.finditer(_code(expression)):
         if begin[0] == "run":
@@ -50,18 +50,18 @@ def asked(expression: str) -> tuple[Asked, ...]:
 
 
 def asks(expression: str) -> bool:
-    """Return whether the value depends on the run so far."""
+    """Return whether an expression's value depends on the run so far."""
     code = _code(expression)
     return bool(_BEGINS.search(code) or _STATUS.search(code))
 
 
 def needs_earlier(condition: str | None) -> bool:
-    """Return whether an `if` depends on how steps before it ended, so that nobody can decide it where they do not run."""
+    """Return whether an `if` depends on how earlier steps ended, so that it cannot be decided where they do not run."""
     return condition is not None and bool(asked(condition) or _OUTCOME.search(_code(condition)))
 
 
 def runs_after_failure(condition: str | None) -> bool:
-    """Return whether an `if` decides by itself about a failure before it, so that `on-failure: stop` does not skip it."""
+    """Return whether an `if` itself handles an earlier failure, so that `on-failure: stop` does not skip the step."""
     return condition is not None and bool(_STATUS.search(_code(condition)))
 
 
@@ -72,7 +72,7 @@ def outputs_read(step: Step) -> frozenset[str]:
 
 
 def _code(expression: str) -> str:
-    """Return an expression without its texts; everything else keeps its place."""
+    """Return an expression without its string literals; everything else keeps its position."""
     return _ABSOLUTE.sub(r"\1\2 ", TEXT.sub(lambda text: " " * len(text[0]), expression))
 
 

@@ -1,6 +1,6 @@
-"""What a receiver hands to a ledger, and what it hears back: the same on both runtimes.
+"""What a receiver passes to a ledger and what the ledger returns, the same on both runtimes.
 
-In the core, because the receiver on AWS imports nothing else.
+It is in the core because the receiver on AWS imports nothing else.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class NewDelivery(NamedTuple):
     form: bool
     received_at: float
     origin: str
-    """`github`: it came as a webhook; else the way by which it was heard of (`core.closing.HEARD`)."""
+    """`github` for a webhook, else one of the other sources (`core.closing.HEARD`)."""
     number: int | None = None
-    """Of the pull request or issue, for lists."""
+    """The pull request's or issue's title, for lists."""
     closing: str | None = None
-    """The text of the closing that it brings (`core.closing`), None for any other event."""
+    """The text of the closing that it reports (`core.closing`), None for any other event."""
 
 
 class NewRun(NamedTuple):
@@ -33,18 +33,18 @@ class NewRun(NamedTuple):
     run_id: str
     automation: str
     key: str | None
-    """Concurrency key, already within its automation; None: no exclusion."""
+    """The concurrency key, which includes the automation; None: no exclusion."""
     definition: str
     queue_timeout: float
 
 
 class Accepted(NamedTuple):
-    """What the ledger answered after its commit. `started` are the executions that are new."""
+    """The ledger's answer after its commit. `started` are the new executions."""
 
     delivery: int | str
-    """A number on SQLite, a name made of hook and GUID on DynamoDB."""
+    """A number on SQLite, a name of hook and GUID on DynamoDB."""
     runs: tuple[str, ...]
-    """Run ids of this delivery, the original's when it is a duplicate."""
+    """Run ids of this delivery, or of the original if this is a duplicate."""
     duplicate: bool
-    """The delivery is there already, or every run that it could start is."""
+    """Whether the delivery, or every run that it could start, existed already."""
     started: tuple[str, ...]

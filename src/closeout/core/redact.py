@@ -1,10 +1,10 @@
-"""Secrets taken out of text before it is stored, shown or sent.
+"""Remove secrets from text before it is stored, shown or sent.
 
-It works by value (every secret that closeout has read, also where it is encoded) and by shape (what looks like a token
-of GitHub's or AWS's, whoever's it is). It comes last, so that no writer has to think of it.
+It works by value (every secret that closeout has read, also in encoded form) and by shape (anything that looks like a token
+of GitHub's or AWS's). It is the last step, so that no writer has to think of it.
 
-Encodings are undone instead of listed: a text is searched as it is and as it reads when escape sequences are taken out
-and JSON, URL, HTML and Python escapes are decoded, twice over. A find is masked at its place in the text.
+Encodings are decoded instead of listed: a text is searched unchanged, and again after escape sequences are removed and
+JSON, URL, HTML and Python escapes are decoded, up to twice. A find is masked at its place in the original text.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from closeout.core.terminal import HIDDEN, INTRODUCED
 
 MASK = "***"
 SHORT = 6
-"""A shorter secret is taken out only where it stands by itself: inside words it would garble everything."""
+"""A shorter secret is masked only where it is a word of its own: inside words it would garble everything."""
 PIECE = 8
-"""Characters of a secret's base64 or hexadecimal that are taken out wherever they stand: tools break both into lines."""
+"""Characters of a secret's base64 or hexadecimal that are masked anywhere, because tools break both into lines."""
 _ROUNDS = 50
 _DECODINGS = 2
 
@@ -34,7 +34,7 @@ Stretch = tuple[int, int, int]
 
 
 class _Shape(NamedTuple):
-    """What is masked is the pattern's group. It is looked for only where a needle is in the text's lower case."""
+    """A pattern, of which the group is masked. It is tried only if the text in lower case contains a needle."""
 
     needles: tuple[str, ...]
     pattern: re.Pattern[str]
@@ -45,7 +45,7 @@ _NAMED = (
     r"|x-github-encoded-secret|x-amz-security-token)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+_=.-]{8,})"
 )
 _IN_URL = r"(?i)[?&;](?:x-amz-)?(?:signature|credential|security-token|access_token|token)=([^&\s\"'<>#]+)"
-# That both dots are there is seen once, where a part begins: of a row of `eyJ` each would look for them again.
+# Both dots are checked once, where a part begins: otherwise each `eyJ` of a row would look for them again.
 _JWT = (
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]{11,}+\.[A-Za-z0-9_-]{8,}+\.)"
     r"[A-Za-z0-9_-]*?\b(eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+)"
@@ -75,7 +75,7 @@ _SHAPES = tuple(
 
 
 class _Known(NamedTuple):
-    """What is searched for: whole values, short ones that must stand alone, pieces of what values are encoded to."""
+    """What is searched for: whole values, short ones that must be whole words, and pieces of encoded values."""
 
     values: tuple[str, ...] = ()
     short: re.Pattern[str] | None = None
@@ -83,7 +83,7 @@ class _Known(NamedTuple):
 
 
 class Redactor:
-    """Knows the secrets of this process. Safe to use from several threads."""
+    """Redacts the secrets of this process. Safe to use from several threads."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
@@ -111,7 +111,7 @@ class Redactor:
             )
 
     def text(self, text: str) -> str:
-        """Return the text with every secret replaced by `***`. Doing it twice changes nothing more."""
+        """Return the text with every secret replaced by `***`. A second call changes nothing."""
         for _ in range(_ROUNDS):
             done = _masked(text, sorted(self._found(text)))
             if done == text:
@@ -136,7 +136,7 @@ class Redactor:
 
 
 def _masked(text: str, spans: Iterable[Span]) -> str:
-    """Replace spans, which come in order; those that overlap or touch become one mask."""
+    """Replace spans, which are in order; those that overlap or touch become one mask."""
     pieces: list[str] = []
     shown = start = end = 0
     beyond = len(text) + 1
@@ -182,18 +182,18 @@ def _by_piece(text: str, pieces: frozenset[str]) -> Iterator[Span]:
             word, start = found[0], found.start()
             if pattern is _HEX:
                 if word.islower():
-                    continue  # it is a run of the first pattern too
+                    continue  # the first pattern found it, too
                 word = word.lower()
             for at in range(len(word) - PIECE + 1):
                 if word[at : at + PIECE] in pieces:
                     yield start + at, start + at + PIECE
 
 
-# --- what a text reads as -------------------------------------------------------------------------------
+# --- decodings of a text --------------------------------------------------------------------------------
 
 
 class _View(NamedTuple):
-    """A text, and for each stretch of it (its start here, its start in `below`, characters there for each here)."""
+    """A decoded text, and for each stretch of it (its start here, its start in `below`, characters there for each here)."""
 
     text: str
     below: _View | None = None
@@ -212,7 +212,7 @@ class _View(NamedTuple):
 
 
 def _decodings(whole: _View) -> Iterator[_View]:
-    """Yield a text as it is, decoded, and decoded twice."""
+    """Yield a text unchanged, decoded, and decoded twice."""
     view: _View | None = whole
     for _ in range(_DECODINGS + 1):
         if view is None:
@@ -222,9 +222,9 @@ def _decodings(whole: _View) -> Iterator[_View]:
 
 
 def _by_kind(below: _View) -> Iterator[_View]:
-    """Yield a text that has escapes of several kinds with each kind alone decoded.
+    """Yield a text with escapes of several kinds, each kind decoded alone.
 
-    A secret may look encoded itself: in JSON the `%2B` of `"%2B` was not escaped, and is not to be decoded.
+    A secret may itself look encoded: in JSON the `%2B` of `"%2B` was not escaped, and must not be decoded.
     """
     kinds = [pattern for mark, pattern in _KINDS.items() if mark in below.text]
     for pattern in kinds if len(kinds) > 1 else ():
@@ -235,7 +235,7 @@ def _by_kind(below: _View) -> Iterator[_View]:
 def _changed(
     below: _View, pattern: re.Pattern[str], change: Callable[[re.Match[str]], Iterable[tuple[str, int]]]
 ) -> _View | None:
-    """Return the view in which each find is what `change` gives for it: (characters, how many each was); None: no find."""
+    """Return the view with each find replaced by what `change` returns: (characters, how many each was); None without a find."""
     text, at, last = below.text, 0, 0
     pieces: list[str] = []
     stretches: list[Stretch] = []
@@ -266,7 +266,7 @@ _BACKSLASH = (
 )
 _HTML = r"(?<=&)(?P<entity>amp|lt|gt|quot|apos|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});"
 _INVISIBLE = rf"(?<=[{HIDDEN}]){INTRODUCED}(?:[{HIDDEN}]{INTRODUCED})*+"
-# Each begins with one class of characters, by which `re` passes over what is none of them.
+# Each begins with one class of characters, so that `re` can skip everything else quickly.
 _ENCODED = re.compile(rf"[%\\&{HIDDEN}](?:{_URL}|{_BACKSLASH}|{_HTML}|{_INVISIBLE})")
 _KINDS = {
     "%": re.compile(rf"[%{HIDDEN}](?:{_URL}|{_INVISIBLE})"),
@@ -300,7 +300,7 @@ def _decoded(found: re.Match[str]) -> Iterable[tuple[str, int]]:
 
 
 def _utf8(data: bytes, width: int) -> Iterable[tuple[str, int]]:
-    """Read bytes, each of which is `width` characters; what is not UTF-8 is taken byte by byte, as Latin-1."""
+    """Decode bytes, each of which was `width` characters; those that are not UTF-8 are read as Latin-1."""
     if data.isascii():
         return ((data.decode(), width),)
     try:
@@ -310,7 +310,7 @@ def _utf8(data: bytes, width: int) -> Iterable[tuple[str, int]]:
 
 
 def _equal(text: str, width: Callable[[str], int]) -> Iterable[tuple[str, int]]:
-    """Cut a text into stretches whose characters are equally wide."""
+    """Split a text into stretches whose characters are equally wide."""
     for size, characters in itertools.groupby(text, width):
         yield "".join(characters), size
 
@@ -322,7 +322,7 @@ def _entity(name: str) -> str:
     return chr(code) if code < 0x110000 else "\N{REPLACEMENT CHARACTER}"
 
 
-# --- what a secret looks like ---------------------------------------------------------------------------
+# --- forms of a secret ----------------------------------------------------------------------------------
 
 
 def _texts(value: str) -> Iterator[str]:
@@ -334,10 +334,10 @@ def _texts(value: str) -> Iterator[str]:
 
 
 def _encoded(text: str) -> tuple[set[str], set[str]]:
-    """Return what the secret becomes without a way back: whole texts, and pieces of base64 and hexadecimal.
+    """Return the encoded forms that are not decoded here: whole texts, and pieces of base64 and hexadecimal.
 
-    What was encoded may have been JSON or a URL's part itself. A form has `+` for a space; and a secret that looks
-    encoded itself is decoded together with what was done to it.
+    The encoded text may itself have been JSON or part of a URL. A form has `+` for a space. A secret that itself looks
+    encoded is decoded together with its encoding.
     """
     read = {text} | {view.text for view in _decodings(_View(text)) if len(view.text) >= SHORT}
     whole = read | {form.replace(" ", "+") for form in read if " " in form.strip()}
@@ -362,7 +362,7 @@ def _base64(raw: bytes) -> Iterator[str]:
     """Yield the secret's base64 at each of three offsets: it may be part of a longer text (`user:secret`)."""
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + raw).decode("ascii")
-        # Characters that also hold bits of the neighbours are left off at both ends.
+        # Characters that also hold bits of neighbours are dropped at both ends.
         start = (offset * 8 + 5) // 6
         core = encoded.rstrip("=")[start : (offset + len(raw)) * 8 // 6]
         yield core

@@ -1,6 +1,6 @@
 """How long to wait before the next try: capped, with jitter, and never sooner than a service asks.
 
-Chance is an argument (`jitter`, a number in [0, 1)), so that a schedule can be tested.
+`jitter`, a number in [0, 1), is an argument, so that a schedule can be tested.
 """
 
 from __future__ import annotations

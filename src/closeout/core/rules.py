@@ -1,7 +1,7 @@
-"""What the receiver needs of an automation, and nothing else: triggers, key, and the text that a run keeps.
+"""The parts of an automation that the receiver needs: triggers, key, and the text that a run stores.
 
-A value of its own, so that the receiver on AWS reads it from a file that was compiled when the stack was made: it
-imports no configuration, and matches by the same code as everybody else.
+It is a separate value so that the receiver on AWS can read it from a file that was compiled at deployment. The receiver
+then imports no configuration and still matches with the same code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """One automation, as far as the receiver needs it."""
+    """The parts of one automation that the receiver needs."""
 
     name: str
     triggers: tuple[Mapping[str, Any], ...]
@@ -52,7 +52,7 @@ def compile_rules(automations: Iterable[Automation], contexts: Iterable[str]) ->
 
 
 def read_rules(text: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """Return rules and status contexts from what `compile_rules` gave."""
+    """Return rules and status contexts from what `compile_rules` returned."""
     value = json.loads(text)
     tuples = ("triggers", "repositories", "senders")
     rules = [Rule(**{**rule, **{key: tuple(rule[key]) for key in tuples}}) for rule in value["rules"]]

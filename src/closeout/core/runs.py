@@ -1,8 +1,8 @@
 """The life of a run as pure functions: its states, its verdict, and what its status says.
 
-The ledger changes a run's row only by `advance`, the run function takes its verdict and its commit status from here,
-and the engines count deaths by the limit that stands here. Time is an argument, and every order of outcomes is
-accepted: a late or repeated one never changes a run that is finished.
+The ledger changes a run's row only with `advance`. The run function takes its verdict and its commit status from here, and
+the engines use this module's limit of deaths. Time is an argument, and outcomes may come in any order: a late or repeated one
+never changes a finished run.
 """
 
 from __future__ import annotations
@@ -20,58 +20,58 @@ ENDED: frozenset[str] = frozenset(("success", "failure", "skipped", "cancelled")
 """The states of a step that has ended; before that it is `pending`, `running` or `waiting`."""
 
 MAX_DEATHS = 5
-"""Times that the process may end while a run runs alone, without the run getting on, before what it is at counts as failed."""
+"""Times that the process may end while a run runs alone and makes no progress, before the run's current step counts as failed."""
 CRASHED = "crashed"
 """The kind of that failure."""
 CONTINUES = "it continues from what it had recorded"
 SURVIVED = f"closeout's process ended while this run was under way; {CONTINUES}"
 RESTARTED = f"closeout was started again while this run waited; {CONTINUES}"
-"""The log lines of a run that goes on after the process had ended."""
+"""The log lines of a run that continues after the process had ended."""
 NOTHING_THERE = "nothing was there"
-"""How the summary begins of a run that found nothing in any of its destructive steps."""
+"""The beginning of a run's summary if none of its destructive steps found anything."""
 ALREADY_GONE = "already gone, an earlier attempt deleted it"
-"""How it begins if an earlier attempt of the run had deleted something."""
+"""Its beginning if an earlier attempt of the run had deleted something."""
 NO_BASE = "no base matched"
-"""How the summary begins of a run that was started to ask for a pull request's earlier bases, and found none that counts."""
+"""The beginning of a run's summary if none of a pull request's earlier bases matched, either."""
 FIRST_RUNS = 5
-"""Runs of an automation after which it is told that none of them found anything."""
+"""Runs of an automation after which a warning says that none of them found anything."""
 MAX_DESCRIPTION = 140
-"""Characters that GitHub takes in a status description; a longer one is answered with 422."""
+"""Characters that GitHub accepts in a status description; it answers a longer one with 422."""
 IN_TURN = ("now", "beside")
-"""What `RunState.alone` says of the one run whose turn it is."""
+"""The values of `RunState.alone` for the only run whose turn it is."""
 _ELLIPSIS = "…"
 _JOINER = "\u200d"
-"""Joins emoji into one; it does not count as printable."""
+"""Joins emoji into one. Python does not count it as printable."""
 
 
 class RunState(NamedTuple):
-    """Where a run stands: these columns of the ledger, in this order. Times are seconds since the epoch."""
+    """The state of a run: these columns of the ledger, in this order. Times are seconds since the epoch."""
 
     state: str = "queued"
     turn: str = "own"
-    """`own`; or `expired`, `cancelled`: it runs out of its turn, without its key, only to end."""
+    """`own`; or `expired`, `cancelled`: it runs out of turn, without its key, only to end."""
     crashes: int = 0
-    """Times that its process ended under it since it last recorded something."""
+    """Times that its process ended while it ran, since it last recorded something."""
     cancel: str | None = None
-    """Who asks for its end; None again once the run was told."""
+    """Who asked to cancel it; None again once the run has received that."""
     verdict: str | None = None
     summary: str | None = None
     started_at: float | None = None
     wake: float | None = None
-    """When a waiting run goes on."""
+    """When a waiting run continues."""
     finished_at: float | None = None
     suspected: int = 0
-    """Times that it was under way when the process ended, in no other run's turn, since it last got on: each after the
-    first doubles its next turn alone."""
+    """Times that it was under way when the process ended, outside other runs' turns, since its last progress. Each one after
+    the first doubles its next turn alone."""
     alone: str | None = None
-    """Its turn: `due`; while it lasts `now`, or `beside` if others were under way when it began. None of a run that is no
-    suspect, or has had its turn."""
+    """Its turn alone: `due`, then `now`, or `beside` if others were under way when it began. None for a run that is no suspect,
+    or has had its turn."""
     deaths: int = 0
-    """Times that the process ended while it ran alone, since it last got on."""
+    """Times that the process ended while it ran alone, since its last progress."""
 
 
 class Taken(NamedTuple):
-    """An engine works on the run from now on; with `alone` the run's turn alone begins.
+    """An engine starts to work on the run; with `alone` the run's turn alone begins.
 
     `beside`: runs whose own turn was up are still under way, so a death in this turn proves nothing.
     """
@@ -83,7 +83,7 @@ class Taken(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Its turn alone is over, and it goes on beside the others."""
+    """Its turn alone is over, and it continues along with the others."""
 
 
 class Parked(NamedTuple):
@@ -99,10 +99,10 @@ class Recorded(NamedTuple):
 
 
 class Crashed(NamedTuple):
-    """The process ended under it.
+    """The process ended while the run was under way.
 
-    `alone`: it has a process of its own, as each invocation on AWS, and needs no turn. `by_another`: it was another run's
-    turn, which is tried first from then on; this run's own turn is no longer than it was.
+    `alone`: it has a process of its own, like each invocation on AWS, and needs no turn. `by_another`: it was another run's
+    turn, and that run is tried first from then on; this run's own turn gets no longer.
     """
 
     alone: bool = False
@@ -110,13 +110,13 @@ class Crashed(NamedTuple):
 
 
 class CancelAsked(NamedTuple):
-    """Somebody asks for its end."""
+    """Somebody asks to cancel it."""
 
     by: str
 
 
 class CancelDelivered(NamedTuple):
-    """The run function knows: what it does from here on is how it ends."""
+    """The run function has received the cancel: from here on it only ends the run."""
 
 
 class Ended(NamedTuple):
@@ -131,7 +131,7 @@ Outcome = Taken | Joined | Parked | Recorded | Crashed | CancelAsked | CancelDel
 
 
 def advance(run: RunState, outcome: Outcome) -> RunState:
-    """Return the run after an outcome. A finished run stays as it is, whatever comes."""
+    """Return the run after an outcome. Nothing changes a finished run."""
     if run.state == "finished":
         return run
     match outcome:
@@ -160,9 +160,9 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
 
 
 def _crashed(run: RunState, alone: bool, by_another: bool) -> RunState:
-    """Return a run under which the process ended: a suspect, unless it has a process of its own.
+    """Return a run that was under way when the process ended: a suspect, unless it has a process of its own.
 
-    It waits from then on, so that a second death before its turn does not find it under way.
+    It then waits, so that it is not under way if the process ends again before its turn.
     """
     crashes, deaths = run.crashes + 1, run.deaths + (alone or run.alone == "now")
     if alone:
@@ -174,7 +174,7 @@ def _crashed(run: RunState, alone: bool, by_another: bool) -> RunState:
 
 
 def verdict_of(states: Sequence[str]) -> Verdict:
-    """Fold the states of a run's steps into its verdict: the worst counts.
+    """Return a run's verdict for the states of its steps: the worst counts.
 
     failure, then cancelled, then success. All skipped (or none at all) is a success with nothing to do: `skipped` is
     the verdict of a run whose own `if` was false. A step that never ended counts as failed, and so does an unknown state.
@@ -185,10 +185,10 @@ def verdict_of(states: Sequence[str]) -> Verdict:
 
 
 def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) -> StatusState | None:
-    """Return the commit status of a finished run, or None: a run that its `if` skipped has no status.
+    """Return the commit status of a finished run, or None for a run that its `if` skipped.
 
-    A cancelled run is `error` when somebody cancelled it. When its pull request is open again it is `success` if
-    nothing had been deleted, else `failure`.
+    A run that somebody cancelled is `error`. If its pull request was reopened, the run is `success` if nothing had been
+    deleted, else `failure`.
     """
     if verdict == "skipped":
         return None
@@ -202,14 +202,14 @@ def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) ->
 
 
 def found_nothing(summary: str) -> bool:
-    """Return whether a successful run, also a dry one, found nothing to delete, by its summary."""
+    """Return whether the summary says that a successful run, or a dry run, found nothing to delete."""
     return summary.removeprefix("dry run: ").startswith(NOTHING_THERE)
 
 
 def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:
     """Return `text` as one line of at most `limit` characters, cut with `…` and never inside a character.
 
-    White space becomes single spaces and control characters go. The cut is before a word if one begins near.
+    White space becomes single spaces, and control characters are removed. The cut is before a word if one begins nearby.
     """
     line = " ".join("".join(char if char.isprintable() or char == _JOINER else " " for char in text).split())
     if len(line) <= limit:
@@ -222,7 +222,7 @@ def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:
 
 
 def _joined(line: str, place: int) -> bool:
-    """Whether a cut here would part what is shown as one character: accents, joined emoji, their colours."""
+    """Whether a cut here would split what is shown as one character: accents, joined emoji, their colours."""
     after, before = line[place], line[place - 1]
     return (
         unicodedata.combining(after) != 0

@@ -1,8 +1,8 @@
-"""A secret that is kept for a while, and read again when it seems to have changed.
+"""A secret that is cached for a while, and read again if it seems to have changed.
 
-Apart from reading, because what matters here is time and threads: a rotated secret is taken up without a
-restart, while a flood of bad signatures costs one read a second at most, and a store that is down never accepts
-an unsigned request: the old values stay, and the failure is reported.
+This is separate from reading, because it is about time and threads. A rotated secret is used without a restart, and a flood
+of bad signatures causes at most one read a second. While a store is down the old values stay in use, the failure is
+reported, and no unsigned request is accepted.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from closeout.core.errors import SecretError
 from closeout.core.threads import background
 
 PREVIOUS_SECONDS = 86_400.0
-"""How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
+"""How long AWSPREVIOUS is accepted after the current version was created, so that there is time to change the hook, too."""
 REFERENCES = ("env:", "file:", "aws-secretsmanager:")
-"""How references to secrets begin, by where the secret is."""
+"""The prefix of references to secrets, for each kind of store."""
 TTL = 300.0
 READ_EVERY = 1.0
 FRESH = 2.0
-"""How long after a change `refresh` tells late comers to look again: they may hold the values from before."""
+"""How long after a change `refresh` tells callers to check again, because they may still hold the old values."""
 
 
 class Active(NamedTuple):
-    """One accepted value, until `until` (seconds since the epoch; None: as long as it is there)."""
+    """One accepted value, until `until` (seconds since the epoch; None: as long as it exists)."""
 
     value: str
     until: float | None = None
 
     def __repr__(self) -> str:
-        """Return a text without the value."""
+        """Return a representation without the value."""
         return "Active(…)"
 
 
 class ActiveSecrets(Protocol):
-    """What is cached: `SecretReader`."""
+    """The reader whose answers are cached: `SecretReader`."""
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
         """Return the active values of a reference."""
 
 
 def can_change(reference: str) -> bool:
-    """Whether reading again may give something else: a process's environment does not change."""
+    """Whether a second read may return something else: a process's environment does not change."""
     return not reference.startswith("env:")
 
 
 class CachedSecret:
     """The values of one or more references, all accepted, newest first.
 
-    Raises `SecretError` when made if a reference cannot be read: a server without its secret must not start.
-    `report` gets a sentence when a later read fails. `now` is the time of day, `tick` counts seconds; `start`
-    runs the read that the time limit asks for (a thread unless told), so that `values` never blocks; who only keeps it
-    for later must have run it before the next `refresh`.
+    The constructor raises `SecretError` if a reference cannot be read: a server without its secret must not start.
+    `report` receives a sentence when a later read fails. `now` is the time of day, `tick` counts seconds; `start`
+    runs the read that is due after `ttl` (by default in a thread), so that `values` never blocks. A `start` that defers the
+    read must run it before the next `refresh`.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class CachedSecret:
         self._changed_at -= FRESH
 
     def values(self) -> tuple[str, ...]:
-        """Return the accepted values at once; past the time limit they are read again behind the scenes."""
+        """Return the accepted values at once; after `ttl` they are read again in the background."""
         if (
             self._changing
             and self._tick() - self._read_at >= self._ttl
@@ -109,14 +109,14 @@ class CachedSecret:
         return self.values()[0]
 
     def keys(self) -> tuple[bytes, ...]:
-        """Return the accepted values as bytes: what signatures are checked with."""
+        """Return the accepted values as bytes, for checking signatures."""
         return tuple(value.encode() for value in self.values())
 
     def refresh(self) -> bool:
-        """Read again because a value did not fit; say whether it is worth checking once more.
+        """Read again because a value did not match; return whether the caller should check once more.
 
-        One thread reads, the others wait for its answer; at most one read a second, and none for references
-        that cannot change. Blocks as long as a read takes: call it from a thread, not from an event loop.
+        One thread reads while the others wait for its answer; there is at most one read a second, and none for references
+        that cannot change. It blocks as long as a read takes: call it from a thread, not from an event loop.
         """
         if not self._changing:
             return False
@@ -135,7 +135,7 @@ class CachedSecret:
         )
 
     def _read_again(self) -> None:
-        """Read every reference that can change. One that fails keeps its old values, and is reported."""
+        """Read every reference that can change. One that fails keeps its old values and is reported."""
         before = self._accepted()
         kept = dict(self._kept)
         for reference in filter(can_change, self._references):
@@ -152,17 +152,17 @@ class CachedSecret:
             self._changed_at = self._read_at
 
     def _failed(self, reference: str, text: str) -> None:
-        """Report a failure once, not once a second while it lasts."""
+        """Report a failure only once while it lasts."""
         if self._failing.get(reference) != text:
             self._failing[reference] = text
             self._report(f"{text}; the value read before stays in use")
 
 
 class StepSecrets:
-    """The secrets that steps name, read before a step can print one: reading tells the redactor.
+    """The secrets that steps name. They are read before a step can print one, which makes them known to the redactor.
 
-    `learn` reads at its first call, and again `ttl` seconds later, since a rotation brings a new value; the redactor keeps
-    the old one. `report` gets a sentence, once, for a secret that cannot be read: the step that needs it fails by itself.
+    `learn` reads at its first call, and again `ttl` seconds later, since a rotation creates a new value; the redactor keeps
+    the old one. `report` receives a sentence, once, for a secret that cannot be read: the step that needs it fails by itself.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class StepSecrets:
         self._failing: dict[str, str] = {}
 
     def learn(self) -> None:
-        """Read what is due. The first call is waited for by all; later ones hold up only who makes it."""
+        """Read what is due. All callers wait for the first read; a later read delays only the caller that makes it."""
         if not self._references or not self._reading.acquire(blocking=self._read_at is None):
             return
         try:
@@ -195,7 +195,7 @@ class StepSecrets:
             self._reading.release()
 
     def _read(self) -> None:
-        """Read each. A store that does not answer is asked once: ten secrets are not ten times its time limit."""
+        """Read each. A store that does not answer is asked only once, so that ten secrets do not wait for ten timeouts."""
         silent: set[str] = set()
         for reference in self._references:
             store = reference.partition(":")[0]

@@ -1,7 +1,7 @@
-"""GitHub's signature over a delivery's raw body: checked in constant time, every active secret tried.
+"""GitHub's signature over a delivery's raw body, checked in constant time against every active secret.
 
-It stands alone because everything depends on it: nothing is decoded, stored or logged before `verify` returns. The
-algorithm is never taken from the request, and SHA-1 (`X-Hub-Signature`) is not accepted.
+It has a module of its own because everything depends on it: nothing is decoded, stored or logged before `verify` returns.
+The algorithm is never taken from the request, and SHA-1 (`X-Hub-Signature`) is not accepted.
 Rule: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 """
 
@@ -20,11 +20,11 @@ MISSING = "it has no signature"
 MALFORMED = "its signature is malformed"
 TWO = "it has two signatures"
 UNFIT = "its signature matches no active secret"
-"""Why a request is not let in: for our own log, since a sender is told nothing."""
+"""Why a request is refused. Only our own log says it; the sender learns nothing."""
 
 
 def well_formed(header: bytes | None) -> bool:
-    """Whether the header's value is `sha256=` and 64 lower-case hex digits: decidable before the body is read."""
+    """Whether the header's value is `sha256=` and 64 lower-case hex digits, which can be checked before the body is read."""
     return (
         header is not None
         and len(header) == _LENGTH
@@ -36,8 +36,8 @@ def well_formed(header: bytes | None) -> bool:
 def verify(body: bytes, header: bytes | None, secrets: Sequence[bytes]) -> None:
     """Raise `Unauthorized` unless `header` is the signature of exactly these bytes under one of the secrets.
 
-    `body` is what came over the wire (a form stays a form), `header` the value of `X-Hub-Signature-256`. No secret,
-    or an empty one, verifies nothing.
+    `body` is what came over the wire (a form is not decoded), `header` the value of `X-Hub-Signature-256`. Without a secret,
+    or with an empty one, no body passes.
     """
     check = Check(secrets)
     check.update(body)
@@ -45,7 +45,7 @@ def verify(body: bytes, header: bytes | None, secrets: Sequence[bytes]) -> None:
 
 
 class Check:
-    """`verify` for a body that comes in pieces."""
+    """`verify` for a body that arrives in pieces."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         # An empty secret is a key that everybody knows.
@@ -60,7 +60,7 @@ class Check:
         """Raise `Unauthorized` unless `header` is the signature of all pieces under one of the secrets."""
         if header is None or not well_formed(header):
             raise Unauthorized(MALFORMED if header else MISSING)
-        # All are compared, so that the time taken does not tell which one fits.
+        # All are compared, so that the time taken does not reveal which one matches.
         fits = [
             hmac.compare_digest(PREFIX + each.hexdigest().encode("ascii"), header) for each in self._hashes
         ]
@@ -69,7 +69,7 @@ class Check:
 
 
 def sign(body: bytes, secret: bytes) -> str:
-    """Return the header's value for a body: what GitHub sends, and `closeout deliver` too.
+    """Return the header's value for a body, as GitHub and `closeout deliver` send it.
 
     Raises `SecretError` for an empty secret: it is a key that everybody knows.
     """

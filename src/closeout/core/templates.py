@@ -1,7 +1,7 @@
-"""`${{ expression }}` in texts: where an expression begins and where it ends.
+"""`${{ expression }}` in texts: find where an expression begins and ends.
 
-That is decided here once, so that the check at load and the run never disagree about it: a `}}` inside a
-string literal or inside braces of the expression does not end it.
+The check at load and the run both use this, so they never disagree. A `}}` inside a string literal or inside braces
+of the expression does not end it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     |["']""",
     re.VERBOSE,
 )
-"""Of CEL: a brace, a text (raw ones know no escape), or the beginning of a text without an end."""
+"""CEL tokens: a brace, a string literal (raw ones have no escapes), or the quote of a literal that does not end."""
 
 
 class Part(NamedTuple):
@@ -31,7 +31,7 @@ class Part(NamedTuple):
     text: str
     expression: bool
     offset: int
-    """Where the piece begins in the template, in characters."""
+    """The position of the piece in the template, in characters."""
 
 
 @lru_cache(maxsize=1_024)
@@ -57,7 +57,7 @@ def parts(template: str) -> tuple[Part, ...]:
 
 
 def before_path(template: str) -> int:
-    """Return how many characters of a URL's template stand before its path, query or fragment."""
+    """Return the number of characters of a URL's template before its path, query or fragment."""
     for part in parts(template):
         found = None if part.expression else _PATH.search(part.text)
         if found:
@@ -71,7 +71,7 @@ def expressions(template: str) -> tuple[str, ...]:
 
 
 def _end(template: str, position: int) -> int | None:
-    """Return where the `}}` stands that closes the expression that begins at `position`."""
+    """Return the position of the `}}` that closes the expression at `position`."""
     depth = 0
     for found in _TOKEN.finditer(template, position):
         match found[0]:

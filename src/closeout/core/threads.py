@@ -1,7 +1,7 @@
-"""Threads in the background, which never keep their process alive.
+"""Background threads, which never keep their process alive.
 
-A process may end while they work: what counts is in the ledger, and the next start continues from there. Python waits at its
-end for every thread that is not a daemon, so a single forgotten one, blocked in a call, would keep a stopped server running.
+A process may end while they work: everything important is in the ledger, and the next start continues from there. At exit
+Python waits for every thread that is not a daemon, so a single forgotten one, blocked in a call, would keep a server running.
 """
 
 from __future__ import annotations
@@ -12,5 +12,5 @@ from typing import Any
 
 
 def background(name: str, target: Callable[..., Any], *args: Any) -> threading.Thread:
-    """Return a thread that runs `target(*args)` once it is started, and that no exit waits for."""
+    """Return a daemon thread that runs `target(*args)` once it is started."""
     return threading.Thread(target=target, args=args, name=name, daemon=True)

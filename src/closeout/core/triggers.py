@@ -1,7 +1,7 @@
-"""Whether an automation's triggers match an event: the cheap, pure part of matching, for any event.
+"""Match an event with an automation's triggers: the cheap, pure part of matching, for any event.
 
-A trigger has the meaning of one event under `on:` in a GitHub Actions workflow. Every answer carries a
-sentence that tells a person what to change, because "why did my rule not fire?" is asked most often.
+A trigger has the meaning of one event under `on:` in a GitHub Actions workflow. Every answer has a sentence
+that says what to change, because "why did my rule not fire?" is the most frequent question.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FILTERS: Mapping[str, Kind] = {"branches": "ref", "tags": "ref", "paths": "path"
 DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
     "pull_request": ("opened", "synchronize", "reopened"),
 }
-"""Types that count when none are given, as in Actions; every other event then counts whatever its action."""
+"""Types that match if none are given, as in Actions; for all other events every action then matches."""
 
 _BASES = ("branches", "branches-ignore")
 
@@ -25,7 +25,7 @@ Trigger: TypeAlias = Mapping[str, Any]
 
 
 class Match(NamedTuple):
-    """Whether it matched, and why. `paths_pending`: a pull request's paths are still to be asked for."""
+    """Whether it matched, and why. `paths_pending`: a pull request's paths have yet to be read."""
 
     matched: bool
     reason: str
@@ -35,7 +35,7 @@ class Match(NamedTuple):
 def match(
     triggers: Sequence[Trigger], repositories: Sequence[str], senders: Sequence[str], facts: Facts
 ) -> Match:
-    """Match everything but `if` and the paths of a pull request (then `paths_pending`, and matched so far)."""
+    """Match everything except `if` and a pull request's paths (for which it returns `paths_pending`, matched so far)."""
     refused = _not_for(repositories, senders, triggers, facts)
     if refused is not None:
         return Match(False, refused)
@@ -43,16 +43,16 @@ def match(
 
 
 def is_listed(repositories: Sequence[str], facts: Facts) -> bool:
-    """Return whether `repositories` lets the event's repository in."""
+    """Return whether `repositories` includes the event's repository."""
     if not repositories:
         return True
     return facts.repository is not None and compile_patterns(repositories, "name").matches(facts.repository)
 
 
 def sender_unknown(senders: Sequence[str], facts: Facts) -> bool:
-    """Return whether `senders` cannot be decided: GitHub's API told of a closing, and not who closed it.
+    """Return whether `senders` cannot be decided, because GitHub's API reported a closing but not who closed it.
 
-    It matches so far, and the run says that it is unknown: no match would leave a preview behind, and tell nobody.
+    It matches so far, and the run reports that this is unknown: without a match a preview would be left behind unnoticed.
     """
     return bool(senders) and facts.sender is None and closing_of(facts) is not None
 
@@ -60,7 +60,7 @@ def sender_unknown(senders: Sequence[str], facts: Facts) -> bool:
 def is_candidate(
     triggers: Sequence[Trigger], repositories: Sequence[str], senders: Sequence[str], facts: Facts
 ) -> bool:
-    """Return whether nothing but `branches` keeps a closed pull request from matching: an earlier base of it might match."""
+    """Return whether only `branches` keeps a closed pull request from matching, so that an earlier base might match."""
     if facts.event != "pull_request" or facts.action != "closed" or facts.base_ref is None:
         return False
     if facts.repository is None or facts.number is None:
@@ -83,7 +83,7 @@ def closes_by_base(triggers: Sequence[Trigger]) -> bool:
 
 
 def match_paths(triggers: Sequence[Trigger], facts: Facts, paths: Sequence[str]) -> Match:
-    """Match the triggers once more, now that a pull request's changed paths are known."""
+    """Match the triggers again with a pull request's changed paths."""
     if facts.own:
         return Match(False, "closeout itself caused this event")
     found = [_one(trigger, facts, tuple(paths)) for trigger in _for(triggers, facts)]
@@ -145,7 +145,7 @@ def _type_reason(trigger: Trigger, facts: Facts) -> str | None:
 
 
 def _ref_reason(trigger: Trigger, facts: Facts) -> str | None:
-    """Return why branch and tag filters do not match; if only one of both is given, the other kind of ref does not."""
+    """Return why branch and tag filters do not match. If only one of them is given, the other kind of ref never matches."""
     on_branches, on_tags = _has(trigger, "branches"), _has(trigger, "tags")
     if not on_branches and not on_tags:
         return None

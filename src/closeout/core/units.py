@@ -1,4 +1,4 @@
-"""Durations, sizes and times: how the file and the command line write them, and how they are shown to people.
+"""Durations, sizes and times, as the file and the command line write them, and as people read them.
 
 In one place, so that `1h30m` means the same everywhere and a page and a command show the same text for it.
 """
@@ -14,7 +14,7 @@ _DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{
 
 
 def parse_duration(text: str) -> float | None:
-    """Return the seconds of `90s`, `15m`, `1h30m`, `2d`; None when it is not written so."""
+    """Return the seconds of `90s`, `15m`, `1h30m`, `2d`; None for any other form."""
     found = _DURATION.match(text)
     if not found:
         return None

@@ -1,8 +1,8 @@
-r"""A URL as what will be connected to: scheme, host, port and target, read once.
+r"""A URL as scheme, host, port and target, parsed once and then used to connect.
 
-URL parsers disagree about whatever is odd: the host of `http://a\@b/` is `b` to `urllib.parse` and `a` to urllib3, and
-then a secret travels to a host that nobody compared. So this grammar takes only what every parser reads alike, and
-whoever sends a request connects to these values instead of parsing the text again.
+URL parsers disagree about odd URLs: the host of `http://a\@b/` is `b` to `urllib.parse` and `a` to urllib3, so that a secret
+could go to a host that was never checked. So this grammar accepts only what every parser reads in the same way, and
+clients connect to these values instead of parsing the text again.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class Url(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """`scheme://host[:port]`: equal for two addresses only if a request to either reaches the same server."""
+        """`scheme://host[:port]`: equal for two addresses only if requests to both reach the same server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
     @property
     def shown(self) -> str:
-        """The address without its query, which is where tokens travel."""
+        """The address without its query, which may contain a token."""
         return self.origin + self.path
 
     @property
     def target(self) -> str:
-        """What the request line names."""
+        """The request line's target."""
         return self.path + self.query
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Url(NamedTuple):
         return self.origin + self.target
 
     def redirected(self, location: str | None) -> Url | None:
-        """Return where a `Location` leads if that is within this origin; None if not, or if it is not certain.
+        """Return the address of a `Location` within this origin; None for any other, or if that is uncertain.
 
         RFC 3986, section 5.2.2: a reference has a scheme, or a host, or is relative to this address.
         """
@@ -77,7 +77,7 @@ class Url(NamedTuple):
 
 
 def parse(text: str) -> Url:
-    """Read an http(s) URL. Raises `InputError` whose message says what is wrong, without repeating the URL."""
+    """Read an http(s) URL. Raises `InputError`, whose message says what is wrong without repeating the URL."""
     if not _VISIBLE.fullmatch(text):
         raise InputError(
             "a URL has visible ASCII characters only, and no `\\`; percent-encode others, a host as xn--…"
@@ -95,7 +95,7 @@ def parse(text: str) -> Url:
 
 
 def parse_base(text: str) -> Url:
-    """Read a URL that others begin with: it has no query, and its path does not end in `/`. Raises `InputError`."""
+    """Read the base of other URLs: it has no query, and its path does not end in `/`. Raises `InputError`."""
     found = parse(text)
     if found.query:
         raise InputError("the URL has a query; write https://HOST/PATH")
@@ -103,7 +103,7 @@ def parse_base(text: str) -> Url:
 
 
 def _problem(text: str) -> str:
-    """Return what is wrong with a text that is no URL."""
+    """Return what is wrong with a text that is not a URL."""
     start = re.match(r"https?://", text, re.ASCII | re.IGNORECASE)
     if start is None:
         return "a URL begins with http:// or https://"
@@ -119,7 +119,7 @@ def _is_name(name: str) -> bool:
 
 
 def _is_ip6(address: str) -> bool:
-    import ipaddress  # noqa: PLC0415 - nobody else needs it at a start
+    import ipaddress  # noqa: PLC0415 - only this needs it, and it would delay each start
 
     try:
         ipaddress.IPv6Address(address)
@@ -143,11 +143,11 @@ def _without_dots(path: str) -> str:
 
 
 def same_webhook(one: str, other: str) -> bool:
-    """Whether two URLs are the same webhook: it answers at its base and at `/webhook`."""
+    """Whether two URLs are the same webhook, which answers at its base and at `/webhook`."""
     try:
         return _webhook_base(one) == _webhook_base(other)
     except InputError:
-        return False  # whatever it is, nobody knows where it leads
+        return False  # without a parsed URL it is not known where it leads
 
 
 def _webhook_base(url: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""Words of a search, split as SQLite's full-text index splits them, so that every store finds the same.
+"""Words of a search, split like SQLite's full-text index, so that every store finds the same.
 
-A word is a run of letters and digits; case does not count. What stands together in a search (`preview-21`) is found only
-where its words follow each other.
+A word is a run of letters and digits, in any case. The words of a part without spaces (`preview-21`) are found only if
+they follow each other.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def words(text: str) -> Phrase:
 
 
 def phrases(search: str) -> tuple[Phrase, ...]:
-    """Return what a text must hold to be found: the words of each part between blanks, in order."""
+    """Return what a text must contain to be found: the words of each part between spaces, in order."""
     return tuple(filter(None, map(words, search.split())))
 
 
 def found(text: str, searched: tuple[Phrase, ...]) -> bool:
-    """Return whether a text holds each phrase."""
+    """Return whether a text contains each phrase."""
     line = f" {' '.join(words(text))} "
     return all(f" {' '.join(phrase)} " in line for phrase in searched)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from closeout.engine.schedule import Task
 
 RunCounters: TypeAlias = "RunState | Task"
-"""What an engine knows of a run at this moment: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
+"""An engine's present view of a run: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
 
 LONGEST_RETRY_AFTER = 86_400.0
-"""Seconds that a service may ask us to wait: a day, so that no answer can park a run for ever."""
+"""Seconds that a service may ask us to wait: a day, so that no answer can park a run forever."""
 
 LATE = 2.0
-"""Seconds that storing the begin of an effect may take. After that, the checks made before it are too old to act upon."""
+"""Seconds that storing the begin of an effect may take. After that, the checks before it are too old to act on."""
 
 
 class Suspended(BaseException):
@@ -45,7 +45,7 @@ class Abandoned(BaseException):
 
 
 class Recorder(Protocol):
-    """What the operations of one execution need of its engine."""
+    """What the operations of one execution need from its engine."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -61,7 +61,7 @@ class Recorder(Protocol):
 
     @property
     def counters(self) -> RunCounters:
-        """The run as it stands after the last commit: `crashes` and `deaths` are read."""
+        """The run after the last commit: `crashes` and `deaths` are read."""
 
     def draining(self) -> bool:
         """Whether the engine is stopping, so that no new operation may begin."""
@@ -73,9 +73,9 @@ class Recorder(Protocol):
         progressed: bool = True,
         later: bool = False,
     ) -> None:
-        """Commit an operation, and what else it means for the run. Raises `Abandoned`.
+        """Commit an operation and its outcomes for the run. Raises `Abandoned`.
 
-        `progressed` clears the suspicion that it kills the process. With `later` it may be committed with the next one.
+        `progressed` clears the suspicion that the run kills the process. With `later` it may be committed with the next one.
         """
 
 
@@ -89,11 +89,11 @@ class ReplayDurable:
         self.inside: str | None = None
         """The name of the operation that is under way."""
         self._polled: Operation | None = None
-        """The operation whose poll is under way, as this try of it began."""
+        """The operation whose poll is under way, as it was when this try began."""
         self._effect_begun = False
         """Whether the effect of that poll has begun, in this try or an earlier one."""
         self._interrupted = False
-        """Whether an earlier try may have killed the process and no new one has begun: what is recorded is no progress."""
+        """Whether an earlier try may have killed the process and no new one has begun: records are then no progress."""
         self.suspended: float | None = None
         """When to continue, once the run function is unwinding: what it does after that does not count."""
 
@@ -173,7 +173,7 @@ class ReplayDurable:
         return self._wait(begun, wake, {**heard, **({"marked": True} if self._effect_begun else {})})
 
     def begin_effect(self) -> EffectBegin:
-        """Store that an effect begins now which nobody can ask about later (see `ports.Durable`)."""
+        """Store that an effect begins now whose result cannot be read later (see `ports.Durable`)."""
         if self.inside is None or self._polled is None or self._polled.name != self.inside:
             where = self.inside or "begin-effect"
             raise StepFailed(where, "misplaced-call", "begin_effect() belongs inside a poll")
@@ -183,7 +183,7 @@ class ReplayDurable:
         # Do not count this try yet: it counts when its end is stored, or as a crash if the process dies in it.
         tries, marked = self._polled.tries - 1, json.dumps({"marked": True})
         self._save(self._polled._replace(tries=tries, wake=None, result=marked))
-        # After a long outage the guards that ran before this are out of date, so they must run again.
+        # After a long outage the guards' results are out of date, so they must run again.
         if self._recorder.now() - asked > LATE:
             return "late"
         self._effect_begun, self._interrupted = True, False
@@ -196,7 +196,7 @@ class ReplayDurable:
     # --- entering -------------------------------------------------------------------------------------
 
     def _enter(self, name: str) -> Operation | None:
-        """Enter an operation; return what is recorded of it."""
+        """Enter an operation; return its record, if any."""
         if self.suspended is not None:
             raise Suspended(self.suspended)
         if self.inside is not None:
@@ -213,7 +213,7 @@ class ReplayDurable:
         raise recorded_error(recorded)
 
     def _check_boundary(self, name: str, kind: str, recorded: Operation | None) -> None:
-        """Check before anything new is done: cancelled, not yet time, draining, or died too often while alone.
+        """Check before anything new is done whether the run is cancelled, too early, draining, or died too often while alone.
 
         An operation whose effect has begun may have left processes behind, which it must stop first. So it runs once
         more, and the next operation fails instead.
@@ -237,7 +237,7 @@ class ReplayDurable:
             raise self._fail(begun._replace(tries=begun.tries - 1), _crashed(name, deaths))
 
     def _next_try(self, name: str, kind: str, recorded: Operation | None) -> Operation:
-        """Return the operation as one more try of it begins; tries that a crash interrupted count."""
+        """Return the operation with one more try; tries that a crash interrupted count."""
         begun = recorded or self._new(name, kind)
         return begun._replace(tries=begun.tries + self._recorder.counters.crashes + 1)
 
@@ -293,7 +293,7 @@ class ReplayDurable:
         raise Suspended(wake)
 
     def _waiting_result(self, error: CloseoutError) -> dict[str, Any]:
-        """Return what a transient error says, for people to read during the wait, and the earliest time to ask again."""
+        """Return a transient error's text, which people read during the wait, and the earliest time to ask again."""
         said = json.loads(failure(error, self._recorder.redact))["message"]
         return {"heard": said, "not_before": self._recorder.now() + (_retry_after(error) or 0.0)}
 
@@ -317,7 +317,7 @@ def _crashed(name: str, deaths: int) -> StepFailed:
 
 
 def _retry_after(error: CloseoutError) -> float | None:
-    """Return how long the service asked us to wait, up to the longest that we follow."""
+    """Return how long the service asked us to wait, up to our limit."""
     asked = error.retry_after
     if asked is None or math.isnan(asked):
         return None

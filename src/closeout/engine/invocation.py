@@ -1,4 +1,4 @@
-"""One invocation of an execution on AWS: what it claimed, it replays, continues, records, and parks or finishes.
+"""One invocation of an execution on AWS: it claims, replays, continues and records the execution, and parks or finishes it.
 
 The fencing token of the claim is checked by each write. Between two writes the ledger is asked at least every half second
 whether the claim still holds and whether somebody has asked to cancel the run.
@@ -31,7 +31,7 @@ UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 
 class BegunEarlier(Exception):
-    """An earlier release began the execution. Its record is not trusted, so the run can only be finalized."""
+    """An earlier release began the execution. Its record is not trusted, so the run can only be ended."""
 
 
 class Invocation(StoreRecorder):
@@ -70,10 +70,10 @@ class Invocation(StoreRecorder):
             self._asked_at = asked_at
         except StoreUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - what cannot be read now can never run
+        except Exception as error:  # noqa: BLE001 - a run that cannot be read now can never run
             summary = f"the run cannot be read from the ledger: {error}"
             self._finish(Ending("failure", summary))
-            engine.report(self.record.execution, f"{summary}; its status on GitHub may stay pending for ever")
+            engine.report(self.record.execution, f"{summary}; its status on GitHub may stay pending forever")
             return None
         self._hear(loaded.status)
         execution, self._seal = loaded.execution, loaded.seal
@@ -96,7 +96,7 @@ class Invocation(StoreRecorder):
     def _wait_for_definition(self, execution: Execution) -> float | None:
         """Park a run whose definition may still be deployed; return when to try again, None if its time is up.
 
-        Nothing of an unknown definition is trusted, not even where it would post its status.
+        Nothing in an unknown definition is trusted, not even where it would post its status.
         """
         record, now = self.record, self.now()
         if record.run.cancel is not None or now >= record.accepted_at + record.queue_timeout:
@@ -112,15 +112,15 @@ class Invocation(StoreRecorder):
             self._engine.pause(seconds)
         return self._remaining() < LAST
 
-    # --- what the operations ask ----------------------------------------------------------------------------
+    # --- called by the operations ---------------------------------------------------------------------------
 
     @property
     def counters(self) -> runs.RunState:
-        """The run as the row has it."""
+        """The run in the row."""
         return self.record.run
 
     def cancelled_by(self) -> str | None:
-        """Send a heartbeat: who asked to cancel. Raises `Abandoned` if another invocation has the run now.
+        """Send a heartbeat and return who asked to cancel. Raises `Abandoned` if another invocation has the run now.
 
         Send none directly after a write that has checked both.
         """
@@ -155,10 +155,10 @@ class Invocation(StoreRecorder):
         self._asked_at = asked_at
 
     def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
-        """Store an operation, and what it means for the run.
+        """Store an operation and its outcomes for the run.
 
-        The write checks what a heartbeat asks. It is refused once if somebody has asked to cancel the run meanwhile; what
-        the operation has done is stored all the same.
+        The write checks what a heartbeat checks. It is refused once if somebody has asked to cancel the run meanwhile; the
+        operation's result is then stored all the same.
         """
         operations = (*self._later, operation)
         while not self._engine.store.save(self.record, self._after(*outcomes), operations, self._seal):

@@ -1,4 +1,4 @@
-"""A run's place in the queue of its concurrency key on AWS: when its turn comes, what stands in the way, whom to wake.
+"""A run's place in the queue of its concurrency key on AWS: when its turn comes, what blocks it, which run to wake.
 
 A queued run does not poll, because each poll counts against the operations that Lambda allows an execution. The run is
 suspended until the run that releases the key wakes it. It also checks the queue now and then, because a process may be
@@ -53,7 +53,7 @@ class KeyQueue:
         return "expired" if self.clock.now() >= record.accepted_at + record.queue_timeout else None
 
     def wake_next(self, key: str | None) -> None:
-        """Wake the execution whose turn it is now, if nobody holds the key. Call this after each release of a key.
+        """Wake the execution whose turn it is now, if the key is free. Call this after each release of a key.
 
         Never raises: an execution that was not woken checks the queue later.
         """
@@ -66,7 +66,7 @@ class KeyQueue:
             self.report(execution or "", error, "it could not be woken for its turn")
 
     def _clear(self, behind: RunRecord, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
-        """Remove the execution ahead from the queue if it is over; return whether it was. Start it if it has no start."""
+        """Remove the execution ahead from the queue if it is over; return whether it was. Start it if it was never started."""
         other, now = self.store.look(ahead), self.clock.now()
         if other is None and now - behind.accepted_at < SUSPECT:
             # Its ticket may be visible a moment before its row, which the same transaction writes.

@@ -36,8 +36,9 @@ class LambdaEngine:
 
     `token` returns a new fencing token; `jitter` returns numbers in [0, 1); `redact` removes secrets from error messages;
     `report` receives an execution and a sentence about it for the operator; `on_finish` is called after an ending is
-    stored, and `on_end` last, again and again until it raises no error. In the last `drain` seconds of the process's time no operation begins. `longest` is how long one operation may
-    take: with less time left, only the first one of an invocation begins, because the next invocation has more.
+    stored, and `on_end` last, repeatedly until it raises no error. In the last `drain` seconds of the process's time no
+    operation begins. `longest` is how long one operation may take: with less time left, only the first one of an invocation
+    begins, because the next invocation has more.
     """
 
     store: RemoteStore
@@ -60,7 +61,7 @@ class LambdaEngine:
             self.store, self.starts, self.finalize, clock=self.clock, report=self._report_error
         )
         self._unreleased: dict[str, str] = {}
-        """Fencing tokens of claims that this process could not release in an outage. To find one again is no crash."""
+        """Fencing tokens of claims that this process could not release in an outage. Finding one again means no crash."""
 
     def advance(
         self, execution: str, remaining: Callable[[], float], callback: str | None = None
@@ -88,7 +89,7 @@ class LambdaEngine:
     def end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> bool:
         """End an execution that Lambda no longer invokes, with another run function; return whether it has ended.
 
-        A finished run stays as it is. What the run function waits for is waited for here, while there is time.
+        A finished run is not changed. While there is time, this waits for what the run function waits for.
         """
         while True:
             outcome = self._retried_later(execution, lambda: self._end(execution, run, remaining))
@@ -104,7 +105,7 @@ class LambdaEngine:
             return work()
         except Abandoned:
             return self._wake_in(AFTER_A_COLLISION)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next invocation must try again
+        except Exception as error:  # noqa: BLE001 - the next invocation must try again after any error
             self.report(execution, f"it cannot be taken up now: {self.redact(str(error) or repr(error))}")
             return self._wake_in(AFTER_A_FAULT)
 
@@ -162,7 +163,7 @@ class LambdaEngine:
         if over:
             before = runs.advance(before, runs.Recorded())
         elif unreleased is None or unreleased != found.fencing_token:
-            # A run that is found `running` outlived its process; in any other state this changes nothing.
+            # A run found `running` has outlived its process; in any other state this changes nothing.
             before = runs.advance(before, runs.Crashed(alone=True))
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
         taken = found._replace(run=after, fencing_token=self.token())
@@ -192,7 +193,7 @@ class LambdaEngine:
         return DONE if over else self._ended(invocation.record)
 
     def _ended(self, record: RunRecord) -> dict[str, Any]:
-        """Do what follows the end of a run; return when to try that again if it cannot be done now."""
+        """Do what follows a run's end; return when to try again if that fails now."""
         try:
             self.on_end(record)
         except CloseoutError as error:
@@ -201,7 +202,7 @@ class LambdaEngine:
         return DONE
 
     def _release(self, record: RunRecord) -> None:
-        """Park a run that an outage stops. The next process would take a run found `running` for a crash."""
+        """Park a run that an outage stops, because the next process would take a run found `running` for a crash."""
         parked = runs.advance(record.run, runs.Parked(self.clock.now() + AFTER_A_FAULT))
         try:
             if self.store.save(record, parked):

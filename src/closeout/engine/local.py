@@ -67,7 +67,7 @@ class Engine:
         self.troubles: dict[str, str] = {}
         """Why runs cannot be taken up now: by execution, or under "" for the whole schedule."""
         self._ready: SimpleQueue[Task | Request | None] = SimpleQueue()
-        """What worker threads take next; None ends one."""
+        """Jobs for worker threads; None ends a thread."""
         self._nudged = threading.Event()
         self._news = False
         self.stopping = threading.Event()
@@ -79,7 +79,7 @@ class Engine:
         self._stuck_at: int | None = None
         """How many jobs had begun at the last check, if others were waiting then."""
 
-    # --- what others call -----------------------------------------------------------------------------
+    # --- called from outside --------------------------------------------------------------------------
 
     def start(self) -> int:
         """Take up every unfinished execution, and begin; return how many."""
@@ -124,7 +124,7 @@ class Engine:
         """Begin nothing new, wait for running operations, and stop. False if some took longer than `timeout` seconds.
 
         Executions stop at their next operation boundary and continue at the next start. What still runs after
-        `timeout`, or once `hurry` returns True, is given up: its operation runs again at the next start, and no crash
+        `timeout`, or once `hurry` returns True, is abandoned: its operation runs again at the next start, and no crash
         is counted.
         """
         with self._lock:
@@ -148,7 +148,7 @@ class Engine:
         return False
 
     def under_way(self) -> list[str]:
-        """Return the operations that run at this moment, as `automation/step`: what a stop waits for."""
+        """Return the operations that run now and that a stop waits for, as `automation/step`."""
         with self._lock:
             tasks = [task for task in self._tasks.values() if task.state == "running"]
         return [operation for task in tasks if (operation := task.operation) is not None]
@@ -274,7 +274,7 @@ class Engine:
         if task is None:
             return
         self.store.join(task.number)
-        self.report(f"a turn alone is over: {task.execution} continues beside the others")
+        self.report(f"a turn alone is over: {task.execution} continues along with the others")
         with self._lock:
             task.alone = False
             self._begin(self._turns.end(task.number))
@@ -296,7 +296,7 @@ class Engine:
                     self._requests.serve(job)
             except Abandoned:
                 return
-            except Exception as error:  # noqa: BLE001 - a worker outlives whatever happens in a job
+            except Exception as error:  # noqa: BLE001 - a worker survives any error of a job
                 self.report(f"the engine failed at a job: {error!r}")
 
     def _execute(self, task: Task) -> None:
@@ -305,7 +305,7 @@ class Engine:
             alone = self._turns.current == task.number
             beside = alone and any(other.state == "running" for other in self._tasks.values())
             task.state = "running"
-        # A new run does not wait for this commit: if the process dies before it, the run just begins anew.
+        # A new run does not wait for this commit: if the process dies before it, the run just begins again.
         wait = not task.fresh or task.turn != "own"
         try:
             at = self.clock.now()
@@ -319,10 +319,10 @@ class Engine:
             self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
             self._report_trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
-            # After a turn alone, store that it waits before the next turn begins: a crash then is not its own.
+            # After a turn alone, store that it waits before the next turn begins: it did not cause a later crash.
             self._park(task, self.clock.now() + 1.0, stored=not alone)
             return
-        except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
+        except Exception as error:  # noqa: BLE001 - a run that cannot be read now can never run
             self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
             return
         recorder = TaskRecorder(self, task)

@@ -1,4 +1,4 @@
-"""What both engines share: they call a run function so that it always ends in an `Ending`, and store what it records.
+"""What both engines share: they call a run function so that it always ends in an `Ending`, and store its records.
 
 A defect of the run function ends its run with a sentence, never the thread or the invocation that ran it. An outcome is
 stored however long the ledger accepts no writes, because its effect has already happened.
@@ -66,7 +66,7 @@ def _storable(text: str) -> str:
 
 
 Wait: TypeAlias = Callable[[float], bool]
-"""Waits that many seconds; returns whether to give up on a store that does not answer. `threading.Event.wait` is one."""
+"""Waits that many seconds; returns whether to give up on a store that does not answer, like `threading.Event.wait`."""
 
 
 class OutOfTime(Abandoned):
@@ -74,7 +74,7 @@ class OutOfTime(Abandoned):
 
 
 def persist(attempt: Callable[[], T], wait: Wait) -> T:
-    """Try until the store answers, since what was done must not be done again. Raises `OutOfTime` once `wait` gives up."""
+    """Try until the store answers, so that no effect is repeated. Raises `OutOfTime` once `wait` gives up."""
     pause = 0.0
     while not wait(pause):
         try:
@@ -106,7 +106,7 @@ class StoreRecorder(ABC):
 
     @abstractmethod
     def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
-        """Store one operation and what it means for its run, and update `counters`. Raises `StoreUnavailable`."""
+        """Store one operation and its outcomes for its run, and update `counters`. Raises `StoreUnavailable`."""
 
     def cancelled_by(self) -> str | None:
         """Who asked to cancel this execution, until that is delivered."""
@@ -116,7 +116,7 @@ class StoreRecorder(ABC):
         self, operation: Operation, *outcomes: runs.Outcome, progressed: bool = True, later: bool = False
     ) -> None:
         """Commit an operation, however long the store accepts no writes. Raises `Abandoned`."""
-        del later  # to store it now is right, too
+        del later  # storing it now is correct, too
         counters = self.counters
         if counters.crashes or (progressed and (counters.suspected or counters.deaths)):
             outcomes = (runs.Recorded(progressed), *outcomes)
@@ -142,7 +142,7 @@ class TaskRecorder(StoreRecorder):
         return self._engine.stopping.is_set()
 
     def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
-        """Store one operation and what it means for its run."""
+        """Store one operation and its outcomes for its run."""
         task = self._task
         self._engine.store.save(task.number, operation, *outcomes)
         for outcome in outcomes:

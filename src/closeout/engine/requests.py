@@ -1,7 +1,7 @@
-"""What other processes ask of the engine: taken from the store, carried out, and answered there.
+"""Requests of other processes to the engine: it takes them from the store, carries them out, and stores the outcomes.
 
-Apart from the schedule: the engine carries out a cancel itself; its owner carries out everything else, which may take
-long.
+They are separate from the schedule, because only a cancel is carried out by the engine itself. Its owner carries out
+everything else, which may take long.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Requests:
             outcome = (
                 engine.on_request(request) if engine.on_request else f"this server cannot {request.kind}"
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+        except Exception as error:  # noqa: BLE001 - any error is the outcome
             outcome = f"failed: {engine.redact(str(error))}"
         persist(lambda: engine.store.finish_request(request.id, outcome or "done"), engine.given_up.wait)
         self._taken.discard(request.id)
@@ -53,6 +53,6 @@ class Requests:
             done = self._engine.request_cancel(request.target or "", by)
         except StoreUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+        except Exception as error:  # noqa: BLE001 - any error is the outcome
             return f"failed: {error}"
         return "done" if done else "unknown or finished"

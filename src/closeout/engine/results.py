@@ -1,6 +1,6 @@
-"""What may be recorded, and how an error becomes data: the same on every engine.
+"""Which results may be recorded, and how an error becomes data, the same on every engine.
 
-A replay sees only the JSON of a result. So the first execution, too, receives the value decoded from JSON: otherwise a run
+A replay sees only a result's JSON. So the first execution also receives the value decoded from JSON: otherwise a run
 function could rely on a tuple that a replay returns as a list.
 """
 
@@ -14,7 +14,7 @@ from closeout.core.errors import CloseoutError, RunCancelled, StepFailed, WaitTi
 from closeout.ports import Operation
 
 LARGEST = 200_000
-"""Bytes of JSON in one result: what every engine can store."""
+"""Bytes of JSON in one result that every engine can store."""
 LONGEST_MESSAGE = 4_000
 """Characters of an error's message that are stored."""
 
@@ -42,7 +42,7 @@ def failure(error: BaseException, redact: Callable[[str], str] = str) -> str:
         kind = error.code
     try:
         message = redact(str(error)) or type(error).__name__
-    except Exception:  # noqa: BLE001 - a user's __str__; the error itself is what counts
+    except Exception:  # noqa: BLE001 - a user's __str__ may fail; the error itself matters
         message = f"{type(error).__name__} (its message cannot be shown)"
     return json.dumps({"kind": kind, "message": message[:LONGEST_MESSAGE]})
 

@@ -1,4 +1,4 @@
-"""What the local engine holds in memory: one `Task` for each unfinished execution, and a queue for each concurrency key.
+"""The local engine's state in memory: one `Task` for each unfinished execution, and a queue for each concurrency key.
 
 Plain values without threads or clock, so that tests can try every order of events. The engine's lock guards them.
 """
@@ -52,20 +52,20 @@ class Task:
         self.deaths = pending.deaths
         self.suspected = pending.suspected
         self.alone = pending.alone is not None
-        """Whether it takes a turn alone when it goes on."""
+        """Whether it takes a turn alone when it continues."""
         self.cancel = pending.cancel
         self.expires = pending.accepted_at + pending.queue_timeout
         self.wake = pending.wake or 0.0
         self.fresh = not found
-        """Whether it never began. One that was there when the engine started may have, and ended the process by it."""
+        """Whether it never began. A run found at the engine's start may have begun, and ended the process."""
         self.state = "queued"
         """`queued` (for its key), `ready` (for a thread, or for the end of turns alone), `running` or `waiting`."""
         self.running: tuple[str, ReplayDurable] | None = None
-        """The automation and the operations of the call of the run function that is under way."""
+        """The automation and the operations of the present call of the run function."""
 
     @property
     def operation(self) -> str | None:
-        """The operation that runs at this moment, as `automation/step`."""
+        """The operation that runs now, as `automation/step`."""
         running = self.running  # a worker's thread may clear it between two reads
         if running is None or (inside := running[1].inside) is None:
             return None

@@ -1,8 +1,8 @@
-"""What the engines need of a store: one process that keeps its schedule in memory, or many processes that share a table.
+"""What the engines need from a store: one process keeps its schedule in memory, or many processes share a table.
 
-The local engine locks its ledger. On AWS nothing is locked: each invocation writes a *fencing token* of its own on the
-run's row, and the store refuses what it writes once another invocation has written another token. Nothing here names
-SQLite, DynamoDB or Lambda's client.
+The local engine locks its ledger. On AWS nothing is locked: each invocation writes its own *fencing token* to the run's
+row, and the store refuses its writes once another invocation has written another token. Nothing here names SQLite,
+DynamoDB or Lambda's client.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EngineStore(Protocol):
         """Store that an execution's turn alone is over, and wait for the commit."""
 
     def save(self, number: int, operation: Operation, *outcomes: Outcome) -> None:
-        """Store an operation and, in the same transaction, what it means for its run; wait for the commit."""
+        """Store an operation and its outcomes for its run in one transaction, and wait for the commit."""
 
     def park(self, number: int, wake: float) -> None:
         """Store that an execution waits, without waiting for the commit."""
@@ -70,14 +70,14 @@ class RemoteStore(Protocol):
     """The Lambda engine's side of a ledger. Every method raises `StoreUnavailable` when there is no answer.
 
     A writing method receives the record that it expects in the table. It writes nothing and returns False when the row
-    has another fencing token or another state by now. It writes the fields of the run that differ.
+    now has another fencing token or another state. It writes the fields of the run that differ.
     """
 
     def look(self, execution: str) -> RunRecord | None:
         """Read the record of an execution, consistently; None if there is none of this name."""
 
     def read(self, execution: str) -> RunRecord | None:
-        """Read what `look` reads, and what the execution was accepted with, for `load`."""
+        """Read what `look` reads and, for `load`, what the execution was accepted with."""
 
     def ahead(self, record: RunRecord) -> str | None:
         """Return the execution directly ahead in the queue, else the lock holder; None if it is its turn."""
@@ -86,7 +86,7 @@ class RemoteStore(Protocol):
         """Return the execution whose turn it is now; None while another one holds the lock, or none waits."""
 
     def listen(self, execution: str, wake_up: WakeUp) -> None:
-        """Store how to wake an execution from now on."""
+        """Store how to wake an execution."""
 
     def wake_up(self, execution: str) -> WakeUp | None:
         """Return how to wake an execution; None if it never waited on a callback."""

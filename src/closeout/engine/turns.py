@@ -1,7 +1,7 @@
 """Turns alone: after a crash, each run that was under way runs for a while before anything else begins.
 
-Nobody can tell afterwards which of them ended the process, so a death counts only against a run that ran alone. A plain
-value without threads or clock; times are seconds on any one clock.
+It is impossible to tell afterwards which of them ended the process, so a death counts only against a run that ran alone. A
+plain value without threads or clock; times are seconds on any one clock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def seconds(first: float, suspected: int) -> float:
 
 
 def recovery_order(pending: Pending) -> tuple[bool, int, int]:
-    """Return the sort key in which a start takes up executions: suspects as `Turns` orders them, then the others."""
+    """Return the sort key by which a start takes up executions: suspects in the order of `Turns`, then the others."""
     return pending.alone is None, -pending.deaths, -pending.suspected
 
 
@@ -52,14 +52,14 @@ def announce(found: Sequence[Pending], first: float, report: Callable[[str], Non
 class Turns:
     """Decides which ready runs may begin: suspects one by one, the others while no turn is on.
 
-    First come suspects in which the process died while they ran alone, then those that were under way in more deaths,
-    then the order of acceptance. So a run that kills the process at once is found in less than a minute, however long an
-    innocent script beside it takes.
+    First come suspects during which the process died while they ran alone, then those that were under way in more deaths,
+    then the order of acceptance. So a run that kills the process at once is found in less than a minute, however long another
+    run's innocent script takes.
     """
 
     def __init__(self) -> None:
         self.current: int | None = None
-        """The run whose turn alone it is."""
+        """The run that has the turn alone."""
         self._until = float("inf")
         self._suspects: list[tuple[int, int, int]] = []
         self._others: list[int] = []
@@ -94,7 +94,7 @@ class Turns:
         return self._next()
 
     def drop(self, number: int) -> bool:
-        """Remove a run that waits here; return whether it did."""
+        """Remove a waiting run; return whether it waited."""
         before = len(self._suspects) + len(self._others)
         self._suspects = [each for each in self._suspects if each[2] != number]
         self._others = [each for each in self._others if each != number]

@@ -41,7 +41,7 @@ PONG = Answer(200, b'{"pong": true}', "ping")
 
 
 def accepted(taken: Accepted) -> Answer:
-    """Answer a delivery that is stored: 202, or 200 when it was there already."""
+    """Answer a stored delivery: 202, or 200 if it was stored already."""
     told = {"delivery": taken.delivery, "runs": taken.runs}
     if taken.duplicate:
         told = {"delivery": taken.delivery, "duplicate": True, "runs": taken.runs}

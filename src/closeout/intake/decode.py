@@ -18,7 +18,7 @@ from closeout.core.facts import Facts, facts_of
 
 
 class _Object(TypedDict, total=False):
-    """What is read of any object in a payload, whichever it is."""
+    """The fields that are read from any object in a payload."""
 
     id: Any
     number: Any

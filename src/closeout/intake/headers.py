@@ -26,7 +26,7 @@ def check_method(method: str) -> None:
 
 
 def check(raw_headers: Iterable[tuple[bytes, bytes]], limit: int = MAX_BODY) -> Mapping[bytes, bytes]:
-    """Return the headers by lower-case name, or raise what they alone show to be wrong.
+    """Return the headers by lower-case name, or raise the error that they alone show.
 
     `raw_headers` are pairs as in ASGI, with names in lower case. Raises PayloadTooLarge for a Content-Length over
     `limit`, Unauthorized when the signature is missing, malformed or sent twice.

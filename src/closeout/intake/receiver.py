@@ -1,7 +1,7 @@
 """Decide what a request is: unauthorized, not a delivery, a ping, or a delivery with the runs that it starts.
 
-Bytes and headers in, a value or a named error out. It knows no socket, clock or thread, so every rule is tested without
-one, and both receivers (`closeout.server.webhook`, `closeout.lambdas.receiver_app`) decide alike.
+Bytes and headers in, a value or a named error out. It uses no socket, clock or thread, so every rule is tested without
+one, and both receivers (`closeout.server.webhook`, `closeout.lambdas.receiver_app`) decide in the same way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from closeout.core.automation import Automation
 
 Secrets: TypeAlias = Callable[[], Sequence[bytes]]
-"""Gives every active secret from memory, newest first. Never empty: a server without one does not start."""
+"""Returns every active secret from memory, newest first. Never empty: a server without one does not start."""
 
 
 class Decision(NamedTuple):
@@ -73,9 +73,9 @@ class Receiver:
         return signature.Check(self._secrets())
 
     def decide(self, headers: Mapping[bytes, bytes], body: bytes, received_at: float) -> Decision:
-        """Say what a verified request is. `received_at` is in seconds since the epoch.
+        """Decide what a verified request is. `received_at` is in seconds since the epoch.
 
-        Raises BadDelivery (PayloadRefused is one) and nothing else, whatever the bytes are.
+        For any bytes it raises only BadDelivery (PayloadRefused is one).
         """
         head = read_headers(headers.get)
         text = payload.from_form(body) if head.form else body
@@ -132,6 +132,6 @@ class Receiver:
 
 
 def _starts(rule: Rule, facts: Facts) -> bool:
-    """Whether a run starts. It asks for earlier bases itself: GitHub may take longer to answer than it waits for us."""
+    """Whether a run starts. The run asks for earlier bases itself, because GitHub may answer us later than it waits for us."""
     filters = (rule.triggers, rule.repositories, rule.senders, facts)
     return triggers.match(*filters).matched or (rule.bases == "ever" and triggers.is_candidate(*filters))

@@ -1,7 +1,7 @@
-"""Take in what GitHub's API told: a delivery with the runs that it starts, as if its webhook had come.
+"""Accept an event that GitHub's API reports: a delivery with the runs that it starts, as if its webhook had arrived.
 
-No signature is checked: the origin is GitHub's API over TLS. The payload goes through the rule of all payloads, and its
-runs come from the same matching as a webhook's, so that whichever comes first starts them and the other adds nothing.
+No signature is checked, because the origin is GitHub's API over TLS. The payload is checked like all payloads, and its
+runs come from the same matching as a webhook's, so that the first of the two starts them and the other adds nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from closeout.core.ids import short_digest
 from closeout.intake.receiver import Decision, Receiver
 
 API = "closeout api"
-"""The hook of a delivery that came through none. No header can carry the space, so no webhook can take this place."""
+"""The hook of a delivery without a webhook. No header can contain the space, so no webhook can have this name."""
 
 
 def recovered(
@@ -31,17 +31,17 @@ def recovered(
     hook: str = API,
     guid: str | None = None,
 ) -> Decision:
-    """Return the delivery of an event that GitHub's API told of, and the runs that it starts, ready for a ledger.
+    """Return the delivery of an event that GitHub's API reports, and the runs that it starts, ready for a ledger.
 
-    `heard` is one of `core.closing.HEARD` and becomes the delivery's origin; `at` is when it was heard, in seconds since
-    the epoch. An entry of the delivery log gives its `hook` and `guid`, so that its webhook, should it still come, is the
-    same delivery. Without a `guid`, a closing and its repository's name give the delivery its name: told twice, it is one
-    delivery. Told after a rename it is another one, or a further attempt would read the payload with the old name, which matches
-    no automation any more. The name has a space, as has every GUID that GitHub did not give, because a webhook's headers are
-    not signed.
+    `heard` is one of `core.closing.HEARD` and becomes the delivery's origin; `at` is when it was read, in seconds since
+    the epoch. For an entry of the delivery log `hook` and `guid` are the entry's, so that a webhook that still arrives is the
+    same delivery. Without a `guid`, the delivery is named after the closing and its repository's name, so that a second report
+    is the same delivery. After a rename it is another one: otherwise a further attempt would read the payload with the old
+    name, which no longer matches any automation. Like every GUID that is not GitHub's, the name contains a space, because a
+    webhook's headers are not signed.
 
-    Raises `BadDelivery` for a payload that no webhook could carry (`PayloadRefused`), and for one without a GUID that is
-    not a whole closing.
+    Raises `BadDelivery` for a payload that no webhook could contain (`PayloadRefused`), and for one without a GUID that is
+    not a complete closing.
     """
     body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
     rule.decode(body)

@@ -1,8 +1,8 @@
-"""Calls to AWS with the standard library: signed by `stack.sigv4`, over connections that are kept.
+"""Call AWS with the standard library: signed by `stack.sigv4`, over persistent connections.
 
-For the receiver, and for what a run calls before `pending` (`lambdas.clients`). A call is tried again when its connection
-broke or the service was busy, until the deadline of the request that it belongs to, however slowly a server answers: GitHub
-waits ten seconds. Every call is idempotent.
+For the receiver, and for a run's calls before `pending` (`lambdas.clients`). A call is tried again if its connection broke or
+the service was busy, until the deadline of its request, even if a server answers slowly, because GitHub waits only ten
+seconds. Every call is idempotent.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from closeout.core.threads import background
 from closeout.stack import sigv4
 
 WITHIN = 7.0
-"""Seconds in which all calls of one request end, retries among them."""
+"""Seconds in which all calls of one request end, including retries."""
 TRY = 3.0
-"""Seconds for one try at most: connection, request and answer."""
+"""The most seconds for one try: connection, request and answer."""
 IDLE = 30.0
-"""Seconds after which a kept connection is not used again: a frozen environment does not notice that it was closed."""
+"""Seconds after which an idle connection is not used again, because a frozen environment does not notice that it was closed."""
 PAUSES = (0.05, 0.2, 0.6)
 BROKEN = (OSError, http.client.HTTPException, ValueError)
-"""What a connection raises when it breaks, takes too long, or brings something that is not HTTP."""
+"""Errors of a connection that breaks, takes too long, or returns something other than HTTP."""
 _BUSY = frozenset(
     (
         "InternalServerError",
@@ -50,12 +50,12 @@ _BUSY = frozenset(
 
 
 class Response(NamedTuple):
-    """An answer that is no error."""
+    """A successful answer."""
 
     status: int
     body: bytes
     headers: Message
-    """Looked up by name, in any case."""
+    """Looked up by name, ignoring case."""
 
 
 class Call(NamedTuple):
@@ -73,7 +73,7 @@ class AwsClient:
     """Signs and sends. `environment` is Lambda's: region, credentials, and `AWS_ENDPOINT_URL` for an emulator.
 
     Servers are verified with the machine's certificates, or with those of `AWS_CA_BUNDLE`, as every AWS SDK does. Without
-    `begin` it is safe to use from several threads: a call takes the kept connection away, and the next one makes another.
+    `begin` it is safe to use from several threads: a call takes the idle connection, and the next one opens another.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class AwsClient:
         self._opening: dict[str, threading.Thread] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = rest.rstrip("/") or None
-        # Only `http`, spelled so and before a host, goes in the clear: never a call to AWS itself.
+        # Only an explicit `http://HOST` is unencrypted, so calls to AWS itself never are.
         plain = scheme == "http" and self._endpoint is not None
         bundle = environment.get("AWS_CA_BUNDLE") or None
         self._context = None if plain else ssl.create_default_context(cafile=bundle)
 
     def connect_ahead(self, *services: str) -> None:
-        """Connect on threads. A call waits for its connection, and makes another one if that failed."""
+        """Connect in threads. A call waits for its connection, and opens another one if that failed."""
         for host in {self._host(service) for service in services}:
             thread = background(f"connect-{host}", self._connect, host)
             self._opening[host] = thread
@@ -111,11 +111,11 @@ class AwsClient:
             self._open[host] = connection, self._now()
 
     def begin(self) -> None:
-        """Start the time that all calls of one request share. Without it each call has its own."""
+        """Start the time limit that all calls of one request share. Without it each call has its own."""
         self._until = self._now() + WITHIN
 
     def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
-        """Call an operation of a service that speaks JSON (`DynamoDB_20120810.GetItem`); return its decoded answer.
+        """Call an operation of a JSON service (`DynamoDB_20120810.GetItem`); return its decoded answer.
 
         Raises `ServiceError`, whose `reason` is AWS's code and `details` the error's decoded body.
         """
@@ -146,7 +146,7 @@ class AwsClient:
         self.send(Call("s3", host, "PUT", path, {"content-type": "application/octet-stream"}, body))
 
     def send(self, call: Call) -> Response:
-        """Send a call, again if that may help. Raises `ServiceError`."""
+        """Send a call, repeatedly if that may help. Raises `ServiceError`."""
         until = self._now() + WITHIN if self._until is None else self._until
         for pause in (*PAUSES, None):
             left = until - self._now()
@@ -178,7 +178,7 @@ class AwsClient:
         return answer
 
     def _exchange(self, call: Call, headers: Mapping[str, str], deadline: float) -> Response:
-        """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
+        """Send over the idle connection or a new one; if the idle one turns out to be dead, also over a new one at once."""
         kept = self._take(call.host, deadline)
         if kept is not None:
             with contextlib.suppress(
@@ -188,10 +188,10 @@ class AwsClient:
         return self._over(DeadlineConnection(call.host, self._context, deadline), call, headers, deadline)
 
     def _take(self, host: str, deadline: float) -> DeadlineConnection | None:
-        """Return the connection to a host that was made ahead or kept, if it can still be used."""
+        """Return the open connection to a host, if it can still be used."""
         opening = self._opening.pop(host, None)
         if opening is not None:
-            # Half of the time: one that hangs must not use up the try, which then makes another.
+            # Half of the time, so that one that hangs does not use up the try, which then opens another.
             opening.join(max(0.0, (deadline - time.monotonic()) / 2))
         connection, since = self._open.pop(host, (None, 0.0))
         if connection is None:
@@ -226,7 +226,7 @@ class AwsClient:
         return f"{service}.{self._region}.{suffix}"
 
     def _credentials(self) -> sigv4.Credentials:
-        """Read the role's keys anew: Lambda's environment has those of this sandbox."""
+        """Read the role's keys for each call: Lambda's environment has those of this sandbox."""
         environment = self._environment
         return sigv4.Credentials(
             environment["AWS_ACCESS_KEY_ID"],
@@ -236,7 +236,7 @@ class AwsClient:
 
 
 def _refusal(call: Call, status: int, kind: str, body: bytes) -> ServiceError:
-    """Make an error of an answer. Each protocol of AWS's has its code in another place: a header, JSON, or XML."""
+    """Return the error for an answer. Each AWS protocol has its code in another place: a header, JSON or XML."""
     try:
         details = json.loads(body)
     except ValueError:

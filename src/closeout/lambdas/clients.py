@@ -1,7 +1,7 @@
-"""DynamoDB and Secrets Manager without boto3, for the receiver and for what a run calls before it posts `pending`.
+"""DynamoDB and Secrets Manager without boto3, for the receiver and for a run's calls before it posts `pending`.
 
-Importing boto3 and making its clients takes longer than the rest of a cold start. These two speak as boto3's clients do,
-over signed connections of the standard library; `late_clients` has the others.
+Importing boto3 and creating its clients takes longer than the rest of a cold start. These two have the methods of boto3's
+clients, over signed connections of the standard library; `late_clients` has the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Call = Callable[..., dict[str, Any]]
 
 
 class DynamoDb:
-    """Boto3's methods for DynamoDB. Each raises `ServiceError`."""
+    """boto3's methods for DynamoDB. Each raises `ServiceError`."""
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
@@ -32,7 +32,7 @@ class DynamoDb:
 
 
 class SecretsManager:
-    """Boto3's method for Secrets Manager that reads secrets."""
+    """boto3's method for reading secrets from Secrets Manager."""
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
@@ -48,7 +48,7 @@ class SecretsManager:
 
 
 def to_wire(value: Any) -> Any:
-    """Return a request with its binary values as base64, as DynamoDB's JSON has them."""
+    """Return a request with its binary values as base64, as in DynamoDB's JSON."""
     if isinstance(value, bytes):
         return b2a_base64(value, newline=False).decode()
     if isinstance(value, Mapping):
@@ -57,7 +57,7 @@ def to_wire(value: Any) -> Any:
 
 
 def from_wire(value: Any) -> Any:
-    """Return an answer whose binary attributes are bytes."""
+    """Return an answer with its binary attributes as bytes."""
     if isinstance(value, list):
         return [from_wire(part) for part in value]
     if not isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""Store a delivery with its runs and start them: what the receiver on AWS does between a signature and an answer.
+"""Store a delivery with its runs and start them, between the receiver's check of the signature and its answer.
 
-One transaction (delivery, body, runs, tickets), then each run is started by its name, then it is marked as started. A
-crash in between leaves a run that is stored and not started; the same delivery again starts it, and so does the same
-event through another hook, since Lambda starts an execution of one name only once.
+One transaction stores delivery, body, runs and tickets. Then each run is started by its name and marked as started. A crash
+in between leaves a run that is stored and not started. The same delivery again starts it, and so does the same event through
+another hook, because Lambda starts an execution of one name only once.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from closeout.stack import closings, table
 
 DAY = 86_400
 LEVEL = 3
-"""Of zlib: a pull request's 24 KB become 4 KB in a quarter of a millisecond."""
+"""zlib's level: a pull request's 24 KB become 4 KB in a quarter of a millisecond."""
 ATTEMPTS = 5
-"""Tries of one transaction: another one that touches the same key at the same moment makes it fail."""
+"""Tries of one transaction, which fails if another one touches the same key at the same time."""
 PASSING = frozenset(("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"))
-"""Reasons for which a transaction is canceled and may succeed at once when it is tried again."""
+"""Reasons for a canceled transaction that may succeed if it is tried again at once."""
 STARTED = "DurableExecutionAlreadyStartedException"
 
 
 class Destination(NamedTuple):
-    """The names of what deliveries are written to."""
+    """The names of the resources that deliveries are written to."""
 
     table: str
     bucket: str
@@ -42,7 +42,7 @@ class Destination(NamedTuple):
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Return what the function's environment names."""
+        """Read them from the function's environment."""
         return cls(
             environment["CLOSEOUT_TABLE"],
             environment["CLOSEOUT_BUCKET"],
@@ -52,7 +52,7 @@ class Destination(NamedTuple):
 
 
 class DeliveryWriter:
-    """Writes deliveries into the ledger. Everything raises `StoreUnavailable`; the delivery can then be sent again."""
+    """Writes deliveries into the ledger. Every method raises `StoreUnavailable`; the delivery can then be sent again."""
 
     def __init__(self, aws: AwsClient, destination: Destination, pause: Callable[[float], None]) -> None:
         self._aws = aws
@@ -61,7 +61,7 @@ class DeliveryWriter:
         self._pause = pause
 
     def accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
-        """Store and start. A delivery that is there already is not stored again; what was not started is started."""
+        """Store and start. A stored delivery is not stored again, but its runs that were not started are started."""
         try:
             accepted = self._store(delivery, tuple(runs))
         except ServiceError as error:
@@ -72,7 +72,7 @@ class DeliveryWriter:
     # --- the transaction --------------------------------------------------------------------------------------
 
     def _store(self, delivery: NewDelivery, runs: tuple[NewRun, ...]) -> Accepted:
-        """Put the delivery with the runs that are new; nothing if the delivery exists already."""
+        """Store the delivery with its new runs; nothing if the delivery exists already."""
         name = table.delivery_id(delivery.hook, delivery.guid)
         if len(runs) > table.MOST_RUNS:
             raise StoreUnavailable(
@@ -117,7 +117,7 @@ class DeliveryWriter:
         return None
 
     def _transact(self, items: Sequence[table.Item]) -> frozenset[int] | None:
-        """Put new items and return None. Return the positions of those that exist already; none of them on a conflict.
+        """Store new items and return None. Otherwise return the positions of those that exist already; none on a conflict.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
@@ -139,10 +139,10 @@ class DeliveryWriter:
             return there
         return None
 
-    # --- what is there ----------------------------------------------------------------------------------------
+    # --- existing items ---------------------------------------------------------------------------------------
 
     def _repeated(self, name: str) -> Accepted:
-        """Answer a delivery that is stored already, and find those of its runs that were not started."""
+        """Answer a delivery that is stored already, and find its runs that were not started."""
         found = self._get(table.delivery_key(name), {"#r": "runs"})
         if found is None:
             raise StoreUnavailable("the delivery is stored already and cannot be read")
@@ -169,7 +169,7 @@ class DeliveryWriter:
         return found is not None and not found.get("started") and found.get("state") == "queued"
 
     def _get(self, key: table.Item, names: Mapping[str, str]) -> dict[str, Any] | None:
-        """Read some attributes of an item as it is now; None when it is not there."""
+        """Read some attributes of an item, consistently; None if it does not exist."""
         item = self._dynamo.get_item(
             TableName=self._destination.table,
             Key=key,
@@ -182,7 +182,7 @@ class DeliveryWriter:
     # --- the start --------------------------------------------------------------------------------------------
 
     def _start_all(self, executions: Sequence[str]) -> None:
-        """Start every run, also when the start of another one fails."""
+        """Start every run, even if the start of another one fails."""
         failed: list[ServiceError] = []
         for execution in executions:
             try:

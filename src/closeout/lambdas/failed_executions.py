@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dict[str, Any]:
-    """Finalize the runs that the event is about; return their executions."""
+    """Finalize the runs in the event; return their executions."""
 
     def remaining() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000.0
@@ -61,14 +61,14 @@ class Change(NamedTuple):
     name: str
     arn: str
     status: str
-    """As Lambda reports it."""
+    """The status that Lambda reports."""
 
 
 def about(event: Mapping[str, Any]) -> Iterator[tuple[str, Change | None]]:
     """Yield the executions of an event with what happened in Lambda, or None when only the start was lost.
 
-    An event is EventBridge's, or a batch of the queue; a message of the queue is an event of EventBridge that could not
-    be delivered, or the payload with which an execution was to be started.
+    An event comes from EventBridge, or is a batch of the queue. A message of the queue is an EventBridge event that could
+    not be delivered, or the payload of an execution that was not started.
     """
     for record in event.get("Records", ()):
         try:

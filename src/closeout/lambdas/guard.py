@@ -1,7 +1,7 @@
 """`GET /guard` on AWS: the entry of a function that only reads, for workflows that deploy previews.
 
-It has a bundle of its own, because verifying a workflow's token takes PyJWT and cryptography, which neither the receiver nor the
-worker needs. Whatever goes wrong is answered with another status than 200.
+It has a bundle of its own, because verifying a workflow's token needs PyJWT and cryptography, which neither the receiver nor
+the worker needs. Every error is answered with a status other than 200.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def answer(
     except CloseoutError as error:
         status, body = guard.refused(error)
         outcome, reason = error.code, error.message
-    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is no "open"
+    except Exception as error:  # noqa: BLE001 - the edge: no error means "open"
         status, body = 500, FAILED
-        # Not the error's text: it may quote the token.
+        # Omit the error's text, because it may quote the token.
         outcome, reason = CloseoutError.code, type(error).__name__
     level = "error" if status == 500 else "info"
     ms = round((time.perf_counter() - began) * 1000, 1)
@@ -96,7 +96,7 @@ def open_guard(
     def hurry(repository: str, number: int) -> None:
         try:
             rechecks.hurry(repository, number)
-        except ServiceError as error:  # the answer stays "closed", and the planned rechecks come
+        except ServiceError as error:  # the answer stays "closed", and the planned rechecks still follow
             warn(f"{repository}#{number} is not rechecked now: {error.message}")
 
     rechecks = RecheckStarts(aws.invoke, environment["CLOSEOUT_RECHECKS"], clock.now, warn)

@@ -1,7 +1,7 @@
-"""The clients of the functions that carry out runs and send messages: boto3's only when a call first needs one.
+"""The clients of the functions that carry out runs and send messages. boto3's are created only when a call needs one.
 
-Importing boto3 and making its clients takes longer than the rest of a cold start, and posting `pending` needs neither. The
-receiver never has boto3: it imports `clients` alone.
+Importing boto3 and creating its clients takes longer than the rest of a cold start, and posting `pending` needs neither. The
+receiver never imports boto3: it uses only `clients`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from closeout.lambdas.clients import DynamoDb, SecretsManager
 def late_clients(
     region: str, connect: Callable[[Mapping[str, str]], AwsClient] = AwsClient
 ) -> Callable[[str], Any]:
-    """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others of boto3."""
+    """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others from boto3."""
     from closeout.adapters.boto import boto_clients  # noqa: PLC0415 - makes a start slower
 
     aws = connect(ChainMap({"AWS_REGION": region}, os.environ))
@@ -34,7 +34,7 @@ def late_clients(
 
 
 class LateClient:
-    """A client that is made at its first call."""
+    """A client that is created at its first call."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

@@ -1,7 +1,7 @@
-"""The function that tells people what needs them: a schedule starts it each minute, and `closeout notify test` on demand.
+"""The function that notifies people of problems: a schedule starts it each minute, and `closeout notify test` on demand.
 
-It is not durable: what is to be said follows from the table at each look, so nothing has to survive an invocation. Its clients
-are those of a worker's start, so most invocations import neither boto3 nor the library that sends messages.
+It is not durable: each look computes the messages from the table, so nothing has to survive an invocation. It uses the clients
+of a worker's start, so most invocations import neither boto3 nor the library that sends messages.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from closeout.wiring.stack_notifying import StackNotifying, open_stack_notifying
 
 @cache
 def notifying() -> StackNotifying:
-    """Return what this environment tells with."""
-    # What libraries log may hold a part of a URL, and Lambda would keep it. What closeout says goes another way.
+    """Return this environment's notifier."""
+    # Libraries' logs may contain a part of a URL, and Lambda would keep them. closeout's own log takes another way.
     logging.getLogger().handlers = [logging.NullHandler()]
     return open_stack_notifying(late_clients(os.environ["AWS_REGION"]))
 
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def handle(event: dict[str, Any], invocation: str, made: StackNotifying) -> dict[str, Any]:
-    """Do what the event asks for."""
+    """Do what the event requests."""
     if event == TEST:
         return {"results": made.test()}
     if event == CHECK:

@@ -1,6 +1,6 @@
-"""Patrol's function on AWS: a schedule, or a command, starts a durable execution of it, whose event `patrol_events` carries out.
+"""Patrol's function on AWS: a schedule or a command starts a durable execution of it, and `patrol_events` handles its event.
 
-Lambda starts an execution again that was killed; a round may be repeated, and its lease lets one patrol work at a time.
+Lambda restarts a killed execution. A round may be repeated, and its lease lets one patrol work at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
 
 T = TypeVar("T")
 ONCE = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())
-"""A step that fails is not tried again at once: the next patrol, or the person who asked, repeats it. One that was killed is."""
+"""A failed step is not tried again at once: the next patrol, or the person who asked, repeats it. A killed one is tried again."""
 
 
 class Steps(NamedTuple):
@@ -57,7 +57,7 @@ def patrols() -> StackPatrols:
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Carry out the execution of the event."""
+    """Carry out the event's execution."""
     return carry_out(patrols(), str(event["DurableExecutionArn"]))(event, context)
 
 

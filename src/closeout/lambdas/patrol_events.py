@@ -1,9 +1,9 @@
-"""What an event asks of patrol's function, carried out over the steps of a durable execution.
+"""Carry out the events of patrol's function, in the steps of a durable execution.
 
-The event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
+An event has one key, which says what to do: `{"patrol": {}}` makes a round of what is due, and
 `{"patrol": {"everything": true}}` one of everything. `{"recheck": {…}}` looks again after a teardown (`rechecks`), and
-`{"clean": {"target": …, "by": …}}` starts the run that deletes an orphan. `{"recover": {"guid": …}}` stores a delivery that a round
-left alone, and starts nothing. Apart from `patrol`, which imports the durable SDK.
+`{"clean": {"target": …, "by": …}}` starts the run that deletes an orphan. `{"recover": {"guid": …}}` stores a delivery that a
+round ignored, and starts nothing. This is separate from `patrol`, which imports the durable SDK.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ T = TypeVar("T")
 
 
 class Steps(Protocol):
-    """What an event is carried out with: one durable execution."""
+    """The steps of one durable execution, which carry out an event."""
 
     @property
     def arn(self) -> str:
         """Return the execution's ARN."""
 
     def step(self, name: str, work: Callable[[], T]) -> T:
-        """Do some work once; return what it returned, also after the execution was repeated."""
+        """Do some work once; return its result, also when the execution is repeated."""
 
     def recheck(self, asked: Mapping[str, Any]) -> None:
-        """Look again after a teardown, each time that it is due."""
+        """Look again after a teardown whenever a look is due."""
 
     def remaining(self) -> float:
         """Return the seconds that this invocation has left."""
@@ -42,7 +42,7 @@ class Steps(Protocol):
 def carry_out(
     event: Mapping[str, Any], steps: Steps, made: StackPatrols, emit: Callable[[str], None] = to_stdout
 ) -> dict[str, Any]:
-    """Do what the event asks for; return the execution's result. Raises `UsageError` for any other event."""
+    """Do what the event requests; return the execution's result. Raises `UsageError` for an unknown event."""
     if len(event) == 1:
         match event:
             case {"patrol": dict(asked)}:
@@ -61,7 +61,7 @@ def carry_out(
 def patrol(
     steps: Steps, made: StackPatrols, emit: Callable[[str], None], *, everything: bool
 ) -> dict[str, Any]:
-    """Make one round and log it; return its report with its notes, or `BUSY`."""
+    """Make one round and log it; return its report with notes, or `BUSY`."""
     found = made.patrol(steps.arn, steps.remaining, everything=everything)
     if found is None:
         return dict(BUSY)

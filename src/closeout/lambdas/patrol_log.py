@@ -1,6 +1,6 @@
-"""What a round of patrol tells: a log line, which CloudWatch also reads as metrics, and more lines for what is too long for it.
+"""Log a round of patrol: one line, which CloudWatch also reads as metrics, and more lines for what is too long for it.
 
-The embedded metric format needs no right and no call; the names are in the reference.
+The embedded metric format needs no right and no call. The reference lists the names.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -15,15 +15,15 @@ from closeout.patrol.report import Report, first
 from closeout.wiring.stack_patrols import Made
 
 SECONDS = ("DrillAge",)
-"""Metrics that count no things."""
+"""Metrics that are not counts."""
 
 MOST_TOLD = 100
-"""Errors, and notes, of a line and of a result: CloudWatch cuts a long line, which then counts as no metric, and Lambda takes
+"""Errors and notes in a line and in a result: CloudWatch cuts a long line, which then loses its metrics, and Lambda accepts
 results of 256 KB. An audit may find 10,000 orphans."""
 
 
 def lines(made: Made, namespace: str, now: float) -> Iterator[str]:
-    """Yield the lines of a round that ended."""
+    """Yield the lines of a finished round."""
     report, found = made.report, metrics(made)
     about = {
         "Namespace": namespace,
@@ -46,7 +46,7 @@ def lines(made: Made, namespace: str, now: float) -> Iterator[str]:
 
 
 def shortened(report: Report) -> dict[str, Any]:
-    """Return a report for people and scripts, with the first errors and notes."""
+    """Return a report for people and scripts, with only the first errors and notes."""
     told = report.with_notes()
     for key in ("errors", "notes"):
         told[key] = first(told[key], MOST_TOLD, "the log of the function names")
@@ -58,7 +58,7 @@ def _line(value: dict[str, Any]) -> str:
 
 
 def metrics(made: Made) -> dict[str, int]:
-    """Return the metrics of a round by name: few, because AWS bills each. The line has the rest."""
+    """Return the metrics of a round by name: only a few, because AWS bills each. The line has the rest."""
     report, rounds, drill = made
     found = {
         "PatrolRounds": 1,

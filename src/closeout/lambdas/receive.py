@@ -1,6 +1,6 @@
 """The receiver on AWS: the Lambda function's entry.
 
-It makes the environment's `receiver_app`, which decides what is answered, as soon as Lambda imports it.
+It creates the environment's `receiver_app`, which decides the answers, as soon as Lambda imports it.
 """
 
 from __future__ import annotations

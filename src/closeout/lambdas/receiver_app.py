@@ -1,7 +1,7 @@
-"""The receiver on AWS: verifies, stores and answers what API Gateway passes on, and starts the runs.
+"""The receiver on AWS: it verifies, stores and answers the requests of API Gateway, and starts the runs.
 
-The same decisions as on one machine (`closeout.intake`), with the standard library alone, because GitHub waits for a
-cold start. `tests/architecture` limits what this module may import.
+It makes the same decisions as on one machine (`closeout.intake`), with the standard library alone, because GitHub waits for
+a cold start. `tests/architecture` limits what this module may import.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy
 
 
 LATER = 2 * TTL
-"""Seconds after a read of the secret in which the next read waits until the delivery is stored. After them no environment
+"""Seconds after a read of the secret in which the next read waits until the delivery is stored. After that, no environment
 accepts a leaked value that was replaced twice."""
 
 
@@ -67,7 +67,7 @@ class ReceiverApp:
         except CloseoutError as error:
             about["reason"] = error.why if isinstance(error, Unauthorized) else error.message
             said = answers.refused(error)
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
+        except Exception as error:  # noqa: BLE001 - the edge: every error is logged and not sent
             about["reason"] = f"{type(error).__name__}: {error}"
             said = answers.FAILED
         self._read_due()
@@ -94,7 +94,7 @@ class ReceiverApp:
         return answers.accepted(accepted)
 
     def _verify(self, checked: Mapping[bytes, bytes], body: bytes) -> None:
-        """Check the signature; if it does not fit, read the secret again (once a second at most) and check once more."""
+        """Check the signature; if it does not match, read the secret again (at most once a second) and check once more."""
         try:
             self._receiver.verify(checked, body)
         except Unauthorized:
@@ -107,7 +107,7 @@ class ReceiverApp:
         return self._secret().keys()
 
     def _secret(self) -> CachedSecret:
-        """Return the secret, read at the first request. As long as it cannot be read, every delivery gets 503."""
+        """Return the secret, which the first request reads. While it cannot be read, every delivery gets 503."""
         if self._kept is None:
             try:
                 self._kept = CachedSecret(
@@ -124,9 +124,9 @@ class ReceiverApp:
         return self._kept
 
     def _later(self, read: Callable[[], None]) -> None:
-        """Postpone a read of the secret until the delivery is stored: a secret store that hangs must not use up its time.
+        """Postpone a read of the secret until the delivery is stored, because a hanging secret store must not use up its time.
 
-        Read at once if the last read was long ago, so that a replaced value ends in time.
+        Read at once if the last read was long ago, so that a replaced value expires in time.
         """
         if self._now() - self._read_at < LATER:
             self._due = read
@@ -147,7 +147,7 @@ class ReceiverApp:
 
 
 def _headers(event: Event) -> list[tuple[bytes, bytes]]:
-    """Return all headers as pairs, names in lower case: a signature that was sent twice must be seen as such."""
+    """Return all headers as pairs, with names in lower case, so that a signature that was sent twice is noticed."""
     several = event.get("multiValueHeaders")
     if several:
         pairs = [(name, value) for name, values in several.items() for value in values]
@@ -157,7 +157,7 @@ def _headers(event: Event) -> list[tuple[bytes, bytes]]:
 
 
 def _body(event: Event) -> bytes:
-    """Return the bytes that were signed. Raises `BadDelivery` for what claims to be base64 and is not."""
+    """Return the bytes that were signed. Raises `BadDelivery` if they are declared as base64 and are not."""
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
         return bytes(body.encode("utf-8", "surrogatepass"))

@@ -1,6 +1,6 @@
-"""Rechecks over the durable SDK: one operation that waits until each look is due, however many there are.
+"""Rechecks over the durable SDK: a single operation waits until each look is due.
 
-A waiting execution costs nothing, and occupies no function. Each look is an operation more, of the 3,000 that an execution has:
+A waiting execution costs nothing and occupies no function. Each look is one more of an execution's 3,000 operations:
 about forty if GitHub answers none of them.
 """
 
@@ -18,11 +18,11 @@ from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitF
 from closeout.wiring.stack_looks import StackLooks, State
 
 NAME = "recheck"
-"""The operation's name; it is never changed, since executions in flight have it."""
+"""The operation's name. It must never change, because executions in flight have it."""
 
 
 def recheck(asked: Mapping[str, Any], context: DurableContext, looks: StackLooks) -> None:
-    """Look again at what the event asks for, each time that it is due."""
+    """Look again at the event's teardown whenever a look is due."""
 
     def check(state: State, _checked: WaitForConditionCheckContext) -> State:
         return looks.advance(asked, state)

@@ -1,10 +1,10 @@
-"""Lambda's entry for runs: the first invocation of an execution goes as far as it can before the durable SDK is imported.
+"""Lambda's entry for runs: an execution's first invocation goes as far as it can before it imports the durable SDK.
 
 The SDK and boto3 take longer to import than a run needs to post `pending`. What a run does is recorded in the ledger, and
 its fencing token, not the SDK, keeps two invocations of one execution apart (`docs/adr/0012`). So nothing waits for the SDK
 until Lambda needs the result of the invocation. A later invocation is not urgent, and goes through the SDK.
 
-Import late and little here and in the modules below: a test lists what may be imported before `pending`.
+Import little and late here and in the modules below: a test lists what may be imported before `pending`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import closeout.adapters.github
 import closeout.adapters.secrets
-import closeout.adapters.transport  # noqa: F401 - what the status is posted with, before an invocation has to wait for it
+import closeout.adapters.transport  # noqa: F401 - posts the status; imported before an invocation has to wait for it
 from closeout.lambdas.late_clients import late_clients
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
@@ -36,8 +36,8 @@ if "CLOSEOUT_TABLE" in os.environ:
 def handler(event: Any, context: Any) -> Any:
     """Advance the execution of the event, and return its state to Lambda.
 
-    Lambda freezes a function that exceeded its time together with the environment. It would continue in the next
-    invocation, beside a run that holds the key then. So this process exits, and Lambda invokes again in a new one.
+    Lambda freezes a function that exceeded its time together with the environment. It would continue in the next invocation,
+    while another run may hold the key. So this process exits, and Lambda invokes again in a new one.
     """
     calls = sys.modules.get("closeout.actions.general.python")
     if calls is not None and calls.anything_running():

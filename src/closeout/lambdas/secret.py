@@ -1,6 +1,6 @@
 """Read the webhook's secret from Secrets Manager with the standard library, for `core.secrets.CachedSecret`.
 
-The receiver cannot wait for boto3; `adapters.secrets` does the same with it for everything else.
+The receiver cannot wait for boto3; `adapters.secrets` uses it for everything else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class WebhookSecret:
         self._now = now
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
-        """Return the current value, and for a day after a rotation the one before. Raises `SecretError`."""
+        """Return the current value and, for a day after a rotation, the previous one. Raises `SecretError`."""
         current = self._version(reference, "AWSCURRENT")
         if current is None or not current.get("SecretString"):
             raise SecretError(
@@ -37,7 +37,7 @@ class WebhookSecret:
         return tuple(found)
 
     def _version(self, reference: str, stage: str) -> dict[str, Any] | None:
-        """Read one version; None when there is none.
+        """Read one version; None if there is none.
 
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """

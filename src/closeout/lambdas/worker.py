@@ -23,9 +23,9 @@ from closeout.engine.key_queue import next_look
 from closeout.engine.lambda_ import LambdaEngine
 
 RUN = "run"
-"""The first durable operation's name; it is never changed, since executions in flight have it."""
+"""The first durable operation's name. It must never change, because executions in flight have it."""
 MOST_OPERATIONS = 2_500
-"""Operations after which another execution continues the run: 500 are left for crashes, each of which counts too."""
+"""Operations after which another execution continues the run: 500 are left for crashes, each of which counts, too."""
 
 
 def next_invocation(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
@@ -45,7 +45,7 @@ def work(
 ) -> dict[str, Any]:
     """Advance the execution that the event names until it has ended, or another durable execution continues it.
 
-    `first` is what the engine returned for the first check of this invocation, if it was asked already.
+    `first` is the engine's result for this invocation's first check, if that was made already.
     """
     execution, number = str(event["execution"]), int(event.get("number", 0))
     known = [] if first is None else [first]
@@ -55,10 +55,10 @@ def work(
         return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
 
     def advance(name: str, begun: int, callback: str | None = None) -> dict[str, Any]:
-        """Advance until it has ended or waits for its turn; `begun` operations were begun, this one included."""
+        """Advance until it has ended or waits for its turn; `begun` operations have begun, including this one."""
 
         def check(state: dict[str, Any], checked: WaitForConditionCheckContext) -> dict[str, Any]:
-            # Earlier releases stored no count, and had no operation but this one.
+            # Earlier releases stored no count and had only this operation.
             operations = state.get("operations", checked.attempt) + 1
             if operations >= most:  # do not advance: after the handover, another execution owns the run
                 outcome = engine.hand_over(execution, number)

@@ -1,4 +1,4 @@
-"""The audit: which resources exist under the names of closed pull requests, and are they really left over.
+"""The audit: find the resources that exist under the names of closed pull requests, and decide which are left over.
 
-It reads only, and over ports only. Deleting is a run's business, which plans and checks everything again.
+It only reads, and only over ports. A run deletes, after it has planned and checked everything again.
 """

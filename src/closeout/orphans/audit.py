@@ -1,7 +1,7 @@
-"""Audit a configuration: list what exists, read the names backwards, ask GitHub, and give a verdict on each find.
+"""Audit a configuration: list what exists, read the names backwards, ask GitHub, and reach a verdict on each find.
 
-One answer that fails costs what it was about and no more: the rest of the audit goes on, and the report names what could
-not be asked.
+A failed answer affects only what it was about: the rest of the audit continues, and the report names what could not be
+asked.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from closeout.ports import AwsTarget, ClientFactory, GitHub
 from closeout.run import bases, guards, inputs
 
 EVERY = 500
-"""So many things are listed, or judged, between two lines of progress."""
+"""Resources that are listed or judged between two lines of progress."""
 
 
 class Target(NamedTuple):
-    """What one run cleans up: all that one automation deletes for one pull request."""
+    """What one run cleans up: everything that one automation deletes for one pull request."""
 
     repository: str
     number: int
     automation: str
 
     def __str__(self) -> str:
-        """Return the target of a request in the ledger."""
+        """Return the text for a request in the ledger."""
         return f"{self.repository}#{self.number} {self.automation}"
 
 
 class Row(NamedTuple):
-    """What the audit says of one resource."""
+    """The audit's result for one resource."""
 
     place: AwsTarget | None
     resource: str
@@ -60,11 +60,11 @@ class Row(NamedTuple):
     login: str | None = None
     """Whose pull request it is."""
     private: bool = False
-    """Whether only members can read the repository, as far as GitHub says."""
+    """Whether GitHub says that only members can read the repository."""
 
     @property
     def target(self) -> Target:
-        """What one run cleans up with it."""
+        """The target of the run that cleans it up."""
         return Target(self.repository, self.pull_request, self.automation)
 
     def to_json(self, now: float) -> dict[str, Any]:
@@ -86,12 +86,12 @@ class Report(NamedTuple):
     rows: tuple[Row, ...]
     errors: tuple[str, ...]
     spared: frozenset[Target] = frozenset()
-    """What owns something besides that is no orphan. A run would delete that too, so none is started."""
+    """Targets that also own something that is not an orphan. A run would delete that, too, so none is started."""
     states: Mapping[tuple[str, int], AbstractSet[State]] = {}
-    """By repository in lower case and number: the states of all finds that may be of this pull request."""
+    """By repository in lower case and number: the states of all finds that may belong to this pull request."""
 
     def targets(self) -> tuple[Target, ...]:
-        """Return what runs would clean up, each once, the oldest orphan's first."""
+        """Return the targets that runs would clean up, each once, the oldest orphan's first."""
         found = dict.fromkeys(row.target for row in self.of("orphan"))
         return tuple(target for target in found if target not in self.spared)
 
@@ -101,12 +101,12 @@ class Report(NamedTuple):
 
 
 Busy = Callable[[str, int], str | None]
-"""Returns why what belongs to a pull request is left alone: a run of it goes on. None if nothing speaks against it."""
+"""Returns why a pull request's resources are left alone, because a run of it has not ended; else None."""
 
 
 @dataclass(slots=True)
 class Audit:
-    """One audit of the steps that have an inventory. `busy` knows what the ledger says of runs that go on."""
+    """One audit of the steps that have an inventory. `busy` looks up unfinished runs in the ledger."""
 
     clients: ClientFactory
     github: GitHub
@@ -116,7 +116,7 @@ class Audit:
     errors: list[str] = field(default_factory=list)
 
     def run(self, inventories: Iterable[StepInventory]) -> Report:
-        """Return the report. Never raises for what AWS or GitHub answers."""
+        """Return the report. No answer of AWS or GitHub makes it raise."""
         steps = [one for one in inventories if one.reason is None]
         readings = self._readings(steps)
         finds = self._finds(steps, readings)
@@ -150,7 +150,7 @@ class Audit:
     # --- what exists ------------------------------------------------------------------------------------
 
     def _finds(self, steps: Sequence[StepInventory], readings: Mapping[str, Reading | Unread]) -> list[Find]:
-        """Return each thing that exists with each step and pull request whose name it has.
+        """Return each existing resource with each step and pull request whose name it has.
 
         An action lists once, for all steps that act in one place.
         """
@@ -175,7 +175,7 @@ class Audit:
     def _existing(
         self, uses: str, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, Naming]]
     ) -> list[Existing]:
-        """List what exists in one place. What was read before an error counts, and the error is told."""
+        """List what exists in one place. What was read before an error counts, and the error is reported."""
         self.progress(
             f"Listing what {uses} deletes{f' in {target.account}/{target.region}' if target else ''}"
         )
@@ -238,7 +238,7 @@ class Audit:
 
 
 def _row(find: Find, verdict: Verdict, repository: Reading | Unread, pull: Pull | Unread) -> Row:
-    """Return a verdict with what GitHub says of the repository and the pull request."""
+    """Return a verdict with GitHub's data about the repository and the pull request."""
     answer = pull.answer if isinstance(pull, Pull) else {}
     number, at, user = answer.get("id"), answer.get("closed_at"), answer.get("user")
     login = user.get("login") if isinstance(user, Mapping) else None
@@ -265,8 +265,8 @@ def _row(find: Find, verdict: Verdict, repository: Reading | Unread, pull: Pull 
 def _one_each(rows: Iterable[Row]) -> Iterator[Row]:
     """Return one row for each resource.
 
-    Two automations may name one thing of one pull request: then it is an orphan if one of them would delete it. A name
-    that may be of two pull requests is never an orphan's.
+    Two automations may name one resource of one pull request: then it is an orphan if one of them would delete it. A
+    resource whose name may belong to two pull requests is never an orphan.
     """
     found: dict[tuple[AwsTarget | None, str], list[Row]] = {}
     for row in rows:
@@ -278,6 +278,6 @@ def _joined(rows: Sequence[Row]) -> Row:
     owners = {(row.repository, row.pull_request) for row in rows}
     if len(owners) > 1:
         text = " or ".join(sorted(f"{repository}#{number}" for repository, number in owners))
-        return rows[0]._replace(state="unknown", reason=f"its name may be of {text}")
+        return rows[0]._replace(state="unknown", reason=f"its name may belong to {text}")
     weight = {"open": 0, "orphan": 1, "unknown": 2}
     return min(rows, key=lambda row: weight[row.state])

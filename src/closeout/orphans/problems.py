@@ -1,6 +1,6 @@
-"""What an audit says about problems: it opens one for each pull request that left something, and ends those that it saw end.
+"""Update problems after an audit: open one for each pull request that left something, and close those that are over.
 
-An audit that could not ask for everything ends nothing. Neither does one that would not have seen what a problem is about: an
+An audit that could not ask for everything closes nothing. Nor does it close a problem that it could not have seen: of an
 action without an inventory, a pattern of repositories, a step that has changed since.
 """
 
@@ -16,13 +16,13 @@ from closeout.orphans.audit import Report, Row
 from closeout.run.visibility import masked, named
 
 MOST_LEFT = 10
-"""Names of what is left that are kept."""
+"""The most names of leftovers that are stored."""
 GONE = f"{DISMISSED} by patrol, because its automation is no longer in the configuration"
 WHY = "its pull request is closed, and nothing has deleted it"
 
 
 class Covered(NamedTuple):
-    """What an audit sees of an automation."""
+    """The part of an automation that an audit sees."""
 
     steps: frozenset[str]
     repositories: frozenset[str]
@@ -32,14 +32,14 @@ class Covered(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A problem that is over, and what ended it."""
+    """A problem that is over, and the reason."""
 
     problem: Problem
     by: str
 
 
 def covered(inventories: Iterable[StepInventory], listed: Sequence[StepInventory]) -> dict[str, Covered]:
-    """Return, by automation, what an audit of `listed` sees of all destructive steps; without those that it sees in part."""
+    """Return, by automation, what an audit of `listed` sees; without automations of which it sees only some destructive steps."""
     of: dict[str, list[StepInventory]] = {}
     for one in inventories:
         of.setdefault(one.automation.name, []).append(one)
@@ -56,7 +56,7 @@ def covered(inventories: Iterable[StepInventory], listed: Sequence[StepInventory
 
 
 def opened(report: Report, known: Iterable[Problem], basis: Mapping[str, str], now: float) -> list[Problem]:
-    """Return the problems of the orphans in a report. One that a failed run opened stays as it is."""
+    """Return the problems for the orphans in a report. One that a failed run opened is not changed."""
     failed = {(one.automation, one.key) for one in known if one.closed_at is None and one.kind == "failure"}
     of: dict[tuple[str, str], list[Row]] = {}
     for row in report.of("orphan"):
@@ -83,7 +83,7 @@ def opened(report: Report, known: Iterable[Problem], basis: Mapping[str, str], n
 
 
 def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, Covered]) -> list[Closed]:
-    """Return which of the problems that were open before an audit are over by what it saw."""
+    """Return the problems that were open before an audit and that it found to be over."""
     if report.errors:
         return []
     over = []
@@ -99,7 +99,7 @@ def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, Covered]
 
 
 def abandoned(known: Iterable[Problem], automations: Iterable[str]) -> list[Closed]:
-    """Return the problems of orphans that no audit looks at any more: without their automation nothing could end them."""
+    """Return the problems of orphans that no audit covers any more: without their automation nothing could close them."""
     names = frozenset(automations)
     return [
         Closed(one, GONE)
@@ -109,7 +109,7 @@ def abandoned(known: Iterable[Problem], automations: Iterable[str]) -> list[Clos
 
 
 def _is_seen(problem: Problem, repository: str, automation: Covered | None) -> bool:
-    """Whether an audit would have found what a problem is about. `repository` is its name in lower case."""
+    """Whether an audit would have found the problem's resources. `repository` is its name in lower case."""
     return (
         automation is not None
         and problem.kind in ("failure", "orphans")

@@ -1,7 +1,7 @@
-"""Read many pull requests of one repository with few calls: from the list where that is cheaper, else one by one.
+"""Read many pull requests of one repository with few calls: from the list if that is cheaper, else one by one.
 
-What GitHub does not say clearly is never read as "closed" or "absent": such a pull request gets a reason in place of an
-answer, and after an error that is not about a single pull request nothing more is asked for this repository.
+An unclear answer of GitHub's never means "closed" or "absent": such a pull request gets a reason instead. After an error
+that is not about a single pull request, nothing more is asked about this repository.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ Found = TypeVar("Found")
 
 
 class Pull(NamedTuple):
-    """What GitHub says of a pull request. `whole`: read by itself, so that no field is missing."""
+    """A pull request on GitHub. `whole`: it was read individually, so that no field is missing."""
 
     answer: Json
     whole: bool
 
 
 class Unread(NamedTuple):
-    """Why it is not known how a pull request stands. `failed`: GitHub could not be asked."""
+    """Why the state of a pull request is unknown. `failed`: GitHub could not be asked."""
 
     reason: str
     failed: bool
 
 
 def at_once(work: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
-    """Return what `work` returns for each item, in their order, a few at a time."""
+    """Return `work`'s result for each item, in their order, a few at a time."""
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="closeout-audit") as pool:
         return list(pool.map(work, items))
 
@@ -50,7 +50,7 @@ class Reading:
     id: int
     private: bool
     failure: str = ""
-    """Why nothing more is asked for."""
+    """Why nothing more is asked."""
     found: dict[int, Pull] = field(default_factory=dict)
 
     def read(self, numbers: Collection[int]) -> dict[int, Pull | Unread]:
@@ -70,7 +70,7 @@ class Reading:
         }
 
     def alone(self, number: int) -> Pull | Unread:
-        """Read one pull request by itself."""
+        """Read one pull request individually."""
         if self.failure:
             return Unread(self.failure, failed=True)
         path = f"/repos/{self.name}/pulls/{number}"
@@ -92,9 +92,9 @@ class Reading:
         return Unread(f"{self.name} has no pull request {number}", failed=False)
 
     def _list(self, oldest: int, pages: int) -> None:
-        """Read the list, the newest first, down to the number `oldest`: it stands on one of so many pages, or on none.
+        """Read the list, the newest first, down to the number `oldest`, in at most this many pages.
 
-        Pull requests that are opened meanwhile move others from page to page. One that is missed so is read by itself.
+        Pull requests that are opened meanwhile move others from page to page. One that is missed is read individually.
         """
         for first in range(2, pages + 1, AT_ONCE):
             last = min(first + AT_ONCE, pages + 1)
@@ -103,7 +103,7 @@ class Reading:
                 return
 
     def _page(self, page: int) -> int:
-        """Keep what is on a page; return its highest number for page 1, the lowest for others, 0 without any."""
+        """Keep a page's pull requests; return its highest number for page 1, the lowest for others, 0 without any."""
         if self.failure:
             return 0
         path = f"/repos/{self.name}/pulls"
@@ -140,9 +140,9 @@ class Reading:
 
 
 def reading(github: GitHub, repository: str) -> Reading:
-    """Return what reads the pull requests of a repository. Raises `ServiceError` if GitHub does not show it.
+    """Return the reader of a repository's pull requests. Raises `ServiceError` if GitHub does not show the repository.
 
-    Raises it for one that was renamed, too: the configuration names another repository than GitHub's answer is about.
+    Raises it for a renamed one, too, because GitHub's answer is about another name than the configuration's.
     """
     path = f"/repos/{repository}"
     answer = github.request("GET", path)

@@ -1,7 +1,7 @@
-"""What patrol does with orphans: it tells, or it starts a few runs; above the limit it starts none and asks a person.
+"""Patrol's handling of orphans: report them, or start a few runs; above the limit start none and ask a person.
 
-A tool that deletes on its own initiative begins small. After an audit that is not whole nothing starts at all, because the
-number that the limit is compared with would be too low.
+A tool that deletes on its own initiative should begin small. After an incomplete audit nothing is started, because the number
+that is compared with the limit would be too low.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Start = Callable[[Target], tuple[bool, str]]
 
 
 class Repaired(NamedTuple):
-    """What a patrol found and did. `notes` are for people; `errors` name what could not be asked or started."""
+    """The orphans that a patrol found and handled. `notes` are for people; `errors` name what could not be asked or started."""
 
     found: int
     started: int
@@ -31,13 +31,13 @@ class Repaired(NamedTuple):
 
 
 MOST_KEPT, MOST_TEXT = 200, 300
-"""Rows of a state, and characters of a reason: what is kept is one item of the table on AWS, of 400 KB at most."""
+"""Rows of a state, and characters of a reason: together they are one item of the table on AWS, of 400 KB at most."""
 
 
 def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun, start: Start) -> Repaired:
-    """Start what the automations in mode `repair` own, if it is no more than `limit`; tell all that was found.
+    """Start runs for automations in mode `repair`, if they are no more than `limit`; report everything that was found.
 
-    What was closed before patrol began is history, and history is a person's to clean up.
+    Pull requests that were closed before patrol began are left to a person.
     """
     orphans, unknown = report.of("orphan"), report.of("unknown")
     notes = [f"{row.resource} was left behind by {row.repository}#{row.pull_request}" for row in orphans]

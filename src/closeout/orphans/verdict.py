@@ -1,7 +1,7 @@
-"""The verdict about one find: an orphan only if everything speaks for it, else open, or unknown with the reason.
+"""The verdict on one find: an orphan only if every check confirms it, else open, or unknown with a reason.
 
-In an old repository nearly every number is closed, so a closed number alone is no ownership: the step must give exactly
-this name, the automation must match, and the thing must have been made while the pull request lived.
+In an old repository nearly every number is closed, so a closed number alone proves nothing: the step must produce exactly
+this name, the automation must match, and the resource must have been created during the pull request's life.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from closeout.run import explain, inputs
 from closeout.run.matching import NamesOf
 
 SLACK = 10 * MINUTE
-"""Clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
+"""Seconds of tolerance: clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
 
 State: TypeAlias = Literal["orphan", "open", "unknown"]
 _WORD = re.compile(r"\w+")
 _ONLY_ALONE = UNLISTED | {"merged_by", "sender"}
-"""Fields that GitHub gives for one pull request and not in its list; `sender` is made of `merged_by`.
+"""Fields that GitHub has for a single pull request and not in its list; `sender` comes from `merged_by`.
 
 https://docs.github.com/en/rest/pulls/pulls
 """
 _ONLY_DELIVERED = frozenset(("custom_properties", "enterprise", "installation"))
-"""Fields that a delivery may have and the API's answer has not: `has()` of one would be false and say nothing."""
+"""Fields that a delivery may have and the API's answer does not: `has()` of one would be false and prove nothing."""
 
 
 class Verdict(NamedTuple):
-    """What a find is, and why; `failed`: a question got no answer."""
+    """The state of a find, and the reason; `failed`: a question got no answer."""
 
     state: State
     reason: str
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
 
 
 class Find(NamedTuple):
-    """Something that exists, and the step whose name it has, for one pull request."""
+    """An existing resource, and the step whose name it has, for one pull request."""
 
     existing: Existing
     target: AwsTarget | None
@@ -64,16 +64,16 @@ class Find(NamedTuple):
 
 
 class GitHubSays(NamedTuple):
-    """How to ask further about the pull request of a find."""
+    """Further questions to GitHub about the pull request of a find."""
 
     alone: Callable[[int], Pull | Unread]
-    """Reads a pull request by itself."""
+    """Reads a pull request individually."""
     paths_of: NamesOf
     bases_of: NamesOf
 
 
 def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
-    """Return the verdict. Never raises for what GitHub answers or the pull request holds."""
+    """Return the verdict. No answer of GitHub's and no content of the pull request makes it raise."""
     if isinstance(pull, Unread):
         return Verdict("unknown", pull.reason, pull.failed)
     if pull.answer["state"] == "open":
@@ -96,7 +96,7 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
 
 
 def _why_untimely(find: Find, pull: Json) -> str | None:
-    """Return why the pull request did not make this, as far as times say; None if it may have.
+    """Return why the pull request cannot have created this, judged by times; None if it may have.
 
     A deploy that ends late still belongs to the pull request, up to the automation's last recheck.
     """
@@ -125,7 +125,7 @@ def _why_left_alone(find: Find) -> str | None:
 
 
 def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdict:
-    """Return the verdict as far as the pull request's event decides: the name, the triggers, and each `if`."""
+    """Return the verdict of the pull request's event: of the name, the triggers and each `if`."""
     try:
         livecheck.subject_of(EVENT, payload)
         given = inputs.resolve(find.step, find.action, payload)
@@ -133,7 +133,7 @@ def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdic
         return Verdict("unknown", f"the step cannot be rendered: {error.message}")
     other = [str(given[key]) for key, text in find.existing.inputs.items() if given[key] != text]
     if other:
-        return Verdict("unknown", f"the step makes another name: {', '.join(other)}")
+        return Verdict("unknown", f"the step produces another name: {', '.join(other)}")
     untold = _words(find) & _ONLY_DELIVERED
     if "sender" not in payload and (find.automation.senders or "sender" in _words(find)):
         untold |= {"sender"}
@@ -154,20 +154,20 @@ def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdic
 
 
 def _words(find: Find) -> set[str]:
-    """Return every word of the conditions."""
+    """Return all words in the conditions."""
     texts = [find.automation.condition or "", find.step.condition or ""]
     return {*_WORD.findall(" ".join(texts)), *(("sender",) if find.automation.senders else ())}
 
 
 def _payload(pull: Json) -> Mapping[str, Any]:
-    """Return the `closed` event of a pull request; raise `KeyError`, `TypeError` or `PayloadRefused` for half of one."""
+    """Return the `closed` event of a pull request; raise `KeyError`, `TypeError` or `PayloadRefused` for an incomplete one."""
     merged_by = pull.get("merged_by")
     sender = merged_by if pull.get("merged") and isinstance(merged_by, dict) else None
     return rule.decode(json.dumps(closed_payload(pull, sender)).encode())
 
 
 def seconds(text: Any) -> float | None:
-    """Return a time of GitHub's in seconds since the epoch; None for what is none."""
+    """Return a time of GitHub's in seconds since the epoch; None for anything else."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""What patrol accepts of an answer: a list that ends where it asked for one, and times of GitHub's form.
+"""Check the answers that patrol reads: lists that end, and times in GitHub's format.
 
-Anything else is an error, never an empty list and no time: whoever reads a list by it would stop at the wrong place. An
-answer that cannot be used may be a proxy's, or half of GitHub's; the same call may bring the whole one later.
+Anything else is an error, never an empty list or a missing time, because patrol would then stop reading at the wrong place.
+An unusable answer may be a proxy's, or incomplete; the same call may return the complete one later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from closeout.ports.patrol import GitHubReads, Page
 
 PER_PAGE = 100
 MOST_PAGES = 2_000
-"""Pages of one list. GitHub's end long before; a list that does not is told as an error."""
+"""Pages of one list. GitHub's lists end long before; one that does not is an error."""
 FORM = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z")
 
@@ -28,7 +28,7 @@ def pages(
     what: str = "list",
     by_number: Mapping[str, str] | None = None,
 ) -> Iterator[Page]:
-    """Yield a first page and those that follow it. Raises `ServiceError`, also if they do not end.
+    """Yield a first page and those that follow. Raises `ServiceError`, even if they do not end.
 
     With `by_number`, the list's query, only a page with room ends the list: a proxy may drop the header that names the next one.
     """
@@ -52,12 +52,12 @@ def items(body: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def seconds(text: object) -> int:
-    """Return `2026-03-10T08:00:00Z` in whole seconds since the epoch, fractions dropped. Raises `ValueError`."""
+    """Return `2026-03-10T08:00:00Z` in whole seconds since the epoch, without fractions. Raises `ValueError`."""
     if not isinstance(text, str) or _TIME.fullmatch(text) is None:
         raise ValueError("not a time of GitHub's")
     return int(datetime.fromisoformat(text).timestamp())
 
 
 def shown(moment: int) -> str:
-    """Return a moment as GitHub writes it."""
+    """Return a time as GitHub writes it."""
     return datetime.fromtimestamp(moment, UTC).strftime(FORM)

@@ -1,15 +1,15 @@
-"""Read a repository's list of closed pull requests down to its watermark, and lose nothing on the way.
+"""Read a repository's list of closed pull requests down to its watermark, without missing any.
 
-What could be lost, and what prevents it:
+What could be missed, and what prevents it:
 
 * Pull requests that are updated in the same second, or that a replica shows late: the watermark stays `LAG` behind the
   newest update, so each read repeats the last minutes of the one before.
-* Pages that shift while they are read. An update moves a pull request to the front, and the next read begins there. A
-  pull request that is reopened leaves the list, and another one moves from an unread page to a read one. So a list of
-  several pages is read again until nothing new turns up.
-* Errors: the watermark moves only after a read that was whole.
-* A repository that was renamed: GitHub answers to its old name, but no closing of it matches the configuration any more. So
-  the watermark stays until the configuration has the new name.
+* Pages that shift while they are read. An update moves a pull request to the front, where the next read begins. A
+  reopened pull request leaves the list, and another one moves from an unread page to a read one. So a list of
+  several pages is read again until nothing new appears.
+* Errors: the watermark moves only after a complete read.
+* A renamed repository: GitHub answers to its old name, but its closings no longer match the configuration. So the
+  watermark stays until the configuration has the new name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from closeout.ports.patrol import GitHubReads, Page
 LAG = 300
 """Seconds by which a watermark stays behind the newest update."""
 PASSES = 5
-"""How often a list is read that changes all the time, before its watermark stays where it is."""
+"""Times that a constantly changing list is read before its watermark is left unchanged."""
 QUERY = {"state": "closed", "sort": "updated", "direction": "desc", "per_page": str(PER_PAGE)}
 
 
@@ -40,28 +40,28 @@ class ClosedPull(NamedTuple):
     updated: int
     closed: int
     pull: Mapping[str, Any]
-    """As the list has it."""
+    """The entry in the list."""
 
 
 class ClosedList(NamedTuple):
-    """What one read of a repository's list brought."""
+    """The result of one read of a repository's list."""
 
     mark: RepositoryMark
-    """To be kept as soon as `pulls` are taken in."""
+    """To be stored as soon as `pulls` are stored."""
     pulls: tuple[ClosedPull, ...]
-    """What was closed after the first beginning, in the order in which it was closed."""
+    """Pull requests closed after the first beginning, in order of closing."""
     begun: bool = False
-    """The repository was read for the first time."""
+    """Whether the repository was read for the first time."""
     error: ServiceError | None = None
-    """Why the read was not whole. `mark` did not move then."""
+    """Why the read was incomplete. `mark` did not move then."""
 
 
 def read_closed(
     github: GitHubReads, name: str, automations: Iterable[str], known: Mapping[int, RepositoryMark]
 ) -> ClosedList:
-    """Read what was closed since the watermark. `automations` listen to this repository; `known` are all watermarks.
+    """Read the pull requests closed since the watermark. `automations` listen to this repository; `known` are all watermarks.
 
-    Raises `ServiceError` when not even the first page can be read.
+    Raises `ServiceError` if not even the first page can be read.
     """
     path = f"/repos/{name}/pulls"
     same_name = [mark for mark in known.values() if mark.name == name]
@@ -88,7 +88,7 @@ def read_closed(
         return ClosedList(beginning, (), True, read.error)
     mark = replace(mark.listened(automations, moment), name=name, etag=None)
     read.descend(first, mark.known_to)
-    # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now. After
+    # Closings before the watermark are known, even if a run was pruned and somebody now comments on the pull request. After
     # KEPT_DAYS a ledger may have forgotten a closing.
     oldest = max(mark.known_to, first.date - KEPT_DAYS * DAY)
     pulls = [pull for pull in read.found.values() if pull.closed >= oldest and mark.begun_for(pull.closed)]
@@ -105,7 +105,7 @@ class _Read:
     def __init__(self, github: GitHubReads, path: str) -> None:
         self._github, self._path, self._operation = github, path, f"GET {path}"
         self.found: dict[tuple[int, int], ClosedPull] = {}
-        """By id and moment: one that is closed twice while the list is read is two closings."""
+        """By id and time: a pull request that is closed twice while the list is read has two closings."""
         self.newest = 0
         """The newest update on the first page of the first pass."""
         self.repository_id = 0
@@ -114,7 +114,7 @@ class _Read:
         self.error: ServiceError | None = None
 
     def take(self, page: Page) -> list[ClosedPull]:
-        """Check a page and keep what it lists; return it. Raises `ServiceError` if it is no such list at all."""
+        """Check a page and keep its pull requests; return them. Raises `ServiceError` if it is not such a list."""
         try:
             pulls = [_closed_pull(item) for item in items(page.body)]
             updates = [seconds(item["updated_at"]) for item in items(page.body)]
@@ -136,7 +136,7 @@ class _Read:
         return closed
 
     def descend(self, first: Page, floor: int) -> None:
-        """Read down to `floor`, from a first page that was taken, until two passes in a row list the same.
+        """Read down to `floor`, from a checked first page, until two passes in a row list the same.
 
         A pass misses a pull request only if another one leaves the list meanwhile, and the next pass lacks that one.
         """
@@ -156,10 +156,10 @@ class _Read:
             self.error = error
 
     def _pass(self, page: Page, floor: int) -> frozenset[tuple[int, int]] | None:
-        """Take all pages from a first one on that reach down to `floor`; return what they list.
+        """Take all pages down to `floor`, from a first one; return what they list.
 
-        What was updated since the first pass began is left out: it is for the next read. None: it was all on one page,
-        which cannot shift.
+        Updates since the first pass began are left to the next read. None: everything was on one page, which cannot
+        shift.
         """
         listed: list[ClosedPull] = []
         for each in pages(self._github, self._path, page, by_number=QUERY):
@@ -172,7 +172,7 @@ class _Read:
 
 
 def _reaches(page: Page, floor: int) -> bool:
-    """Whether a page that was checked ends the list, or reaches below a moment."""
+    """Whether a checked page ends the list or reaches below a time."""
     pulls = items(page.body)
     if pulls and seconds(pulls[-1]["updated_at"]) < floor:
         return True
@@ -182,15 +182,15 @@ def _reaches(page: Page, floor: int) -> bool:
 def _tag(page: Page, floor: int) -> str | None:
     """Return the tag of a first page if it reaches below `floor`, so that an unchanged page means an unchanged list.
 
-    Otherwise a pull request that was updated in the second of its last one, or late, could stand on the next page.
+    Otherwise the next page could have a pull request that was updated in the same second as the last one, or shown late.
     """
     return page.etag if _reaches(page, floor) else None
 
 
 def _closed_pull(item: Mapping[str, Any]) -> ClosedPull | None:
-    """Return a pull request of the list; None for one of which GitHub does not say that, and when, it was closed.
+    """Return a pull request of the list; None if GitHub does not say that it is closed, or when.
 
-    Raises `KeyError`, `TypeError` or `ValueError` for what is no pull request.
+    Raises `KeyError`, `TypeError` or `ValueError` for anything that is not a pull request.
     """
     repository, pull = item["base"]["repo"]["id"], item["id"]
     if type(repository) is not int or type(pull) is not int or type(item["number"]) is not int:
@@ -202,14 +202,14 @@ def _closed_pull(item: Mapping[str, Any]) -> ClosedPull | None:
 
 
 def _check_name(name: str, pulls: Sequence[Mapping[str, Any]]) -> None:
-    """Raise `ServiceError` if a checked list is of a repository that has another name now than in the configuration."""
+    """Raise `ServiceError` if a checked list belongs to a repository whose name differs from the configuration."""
     for pull in pulls[:1]:
         now = str(pull["base"]["repo"].get("full_name", name))
         if now.lower() != name.lower():
             raise unusable_answer(
                 f"GET /repos/{name}/pulls",
-                f"the repository is called {now} now; write that name into the configuration, since nothing there matches"
-                " this one any more",
+                f"the repository is called {now} now; write that name into the configuration, because its closings no longer"
+                " match it",
             )
 
 

@@ -1,7 +1,7 @@
-"""Who closed pull requests: from the repository's list of issue events, a page at a time and not a call a pull request.
+"""Find who closed pull requests, in the repository's list of issue events, which takes fewer calls than one per pull request.
 
-The list of pull requests does not say it. A closing whose event is not found has no sender, and what asks for the sender is
-then unknown instead of false (`core.closed_payload`).
+The list of pull requests does not say it. A closing whose event is not found has no sender, and conditions about the sender
+are then unknown instead of false (`core.closed_payload`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from closeout.patrol.closed_list import ClosedPull
 from closeout.ports.patrol import GitHubReads
 
 PAGES = 10
-"""Pages that are read at least, if the events reach that far."""
+"""The fewest pages that are read, if the events reach that far."""
 CLOSINGS_A_PAGE = 4
-"""One more page for so many closings."""
+"""Closings for which one more page is read."""
 
 
 def asks_who_closed(automation: Automation) -> bool:
-    """Whether an automation may do something else when the sender is unknown.
+    """Whether an automation may behave differently if the sender is unknown.
 
-    A function and a script get the whole payload, so they may read it.
+    A function and a script get the whole payload, so they may read the sender.
     """
     if automation.function or any(step.uses == "shell" for step in automation.steps):
         return True
@@ -37,9 +37,9 @@ def asks_who_closed(automation: Automation) -> bool:
 def read_closers(
     github: GitHubReads, name: str, closings: Sequence[ClosedPull]
 ) -> tuple[Closers, ServiceError | None]:
-    """Return who closed these pull requests, as far as the events say, and why they cannot all be read now.
+    """Return who closed these pull requests, as far as the events say, and the error if not all can be read now.
 
-    A token that may not read them gives nobody, and that is no error.
+    A token without the right to read them finds no one, which is not an error.
     """
     events: list[Mapping[str, Any]] = []
     known: Closers = {}

@@ -1,7 +1,7 @@
-"""Start what was closed and nobody told: one round over the lists of closed pull requests.
+"""Start the closings that closeout missed: one round over the lists of closed pull requests.
 
-A closing is taken in by the same intake as a webhook, which starts each automation once for it. So a round may be
-repeated, or end in the middle, without harm: its watermark is kept only after everything before it was taken in.
+A closing goes through the same intake as a webhook, which starts each automation once for it. So a round may be
+repeated or interrupted without harm: its watermark is stored only after everything before it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ NOT_FOUND = 404
 
 
 class ClosingIntake(Protocol):
-    """Takes in closings as webhooks would be."""
+    """Stores closings like webhooks."""
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
-        """Whether the closing would start one of these automations, or something about it again."""
+        """Whether the closing would start one of these automations for the first time or again."""
 
     def goes_on(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
         """Whether a run of the closing has not ended, and does not sleep."""
@@ -42,7 +42,7 @@ class ClosingIntake(Protocol):
 
 @dataclass
 class ClosedLists:
-    """One round over the lists. `repositories` names who listens to which."""
+    """One round over the lists. `repositories` names the automations that listen to each."""
 
     github: GitHubReads
     store: PatrolStore
@@ -50,16 +50,16 @@ class ClosedLists:
     repositories: Mapping[str, tuple[str, ...]]
     report: Report
     asking: frozenset[str] = frozenset()
-    """The automations that ask who closed it: for them a closing waits until GitHub can say that."""
+    """The automations that depend on who closed it: for them a closing waits until GitHub can say that."""
     listened: Callable[[str], object] = lambda _name: ()
-    """Returns who listens to a repository that is not read now: GitHub may list it again."""
+    """Returns the automations that listen to a repository that is not read now: GitHub may list it again."""
     told: set[int] = field(default_factory=set)
-    """The repositories of which an earlier round of this process has told that patrol began there."""
+    """The repositories for which an earlier round of this process has reported that patrol began there."""
 
     def patrol(self) -> None:
-        """Read each repository's list, start what is new, and keep the watermarks.
+        """Read each repository's list, start what is new, and store the watermarks.
 
-        The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
+        The one that was read longest ago comes first, so that a budget too small for all still reads each in turn.
         Raises `StoreUnavailable` or `LedgerError` if the marks cannot be read.
         """
         report, marks = self.report, repository_marks(self.store.marks(REPOSITORY))
@@ -95,9 +95,9 @@ class ClosedLists:
         self.store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
 
     def _check_successor(self, name: str, marks: Iterable[RepositoryMark]) -> None:
-        """Raise `ServiceError` if a repository that begins has the name of another one, which lives on under a name that nobody listens to.
+        """Raise `ServiceError` if a new repository has the name of another one that still exists under a name without listeners.
 
-        The configuration then means the other one, most likely. One that is gone has left its name to this one.
+        The configuration then most likely means the other one. If the other one is gone, its name is free for this one.
         """
         names = {each.lower() for each in self.repositories}
         for mark in marks:
@@ -118,14 +118,14 @@ class ClosedLists:
                 )
 
     def _keep_beginnings(self, before: RepositoryMark | None, now: RepositoryMark) -> None:
-        """Keep the beginnings ahead of what may fail: an automation must not begin anew in each round that fails."""
+        """Store the beginnings before anything that may fail, because an automation must not begin again in each failed round."""
         if before is not None and before.beginnings != now.beginnings:
             self._save(replace(before, beginnings=now.beginnings))
 
     def _take_in(self, name: str, read: ClosedList) -> None:
         """Start what is new in a repository's list.
 
-        Raises `CloseoutError` after it has tried all, and then the watermark must stay.
+        Raises `CloseoutError` after all were tried, and then the watermark must stay.
         """
         self.report.closings_seen += len(read.pulls)
         begun_for = read.mark.begun_for
@@ -137,7 +137,7 @@ class ClosedLists:
             try:
                 begun, sender = begun_for(closed.closed), who_closed(known, closed)
                 if sender is None and unread is not None and begun & self.asking:
-                    waiting = unread  # for all of them: a second automation would find the event stored without its sender
+                    waiting = unread  # for all: another automation would find the event without its sender
                     continue
                 self.report.started += self.intake.take_in(closed, begun, sender)
             except CloseoutError as error:
@@ -150,10 +150,10 @@ class ClosedLists:
             raise failures[0]
 
     def _held(self, read: ClosedList) -> RepositoryMark:
-        """Return the mark to keep: behind closings whose runs go on.
+        """Return the mark to store: behind closings whose runs have not ended.
 
-        Such a run may have met an answer that is out of date, and end as cancelled: then the next round must see its closing
-        again. One that sleeps reads GitHub again long after the closing.
+        Such a run may have read an outdated answer and end as cancelled: then the next round must see its closing again. One
+        that sleeps reads GitHub again long after the closing.
         """
         mark = read.mark
         open_ones = [
@@ -178,10 +178,10 @@ class ClosedLists:
             )
 
     def _forget_beginnings(self, unread: Iterable[RepositoryMark]) -> None:
-        """Take the beginnings from repositories that nobody listens to any more, after a round that read all others.
+        """Remove the beginnings of repositories without listeners, after a round that read all others.
 
-        A watermark that nobody moves would otherwise start a year's closings when somebody listens again. One that was
-        read by a new name is not among `unread`.
+        Otherwise a watermark that no longer moves would start a year's closings when an automation listens again. A
+        repository that was read under a new name is not among `unread`.
         """
         for mark in unread:
             if mark.beginnings and mark.name not in self.repositories and not self.listened(mark.name):

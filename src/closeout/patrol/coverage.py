@@ -1,7 +1,7 @@
 """Which repositories patrol reads, and for which automations: what the configuration says about closed pull requests.
 
-Names that are written out are read as they are. A pattern with a fixed owner (`acme/*`) stands for what GitHub lists of that
-owner (`owners`). Any other pattern names repositories of all of GitHub, so patrol says that it does not cover it.
+Full names are read directly. A pattern with a fixed owner (`acme/*`) means the repositories that GitHub lists for that owner
+(`owners`). Any other pattern may match all of GitHub, so patrol reports that it does not cover it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ class Coverage(NamedTuple):
     """What patrol can read."""
 
     repositories: Mapping[str, tuple[str, ...]]
-    """By name, in the order of the file: the automations that listen there to closed pull requests."""
+    """By name, in the order of the file: the automations that listen to closed pull requests there."""
     patterns: tuple[tuple[str, str], ...]
-    """Automation and pattern that patrol cannot follow; `*` where an automation names no repositories."""
+    """Automation and pattern that patrol cannot follow; `*` if an automation names no repositories."""
     listed: tuple[str, ...] = ()
-    """Owners of whose repositories GitHub's list is needed, because a pattern names them."""
+    """Owners whose list of repositories is needed, because a pattern names them."""
     listening: tuple[Automation, ...] = ()
     """The automations that listen to closed pull requests."""
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Return the owners whose webhooks may bring closings."""
+        """Return the owners whose webhooks may deliver closings."""
         names = [name.partition("/")[0] for name in self.repositories]
         return tuple(dict.fromkeys([*names, *self.listed]))
 
@@ -38,7 +38,7 @@ class Coverage(NamedTuple):
         return tuple(one.name for one in self.listening if covers(one, name))
 
     def with_listed(self, names: Iterable[str]) -> Coverage:
-        """Return the coverage with these repositories of the listed owners, as far as a pattern names them."""
+        """Return the coverage with those repositories of the listed owners that match a pattern."""
         known = {name.lower() for name in self.repositories}
         found = {name: self.listeners(name) for name in names if name.lower() not in known}
         return self._replace(
@@ -79,5 +79,5 @@ def listens_to_closings(automation: Automation) -> bool:
 
 
 def covers(automation: Automation, name: str) -> bool:
-    """Whether an automation names this repository, in full or by a pattern."""
+    """Whether an automation names this repository, in full or with a pattern."""
     return not automation.repositories or compile_patterns(automation.repositories, "name").matches(name)

@@ -1,8 +1,8 @@
 """Recover the deliveries that GitHub sent and closeout does not have, from the delivery logs of its hooks.
 
 GitHub keeps a log for three days, the newest delivery first. Patrol pages back to the last delivery that it knows and
-never stops earlier. Where a log ends before that, there is a gap: it is told, and the list of closed pull requests
-covers it. GitHub is not asked to send anything again, so this works while nobody can reach the server.
+never stops earlier. If a log ends before that, there is a gap: patrol reports it, and the list of closed pull requests
+covers it. GitHub is not asked to send anything again, so this works even if the server cannot be reached.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 
 LAG = 300
-"""Seconds by which each read repeats the one before: a delivery is in the log only once it was answered."""
+"""Seconds by which each read overlaps the one before, because a delivery is in the log only once it was answered."""
 RETENTION = 3 * 86_400 - 3_600
-"""How long GitHub keeps a delivery for certain, with an hour to spare."""
+"""How long GitHub certainly keeps a delivery, less an hour."""
 
 
 class Entry(NamedTuple):
-    """One delivery, as the log lists it."""
+    """One delivery in the log."""
 
     id: int
     guid: str
@@ -37,13 +37,13 @@ class Entry(NamedTuple):
     action: str | None
     delivered_at: int
     again: bool
-    """Somebody had it sent again, so it may tell of something older."""
+    """Whether somebody had it sent again, so that it may report something older."""
     repository: int | None = None
     """The repository's id."""
 
 
 class LogIntake(Protocol):
-    """Takes in deliveries that a log names."""
+    """Stores deliveries that a log names."""
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""
@@ -67,9 +67,9 @@ class DeliveryLogs:
     automations: Sequence[Automation]
     report: Report
     lists: Mapping[str, tuple[str, ...]]
-    """Who listens to the repositories whose lists patrol reads, as `Coverage.repositories`."""
+    """The automations that listen to the repositories whose lists patrol reads, like `Coverage.repositories`."""
     repositories: Mapping[int, RepositoryMark]
-    """How far those lists were read, by the repository's id."""
+    """The marks of those lists, by repository id."""
 
     def __post_init__(self) -> None:
         self._checked = {
@@ -78,14 +78,14 @@ class DeliveryLogs:
             }
             for check in livecheck.CHECKS
         }
-        """For each event with a live check: who listens. Only these events are recovered."""
+        """For each event with a live check, the automations that listen. Only these events are recovered."""
         self._listening = frozenset[str]().union(*self._checked.values())
         self._triggers = [trigger for one in self.automations for trigger in one.triggers]
 
     def patrol(self, hooks: Iterable[Hook], ours: Ours, foreign: set[int]) -> None:
         """Read the logs of the hooks that are ours; the others are added to `foreign`.
 
-        Errors are told, and the marks of the logs that they hit stay.
+        Errors are reported, and the marks of the affected logs stay.
         """
         marks = hook_marks(self.store.marks(HOOK))
         events = {"*", *(trigger["event"] for trigger in self._triggers)}
@@ -121,7 +121,7 @@ class DeliveryLogs:
     def _patrol(self, hook: Hook, mark: HookMark) -> None:
         log = _read_log(self.github, hook, mark)
         mark = mark.listened(self._listening, log.date)
-        self.store.save_mark(HOOK, str(hook.id), mark.to_json())  # beginnings come before what may fail
+        self.store.save_mark(HOOK, str(hook.id), mark.to_json())  # store beginnings before anything may fail
         if log.gap(mark):
             self.report.gaps += 1
             self.report.notes.append(
@@ -135,7 +135,7 @@ class DeliveryLogs:
                 f"{hook.path}: `closeout deliveries list --ignored` has no room for {over} deliveries that did not arrive"
             )
         if log.gap(mark):
-            mark = replace(mark, last=None, delivered_at=log.date)  # what is missing was told
+            mark = replace(mark, last=None, delivered_at=log.date)  # the gap was reported
         self._keep(_moved(log, mark), log.date)
 
     def _keep(self, mark: HookMark, moment: int) -> None:
@@ -153,7 +153,7 @@ class DeliveryLogs:
         return Ignored(hook.path, *facts, name, entry.delivered_at, wanted)
 
     def _look_at(self, hook: Hook, mark: HookMark, entry: Entry) -> bool:
-        """Take in one delivery if it is missing; return False for a missing one that is left alone."""
+        """Store one delivery if it is missing; return False for a missing one that is left alone."""
         if not mark.begun_for(entry.delivered_at):
             return True
         new = (entry.delivered_at, entry.id) > (mark.delivered_at, mark.last or 0)
@@ -170,9 +170,9 @@ class DeliveryLogs:
         return True
 
     def _begun(self, mark: HookMark, entry: Entry, payload: Mapping[str, Any]) -> frozenset[str]:
-        """Return the automations that began before what the delivery tells.
+        """Return the automations that began before the delivery's event.
 
-        In a repository whose list is read for an automation, the automation begins with that list.
+        If a repository's list is read for an automation, the automation begins with that list.
         """
         moment = _moment(entry, payload)
         if moment is None:
@@ -202,10 +202,10 @@ def read_payload(github: GitHubReads, hook: str, number: int, guid: str) -> Mapp
 
 
 def _moment(entry: Entry, payload: Mapping[str, Any]) -> int | None:
-    """Return when something happened of which a delivery tells; None if nobody knows.
+    """Return when a delivery's event happened; None if that is unknown.
 
-    GitHub was seen to send a closing without its moment. It sends it at once, and the run asks for the moment. But a person
-    may have sent an old one again.
+    GitHub was seen to send a closing without its time. It sends such a delivery at once, and the run then asks for the time.
+    But a person may have sent an old one again.
     """
     pull = payload.get("pull_request")
     if not isinstance(pull, Mapping):
@@ -223,12 +223,12 @@ class _Log(NamedTuple):
 
     entries: tuple[Entry, ...]
     reached: bool
-    """It names the last known delivery, or an older one."""
+    """Whether it reaches the last known delivery or an older one."""
     etag: str | None
     date: int
 
     def gap(self, mark: HookMark) -> bool:
-        """Whether deliveries may be missing between the last known one and the log's end."""
+        """Whether deliveries between the last known one and the log's end may be missing."""
         if self.reached:
             return False
         if mark.last is not None and self.date - mark.delivered_at < RETENTION:
@@ -241,7 +241,7 @@ def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
     path = f"{hook.path}/deliveries"
     first = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
     if first.unchanged and mark is not None:
-        # After three days it is the same only if it was empty, and is again.
+        # After three days it is unchanged only if it was empty, and still is.
         return _Log((), first.date - mark.read_at < RETENTION, mark.etag, first.date)
     floor = mark.delivered_at - LAG if mark else 0
     entries: list[Entry] = []
@@ -256,7 +256,7 @@ def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
 
 
 def _moved(log: _Log, mark: HookMark) -> HookMark:
-    """Return the mark after everything in the log was taken in."""
+    """Return the mark after everything in the log was stored."""
     known = [(entry.delivered_at, entry.id) for entry in log.entries]
     if mark.last is not None:
         known.append((mark.delivered_at, mark.last))

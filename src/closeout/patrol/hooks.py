@@ -1,7 +1,7 @@
-"""Which webhooks lead to this closeout: their delivery logs say what was sent to it and did not arrive.
+"""Find the webhooks that lead to this closeout: their delivery logs show what was sent and did not arrive.
 
-A hook is ours when its URL is ours, or when its log names a delivery that we have. Hooks are listed for all owners at
-first and later for a few an hour, so that a quiet hour costs a few calls however many repositories there are.
+A hook is ours if its URL is ours, or if its log names a delivery that we have. Hooks are listed for all owners at first
+and later for a few an hour, so that a quiet hour takes only a few calls for any number of repositories.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from closeout.ports.patrol import GitHubReads
 LISTS_A_ROUND = 4
 """Owners whose hooks are listed again in a later round with lists."""
 NAMED = 3
-"""Repositories that one note names: a pattern may stand for hundreds."""
+"""Repositories that one note names: a pattern may match hundreds."""
 PAGES = 10
 FORBIDDEN = (403, 404)
 
@@ -29,7 +29,7 @@ Ours = Callable[[str], bool]
 
 
 class Hook(NamedTuple):
-    """A webhook. `path` is its own in the API."""
+    """A webhook. `path` is its path in the API."""
 
     id: int
     path: str
@@ -42,15 +42,15 @@ class Hooks:
 
     def __init__(self) -> None:
         self._of: dict[str, tuple[Hook, ...]] = {}
-        """By path of the owner; those listed longest ago come first."""
+        """By the owner's path; those listed longest ago come first."""
         self._unreadable: set[str] = set()
         self.foreign: set[int] = set()
-        """Hooks whose log named no delivery that we have; read again when their owner's hooks are listed again."""
+        """Hooks whose log names no delivery that we have; they are read again when their owner's hooks are listed again."""
 
     def candidates(
         self, github: GitHubReads, coverage: Coverage, report: Report, *, again: bool
     ) -> list[Hook]:
-        """Return all hooks that are known, after those of new owners, or `again` of some, were listed. Errors are told."""
+        """List the hooks of new owners, or `again` of some, and return all known hooks. Errors are reported."""
         owners = [f"/orgs/{owner}" for owner in coverage.owners]
         owners += [f"/repos/{name}" for name in coverage.repositories]
         for path in set(self._of) - set(owners):
@@ -73,7 +73,7 @@ class Hooks:
         return [hook for hooks in self._of.values() for hook in hooks]
 
     def _tell_once(self, found: Mapping[str, ServiceError], report: Report) -> None:
-        """Tell of repositories whose hooks the token may not read. An organization's are a bonus."""
+        """Report repositories whose hooks the token may not read. An organization's hooks are optional."""
         new = [path for path in found if path.startswith("/repos/") and path not in self._unreadable]
         if not new:
             return

@@ -1,7 +1,7 @@
-"""The deliveries that a log names and patrol does not take in: kept for three days, so that a person can have one replayed.
+"""The deliveries in a log that patrol does not recover: kept for three days, so that a person can replay one.
 
-An old `push` or comment must not act by itself, because nothing says whether it is still wanted. The mark is one for each
-hook, and bounded: a webhook of all events may have thousands.
+An old `push` or comment must not start anything by itself, because it may no longer be wanted. There is one mark for each
+hook, and it is bounded, because a webhook for all events may have thousands.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ IGNORED = "ignored"
 KEPT = 3 * DAY
 """Seconds for which GitHub can still show a delivery."""
 MOST = 500
-"""Deliveries of one hook that are kept: those that an automation listens to first, then the newest."""
+"""Deliveries of one hook that are kept: first those that an automation listens to, then the newest."""
 PING = "ping"
 
 
 class Ignored(NamedTuple):
-    """One delivery that GitHub sent, that did not arrive, and that patrol left alone."""
+    """One delivery that GitHub sent, that did not arrive and that patrol does not recover."""
 
     path: str
-    """Of its hook, in GitHub's API."""
+    """Its hook's path in GitHub's API."""
     id: int
     guid: str
     event: str
     action: str | None
     repository: str | None
-    """None where the log of an organization's hook names only an id that is not known."""
+    """None if the log of an organization's hook names only an unknown id."""
     delivered_at: int
     wanted: bool
-    """An automation listened to its event."""
+    """Whether an automation listened to its event."""
 
     @property
     def hook(self) -> int:
@@ -45,7 +45,7 @@ class Ignored(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Say why patrol did not take it in."""
+        """Return why patrol does not recover it."""
         if not self.wanted:
             return "no automation starts on this event"
         return "this event has no live check, so patrol starts nothing from an old delivery"
@@ -64,7 +64,7 @@ class Ignored(NamedTuple):
 
 
 def keep_ignored(store: PatrolStore, hook: Hook, new: Sequence[Ignored], now: int) -> int:
-    """Add what a read of a hook's log left alone to its mark; return how many the mark has no room for."""
+    """Add the ignored deliveries of a hook's log to its mark; return how many the mark has no room for."""
     if not new:
         return 0
     known = _of(store.marks(IGNORED).get(str(hook.id), {}))
@@ -76,7 +76,7 @@ def keep_ignored(store: PatrolStore, hook: Hook, new: Sequence[Ignored], now: in
 
 
 def ignored(marks: Iterable[Mapping[str, Json]], now: float) -> list[Ignored]:
-    """Return what GitHub can still show, the newest first. The ledger may have some of it by now."""
+    """Return the deliveries that GitHub can still show, the newest first. The ledger may have stored some since."""
     found = (each for mark in marks for each in _of(mark))
     return sorted(_shown(found, now), key=lambda each: (each.delivered_at, each.id), reverse=True)
 

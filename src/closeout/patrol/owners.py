@@ -1,8 +1,8 @@
-"""Which repositories an owner has: what a pattern such as `acme/*` stands for, as GitHub lists them.
+"""An owner's repositories, as GitHub lists them: the meaning of a pattern such as `acme/*`.
 
-An error of the list is an error and never "no repositories": what was known before is read on. A repository that appears
-later gets its beginning when its pull requests are first read. Archived ones are listed too, because one may have been
-closed a minute before it was archived, and an unchanged page costs nothing.
+An error of the list never means "no repositories": patrol continues with those it knew. A repository that appears later
+begins when its pull requests are first read. Archived ones are listed, too, because a pull request may have been closed a
+minute before its repository was archived, and an unchanged page costs nothing.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Owners:
     def __init__(self) -> None:
         self._kinds: dict[str, str] = {}
         self._pages: dict[tuple[str, tuple[tuple[str, str], ...]], Page] = {}
-        """By path and query, with the names alone as their body."""
+        """By path and query, with only the names as their body."""
         self._of: dict[str, tuple[str, ...]] = {}
 
     def repositories(
         self, github: GitHubReads, owners: Iterable[str], report: Report
     ) -> dict[str, tuple[str, ...]]:
-        """List each owner's repositories; return those that are known, without an owner who was never read. Errors are told."""
+        """List each owner's repositories; return the known ones, without owners that were never read. Errors are reported."""
         for owner in owners:
             try:
                 self._of[owner] = self._listed(github, owner)
@@ -53,7 +53,7 @@ class Owners:
         return tuple(dict.fromkeys(name for name in names if name.partition("/")[0].lower() == owner.lower()))
 
     def _all(self, github: GitHubReads, path: str, query: Mapping[str, str]) -> list[str]:
-        """Return the names on all pages of a list. A page that GitHub calls unchanged is taken as it was."""
+        """Return the names on all pages of a list. A page that GitHub calls unchanged is reused."""
         found: list[str] = []
         for _ in range(MOST_PAGES):
             key = path, tuple(sorted(query.items()))
@@ -81,7 +81,7 @@ def _kind(github: GitHubReads, owner: str) -> str:
 
 
 def _names(path: str, body: Any) -> tuple[str, ...]:
-    """Return the full names on a page. Raises `ServiceError`, also if one is missing."""
+    """Return the full names on a page. Raises `ServiceError`, even if only one is missing."""
     try:
         names = tuple(item["full_name"] for item in items(body))
     except (KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Reads within a budget, so that patrol never takes from runs what they need to check and to report.
+"""Read within a budget, so that patrol never uses up the calls that runs need for checks and statuses.
 
 A patrol, with its daily audit, spends at most half of the calls that the token has left when it begins, and leaves a tenth of
 the token's limit to live checks and statuses. Once GitHub says to wait, it asks nothing more.
@@ -14,19 +14,19 @@ from closeout.ports.patrol import GitHubReads, Page
 
 TRIES = 4
 FAILURES = 3
-"""Reads in a row that may fail in all their tries before the round asks nothing more."""
+"""Reads in a row that may fail in all their tries before the round stops asking."""
 PAUSE = 1.0
-"""Seconds before the second try; doubles from there."""
+"""Seconds before the second try; doubled for each further one."""
 RESERVE = 10
-"""The part of the limit that patrol leaves to others, as a divisor."""
+"""The share of the limit that patrol leaves to others, as a divisor."""
 SPENT = "budget"
-"""The reason of the error that a read beyond the budget gets."""
+"""The reason in the error of a read beyond the budget."""
 
 
 class Reader:
-    """`GitHubReads` for one patrol: budgeted, and patient with errors that may pass. `pause` waits some seconds.
+    """`GitHubReads` for one patrol, within a budget and with retries of transient errors. `pause` waits some seconds.
 
-    Called in several threads at once: the audit's.
+    The audit calls it in several threads at once.
     """
 
     def __init__(self, github: GitHubReads, pause: Callable[[float], object]) -> None:
@@ -34,14 +34,14 @@ class Reader:
         self._pause = pause
         self._lock = threading.Lock()
         self._most: int | None = None
-        """Calls that this patrol may make; None before GitHub has said how many there are."""
+        """Calls that this patrol may make; None until GitHub has said how many are left."""
         self._stopped: ServiceError | None = None
         self._failures = 0
         self.calls = 0
         """Calls that count against the token's limit."""
 
     def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
-        """Read one page. Raises `ServiceError`, with the reason `SPENT` when the budget does not allow the call."""
+        """Read one page. Raises `ServiceError`, with the reason `SPENT` if the budget does not allow the call."""
         pause = PAUSE
         while True:
             self.take(path)
@@ -58,7 +58,7 @@ class Reader:
                 return page
 
     def take(self, path: str, calls: int = 1) -> None:
-        """Take calls from the budget, which somebody is about to make. Raises `ServiceError` with the reason `SPENT`."""
+        """Take calls that are about to be made from the budget. Raises `ServiceError` with the reason `SPENT`."""
         with self._lock:
             if self._stopped is not None:
                 raise _spent(path, f"an earlier call failed ({self._stopped.message})")
@@ -67,7 +67,7 @@ class Reader:
             self.calls += calls
 
     def _is_final(self, error: ServiceError, pause: float) -> bool:
-        """Return whether a call is not tried again; stop the round when GitHub says so, or answers nothing any more."""
+        """Return whether a call is not tried again; stop the round if GitHub says so or no longer answers."""
         if error.reason == "rate-limit":
             self._stopped = error
             return True
@@ -79,7 +79,7 @@ class Reader:
         return True
 
     def _note(self, page: Page) -> None:
-        """Learn from an answer what is left, and give back a call that did not count."""
+        """Read from an answer how many calls are left, and return a call that did not count to the budget."""
         with self._lock:
             before = self.calls - 1
             self.calls -= page.unchanged

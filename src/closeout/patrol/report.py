@@ -1,4 +1,4 @@
-"""What a patrol saw and did, as scripts read it.
+"""The report of a patrol, which scripts read.
 
 The keys are part of the command line's interface.
 """
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from closeout.core.errors import CloseoutError
 
 COUNTED = ("rounds", "closings", "started", "recovered", "ignored", "gaps", "errors")
-"""What is summed up over all rounds of a process."""
+"""The figures that are summed over all rounds of a process."""
 
 
 @dataclass(slots=True)
 class Report:
-    """One round. `notes` are for people: what is new, not what is wrong."""
+    """The report of one round. `notes` are for people: they say what is new, not what is wrong."""
 
     deliveries_seen: int = 0
     recovered: int = 0
@@ -31,7 +31,7 @@ class Report:
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     repositories: int | None = None
-    """Repositories whose list was read as a whole; None for a round that read no lists."""
+    """Repositories whose list was read completely; None for a round that read no lists."""
 
     def failed(self, error: CloseoutError) -> None:
         """Count an error."""
@@ -39,7 +39,7 @@ class Report:
 
     @property
     def found(self) -> bool:
-        """Whether patrol found something that nobody had told."""
+        """Whether patrol found something that closeout had missed."""
         return bool(self.recovered or self.gaps or self.started or self.orphans_found)
 
     def to_json(self) -> dict[str, Any]:
@@ -66,21 +66,21 @@ class Report:
 
 
 def first(texts: Sequence[str], most: int, whereabouts: str) -> list[str]:
-    """Return the first texts and, if there are more than `most`, a sentence with how many and their whereabouts."""
+    """Return the first texts and, if there are more than `most`, a sentence with how many more and `whereabouts`."""
     more = len(texts) - most
     return [*texts[:most], *([f"and {more} more, which {whereabouts}"] if more > 0 else [])]
 
 
 class PatrolFigures(NamedTuple):
-    """What the metrics say of patrol."""
+    """Patrol's figures for the metrics."""
 
     ended_at: Mapping[str, float]
     """When a round last ended: `logs` without lists, `lists` with them."""
     repositories: int
-    """How many lists the last round with lists read as a whole."""
+    """How many lists the last round with lists read completely."""
     uncovered: int
     """Patterns in the configuration that patrol cannot follow, because they name no owner."""
     totals: Mapping[str, int]
     """Sums by the names in `COUNTED`."""
     orphans: int
-    """How many the last audit found."""
+    """How many orphans the last audit found."""

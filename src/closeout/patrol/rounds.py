@@ -1,7 +1,7 @@
 """One round of patrol: the delivery logs, then the lists of closed pull requests.
 
-Whoever owns the round (a timer, a command, a schedule) makes one at a time; a round that ends in the middle is repeated by
-the next one.
+The round's owner (a timer, a command, a schedule) makes one at a time; the next round repeats one that was
+interrupted.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from closeout.ports.patrol import GitHubReads, PatrolStore
 
 
 class Intake(ClosingIntake, LogIntake, Protocol):
-    """Takes in what patrol finds, as a webhook would be."""
+    """Stores what patrol finds like a webhook."""
 
 
 @dataclass
 class Patrol:
-    """What patrol watches for one configuration, from one round to the next. `ours` knows this closeout's URLs."""
+    """Patrol's state for one configuration, from one round to the next. `ours` knows this closeout's URLs."""
 
     github: GitHubReads
     store: PatrolStore
@@ -45,13 +45,13 @@ class Patrol:
         self._told: set[int] = set()
         self._configured = coverage(self.automations)
         self.coverage: Coverage = self._configured
-        """With the repositories that patterns stand for, as far as they are known."""
+        """The coverage with the repositories that match patterns, as far as they are known."""
         self.reader = Reader(self.github, self.pause)
-        """Of the last round: an audit that belongs to it spends from the same budget."""
+        """The last round's reader: an audit that belongs to the round uses the same budget."""
         self._asking = frozenset(one.name for one in self.automations if asks_who_closed(one))
 
     def round(self, *, deliveries: bool = True, closings: bool = True, cover_gaps: bool = True) -> Report:
-        """Look once; never raise for what GitHub answers. With `cover_gaps` a gap in a log makes it read the lists too."""
+        """Make one round; no answer of GitHub's makes it raise. With `cover_gaps` a gap in a log makes it read the lists, too."""
         report = Report()
         reader = self.reader = Reader(self.github, self.pause)
         try:
@@ -69,7 +69,7 @@ class Patrol:
         return report
 
     def _expand(self, reader: Reader, report: Report) -> None:
-        """List what the patterns stand for. Of an owner whose list cannot be read, what was read before stays."""
+        """List the repositories that match patterns. If an owner's list cannot be read, those read before stay."""
         known = self._owners.repositories(reader, self._configured.listed, report)
         missing = {owner.lower() for owner in self._configured.listed if owner not in known}
         before = (mark.name for mark in repository_marks(self.store.marks(REPOSITORY)).values())
@@ -77,9 +77,7 @@ class Patrol:
         names += [name for name in before if name.partition("/")[0].lower() in missing]
         found = self._configured.with_listed(names)
         for name in sorted(set(self.coverage.repositories) - set(found.repositories)):
-            report.notes.append(
-                f"{name}: GitHub does not list this repository any more, so patrol does not read it"
-            )
+            report.notes.append(f"{name}: GitHub no longer lists this repository, so patrol does not read it")
         self.coverage = found
 
     def _read_logs(self, reader: Reader, report: Report, *, again: bool, lists: bool) -> None:

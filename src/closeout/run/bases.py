@@ -1,7 +1,7 @@
-"""Ask GitHub for every base branch that a pull request had: its previews may be of a base that it has no more.
+"""Ask GitHub for every base branch that a pull request had, because its previews may belong to an earlier one.
 
-A person retargets a pull request, or GitHub does when the base's own pull request is merged; the second was seen without
-any delivery, so the timeline is the only source.
+A person retargets a pull request, or GitHub does when the base's own pull request is merged. GitHub was seen to send no
+delivery for the latter, so the timeline is the only source.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from closeout.ports import GitHub, Json
 PATH = "/graphql"
 ASKED = f"POST {PATH}"
 PAGES = 20
-"""Pages of 100 changes: more is an answer that cannot be right."""
+"""Pages of 100 changes: an answer with more cannot be right."""
 QUERY = """
 query($owner: String!, $name: String!, $number: Int!, $after: String) {
   repository(owner: $owner, name: $name) {
@@ -38,9 +38,9 @@ query($owner: String!, $name: String!, $number: Int!, $after: String) {
 
 
 def bases_of(github: GitHub, repository: str, number: int) -> tuple[str, ...]:
-    """Return the names of every base that the pull request had or has, each once.
+    """Return the names of all bases that the pull request has or had, each once.
 
-    Raises `ServiceError`: an answer that cannot be read, or only in part, is never "no other base".
+    Raises `ServiceError`: an unreadable or incomplete answer never means "no other base".
     """
     found: dict[str, None] = {}
     after: str | None = None

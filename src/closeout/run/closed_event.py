@@ -1,4 +1,4 @@
-"""Make the `closed` event of a pull request from GitHub's API, for a plan without a delivery.
+"""Build the `closed` event of a pull request from GitHub's API, for a plan without a delivery.
 
 GitHub's payload contains the same objects as its API: the pull request of `GET /repos/…/pulls/N` and its base repository.
 So conditions and names see what they would see in the delivery, except who closed it: for a pull request that was not
@@ -29,10 +29,10 @@ class ClosedEvent(NamedTuple):
 
 
 def read_closed_event(github: GitHub, repository: str, number: int, now: float) -> ClosedEvent:
-    """Read a pull request and return its `closed` event; one that is open is taken as closed now, without a merge.
+    """Read a pull request and return its `closed` event; an open one is treated as closed now, without a merge.
 
-    Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a
-    complete pull request, `PayloadRefused` for one that no delivery could carry.
+    Raises `NotFound` if GitHub shows the token no such pull request, `ServiceError` for any other answer than a
+    complete pull request, `PayloadRefused` for one that no delivery could contain.
     """
     try:
         pull = read_pull_request(github, repository, number)
@@ -61,7 +61,7 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
 
 
 def read_pull_request(github: GitHub, repository: str, number: int) -> dict[str, Any]:
-    """Return a pull request as GitHub's API shows it, whole. Raises `ServiceError`, or `PayloadRefused`."""
+    """Return a complete pull request as GitHub's API shows it. Raises `ServiceError` or `PayloadRefused`."""
     path = f"/repos/{repository}/pulls/{number}"
     answer = github.request("GET", path)
     _check_whole(path, answer, number)

@@ -24,7 +24,7 @@ from closeout.run.status import PENDING_RETRY, post, record_final
 from closeout.run.visibility import TIME_IS_UP, Message
 
 READ_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
-"""For what a run reads: its match, its plans, and whether something should have been there."""
+"""For a run's reads: its match, its plans, and whether something should have existed."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class RunContext:
         """How the steps so far ended, by id, as expressions see it."""
         self._failed = False
         self.rehearsed: set[str] = set()
-        """Steps of which nobody knows what they would give, because they ran dry."""
+        """Steps whose outputs are unknown, because they ran dry."""
         self._patient = patient
         self._grace_waited = False
         self.noted = noted or Noted()
@@ -80,7 +80,7 @@ class RunContext:
 
     @cached_property
     def subject(self) -> livecheck.Subject | None:
-        """What the live check of this run is about."""
+        """The subject of this run's live check."""
         return livecheck.subject_of(self.execution.event_name, self.payload)
 
     # --- today's configuration and the run's time -----------------------------------------------------------

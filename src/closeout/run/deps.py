@@ -1,6 +1,6 @@
 """What the run function needs from outside, as one value.
 
-The composition root fills it; tests fill it with fakes. Nothing in `run` makes a client or reads the system's clock.
+The composition root fills it; tests fill it with fakes. Nothing in `run` creates a client or reads the system's clock.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class RunDeps:
     claim_closing: Callable[[str, str, str], str] = lambda _closing, _run_id, owner: owner
     """`ports.Attempts.claim_closing`."""
     learn: Callable[[], None] = lambda: None
-    """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is read only now, and unusable."""
+    """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is first read here and is unusable."""
     deleted_before: Callable[[str, int, bool], bool] = lambda _run_id, _attempt, _closings: False
     """Whether an earlier attempt of the run deleted something; with True also an earlier run of its automation for the
     same pull request. Raises `StoreUnavailable`. Only inside a recorded function."""
     longest_call: Limit | None = None
-    """How long one call may take where the platform ends the process, as on Lambda; None elsewhere."""
+    """How long one call may take if the platform ends the process, as on Lambda; None elsewhere."""

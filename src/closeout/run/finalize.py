@@ -1,7 +1,7 @@
 """End a run that cannot run any further: Lambda has given up its execution, or the ledger can no longer read it.
 
-Nothing new is begun. What the run itself recorded stands: a run whose `if` was false has no status, and a final status
-that was posted is not contradicted.
+Nothing new is begun. What the run itself recorded remains valid: a run whose `if` was false gets no status, and a final
+status that was posted is not contradicted.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SENTENCES = {
     REMOVED: "the stack was removed",
 }
 UNREADABLE = "the run cannot be read from the ledger"
-"""The public message: without the payload nobody knows whether the repository is private."""
+"""The public message, because without the payload it is unknown whether the repository is private."""
 
 
 def make_finalizer(deps: RunDeps, status: str) -> RunFunction:
-    """Return the run function that ends a run of which Lambda says `status`.
+    """Return the run function that ends a run whose execution has this `status` in Lambda.
 
     It does not end while GitHub may still take the final status: its caller is invoked again, or raises an alarm.
     """
@@ -52,7 +52,7 @@ def make_finalizer(deps: RunDeps, status: str) -> RunFunction:
 
 
 def _why_skipped(context: RunContext) -> str | None:
-    """Return why the run would have been skipped, deciding it now if the run had not; None if not, or if unknown."""
+    """Return why the run would have been skipped, deciding it now if the run had not; None if it would not, or if unknown."""
     try:
         decision = context.durable.record("match", context.safe(lambda: matching.decide(context)))
     except StepFailed:
@@ -65,8 +65,8 @@ def end_unreadable(
 ) -> Ending:
     """Return the ending of a run whose payload or definition is lost. Post its final status if it had posted `pending`.
 
-    What is left of such a run is its record, which says where its status was posted. With `patient` it does not end while
-    GitHub may still take that status. A final status that was posted before stands, and is the run's verdict.
+    Only the run's record is left, which says where its status was posted. With `patient` it does not end while GitHub may
+    still take that status. A final status that was posted earlier remains the run's verdict.
     """
     text = f"{UNREADABLE}: {why}"
     ending = Ending("failure", deps.redact.text(text))
@@ -92,5 +92,5 @@ def end_unreadable(
 def _recorded_pending(durable: Durable, text: str) -> Json:
     try:
         return durable.record("pending", lambda: {"sent": False, "reason": text})
-    except StepFailed as error:  # unless it was never tried, it may have arrived all the same
+    except StepFailed as error:  # unless it was never tried, it may still have arrived
         return {"sent": not error.cancels}

@@ -1,7 +1,7 @@
 """Tell a run that deleted from one that found nothing to delete: a wrong name looks like a finished teardown.
 
-A run that found nothing says so in its status. It fails where the file or GitHub knows better: a step with
-`expect: present`, or an automation with `environment` for which GitHub has an active deployment.
+A run that found nothing says so in its status. It fails if the file or GitHub says that something exists: a step has
+`expect: present`, or GitHub has an active deployment in the automation's `environment`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 PAGE = 100
 MOST = 300
-"""Deployments of one environment that are looked at; with more the answer is unknown."""
+"""Deployments of one environment that are checked; with more the answer is unknown."""
 
 
 def check_expected(context: RunContext, step: Step, absent: Message) -> None:
-    """Raise `StepFailed` for a step that expects what it deletes to be there, and found nothing.
+    """Raise `StepFailed` for a step that found nothing but expects its resources to exist.
 
-    What an earlier attempt of the same run deleted was there.
+    Resources that an earlier attempt of the same run deleted count as found.
     """
     if step.expect != "present":
         return
@@ -45,10 +45,10 @@ def check_expected(context: RunContext, step: Step, absent: Message) -> None:
 
 
 def check(context: RunContext, outcomes: Sequence[Outcome]) -> tuple[str, Message] | None:
-    """Return the verdict and the message of a run that deleted nothing; None for one that deleted, or had nothing to look for.
+    """Return the verdict and the message of a run that deleted nothing; None for one that deleted or had nothing to look for.
 
-    A step that was skipped looked for nothing. Beside a destructive step that did something (a script, a build) the run
-    is not empty, because nobody knows what that step found.
+    A skipped step looked for nothing. If another destructive step did something (a script, a build), the run is not
+    empty, because it is unknown what that step found.
     """
     ran = [
         outcome
@@ -86,8 +86,8 @@ def _deleted_before(context: RunContext, *, closings: bool) -> bool:
 def _check_environment(context: RunContext) -> Message | None:
     """Return why the run failed, if GitHub has an active deployment in its environment, or did not say.
 
-    What an earlier attempt or the run of an earlier closing deleted was the deployment: GitHub still shows it as active
-    unless somebody sets it to inactive.
+    If an earlier attempt or the run of an earlier closing deleted something, that was the deployment: GitHub still shows
+    it as active unless somebody sets it to inactive.
     """
 
     def look() -> Json:
@@ -113,7 +113,7 @@ def _check_environment(context: RunContext) -> Message | None:
     return None
 
 
-# --- what GitHub says of an environment ---------------------------------------------------------------------
+# --- an environment on GitHub -------------------------------------------------------------------------------
 
 
 def repository(payload: Mapping[str, Any]) -> str:
@@ -128,8 +128,8 @@ def repository(payload: Mapping[str, Any]) -> str:
 def is_active(github: GitHub, repository: str, environment: str) -> bool:
     """Return whether the latest status of one of the environment's deployments is `success`, GitHub's "Active".
 
-    One that is queued or under way has not deployed yet, and one that failed or is inactive has nothing to delete.
-    Raises `ServiceError`; an answer that cannot be read is never "no".
+    A deployment that is queued or under way has not deployed yet, and one that failed or is inactive has nothing to delete.
+    Raises `ServiceError`; an unreadable answer never means "no".
     https://docs.github.com/en/rest/deployments/deployments#list-deployments
     """
     path = f"/repos/{repository}/deployments"

@@ -1,7 +1,7 @@
-"""Answer a deploy that asks whether it may begin: the pull request must be open, and no teardown of it on its way.
+"""Answer a deploy that asks whether it may begin: the pull request must be open, with no teardown of it on its way.
 
-A deploy that ends after the teardown leaves a preview that nobody deletes. Only a certain "open" is a yes: everything that
-GitHub or the ledger does not say for certain is unknown.
+A deploy that ends after the teardown leaves a preview behind. Only a certain "open" is a yes. Whenever GitHub or the ledger
+gives no certain answer, the answer is unknown.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from closeout.ports import GitHub
 NUMBER = "pull-request"
 """The parameter of the query."""
 STATUSES = {"open": 200, "closed": 409, "unknown": 503}
-"""Over HTTP only 200 is a yes. A server and the function on AWS read and answer a question alike."""
+"""Over HTTP only 200 is a yes. A server and the function on AWS read and answer questions in the same way."""
 
 Verdict: TypeAlias = Literal["open", "closed", "unknown"]
 """`closed`: the pull request is closed, or a teardown of it is on its way."""
 
 Teardowns: TypeAlias = Callable[[str, int], Sequence[str]]
-"""Returns the executions that have not finished and that a closing of this pull request started. Raises `CloseoutError`."""
+"""Returns the unfinished executions that a closing of this pull request started. Raises `CloseoutError`."""
 
 
 class Answer(NamedTuple):
-    """What the guard says, and why in one sentence."""
+    """The guard's answer, and the reason in one sentence."""
 
     verdict: Verdict
     sentence: str
@@ -37,7 +37,7 @@ def ask(
 ) -> Answer:
     """Return the answer about a pull request; no error is ever read as "open". With `repository_id` GitHub must confirm it.
 
-    GitHub is asked before the ledger: a closing that comes between the two has started its teardown by then.
+    GitHub is asked before the ledger: a closing between the two has then started its teardown.
     """
     name = f"{repository}#{number}"
     try:
@@ -48,7 +48,7 @@ def ask(
             return Answer("closed", f"{name} is closed; do not deploy")
         if pull.state != "open":
             return Answer("unknown", f"GitHub gave the state {pull.state!r} for {name}; do not deploy")
-        # Deliveries before and after a rename have two names for one repository.
+        # Deliveries before and after a rename name the repository differently.
         names = {known.lower(): known for known in (repository, pull.base_repository)}
         running = [execution for known in names.values() for execution in teardowns(known, number)]
     except CloseoutError as error:
@@ -75,7 +75,7 @@ class Question(NamedTuple):
 
 
 def read_question(method: str, authorization: Sequence[str], numbers: Sequence[str]) -> Question:
-    """Return what is asked. `authorization` are the values of the header, `numbers` those of the parameter.
+    """Return the question. `authorization` are the values of the header, `numbers` those of the parameter.
 
     Raises `MethodNotAllowed`, `TokenRefused`, `UsageError`.
     """

@@ -16,7 +16,7 @@ from closeout.core.plan import Change
 from closeout.ports import AwsTarget, Clients
 
 NO_RESOURCE = frozenset(("keep", "run", "call", "start", "dispatch", "comment", "post", "patch", "send"))
-"""Verbs of changes that take away no resource that could be counted; whatever is not known counts."""
+"""Verbs of changes that delete no resource that could be counted; unknown verbs count."""
 
 
 def dry_run(stored: Automation, current: Current) -> bool:
@@ -58,10 +58,10 @@ def check_plan(
 
 
 def check_size(changes: Sequence[Change], *, max_changes: int, max_objects: int) -> None:
-    """Raise `GuardRefused` when a plan takes away more resources or objects than allowed.
+    """Raise `GuardRefused` when a plan deletes more resources or objects than allowed.
 
-    A plan that is larger than anybody expected is more often a wrong pattern than a large preview. What is kept is not
-    counted, nor are scripts, calls, builds and comments: there is one for each step.
+    A plan that is larger than expected is more often a wrong pattern than a large preview. Kept resources are not counted,
+    nor are scripts, calls, builds and comments: each step has only one.
     """
     counted = [change for change in changes if change.verb not in NO_RESOURCE]
     objects = sum(max(change.objects, 0) for change in counted)
@@ -82,7 +82,7 @@ def _forms(stored: Automation, current: Current) -> tuple[Automation, ...]:
 
 
 def check_account(target: AwsTarget | None, clients: Clients) -> None:
-    """Raise `WrongAccount` unless the credentials belong, at this moment, to the configured account."""
+    """Raise `WrongAccount` unless the credentials now belong to the configured account."""
     if target is None:
         return
     actual = clients.account()

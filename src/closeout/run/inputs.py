@@ -71,7 +71,7 @@ def _fill_text(
         return name
 
     if not spec.url:
-        if spec.names:  # never of the run so far: nobody could check before a run whose resource it is
+        if spec.names:  # never from earlier steps: no check before a run could tell whose resource it is
             return cel.interpolate(text, event, check)
         return cel.interpolate(text, event, so_far=so_far)
     end = templates.before_path(text)
@@ -91,7 +91,7 @@ def _label(value: str, expression: str) -> str:
 
 
 def _typed(step: Step, key: str, spec: Input, value: Any) -> Any:
-    """Return an interpolated text as the input's type, because a template can only make text."""
+    """Return an interpolated text as the input's type, because a template only produces text."""
     if not isinstance(value, str):
         return value
     if spec.type == "integer":
@@ -115,7 +115,7 @@ def _check_pattern(step: Step, key: str, spec: Input, value: Any) -> None:
 
 
 def target(step: Step, event: Mapping[str, Any]) -> AwsTarget | None:
-    """Return the AWS account that a step acts in, None for steps that are not AWS's."""
+    """Return the AWS account that a step acts in, None for steps outside AWS."""
     if step.account is None:
         return None
     if step.region is None:

@@ -1,7 +1,7 @@
-"""Ask GitHub when a pull request was closed, if the payload does not say: GitHub was seen to send `closed` with a null.
+"""Ask GitHub when a pull request was closed, if the payload does not say: GitHub was seen to send `closed` without a time.
 
-Such a run is named after its GUID. It gives itself the closing, so that no other delivery of it starts a second run; a
-closing that another run has already is that run's to act upon.
+Such a run is named after its GUID. It claims the closing, so that no other delivery of it starts a second run. If another
+run already has the closing, only that run acts on it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from closeout.run.closed_event import read_pull_request
 from closeout.run.context import RunContext
 
 PATIENCE = 60.0
-"""Seconds after a run's begin in which GitHub may still show the pull request as open: its API can lag behind its webhooks."""
+"""Seconds after a run's start in which GitHub may still show the pull request as open: its API can lag behind its webhooks."""
 
 
 def is_late(context: RunContext) -> bool:
-    """Return whether the run acts on a closing that its payload does not name, and GitHub can be asked for it."""
+    """Return whether the run acts on a closing whose time its payload lacks, and GitHub can be asked for it."""
     facts = _facts(context)
     named = None not in (facts.repository, facts.repository_id, facts.number, facts.pull_request_id)
     is_closing = (facts.event, facts.action) == (EVENT, ACTION)
@@ -28,8 +28,8 @@ def is_late(context: RunContext) -> bool:
 def claim(context: RunContext, begun: float) -> Json:
     """Return `{"closing": text, "owner": run id}`; only inside a recorded function.
 
-    Raises `Reopened` if GitHub shows the pull request as open for a minute, `NotSame`, or a `ServiceError`: no error is
-    read as "closed".
+    Raises `Reopened` if GitHub shows the pull request as open for a minute, `NotSame`, or `ServiceError`: no error means
+    "closed".
     """
     facts = _facts(context)
     repository, number = facts.repository, facts.number

@@ -1,6 +1,6 @@
-"""Decide what only a run can: the paths of a pull request, `if`, and whose fork it is.
+"""Decide what only a run can: the paths of a pull request, `if`, and whether it comes from a fork.
 
-The receiver has matched the triggers. These need GitHub or CEL, so they are the run's first recorded decision.
+The receiver has matched the triggers. The rest needs GitHub or CEL, so it is the run's first recorded decision.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def _reason_to_skip(context: RunContext) -> str | None:
 
 
 def _by_present_name(context: RunContext, facts: core_facts.Facts) -> core_facts.Facts:
-    """Return the facts of a further attempt with its repository's name of now, if the payload's matches no more.
+    """Return a further attempt's facts with its repository's present name, if the payload's no longer matches.
 
-    The repository may have been renamed since the event, and the configuration after it. Names of resources come from the
-    payload all the same: they were made before. Raises `ServiceError`.
+    The repository may have been renamed since the event, and the configuration adapted. Names of resources still come from the
+    payload, because they were created earlier. Raises `ServiceError`.
     """
     automation, repository = context.automation, facts.repository_id
     if context.execution.attempt == 1 or repository is None or not context.deps.has_token:
@@ -109,7 +109,7 @@ def is_candidate(automation: Automation, facts: core_facts.Facts) -> bool:
 def by_bases(
     automation: Automation, facts: core_facts.Facts, bases_of: NamesOf
 ) -> tuple[core_facts.Facts, triggers.Match]:
-    """Match a candidate by each base that it had; return the facts with the one that matches, and the match."""
+    """Match a candidate with each base that it had; return the facts with the one that matches, and the match."""
     assert facts.repository is not None
     assert facts.number is not None
     had = bases_of(facts.repository, facts.number)
@@ -125,7 +125,7 @@ def by_bases(
 
 
 def _patiently(context: RunContext, what: str, read: Callable[[], T]) -> T:
-    """Read from GitHub. What cannot be read is asked for again until the run's time is up."""
+    """Read from GitHub, and try again after a transient error until the run's time is up."""
     try:
         return read()
     except ServiceError as error:
@@ -144,7 +144,7 @@ def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: NamesOf)
 
 
 def check_sender(automation: Automation, facts: core_facts.Facts) -> None:
-    """Raise `SenderUnknown` if the automation has `senders` and nobody knows who closed the pull request."""
+    """Raise `SenderUnknown` if the automation has `senders` and it is unknown who closed the pull request."""
     if triggers.sender_unknown(automation.senders, facts):
         raise SenderUnknown(
             f"who closed {facts.repository}#{facts.number} is unknown, and `senders` is given; nothing was done."
@@ -153,7 +153,7 @@ def check_sender(automation: Automation, facts: core_facts.Facts) -> None:
 
 
 def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:
-    """Return the reason to ignore an event whose names an outsider chose, or GitHub's merge queue."""
+    """Return the reason to ignore an event whose names an outsider or GitHub's merge queue chose."""
     lets_in = any(step.allow_untrusted for step in automation.steps)
     if lets_in and event not in _BY_MEMBERS and _from_a_fork(payload):
         return "the pull request comes from another repository, and a step uses the branch in a name"

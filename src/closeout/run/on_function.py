@@ -23,7 +23,7 @@ from closeout.run.work import HELD, StepWork
 class FunctionRun:
     """The `Run` of an `@on` function. Operation names must be unique within the function, and appear in the log.
 
-    A cancel that the function swallows (`except Exception`) is raised again at each further call, and at its end.
+    A cancel that the function catches (`except Exception`) is raised again at each further call and at its end.
     """
 
     def __init__(self, work: StepWork, *, destructive: bool) -> None:
@@ -73,7 +73,7 @@ class FunctionRun:
 
 
 def run_on_function(context: RunContext, reference: str) -> tuple[Outcome, StepFailed | None]:
-    """Run an `@on` function to its end; return how it ended, and the cancel if the run was cancelled."""
+    """Run an `@on` function; return how it ended, and the cancel if the run was cancelled."""
     automation = context.automation
     destructive = automation.destructive_function
     step = Step(
@@ -134,6 +134,6 @@ def _call(context: RunContext, reference: str, run: FunctionRun) -> Outcome:
         raise
     except CloseoutError as error:
         return Outcome("failure", "failed", reason=error.message)
-    except Exception as error:  # noqa: BLE001  (the user's own code: whatever it raises is its verdict)
+    except Exception as error:  # noqa: BLE001  (the user's own code: any error is its verdict)
         return Outcome("failure", "failed", reason=f"{type(error).__name__}: {error}")
     return Outcome("success", str(result) if isinstance(result, str) else "done")

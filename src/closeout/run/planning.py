@@ -1,4 +1,4 @@
-"""Make a step's plan: fill in the inputs, check the account, read what is there, and check the result against the guards.
+"""Make a step's plan: fill in the inputs, check the account, read what exists, and check the result against the guards.
 
 `closeout plan`, dry runs and real runs all use this, so the plan that is shown is the plan that is applied.
 """
@@ -22,7 +22,7 @@ from closeout.run.deps import RunDeps
 from closeout.run.visibility import Message
 
 STEP = "function"
-"""The id of the one step that an `@on` function is."""
+"""The id of an `@on` function's only step."""
 
 
 class Planned(NamedTuple):
@@ -38,7 +38,7 @@ class Planned(NamedTuple):
 
 
 class Occasion(NamedTuple):
-    """What a plan is made for: the automation as stored, and the event."""
+    """What a plan is for: the automation as stored, and the event."""
 
     automation: Automation
     event: str

@@ -1,7 +1,7 @@
 """Look again after a teardown: a deploy that ended later has left something that no closing will delete.
 
-It only reads. What it finds is deleted by a further attempt of the same run, behind every guard. When to look is decided by the
-wiring of each runtime; what a look means is decided here.
+It only reads. A further attempt of the same run deletes what it finds, with every guard. The wiring of each runtime decides
+when to look; this module decides what follows from it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from closeout.run.deps import RunDeps
 
 EVENT, ACTION = "pull_request", "closed"
 BY = "closeout: deployed after the pull request was closed"
-"""Who asked for a further attempt."""
+"""`requested_by` of the attempt that a recheck starts."""
 RETRY = 120.0
-"""Seconds until a recheck that could not be made is tried again; they double."""
+"""Seconds until a failed recheck is tried again; they double."""
 TRIES = 10
 RECENT = 30 * 86_400.0
-"""Seconds for which a deploy that asks the guard brings a recheck forward."""
+"""Seconds after a teardown in which a deploy that asks the guard triggers an early recheck."""
 
 Outcome = Literal["nothing", "started", "replaced", "changed", "unknown"]
 """`replaced`: a later attempt has rechecks of its own. `changed`: the deletes are not those that the run carried out.
@@ -43,22 +43,22 @@ class Teardown(NamedTuple):
     automation: str
     finished_at: float
     definition: str
-    """What it carried out, as canonical JSON."""
+    """The automation that it carried out, as canonical JSON."""
 
 
 class Teardowns(RunReader, Protocol):
-    """Reads what a look needs besides single runs."""
+    """Reads what a look needs in addition to single runs."""
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
 
 
 class Looks(NamedTuple):
-    """Looks at single teardowns of one ledger, and adds the attempts that delete what is there.
+    """Looks at single teardowns of one ledger, and adds attempts that delete what is there.
 
-    `current` returns today's form of an automation, None if it is not rechecked. `start` has an attempt begin that may be
-    known already, and `new_attempt` is `ports.Attempts`'. `report` takes sentences for the operator, and `gave_up` those about a
-    look that is not made again. Unless it `assumes` roles, steps that name one are not looked at.
+    `current` returns today's form of an automation, None if it is not rechecked. `start` begins an attempt, which may be
+    known already, and `new_attempt` is that of `ports.Attempts`. `report` receives sentences for the operator, and `gave_up`
+    those about a look that is not repeated. Unless it `assumes` roles, it ignores steps that name one.
     """
 
     reader: Teardowns
@@ -75,9 +75,9 @@ class Looks(NamedTuple):
         try:
             return self._look(teardown)
         except (Reopened, NotSame, BranchInUse):
-            return "nothing"  # the closing is void, or its names are another's
+            return "nothing"  # the closing is void, or another pull request has its names
         except CloseoutError as error:
-            # Not only transient ones: a token may be renewed, a role repaired.
+            # Not only after transient errors: a token may be renewed, a role repaired.
             if tries + 1 < TRIES:
                 return "unknown"
             self.gave_up(f"the recheck of run {teardown.run_id} is given up: {error.message}")
@@ -91,7 +91,7 @@ class Looks(NamedTuple):
             return "nothing"
         if run.attempt != teardown.attempt:
             if run.requested_by == BY and run.state == "queued":
-                self.start(run.execution)  # the process may have ended, or failed, before it did
+                self.start(run.execution)  # the process may have ended, or failed, before it started it
             return "replaced"
         if self.reader.superseded(run.id, run.attempt):
             return "nothing"  # the run of the later closing has rechecks of its own
@@ -99,7 +99,7 @@ class Looks(NamedTuple):
         if automation is None:
             return "nothing"
         carried_out = Automation.from_canonical(teardown.definition)
-        # In its stored form: with other deletes the run never had the names that today's give.
+        # The stored form is planned: if the deletes have changed, the run never used the names that today's produce.
         today = Automation.from_canonical(automation.canonical())
         if _deletes(carried_out, self.deps.actions) != _deletes(today, self.deps.actions):
             self.report(
@@ -122,7 +122,7 @@ class Looks(NamedTuple):
 
 
 def retry_in(tries: int) -> float:
-    """Return the seconds until a look that failed `tries` times before is made again."""
+    """Return the seconds until a look that has failed `tries` times is repeated."""
     return float(RETRY * 2**tries)
 
 
@@ -131,12 +131,12 @@ def look(
 ) -> list[Change]:
     """Return what the typed deletes of a closing would delete now; empty if nothing is there. `assumes` as in `Looks`.
 
-    Raises `Reopened`, `NotSame` or `BranchInUse` for what must not be deleted, `ServiceError` when GitHub or AWS does not say,
-    and what a plan raises.
+    Raises `Reopened`, `NotSame` or `BranchInUse` for what must not be deleted, `ServiceError` without an answer of GitHub or
+    AWS, and what a plan raises.
     """
     subject = livecheck.subject_of(EVENT, payload)
     assert subject is not None  # a closing has a live check
-    # What was deployed after a reopening belongs to the closing after that, which may have been told to keep it.
+    # What was deployed after a reopening belongs to the closing after it, which may be set to keep it.
     subject = subject._replace(closed_at=payload["pull_request"].get("closed_at"))
     livecheck.check(subject, deps.github)
     branch = str(payload["pull_request"]["head"]["ref"])
@@ -153,7 +153,7 @@ def look(
 
 
 def _deletes(automation: Automation, actions: Mapping[str, Action]) -> list[tuple[Any, ...]]:
-    """Return what decides what is deleted, and where."""
+    """Return everything that determines what is deleted, and where."""
     return [
         (step.uses, dict(step.inputs), step.region, step.account, step.assume_role, step.condition)
         for step in typed(automation, actions)

@@ -1,4 +1,4 @@
-"""Post commit statuses: what a run reports on GitHub, and how long it tries.
+"""Post commit statuses, which report a run on GitHub.
 
 A progress status may get lost. The final one is retried for most of an hour, and if GitHub still has not taken it, the
 run's summary says so.
@@ -19,7 +19,7 @@ PENDING_RETRY = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=10.
 FINAL_RETRY = Retry(attempts=14, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
 """Most of an hour in all."""
 FINAL_PATIENCE = Retry(attempts=1_000_000, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
-"""Without a limit, for a caller that is invoked until the run has ended, and raises an alarm when it never does."""
+"""Without a limit, for a caller that is invoked until the run has ended and raises an alarm if it never does."""
 OPERATORS = frozenset((401, 403))
 """Refusals that last until the operator renews the token or its permissions."""
 VERDICTS = {"success": "success", "error": "cancelled"}

@@ -52,18 +52,18 @@ class Outcome:
     own_code: bool = False
     """Whether what ran was the operator's own code (see `Action.own_code`)."""
     public: str | None = None
-    """What everybody may read instead of the reason or the summary."""
+    """The public text, in place of the reason or the summary."""
     outputs: Mapping[str, Json] = field(default_factory=dict)
-    """What the operator's own code gave to the steps after it."""
+    """The outputs of the operator's own code for later steps."""
     absent: Message | None = None
-    """What was not there, if the plan is empty for that reason."""
+    """What did not exist, if the plan is empty for that reason."""
     dry_run: bool = False
     code: str | None = None
     """Of the error that ended it: its stable code, or the name of its type."""
 
     @property
     def public_text(self) -> str:
-        """What everybody may read of it. Own code publishes only what its action made public on purpose."""
+        """The text that everybody may read. Own code publishes only what its action made public on purpose."""
         if self.public is not None:
             return self.public
         if self.own_code and self.state in ("success", "failure"):
@@ -130,7 +130,7 @@ class StepRun:
     def end(self, outcome: Outcome) -> Outcome:
         """Record how the step ended, with a line in the log.
 
-        A cancel may arrive in this record. It then is what is recorded, and the cancelled step does not end twice.
+        A cancel may arrive here. Then the cancel is recorded instead, and the cancelled step does not end twice.
         """
         outcome.planned, outcome.changed, outcome.own_code = self.planned, self.changed, self._own_code
         outcome.outputs = self._outputs if outcome.state == "success" else {}
@@ -140,7 +140,7 @@ class StepRun:
         return outcome
 
     def look(self) -> list[dict[str, str]]:
-        """Look once for what the plan had listed. An answer that cannot be read is reported, never guessed."""
+        """Look once for what the plan had listed. An unreadable answer is reported as such, never guessed."""
         if not self.planned:
             return []
         try:
@@ -213,7 +213,7 @@ class StepRun:
         }
 
     def _redact_shown(self, plan: Json) -> Json:
-        """Redact what people read, and leave what is acted on as it is.
+        """Redact what people read, and leave what is acted on unchanged.
 
         Otherwise a script that contains `Authorization:`, or a bucket whose name contains a weak secret, would become
         another script and another bucket.
@@ -276,7 +276,7 @@ class StepRun:
         return Outcome("failure", "failed", reason=error.message, left=left, public=public, code=code)
 
     def _doing(self, change: Change) -> str:
-        """Return what a progress status says: the step's name in the file, else what it does; for own code without the resource."""
+        """Return a progress status's text: the step's name in the file, else what it does; for own code without the resource."""
         if self.title != self._step.id:
             return self.title
         verb = _ING.get(change.verb) or change.verb.removesuffix("e") + "ing"

@@ -1,7 +1,7 @@
-"""Who may read what a run reports: everybody can read the statuses of a public repository and the pages they link to.
+"""Who may read what a run reports: anyone can read the statuses of a public repository and the pages that they link to.
 
 Scripts, functions and their output are the operator's own code. They may name hosts and contain passwords that closeout
-does not know. So a message has a full and a public form, and whoever posts it chooses by the repository. The ledger stores
+does not know. So a message has a full and a public form, and its poster chooses by the repository. The ledger stores
 the full form. This fails closed: own code publishes nothing unless its action says what may be published.
 """
 
@@ -64,5 +64,5 @@ def named(resource: str) -> str:
 
 
 def of_cancel(error: StepFailed) -> str:
-    """Return the public form of why a run was cancelled: not who did it, nor on which machine."""
+    """Return the public form of why a run was cancelled, without the person and the machine."""
     return "cancelled by hand" if error.kind == "cancelled" else error.message

@@ -121,7 +121,7 @@ class StepWork:
         return answer["result"]
 
     def _begin_once(self, call: Callable[[], Json], on_interrupted: Callable[[], Json]) -> Json:
-        """Make a call whose effect nobody can ask about later, after its begin is stored."""
+        """Make a call whose effect cannot be read later, after storing that it begins."""
         begin = self._context.durable.begin_effect()
         if begin == "late":
             raise ServiceError(

@@ -121,7 +121,7 @@ class _Workflow:
         return context.durable.record("match", context.safe(lambda: matching.decide(context)), retry)
 
     def _owner_of_closing(self) -> str:
-        """Return the run that acts on the closing: this one, unless another one has the closing that GitHub tells of."""
+        """Return the run that acts on the closing: this one, unless another one already has the closing that GitHub reports."""
         context = self._context
         if not late_closing.is_late(context):
             return context.execution.run_id

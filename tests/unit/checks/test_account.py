@@ -152,7 +152,7 @@ def test_a_file_of_which_no_policy_is_made_has_no_rights_to_ask_for() -> None:
     wide = STACK_ALONE.replace("preview-$", "$")
     found = asked("aws-permissions", loaded(step=wide), identity())
     assert found.state == "skipped"
-    assert found.what.startswith("no policy can be made of the file (clean/delete-stack-1: `stack-name: ")
+    assert found.what.startswith("no policy can be made from the file (clean/delete-stack-1: `stack-name: ")
 
 
 def test_each_target_is_asked_under_its_own_role() -> None:

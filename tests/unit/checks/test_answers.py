@@ -187,7 +187,7 @@ def test_a_machine_that_does_not_answer_is_unknown() -> None:
     )
     assert answers("disk", place=place) == (
         "unknown",
-        f"nobody knows how much space {FOLDER.resolve()} has (broken)",
+        f"it is not known how much space {FOLDER.resolve()} has (broken)",
     )
     assert answers("ledger-place", place=place)[0] == "skipped"
 

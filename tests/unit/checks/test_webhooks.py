@@ -174,7 +174,7 @@ CLOSEOUT, PROXY = "closeout refuses it", "closeout or a proxy in front of it fai
 @pytest.mark.parametrize(
     ("code", "why", "secret"),
     [
-        (0, "nobody answered", "unknown"),
+        (0, "there was no answer", "unknown"),
         (199, CLOSEOUT, "unknown"),
         (200, None, "fine"),
         (299, None, "fine"),

@@ -106,7 +106,7 @@ def test_a_name_that_may_be_of_two_pull_requests_is_nobodys() -> None:
     """Whatever a file let through: the closed one does not get what may be the other's."""
     two = named(PREVIEW, repositories=("acme/shop", "acme/website"))
     (row,) = audit([two], FakeClients({"eu-central-1": ["preview-17"]})).rows
-    assert (row.state, row.reason) == ("unknown", "its name may be of acme/shop#17 or acme/website#17")
+    assert (row.state, row.reason) == ("unknown", "its name may belong to acme/shop#17 or acme/website#17")
     assert str(row.target) == "acme/shop#17 a"
 
 

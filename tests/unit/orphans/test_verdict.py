@@ -154,7 +154,7 @@ def test_only_closed_is_closed(state: str, expected: str, told: str) -> None:
 def test_only_exactly_this_name_counts() -> None:
     """What reads backwards to the pull request and is not what the step renders for it is another thing."""
     found = verdict(find(existing("preview-17x")), pull())
-    assert (found.state, found.reason) == ("unknown", "the step makes another name: preview-17")
+    assert (found.state, found.reason) == ("unknown", "the step produces another name: preview-17")
     assert verdict(find(), pull(number=18)).state == "unknown"
 
 

@@ -133,7 +133,7 @@ def test_a_repository_that_github_does_not_list_for_a_while_keeps_its_beginning(
     report = world.round()
     assert (report.repositories, report.notes) == (
         1,
-        ["acme/shop: GitHub does not list this repository any more, so patrol does not read it"],
+        ["acme/shop: GitHub no longer lists this repository, so patrol does not read it"],
     )
     token["repositories"] = None
     world.round()
