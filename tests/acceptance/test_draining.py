@@ -55,7 +55,7 @@ def test_a_stop_says_what_it_waits_for(tmp_path: Path) -> None:
     assert server.process.wait(30) == 0
     log = server.log()
     assert "A second Ctrl-C or SIGTERM ends it at once" in log
-    assert log.rstrip().endswith("stopped; 1 run goes on at the next start")
+    assert log.rstrip().endswith("stopped; 1 run continues at the next start")
     assert (tmp_path / "ended").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_second_signal_ends_the_wait(tmp_path: Path, number: signal.Signals) -
     server.process.send_signal(number)
     assert server.process.wait(30) == 0
     assert not (tmp_path / "ended").exists(), "it waited for the script"
-    assert "stopped; 1 run goes on at the next start; the interrupted operation runs again" in server.log()
+    assert "stopped; 1 run continues at the next start; the interrupted operation runs again" in server.log()
     server.wait = "true"
     server.start()
     until("the line", lambda: "continuing 1 open run" in server.log())

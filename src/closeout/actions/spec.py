@@ -91,7 +91,7 @@ class Work(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The step's own keys besides `with`: `pass-env` and the like."""
+        """The step's own keys other than `with`: `pass-env` and the like."""
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """`Durable.record`, named within the step, and limited by the step's and the run's time."""

@@ -75,7 +75,7 @@ def evaluate(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None 
     if kind in {"ERROR", "UNKNOWN"}:
         reason = _first_line(value)
         if so_far is not None and so_far.url is None and re.search(r"(?<![.\w])run\s*\.\s*url\b", expression):
-            reason = "nobody knows the address of the run's page; set `public-url` in the file"
+            reason = "the address of the run's page is unknown; set `public-url` in the file"
         raise _failed(expression, reason)
     return value
 

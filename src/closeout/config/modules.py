@@ -35,9 +35,9 @@ def import_modules(
     `at` is the place of `modules`, `taken` the names of automations that exist already. The folder stays on
     `sys.path`, so that the function of a `python` step is found there, too.
     """
-    beside = str(folder.resolve())
-    if beside not in sys.path:
-        sys.path.insert(0, beside)
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.insert(0, place)
     automations: list[Automation] = []
     functions: Functions = {}
     for name in settings.modules:
@@ -68,9 +68,9 @@ def _import(at: At, name: str, folder: Path) -> ModuleType | None:
         _failed(at, name, folder, error)
         return None
     path = folder.joinpath(*name.split("."))
-    beside = [one.resolve() for one in (path.with_suffix(".py"), path / "__init__.py") if one.exists()]
+    files = [one.resolve() for one in (path.with_suffix(".py"), path / "__init__.py") if one.exists()]
     loaded = Path(str(getattr(module, "__file__", ""))).resolve()
-    if beside and loaded not in beside:
+    if files and loaded not in files:
         message = f"another module named `{name}` is loaded already, from {loaded}"
         at.error("module-failed", message, "rename yours")
         return None

@@ -111,9 +111,9 @@ def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
     alone = other.use is placed.use
     there = "" if alone else f" (in `{other.use.at.path}`, line {other.use.at.node.line})"
     if found.first == found.second:
-        names = f"both give {found.second}, so closing one deletes what belongs to the other"
+        names = f"both produce {found.second}, so closing one deletes what belongs to the other"
     else:
-        names = f"give {found.first} and {found.second}, and the shorter one also deletes what is below the longer one"
+        names = f"produce {found.first} and {found.second}, and the shorter one also deletes what is below the longer one"
     message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)
     if _of_constants(found, other, placed):
         placed.use.at.warning("constant-name", message, fix)
@@ -138,21 +138,21 @@ def _for_refs(key: Key, *, alone: bool) -> str:
     fix = f"use {OF_REF}" + (
         ", and `:` as delimiter, which no ref contains" if key.named.whole.prefix else ""
     )
-    return fix if alone else f"{fix}, behind another fixed text in each of the two"
+    return fix if alone else f"{fix}, after a fixed text that differs in the two"
 
 
 def _better(found: Collision, key: Key, *, alone: bool) -> str:
     variables = _variables(key)
     numbered = variables & {"number", "pull-request-id"} or found.about in _REPOSITORY
     if key.named.kind == "number" and not numbered:
-        return "add ${{ event.pull_request.number }} to the name, behind a `-`"
+        return "add ${{ event.pull_request.number }} to the name, after a `-`"
     if key.named.kind == "ref":
         return f"use the number: {SAFE}"
     if key.named.kind == "other":
         return "begin the name with ${{ event.repository.id }}-"
     if not variables & _OF_REPOSITORY:
         fix = f"use {SAFE}"
-        return fix if alone else f"{fix}, or another fixed text in each of the two"
+        return fix if alone else f"{fix}, or a fixed text that differs in the two"
     if found.about == "owner":
         return f"several owners can match: use {SAFE}"
     return f"use {SAFE}, or separate the parts by a character that neither of them can contain"

@@ -59,7 +59,7 @@ class Visitor(NamedTuple):
     name: str
     right: str
     number: int
-    """Of the credential."""
+    """The number of the credential."""
     form_token: str | None
     """The value in each form of this session. None for a bearer token, which no foreign page can make a browser send."""
     paused: str | None = None

@@ -141,7 +141,7 @@ class Pages:
 
 
 def is_page(path: str, *, signed_in: bool) -> bool:
-    """Whether a path belongs to the pages. `signed_in`: whether there are pages for somebody with a session."""
+    """Whether a path belongs to the pages. `signed_in`: whether there are pages for signed-in visitors."""
     first = path[1:].partition("/")[0]
     return path.startswith(details.PATH) or (signed_in and first in PAGES)
 

@@ -32,7 +32,7 @@ class GuardEndpoint:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, whatever happens; only 200 means "open"."""
+        """Send an answer in every case; only 200 means "open"."""
         del receive
         try:
             status, body = guard.answered(await self._answer(*_question(scope)))

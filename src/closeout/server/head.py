@@ -77,7 +77,7 @@ class Head:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. llhttp rejects a second length, a length with an encoding, and a length that is no number."""
+        """Add a header. llhttp rejects a second length, a length with an encoding, and a length that is not a number."""
         if len(self.headers) == HEADER_FIELDS:
             raise HeadTooLarge
         name = name.lower()

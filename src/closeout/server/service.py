@@ -138,9 +138,9 @@ def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
     with serve.signals() as told:
         ended = runtime.stop(seconds, lambda: bool(told))
     left = runtime.engine.counts().total()
-    goes = "1 run goes" if left == 1 else f"{left} runs go"
+    goes = "1 run continues" if left == 1 else f"{left} runs continue"
     repeated = "" if ended else "; the interrupted operation runs again"
-    log.line(f"stopped; {goes} on at the next start{repeated}" if left else "stopped")
+    log.line(f"stopped; {goes} at the next start{repeated}" if left else "stopped")
 
 
 def _stopping(under_way: list[str]) -> str:

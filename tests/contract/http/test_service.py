@@ -202,12 +202,12 @@ def test_what_is_open_goes_on_at_the_next_start(folder: Folder) -> None:
         deliver(address, "slow")
         until("the run's sleep", lambda: folder.states() == ["waiting"])
 
-    assert folder.serve(visit)[-1] == "stopped; 1 run goes on at the next start"
+    assert folder.serve(visit)[-1] == "stopped; 1 run continues at the next start"
     with contextlib.closing(Ledger(folder.db, clock=SystemClock()).open()) as ledger:
         assert ledger.setting(details.BASE_SETTING, lambda: b"").decode() == seen[0]
     lines = folder.serve(lambda _address: None)
     assert "continuing 1 open run" in lines
-    assert lines[-1] == "stopped; 1 run goes on at the next start"
+    assert lines[-1] == "stopped; 1 run continues at the next start"
 
 
 def test_a_port_in_use_leaves_no_new_ledger_behind(folder: Folder) -> None:
@@ -243,12 +243,12 @@ def test_a_stop_names_what_it_waits_for(under_way: list[str], said: str) -> None
     ("counts", "ended", "said"),
     [
         ({}, True, "stopped"),
-        ({"queued": 1}, True, "stopped; 1 run goes on at the next start"),
-        ({"queued": 1, "running": 2, "waiting": 3}, True, "stopped; 6 runs go on at the next start"),
+        ({"queued": 1}, True, "stopped; 1 run continues at the next start"),
+        ({"queued": 1, "running": 2, "waiting": 3}, True, "stopped; 6 runs continue at the next start"),
         (
             {"running": 1},
             False,
-            "stopped; 1 run goes on at the next start; the interrupted operation runs again",
+            "stopped; 1 run continues at the next start; the interrupted operation runs again",
         ),
     ],
 )

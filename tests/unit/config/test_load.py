@@ -356,7 +356,7 @@ def test_an_optional_role_does_not_tell_repositories_apart(tmp_path: Path) -> No
     """With a role per repository the stack's name would still be another repository's."""
     text = AUTOMATION.replace("acme/shop", "'acme/*'")
     text = text.replace("{ stack-name", "{ role-arn: 'arn:${{ event.repository.name }}', stack-name")
-    with pytest.raises(ConfigError, match="acme/shop#7 and acme/web#7 both give preview-7"):
+    with pytest.raises(ConfigError, match="acme/shop#7 and acme/web#7 both produce preview-7"):
         read(tmp_path, text)
 
 

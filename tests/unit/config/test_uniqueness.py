@@ -141,69 +141,69 @@ PASSES = {
 COLLIDES = {
     "name and number (issue 7, 5)": (
         [stack("[acme/shop, acme/shop1]", f"preview-{NAME}{NUMBER}")],
-        "acme/shop1#7 and acme/shop#17 both give preview-shop17",
+        "acme/shop1#7 and acme/shop#17 both produce preview-shop17",
     ),
-    "any names": ([stack(ALL, f"p-{NAME}{NUMBER}")], "both give p-a77"),
+    "any names": ([stack(ALL, f"p-{NAME}{NUMBER}")], "both produce p-a77"),
     "two automations (issue 7, 5)": (
         [stack(SHOP, f"preview-{NUMBER}"), stack(WEB, f"preview-{NUMBER}")],
-        "acme/shop#7 (in `automations.a0.steps[0].with.stack-name`, line 8) and acme/web#7 both give preview-7",
+        "acme/shop#7 (in `automations.a0.steps[0].with.stack-name`, line 8) and acme/web#7 both produce preview-7",
     ),
     "two owners (issue 7, 6)": (
         [stack("[acme/shop, beta/shop]", f"preview-{NAME}-{NUMBER}")],
-        "acme/shop#7 and beta/shop#7 both give preview-shop-7",
+        "acme/shop#7 and beta/shop#7 both produce preview-shop-7",
     ),
-    "owner-name": ([stack("['acme*/*']", f"p-{OWNER}-{NAME}-{NUMBER}")], " both give p-acme-"),
+    "owner-name": ([stack("['acme*/*']", f"p-{OWNER}-{NAME}-{NUMBER}")], " both produce p-acme-"),
     "ids": ([stack("[acme/shop, beta/shop]", f"p-{ID}{NUMBER}")], "acme/shop#7 (repository id 77) and beta/shop#77 (repository id 7)"),
     "a pull request's id": (
         [stack("['acme/*', 'beta/*']", f"p-{ID}${{{{ event.pull_request.id }}}}")],
-        "acme/shop#7 (pull request id 7, repository id 77) and acme/web#7 (pull request id 77, repository id 7) both give p-777",
+        "acme/shop#7 (pull request id 7, repository id 77) and acme/web#7 (pull request id 77, repository id 7) both produce p-777",
     ),
-    "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
+    "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both produce p-shop"),
     "on two events, of which the first is told": (
         [stack(SHOP, f"p-{NAME}", on="{ pull_request: { types: [closed] }, delete: }")],
-        "acme/shop#7 and acme/shop#17 both give p-shop",
+        "acme/shop#7 and acme/shop#17 both produce p-shop",
     ),
-    "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
-    "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
-    "numbers that are added up": ([stack(SHOP, "p-${{ event.number + event.repository.id }}")], "both give p-"),
-    "branch and number": ([stack(SHOP, f"p-{BRANCH}{NUMBER}")], "acme/shop#7 and acme/shop#77 both give p-a77"),
+    "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both produce p-a"),
+    "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both produce p-aaaa"),
+    "numbers that are added up": ([stack(SHOP, "p-${{ event.number + event.repository.id }}")], "both produce p-"),
+    "branch and number": ([stack(SHOP, f"p-{BRANCH}{NUMBER}")], "acme/shop#7 and acme/shop#77 both produce p-a77"),
     "branches of two repositories": ([stack("[acme/shop, acme/web]", f"p-{BRANCH}")], "branch a of acme/shop and branch a of acme/web"),
     "a branch called like a number": (
         [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{BRANCH}")],
-        "and branch 7 of acme/shop both give p-7",
+        "and branch 7 of acme/shop both produce p-7",
     ),
     "a branch called like a number, before something else": (
         [stack(SHOP, f"p-{NUMBER}-{SHA}"), stack(SHOP, f"p-{BRANCH}-{SHA}")],
-        "and branch 7 of acme/shop both give p-7-aaaa",
+        "and branch 7 of acme/shop both produce p-7-aaaa",
     ),
     "a written out name": (
         [stack("[beta/shop]", f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
-        "beta/shop#7 (in `automations.a0.steps[0].with.stack-name`, line 8) and acme/shop#7 both give p-shop-7",
+        "beta/shop#7 (in `automations.a0.steps[0].with.stack-name`, line 8) and acme/shop#7 both produce p-shop-7",
     ),
-    "case": ([stack(SHOP, f"P-{NUMBER}"), stack(WEB, f"p-{NUMBER}")], "both give p-7"),
-    "a constant beside a number": ([stack(SHOP, "p-17"), stack(SHOP, f"p-{NUMBER}")], "and acme/shop#17 both give p-17"),
+    "case": ([stack(SHOP, f"P-{NUMBER}"), stack(WEB, f"p-{NUMBER}")], "both produce p-7"),
+    "a constant beside a number": ([stack(SHOP, "p-17"), stack(SHOP, f"p-{NUMBER}")], "and acme/shop#17 both produce p-17"),
     "a bucket in another region": (
         [
             objects(SHOP, f"x/{NUMBER}/"),
             objects(WEB, f"x/{NUMBER}/", ", region: eu-west-1"),
         ],
-        "both give previews, x/7/",
+        "both produce previews, x/7/",
     ),
     "one prefix below another": (
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}/assets/")],
-        "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and the shorter one also deletes what is below",
+        "acme/web#7 produce previews, x/7/ and previews, x/7/assets/, and the shorter one also deletes what is below",
     ),
     "one prefix below another, behind two slashes": (
         [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}//assets/")],
-        "acme/web#7 give previews, x/7/ and previews, x/7//assets/, and the shorter one also deletes",
+        "acme/web#7 produce previews, x/7/ and previews, x/7//assets/, and the shorter one also deletes",
     ),
     "one prefix below another, behind a commit": (
         [objects(SHOP, f"{SHA}/{NUMBER}/"), objects(WEB, f"{SHA}/{NUMBER}/b/")],
-        f"give previews, {'a' * 40}/7/ and previews, {'a' * 40}/7/b/, and",
+        f"produce previews, {'a' * 40}/7/ and previews, {'a' * 40}/7/b/, and",
     ),
     "one prefix above another": (
         [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
-        "give previews, x/7/assets/ and previews, x/7/, and",
+        "produce previews, x/7/assets/ and previews, x/7/, and",
     ),
     "a later part of an expression that begins with a dot": (
         [stack(ALL, f'p-${{{{ "x" + event.repository.name }}}}-{NUMBER}'), stack("[beta/shop]", f"p-x.a-{NUMBER}")],
@@ -213,10 +213,10 @@ COLLIDES = {
         [objects(ALL, f"{FULL}/{NUMBER}/"), objects("[beta/shop]", f"acme/.github/{NUMBER}/")],
         "acme/.github#7 (in ",
     ),
-    "handed on": ([build(ALL, "teardown", f"{{ PR: '{NUMBER}' }}")], "both give teardown, 7"),
+    "handed on": ([build(ALL, "teardown", f"{{ PR: '{NUMBER}' }}")], "both produce teardown, 7"),
     "handed on, twice": (
         [build(SHOP, "teardown", f"{{ PR: '{NUMBER}' }}"), build(WEB, "teardown", f"{{ PR: '{NUMBER}' }}")],
-        "both give teardown, 7",
+        "both produce teardown, 7",
     ),
     "handed on, with two dots": (
         [build(ALL, "teardown", f"{{ A: '{NAME}-{NUMBER}' }}"), build("[beta/shop]", "teardown", f"{{ A: 'a..b-{NUMBER}' }}")],
@@ -224,11 +224,11 @@ COLLIDES = {
     ),
     "named alike, and more is handed on": (
         [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ A: b, C: d }")],
-        "both give t-7",
+        "both produce t-7",
     ),
     "named alike, and something else is handed on": (
         [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ C: d }")],
-        "both give t-7",
+        "both produce t-7",
     ),
     "refs that are gone": ([stack(SHOP, f"p-{NAME}", on="delete")], "branch main of acme/shop and branch next of acme/shop"),
 }  # fmt: skip
@@ -269,7 +269,7 @@ def test_a_warning_does_not_hide_what_another_repository_shares(tmp_path: Path) 
     """The second is worth a warning by itself, and an error beside the first: the first pass must not end the search."""
     (found,) = errors(tmp_path, *(build(f"['{owner}/*']", "teardown", f"{{ A: '{NAME}' }}") for owner in ("acme", "beta")))  # fmt: skip
     assert "acme/a#7 (in " in found.message
-    assert "and beta/a#7 both give teardown, a" in found.message
+    assert "and beta/a#7 both produce teardown, a" in found.message
     assert SAFE in found.fix
 
 
@@ -283,7 +283,7 @@ def test_a_part_of_an_expression_may_be_empty(tmp_path: Path) -> None:
     found = [one.message for one in check(path, REGISTRY) if one.severity == "error"]
     assert len(found) == 1, found
     assert "acme/shop#7 (in " in found[0]
-    assert "acme/web#7 both give p7x" in found[0]
+    assert "acme/web#7 both produce p7x" in found[0]
 
 
 @pytest.mark.parametrize(
@@ -308,19 +308,19 @@ def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
     assert found.fix == f"use {OF_REF}, and `:` as delimiter, which no ref contains"
     assert errors(tmp_path, objects(ALL, f"{OF_REF}:", ", delimiter: ':'")._replace(on="delete")) == []
     (found,) = errors(tmp_path, stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{GONE}", on="delete"))
-    assert found.fix == f"use {OF_REF}, behind another fixed text in each of the two"
+    assert found.fix == f"use {OF_REF}, after a fixed text that differs in the two"
 
 
 @pytest.mark.parametrize(
     ("automations", "fix"),
     [
-        ([stack(SHOP, f"p-{BASE}")], f"add {NUMBER} to the name, behind a `-`"),
+        ([stack(SHOP, f"p-{BASE}")], f"add {NUMBER} to the name, after a `-`"),
         ([stack("[acme/shop, acme/web]", f"p-{BRANCH}")], f"use the number: {SAFE}"),
         ([stack(ALL, f"p-{GONE}", on="push", more=UNGUARDED)], f"begin the name with {ID}-"),
         ([stack(ALL, f"p-{NUMBER}")], f"use {SAFE}"),
         (
             [stack(SHOP, f"p-{NUMBER}"), stack(WEB, f"p-{NUMBER}")],
-            f"use {SAFE}, or another fixed text in each of the two",
+            f"use {SAFE}, or a fixed text that differs in the two",
         ),
         ([stack("['acme*/*']", f"p-{NAME}-{NUMBER}")], f"several owners can match: use {SAFE}"),
         (

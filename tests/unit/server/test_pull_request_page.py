@@ -129,7 +129,7 @@ def test_what_became_of_each_resource_last_counts() -> None:
             ("bucket d", "a word of a later version", ""),
         ],
         "ahead": [("bucket c", "under way", "")],
-        "gone": [("bucket a", "deleted", ""), ("bucket b", "not there any more", "")],
+        "gone": [("bucket a", "deleted", ""), ("bucket b", "already gone", "")],
         "kept": [("table audit", "kept", "")],
     }
     assert page.groups["ahead"][0].url == "/runs/r9?attempt=1"

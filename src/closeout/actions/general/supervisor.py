@@ -60,7 +60,7 @@ def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
     except OSError as error:
         os.write(2, f"{why_not(order, error)}\n".encode("utf-8", "replace"))
         os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED)
-    except BaseException:  # noqa: BLE001 - whatever it is, a forked child must not go on as its parent
+    except BaseException:  # noqa: BLE001 - a forked child must never continue as its parent
         os._exit(NOT_STARTED)
 
 

@@ -77,8 +77,8 @@ def own_id(github: GitHub) -> int:
         if error.transient:
             raise
         raise ActionFailed(
-            "GitHub does not say whose token this is, so closeout cannot tell its own comment from one that somebody"
-            " else has prepared; use a user's token (fine-grained, with Pull requests: write)"
+            "GitHub does not say whose token this is, so closeout cannot tell its own comment from one that another"
+            " user has prepared; use a user's token (fine-grained, with Pull requests: write)"
         ) from error
     if not isinstance(user, dict) or not isinstance(user.get("id"), int):
         raise unusable_answer("GET /user")

@@ -205,9 +205,11 @@ class Executions:
 
         Records of an earlier release are stored next to the definition, where an invocation does not trust them.
         """
-        beside = rows.recorded(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt)))
+        earlier = rows.recorded(
+            self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt))
+        )
         recorded = self._recorded(run_id, attempt)
-        return beside.definition, recorded.operations if recorded.seal else beside.operations
+        return earlier.definition, recorded.operations if recorded.seal else earlier.operations
 
     def _recorded(self, run_id: str, attempt: int) -> rows.Recorded:
         return rows.recorded(

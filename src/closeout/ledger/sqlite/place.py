@@ -45,6 +45,6 @@ def free(path: Path) -> int:
 
 def unwritable(path: Path) -> str | None:
     """Return the file or folder of a ledger that this user may not write; None if there is none."""
-    beside = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
-    needed = [path.parent, *(file for file in beside if file.exists())]
+    files = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
+    needed = [path.parent, *(file for file in files if file.exists())]
     return next((str(place) for place in needed if not os.access(place, os.W_OK)), None)

@@ -59,7 +59,7 @@ CREATE TABLE run (
     summary TEXT,
     finished_at REAL,
     suspected INTEGER NOT NULL DEFAULT 0, -- times it was under way when the process died: doubles its turn alone
-    alone TEXT,                         -- its turn after that: due now beside; NULL: none
+    alone TEXT,                         -- its turn alone after that: due now beside; NULL: none
     deaths INTEGER NOT NULL DEFAULT 0   -- times the process died in its turn alone, since it last got on
 ) STRICT;
 CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);

@@ -76,7 +76,7 @@ class Writer:
         self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
         self._submitting = threading.Lock()
-        """Nothing is queued after the end of the queue, where nobody would answer it."""
+        """Nothing is queued after the end of the queue, where it would get no answer."""
         self.damage: StoreUnavailable | None = None
         """The error that showed that the file is damaged."""
         self._thread = background("ledger-writer", self._run)
@@ -159,7 +159,7 @@ class Writer:
                 # One job is at fault, usually a duplicate. One by one, only that one fails.
                 self._deliveries.restore(kept)
                 outcomes = self._transaction(group, self._one_by_one)
-        except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
+        except Exception as error:  # noqa: BLE001 - every job in the group must get an answer
             self._deliveries.restore(kept)
             reason = unwritable(self._path, error)
             if isinstance(error, sqlite3.Error) and is_damaged(error):

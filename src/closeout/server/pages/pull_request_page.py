@@ -20,7 +20,7 @@ from closeout.wiring.pull_requests import PullRequestView
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "done": (GONE, "deleted"),
-    "gone": (GONE, "not there any more"),
+    "gone": (GONE, "already gone"),
     "kept": (KEPT, "kept"),
     "left": (LEFT, "still there"),
     "failed": (LEFT, "failed"),
