@@ -26,13 +26,14 @@ automations:
 
 
 @pytest.fixture(autouse=True)
-def _path() -> Iterator[None]:
-    """Yield each test the module path that it began with: loading puts folders on it."""
-    before, modules = list(sys.path), set(sys.modules)
+def _path(tmp_path: Path) -> Iterator[None]:
+    """Unload the modules of each test's folder, and restore the module path, to which loading adds that folder."""
+    before = list(sys.path)
     yield
     sys.path[:] = before
-    for name in set(sys.modules) - modules:
-        sys.modules.pop(name)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def read(folder: Path, text: str, **context: Any) -> Config:

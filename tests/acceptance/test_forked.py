@@ -32,4 +32,4 @@ def test_threads_that_begin_processes_read_the_exit_code_of_each() -> None:
         return forks.exit_code(process, 60)
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(ended, range(200))) == {7}
+        assert set(pool.map(ended, range(120))) == {7}
