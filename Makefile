@@ -81,11 +81,11 @@ $(VENV_DOCS)/.installed: requirements/docs.txt
 	@$(VENV_DOCS)/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt
 	@touch $@
 
-pictures: setup  ## take the pictures of the pages in docs/ anew (needs Chromium: make browser)
+pictures: setup  ## take the pictures of the pages in docs/ again (needs Chromium: make browser)
 	@$(BIN)/python docs/pictures.py
 	@$(BIN)/python docs/page_pictures.py
 
-fix: setup  ## format the code and make the generated files anew
+fix: setup  ## format the code and regenerate files
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python docs/generate.py
@@ -103,7 +103,7 @@ soak: setup  ## the model of promise 1: 2,000 new histories in memory and 100 ov
 hostile: setup  ## attack it for under four minutes: floods, faults, kills; one table of figures (ARGS=--long for more)
 	@$(BIN)/python -m tests.hostile $(ARGS)
 
-bench: setup  ## measure closeout beside its peers (ARGS=--quick for two minutes)
+bench: setup  ## measure closeout and its peers (ARGS=--quick for two minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-cold: setup-aws  ## how long GitHub waits for a receiver on AWS that has just been started
@@ -184,7 +184,7 @@ shells:  ## install zsh, fish and man, which the tests of completion and man pag
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends zsh fish man-db >/dev/null; \
 	else echo "install zsh, fish and man (on Debian, as root: apt-get install zsh fish man-db)"; exit 1; fi
 
-lock:  ## write requirements/*.txt anew from *.in (needs uv)
+lock:  ## write requirements/*.txt again from *.in (needs uv)
 	@for name in runtime dev bench docs; do uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/$$name.in -o requirements/$$name.txt; done
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
