@@ -111,7 +111,7 @@ def test_names_that_two_pull_requests_share_are_refused_here_too(tmp_path: Path)
     """A stack is never made of a file whose automations delete each other's previews."""
     step = "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: 'preview-${{ event.number }}', account: '123456789012', region: eu-central-1 }\n"
     other = HEAD.partition("automations:\n")[2].replace("  a:", "  b:").replace("acme/shop", "acme/web")
-    assert "acme/web#7 both give preview-7" in refused(tmp_path, HEAD + step + other + step)
+    assert "acme/web#7 both produce preview-7" in refused(tmp_path, HEAD + step + other + step)
 
 
 def test_an_actions_own_default_over_the_limit_is_a_warning(tmp_path: Path) -> None:
