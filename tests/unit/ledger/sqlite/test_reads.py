@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from closeout.core.errors import StoreUnavailable
+from closeout.ledger.cursors import Start
 from closeout.ledger.sqlite import Ledger, Views
-from tests.unit.ledger.sqlite.conftest import delivery
+from closeout.ledger.sqlite.lists import run_rows
+from closeout.ports import EVERY_RUN, Ending
+from tests.unit.ledger.sqlite.conftest import delivery, new_run
 
 
 def test_a_connection_is_not_closed_under_a_thread_that_reads_from_it(ledger: Ledger, views: Views) -> None:
@@ -51,3 +59,24 @@ def test_rows_that_nobody_reads_to_their_end_hold_nothing(ledger: Ledger, views:
         thread.join(10)
         assert not thread.is_alive()
     assert len(views.deliveries()) == 1
+
+
+@pytest.mark.parametrize("start", [Start(), Start(0, newer=True)], ids=["older", "newer"])
+def test_a_run_that_finishes_while_a_list_is_read_is_listed_once(
+    ledger: Ledger, path: Path, start: Start
+) -> None:
+    """The list reads open and finished runs one after the other, and in between this one is both."""
+    ledger.accept_wait(delivery(), [new_run("r1"), new_run("r2", "other")])
+
+    class Interrupted(Views):
+        def _rows(self, name: str, values: Any) -> Iterator[tuple[Any, ...]]:
+            if name.startswith("shown_runs"):
+                ledger.finish(1, Ending("success", "done"), 1_001.0)
+            yield from super()._rows(name, values)
+
+        def listed(self) -> list[tuple[str, str]]:
+            return [(row[1], row[4]) for row in run_rows(self._rows, EVERY_RUN, start)]
+
+    views = Interrupted(path)
+    assert sorted(views.listed()) == [("r1", "finished"), ("r2", "queued")]
+    views.close()
