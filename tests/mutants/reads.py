@@ -14,9 +14,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "lists: open runs of an automation are left out",
         SOURCE,
-        "    return merge(unfinished, finished, reverse=not newer)",
+        "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
         "    return finished",
         (RUNS,),
+    ),
+    Mutant(
+        "lists: a run that finishes while the list is read is listed twice",
+        SOURCE,
+        "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
+        "    return merge(unfinished, finished, reverse=not newer)",
+        (
+            "tests/unit/ledger/sqlite/test_reads.py"
+            "::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",
+        ),
     ),
     Mutant(
         "lists: words do not count beside the number of a pull request",
