@@ -222,7 +222,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/pages/run_pages.py",
         "shown = run if whole else presentation.for_anybody(run, _shows_plan)",
         "shown = run",
-        ("tests/contract/http/test_pages.py::test_a_public_repositorys_scripts_are_kept_back",),
+        ("tests/contract/http/test_pages.py::test_a_public_repositorys_scripts_are_hidden",),
     ),
     Mutant(
         "grace skipped",

@@ -123,7 +123,7 @@ MUTANTS: tuple[Mutant, ...] = (
         PROBLEMS,
         "    return not 0 < need.at - now <= (AGAIN if need.repeated else WAIT)",
         "    return need.at <= now",
-        (f"{CORE}::test_a_clock_that_is_set_back_silences_nothing",),
+        (f"{CORE}::test_setting_the_clock_back_suppresses_no_message",),
     ),
     Mutant(
         "messages: a restart says that patrol works again",

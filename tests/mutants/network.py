@@ -65,7 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
         '        lines = [self._redact(f"{at}closeout: {what}{words}")]',
         (
             "tests/unit/server/test_log.py::test_no_text_forges_a_line_or_reaches_a_terminal",
-            "tests/contract/http/test_endpoints.py::test_a_request_forges_no_line_of_the_log",
+            "tests/contract/http/test_endpoints.py::test_a_request_cannot_forge_a_line_of_the_log",
         ),
     ),
     Mutant(
