@@ -69,7 +69,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/credentials.py",
         "            row = (kind, name, right, digest, code, now, expires_at)",
         "            row = (kind, name, right, digest, None, now, expires_at)",
-        (f"{_STORES}::TestSqlite::test_a_code_makes_one_credential",),
+        (f"{_STORES}::TestSqlite::test_a_code_makes_only_one_credential",),
     ),
     Mutant(
         "sign-in leads to any address",

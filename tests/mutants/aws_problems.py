@@ -39,14 +39,14 @@ MUTANTS: tuple[Mutant, ...] = (
         STORE,
         "ended < before and not row.is_shown:",
         "ended < before:",
-        (f"{SUITE}::test_what_everybody_knows_to_be_over_is_deleted",),
+        (f"{SUITE}::test_a_problem_that_every_target_knows_to_be_closed_is_deleted",),
     ),
     Mutant(
         "problems on AWS: one is deleted while a message is under way",
         STORE,
         "        before = self._table.now() - SETTLED",
         "        before = self._table.now() + SETTLED",
-        (f"{SUITE}::test_what_everybody_knows_to_be_over_is_deleted",),
+        (f"{SUITE}::test_a_problem_that_every_target_knows_to_be_closed_is_deleted",),
     ),
     Mutant(
         "messages on AWS: two invocations tell at once",

@@ -27,7 +27,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/aws/listing.py",
         "        changed=updated.timestamp() if updated else None,",
         "        changed=None,",
-        (f"{INVENTORIES}::test_a_stack_that_is_still_updated_is_not_the_pull_requests",),
+        (f"{INVENTORIES}::test_a_stack_that_was_updated_recently_is_not_an_orphan",),
     ),
     Mutant(
         "a name that the step does not give is an orphan's",
