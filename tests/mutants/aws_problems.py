@@ -126,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/checks/notifiers.py",
         "        if error.reason == TOPIC_DENIED:",
         "        if error.reason:",
-        ("tests/unit/checks/test_answers.py::test_a_topic_of_which_sns_says_nothing_is_not_fine",),
+        ("tests/unit/checks/test_answers.py::test_a_topic_that_sns_does_not_answer_about_is_unknown",),
     ),
     Mutant(
         "messages on AWS: a drill does not hear what the function says of a URL",

@@ -299,7 +299,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/runs.py",
         "MAX_DEATHS = 5\n",
         "MAX_DEATHS = 5_000\n",
-        ("tests/unit/core/test_runs.py::test_the_fifth_death_alone_is_the_last",),
+        ("tests/unit/core/test_runs.py::test_the_fifth_death_in_a_turn_is_the_last",),
     ),
     Mutant(
         "a stack is deleted by its name",
@@ -392,7 +392,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/cel.py",
         "    if not isinstance(value, bool):",
         "    if False:",
-        ("tests/unit/config/test_cel.py::test_a_condition_that_is_not_a_truth_value_is_an_error",),
+        ("tests/unit/config/test_cel.py::test_a_condition_that_is_not_a_boolean_is_an_error",),
     ),
     Mutant(
         "a Details link is good without its signature",
@@ -427,7 +427,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/cli/runs.py",
         "    if len(found) > 1:",
         "    if False:",
-        ("tests/unit/cli/test_run_ids.py::test_a_beginning_that_several_runs_have_names_them",),
+        ("tests/unit/cli/test_run_ids.py::test_an_ambiguous_prefix_lists_its_runs",),
     ),
     Mutant(
         "a condition that cannot be evaluated is told as no run",

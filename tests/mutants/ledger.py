@@ -133,14 +133,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/connection.py",
         "    if is_damaged(error):\n        return StoreUnavailable(_damaged(path, error))",
         "    if False:\n        return StoreUnavailable(_damaged(path, error))",
-        (f"{DAMAGED}::test_damage_in_a_table_is_told",),
+        (f"{DAMAGED}::test_damage_in_a_table_is_reported",),
     ),
     Mutant(
         "values that nobody wrote are a defect",
         "src/closeout/cli/ledger_option.py",
         "            where.check_file()  # a value that closeout does not write: the file may be damaged",
         "            pass",
-        (f"{DAMAGED}::test_values_that_nobody_wrote_are_damage",),
+        (f"{DAMAGED}::test_values_of_a_wrong_type_are_damage",),
     ),
     Mutant(
         "ready while no run is taken up",

@@ -158,7 +158,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/messages.py",
         "|[a-z]+:)|",
         ")|",
-        ("tests/unit/core/test_messages.py::test_what_a_chat_would_make_a_link_is_text",),
+        ("tests/unit/core/test_messages.py::test_text_that_a_chat_would_turn_into_a_link_is_escaped",),
     ),
     Mutant(
         "problems: those of any automation are dismissed as gone",

@@ -146,7 +146,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/inverse.py",
         "        if before[-1] in _DIGITS or after[:1] in tuple(_DIGITS):",
         "        if False:",
-        (f"{INVERSE}::test_a_name_that_decodes_in_two_ways_has_no_pattern",),
+        (f"{INVERSE}::test_an_ambiguous_name_has_no_pattern",),
     ),
     Mutant(
         "what is open again is cleaned up",

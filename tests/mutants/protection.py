@@ -210,14 +210,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/bases.py",
         "        if actions[step.uses].absent is None:",
         "        if False:",
-        ("tests/unit/config/test_bases.py::test_every_base_counts_where_a_wrong_match_cannot_harm",),
+        ("tests/unit/config/test_bases.py::test_every_base_counts_if_a_wrong_match_is_harmless",),
     ),
     Mutant(
         "every base counts although names contain the base",
         "src/closeout/config/bases.py",
         "            if any(map(_BASE.search, templates.expressions(text))):",
         "            if False:",
-        ("tests/unit/config/test_bases.py::test_every_base_counts_where_a_wrong_match_cannot_harm",),
+        ("tests/unit/config/test_bases.py::test_every_base_counts_if_a_wrong_match_is_harmless",),
     ),
     Mutant(
         "an event that is no closing is a candidate",
@@ -277,7 +277,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/inputs.py",
         "            if not spec.secret:\n",
         "            if False:\n",
-        ("tests/unit/config/test_workflow_words.py::test_a_reference_where_none_is_read_is_an_error",),
+        ("tests/unit/config/test_workflow_words.py::test_a_reference_in_a_plain_text_is_an_error",),
     ),
     Mutant(
         "a payload may give the repository two names",
@@ -445,6 +445,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/protect.py",
         "    yield first\n",
         "",
-        ("tests/unit/core/test_protect.py::test_a_script_is_known_by_its_first_line",),
+        ("tests/unit/core/test_protect.py::test_a_script_is_matched_by_its_first_line",),
     ),
 )

@@ -208,8 +208,8 @@ def _wait_for(happened: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
-def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
-    """Nothing was sent yet, so that a request that must not be sent twice may be."""
+def test_a_connection_that_times_out_has_its_own_name() -> None:
+    """Nothing was sent yet, so even a request that must not be repeated can be tried again."""
     with pytest.raises(NoAnswer, match=r"^127\.0\.0\.1 did not accept a connection in time$") as caught:
         Transport()._connect(parse("http://127.0.0.1:9"), 0.0)
     assert (caught.value.reason, caught.value.transient) == ("ConnectTimeout", True)
@@ -219,10 +219,8 @@ def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
     ("found", "share"),
     [(["127.0.0.9", "127.0.0.1", "127.0.0.8"], 5.0), (["127.0.0.9", "127.0.0.1"], 10.0)],
 )
-def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others(
-    found: list[str], share: float
-) -> None:
-    """Each has an equal share of what is left, and the first that answers is taken."""
+def test_an_address_that_refuses_leaves_time_for_the_others(found: list[str], share: float) -> None:
+    """Each gets an equal share of the remaining time, and the first that answers is used."""
 
     class Several(DeadlineConnection):
         def addresses(self) -> list[str]:
