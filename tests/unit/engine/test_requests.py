@@ -39,11 +39,11 @@ class Bench:
 
 
 def never(_target: str, _by: str) -> bool:
-    """Nobody asked to cancel."""
+    """No cancel was requested."""
     raise AssertionError
 
 
-def test_a_cancel_says_who_asked_and_what_became_of_it() -> None:
+def test_a_cancel_records_who_asked_and_its_outcome() -> None:
     """With the reason, if there is one."""
     asked: list[tuple[str, str]] = []
 
@@ -59,8 +59,8 @@ def test_a_cancel_says_who_asked_and_what_became_of_it() -> None:
     assert bench.outcomes == {1: "done", 2: "unknown or finished"}
 
 
-def test_a_cancel_that_fails_is_its_own_outcome() -> None:
-    """The others are carried out. But a store that does not answer is asked again for all."""
+def test_a_failed_cancel_is_its_own_outcome() -> None:
+    """The others are carried out. If the store does not answer, all are repeated."""
 
     def fails(target: str, _by: str) -> bool:
         if target == "bad":
@@ -84,8 +84,8 @@ def test_a_cancel_that_fails_is_its_own_outcome() -> None:
     ("answer", "outcome"),
     [(None, "done"), ("r2-1", "r2-1"), (RuntimeError("hunter2 is wrong"), "failed: *** is wrong")],
 )
-def test_another_request_is_the_owners(answer: Any, outcome: str) -> None:
-    """It is given out once, until its outcome is stored; no secret is in that."""
+def test_other_requests_belong_to_the_owner(answer: Any, outcome: str) -> None:
+    """Each is handed over once, until its outcome is stored; that contains no secret."""
 
     def serve(_request: Request) -> str | None:
         if isinstance(answer, Exception):
@@ -100,8 +100,8 @@ def test_another_request_is_the_owners(answer: Any, outcome: str) -> None:
     assert list(bench.requests.take()) == [found]
 
 
-def test_an_engine_without_an_owner_says_that_it_cannot() -> None:
-    """Rather than leave the request open for ever."""
+def test_an_engine_without_an_owner_refuses_other_requests() -> None:
+    """Otherwise the request would stay open forever."""
     bench = Bench(request(1, "rerun"), cancel=never)
     for found in bench.requests.take():
         bench.requests.serve(found)
