@@ -45,14 +45,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/work.py",
         "            livecheck.check(subject, self._context.deps.github, self._branch(subject))",
         "            pass",
-        (f"{RUN}::test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted",),
+        (f"{RUN}::test_a_reopened_pull_request_cancels_the_run_and_nothing_is_deleted",),
     ),
     Mutant(
         "an open pull request counts as closed",
         "src/closeout/livecheck.py",
         'if pull.state == "open":',
         'if pull.state == "opened":',
-        (f"{RUN}::test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted",),
+        (f"{RUN}::test_a_reopened_pull_request_cancels_the_run_and_nothing_is_deleted",),
     ),
     Mutant(
         "an unreadable pull request counts as closed",
@@ -80,21 +80,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/work.py",
         "            guards.check_account(self._target, self.clients)",
         "            pass",
-        (f"{RUN}::test_the_account_is_asked_again_before_the_delete",),
+        (f"{RUN}::test_the_account_is_checked_again_before_the_delete",),
     ),
     Mutant(
         "verify is not looked at",
         "src/closeout/run/step.py",
         'if answer["left"]:\n                return None',
         "if False:\n                return None",
-        (f"{RUN}::test_what_verify_still_finds_is_a_failure_that_names_it",),
+        (f"{RUN}::test_a_resource_that_verify_still_finds_is_a_failure",),
     ),
     Mutant(
         "limits of today's file ignored",
         "src/closeout/run/guards.py",
         "return (stored,) if current.automation is None else (stored, current.automation)",
         "return (stored,)",
-        (f"{RUN}::test_the_stricter_of_the_stored_and_todays_limits_holds",),
+        (f"{RUN}::test_the_stricter_of_the_stored_and_todays_limits_applies",),
     ),
     Mutant(
         "dry run applies",
@@ -117,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/work.py",
         "        if self._hold_by_pause():",
         "        if False:",
-        (f"{RUN}::test_a_pause_holds_the_delete_until_it_is_lifted",),
+        (f"{RUN}::test_a_pause_holds_the_delete_until_closeout_is_resumed",),
     ),
     Mutant(
         "unguarded steps run on events without a live check",
@@ -131,35 +131,35 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/matching.py",
         'return bool(pull["head"]["repo"]["id"] != pull["base"]["repo"]["id"])',
         "return False",
-        (f"{RUN}::test_a_fork_is_ignored_where_a_branch_name_is_let_into_a_name",),
+        (f"{RUN}::test_a_fork_is_ignored_if_a_name_contains_its_branch",),
     ),
     Mutant(
         "names from the payload are not checked",
         "src/closeout/run/inputs.py",
         "            return cel.interpolate(text, event, check)",
         "            return cel.interpolate(text, event)",
-        (f"{RUN}::test_a_value_that_is_no_name_never_names_anything",),
+        (f"{RUN}::test_an_invalid_value_never_becomes_a_name",),
     ),
     Mutant(
         "a call is not held against today's file",
         "src/closeout/run/work.py",
         "guards.check_plan(changes, stored, current, plan.before)",
         "pass",
-        (f"{RUN}::test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call",),
+        (f"{RUN}::test_a_file_made_stricter_during_a_pause_applies_before_the_next_call",),
     ),
     Mutant(
         "a payload may speak of two pull requests",
         "src/closeout/livecheck.py",
         "    _check_one_subject(payload, pull, base)\n",
         "",
-        (f"{RUN}::test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing",),
+        (f"{RUN}::test_a_payload_about_two_pull_requests_deletes_nothing",),
     ),
     Mutant(
         "what is acted on is redacted like what is read",
         "src/closeout/run/step.py",
         "context.safe(lambda: self._plan(planned_before), self._redact_shown)",
         "context.safe(lambda: self._plan(planned_before))",
-        (f"{RUN}::test_what_is_acted_on_is_what_was_planned_even_where_it_looks_like_a_secret",),
+        (f"{RUN}::test_the_planned_name_is_used_even_if_it_contains_a_secret",),
     ),
     Mutant(
         "a failed step stops the rest without being asked",
@@ -173,7 +173,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/context.py",
         "                error.message = self.deps.redact.text(error.message)",
         "                pass",
-        (f"{RUN}::test_secrets_are_taken_out_of_errors_and_results",),
+        (f"{RUN}::test_secrets_are_redacted_in_errors_and_results",),
     ),
     Mutant(
         "a cancelled run leaves its status pending",
@@ -215,7 +215,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/visibility.py",
         "    return WITHHELD if own_code else masked(error.message)",
         "    return masked(error.message)",
-        ("tests/unit/run/test_visibility.py::test_own_code_fails_closed",),
+        ("tests/unit/run/test_visibility.py::test_user_code_is_private_by_default",),
     ),
     Mutant(
         "a public page shows scripts",
@@ -349,7 +349,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if self._recorder.now() - asked > LATE:",
         "        if False:",
         (
-            "tests/unit/run/test_interrupted_calls.py::test_guards_are_asked_again_when_storing_the_begin_took_long",
+            "tests/unit/run/test_interrupted_calls.py::test_guards_are_asked_again_if_storing_the_begin_took_long",
         ),
     ),
     Mutant(
@@ -357,7 +357,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/work.py",
         "            self._context.safe(lambda: self._attempt(name, guarded, look)),",
         "            self._context.safe(lambda: self._attempt(name, lambda: (look and look(), guarded())[1], None)),",
-        ("tests/unit/run/test_interrupted_calls.py::test_what_takes_long_to_read_is_read_before_the_guards",),
+        ("tests/unit/run/test_interrupted_calls.py::test_a_long_read_comes_before_the_guards",),
     ),
     Mutant(
         "a refused look counts as absent",
@@ -413,7 +413,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/closed_event.py",
         '    if state == "open":',
         "    if False:",
-        ("tests/unit/run/test_closed_event.py::test_an_open_one_is_taken_as_closed_now_and_that_is_said",),
+        (
+            "tests/unit/run/test_closed_event.py::test_an_open_pull_request_is_treated_as_closed_now_and_labelled_so",
+        ),
     ),
     Mutant(
         "half of a pull request is planned",
@@ -548,7 +550,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/on_function.py",
         "context.safe(read_mode), HELD, automation.timeout)",
         "context.safe(read_mode), HELD, 0.0)",
-        (f"{RUN}::test_a_function_waits_for_todays_form_before_it_is_called",),
+        (f"{RUN}::test_a_function_waits_for_the_current_configuration",),
     ),
     Mutant(
         "a rerun on a stack goes by the file here",
@@ -562,7 +564,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/finalize.py",
         "        posted = record_final(durable, final, patient=patient)",
         "        posted = {}",
-        ("tests/unit/run/test_unreadable.py::test_a_pending_status_ends_as_failure_where_it_was_posted",),
+        ("tests/unit/run/test_unreadable.py::test_a_pending_status_ends_as_failure_on_its_commit",),
     ),
     Mutant(
         "a definition goes before its run",

@@ -70,7 +70,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/work.py",
         "            livecheck.check(subject, self._context.deps.github, self._branch(subject))",
         "            livecheck.check(subject, self._context.deps.github, None)",
-        (f"{RUN}::test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_is_open",),
+        (f"{RUN}::test_a_branchs_preview_stays_while_another_pull_request_of_it_is_open",),
     ),
     Mutant(
         "a list of other pull requests counts as that of the branch",

@@ -26,7 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/inputs.py",
         "    return cel.interpolate(host, event, _label) + cel.interpolate(rest, event, check)",
         "    return cel.interpolate(text, event, check)",
-        ("tests/unit/run/test_inputs.py::test_no_value_makes_another_host_of_a_url",),
+        ("tests/unit/run/test_inputs.py::test_no_value_changes_the_host_of_a_url",),
     ),
     Mutant(
         "an address from the environment is taken unread",

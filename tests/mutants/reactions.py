@@ -24,7 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/general/outputs.py",
         "        return clean(value) != value",
         "        return False",
-        ("tests/unit/run/test_reactions.py::test_an_output_that_holds_a_secret_is_given_to_no_step",),
+        ("tests/unit/run/test_reactions.py::test_an_output_with_a_secret_reaches_no_step",),
     ),
     Mutant(
         "a name may be made of what a step gave",
@@ -38,16 +38,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/workflow.py",
         "            if stopped and not reactions.runs_after_failure(step.condition):",
         "            if stopped:",
-        ("tests/unit/run/test_reactions.py::test_status_functions_decide_by_themselves",),
+        ("tests/unit/run/test_reactions.py::test_status_functions_decide_alone",),
     ),
     Mutant(
         "a delete that asks for another step is looked at again without it",
         "src/closeout/config/typed_deletes.py",
         "    return asks_nothing and step.destructive and action is not None and action.absent is not None",
         "    return step.destructive and action is not None and action.absent is not None",
-        (
-            "tests/unit/run/test_reactions.py::test_a_delete_that_asks_for_another_step_is_not_looked_at_again",
-        ),
+        ("tests/unit/run/test_reactions.py::test_a_delete_that_depends_on_another_step_is_not_rechecked",),
     ),
     Mutant(
         "failure() knows nothing of the run",
@@ -61,9 +59,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/reactions.py",
         "    return condition is not None and bool(asked(condition) or _OUTCOME.search(_code(condition)))",
         "    return condition is not None and bool(asked(condition))",
-        (
-            "tests/unit/run/test_reactions.py::test_a_delete_that_asks_for_another_step_is_not_looked_at_again",
-        ),
+        ("tests/unit/run/test_reactions.py::test_a_delete_that_depends_on_another_step_is_not_rechecked",),
     ),
     Mutant(
         "an orphan is decided without the steps that its step waits for",

@@ -25,7 +25,7 @@ def gone_from(scene: Scene, call: str) -> Scene:
 
 @pytest.mark.parametrize("call", ["status pending", "account", "plan"], ids=["begin", "before", "planned"])
 def test_a_run_whose_automation_is_gone_changes_nothing_and_ends_in_an_error(call: str) -> None:
-    """It waits until its own time is over, says so in log and status, and the commit's status ends as `error`."""
+    """It waits until its own time limit, says so in log and status, and the commit's status ends as `error`."""
     scene = gone_from(Scene(), call)
     ending = scene.play()
     assert (ending.verdict, ending.summary) == (
@@ -39,8 +39,8 @@ def test_a_run_whose_automation_is_gone_changes_nothing_and_ends_in_an_error(cal
     assert scene.world.statuses[-2:] == [("pending", waits), ("error", ending.summary)]
 
 
-def test_a_run_whose_automation_comes_back_goes_on() -> None:
-    """A file that was mended within the run's time costs nothing but the wait."""
+def test_a_run_whose_automation_returns_continues() -> None:
+    """A file that is repaired within the run's time costs only the wait."""
     scene = Scene()
     scene.gone = lambda: scene.clock.now() < START + 600
     assert scene.play().verdict == "success"
@@ -48,8 +48,8 @@ def test_a_run_whose_automation_comes_back_goes_on() -> None:
     assert scene.clock.now() >= START + 600
 
 
-def test_what_comes_back_stricter_holds() -> None:
-    """Renamed and renamed back, with a dry run on the way."""
+def test_an_automation_that_returns_stricter_applies() -> None:
+    """Renamed and renamed back, with a dry run in between."""
     scene = Scene()
     scene.gone = lambda: scene.clock.now() < START + 600
     scene.current = dataclasses.replace(AUTOMATION, mode="dry-run")
@@ -74,8 +74,8 @@ def test_the_files_protection_holds_for_a_run_whose_automation_is_gone(call: str
     assert "preview-17 is protected (`protect` pattern 'preview-*')" in ending.summary
 
 
-def test_what_was_done_before_it_was_gone_is_said() -> None:
-    """The first step is done, the second waits; the status names what is gone already."""
+def test_a_run_whose_automation_is_gone_says_what_it_had_deleted() -> None:
+    """The first step is done, the second waits; the status names what is already deleted."""
     scene = Scene()
     scene.world.resources = {"preview-17", "other-17"}
     scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")))
@@ -99,7 +99,7 @@ def test_a_step_that_is_not_destructive_waits_as_well() -> None:
 
 @pytest.mark.parametrize("destructive", [True, False])
 def test_a_function_whose_automation_is_gone_is_not_called(destructive: bool) -> None:
-    """Its name is no longer among the functions either, and that is no reason to end sooner."""
+    """Its name is no longer among the functions, which does not end the run any sooner."""
     calls: list[str] = []
     scene = function_scene(lambda run: run.record("it", lambda: calls.append("it")))
     scene.with_automation(destructive_function=destructive)

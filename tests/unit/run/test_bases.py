@@ -1,4 +1,4 @@
-"""A pull request that was retargeted before it was closed: its earlier bases count where that cannot harm."""
+"""A pull request that was retargeted before it was closed: its earlier bases count if that is harmless."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_base_of_the_timeline_is_read(github: FakeGitHub, client: GitHubCl
     assert len([one for one in github.requests() if one["path"] == "/graphql"]) == 1 + 3
 
 
-def test_an_enterprise_server_has_graphql_beside_its_rest_api(github: FakeGitHub) -> None:  # noqa: F811
+def test_an_enterprise_server_has_graphql_next_to_its_rest_api(github: FakeGitHub) -> None:  # noqa: F811
     """`/api/v3` is REST, `/api/graphql` GraphQL."""
     github.world.open_pull(REPOSITORY, number=17, base="develop")
     client = GitHubClient(lambda: github.token, f"{github.url}/api/v3", timeout=5.0)  # noqa: F811
@@ -94,15 +94,15 @@ def test_an_enterprise_server_has_graphql_beside_its_rest_api(github: FakeGitHub
         (changed('"nodes": [', '"nodes": null, "x": ['), "the answer is not the timeline that was asked for"),
     ],
 )
-def test_an_unreadable_answer_is_never_no_other_base(answer: Any, says: str) -> None:
-    """Also one that holds data beside an error, and one that does not end."""
+def test_an_unreadable_answer_does_not_mean_no_other_base(answer: Any, says: str) -> None:
+    """Neither one with data next to an error, nor one without an end."""
     scene = closed_into("main", answer)
     with pytest.raises(ServiceError) as error:
         bases_of(scene.deps().github, REPOSITORY, 17)
     assert error.value.message == f"GitHub: POST /graphql: {says}"
 
 
-def test_a_timeline_without_an_end_is_an_error() -> None:
+def test_an_endless_timeline_is_an_error() -> None:
     """However often it names a next page."""
     text = json.dumps(timeline()).replace("false", "true").replace('"endCursor": null', '"endCursor": "1"')
     with pytest.raises(ServiceError, match="more than 20 pages"):
@@ -120,8 +120,8 @@ def test_a_pull_request_that_had_the_base_before_is_torn_down() -> None:
     assert scene.durable.result("match")["run"] is True
 
 
-def test_one_that_never_had_it_is_skipped_without_a_status() -> None:
-    """The reason says which bases it had, and begins so that lists can leave the run out."""
+def test_a_pull_request_that_never_had_the_base_is_skipped_without_a_status() -> None:
+    """The reason lists its bases, in a form by which lists can leave the run out."""
     scene = closed_into("main", timeline("release/1"))
     ending = scene.play()
     assert (ending.verdict, scene.world.statuses) == ("skipped", [])
@@ -133,7 +133,7 @@ def test_one_that_never_had_it_is_skipped_without_a_status() -> None:
 
 @pytest.mark.parametrize("base", ["develop", "main"])
 def test_github_is_asked_only_if_the_base_at_the_close_does_not_match(base: str) -> None:
-    """And never where the file says `at-close`."""
+    """And never if the file says `at-close`."""
     scene = closed_into(base, timeline("develop"), bases="ever" if base == "develop" else "at-close")
     scene.play()
     assert "POST /graphql" not in scene.world.log
@@ -144,7 +144,7 @@ def test_github_is_asked_only_if_the_base_at_the_close_does_not_match(base: str)
     [unreachable(), ServiceError("401 Bad credentials", service="github", operation="x", reason="401")],
 )
 def test_while_github_does_not_answer_the_run_waits_and_nothing_is_deleted(error: Exception) -> None:
-    """Unknown is neither a match nor none; when the run's time is up it fails and says why."""
+    """Unknown is neither a match nor a mismatch; at its time limit the run fails and says why."""
     scene = closed_into("main", timeline("develop"))
     scene.world.faults["POST /graphql"] = [error] * 20
     assert scene.play().verdict == "success"
@@ -157,7 +157,7 @@ def test_while_github_does_not_answer_the_run_waits_and_nothing_is_deleted(error
     assert scene.clock.now() - 1_700_000_000 >= AUTOMATION.timeout
 
 
-def test_without_a_token_it_is_skipped() -> None:
+def test_without_a_token_an_earlier_base_is_not_looked_up() -> None:
     """Without one nothing could be deleted either."""
     scene = closed_into("main", timeline("develop"))
     scene.has_token = False

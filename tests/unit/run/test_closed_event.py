@@ -49,8 +49,8 @@ def test_the_event_is_the_one_that_the_delivery_carries(github: FakeGitHub, fork
     assert [entry["method"] for entry in github.requests()] == ["GET"]
 
 
-def test_an_open_one_is_taken_as_closed_now_and_that_is_said(github: FakeGitHub) -> None:
-    """State and time are set as a close would set them; it is not taken as merged, nor as closed by anybody."""
+def test_an_open_pull_request_is_treated_as_closed_now_and_labelled_so(github: FakeGitHub) -> None:
+    """State and time are set as a close would set them; it counts neither as merged nor as closed by a person."""
     github.world.open_pull("acme/shop", number=17)
     closing = read_closed_event(client(github), "acme/shop", 17, NOW)
     pull = closing.payload["pull_request"]
@@ -62,7 +62,7 @@ def test_an_open_one_is_taken_as_closed_now_and_that_is_said(github: FakeGitHub)
 
 
 def test_a_renamed_repository_has_the_name_that_a_delivery_would_carry() -> None:
-    """Names are made of `event.repository`: the old one would name other resources than the delivery's."""
+    """Names contain `event.repository`: the old one would name other resources than the delivery's."""
     with FakeGitHub() as github:
         github.world.add_repository("acme/shop")
         github.world.open_pull("acme/shop", number=17)
@@ -72,8 +72,8 @@ def test_a_renamed_repository_has_the_name_that_a_delivery_would_carry() -> None
     assert closing.name == "acme/store#17"
 
 
-def test_one_that_is_not_there_is_said_and_not_planned(github: FakeGitHub) -> None:
-    """GitHub's 404 also means that the token may not see it."""
+def test_a_missing_pull_request_is_reported_and_not_planned(github: FakeGitHub) -> None:
+    """GitHub's 404 can also mean that the token may not see it."""
     with pytest.raises(NotFound, match=r"no pull request acme/shop#99: is the name right, and may the token"):
         read_closed_event(client(github), "acme/shop", 99, NOW)
 
@@ -102,14 +102,14 @@ def whole() -> dict[str, Any]:
     ],
 )
 def test_an_answer_that_is_not_the_pull_request_is_an_error(github: FakeGitHub, answer: Any) -> None:
-    """Nothing is guessed: a plan of another pull request, or of half of one, would be believed."""
+    """Nothing is guessed: a plan for another or half a pull request would look right."""
     github.faults.add("status", path="/repos/acme/shop/pulls/17", status=200, body=answer)
     with pytest.raises(ServiceError, match="not the pull request that was asked for"):
         read_closed_event(client(github), "acme/shop", 17, NOW)
 
 
-def test_what_no_delivery_could_carry_is_refused(github: FakeGitHub) -> None:
-    """The one rule for payloads holds here as well: CEL would cut the string at the NUL."""
+def test_a_payload_that_no_delivery_could_carry_is_refused(github: FakeGitHub) -> None:
+    """The payload rule applies here as well: CEL would cut the string at the NUL."""
     github.faults.add(
         "status", path="/repos/acme/shop/pulls/17", status=200, body=whole() | {"title": "pr\0d"}
     )

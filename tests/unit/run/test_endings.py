@@ -1,4 +1,4 @@
-"""How a run ends where little of it could happen: cancelled before it began, a function that is gone, nothing left."""
+"""How a run ends if little of it could happen: cancelled before it began, a missing function, nothing left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def failed(*planned: Change, left: tuple[str, ...] = (), own_code: bool = False)
 
 
 def test_a_run_that_is_cancelled_before_it_begins_does_nothing() -> None:
-    """Its status was never begun."""
+    """Its status never began."""
     scene = Scene()
     scene.durable.cancel()
     ending = scene.play()
@@ -39,14 +39,14 @@ def function(body: Any, **functions: Any) -> Scene:
     return Scene(functions=functions or {"m:f": body}).with_automation(steps=(), function="m:f")
 
 
-def test_a_function_that_is_gone_fails_its_run() -> None:
+def test_a_missing_function_fails_its_run() -> None:
     """The module was changed since the run was accepted."""
     ending = function(None, other=len).play()
     assert ending.verdict == "failure"
     assert "m:f is no longer among the configured modules' functions" in ending.summary
 
 
-def test_a_function_that_raises_our_own_error_ends_with_its_sentence() -> None:
+def test_our_own_error_in_a_function_ends_the_run_with_its_message() -> None:
     """Without the name of its class."""
 
     def clean_up(_run: Any) -> None:
@@ -59,8 +59,8 @@ def test_a_function_that_raises_our_own_error_ends_with_its_sentence() -> None:
 
 
 @pytest.mark.parametrize(("result", "said"), [("tidied up", "tidied up"), (None, "done"), (5, "done")])
-def test_a_functions_text_is_the_runs_result(result: Any, said: str) -> None:
-    """Anything else says nothing."""
+def test_a_text_that_a_function_returns_is_the_runs_result(result: Any, said: str) -> None:
+    """Any other value is ignored."""
     assert function(lambda _run: result).play().summary == said
 
 
@@ -86,13 +86,13 @@ def test_a_function_knows_its_run() -> None:
         ([("a", failed(delete("one\ntwo")))], "; already gone or going: one"),
     ],
 )
-def test_an_ended_run_says_what_is_gone_by_then(changed: list[tuple[str, Outcome]], said: str) -> None:
-    """What was planned without what is left, and no more than three names."""
+def test_an_ended_run_says_what_is_already_deleted(changed: list[tuple[str, Outcome]], said: str) -> None:
+    """The plan without what is left, and no more than three names."""
     assert _what_is_gone(changed, public=False) == said
 
 
-def test_everybody_reads_a_steps_name_instead_of_its_own_code() -> None:
-    """A script's lines are for those who may read the log."""
+def test_the_public_result_names_a_step_instead_of_its_code() -> None:
+    """A script's lines are only for readers of the log."""
     changed = [
         ("tidy", failed(delete("rm -r secret"), own_code=True)),
         ("s", failed(delete("stack"), own_code=False)),
@@ -111,13 +111,13 @@ def test_everybody_reads_a_steps_name_instead_of_its_own_code() -> None:
         (StepFailed("s", "other", "output of a script"), True, visibility.WITHHELD),
     ],
 )
-def test_everybody_reads_of_an_error_what_reveals_nothing(error: Any, own_code: bool, public: str) -> None:
-    """Neither an account's number, nor what a script wrote, nor who paused closeout."""
+def test_the_public_result_reveals_nothing_of_an_error(error: Any, own_code: bool, public: str) -> None:
+    """Neither an account's number, nor a script's output, nor who paused closeout."""
     assert visibility.of_failure(error, own_code=own_code) == public
 
 
 def test_an_error_with_a_public_form_shows_that() -> None:
-    """Whoever raised it has thought of it."""
+    """Its author has decided what is public."""
     error = InputError("the whole of it")
     error.public = "a part"
     assert visibility.of_failure(error, own_code=True) == "a part"
@@ -134,14 +134,14 @@ def test_an_error_with_a_public_form_shows_that() -> None:
         (Outcome("failure", "failed", reason="secret", own_code=True, public="exit code 3"), "exit code 3"),
     ],
 )
-def test_everybody_reads_of_a_step_what_its_action_made_public(outcome: Outcome, public: str) -> None:
-    """Own code publishes nothing by itself; that a step was skipped are closeout's own words."""
+def test_the_public_result_of_a_step_is_what_its_action_published(outcome: Outcome, public: str) -> None:
+    """User code publishes nothing by itself; that a step was skipped is closeout's own text."""
     assert outcome.public_text == public
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(4, "success"), (3, "failure")])
 def test_the_limit_of_changes_is_for_the_whole_run(limit: int, verdict: str) -> None:
-    """Two steps that stay below it delete more than it together: the second is refused, and deletes nothing."""
+    """Two steps below the limit delete more than it together: the second is refused, and deletes nothing."""
     names = {"preview-17", "preview-17/bucket", "other-17", "other-17/bucket"}
     steps = (step(), step("other-${{ event.pull_request.number }}", id="delete-2"))
     scene = Scene(world=World(resources=set(names))).with_automation(steps=steps, max_changes=limit)

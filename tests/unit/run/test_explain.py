@@ -1,4 +1,4 @@
-"""Explanations: what would come of an event, by the same rules as a run's."""
+"""Explanations: what an event would lead to, by the same rules as a run's."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def outcome(automation: Any, event: str, payload: Any, paths: Any = None) -> tup
         ("event.pull_request.nope == 17", FAIL),
     ],
 )
-def test_a_condition_decides_and_none_is_no_condition(condition: str | None, outcome: str) -> None:
-    """False is a run that is skipped, and what cannot be evaluated one that fails."""
+def test_a_condition_decides_and_a_missing_one_is_true(condition: str | None, outcome: str) -> None:
+    """False skips the run, and a condition that cannot be evaluated fails it."""
     (row,) = explain([replace(AUTOMATION, condition=condition)], "pull_request", pull_payload())
     assert (row["outcome"], row["matched"]) == (outcome, outcome == RUN)
 
 
-def test_what_no_trigger_wants_starts_no_run() -> None:
+def test_an_event_that_matches_no_trigger_starts_no_run() -> None:
     """With the reason."""
     assert outcome(AUTOMATION, "pull_request", pull_payload(base={"ref": "main"}))[0] == NOTHING
     assert outcome(AUTOMATION, "push", deliveries.push())[0] == NOTHING
 
 
-def test_the_paths_of_a_pull_request_are_read_where_they_may_be() -> None:
-    """Without somebody to ask they are left undecided, and the explanation says so."""
+def test_the_paths_of_a_pull_request_are_read_if_possible() -> None:
+    """Without a client they are undecided, and the explanation says so."""
     asked: list[tuple[str, int]] = []
 
     def paths(*found: str) -> Any:
@@ -68,8 +68,8 @@ def test_the_paths_of_a_pull_request_are_read_where_they_may_be() -> None:
     assert "paths" not in outcome(AUTOMATION, "pull_request", payload)[1]
 
 
-def test_nobody_can_be_asked_for_paths_in_a_repository_that_is_not_named() -> None:
-    """The run would fail with the same sentence."""
+def test_paths_of_a_repository_without_a_name_cannot_be_read() -> None:
+    """The run would fail with the same message."""
     payload = deliveries.pull_request()
     del payload["repository"]
     anywhere = replace(BY_PATHS, repositories=())
@@ -78,7 +78,7 @@ def test_nobody_can_be_asked_for_paths_in_a_repository_that_is_not_named() -> No
     assert why == "the payload lacks the pull request's repository or number, so its paths are unknown"
 
 
-def test_what_github_does_not_answer_is_unknown() -> None:
+def test_an_unanswered_question_to_github_is_unknown() -> None:
     """Neither a run nor none, and the error has a code."""
 
     def silent(_repository: str, _number: int) -> Any:
@@ -89,7 +89,7 @@ def test_what_github_does_not_answer_is_unknown() -> None:
 
 
 def test_names_that_an_outsider_chose_start_nothing() -> None:
-    """A fork's branch, where a step lets one into a name; and GitHub's own branches of a merge queue."""
+    """A fork's branch, if a step uses it in a name; and GitHub's own branches of a merge queue."""
     lets_in = replace(AUTOMATION, steps=(step(allow_untrusted=True),))
     fork = pull_payload(head={"ref": "x", "sha": "a" * 40, "repo": {"id": 2}})
     assert outcome(lets_in, "pull_request", fork)[0] == SKIP

@@ -1,4 +1,4 @@
-"""Runs whose execution Lambda has given up: no status stays pending as long as somebody may still bring it."""
+"""Runs whose execution Lambda gave up: no status stays pending as long as it can still be posted."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def refused(status: int) -> ServiceError:
 
 @pytest.mark.parametrize("status", [502, 401, 403])
 @pytest.mark.parametrize("unreadable", [None, WHY])
-def test_a_final_status_is_tried_through_the_night(status: int, unreadable: str | None) -> None:
-    """GitHub was down, or the token had expired and somebody stored another one in the morning."""
+def test_a_final_status_is_retried_all_night(status: int, unreadable: str | None) -> None:
+    """GitHub was down, or the token had expired and was replaced in the morning."""
     scene = interrupted(Scene(), "delete-1/plan")
     scene.unreadable = unreadable
     scene.world.faults["status failure"] = [refused(status) for _ in range(60)]
@@ -39,7 +39,7 @@ def test_a_final_status_is_tried_through_the_night(status: int, unreadable: str 
     assert "not delivered" not in ending.summary
 
 
-def test_what_github_will_never_take_ends_the_run_and_is_told() -> None:
+def test_a_status_that_github_permanently_refuses_ends_the_run_and_is_logged() -> None:
     """The repository is gone, or the commit has a thousand statuses."""
     scene = interrupted(Scene(), "delete-1/plan")
     scene.unreadable = None
@@ -48,15 +48,15 @@ def test_what_github_will_never_take_ends_the_run_and_is_told() -> None:
     assert ending.summary.endswith("(status not delivered: GitHub said 404)")
 
 
-def test_a_run_of_its_own_does_not_wait_for_a_token() -> None:
-    """Nobody is told of a run that waits; one that failed is counted, and says what is wrong."""
+def test_a_run_without_a_readable_token_fails_instead_of_waiting() -> None:
+    """A waiting run notifies nobody; a failed one is counted, and says what is wrong."""
     scene = Scene()
     scene.world.faults["status success"] = [refused(401)]
     assert scene.play().summary.endswith("(status not delivered: GitHub said 401)")
 
 
-def test_an_unreadable_run_that_never_posted_a_status_leaves_none_behind() -> None:
-    """Nothing is pending on GitHub, and the summary does not say that something may be."""
+def test_an_unreadable_run_without_a_status_leaves_none_pending() -> None:
+    """The summary does not claim that one may be pending."""
     scene = Scene(unreadable=WHY)
     for ending in (
         scene.play(),
@@ -66,7 +66,7 @@ def test_an_unreadable_run_that_never_posted_a_status_leaves_none_behind() -> No
     assert scene.world.log == []
 
 
-def test_a_cancel_that_arrives_first_is_not_taken_for_a_posted_status() -> None:
+def test_a_cancel_before_the_first_status_does_not_count_as_a_posted_one() -> None:
     """The record of `pending` then ends with the cancel, before anything was sent."""
     scene = Scene(unreadable=WHY)
     scene.durable.cancel()

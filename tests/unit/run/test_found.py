@@ -1,4 +1,4 @@
-"""A run that deletes nothing is told from one that deleted: its status, `expect: present`, and `environment`."""
+"""A run that deletes nothing differs from one that deleted: its status, `expect: present`, and `environment`."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def deployed(scene: Scene, *states: str) -> Scene:
 
 
 def test_one_step_that_found_something_is_enough() -> None:
-    """The sentence is about the whole run."""
+    """The message is about the whole run."""
     scene = Scene(world=World(resources={"preview-17"}))
     scene.with_automation(steps=(step(), step("other-17", id="delete-2")))
     assert scene.play().summary.startswith("2/2 steps: deleted preview-17; there is no thing other-17")
 
 
-def test_a_script_beside_it_may_have_deleted_something() -> None:
-    """Nobody knows what own code found, so the run does not say that nothing was there."""
+def test_a_script_in_the_run_may_have_deleted_something() -> None:
+    """What user code found is unknown, so the run does not say that nothing existed."""
     scene = empty(steps=(step(), step(id="run", uses="shell", inputs={"run": "true"}, account=None)))
     shell = replace(builtin()["shell"], plan=lambda _inputs, _clients: ())
     scene.actions["shell"] = shell
     assert scene.play().summary.startswith("2/2 steps: ")
 
 
-def test_steps_that_looked_for_nothing_do_not_count() -> None:
-    """A step that was skipped, and one that only writes: the run is empty, and its status says what was written."""
+def test_steps_that_searched_for_nothing_do_not_count() -> None:
+    """Skipped steps and ones that only write: the run is empty, and its status says what was written."""
     note = replace(
         DELETE,
         uses="test/note",
@@ -70,15 +70,15 @@ def test_steps_that_looked_for_nothing_do_not_count() -> None:
     assert scene.play().summary == f"nothing was there: {ABSENT}; noted"
 
 
-def test_a_first_attempt_has_none_before_it() -> None:
+def test_a_first_attempt_does_not_read_earlier_ones() -> None:
     """Nobody is asked."""
     scene = empty()
     scene.deleted_before = lambda _run_id, _attempt, _closings: True
     assert scene.play().summary == f"nothing was there: {ABSENT}"
 
 
-def test_a_further_attempt_finds_gone_what_an_earlier_one_deleted() -> None:
-    """It says so, because a reader must not take the name for a wrong one."""
+def test_a_further_attempt_says_what_an_earlier_one_deleted() -> None:
+    """Otherwise a reader would take the name for a wrong one."""
     scene = empty()
     scene.attempt, scene.deleted_before = 2, lambda _run_id, _attempt, closings: not closings
     assert scene.play().summary == f"already gone, an earlier attempt deleted it: {ABSENT}"
@@ -87,8 +87,8 @@ def test_a_further_attempt_finds_gone_what_an_earlier_one_deleted() -> None:
     assert scene.play().summary == f"nothing was there: {ABSENT}"
 
 
-def test_what_earlier_attempts_did_is_asked_again_while_the_ledger_does_not_answer() -> None:
-    """It is never taken for "nothing"."""
+def test_earlier_attempts_are_read_again_until_the_ledger_answers() -> None:
+    """A failed read never means "nothing"."""
     answers = [unreachable("ledger"), None]
 
     def before(_run_id: str, _attempt: int, _closings: bool) -> bool:
@@ -118,7 +118,7 @@ def test_a_step_that_expects_something_fails_when_nothing_is_there(mode: str) ->
 
 
 def test_it_succeeds_when_something_is_there_or_an_earlier_attempt_deleted_it() -> None:
-    """A further attempt after a half-finished one does not fail for what it rightly misses."""
+    """A further attempt after a half-finished one does not fail for what is rightly missing."""
     scene = Scene().with_automation(steps=(step(expect="present"),))
     assert scene.play().verdict == "success"
     scene = empty(steps=(step(expect="present"),))
@@ -141,15 +141,15 @@ def test_nothing_deleted_and_an_active_deployment_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("states", [("inactive", "success"), ("failure",), ("in_progress",), ()])
-def test_a_deployment_that_is_not_active_is_none(states: tuple[str, ...]) -> None:
-    """GitHub calls only a deployment whose latest status is `success` active."""
+def test_an_inactive_deployment_does_not_count(states: tuple[str, ...]) -> None:
+    """GitHub calls a deployment active only if its latest status is `success`."""
     scene = deployed(empty(environment=ENVIRONMENT), *states)
     assert scene.play().summary == f"nothing was there: {ABSENT}"
     assert "GitHub has no active deployment in preview-17" in scene.world.lines
     assert scene.durable.result("environment") == {"environment": "preview-17"}
 
 
-def test_what_was_deleted_for_an_earlier_closing_was_the_deployment() -> None:
+def test_a_deployment_deleted_for_an_earlier_closing_does_not_count() -> None:
     """Reopened and closed again without a deployment: GitHub still shows the old one as active."""
     scene = deployed(empty(environment=ENVIRONMENT), "success")
     scene.deleted_before = lambda _run_id, _attempt, closings: closings
@@ -179,8 +179,8 @@ def test_a_run_that_deleted_something_does_not_ask() -> None:
         ([{"id": "5", "environment": "preview-17"}], "the answer is not the list that was asked for"),
     ],
 )
-def test_an_unreadable_answer_is_neither_no_deployment_nor_one(answer: object, says: str) -> None:
-    """The run fails and says that nobody knows."""
+def test_an_unreadable_list_of_deployments_is_unknown(answer: object, says: str) -> None:
+    """The run fails and says so."""
     scene = empty(environment=ENVIRONMENT)
     scene.world.answers[LIST] = answer
     ending = scene.play()
@@ -204,7 +204,7 @@ def test_github_is_asked_again_after_a_transient_error() -> None:
 
 
 def test_a_cancel_while_github_does_not_answer_cancels_the_run() -> None:
-    """It is not taken for an answer that cannot be read."""
+    """The cancel is not mistaken for an unreadable answer."""
     scene = deployed(empty(environment=ENVIRONMENT), "inactive")
     scene.world.faults[f"GET {LIST}"] = [unreachable()]
     scene.world.before = lambda call: scene.durable.cancel() if call == f"GET {LIST}" else None
@@ -228,7 +228,7 @@ def test_every_deployment_of_the_environment_counts(github: FakeGitHub, client: 
 
 
 def test_too_many_deployments_are_unknown() -> None:
-    """What was not looked at is not taken for inactive."""
+    """Deployments that were not read do not count as inactive."""
     scene = empty()
     page = [{"id": n, "environment": "e"} for n in range(100)]
     scene.world.answers |= {LIST: page, **{f"{LIST}/{n}/statuses": [] for n in range(100)}}
@@ -238,7 +238,7 @@ def test_too_many_deployments_are_unknown() -> None:
 
 
 def test_deployments_of_a_payload_without_its_repository_are_unknown() -> None:
-    """That is no "no"."""
+    """That does not mean "none"."""
     for about in (None, {}, {"full_name": 5}):
         with pytest.raises(PayloadRefused, match="lacks the repository"):
             found.repository({"repository": about})
@@ -246,8 +246,8 @@ def test_deployments_of_a_payload_without_its_repository_are_unknown() -> None:
 
 
 @pytest.mark.parametrize("statuses", [{}, [5], [{}], [{"state": 1}]])
-def test_statuses_that_are_none_are_unknown(statuses: Any) -> None:
-    """Also where nothing is the likely answer."""
+def test_malformed_statuses_are_unknown(statuses: Any) -> None:
+    """Even if none is the likely answer."""
     scene = empty(environment=ENVIRONMENT)
     scene.world.answers |= {LIST: [{"id": 5, "environment": "preview-17"}], f"{LIST}/5/statuses": statuses}
     assert "closeout cannot tell whether that is right" in scene.play().summary

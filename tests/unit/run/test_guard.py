@@ -1,4 +1,4 @@
-"""May a deploy begin: only a certain "open" is a yes."""
+"""Whether a deploy may begin: only a certain "open" permits it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def asked(
 
 
 def test_an_open_pull_request_without_a_teardown_may_be_deployed() -> None:
-    """The one answer that is a yes."""
+    """The only answer that permits it."""
     assert asked() == ("open", "acme/shop#17 is open, and no teardown of it is on its way")
 
 
-def test_a_closed_one_may_not() -> None:
+def test_a_closed_pull_request_may_not_be_deployed() -> None:
     """Whatever the ledger has."""
     assert asked("closed", error=LedgerError("damaged")) == (
         "closed",
@@ -45,8 +45,8 @@ def test_a_closed_one_may_not() -> None:
     )
 
 
-def test_a_teardown_on_its_way_is_a_no_by_either_name_of_the_repository() -> None:
-    """A pull request that was opened again while its teardown runs, in a repository that was renamed since."""
+def test_a_teardown_in_progress_forbids_the_deploy_under_either_name() -> None:
+    """Reopened while its teardown runs, in a repository that was renamed since."""
     answer = asked(running=("a-1", "b-1"))
     assert answer.verdict == "closed"
     assert (
@@ -58,14 +58,14 @@ def test_a_teardown_on_its_way_is_a_no_by_either_name_of_the_repository() -> Non
 
 @pytest.mark.parametrize("error", [LedgerError("damaged"), Unavailable("there is no ledger")])
 def test_a_ledger_that_cannot_be_read_is_unknown(error: CloseoutError) -> None:
-    """Nobody knows whether a teardown is on its way."""
+    """A teardown may be in progress."""
     answer = asked(error=error)
     assert answer.verdict == "unknown"
     assert answer.sentence == f"cannot tell whether acme/shop#17 is open; do not deploy: {error.message}"
 
 
-def test_what_github_does_not_say_for_certain_is_unknown() -> None:
-    """No answer, and a state that closeout does not know."""
+def test_an_uncertain_answer_of_github_is_unknown() -> None:
+    """No answer, or a state that closeout does not know."""
     world = World()
     world.faults["read pull request"] = [unreachable()]
     assert guard.ask(WorldGitHub(world), lambda *_: (), "acme/shop", 17).verdict == "unknown"
@@ -73,7 +73,7 @@ def test_what_github_does_not_say_for_certain_is_unknown() -> None:
 
 
 def test_another_repository_of_the_same_name_is_unknown() -> None:
-    """The name was given up and taken again: its pull request #17 is another one."""
+    """The name was given up and reused: its pull request #17 is another one."""
     world = World()
     answers = [
         guard.ask(WorldGitHub(world), lambda *_: (), "acme/shop", 17, number) for number in (1, 2, None)
@@ -82,7 +82,7 @@ def test_another_repository_of_the_same_name_is_unknown() -> None:
 
 
 def test_a_workflows_token_is_in_no_log() -> None:
-    """Whoever logs a question shows the number alone."""
+    """A logged request shows only the number."""
     question = guard.read_question("GET", ["Bearer a.workflows.token"], ["17"])
     assert question == ("a.workflows.token", 17)
     assert repr(question) == "Question(number=17)"

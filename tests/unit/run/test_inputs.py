@@ -1,4 +1,4 @@
-"""A step's inputs, filled from a payload: their types, and what no value may do to a name."""
+"""A step's inputs, filled from a payload: their types, and how no value may change a name."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def prefix(template: str, ref: str, **inputs: Any) -> str:
 
 
 @pytest.mark.parametrize(("delimiter", "ref"), [("-", "fix-2"), (".", "v1.2"), ("_", "a_b")])
-def test_a_value_with_the_delimiter_in_it_never_ends_a_prefix(delimiter: str, ref: str) -> None:
-    """`fix-` would begin `fix-2-` as well: closing the one would delete the other's objects."""
+def test_a_value_cannot_end_a_prefix_with_its_delimiter(delimiter: str, ref: str) -> None:
+    """`fix-` would match `fix-2-` too: closing one pull request would delete the other's objects."""
     template = "previews${{ event.pull_request.head.ref }}" + delimiter
     with pytest.raises(NameRefused, match="holds the delimiter"):
         prefix(template, ref, delimiter=delimiter)
@@ -36,7 +36,7 @@ def test_a_value_with_the_delimiter_in_it_never_ends_a_prefix(delimiter: str, re
 
 
 def test_a_branch_with_slashes_is_a_path_below_the_prefix() -> None:
-    """`/` is how branches are grouped, and git keeps `feature` and `feature/x` from being there at once."""
+    """Branches are grouped with `/`, and git does not allow `feature` and `feature/x` at the same time."""
     assert prefix("previews/${{ event.pull_request.head.ref }}/", "feature/x") == "previews/feature/x/"
 
 
@@ -50,8 +50,8 @@ def test_a_branch_with_slashes_is_a_path_below_the_prefix() -> None:
     ],
 )
 @pytest.mark.parametrize("ref", ["x.evil.example/y", "evil.example", "a/b", "a.b", "80/x"])
-def test_no_value_makes_another_host_of_a_url(template: str, ref: str) -> None:
-    """What stands before the path decides who gets the secret headers; a value there is one label."""
+def test_no_value_changes_the_host_of_a_url(template: str, ref: str) -> None:
+    """The host decides who gets the secret headers; a value there fills exactly one label."""
     given = step(uses=REQUEST.uses, inputs={"url": template})
     with pytest.raises(NameRefused, match="another host"):
         resolve(given, REQUEST, pull_payload(head={"ref": ref}))
@@ -86,7 +86,7 @@ def typed(spec: Input, value: Any, **more: Any) -> Any:
     ],
 )
 def test_a_filled_text_has_the_type_of_its_input(type_: InputType, text: Any, value: Any) -> None:
-    """A template makes text; what is typed in the file stays as it is."""
+    """A template yields text; a typed value in the file stays unchanged."""
     assert typed(Input(type=type_, description="…"), text) == value
 
 
@@ -119,14 +119,14 @@ def test_a_filled_text_that_does_not_fit_is_refused(spec: Input, value: str, sai
         typed(spec, value)
 
 
-def test_choices_and_patterns_let_the_right_values_through() -> None:
-    """Also an empty text where the input names nothing."""
+def test_choices_and_patterns_accept_valid_values() -> None:
+    """Also an empty text if the input names nothing."""
     assert typed(Input(type="string", description="…", choices=("a", "b")), "b") == "b"
     assert typed(Input(type="string", description="…", pattern="[a-z]+"), "abc") == "abc"
     assert typed(Input(type="string", description="…"), "") == ""
 
 
-def test_an_input_that_is_not_given_has_its_default_or_is_missing() -> None:
+def test_an_omitted_input_has_its_default_or_is_missing() -> None:
     """A default is not filled in: it is the action's own."""
     action = replace(
         REQUEST,

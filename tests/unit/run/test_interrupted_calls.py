@@ -1,4 +1,4 @@
-"""Guarded calls whose effect nobody can ask about later: their begin is stored between the guards and the call."""
+"""Guarded calls whose effect cannot be verified later: their begin is stored between the guards and the call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def begun(played: Scene) -> list[str]:
 
 
 def test_the_begin_is_stored_after_the_guards() -> None:
-    """While a guard holds the call there is none, so a process that dies meanwhile leaves no doubt behind."""
+    """While a guard holds the call no begin is stored, so a process that dies meanwhile leaves no doubt."""
     played = scene()
     names = begun(played)
     asked = iter(["ops", "ops", None])
@@ -64,8 +64,8 @@ def test_the_begin_is_stored_after_the_guards() -> None:
     assert "cut off" not in played.world.log
 
 
-def test_a_call_whose_end_was_not_stored_is_not_made_again_as_if_it_were_the_first() -> None:
-    """The guards are asked first in that life too."""
+def test_a_call_whose_end_was_not_stored_counts_as_interrupted() -> None:
+    """The guards are asked first in the next process too."""
     played = scene()
     names = begun(played)
     lives = iter((True,))
@@ -75,8 +75,8 @@ def test_a_call_whose_end_was_not_stored_is_not_made_again_as_if_it_were_the_fir
     assert log == ["read pull request", "script", "read pull request", "cut off"]
 
 
-def test_guards_are_asked_again_when_storing_the_begin_took_long() -> None:
-    """The ledger took no writes for a while, and meanwhile the pull request was opened again."""
+def test_guards_are_asked_again_if_storing_the_begin_took_long() -> None:
+    """The ledger refused writes for a while, and meanwhile the pull request was reopened."""
     played = scene()
     save = played.durable.save
 
@@ -93,8 +93,8 @@ def test_guards_are_asked_again_when_storing_the_begin_took_long() -> None:
 
 
 @pytest.mark.parametrize("happens", ["a cancel", "the end of the run's time"])
-def test_what_happens_during_a_long_look_is_heard_before_the_call(happens: str) -> None:
-    """A prefix of a hundred thousand versions is listed for minutes."""
+def test_a_reopening_during_a_long_listing_prevents_the_call(happens: str) -> None:
+    """Listing a prefix of a hundred thousand versions takes minutes."""
     played = Scene()
 
     def look() -> None:
@@ -113,8 +113,8 @@ def test_what_happens_during_a_long_look_is_heard_before_the_call(happens: str) 
     assert played.world.resources == before
 
 
-def test_what_takes_long_to_read_is_read_before_the_guards() -> None:
-    """On each try; and not at all while closeout is paused, nor is anything done when it was paused meanwhile."""
+def test_a_long_read_comes_before_the_guards() -> None:
+    """On each attempt; not while closeout is paused, and a pause during it prevents the call."""
     asked = iter(["ops", None, "ops", None, None])
 
     def apply(change: Change, inputs: Inputs, work: Work) -> Json:
@@ -129,8 +129,8 @@ def test_what_takes_long_to_read_is_read_before_the_guards() -> None:
     assert log[-4:] == ["list", "list", "account", "read pull request"]
 
 
-def test_a_long_look_is_not_repeated_while_the_automation_is_gone() -> None:
-    """A call that waits for the file would otherwise look every half minute, for hours."""
+def test_a_long_read_is_not_repeated_while_the_automation_is_gone() -> None:
+    """A call that waits for the file would otherwise repeat it every half minute, for hours."""
 
     def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         world: World = work.clients.aws("x")

@@ -1,4 +1,4 @@
-"""A payload that does not say when the pull request was closed: GitHub is asked before anything is done."""
+"""A payload that does not say when the pull request was closed: GitHub is asked first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scene(answer: Any = None, **pull: Any) -> Scene:
     return found
 
 
-def test_the_run_takes_the_closing_that_github_tells_of() -> None:
+def test_the_run_claims_the_closing_that_github_reports() -> None:
     """No other delivery of it starts a run any more."""
     run = scene()
     assert run.play().verdict == "success"
@@ -35,8 +35,8 @@ def test_the_run_takes_the_closing_that_github_tells_of() -> None:
     assert told in run.world.lines
 
 
-def test_a_closing_that_another_run_has_is_left_to_that_run() -> None:
-    """It ends as skipped, names the other one, and posts nothing."""
+def test_a_closing_that_belongs_to_another_run_is_left_to_that_run() -> None:
+    """The run ends as skipped, names the other one, and posts nothing."""
     run = scene()
     run.world.owners[OF_CLOSING] = "o" * 26
     ending = run.play()
@@ -44,8 +44,8 @@ def test_a_closing_that_another_run_has_is_left_to_that_run() -> None:
     assert run.world.log == [f"GET {PATH}"]
 
 
-def test_a_pull_request_that_is_open_is_asked_about_for_a_minute() -> None:
-    """GitHub's API may lag behind its webhooks; after that it was opened again, and nothing is deleted."""
+def test_an_open_pull_request_is_read_again_for_a_minute() -> None:
+    """GitHub's API may lag behind its webhooks; after that it counts as reopened, and nothing is deleted."""
     run = scene(state="open", closed_at=None)
     ending = run.play()
     assert (ending.verdict, run.world.owners) == ("cancelled", {})
@@ -54,8 +54,8 @@ def test_a_pull_request_that_is_open_is_asked_about_for_a_minute() -> None:
     assert run.world.statuses == [("success", "acme/shop#17 is open; nothing was deleted")]
 
 
-def test_one_that_is_closed_a_moment_later_is_torn_down() -> None:
-    """The answer that was late counts."""
+def test_a_pull_request_that_is_closed_a_moment_later_is_torn_down() -> None:
+    """The late answer counts."""
     run = scene(state="open", closed_at=None)
 
     def closes(call: str) -> None:
@@ -76,16 +76,16 @@ def test_one_that_is_closed_a_moment_later_is_torn_down() -> None:
         {**pull_payload()["pull_request"], "state": "closed", "id": 5},
     ],
 )
-def test_half_an_answer_or_another_pull_request_deletes_nothing(answer: Any) -> None:
-    """No answer is read as "closed" unless it is the whole pull request."""
+def test_an_incomplete_or_other_pull_request_deletes_nothing(answer: Any) -> None:
+    """Only a complete answer about this pull request means "closed"."""
     run = scene(answer)
     assert run.play().verdict == "failure"
     assert (run.world.owners, run.world.resources) == ({}, {"preview-17", "preview-17/bucket"})
 
 
 @pytest.mark.parametrize("error", [unreachable(), ServiceError("gone", service="github", operation="x", reason="404", http_status=404)])  # fmt: skip
-def test_github_that_cannot_be_asked_is_no_answer(error: ServiceError) -> None:
-    """An outage is waited for; a 404 is a failure, never "closed"."""
+def test_an_outage_of_github_is_waited_for_and_a_404_is_a_failure(error: ServiceError) -> None:
+    """Neither ever means "closed"."""
     run = scene()
     run.world.faults[f"GET {PATH}"] = [error]
     verdict = run.play().verdict
@@ -94,7 +94,7 @@ def test_github_that_cannot_be_asked_is_no_answer(error: ServiceError) -> None:
 
 
 def test_a_payload_that_names_its_closing_asks_nothing() -> None:
-    """Nor does an event that is none, or a server without a token."""
+    """Nor does another event, or a server without a token."""
     for run in (Scene(), Scene(payload={**pull_payload(closed_at=None), "action": "edited"})):
         run.play()
         assert f"GET {PATH}" not in run.world.log

@@ -1,4 +1,4 @@
-"""What a run says of itself: in its log, and where nothing can be said on GitHub."""
+"""What a run logs, and what it records when GitHub cannot be told."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def _function(body: Any, **more: Any) -> Scene:
     return scene.with_automation(function="m:clean_up", steps=(), **more)
 
 
-def test_a_successful_verify_says_so_once() -> None:
-    """Promise 2 is shown: the log says that the account holds nothing of what was to be deleted."""
+def test_a_successful_verification_is_logged_once() -> None:
+    """It proves promise 2: the account has nothing left of what was to be deleted."""
     scene = Scene()
     assert scene.play().verdict == "success"
     assert scene.world.lines.count("verified in the account: nothing of the plan is left") == 1
 
 
 def test_a_failed_verify_does_not_claim_it() -> None:
-    """While something is left, nothing is said to be verified."""
+    """While something is left, nothing is reported as verified."""
     scene = Scene(world=World(undeletable={"preview-17"}))
     assert scene.play().verdict == "failure"
     assert not [line for line in scene.world.lines if "verified" in line]
 
 
 def test_a_function_that_fails_inside_a_record_keeps_the_type_of_its_error() -> None:
-    """`'missing'` alone explains nothing: it was a KeyError, and the log says that the function failed."""
+    """`'missing'` alone explains nothing: the log says that the function failed with a KeyError."""
 
     def clean_up(run: Any) -> None:
         run.record("look", lambda: run.event["missing"])
@@ -50,8 +50,8 @@ def test_a_function_that_fails_inside_a_record_keeps_the_type_of_its_error() -> 
     assert "failure: KeyError: 'missing'" in scene.world.lines
 
 
-def test_a_function_that_succeeds_says_so() -> None:
-    """What it returns is its summary, and a line of the log."""
+def test_a_successful_function_is_logged() -> None:
+    """Its result is its summary, and a line of the log."""
     scene = _function(lambda run: f"dropped {run.event['number']}")
     assert scene.play().verdict == "success"
     assert "success: dropped 17" in scene.world.lines
@@ -59,7 +59,7 @@ def test_a_function_that_succeeds_says_so() -> None:
 
 @pytest.mark.parametrize("destructive", [True, False])
 def test_a_functions_operations_are_in_the_log_by_their_names(destructive: bool) -> None:
-    """Each call that is really made has a line, a poll has one however often it asks; a replay adds none."""
+    """Each real call has a line, a poll has one however often it asks; a replay adds none."""
     asked: list[int] = []
 
     def poll() -> dict[str, int] | None:
@@ -78,8 +78,8 @@ def test_a_functions_operations_are_in_the_log_by_their_names(destructive: bool)
     assert said == ["record drop-database", "dropping", "wait until gone", "record drop-user"]
 
 
-def test_a_function_cut_off_by_a_reopened_pull_request_says_what_it_had_done() -> None:
-    """Its first call stays done: `nothing was deleted` and a green status would be a lie."""
+def test_a_function_stopped_by_a_reopening_says_what_it_had_done() -> None:
+    """Its first call stays done: `nothing was deleted` and a green status would be wrong."""
 
     def clean_up(run: Any) -> None:
         run.record("drop-database", lambda: scene.world.call("delete database"))
@@ -96,7 +96,7 @@ def test_a_function_cut_off_by_a_reopened_pull_request_says_what_it_had_done() -
 
 
 def test_no_secret_reaches_the_runs_summary() -> None:
-    """The summary is stored and shown on the page: what a function raises or returns is redacted there, too."""
+    """The summary is stored and shown on the page, so a function's errors and results are redacted too."""
 
     def leaks(run: Any) -> str:
         raise ValueError(f"outside token={TOKEN}")
@@ -113,7 +113,7 @@ def test_no_secret_reaches_the_runs_summary() -> None:
     ],
 )
 def test_a_run_without_a_status_says_why(event: str, context: str | None, said: str) -> None:
-    """Where there is no commit, or no status is wanted, the run says so once, and how it ended."""
+    """Without a commit, or with `status: false`, the run logs that once, and how it ended."""
     scene = _function(
         lambda run: "all done",
         triggers=({"event": event},),
@@ -129,8 +129,8 @@ def test_a_run_without_a_status_says_why(event: str, context: str | None, said: 
     assert scene.durable.result("pending") == {"sent": False, "reason": said}
 
 
-def test_what_was_noted_of_a_run_is_forgotten_when_it_has_ended() -> None:
-    """A server lives for months: what it keeps of each run, so that a line is written once, must not add up."""
+def test_a_finished_runs_notes_are_forgotten() -> None:
+    """A server runs for months: what it remembers to log each line once must not accumulate."""
     scene = Scene().with_automation(status_context=None)
     run = make_run_function(scene.deps())
     for _ in range(2):
@@ -138,8 +138,8 @@ def test_what_was_noted_of_a_run_is_forgotten_when_it_has_ended() -> None:
     assert scene.world.lines.count("the automation says `status: false`") == 2
 
 
-def test_an_if_that_cannot_be_evaluated_is_said_in_the_log() -> None:
-    """A condition's error is neither true nor false: nothing runs, and the log holds the error."""
+def test_an_if_that_cannot_be_evaluated_is_logged() -> None:
+    """The error is neither true nor false: nothing runs."""
     scene = Scene().with_automation(condition="event.nothing.there")
     assert scene.play().verdict == "failure"
     assert any("cannot decide whether preview-cleanup runs" in line for line in scene.world.lines)
@@ -148,8 +148,8 @@ def test_an_if_that_cannot_be_evaluated_is_said_in_the_log() -> None:
 @pytest.mark.parametrize(
     ("verb", "said"), [("delete", "deleting"), ("run", "running"), ("empty", "emptying")]
 )
-def test_the_status_names_what_is_being_done(verb: str, said: str) -> None:
-    """`2/3 deleting stack preview-17`: the verb in its form for what is going on now."""
+def test_the_status_says_what_is_in_progress(verb: str, said: str) -> None:
+    """`2/3 deleting stack preview-17`: the verb in its present form."""
     scene = Scene()
     context = RunContext(scene.deps(), ReplayDurable(scene.durable, ()), scene.execution())
     runner = StepRun(context, step(), number=1, total=1)

@@ -1,4 +1,4 @@
-"""Where somebody else ends the process after a while, no call outlasts that: it would be killed, and made again."""
+"""If another system ends the process after a while, no call exceeds that: it would be killed, and repeated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scene(uses: str, inputs: dict[str, object], *, timeout: float, longest: Limi
 
 
 def test_a_script_with_an_hour_is_stopped_when_a_call_may_not_take_as_long(tmp_path: Path) -> None:
-    """As at its own time limit: once, with its last words, and with the reason why it had less."""
+    """As at its own time limit: once, with its last output, and with the reason for the shorter time."""
     script = f"echo begun >> {tmp_path}/begun; echo halfway; sleep 60"
     one = scene("shell", {"run": script}, timeout=3600.0, longest=SHORT)
     ending = one.play()
@@ -37,8 +37,8 @@ def test_a_script_with_an_hour_is_stopped_when_a_call_may_not_take_as_long(tmp_p
     assert (tmp_path / "begun").read_text() == "begun\n"
 
 
-def test_a_function_is_given_up_likewise() -> None:
-    """A thread cannot be stopped, and the sentence says so."""
+def test_a_function_is_given_up_at_the_same_limit() -> None:
+    """A thread cannot be stopped, and the message says so."""
     example_functions.go.clear()
     inputs: dict[str, object] = {"function": "tests.unit.actions.general.example_functions:slow"}
     one = scene("python", inputs, timeout=900.0, longest=SHORT)
@@ -50,7 +50,7 @@ def test_a_function_is_given_up_likewise() -> None:
 
 
 @pytest.mark.parametrize("longest", [None, Limit(840.0, "Lambda")])
-def test_a_steps_own_shorter_time_is_its_own(longest: Limit | None) -> None:
-    """Nobody else is named then."""
+def test_a_steps_own_shorter_limit_is_reported_as_its_own(longest: Limit | None) -> None:
+    """The other system's limit is not mentioned then."""
     one = scene("shell", {"run": "sleep 60"}, timeout=0.5, longest=longest)
     assert one.play().summary == "own: stopped: it did not end within 0 s"

@@ -1,4 +1,4 @@
-"""What closeout itself caused: comments with its hidden marker, its own and somebody else's, and its statuses."""
+"""Events that closeout caused: comments with its hidden marker, real and forged, and its statuses."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def commented(sender: int, body: str = "<!-- closeout:preview-cleanup -->\nGone.
     )
 
 
-def test_closeouts_own_comment_starts_nothing() -> None:
-    """Otherwise an automation that comments on comments would keep itself going."""
+def test_our_own_comment_starts_nothing() -> None:
+    """Otherwise an automation that comments on comments would trigger itself."""
     scene = commented(OURS)
     ending = scene.play()
     assert (ending.verdict, ending.summary) == ("skipped", "closeout itself caused this event")
@@ -47,22 +47,22 @@ def test_closeouts_own_comment_starts_nothing() -> None:
 @pytest.mark.parametrize(
     "body", ["<!-- closeout:preview-cleanup -->", "/teardown\n<!-- closeout:x -->", "/teardown"]
 )
-def test_somebody_elses_marker_silences_nothing(body: str) -> None:
-    """Copied or made up: whoever sends it is not the token's user."""
+def test_a_forged_marker_suppresses_nothing(body: str) -> None:
+    """Copied or invented: its sender is not the token's user."""
     scene = commented(ANOTHER, body)
     assert scene.play().verdict == "success"
     assert deletes(scene.world) == ["delete preview-17"]
 
 
-def test_a_comment_without_the_marker_asks_github_nothing() -> None:
+def test_a_comment_without_the_marker_is_not_looked_up() -> None:
     """The token's user may also comment by hand."""
     scene = commented(OURS, "/teardown")
     assert scene.play().verdict == "success"
     assert "GET /user" not in scene.world.log
 
 
-def test_whose_token_it_is_is_asked_again_when_github_does_not_answer() -> None:
-    """Neither yes nor no."""
+def test_the_tokens_user_is_asked_again_if_github_does_not_answer() -> None:
+    """Until then the comment is neither ours nor another's."""
     scene = commented(OURS)
     scene.world.faults["GET /user"] = [unreachable(), unreachable()]
     assert scene.play().verdict == "skipped"
@@ -85,7 +85,7 @@ def test_explain_says_that_only_a_run_can_tell() -> None:
 
 
 def test_a_status_of_a_context_that_the_file_names_starts_nothing() -> None:
-    """A run's own status would start the next run. The file of now decides: a replay may be of another one."""
+    """A run's own status would start the next run. The current file decides: a replay may be of another one."""
     payload = {"context": "previews", "state": "success", "repository": {"id": 1, "full_name": "acme/shop"}}
     scene = Scene(payload=payload, event="status").with_automation(
         triggers=({"event": "status"},), unguarded=True, steps=(step("preview-17"),)

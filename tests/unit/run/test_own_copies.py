@@ -1,4 +1,4 @@
-"""User code that changes what it is handed changes nothing for the steps after it."""
+"""User code that changes its input changes nothing for later steps."""
 
 from __future__ import annotations
 

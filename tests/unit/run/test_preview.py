@@ -1,4 +1,4 @@
-"""What `closeout plan` shows, made by the functions that a run plans with."""
+"""What `closeout plan` shows, made by the functions that plan a run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from closeout.run import planning
 from tests.unit.run.world import Scene, World, step
 
 
-def test_an_empty_plan_says_what_is_not_there() -> None:
-    """And where, so that a wrong name can be told from what is gone."""
+def test_an_empty_plan_says_what_does_not_exist() -> None:
+    """And where, so that a wrong name differs from a deleted resource."""
     scene = Scene(world=World(resources=set()))
     row = planning.preview(scene.deps(), scene.automation, scene.event, scene.payload)
     assert [(step["changes"], step["absent"]) for step in row["steps"]] == [
@@ -17,8 +17,8 @@ def test_an_empty_plan_says_what_is_not_there() -> None:
     ]
 
 
-def test_a_function_is_shown_as_the_one_call_that_it_is() -> None:
-    """What it does cannot be seen without calling it, and an empty plan would look like nothing."""
+def test_a_function_is_shown_as_one_call() -> None:
+    """Its effect cannot be known without calling it, and an empty plan would look like none."""
     called: list[str] = []
     scene = Scene(functions={"m:f": lambda _run: called.append("m:f")}).with_automation(
         function="m:f", steps=()

@@ -1,4 +1,4 @@
-"""`protect.tags` over a whole run: read once at the plan, and again only for a rule that came later."""
+"""`protect.tags` over a whole run: read once at the plan, and again only for a newer rule."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def tagged_scene(**changes: object) -> Scene:
 
 
 @pytest.mark.parametrize("mode", ["apply", "dry-run"])
-def test_a_tagged_part_of_what_is_planned_refuses_the_whole(mode: str) -> None:
-    """In a dry run as in a real one."""
+def test_one_tagged_resource_refuses_the_whole_plan(mode: str) -> None:
+    """In a dry run as well."""
     scene = tagged_scene(protect_tags=KEEP, mode=mode)
     ending = scene.play()
     assert "preview-17/bucket is protected (tag keep=yes)" in ending.summary
     assert deletes(scene.world) == []
 
 
-def test_a_plan_that_is_only_shown_is_refused_as_well() -> None:
+def test_a_plan_without_a_run_is_refused_as_well() -> None:
     """`closeout plan` reads the same tags."""
     scene = tagged_scene(protect_tags=KEEP)
     row = planning.preview(scene.deps(), scene.automation, "pull_request", scene.payload)
@@ -52,7 +52,7 @@ def test_a_plan_that_is_only_shown_is_refused_as_well() -> None:
 
 
 def test_without_a_rule_no_tag_is_read() -> None:
-    """It would take rights that nobody gave."""
+    """It would need permissions that nobody granted."""
     scene = tagged_scene()
     assert scene.play().verdict == "success"
     assert "read tags" not in scene.world.log
@@ -65,7 +65,7 @@ def test_tags_are_read_once_for_a_plan() -> None:
     assert scene.world.log.count("read tags") == 1
 
 
-def test_a_rule_that_came_while_the_run_waited_has_the_tags_read_anew() -> None:
+def test_a_rule_that_came_while_the_run_waited_reads_the_tags_again() -> None:
     """The plan was recorded without them."""
     scene = tagged_scene()
 
@@ -89,7 +89,7 @@ def test_a_rule_that_came_while_the_run_waited_has_the_tags_read_anew() -> None:
     ids=["throttled", "refused"],
 )
 def test_tags_that_cannot_be_read_delay_or_refuse(error: Exception, verdict: str) -> None:
-    """Never read as none."""
+    """They are never read as none."""
     scene = tagged_scene(protect_tags={"other": "*"})
     scene.world.faults["read tags"] = [error]
     assert scene.play().verdict == verdict

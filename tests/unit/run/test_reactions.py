@@ -41,8 +41,8 @@ def broken() -> World:
 
 @pytest.mark.parametrize("on_failure", ["continue", "stop"])
 @pytest.mark.parametrize("fails", [True, False])
-def test_status_functions_decide_by_themselves(on_failure: str, fails: bool) -> None:
-    """Also where `on-failure: stop` skips the steps that do not ask."""
+def test_status_functions_decide_alone(on_failure: str, fails: bool) -> None:
+    """Even if `on-failure: stop` skips the steps without them."""
     played = scene(
         step(),
         script("true", "plain"),
@@ -64,8 +64,8 @@ def test_status_functions_decide_by_themselves(on_failure: str, fails: bool) -> 
     assert ending.verdict == ("failure" if fails else "success")
 
 
-def test_a_script_hands_values_to_later_steps() -> None:
-    """As environment variables, which are no commands; the page's address too."""
+def test_a_script_passes_values_to_later_steps() -> None:
+    """As environment variables, which are not commands; the page's address too."""
     played = scene(
         script(
             'echo "rows=7" >> "$GITHUB_OUTPUT"; printf "log<<E\\na\\nb\\nE\\n" >> "$CLOSEOUT_OUTPUT"', "first"
@@ -85,7 +85,7 @@ def test_a_script_hands_values_to_later_steps() -> None:
     assert ends(played) == {"first": "success", "second": "success"}
 
 
-def test_a_python_step_hands_its_result_on() -> None:
+def test_a_python_step_passes_its_result_on() -> None:
     """The entries of a dict by name, anything else as `result`."""
     played = scene(
         step(id="a", uses="python", inputs={"function": f"{__name__}:counted"}, **FREE),
@@ -111,7 +111,7 @@ def tells(_context: object) -> dict[str, Any]:
     return {"token": [{"of": "hunter2" * 2}], "rows": 7}
 
 
-def test_what_a_script_wrote_wrongly_fails_it() -> None:
+def test_a_malformed_output_fails_its_script() -> None:
     """A later step never sees half of it."""
     played = scene(
         script('echo "no output" >> "$GITHUB_OUTPUT"'), script("true", "after", condition="failure()")
@@ -120,8 +120,8 @@ def test_what_a_script_wrote_wrongly_fails_it() -> None:
     assert ends(played) == {"script": "failure", "after": "success"}
 
 
-def test_an_output_that_nobody_gave_is_a_failure_and_not_empty() -> None:
-    """`has` asks for it; a step that failed has given nothing."""
+def test_a_missing_output_is_a_failure_and_not_empty() -> None:
+    """`has` tests for it; a failed step has no outputs."""
     played = scene(
         script('echo "a=1" >> "$GITHUB_OUTPUT"; false', "first"),
         script("true", "asks", condition="steps.first.outputs.a == '1'"),
@@ -131,8 +131,8 @@ def test_an_output_that_nobody_gave_is_a_failure_and_not_empty() -> None:
     assert ends(played) == {"first": "failure", "asks": "failure", "careful": "success"}
 
 
-def test_an_output_that_holds_a_secret_is_given_to_no_step() -> None:
-    """What is stored of it is `***`: `rm -r $NAME` would take that for every file there is."""
+def test_an_output_with_a_secret_reaches_no_step() -> None:
+    """It is stored as `***`, and `rm -r $NAME` would expand that to every file."""
     played = scene(
         script('printf "token=pre-%s%s\\nrows=7\\n" hunter2 hunter2 >> "$GITHUB_OUTPUT"', "first"),
         script("true", "second", env={"T": "${{ steps.first.outputs.token }}"}),
@@ -153,8 +153,8 @@ def test_an_output_that_holds_a_secret_is_given_to_no_step() -> None:
     assert "the output `token` holds a secret" in str(played.world.lines)
 
 
-def test_a_dry_run_says_what_depends_on_what_it_does_not_know() -> None:
-    """Nothing ran, so nothing was given; how a step ended is known."""
+def test_a_dry_run_names_what_depends_on_unknown_outputs() -> None:
+    """Nothing ran, so there are no outputs; how a step ended is known."""
     played = scene(
         script('echo "a=1" >> "$GITHUB_OUTPUT"', "first"),
         script("true", "second", env={"A": "${{ steps.first.outputs.a }}"}),
@@ -169,7 +169,7 @@ def test_a_dry_run_says_what_depends_on_what_it_does_not_know() -> None:
     assert result("fourth/end")["summary"] == "dry run: depends on what second would give"
 
 
-def test_a_preview_says_so_too() -> None:
+def test_a_preview_names_it_too() -> None:
     """`closeout plan` shows the rest."""
     shown = scene(
         script('echo "a=1" >> "$GITHUB_OUTPUT"', "first"),
@@ -187,8 +187,8 @@ def test_a_preview_says_so_too() -> None:
     assert row["steps"][3]["changes"][0]["reason"] == 'with URL="(the run\'s page)", HOW="skipped"'
 
 
-def test_a_killed_run_goes_on_with_what_it_had_seen() -> None:
-    """Whatever the last thing was that it did: outcomes and outputs come from its records."""
+def test_a_killed_run_continues_with_the_same_outcomes() -> None:
+    """Wherever it died: outcomes and outputs come from its record."""
     calls = 1
     while True:
         left = [calls]
@@ -214,8 +214,8 @@ def test_a_killed_run_goes_on_with_what_it_had_seen() -> None:
     assert calls > 10
 
 
-def test_a_delete_that_asks_for_another_step_is_not_looked_at_again() -> None:
-    """A further attempt carries out the typed deletes alone."""
+def test_a_delete_that_depends_on_another_step_is_not_rechecked() -> None:
+    """A further attempt carries out only the typed deletes."""
     asking = scene(
         script("true", "first"),
         step(id="a", condition="steps.first.outcome == 'success'"),

@@ -16,8 +16,8 @@ def renamed(attempt: int, now: str = "acme/renamed") -> Scene:
     return scene
 
 
-def test_a_further_attempt_matches_by_the_name_of_now() -> None:
-    """What it deletes is named by the payload all the same."""
+def test_a_further_attempt_matches_by_the_current_name() -> None:
+    """What it deletes is still named by the payload."""
     scene = renamed(2)
     assert scene.play().verdict == "success"
     assert scene.world.resources == set()
@@ -33,8 +33,8 @@ def test_a_repository_that_is_not_listed_is_skipped(attempt: int, now: str) -> N
     assert (f"GET {BY_ID}" in scene.world.log) is (attempt == 2)
 
 
-def test_while_github_does_not_say_the_run_waits() -> None:
-    """No answer is neither a match nor none."""
+def test_while_github_does_not_answer_the_run_waits() -> None:
+    """No answer is neither a match nor a mismatch."""
     scene = renamed(2)
     scene.world.faults[f"GET {BY_ID}"] = [unreachable(), unreachable()]
     assert scene.play().verdict == "success"

@@ -36,7 +36,7 @@ def test_a_closed_pull_request_is_torn_down_and_the_status_says_so() -> None:
 
 
 def test_operations_keep_their_names() -> None:
-    """A run that waits through an upgrade finds what it has recorded by them, in this order."""
+    """A run that waits during an upgrade finds its record by these names, in this order."""
     scene = Scene()
     scene.play()
     assert list(scene.durable.operations) == [
@@ -62,8 +62,8 @@ def test_operations_of_several_changes_of_a_step_have_numbers() -> None:
     assert calls == ["delete-1/1.delete", "delete-1/2.delete"]
 
 
-def test_nothing_is_planned_when_the_runs_time_is_up() -> None:
-    """The first step has waited until then; those after it fail with the same sentence."""
+def test_nothing_is_planned_after_the_runs_time_limit() -> None:
+    """The first step waited until then; later ones fail with the same message."""
     steps = (step(), step("other-${{ event.number }}", id="delete-2"))
     scene = Scene(paused=lambda: "ops").with_automation(steps=steps)
     assert scene.play().verdict == "failure"
@@ -86,8 +86,8 @@ NOTHING = f"nothing was there: {ABSENT}"
 
 
 @pytest.mark.parametrize(("mode", "head"), [("apply", ""), ("dry-run", "dry run: ")])
-def test_what_is_not_there_is_a_success_that_says_what_is_not_there(mode: str, head: str) -> None:
-    """An empty plan ends the step as success; in log and status stands the name, which may never have been right."""
+def test_a_missing_resource_is_a_success_that_names_it(mode: str, head: str) -> None:
+    """An empty plan succeeds; log and status have the name, which may have been wrong all along."""
     scene = Scene(world=World(resources=set())).with_automation(mode=mode)
     ending = scene.play()
     assert (ending.verdict, ending.summary, deletes(scene.world)) == ("success", head + NOTHING, [])
@@ -95,15 +95,15 @@ def test_what_is_not_there_is_a_success_that_says_what_is_not_there(mode: str, h
     assert f"plan: {ABSENT}: nothing to delete" in scene.world.lines
 
 
-def test_a_public_status_does_not_name_the_account_in_which_nothing_is_there() -> None:
-    """The name of what is not there is what a reader can check."""
+def test_a_public_status_does_not_reveal_the_account() -> None:
+    """The name of the missing resource is enough for a reader to check."""
     scene = Scene(world=World(resources=set()), payload=pull_payload())
     scene.payload["repository"]["private"] = False
     scene.play()
     assert scene.world.statuses[-1] == ("success", "nothing was there: there is no thing preview-17")
 
 
-def test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted() -> None:
+def test_a_reopened_pull_request_cancels_the_run_and_nothing_is_deleted() -> None:
     """The status ends as success: nothing had been deleted."""
     scene = Scene(world=World(pull=PullRequest(1700, 17, "open", 1)))
     ending = scene.play()
@@ -114,8 +114,8 @@ def test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_delete
     assert text == "acme/shop#17 is open again; nothing was deleted"
 
 
-def test_reopened_between_two_steps_says_what_is_gone() -> None:
-    """The first step's resources are gone, the second step never deletes, and the status is a failure."""
+def test_a_reopening_between_two_steps_says_what_is_deleted() -> None:
+    """The first step's resources are gone, the second never deletes, and the status is a failure."""
     scene = Scene(world=World(resources={"preview-17", "other-17"}))
     scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")))
 
@@ -143,7 +143,7 @@ def test_reopened_between_two_steps_says_what_is_gone() -> None:
     ids=["no answer", "404", "401"],
 )
 def test_an_unreadable_pull_request_is_never_read_as_closed(error: Exception) -> None:
-    """While it cannot be read nothing is deleted; the run waits and fails when its time is up."""
+    """Until it can be read nothing is deleted; the run waits and fails at its time limit."""
     scene = Scene()
     scene.world.faults["read pull request"] = [error] * 10_000
     ending = scene.play()
@@ -154,7 +154,7 @@ def test_an_unreadable_pull_request_is_never_read_as_closed(error: Exception) ->
     assert "cannot read the pull request" in ending.summary
 
 
-def test_a_pull_request_that_can_be_read_again_is_torn_down() -> None:
+def test_a_pull_request_that_becomes_readable_is_torn_down() -> None:
     """A few unreadable answers delay the delete, they do not fail it."""
     scene = Scene()
     scene.world.faults["read pull request"] = [unreachable() for _ in range(5)]
@@ -167,7 +167,7 @@ def test_a_pull_request_that_can_be_read_again_is_torn_down() -> None:
     ids=["other PR", "other repository"],
 )
 def test_a_reused_number_or_repository_name_is_refused(pull: PullRequest) -> None:
-    """Ids decide, names do not."""
+    """Ids decide, not names."""
     scene = Scene(world=World(pull=pull))
     ending = scene.play()
     assert ending.verdict == "failure"
@@ -179,7 +179,7 @@ def test_a_reused_number_or_repository_name_is_refused(pull: PullRequest) -> Non
 
 
 def test_the_wrong_account_is_refused_before_the_plan() -> None:
-    """Nothing is even looked at in an account that is not the configured one."""
+    """Nothing is even read in an account that is not the configured one."""
     scene = Scene(world=World(account_id="999999999999"))
     ending = scene.play()
     assert ending.verdict == "failure"
@@ -189,7 +189,7 @@ def test_the_wrong_account_is_refused_before_the_plan() -> None:
     assert deletes(scene.world) == []
 
 
-def test_the_account_is_asked_again_before_the_delete() -> None:
+def test_the_account_is_checked_again_before_the_delete() -> None:
     """Credentials that change between plan and apply are noticed."""
     scene = Scene()
 
@@ -202,8 +202,8 @@ def test_the_account_is_asked_again_before_the_delete() -> None:
     assert deletes(scene.world) == []
 
 
-def test_what_verify_still_finds_is_a_failure_that_names_it() -> None:
-    """A delete that was answered kindly but did nothing is not a success."""
+def test_a_resource_that_verify_still_finds_is_a_failure() -> None:
+    """A delete that AWS accepted without effect is not a success; the status names the resource."""
     scene = Scene(world=World(undeletable={"preview-17"}))
     ending = scene.play()
     assert ending.verdict == "failure"
@@ -212,8 +212,8 @@ def test_what_verify_still_finds_is_a_failure_that_names_it() -> None:
 
 
 @pytest.mark.parametrize(("cancelled", "verdict"), [(False, "failure"), (True, "cancelled")])
-def test_what_is_left_is_unknown_when_nobody_can_look(cancelled: bool, verdict: str) -> None:
-    """A failure says that it is not known. A cancel that arrives meanwhile still cancels the run."""
+def test_what_is_left_is_unknown_if_it_cannot_be_verified(cancelled: bool, verdict: str) -> None:
+    """The failure says so. A cancel that arrives meanwhile still cancels the run."""
     scene = Scene()
     denied = [
         ServiceError("no rights to look", service="aws", operation="x", reason="denied") for _ in range(3)
@@ -226,8 +226,8 @@ def test_what_is_left_is_unknown_when_nobody_can_look(cancelled: bool, verdict: 
         assert scene.durable.result("delete-1/end")["left"] == [unknown]
 
 
-def test_a_plan_over_max_changes_is_refused_whole() -> None:
-    """61 changes where 50 are allowed: nothing is done."""
+def test_a_plan_over_max_changes_is_refused_entirely() -> None:
+    """61 changes with 50 allowed: nothing is done."""
     resources = {"preview-17"} | {f"preview-17/{n}" for n in range(60)}
     scene = Scene(world=World(resources=set(resources)))
     ending = scene.play()
@@ -236,7 +236,7 @@ def test_a_plan_over_max_changes_is_refused_whole() -> None:
     assert scene.world.resources == resources
 
 
-def test_the_stricter_of_the_stored_and_todays_limits_holds() -> None:
+def test_the_stricter_of_the_stored_and_todays_limits_applies() -> None:
     """A limit lowered after the run was accepted counts; one raised does not."""
     lowered = Scene(current=dataclasses.replace(AUTOMATION, max_changes=1))
     assert "2 resources planned, max-changes allows 1" in lowered.play().summary
@@ -245,7 +245,7 @@ def test_the_stricter_of_the_stored_and_todays_limits_holds() -> None:
 
 
 def test_a_protected_resource_refuses_the_plan() -> None:
-    """`protect` of today's file holds for a run that was accepted before."""
+    """`protect` of today's file applies to earlier runs too."""
     scene = Scene(current=dataclasses.replace(AUTOMATION, protect_names=("preview-*",)))
     ending = scene.play()
     assert ending.verdict == "failure"
@@ -261,8 +261,8 @@ def test_a_dry_run_plans_and_deletes_nothing() -> None:
     assert scene.world.statuses[-1] == ("success", "dry run: would delete 2")
 
 
-def test_a_pause_holds_the_delete_until_it_is_lifted() -> None:
-    """While paused the status says so, once, however long it lasts; then the run goes on."""
+def test_a_pause_holds_the_delete_until_closeout_is_resumed() -> None:
+    """The status says so once, however long the pause lasts; then the run continues."""
     scene = Scene()
     asked = 0
 
@@ -281,10 +281,10 @@ def test_a_pause_holds_the_delete_until_it_is_lifted() -> None:
 @pytest.mark.parametrize(
     "stricter", [{"protect_names": ("preview-*",)}, {"max_changes": 1}], ids=["protect", "max-changes"]
 )
-def test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call(
+def test_a_file_made_stricter_during_a_pause_applies_before_the_next_call(
     stricter: dict[str, Any],
 ) -> None:
-    """Paused, the file changed, resumed: what is protected now, or over the limit now, is not touched."""
+    """What is protected now, or over the limit now, is not touched."""
     scene = Scene()
     asked: list[str | None] = ["paused by me", "paused by me", None]
 
@@ -321,10 +321,10 @@ STRICTER: tuple[tuple[dict[str, Any], str], ...] = (
 
 @pytest.mark.parametrize("first", [1, 2], ids=["at the plan", "before the call"])
 @pytest.mark.parametrize(("stricter", "said"), STRICTER, ids=["same", "dry-run", "protect", "max-changes"])
-def test_todays_form_is_waited_for_when_it_cannot_be_read(
+def test_an_unreadable_current_configuration_is_waited_for(
     first: int, stricter: dict[str, Any], said: str
 ) -> None:
-    """Nothing is planned or done without it, nothing wrong is recorded, and what it says then holds."""
+    """Nothing is planned, done or recorded without it, and then it applies."""
     scene = Scene()
     unreadable = Unreadable(first, 5)
 
@@ -341,8 +341,8 @@ def test_todays_form_is_waited_for_when_it_cannot_be_read(
 
 
 @pytest.mark.parametrize("first", [1, 2], ids=["at the plan", "before the call"])
-def test_todays_form_that_stays_unreadable_fails_the_step_and_deletes_nothing(first: int) -> None:
-    """As a pause that cannot be read does: never "no stricter rule"."""
+def test_a_configuration_that_stays_unreadable_fails_the_step(first: int) -> None:
+    """Like an unreadable pause, it never means "no stricter rule", and nothing is deleted."""
     scene = Scene(reads_current=Unreadable(first, float("inf")))
     ending = scene.play()
     assert ending.verdict == "failure"
@@ -351,8 +351,8 @@ def test_todays_form_that_stays_unreadable_fails_the_step_and_deletes_nothing(fi
 
 
 @pytest.mark.parametrize(("mode", "called"), [("apply", ["it"]), ("dry-run", [])], ids=["apply", "dry-run"])
-def test_a_function_waits_for_todays_form_before_it_is_called(mode: str, called: list[str]) -> None:
-    """Its mode is recorded once, so it is not recorded before it is known."""
+def test_a_function_waits_for_the_current_configuration(mode: str, called: list[str]) -> None:
+    """Its mode is recorded once, so not before it is known."""
     calls: list[str] = []
     scene = function_scene(lambda run: run.record("it", lambda: calls.append("it")))
     scene.reads_current = Unreadable(1, 5)
@@ -372,7 +372,7 @@ def test_a_cancel_by_hand_ends_in_an_error_status() -> None:
 
 
 def test_a_cancel_while_a_step_fails_cancels_the_run() -> None:
-    """The record of the step's end receives the cancel; the step does not end a second time."""
+    """The record of the step's end has the cancel; the step does not end a second time."""
     scene = Scene()
 
     def fail(call: str) -> None:
@@ -397,8 +397,8 @@ def test_a_step_that_fails_does_not_stop_the_others() -> None:
     assert scene.world.resources == {"preview-17"}
 
 
-def test_on_failure_stop_leaves_the_rest() -> None:
-    """The remaining steps are skipped, and say why."""
+def test_on_failure_stop_skips_the_rest() -> None:
+    """The skipped steps say why."""
     scene = Scene(world=World(resources={"preview-17", "other-17"}, undeletable={"preview-17"}))
     scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")), on_failure="stop")
     assert scene.play().verdict == "failure"
@@ -426,16 +426,16 @@ def test_only_a_true_condition_lets_anything_run(condition: str, verdict: str) -
 
 
 @pytest.mark.parametrize("value", [None, True, ["x"], {"a": 1}, "a/../b", "-x", "x y", "", 1.5, "x\n"])
-def test_a_value_that_is_no_name_never_names_anything(value: Any) -> None:
-    """What is not a plain name is refused where a name is made of it."""
+def test_an_invalid_value_never_becomes_a_name(value: Any) -> None:
+    """It is refused where a name is made of it."""
     scene = Scene(payload=pull_payload(title=value))
     scene.with_automation(steps=(step("preview-${{ event.pull_request.title }}"),))
     assert scene.play().verdict == "failure"
     assert deletes(scene.world) == []
 
 
-def test_a_fork_is_ignored_where_a_branch_name_is_let_into_a_name() -> None:
-    """An outsider who names a branch like a colleague's tears nothing down."""
+def test_a_fork_is_ignored_if_a_name_contains_its_branch() -> None:
+    """An outsider who names a branch like a colleague's deletes nothing."""
     payload = pull_payload()
     payload["pull_request"]["head"] = {
         "ref": "feature",
@@ -460,8 +460,8 @@ def by_branch(*more: Step, **world: Any) -> Scene:
     return scene.with_automation(steps=(BY_BRANCH, *more))
 
 
-def test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_is_open() -> None:
-    """Both pull requests have the one preview: its step is skipped and says for whom, and the others go on."""
+def test_a_branchs_preview_stays_while_another_pull_request_of_it_is_open() -> None:
+    """Both share the preview: its step is skipped and names the other one, later steps run."""
     scene = by_branch(step(id="delete-2"), of_branch=(17, 18))
     ending = scene.play()
     assert deletes(scene.world) == ["delete preview-17"]
@@ -475,7 +475,7 @@ def test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_i
 
 
 def test_the_branchs_pull_requests_are_listed_immediately_before_the_delete() -> None:
-    """They are asked for by today's name of the repository, in the same operation as the call; the closed one does not count."""
+    """By the repository's current name, in the same operation as the call; the closed one does not count."""
     scene = by_branch(
         of_branch=(17,), pull=PullRequest(1700, 17, "closed", 1, "acme/renamed", head_ref="feature")
     )
@@ -487,7 +487,7 @@ def test_the_branchs_pull_requests_are_listed_immediately_before_the_delete() ->
     ]
 
 
-def test_a_list_that_cannot_be_read_is_never_an_empty_one() -> None:
+def test_an_unreadable_list_of_pull_requests_is_never_empty() -> None:
     """The call waits and asks again, as for the pull request itself."""
     scene = by_branch()
     scene.world.faults["list pull requests of feature in acme/shop"] = [unreachable()] * 10_000
@@ -499,8 +499,8 @@ def test_a_list_that_cannot_be_read_is_never_an_empty_one() -> None:
 @pytest.mark.parametrize(
     "name", ["preview-${{ event.number }}", "p-${{ " + REF + " }}-${{ event.pull_request.number }}"]
 )
-def test_a_name_with_the_number_in_it_asks_for_no_other_pull_request(name: str) -> None:
-    """No other pull request has this name, whatever branch it has."""
+def test_a_name_with_the_number_needs_no_list_of_pull_requests(name: str) -> None:
+    """No other pull request has this name, whatever its branch."""
     scene = Scene(world=World(resources={"preview-17", "p-feature-17"}, of_branch=(18,)))
     scene.with_automation(steps=(step(name, allow_untrusted=(REF,)),))
     assert scene.play().verdict == "success"
@@ -508,7 +508,7 @@ def test_a_name_with_the_number_in_it_asks_for_no_other_pull_request(name: str) 
     assert not [call for call in scene.world.log if call.startswith("list")]
 
 
-def test_a_branch_of_the_repository_itself_may_be_part_of_a_name_when_it_is_deleted() -> None:
+def test_a_deleted_branch_may_be_part_of_a_name() -> None:
     """A `delete` event has no head that could be a fork's: with `allow-untrusted` its ref names the preview."""
     repository = {"id": 1, "full_name": "acme/shop", "name": "shop"}
     payload = {"ref": "feature-x", "ref_type": "branch", "repository": repository, "sender": {"login": "dev"}}
@@ -528,10 +528,8 @@ def test_a_branch_of_the_repository_itself_may_be_part_of_a_name_when_it_is_dele
     ],
     ids=["number", "repository id", "repository name"],
 )
-def test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing(
-    named: str, payload: dict[str, Any]
-) -> None:
-    """GitHub would be asked about the one, and the name be made of the other."""
+def test_a_payload_about_two_pull_requests_deletes_nothing(named: str, payload: dict[str, Any]) -> None:
+    """GitHub would be asked about one, and the name made from the other."""
     scene = Scene(world=World(resources={"preview-99", "shop-17", "other-17"}))
     scene.payload |= {**payload}
     scene.with_automation(steps=(step(named),))
@@ -544,10 +542,10 @@ def test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing(
     [({}, True), ({"branches": ["**"], "tags": ["**"]}, True), ({"tags": ["**"]}, False)],
     ids=["no filter", "both", "tags alone"],
 )
-def test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name(
+def test_a_deleted_tag_leaves_the_preview_of_a_branch_with_its_name(
     filters: dict[str, Any], spared: bool
 ) -> None:
-    """Both have one name here. Where only tags match, the preview is the tag's."""
+    """Both have one name here. If only tags match, the preview is the tag's."""
     repository = {"id": 1, "full_name": "acme/shop", "name": "shop"}
     payload = {"ref": "develop", "ref_type": "tag", "repository": repository, "sender": {"login": "dev"}}
     world = World(resources={"preview-develop"}, refs={"heads/develop"})
@@ -569,10 +567,10 @@ FORGED: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 @pytest.mark.parametrize(("named", "forged", "aimed_at"), FORGED, ids=["name", "owner", "owner's id"])
 @pytest.mark.parametrize("event", ["pull_request", "delete"])
-def test_a_payload_whose_repository_is_two_deletes_nothing(
+def test_a_payload_about_two_repositories_deletes_nothing(
     event: str, named: str, forged: dict[str, Any], aimed_at: str
 ) -> None:
-    """Who has the webhook's secret writes payloads: a pull request that is closed indeed, and the name of another's preview."""
+    """A holder of the webhook's secret can combine a closed pull request with the name of another's preview."""
     repository = {"id": 1, "full_name": "acme/shop", "name": "shop", "private": True, **forged}
     scene = Scene(world=World(resources={aimed_at}))
     scene.payload["repository"] = scene.payload["pull_request"]["base"]["repo"] = repository
@@ -584,7 +582,7 @@ def test_a_payload_whose_repository_is_two_deletes_nothing(
     assert deletes(scene.world) == []
 
 
-def test_a_branch_that_is_not_the_pull_requests_own_deletes_nothing() -> None:
+def test_a_branch_that_differs_from_the_pull_requests_deletes_nothing() -> None:
     """GitHub says which branch the pull request has; the payload may say any."""
     scene = by_branch(pull=PullRequest(1700, 17, "closed", 1, "acme/shop", head_ref="another"))
     ending = scene.play()
@@ -606,7 +604,7 @@ def test_a_destructive_step_without_a_live_check_is_refused() -> None:
 
 @pytest.mark.parametrize("unguarded", [False, True])
 def test_a_destructive_function_without_a_live_check_is_refused(unguarded: bool) -> None:
-    """It has no plan that could be refused before: each of its calls is."""
+    """It has no plan that could be refused before, so each of its calls is."""
     dropped: list[int] = []
     scene = function_scene(
         lambda run: run.record("drop", lambda: dropped.append(1)),
@@ -618,8 +616,8 @@ def test_a_destructive_function_without_a_live_check_is_refused(unguarded: bool)
     assert dropped == [1] * unguarded
 
 
-def test_a_deleted_branch_is_checked_to_be_still_gone() -> None:
-    """A branch that is there again cancels the run."""
+def test_a_deleted_branch_must_still_be_gone() -> None:
+    """If it was pushed again, the run is cancelled."""
     payload = {
         "ref": "feature",
         "ref_type": "branch",
@@ -636,14 +634,14 @@ def test_a_deleted_branch_is_checked_to_be_still_gone() -> None:
 
 
 def test_a_run_whose_turn_never_came_ends_in_a_failure() -> None:
-    """It does nothing but say so."""
+    """It only reports that."""
     scene = Scene(queue_expired=True)
     assert scene.play().verdict == "failure"
     assert scene.world.log == ["status failure"]
 
 
-def test_a_run_whose_turn_never_came_is_skipped_if_it_would_have_done_nothing() -> None:
-    """Its `if` is false: no status, as at its turn. What cannot be decided has missed its turn."""
+def test_a_run_whose_turn_never_came_is_skipped_if_its_condition_is_false() -> None:
+    """No status, as in its turn. If the condition cannot be decided, the run fails."""
     skipped = Scene(queue_expired=True).with_automation(condition="event.pull_request.merged == false")
     assert (skipped.play().verdict, skipped.world.statuses) == ("skipped", [])
     paths = ({"event": "pull_request", "types": ["closed"], "paths": ["src/**"]},)
@@ -655,7 +653,7 @@ def test_a_run_whose_turn_never_came_is_skipped_if_it_would_have_done_nothing() 
 
 
 def test_a_run_whose_turn_never_came_can_be_cancelled() -> None:
-    """The cancel may arrive while it is decided whether it would have done anything."""
+    """Even while its condition is being decided."""
     scene = Scene(queue_expired=True)
 
     def cancel(name: str, when: str) -> bool:
@@ -669,7 +667,7 @@ def test_a_run_whose_turn_never_came_can_be_cancelled() -> None:
 
 
 def test_a_run_that_is_cancelled_before_its_first_status_deletes_nothing() -> None:
-    """A status that GitHub does not take stops no teardown, but a cancel that arrives there does."""
+    """A refused status does not stop a teardown, but a cancel that arrives there does."""
     scene = Scene()
 
     def cancel(name: str, when: str) -> bool:
@@ -682,8 +680,8 @@ def test_a_run_that_is_cancelled_before_its_first_status_deletes_nothing() -> No
     assert deletes(scene.world) == []
 
 
-def test_a_progress_status_that_github_does_not_take_is_only_said() -> None:
-    """The next one may arrive."""
+def test_a_refused_progress_status_is_only_logged() -> None:
+    """The next one may succeed."""
     scene = Scene()
 
     def refuse(call: str) -> None:
@@ -706,7 +704,7 @@ def test_secrets_are_learned_before_anything_is_planned() -> None:
 
 
 def test_a_run_that_cannot_begin_ends_its_status() -> None:
-    """The first thing that it does is to write to its log."""
+    """The first thing it does is to write to its log."""
 
     class Full:
         def write(self, execution: str, step: str | None, text: str) -> None:
@@ -720,8 +718,8 @@ def test_a_run_that_cannot_begin_ends_its_status() -> None:
     assert scene.world.log == ["status failure"]
 
 
-def test_a_status_that_cannot_be_delivered_is_told_in_the_run() -> None:
-    """The teardown goes on without GitHub's statuses; the ending says that they were not delivered."""
+def test_an_undelivered_status_is_reported_in_the_run() -> None:
+    """The teardown continues without GitHub's statuses; the ending says that they were not delivered."""
     scene = Scene()
     for state in ("pending", "success"):
         scene.world.faults[f"status {state}"] = [unreachable() for _ in range(1000)]
@@ -731,15 +729,15 @@ def test_a_status_that_cannot_be_delivered_is_told_in_the_run() -> None:
 
 
 def test_throttling_delays_a_delete_and_does_not_fail_it() -> None:
-    """A transient error of the call itself is tried again, behind the live check each time."""
+    """A transient error of the call itself is retried, each time after the live check."""
     scene = Scene()
     scene.world.faults["delete preview-17"] = [unreachable("aws") for _ in range(3)]
     assert scene.play().verdict == "success"
     assert scene.world.log.count("read pull request") == 4
 
 
-def test_a_service_that_stays_down_ends_its_step_and_leaves_the_others_their_time() -> None:
-    """A call that fails for a passing reason is given up after the step's timeout, not after the run's."""
+def test_a_service_that_stays_down_ends_only_its_step() -> None:
+    """The call is given up after the step's timeout, not the run's, which leaves time for the others."""
     scene = Scene(world=World(resources={"preview-17", "other-17"}))
     scene.world.faults["delete preview-17"] = [unreachable("aws")] * 10_000
     scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")))
@@ -749,8 +747,8 @@ def test_a_service_that_stays_down_ends_its_step_and_leaves_the_others_their_tim
     assert scene.world.resources == {"preview-17"}
 
 
-def test_a_call_is_given_up_once_it_has_failed_for_the_steps_timeout() -> None:
-    """Its second try comes a second after the first."""
+def test_a_call_is_given_up_after_the_steps_timeout() -> None:
+    """Its second attempt comes a second after the first."""
     scene = Scene().with_automation(steps=(step(timeout=1.0),))
     tries: list[str] = []
     scene.world.before = tries.append
@@ -759,7 +757,7 @@ def test_a_call_is_given_up_once_it_has_failed_for_the_steps_timeout() -> None:
     assert tries.count("delete preview-17") == 2
 
 
-def test_reopened_while_throttled_is_noticed() -> None:
+def test_a_reopening_during_throttling_is_noticed() -> None:
     """Each retry asks again, so the new preview stays."""
     scene = Scene()
     scene.world.faults["delete preview-17"] = [unreachable("aws") for _ in range(3)]
@@ -776,8 +774,8 @@ def test_reopened_while_throttled_is_noticed() -> None:
     assert "preview-17" in scene.world.resources
 
 
-def test_secrets_are_taken_out_of_errors_and_results() -> None:
-    """What an outside service echoes is redacted before it is kept or posted."""
+def test_secrets_are_redacted_in_errors_and_results() -> None:
+    """What an outside service echoes is redacted before it is stored or posted."""
     scene = Scene()
     scene.world.faults["plan"] = [
         ServiceError("denied for hunter2hunter2", service="aws", operation="x", reason="AccessDenied")
@@ -787,8 +785,8 @@ def test_secrets_are_taken_out_of_errors_and_results() -> None:
     assert all("hunter2" not in text for text in told), told
 
 
-def test_what_is_acted_on_is_what_was_planned_even_where_it_looks_like_a_secret() -> None:
-    """A weak secret that is part of a name is taken out of what people read, and not out of the name."""
+def test_the_planned_name_is_used_even_if_it_contains_a_secret() -> None:
+    """A weak secret in a name is redacted in what people read, not in the call."""
     scene = Scene(world=World(resources={"hunter2hunter2-17"}))
     scene.with_automation(steps=(step("hunter2hunter2-${{ event.number }}"),))
     ending = scene.play()
@@ -796,8 +794,8 @@ def test_what_is_acted_on_is_what_was_planned_even_where_it_looks_like_a_secret(
     assert (ending.verdict, ending.summary) == ("success", "deleted ***-17")
 
 
-def test_a_stored_run_with_an_action_that_is_gone_fails_that_step_and_ends_its_status() -> None:
-    """After a change of version: the other steps go on, and the commit does not stay pending for ever."""
+def test_a_stored_run_with_a_removed_action_fails_that_step() -> None:
+    """After a version change the other steps run, and the commit does not stay pending forever."""
     scene = Scene(world=World(resources={"preview-17"}))
     scene.with_automation(steps=(step(id="old", uses="gone/action"), step(id="delete-2")))
     ending = scene.play()
@@ -807,7 +805,7 @@ def test_a_stored_run_with_an_action_that_is_gone_fails_that_step_and_ends_its_s
     assert "gone/action" in scene.world.statuses[-1][1]
 
 
-def test_a_defect_of_the_run_function_itself_ends_the_status_too() -> None:
+def test_a_bug_in_the_run_function_ends_the_status_too() -> None:
     """Whatever is raised between two recorded operations, the last status is not `pending`."""
     scene = function_scene(lambda _run: None, grace="a defect: not a number")
     ending = scene.play()
@@ -848,7 +846,7 @@ def outside_calls() -> list[str]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_dying_at_every_operation_converges(when: str) -> None:
-    """Whatever operation the process dies in, the next life finishes the run, and no finished one is repeated."""
+    """Wherever the process dies, the next one finishes the run, and repeats no finished operation."""
     names = list(_operations())
     assert len(names) >= 8, names
     for victim in names:
@@ -874,8 +872,8 @@ def _operations() -> list[str]:
     return list(dict.fromkeys(scene.durable.calls))
 
 
-def test_dying_at_every_outside_call_with_the_pull_request_reopened_meanwhile_deletes_nothing_more() -> None:
-    """The server dies, the pull request is reopened, the server comes back: not one more delete."""
+def test_a_crash_and_a_reopening_at_any_outside_call_delete_nothing_more() -> None:
+    """The server dies, the pull request is reopened, the server restarts: not one more delete."""
     total = len(outside_calls())
     for position in range(total):
         scene = Scene()
@@ -900,8 +898,8 @@ def test_dying_at_every_outside_call_with_the_pull_request_reopened_meanwhile_de
         assert scene.world.statuses[-1][0] != "pending"
 
 
-def test_a_function_runs_on_the_same_engine_behind_the_live_check() -> None:
-    """`@on` functions record durably, and their effects stand behind the live check."""
+def test_a_function_uses_the_same_engine_and_live_check() -> None:
+    """`@on` functions record durably, and their effects come after the live check."""
     scene = Scene()
 
     def clean_up(run: Any) -> str:
@@ -923,7 +921,7 @@ def function_scene(function: Callable[[Any], Any], **changes: Any) -> Scene:
 
 
 def test_a_functions_grace_is_waited_before_its_first_call() -> None:
-    """`@on(…, grace="10m")` is not taken and then ignored."""
+    """`@on(…, grace="10m")` is not silently ignored."""
     dropped: list[float] = []
     scene = function_scene(
         lambda run: run.record("drop", lambda: dropped.append(scene.clock.now())), grace=600.0
@@ -935,7 +933,7 @@ def test_a_functions_grace_is_waited_before_its_first_call() -> None:
 
 @pytest.mark.parametrize("destructive", [True, False])
 def test_a_function_is_not_called_in_a_dry_run(destructive: bool) -> None:
-    """Nor one that deletes nothing: it may post, or start something."""
+    """Even one that deletes nothing: it may post, or start something."""
     called: list[str] = []
     scene = function_scene(
         lambda run: run.record("post", lambda: called.append("post")),
@@ -962,8 +960,8 @@ def test_a_function_cannot_swallow_the_cancel_that_ends_its_run() -> None:
     assert dropped == [0]
 
 
-def test_a_function_that_raises_is_a_failure_in_its_own_words() -> None:
-    """The user's exception is the verdict, never a crash."""
+def test_an_exception_in_a_function_is_a_failure_with_its_message() -> None:
+    """Never a crash."""
 
     def clean_up(run: Any) -> None:
         raise RuntimeError("no such database")
@@ -995,7 +993,7 @@ def test_a_call_that_cannot_be_killed_keeps_the_runs_key() -> None:
 
 
 def test_a_payload_without_its_base_repository_fails_by_name() -> None:
-    """Paths are asked of the event's repository; the live check then says what it lacks, and nothing is deleted."""
+    """Paths are read from the event's repository; the live check then says what is missing, and nothing is deleted."""
     triggers = ({"event": "pull_request", "types": ["closed"], "paths": ["src/**"]},)
     payload = pull_payload()
     payload["pull_request"]["base"]["repo"] = None
@@ -1008,7 +1006,7 @@ def test_a_payload_without_its_base_repository_fails_by_name() -> None:
 
 
 def test_without_a_token_a_destructive_step_is_refused_at_once() -> None:
-    """The live check could only wait in vain, so the run does not wait out its time."""
+    """The live check could only wait in vain, so the run does not use up its time."""
     scene = Scene(has_token=False)
     ending = scene.play()
     assert ending.verdict == "failure"
@@ -1017,8 +1015,8 @@ def test_without_a_token_a_destructive_step_is_refused_at_once() -> None:
     assert scene.clock.now() - 1_700_000_000 < 60
 
 
-def test_a_function_cannot_swallow_a_reopening_either() -> None:
-    """Closed again by the time it returns, nothing else would say so: its run is over all the same."""
+def test_a_function_cannot_swallow_a_reopening() -> None:
+    """The pull request may be closed again when it returns, so its run is over all the same."""
 
     def function(run: Any) -> str:
         scene.world.pull = PullRequest(1700, 17, "open", 1)
@@ -1033,8 +1031,8 @@ def test_a_function_cannot_swallow_a_reopening_either() -> None:
     assert "dropped" not in ending.summary
 
 
-def test_why_a_call_is_held_is_said_once_for_each_reason() -> None:
-    """It is tried for hours: a line for each try would drown the log, and a status for each use up GitHub's thousand."""
+def test_each_reason_for_a_held_call_is_reported_once() -> None:
+    """It is tried for hours: a line each time would flood the log, and a status each time use up GitHub's thousand."""
     scene = Scene()
     reasons = iter(["first", "first", "second", "second", "second", None])
     scene.paused = lambda: next(reasons, None)

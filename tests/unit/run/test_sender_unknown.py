@@ -1,4 +1,4 @@
-"""Who closed a pull request is unknown: what asks for it does nothing, and says so."""
+"""It is unknown who closed a pull request: whatever depends on it does nothing, and says so."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unnamed() -> dict[str, Any]:
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_condition_on_the_sender_is_unknown(condition: str) -> None:
-    """Neither true nor false: `||` and `has()` would decide without the one thing that was asked for."""
+    """Neither true nor false: `||` and `has()` would decide without the missing fact."""
     scene = Scene(payload=unnamed()).with_automation(condition=condition)
     assert scene.play().verdict == "failure"
     assert scene.world.resources == {"preview-17", "preview-17/bucket"}
@@ -34,15 +34,15 @@ def test_a_condition_on_the_sender_is_unknown(condition: str) -> None:
     assert "asks for the sender" in scene.world.statuses[0][1]
 
 
-def test_so_is_the_condition_of_a_step() -> None:
+def test_a_steps_condition_on_the_sender_is_unknown_too() -> None:
     """The step fails, and deletes nothing."""
     scene = Scene(payload=unnamed()).with_automation(steps=(step(condition=CONDITIONS[1]),))
     assert scene.play().verdict == "failure"
     assert scene.world.resources == {"preview-17", "preview-17/bucket"}
 
 
-def test_senders_match_so_far_and_the_run_says_that_it_is_unknown() -> None:
-    """No run at all would leave the preview behind, and tell nobody."""
+def test_a_sender_filter_matches_so_far_and_the_run_reports_the_unknown_sender() -> None:
+    """Without a run the preview would silently stay."""
     automation = replace(AUTOMATION, senders=("dev",))
     seen = facts.facts_of("pull_request", unnamed())
     assert triggers.match(automation.triggers, automation.repositories, automation.senders, seen).matched
@@ -60,8 +60,8 @@ def test_senders_match_so_far_and_the_run_says_that_it_is_unknown() -> None:
     ]
 
 
-def test_other_events_without_a_sender_match_no_senders() -> None:
-    """Only a closing is told of without its sender."""
+def test_other_events_without_a_sender_match_no_sender_filter() -> None:
+    """Only a closing can be reported without its sender."""
     seen = facts.facts_of("pull_request", {**unnamed(), "action": "edited"})
     edited = ({"event": "pull_request", "types": ["edited"]},)
     assert not triggers.match(edited, (), ("dev",), seen).matched
@@ -74,7 +74,7 @@ def test_explain_says_unknown(changes: dict[str, Any]) -> None:
     assert (row["outcome"], row["matched"], row["code"]) == ("unknown", False, "sender-unknown")
 
 
-def test_what_does_not_ask_for_the_sender_runs() -> None:
-    """It is torn down as after a webhook."""
+def test_an_automation_that_ignores_the_sender_runs() -> None:
+    """It tears down as after a webhook."""
     scene = Scene(payload=unnamed()).with_automation(condition="event.pull_request.merged")
     assert scene.play().verdict == "success"

@@ -1,4 +1,4 @@
-"""Runs whose payload or definition can no longer be read: nothing is done, and no status stays pending."""
+"""Runs whose payload or definition became unreadable: nothing is done, and no status stays pending."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def resumed(scene: Scene, function: RunFunction | None = None) -> Ending:
 
 
 @pytest.mark.parametrize("by", ["the run itself", "the handler of failed executions"])
-def test_a_pending_status_ends_as_failure_where_it_was_posted(by: str) -> None:
-    """The record of `pending` says where, since the payload no longer can."""
+def test_a_pending_status_ends_as_failure_on_its_commit(by: str) -> None:
+    """The record of `pending` names the commit, since the payload no longer can."""
     scene = interrupted(Scene(), "delete-1/plan")
     assert [state for state, _ in scene.world.statuses][-1:] == ["pending"], scene.durable.calls
     own = by == "the run itself"
@@ -48,15 +48,15 @@ def test_a_pending_status_ends_as_failure_where_it_was_posted(by: str) -> None:
     assert not [entry for entry in scene.world.log if entry.startswith("delete")]
 
 
-def test_a_run_that_had_said_nothing_says_nothing_now() -> None:
-    """There is no status to end, and nobody knows whether its `if` is true."""
+def test_a_run_without_a_status_posts_none() -> None:
+    """No status is pending, and it is unknown whether its `if` is true."""
     scene = interrupted(Scene(), "match")
     assert resumed(scene).verdict == "failure"
     assert scene.world.statuses == []
 
 
-def test_a_final_status_that_was_posted_is_not_contradicted() -> None:
-    """The run had deleted and said so; the process died before the ending was stored."""
+def test_a_posted_final_status_is_not_contradicted() -> None:
+    """The run had deleted and reported it; the process died before the ending was stored."""
     scene = Scene()
     assert scene.play().verdict == "success"
     said = list(scene.world.statuses)
@@ -67,7 +67,7 @@ def test_a_final_status_that_was_posted_is_not_contradicted() -> None:
 
 @pytest.mark.parametrize("by", ["the run itself", "the handler of failed executions"])
 def test_a_cancel_does_not_keep_the_status_pending(by: str) -> None:
-    """It is heard by the first try to post, and used up by it."""
+    """The first attempt to post receives it, and uses it up."""
     scene = interrupted(Scene(), "delete-1/plan")
     scene.durable.cancel()
     own = by == "the run itself"
@@ -76,23 +76,23 @@ def test_a_cancel_does_not_keep_the_status_pending(by: str) -> None:
     assert scene.world.statuses[-1] == ("failure", "the run cannot be read from the ledger")
 
 
-def test_a_cancel_of_a_run_that_had_said_nothing() -> None:
-    """There is nothing that could stay pending."""
+def test_a_cancelled_run_without_a_status_posts_none() -> None:
+    """Nothing could stay pending."""
     scene = interrupted(Scene(), "match")
     scene.durable.cancel()
     assert resumed(scene) == Ending("failure", f"the run cannot be read from the ledger: {WHY}")
     assert scene.world.statuses == []
 
 
-def test_a_status_that_github_does_not_take_is_told_in_the_run() -> None:
+def test_a_status_that_github_refuses_is_reported_in_the_run() -> None:
     """After an hour of trying."""
     scene = interrupted(Scene(), "delete-1/plan")
     scene.world.faults["status failure"] = [unreachable() for _ in range(20)]
     assert resumed(scene).summary.endswith("(status not delivered: no answer)")
 
 
-def test_where_a_status_went_may_be_unknown() -> None:
-    """`pending` was tried and may have arrived without an answer: the run says that it may stay."""
+def test_the_commit_of_a_status_may_be_unknown() -> None:
+    """`pending` may have arrived without an answer: the run says that it may stay."""
     world = World(faults={"status pending": [unreachable() for _ in range(3)]})
     scene = interrupted(Scene(world=world), "delete-1/plan")
     assert resumed(scene).summary.endswith("; its status on GitHub may stay pending")

@@ -1,4 +1,4 @@
-"""What a run says in public: on a public repository no script, nothing of what it printed, and nobody's name."""
+"""What a run publishes: for a public repository no script, none of its output, and nobody's name."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def said(one: Scene) -> tuple[Ending, str]:
 
 
 @pytest.mark.parametrize("privacy", PRIVACY)
-def test_a_failed_scripts_text_and_output_are_in_no_public_status(privacy: str) -> None:
-    """The status ends at the exit code, which step it was is its name; the ledger's summary says all."""
+def test_a_failed_scripts_text_and_output_are_not_public(privacy: str) -> None:
+    """The status has the exit code and the step's name; the ledger's summary has everything."""
     one = scene(privacy)
     ending, statuses = said(one)
     assert ending.summary == "Drop the database: password on db-7.corp (exit code 3)"
@@ -58,22 +58,22 @@ def test_a_failed_scripts_text_and_output_are_in_no_public_status(privacy: str) 
 
 
 @pytest.mark.parametrize("readers", [{"privacy": None}, {"public_logs": True}])
-def test_who_may_read_the_log_is_told_all(readers: dict[str, Any]) -> None:
-    """On a private repository, and where the configuration says `public-logs`."""
+def test_a_reader_of_the_log_sees_everything(readers: dict[str, Any]) -> None:
+    """For a private repository, and with `public-logs`."""
     one = scene(**readers)
     said(one)
     assert one.world.statuses[-1] == ("failure", "Drop the database: password on db-7.corp (exit code 3)")
 
 
-def test_public_logs_that_are_turned_off_hold_for_runs_under_way() -> None:
-    """Somebody saw what a script prints, and changed the file: what was accepted before says no more than that allows."""
+def test_turning_public_logs_off_applies_to_runs_in_progress() -> None:
+    """An operator who sees what a script prints can stop it being published."""
     one = scene("public", public_logs=True)
     one.current = replace(one.automation, public_logs=False)
     assert SECRET not in said(one)[1]
 
 
-def test_public_logs_do_not_count_while_the_file_cannot_be_read() -> None:
-    """It may have been changed for what the script has just printed."""
+def test_public_logs_are_off_while_the_file_cannot_be_read() -> None:
+    """It may have been changed because of what the script has just printed."""
     one = scene("public", public_logs=True)
 
     def unreadable() -> None:
@@ -84,8 +84,8 @@ def test_public_logs_do_not_count_while_the_file_cannot_be_read() -> None:
     assert SECRET not in said(one)[1]
 
 
-def test_a_script_that_succeeded_is_known_by_its_steps_name() -> None:
-    """And without one by its id: never by its text."""
+def test_a_successful_script_is_shown_by_its_steps_name() -> None:
+    """Or by its id: never by its text."""
     named = scene()
     named.automation = replace(
         named.automation, steps=(replace(named.automation.steps[0], inputs={"run": "echo db-7.corp"}),)
@@ -101,15 +101,15 @@ def test_a_script_that_succeeded_is_known_by_its_steps_name() -> None:
     assert said(unnamed)[1].splitlines()[-2:] == ["1/1 running shell-1", "shell-1: exit code 0"]
 
 
-def test_what_a_delete_did_is_told_to_everybody() -> None:
+def test_the_result_of_a_delete_is_public() -> None:
     """It is closeout's own code, and names only what the file does."""
     one = scene(steps=(step(),))
     assert said(one)[0].summary == "deleted preview-17"
     assert one.world.statuses[-1] == ("success", "deleted preview-17")
 
 
-def test_own_code_fails_closed() -> None:
-    """What its action did not make public on purpose, such as a defect's error, stays in the log."""
+def test_user_code_is_private_by_default() -> None:
+    """What its action did not publish explicitly, such as a bug's error, stays in the log."""
 
     def defect(*_: Any) -> Any:
         raise ValueError(SECRET)
@@ -125,8 +125,8 @@ def test_own_code_fails_closed() -> None:
         assert SECRET not in statuses
 
 
-def test_a_function_says_nothing_in_public() -> None:
-    """Neither what it returned nor what it raised."""
+def test_nothing_of_a_function_is_public() -> None:
+    """Neither its result nor its error."""
 
     def returns(_run: Any) -> str:
         return SECRET
@@ -152,8 +152,8 @@ def test_a_function_says_nothing_in_public() -> None:
 
 
 @pytest.mark.parametrize("privacy", ["public", None])
-def test_who_cancelled_a_run_is_told_to_members_only(privacy: str | None) -> None:
-    """A user and a machine: the ledger keeps them, a public status does not name them."""
+def test_who_cancelled_a_run_is_not_public(privacy: str | None) -> None:
+    """The ledger keeps the user and machine; a public status does not name them."""
     one = scene(privacy, grace=60.0, steps=(step(),))
 
     def cancel(call: str) -> None:
@@ -169,7 +169,7 @@ def test_who_cancelled_a_run_is_told_to_members_only(privacy: str | None) -> Non
     assert ("root@vm-7" in statuses) == (privacy is None)
 
 
-def test_who_paused_closeout_is_not_told_in_public() -> None:
+def test_who_paused_closeout_is_not_public() -> None:
     """Neither while the run is held nor when its time is up."""
     one = scene(steps=(step(),), timeout=300.0)
     one.paused = lambda: "by root@vm-7: a freeze"
@@ -180,7 +180,7 @@ def test_who_paused_closeout_is_not_told_in_public() -> None:
 
 
 def test_a_cancelled_run_names_no_script_in_public() -> None:
-    """What is gone already was a script's: the ledger keeps which, a public status has the name of its step."""
+    """The ledger has the script that ran; a public status has the name of its step."""
     script = replace(
         step(id="shell-1", uses="shell", inputs={"run": f"true {SECRET}"}, retry_attempts=1),
         name="Drop the database",

@@ -1,4 +1,4 @@
-"""What an action is told of the step that it works for."""
+"""What an action learns about the step that it works for."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def told(scene: Scene) -> Mapping[str, Any]:
     return seen
 
 
-def test_an_action_is_told_for_whom_it_works() -> None:
-    """A comment's marker, an idempotency key and a script's variables are made of it."""
+def test_an_action_knows_its_run_and_step() -> None:
+    """A comment's marker, an idempotency key and a script's variables depend on them."""
     scene = Scene().with_automation(steps=(step(retry_attempts=7, retry_backoff=3.0, timeout=50.0),))
     scene.attempt = 2
     seen = told(scene)
@@ -53,14 +53,14 @@ def test_an_action_is_told_for_whom_it_works() -> None:
     assert seen["event"] == scene.payload
 
 
-def test_the_time_that_remains_is_the_runs_where_that_is_less() -> None:
-    """Or the engine's, of which its invocation has so much left."""
+def test_the_remaining_time_is_the_runs_if_that_is_less() -> None:
+    """Or the engine's, whose invocation has only so much left."""
     assert told(Scene().with_automation(steps=(step(timeout=600.0),), timeout=40.0))["remaining"] == 40.0
     assert told(Scene(longest_call=Limit(30.0, "of the invocation")))["remaining"] == 30.0
 
 
 @pytest.mark.parametrize(("operation", "more"), [("record", ()), ("wait_until", (1.0,))])
-def test_nothing_is_read_when_the_runs_time_is_up(operation: str, more: tuple[float, ...]) -> None:
+def test_nothing_is_read_after_the_runs_time_limit(operation: str, more: tuple[float, ...]) -> None:
     """An action may read for hours between its calls."""
     scene = Scene()
     read: list[str] = []
