@@ -67,7 +67,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/rounds.py",
         "first(report.errors, MOST_ERRORS,",
         "first(report.errors, 10_000,",
-        (f"{PATROLS}::test_a_round_of_many_errors_is_kept_all_the_same",),
+        (f"{PATROLS}::test_a_round_with_many_errors_can_be_stored",),
     ),
     Mutant(
         "patrol on AWS: an attempt from a definition that was not deployed",
@@ -95,7 +95,7 @@ MUTANTS: tuple[Mutant, ...] = (
         WIRING,
         "        if self._kept is None or self._kept[0] != digest:",
         "        if self._kept is None:",
-        (f"{PATROLS}::test_a_warm_process_goes_by_what_is_deployed_now",),
+        (f"{PATROLS}::test_a_warm_process_uses_the_current_deployment",),
     ),
     Mutant(
         "patrol on AWS: the audit assumes the roles of steps",

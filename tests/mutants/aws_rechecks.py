@@ -15,14 +15,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/recheck.py",
         '    subject = subject._replace(closed_at=payload["pull_request"].get("closed_at"))',
         "    pass",
-        (f"{TIMES}::test_a_pull_request_that_was_opened_and_closed_again_voids_the_recheck",),
+        (f"{TIMES}::test_a_pull_request_that_was_reopened_and_closed_again_voids_the_recheck",),
     ),
     Mutant(
         "rechecks on AWS: a look assumes a role that may delete",
         "src/closeout/wiring/stack_looks.py",
         "            assumes=False,",
         "            assumes=True,",
-        (f"{LOOKS}::test_steps_that_act_under_a_role_of_their_own_are_left_out",),
+        (f"{LOOKS}::test_steps_with_a_role_of_their_own_are_left_out",),
     ),
     Mutant(
         "rechecks on AWS: a look starts what no worker runs",
@@ -36,14 +36,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/stack_looks.py",
         "            if self.ledger.deployed.is_removed():",
         "            if False:",
-        (f"{LOOKS}::test_a_stack_that_is_deleted_has_no_rechecks",),
+        (f"{LOOKS}::test_a_deleted_stack_has_no_rechecks",),
     ),
     Mutant(
         "rechecks on AWS: what GitHub does not say counts as nothing there",
         "src/closeout/wiring/stack_looks.py",
         '        if "unknown" in outcomes:',
         "        if False:",
-        (f"{LOOKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
+        (f"{LOOKS}::test_a_recheck_without_an_answer_is_repeated",),
     ),
     Mutant(
         "rechecks on AWS: a find that no attempt may delete starts attempts for ever",
@@ -78,14 +78,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/recheck.py",
         '            self.gave_up(f"the recheck of run {teardown.run_id} is given up',
         '            self.report(f"the recheck of run {teardown.run_id} is given up',
-        (f"{LOOKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
+        (f"{LOOKS}::test_a_recheck_without_an_answer_is_repeated",),
     ),
     Mutant(
         "rechecks: an attempt whose start failed waits for ever",
         "src/closeout/run/recheck.py",
         '            if run.requested_by == BY and run.state == "queued":',
         "            if False:",
-        (f"{LOOKS}::test_an_attempt_whose_start_failed_is_started_by_the_next_look",),
+        (f"{LOOKS}::test_an_attempt_that_failed_to_start_is_started_by_the_next_recheck",),
     ),
     Mutant(
         "rechecks on AWS: a process that dies after the end of a run loses them",
@@ -114,7 +114,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "            return GOING if going else",
         "            return",
         (
-            "tests/unit/wiring/test_stack_patrols.py::test_somebody_who_confirmed_an_orphan_gets_a_run_of_its_automation",
+            "tests/unit/wiring/test_stack_patrols.py::test_confirming_an_orphan_starts_a_run_of_its_automation",
         ),
     ),
     Mutant(
@@ -122,7 +122,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/stack_runtime.py",
         "            count = self.ledger.empty_runs.note(execution.automation, ending.summary)",
         "            count = 0",
-        (f"{END}::test_a_teardown_is_rechecked_and_one_that_found_nothing_counted",),
+        (f"{END}::test_a_teardown_is_rechecked_and_an_empty_run_counted",),
     ),
 )
 STACK: tuple[Mutant, ...] = (

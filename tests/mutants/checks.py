@@ -107,7 +107,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/checks/check.py",
         'if result.state == "wrong" and before.get(check.id) != "wrong":',
         'if result.state == "wrong":',
-        ("tests/unit/wiring/test_drills.py::test_only_what_was_not_wrong_before_is_news",),
+        ("tests/unit/wiring/test_drills.py::test_only_changed_findings_are_reported",),
     ),
     Mutant(
         "checks: nothing wrong and something unknown is exit code 0",

@@ -123,7 +123,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/views.py",
         '        reopened=run.verdict == "cancelled" and reopened(operations),',
         '        reopened=run.verdict == "cancelled",',
-        ("tests/unit/wiring/test_reruns.py::test_a_run_that_ended_otherwise_gets_none",),
+        ("tests/unit/wiring/test_reruns.py::test_a_run_that_ended_otherwise_gets_no_further_attempt",),
     ),
     Mutant(
         "closings: a pruned run that met its pull request open keeps the closing for ever",
@@ -137,14 +137,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/api_intake.py",
         "        reopened += [run for run in claimed if (found := read(run.run_id)) and found.reopened]",
         "        del claimed",
-        (f"{INTAKE_OF_PATROL}::test_a_closing_that_a_run_claimed_and_met_open_starts_again",),
+        (f"{INTAKE_OF_PATROL}::test_a_closing_whose_run_found_it_open_starts_again",),
     ),
     Mutant(
         "closings: a further attempt reads the delivery that first told of its closing",
         "src/closeout/wiring/reruns.py",
         "self._attempt(found.id, run, by, delivery)",
         "self._attempt(found.id, run, by, None)",
-        ("tests/unit/wiring/test_reruns.py::test_a_further_attempt_reads_what_tells_of_the_closing_now",),
+        (
+            "tests/unit/wiring/test_reruns.py::test_a_further_attempt_reads_the_latest_delivery_of_the_closing",
+        ),
     ),
     Mutant(
         "closings: a further attempt goes by a name that its repository lost",

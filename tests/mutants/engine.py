@@ -140,7 +140,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/runtime.py",
         "        _continue_time(clock, ledger, report)\n",
         "",
-        (f"{RUNTIME}::test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open",),
+        (f"{RUNTIME}::test_after_a_restart_time_never_goes_back_while_runs_are_open",),
     ),
     Mutant(
         "a run's summary without a UTF-8 form is tried for ever",

@@ -147,7 +147,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/runtime.py",
         "        if troubles:",
         "        if False:",
-        ("tests/unit/wiring/test_runtime.py::test_a_server_is_not_ready_while_a_run_cannot_be_taken_up",),
+        ("tests/unit/wiring/test_runtime.py::test_a_server_is_not_ready_while_a_run_cannot_be_resumed",),
     ),
     Mutant(
         "time goes back with the system's clock",

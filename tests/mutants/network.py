@@ -33,7 +33,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/clients.py",
         "        parse_base(value)",
         "        pass",
-        ("tests/unit/wiring/test_runtime.py::test_an_address_from_the_environment_must_be_one",),
+        ("tests/unit/wiring/test_runtime.py::test_an_invalid_address_from_the_environment_is_refused",),
     ),
     Mutant(
         "a server starts without knowing the secrets of its steps",

@@ -153,7 +153,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/cleaning.py",
         '        if closed.state != "closed":',
         "        if False:",
-        (f"{CLEANING}::test_a_pull_request_that_is_open_again_starts_nothing",),
+        (f"{CLEANING}::test_a_reopened_pull_request_starts_nothing",),
     ),
     Mutant(
         "every automation of the closing starts",
@@ -167,7 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/cleaning.py",
         "heard=HEARD, at=now, guid=guid)",
         "heard=HEARD, at=now)",
-        (f"{CLEANING}::test_the_closing_itself_is_still_to_be_heard",),
+        (f"{CLEANING}::test_the_closings_other_runs_can_still_start",),
     ),
     Mutant(
         "a run that goes on gets another attempt",
@@ -202,7 +202,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/cleaning.py",
         "        if once and for_an_orphan:",
         "        if False:",
-        (f"{CLEANING}::test_patrol_tries_once",),
+        (f"{CLEANING}::test_patrol_tries_an_orphan_once",),
     ),
     Mutant(
         "each start makes an audit",

@@ -22,7 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/orphans.py",
         '            return self._reader.read(path, asked.get("query") or {}).body',
         "            return self._github.request(method, path, **asked)",
-        ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_spends_no_more_than_its_patrol_may",),
+        ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_stays_within_patrols_budget",),
     ),
     Mutant(
         "patrol: an owner whose list cannot be read has no repositories",
@@ -169,7 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/api_intake.py",
         "        missing = [run for run in runs if run.run_id not in accepted.runs]",
         "        missing: list[NewRun] = []",
-        (f"{INTAKE}::test_a_closing_whose_delivery_is_there_without_a_run_starts",),
+        (f"{INTAKE}::test_a_closing_whose_delivery_is_stored_without_a_run_starts",),
     ),
     Mutant(
         "patrol: a run that met an old answer is not heard of again",

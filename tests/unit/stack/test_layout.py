@@ -232,6 +232,6 @@ LAYOUT: list[tuple[object, object]] = [
 
 
 @pytest.mark.parametrize(("made", "written"), LAYOUT)
-def test_the_layout_is_this(made: object, written: object) -> None:
-    """Runs under way have these names, and a stack of the release before stands on these items."""
+def test_the_layout_stays_the_same(made: object, written: object) -> None:
+    """Runs in progress use these names, and a stack of the previous release these items."""
     assert made == written

@@ -1,4 +1,4 @@
-"""`closeout.testing.play`: a user's automation is carried out in memory, and what happened can be asserted."""
+"""`closeout.testing.play`: runs a user's automation in memory, so that a test can assert what happened."""
 
 from __future__ import annotations
 
@@ -58,28 +58,28 @@ def test_a_false_condition_skips() -> None:
 
 @pytest.mark.parametrize("changes", [{"base": "main"}, {"repository": "acme/other"}, {"action": "reopened"}])
 def test_an_event_that_does_not_match_is_skipped_with_the_reason(changes: dict[str, Any]) -> None:
-    """What starts no run is told apart by its sentence."""
+    """Its message distinguishes it from other skips."""
     played = closed(**changes)
     assert (played.verdict, played.calls) == ("skipped", ())
     assert "its `if` is false" not in played.summary
 
 
-def test_a_pull_request_that_is_open_again_stops_the_run() -> None:
-    """The live check stands before each call, as it does in a run."""
+def test_a_reopened_pull_request_stops_the_run() -> None:
+    """The live check precedes each call, as in a real run."""
     played = play(FILE, deliveries.pull_request(), reopened=True)
     assert (played.verdict, played.calls) == ("cancelled", ())
     assert "nothing was deleted" in played.summary
 
 
-def test_a_guard_refuses_what_is_protected() -> None:
-    """The file's guards hold."""
+def test_a_guard_refuses_protected_resources() -> None:
+    """The file's guards apply."""
     played = play("protect: [preview-17]\n" + FILE, deliveries.pull_request())
     assert (played.verdict, played.calls) == ("failure", ())
     assert "is protected" in played.summary
 
 
 def test_a_protected_script_is_named_by_its_first_line() -> None:
-    """All of it would hide the rule, which the status must say."""
+    """All of it would hide the rule, which the status must name."""
     script = '      - { uses: shell, with: { run: "terraform destroy\\necho done" } }\n'
     file = FILE[: FILE.index("      - ")] + script
     played = play("protect: [terraform destroy]\n" + file, deliveries.pull_request())
@@ -122,7 +122,7 @@ automations:
 """
 
 
-def test_scripts_and_requests_are_told_and_not_made(tmp_path: Path) -> None:
+def test_scripts_and_requests_are_reported_and_not_made(tmp_path: Path) -> None:
     """A unit test runs no script and opens no connection, whatever the file says."""
     mark = tmp_path / "mark"
     played = play(STEPS.replace("MARK", str(mark)), "push", automation="first")
@@ -151,8 +151,8 @@ automations:
 """
 
 
-def test_a_branch_that_is_there_again_stops_the_run() -> None:
-    """The live check of a `delete` event asks whether the ref is still gone; each action is noted by its own words."""
+def test_a_branch_that_exists_again_stops_the_run() -> None:
+    """The live check of a `delete` event asks whether the ref is still gone; each action is logged with its own text."""
     event = deliveries.delete("basket")
     played = play(BRANCH, event)
     assert played.verdict == "success", played.summary
@@ -169,7 +169,7 @@ def called(context: Any, number: str) -> str:
 
 
 def test_the_function_of_a_python_step_is_called() -> None:
-    """Python code is what a test is about, so it runs; its log is the run's, and a wait after it repeats nothing."""
+    """The test is about that code; its log is the run's, and a wait after it repeats nothing."""
     config = f"""
 version: 1
 automations:
@@ -277,7 +277,7 @@ def test_a_function_that_raises_ends_as_failure() -> None:
 
 
 def test_an_open_pull_request_keeps_a_function_from_its_calls() -> None:
-    """Each `record` stands behind the live check."""
+    """Each `record` comes after the live check."""
     dropped.clear()
     assert play(clean_up, "pull_request.closed", reopened=True).verdict == "cancelled"
     assert dropped == []

@@ -1,4 +1,4 @@
-"""Patrol over a ledger and a GitHub that answers over HTTP: a fortnight without a server, an empty log, failing calls."""
+"""Patrol over a ledger and a GitHub over HTTP: two weeks without a server, an empty log, failing calls."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def tell(world: World, entry: Mapping[str, object], hook: int) -> None:
     world.ledger.accept_wait(decision.delivery, decision.runs)
 
 
-def test_a_closing_whose_delivery_is_there_without_a_run_starts(world: World) -> None:
-    """Otherwise the watermark would move over it."""
+def test_a_closing_whose_delivery_is_stored_without_a_run_starts(world: World) -> None:
+    """Otherwise the watermark would move past it."""
     world.close(10)
     assert world.patrol.round(deliveries=False).started == 1
     world.ledger._runs.clear()
@@ -154,8 +154,8 @@ def test_a_closing_whose_delivery_is_there_without_a_run_starts(world: World) ->
     assert (world.cleaned(), len(world.ledger.deliveries())) == ([10, 11], 2)
 
 
-def test_a_closing_that_a_run_claimed_and_met_open_starts_again(world: World) -> None:
-    """Its webhook did not say when it was closed, so the run is named after a GUID; an answer that lagged cancelled it."""
+def test_a_closing_whose_run_found_it_open_starts_again(world: World) -> None:
+    """Its webhook did not say when it was closed, so the run is named after a GUID; a late answer cancelled it."""
     world.close(10)
     world.github.sender.settle()
     repository = world.github.world.repository("acme/shop")
@@ -173,8 +173,8 @@ def test_a_closing_that_a_run_claimed_and_met_open_starts_again(world: World) ->
     assert world.patrol.round(deliveries=False).started == 0
 
 
-def test_the_event_of_the_list_has_a_sender(world: World) -> None:
-    """So an automation for another person's closings stays silent."""
+def test_a_closing_found_by_patrol_has_its_sender(world: World) -> None:
+    """So an automation for another person's closings does not start."""
     world.close(10)
     assert world.patrol.round(deliveries=False).started == 1
     assert [run.automation for run in world.ledger.runs()] == ["clean"]
@@ -190,16 +190,16 @@ def test_a_delivery_from_the_log_and_the_list_are_one_closing(world: World) -> N
     assert [(run.number, run.heard) for run in world.ledger.runs()] == [(10, "delivery-log")]
 
 
-def test_a_closing_that_nothing_matches_leaves_no_delivery(world: World) -> None:
-    """Most closings of a large repository are of no interest."""
+def test_a_closing_that_matches_nothing_leaves_no_delivery(world: World) -> None:
+    """Most closings of a large repository are irrelevant."""
     world.close(10, base="main")
     report = world.patrol.round(deliveries=False)
     assert (report.closings_seen, report.started) == (1, 0)
     assert world.ledger.deliveries() == []
 
 
-def test_a_lost_watermark_is_a_new_beginning_and_is_told(world: World) -> None:
-    """What was closed meanwhile starts nothing: nobody knows any more whether it was acted upon."""
+def test_a_lost_watermark_is_reported_and_patrol_starts_over(world: World) -> None:
+    """Earlier closings start nothing, since it is unknown whether they were handled."""
     world.close(10)
     world.ledger._marks.clear()
     report = world.patrol.round()

@@ -1,4 +1,4 @@
-"""What the server does when somebody confirmed that an orphan may go: it looks again, and starts one run."""
+"""What the server does when an operator confirms an orphan's deletion: it checks again, and starts one run."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def test_one_run_of_the_orphans_automation_starts(world: World) -> None:
-    """The other automations of the closing are not the audit's business."""
+    """The closing's other automations are not the audit's."""
     assert world.start().endswith("-1")
     assert world.runs() == [("preview-cleanup", 1, "inventory")]
     assert "has not finished" in world.start()
 
 
-def test_the_closing_itself_is_still_to_be_heard(world: World) -> None:
-    """Whoever brings it later starts what the audit did not start, and nothing twice."""
+def test_the_closings_other_runs_can_still_start(world: World) -> None:
+    """A later delivery of it starts the other runs, and nothing twice."""
     world.start()
     closed = read_closed_event(world.client, REPOSITORY, 17, 0.0)
     decision = recovered(world.receiver, closed.payload, heard="closed-list", at=1.0)
@@ -86,7 +86,7 @@ def test_the_closing_itself_is_still_to_be_heard(world: World) -> None:
 
 
 def test_a_finished_run_gets_a_further_attempt(world: World) -> None:
-    """What was deployed after a teardown is deleted by the next attempt."""
+    """It deletes what was deployed after a teardown."""
     first = world.start()
     world.finish()
     assert world.start() == first.removesuffix("-1") + "-2"
@@ -97,8 +97,8 @@ def test_a_finished_run_gets_a_further_attempt(world: World) -> None:
     assert [step.uses for step in again.steps] == ["aws/cloudformation-delete-stack"], "its script has run"
 
 
-def test_patrol_tries_once(world: World) -> None:
-    """What an attempt for an orphan has left is not tried every hour; a person may try it again."""
+def test_patrol_tries_an_orphan_once(world: World) -> None:
+    """What an attempt left is not tried again every hour; an operator can retry it."""
     assert world.cleaning.clean(TARGET, "patrol", once=True)[0]
     world.finish()
     begun, told = world.cleaning.clean(TARGET, "patrol", once=True)
@@ -110,8 +110,8 @@ def test_patrol_tries_once(world: World) -> None:
     assert not world.cleaning.clean(TARGET, "patrol", once=True)[0]
 
 
-def test_a_person_may_start_what_was_pruned(world: World) -> None:
-    """The ledger remembers the closing longer than its run: patrol leaves it to a person, whom nothing keeps from it."""
+def test_an_operator_can_start_a_pruned_run(world: World) -> None:
+    """The ledger remembers the closing longer than its run: patrol does not start it again, an operator can."""
     first = world.start()
     world.finish()
     assert world.ledger.prune(0.0)["runs"] == 1
@@ -123,15 +123,15 @@ def test_a_person_may_start_what_was_pruned(world: World) -> None:
     assert world.runs() == [("preview-cleanup", 1, "inventory")]
 
 
-def test_a_pull_request_that_is_open_again_starts_nothing(world: World) -> None:
+def test_a_reopened_pull_request_starts_nothing(world: World) -> None:
     """The audit was right when it was made."""
     world.fake.world.change_pull(REPOSITORY, 17, "reopened")
     assert world.start() == "acme/shop#17 is open, so nothing was started"
     assert world.runs() == []
 
 
-def test_what_github_does_not_say_starts_nothing(world: World) -> None:
-    """An error is raised, and is the request's outcome."""
+def test_an_unanswered_question_to_github_starts_nothing(world: World) -> None:
+    """The error is the request's outcome."""
     world.fake.faults.add("rate-limit", path="/repos/acme/shop/pulls/17")
     with pytest.raises(ServiceError):
         world.start()
@@ -141,7 +141,7 @@ def test_what_github_does_not_say_starts_nothing(world: World) -> None:
 
 
 def test_an_automation_that_no_longer_matches_starts_nothing(world: World) -> None:
-    """Nor one that the file does not have, nor a request that names nothing."""
+    """Nor one that is gone from the file, nor a request without an automation."""
     world.fake.world.repository(REPOSITORY).pulls[17].base = "main"
     assert "does not start when acme/shop#17 is closed" in world.start()
     assert "does not start" in world.start(Target(REPOSITORY, 17, "none"))

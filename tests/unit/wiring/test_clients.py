@@ -44,8 +44,8 @@ def clients(manager: Manager, url: str) -> SharedClients:
     )
 
 
-def test_a_token_that_cannot_be_read_is_read_by_the_next_request(manager: Manager) -> None:
-    """Once the store is back, nothing is left of its error."""
+def test_a_failed_read_of_the_token_is_repeated_by_the_next_request(manager: Manager) -> None:
+    """Once the store is back, its error is forgotten."""
     manager.down = True
     with FakeGitHub(token="token") as github:
         shared = clients(manager, github.url)

@@ -46,7 +46,7 @@ def payload(**changes: Any) -> bytes:
 
 
 def test_each_automation_says_why_it_matches_or_not() -> None:
-    """In the words of `closeout explain`."""
+    """With the texts of `closeout explain`."""
     found = read(payload())
     assert [(one.automation, one.matched, one.outcome) for one in found.reasons] == [
         ("develop", True, "run"),
@@ -59,7 +59,7 @@ def test_each_automation_says_why_it_matches_or_not() -> None:
 
 
 def test_the_payload_is_shown_without_secrets() -> None:
-    """Indented, with the headers that are stored; a delivery that was recovered came with none."""
+    """Indented, with the stored headers; a recovered delivery has none."""
     found = read(payload(note="hunter2"))
     assert json.loads(found.payload)["note"] == "***"
     assert "\n" in found.payload
@@ -69,7 +69,7 @@ def test_the_payload_is_shown_without_secrets() -> None:
 
 
 def test_a_long_payload_is_cut_between_two_values() -> None:
-    """Half a secret would be shown, because nothing would recognize it."""
+    """Half a secret would be shown, because redaction could not recognize it."""
     secrets = {f"note-{number:06}": "hunter2" for number in range(12_000)}
     for shift in range(8, 22):
         found = read(payload(shift="x" * shift, **secrets))
@@ -78,13 +78,13 @@ def test_a_long_payload_is_cut_between_two_values() -> None:
         assert found.payload.endswith('"***",')
 
 
-def test_a_payload_that_cannot_be_read_fails_every_automation() -> None:
-    """It is shown as it came."""
+def test_an_unreadable_payload_fails_every_automation() -> None:
+    """It is shown unchanged."""
     found = read(b'{"a": NaN, "b": "hunter2"}')
     assert found.payload == '{"a": NaN, "b": "***"}'
     assert {(one.outcome, one.code) for one in found.reasons} == {("fail", PayloadRefused.code)}
 
 
-def test_a_delivery_that_is_not_there_is_not_shown() -> None:
-    """Its number may be anybody's guess."""
+def test_an_unknown_delivery_is_not_shown() -> None:
+    """Anyone can guess a number."""
     assert read_delivery(MemoryLedger(FakeClock()), 7, ()) is None

@@ -1,4 +1,4 @@
-"""The drill of a server: when it is made, what is new about it, and what is kept over a start."""
+"""The drill of a server: when it runs, which findings are new, and what is kept over a restart."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def drills(ledger: Ledger, every: float | None = None, redactor: Redactor | None
     return Drills(world, ledger, redactor or Redactor(), every=every, now=time.time)
 
 
-def test_what_a_drill_found_is_kept_over_a_start(tmp_path: Path) -> None:
-    """So the metrics know it at once."""
+def test_the_findings_of_a_drill_survive_a_restart(tmp_path: Path) -> None:
+    """So the metrics have them at once."""
     with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
         first = drills(ledger)
         assert first.figures() is None
@@ -66,8 +66,8 @@ def test_what_a_drill_found_is_kept_over_a_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("every", [86_400.0, None])
-def test_a_start_tells_what_costs_nothing_to_know(tmp_path: Path, every: float | None) -> None:
-    """The disk is nearly full; no drill is due for a day, and none is ever made if it is switched off."""
+def test_a_start_reports_what_costs_nothing_to_check(tmp_path: Path, every: float | None) -> None:
+    """The disk is nearly full; no drill is due for a day, and none runs if it is switched off."""
     told: list[str] = []
     with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
         made = drills(ledger, every)
@@ -79,8 +79,8 @@ def test_a_start_tells_what_costs_nothing_to_know(tmp_path: Path, every: float |
         assert made.figures() is None
 
 
-def test_a_drill_is_made_when_it_is_due_and_tells_what_is_new(tmp_path: Path) -> None:
-    """The last one was two days ago, under a former process."""
+def test_a_drill_runs_when_it_is_due_and_reports_new_findings(tmp_path: Path) -> None:
+    """The last one was two days ago, in an earlier process."""
     told: list[str] = []
     with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
         ledger.save_mark(
@@ -94,7 +94,7 @@ def test_a_drill_is_made_when_it_is_due_and_tells_what_is_new(tmp_path: Path) ->
         assert ledger.marks("drill")["last"]["ended_at"] > time.time() - 600.0
 
 
-def test_secrets_are_taken_out_of_what_a_drill_says(tmp_path: Path) -> None:
+def test_secrets_are_redacted_in_a_drills_findings(tmp_path: Path) -> None:
     """A path or an error may quote one."""
     redactor = Redactor()
     redactor.add(tmp_path.name)
@@ -104,8 +104,8 @@ def test_secrets_are_taken_out_of_what_a_drill_says(tmp_path: Path) -> None:
     assert "1 MB left" in disk.result.what
 
 
-def test_only_what_was_not_wrong_before_is_news() -> None:
-    """A finding is told once while it lasts, and once when it is gone; what nobody knows is no news."""
+def test_only_changed_findings_are_reported() -> None:
+    """A finding is reported once while it lasts, and once when it is gone; an unknown result is not reported."""
 
     def outcome(name: str, result: Result) -> Outcome:
         check = Check(id=name, group="", looks="", breaks="this", fix="mend it", ask=lambda _world: result)

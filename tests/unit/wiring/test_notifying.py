@@ -1,4 +1,4 @@
-"""What a server tells: over a real HTTP service and an injected clock, through outages, floods and a ledger that fails."""
+"""A server's notifications: over a real HTTP service and an injected clock, through outages, floods and ledger faults."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def receiver() -> Iterator[Service]:
         yield running
 
 
-def test_a_message_says_what_is_left_and_why_whose_it_is_where_and_what_to_do(receiver: Service) -> None:
-    """Then what is gone, with the page of the run that did it."""
+def test_a_message_says_what_is_left_why_and_what_to_do(receiver: Service) -> None:
+    """With its owner and location; then what was deleted, with the page of that run."""
     bench = Bench(A=receiver.url())
     bench.open(PROBLEM)
     bench.look(WAIT - 1)
@@ -120,8 +120,8 @@ def test_a_message_says_what_is_left_and_why_whose_it_is_where_and_what_to_do(re
     ]
 
 
-def test_of_a_public_repository_a_message_says_what_anybody_may_read(receiver: Service) -> None:
-    """Also in the form of a chat."""
+def test_a_message_about_a_public_repository_has_only_public_text(receiver: Service) -> None:
+    """In a chat's format too."""
     bench = Bench(A=receiver.url("mmost", "abcdefghijklmnopqrstuv"))
     bench.open(PROBLEM._replace(private=False))
     bench.look(WAIT)
@@ -131,7 +131,7 @@ def test_of_a_public_repository_a_message_says_what_anybody_may_read(receiver: S
 
 
 def test_a_thousand_failures_of_one_cause_are_one_message(receiver: Service) -> None:
-    """It shows ten, says how many more there are, and where."""
+    """It shows ten, the number of the others, and where they are."""
     bench = Bench(A=receiver.url())
     bench.open(*(PROBLEM._replace(key=f"5/{one}/x", number=one) for one in range(1, 1_001)))
     bench.look(WAIT)
@@ -146,8 +146,8 @@ def test_a_thousand_failures_of_one_cause_are_one_message(receiver: Service) -> 
     assert len(receiver.taken) == 2
 
 
-def test_a_target_that_is_down_for_a_day_hears_how_things_are_then(receiver: Service) -> None:
-    """What broke and was repaired meanwhile is no message; another target is not held up; tries become rare."""
+def test_a_target_that_is_down_for_a_day_then_gets_the_current_state(receiver: Service) -> None:
+    """Recovered problems are left out; other targets are not delayed; attempts become rare."""
     with service() as other:
         bench = Bench(A=receiver.url(), B=other.url())
         receiver.status = 503
@@ -177,7 +177,7 @@ def test_a_target_that_is_down_for_a_day_hears_how_things_are_then(receiver: Ser
 
 
 def test_a_restart_repeats_nothing(receiver: Service) -> None:
-    """What was told is in the store."""
+    """The store has what was sent."""
     bench = Bench(A=receiver.url())
     bench.open(PROBLEM)
     bench.look(WAIT)
@@ -186,8 +186,8 @@ def test_a_restart_repeats_nothing(receiver: Service) -> None:
     assert len(receiver.taken) == 1
 
 
-def test_a_mark_that_cannot_be_stored_holds_up_further_messages(receiver: Service) -> None:
-    """Otherwise a full disk would send the same message every five seconds."""
+def test_a_report_that_cannot_be_stored_delays_further_messages(receiver: Service) -> None:
+    """Otherwise a full disk would repeat the same message every five seconds."""
     bench = Bench(A=receiver.url())
     real = bench.store.mark_told
 
@@ -205,8 +205,8 @@ def test_a_mark_that_cannot_be_stored_holds_up_further_messages(receiver: Servic
     assert len(receiver.taken) == 1
 
 
-def test_closeout_itself_is_told_of_and_so_is_its_repair(receiver: Service) -> None:
-    """What could not be asked ends nothing."""
+def test_closeouts_own_problems_and_recoveries_are_reported(receiver: Service) -> None:
+    """An unknown result ends no problem."""
     bench = Bench(A=receiver.url())
     bench.stale = {"patrol/lists": "patrol has not read the lists for 4 h"}
     bench.look()
@@ -222,10 +222,10 @@ def test_closeout_itself_is_told_of_and_so_is_its_repair(receiver: Service) -> N
     assert receiver.taken[1].title == "closeout: repaired: closeout itself"
 
 
-def test_no_secret_leaves_with_a_message_a_log_or_an_error(
+def test_no_message_log_or_error_contains_a_secret(
     receiver: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither one that closeout knows, nor one in the URL of the notifier."""
+    """Neither one that closeout knows, nor one in the notifier's URL."""
     bench = Bench(
         A=receiver.url("json", "path-token-1?token=query-token-2").replace("//", "//user-3:pass-word-4@")
     )
@@ -252,8 +252,8 @@ def test_no_secret_leaves_with_a_message_a_log_or_an_error(
     assert "pass-word-4" not in str(raised.value)
 
 
-def test_a_redirect_is_not_followed_whatever_the_url_says(receiver: Service) -> None:
-    """A service that moved, or that somebody took over, must not pass messages on."""
+def test_a_redirect_is_never_followed(receiver: Service) -> None:
+    """A service that moved, or was taken over, must not forward messages."""
     with service() as elsewhere:
         receiver.status, receiver.location = 307, f"http://127.0.0.1:{elsewhere.server_port}/"
         with pytest.raises(NotifierFailed, match="307"):
@@ -261,10 +261,10 @@ def test_a_redirect_is_not_followed_whatever_the_url_says(receiver: Service) -> 
         assert elsewhere.taken == []
 
 
-def test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process(
+def test_an_endless_answer_does_not_delay_the_exit(
     receiver: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One byte now and then is no silence that a socket would notice."""
+    """A byte now and then does not trigger a socket's time-out."""
     monkeypatch.setattr(notifying, "SECONDS", 0.2)
     entered, gate = threading.Event(), threading.Event()
 
@@ -283,7 +283,7 @@ def test_a_service_that_never_ends_its_answer_holds_up_no_end_of_the_process(
     assert waited_for <= before, "the end of a process waits for these"
 
 
-def test_a_target_that_hangs_keeps_no_other_from_its_messages(receiver: Service) -> None:
+def test_a_hanging_target_does_not_delay_the_others(receiver: Service) -> None:
     """The first target answers only once the second has its message."""
     arrived, waited = threading.Event(), []
     receiver.before = arrived.set
@@ -296,8 +296,8 @@ def test_a_target_that_hangs_keeps_no_other_from_its_messages(receiver: Service)
     assert len(bench.store.told()) == 2
 
 
-def test_a_defect_in_sending_fails_one_target_alone(receiver: Service) -> None:
-    """Its text may hold the URL, so only the kind of error is kept."""
+def test_a_bug_in_sending_fails_only_one_target(receiver: Service) -> None:
+    """Its text may contain the URL, so only the kind of error is stored."""
 
     def broken() -> None:
         raise KeyError("token-1")
@@ -308,7 +308,7 @@ def test_a_defect_in_sending_fails_one_target_alone(receiver: Service) -> None:
     assert results["A"].message == "KeyError, which is a bug in closeout"
 
 
-def test_what_a_target_says_is_redacted_in_the_answer_of_a_test() -> None:
+def test_a_targets_answer_to_a_test_is_redacted() -> None:
     """A service may repeat the token that it refuses."""
     redactor = Redactor()
     redactor.add("path-token-1")
@@ -321,16 +321,16 @@ def test_what_a_target_says_is_redacted_in_the_answer_of_a_test() -> None:
     assert error.message == "json: no such token: ***"
 
 
-def test_a_look_begins_no_message_when_its_time_is_over(receiver: Service) -> None:
-    """A function's next look does the rest."""
+def test_no_message_is_begun_after_the_time_limit(receiver: Service) -> None:
+    """A function's next invocation sends the rest."""
     bench = Bench(A=receiver.url(), patience=0.0)
     bench.open(PROBLEM)
     bench.look(WAIT)
     assert receiver.taken == []
 
 
-def test_a_message_that_a_service_refuses_keeps_no_other_from_it(receiver: Service) -> None:
-    """Chats refuse what they cannot read, and do so each time."""
+def test_a_refused_message_does_not_block_the_others(receiver: Service) -> None:
+    """A chat refuses what it cannot parse each time."""
     bench = Bench(A=receiver.url())
     bench.open(PROBLEM._replace(text="poison"), PROBLEM._replace(key="5/8/x", text="other", code="other"))
     receiver.before = lambda: setattr(receiver, "status", 400 if "poison" in receiver.taken[-1].body else 200)
@@ -341,13 +341,13 @@ def test_a_message_that_a_service_refuses_keeps_no_other_from_it(receiver: Servi
     assert told == {"5/8/x"}
 
 
-def test_a_slow_look_is_followed_by_a_long_rest() -> None:
-    """At most a twentieth of the time goes into looks."""
+def test_a_slow_check_is_followed_by_a_long_pause() -> None:
+    """At most a twentieth of the time is spent on checks."""
     assert (rest(0.01), rest(10.0)) == (5.0, 200.0)
 
 
-def test_a_clock_that_is_set_back_silences_no_target(receiver: Service) -> None:
-    """It failed by a clock that was a month ahead."""
+def test_setting_the_clock_back_blocks_no_target(receiver: Service) -> None:
+    """It failed while the clock was a month ahead."""
     bench = Bench(A=receiver.url())
     bench.open(PROBLEM)
     receiver.status = 500
@@ -360,16 +360,16 @@ def test_a_clock_that_is_set_back_silences_no_target(receiver: Service) -> None:
 @pytest.mark.parametrize(
     "url", ["", "hunter2", "nosuch://x", "slack://one", "syslog://", "dbus://", "SYSLOG://x"]
 )
-def test_a_url_of_another_form_is_refused(url: str) -> None:
-    """Unknown, incomplete, or about this machine only; the text repeats nothing of it but the scheme."""
+def test_an_invalid_notifier_url_is_refused(url: str) -> None:
+    """Unknown, incomplete, or local only; the error repeats only the scheme."""
     with pytest.raises(NotifierUnknown) as raised:
         notifier.check(url)
     assert "hunter2" not in raised.value.message
     assert raised.value.code == "notifier-unknown"
 
 
-def test_what_the_library_says_is_no_line_of_the_servers_log() -> None:
-    """The error has it already, redacted."""
+def test_the_librarys_own_log_lines_are_suppressed() -> None:
+    """The error already has the text, redacted."""
     lines: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = lines.append  # type: ignore[method-assign,assignment]
@@ -382,8 +382,8 @@ def test_what_the_library_says_is_no_line_of_the_servers_log() -> None:
     assert lines == []
 
 
-def test_every_scheme_that_reaches_this_machine_only_is_refused() -> None:
-    """A plugin whose URL names nobody, no token and no host, acts here."""
+def test_every_local_scheme_is_refused() -> None:
+    """A plugin whose URL has neither token nor host acts on this machine."""
     from apprise.manager_plugins import NotificationManager
 
     manager: Any = cast("Any", NotificationManager)()
@@ -404,7 +404,7 @@ def _fields(template: str) -> set[str]:
 
 
 def test_which_parts_of_a_url_may_be_secret() -> None:
-    """A host is none, a token in its place is."""
+    """A host is not, unless a token is in its place."""
     assert notifier.secret_parts("slack://TOKEN-A1/TOKEN-B2/a%2Fb-c3d4") == (
         "TOKEN-A1",
         "TOKEN-B2",
@@ -422,14 +422,14 @@ def test_which_parts_of_a_url_may_be_secret() -> None:
 @pytest.mark.parametrize(
     "url", ["ntfy://previews", "rsyslog://127.0.0.1:1/local5", "json://127.0.0.1/x", "json://localhost/x"]
 )
-def test_nobody_connects_where_no_port_is_named(url: str) -> None:
-    """A service without a host has none to look for, and a datagram finds out nothing."""
+def test_no_connection_is_tried_without_a_port(url: str) -> None:
+    """A service without a host cannot be looked up, and a datagram proves nothing."""
     notifier.check(url, reach=True)
 
 
 @pytest.mark.parametrize("url", ["json://chat.example/path-token-1", "json://chat.example:443/path-token-1"])
-def test_a_host_is_looked_for_only_when_that_was_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is checked without a network; `closeout doctor` says what cannot be reached, without the URL's secrets."""
+def test_a_host_is_looked_up_only_on_request(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is checked without a network; `closeout doctor` names unreachable hosts, without the URL's secrets."""
 
     def unknown(host: str, *_given: object) -> None:
         assert host == "chat.example"
@@ -442,8 +442,8 @@ def test_a_host_is_looked_for_only_when_that_was_asked(url: str, monkeypatch: py
     assert raised.value.message == "json://chat.example cannot be reached: gaierror"
 
 
-def test_each_notifier_is_tried(receiver: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each it is said whether the message arrived."""
+def test_each_notifier_is_tested(receiver: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each, the result says whether the message arrived."""
     monkeypatch.setitem(os.environ, "GOOD", receiver.url())
     monkeypatch.setitem(os.environ, "BAD", "nosuch://x")
     loaded = load_text(

@@ -1,4 +1,4 @@
-"""The daily audit and the ledger's problems: what it finds is told, what it saw end is over, what changed meanwhile waits."""
+"""The daily audit and the ledger's problems: findings are reported, gone ones closed, changed ones wait."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_orphan_is_a_problem_until_an_audit_no_longer_finds_it() -> None:
 
 
 def test_a_problem_that_changed_during_the_audit_waits_for_the_next_one() -> None:
-    """What was listed before the last attempt failed says nothing of what that one left."""
+    """What was listed before the last attempt failed says nothing about that attempt's leftovers."""
     store = MemoryProblems()
     basis = steps_digest(LOADED.automations[0].canonical())
     failed = Problem(
@@ -88,8 +88,8 @@ def test_a_problem_that_changed_during_the_audit_waits_for_the_next_one() -> Non
     assert store.problems() == []
 
 
-def test_orphans_of_an_automation_that_is_gone_are_told_no_longer() -> None:
-    """They are not repaired, and nothing would ever end them. What a failed run left stays: its attempts can be dismissed."""
+def test_orphans_of_a_removed_automation_are_no_longer_reported() -> None:
+    """Nothing could close them. A failed run's leftovers stay: its attempts can be dismissed."""
     store = MemoryProblems()
     orphan = Problem("renamed", KEY, "orphans", "x", "x", 1.0, repository="acme/shop", number=17)
     failed = orphan._replace(key="5/6/x", kind="failure", execution="r-1")

@@ -1,4 +1,4 @@
-"""Patrol's timer and the audit: once a day, never at a start, and an audit that cannot be made ends no round."""
+"""Patrol's timer and the audit: once a day, never at a start, and a failed audit ends no round."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
 
 
 def test_an_audit_is_due_a_day_after_the_last(scene: Scene) -> None:
-    """Not at a start: servers are restarted, and an audit lists whole accounts."""
+    """Not at a start: servers restart often, and an audit lists whole accounts."""
     scene.first_round()
     assert scene.orphans.rounds == 0
     scene.first_round()
@@ -119,8 +119,8 @@ def test_an_audit_is_due_a_day_after_the_last(scene: Scene) -> None:
     assert scene.orphans.rounds == 1
 
 
-def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: Scene) -> None:
-    """The engine hears of what was started."""
+def test_a_requested_round_includes_an_audit_and_reports_its_findings(scene: Scene) -> None:
+    """The engine is notified of started runs."""
     patrols = scene.patrols()
     report = patrols.round()
     assert (patrols.figures().orphans, scene.patrols().figures().orphans) == (2, 2)
@@ -131,10 +131,8 @@ def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: S
     assert scene.patrols().round(orphans=False).to_json()["orphans"]["found"] == 0
 
 
-def test_an_audit_with_errors_is_not_done_and_its_number_does_not_count(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It saw a part only. What was known before stays, and the next audit comes after an hour."""
+def test_an_audit_with_errors_does_not_count(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It saw only a part. Earlier findings stay, and the next audit comes after an hour."""
     before = {"ended_at": scene.clients.now() - DAY - 1, "found": 7}
     scene.ledger.save_mark(REPORT, "orphans", before)
     scene.orphans.errors = ("an error",)
@@ -152,7 +150,7 @@ def test_an_audit_with_errors_is_not_done_and_its_number_does_not_count(
 def test_a_full_disk_at_the_first_start_does_not_end_the_timer(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The moment from which a day is counted could not be kept."""
+    """The time from which a day is counted could not be stored."""
     save = scene.ledger.save_mark
 
     def refuse(kind: str, key: str, value: Any) -> None:
@@ -164,8 +162,8 @@ def test_a_full_disk_at_the_first_start_does_not_end_the_timer(
     assert scene.first_round().errors == []
 
 
-def test_an_audit_spends_no_more_than_its_patrol_may(scene: Scene) -> None:
-    """Whatever it asks; what the budget does not allow is not asked, and is never "absent"."""
+def test_an_audit_stays_within_patrols_budget(scene: Scene) -> None:
+    """What the budget does not cover is not asked, and never "absent"."""
     scene.github.remaining = 506
     reader = Reader(scene.clients.github, lambda _seconds: None)
     github = Budgeted(stoppable(scene.clients, lambda: False), reader)

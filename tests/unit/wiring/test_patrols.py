@@ -1,4 +1,4 @@
-"""The timer of patrol: what is due when, and that nothing ends it but the end of the process."""
+"""The timer of patrol: what is due when, and that only the end of the process ends it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ automations:
 """
 
 
-def test_everything_is_due_at_first_and_then_each_part_at_its_interval() -> None:
-    """A round that takes longer than the interval is not made up for."""
+def test_each_part_is_due_at_first_and_then_at_its_interval() -> None:
+    """A round that exceeds the interval is not caught up."""
     schedule = Schedule(deliveries=300.0, closings=3_600.0)
     assert schedule.wait(50.0) == 0.0
     assert schedule.take(50.0) == {"deliveries", "closings"}
@@ -81,7 +81,7 @@ def patrols(folder: Path, ledger: Ledger, *, patrol: str = "{}", repositories: s
     )
 
 
-def test_a_round_that_fails_is_told_and_does_not_end_the_timer(tmp_path: Path) -> None:
+def test_a_failed_round_is_logged_and_does_not_end_the_timer(tmp_path: Path) -> None:
     """Its thread waits for the next one, and ends with the process."""
     told: list[Report] = []
     with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
@@ -95,7 +95,7 @@ def test_a_round_that_fails_is_told_and_does_not_end_the_timer(tmp_path: Path) -
 
 
 def test_without_anything_to_watch_there_is_no_timer(tmp_path: Path) -> None:
-    """Patterns are named, and a file that switches patrol off hears nothing of it."""
+    """A file of patterns only is logged; with patrol switched off, nothing is."""
     with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
         off = patrols(tmp_path, ledger, patrol="{ deliveries: off, state: off }")
         pattern = patrols(tmp_path, ledger, repositories="'*/shop'")

@@ -1,4 +1,4 @@
-"""What was deployed after a teardown is found and deleted; what is not there, or open again, is left alone."""
+"""Resources deployed after a teardown are found and deleted; missing ones and reopened pull requests are left alone."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def definition(bench: Bench) -> Automation:
     return Automation.from_canonical(execution.definition)
 
 
-def test_nothing_there_leaves_no_trace(bench: Bench) -> None:
-    """No attempt and no status, at any of the three times; it looks only when one is due."""
+def test_a_recheck_that_finds_nothing_leaves_no_trace(bench: Bench) -> None:
+    """No attempt and no status, at any of the three times; it runs only when one is due."""
     assert bench.after(899) == 0
     assert bench.scene.world.log == []
     for seconds in (1, 2_700, DAY):
@@ -137,8 +137,8 @@ def test_nothing_there_leaves_no_trace(bench: Bench) -> None:
     assert (bench.run().attempt, bench.scene.world.statuses, bench.told) == (1, [], [])
 
 
-def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -> None:
-    """The recheck itself deletes nothing; the attempt says why it is there, in its record and its status."""
+def test_a_later_deployment_is_deleted_by_a_further_attempt(bench: Bench) -> None:
+    """The recheck itself deletes nothing; the attempt's record and status say why it exists."""
     bench.scene.world.resources.add("preview-17")
     assert bench.after(900) == 1
     assert not [entry for entry in bench.scene.world.log if entry.startswith("delete")]
@@ -151,8 +151,8 @@ def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -
     assert bench.after(HOUR) == 0  # the attempt has rechecks of its own once it has ended
 
 
-def test_a_step_that_asks_for_it_runs_again_and_decides_nothing(bench: Bench) -> None:
-    """It stands where it stood; a recheck that finds nothing typed starts no attempt for it."""
+def test_a_step_that_opts_in_runs_again_but_starts_no_attempt(bench: Bench) -> None:
+    """In its usual place; without a typed find there is no attempt."""
     again = step(id="again", uses="shell", inputs={"run": "true"}, rechecked=True)
     bench.scene.with_automation(
         steps=(again, step(), step(id="script", uses="shell", inputs={"run": "true"}))
@@ -166,7 +166,7 @@ def test_a_step_that_asks_for_it_runs_again_and_decides_nothing(bench: Bench) ->
 
 
 def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
-    """The further attempt carries out the typed deletes alone, without the first one's grace."""
+    """The further attempt carries out only the typed deletes, without the first one's grace period."""
     steps = (step(), step(id="script", uses="shell", inputs={"run": "true"}), step(id="other"))
     bench.scene.with_automation(steps=steps, grace=600.0)
     bench.rechecks = bench.restarted()
@@ -180,8 +180,8 @@ def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "change", [{"inputs": {"name": "preview-17"}}, {"region": "eu-west-1"}, {"condition": "true"}]
 )
-def test_names_that_the_run_never_had_are_not_looked_for(bench: Bench, change: dict[str, Any]) -> None:
-    """A closing of another time must not delete by today's file; the log says so once."""
+def test_a_changed_name_is_not_searched(bench: Bench, change: dict[str, Any]) -> None:
+    """A closing from another time must not delete by today's file; the log says so once."""
     before = bench.scene.automation.steps
     bench.scene.with_automation(steps=tuple(replace(one, **change) for one in before))
     bench.mark.append(bench.scene.clock.now())
@@ -195,7 +195,7 @@ def test_names_that_the_run_never_had_are_not_looked_for(bench: Bench, change: d
     ]
 
 
-def test_other_changes_of_the_file_leave_the_rechecks(bench: Bench) -> None:
+def test_other_changes_of_the_file_keep_the_rechecks(bench: Bench) -> None:
     """They do not change what is deleted."""
     steps = (step(id="script", uses="shell", inputs={"run": "true"}), *bench.scene.automation.steps)
     bench.scene.with_automation(steps=steps, max_changes=7)
@@ -206,8 +206,8 @@ def test_other_changes_of_the_file_leave_the_rechecks(bench: Bench) -> None:
     assert bench.after(900) == 1
 
 
-def test_a_pull_request_that_is_open_again_voids_the_recheck(bench: Bench) -> None:
-    """Its preview is in use; its next closing has rechecks of its own."""
+def test_a_reopened_pull_request_voids_the_recheck(bench: Bench) -> None:
+    """Its preview is in use; its next closing has its own rechecks."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.pull = PullRequest(1700, 17, "open", 1)
     assert bench.after(2 * DAY) == 0
@@ -215,15 +215,15 @@ def test_a_pull_request_that_is_open_again_voids_the_recheck(bench: Bench) -> No
     assert bench.run().attempt == 1
 
 
-def test_a_pull_request_that_was_opened_and_closed_again_voids_the_recheck(bench: Bench) -> None:
-    """The later closing may start nothing, because a label now keeps the preview: then only its time tells of it."""
+def test_a_pull_request_that_was_reopened_and_closed_again_voids_the_recheck(bench: Bench) -> None:
+    """The later closing may start nothing, for example because of a label: then only its time shows it."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.pull = bench.scene.world.pull._replace(closed_at="2026-03-14T09:40:00Z")
     assert bench.after(2 * DAY) == 0
     assert ("plan" in bench.scene.world.log, bench.run().attempt) == (False, 1)
 
 
-def test_the_preview_of_a_branch_that_another_pull_request_has_is_left_alone(bench: Bench) -> None:
+def test_a_branchs_preview_in_use_by_another_pull_request_is_left_alone(bench: Bench) -> None:
     """It is named after the branch, so it belongs to the open one too."""
     bench.scene.with_automation(steps=(step("preview-${{ event.pull_request.head.ref }}"),))
     bench.rechecks = bench.restarted()
@@ -236,8 +236,8 @@ def test_the_preview_of_a_branch_that_another_pull_request_has_is_left_alone(ben
     assert bench.after(900) == 1
 
 
-def test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own(bench: Bench) -> None:
-    """Two runs must not be started for one find."""
+def test_a_later_closing_and_a_later_attempt_have_their_own_rechecks(bench: Bench) -> None:
+    """One find must not start two runs."""
     bench.scene.world.resources.add("preview-17")
     bench.accept("s" * 26, "g2")
     assert bench.after(900) == 0
@@ -254,7 +254,7 @@ def test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own(bench: B
         ("pull_request", "closed", "skipped"),
     ],
 )
-def test_a_later_run_that_tore_nothing_down_leaves_the_rechecks(
+def test_a_later_run_that_is_no_teardown_keeps_the_rechecks(
     bench: Bench, event: str, action: str, verdict: str
 ) -> None:
     """It has none of its own, so these are the only ones."""
@@ -264,8 +264,8 @@ def test_a_later_run_that_tore_nothing_down_leaves_the_rechecks(
     assert bench.after(900) == 1
 
 
-def test_a_run_of_another_event_about_a_pull_request_is_no_teardown(bench: Bench) -> None:
-    """An automation may delete for a label; what is deployed after that is wanted again."""
+def test_a_run_of_another_event_of_a_pull_request_is_no_teardown(bench: Bench) -> None:
+    """An automation may delete on a label; a later deployment is intended."""
     bench.rechecks = bench.restarted()
     bench.scene.world.resources.add("preview-17")
     bench.accept("s" * 26, "g2", action="labeled")
@@ -274,8 +274,8 @@ def test_a_run_of_another_event_about_a_pull_request_is_no_teardown(bench: Bench
     assert ("plan" in bench.scene.world.log, bench.told) == (False, [])
 
 
-def test_a_look_that_need_not_be_made_says_why(bench: Bench) -> None:
-    """What is next depends on it: a run that is not there or void may be looked at again, an earlier attempt never."""
+def test_a_skipped_recheck_says_why(bench: Bench) -> None:
+    """A missing or void run may be checked again, an earlier attempt never."""
     looks, first = bench.rechecks._looks, Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
     assert looks.look(first._replace(run_id="x" * 26), 0) == "nothing"
     assert looks.look(first._replace(automation="off"), 0) == "nothing"
@@ -286,10 +286,10 @@ def test_a_look_that_need_not_be_made_says_why(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("by", "started"), [(BY, ["woken"]), ("ada", [])])
-def test_an_attempt_of_a_recheck_that_was_not_started_is_started(
+def test_an_attempt_of_a_recheck_that_was_stored_is_started(
     bench: Bench, by: str, started: list[str]
 ) -> None:
-    """The process may have ended before it did. What a person asked for is started by whoever stored it."""
+    """The process may have died in between. An operator's request is started by the process that stored it."""
     teardown = Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
     bench.ledger.attempts.new_attempt("r" * 26, AUTOMATION.canonical(), by, key="k", queue_timeout=60.0)
     assert bench.rechecks._looks.look(teardown, 0) == "replaced"
@@ -300,8 +300,8 @@ def test_an_attempt_of_a_recheck_that_was_not_started_is_started(
     assert bench.woken == started, "it has ended"
 
 
-def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
-    """Unknown is neither gone nor there; after ten tries the operator hears of it."""
+def test_a_recheck_without_an_answer_is_repeated(bench: Bench) -> None:
+    """Unknown is neither gone nor there; after ten attempts the log reports it to the operator."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.faults["read pull request"] = [unreachable()]
     bench.scene.world.faults["plan"] = [unreachable("aws")]
@@ -314,8 +314,8 @@ def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
     assert bench.told[-1] == f"the recheck of run {'s' * 26} is given up: no answer"
 
 
-def test_a_defect_that_one_recheck_meets_leaves_the_others(bench: Bench) -> None:
-    """The log names the run; the time moves on, so the next start does not meet it again."""
+def test_a_bug_in_one_recheck_leaves_the_others(bench: Bench) -> None:
+    """The log names the run; its time moves on, so the next start does not repeat the bug."""
     bench.scene.world.faults["plan"] = [ValueError("a surprise")]
     assert bench.after(900) == 0
     assert bench.told == [f"the recheck of run {'r' * 26} failed: ValueError: a surprise"]
@@ -324,8 +324,8 @@ def test_a_defect_that_one_recheck_meets_leaves_the_others(bench: Bench) -> None
     assert bench.after(HOUR) == 1
 
 
-def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: Bench) -> None:
-    """Of its own pull request, by any case of the repository's name; nobody waits for fifteen minutes."""
+def test_a_late_deploy_brings_the_recheck_forward(bench: Bench) -> None:
+    """For its own pull request, ignoring case in the repository's name, without waiting for fifteen minutes."""
     bench.scene.world.resources.add("preview-17")
     bench.rechecks.hurry("acme/shop", 18)
     bench.rechecks.hurry("acme/other", 17)
@@ -336,8 +336,8 @@ def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: 
     assert bench.after(0) == 0
 
 
-def test_many_deploys_that_ask_at_once_bring_one_recheck(bench: Bench) -> None:
-    """Else a loop that asks fills the memory, and GitHub's limit."""
+def test_many_concurrent_deploys_cause_one_recheck(bench: Bench) -> None:
+    """Otherwise a loop of requests would fill the memory and use up GitHub's limit."""
     for _ in range(5):
         bench.rechecks.hurry("acme/shop", 17)
     bench.after(0)
@@ -348,8 +348,8 @@ def test_many_deploys_that_ask_at_once_bring_one_recheck(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["failure", "cancelled", "skipped"])
-def test_only_a_successful_teardown_is_looked_at_again(bench: Bench, verdict: str) -> None:
-    """Of every other one a person knows already."""
+def test_only_a_successful_teardown_is_rechecked(bench: Bench, verdict: str) -> None:
+    """Any other result already needs a person."""
     bench.rechecks = bench.restarted()
     bench.accept("s" * 26, "g2")
     bench.finish(verdict, run="s" * 26)
@@ -357,8 +357,8 @@ def test_only_a_successful_teardown_is_looked_at_again(bench: Bench, verdict: st
 
 
 @pytest.mark.parametrize("change", [{"recheck": ()}, {"mode": "dry-run"}, {"steps": (step(uses="shell"),)}])
-def test_without_typed_deletes_there_is_nothing_to_look_for(bench: Bench, change: dict[str, Any]) -> None:
-    """Nor in a dry run, nor where the file says `off`."""
+def test_without_typed_deletes_there_is_no_recheck(bench: Bench, change: dict[str, Any]) -> None:
+    """Nor in a dry run, nor if the file says `off`."""
     bench.scene.automation = replace(AUTOMATION, **change)
     bench.rechecks = bench.restarted()
     bench.finish()
@@ -366,10 +366,8 @@ def test_without_typed_deletes_there_is_nothing_to_look_for(bench: Bench, change
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies(
-    bench: Bench, dry_run: bool
-) -> None:
-    """Neither by the server that saw the run end, nor by the next one, nor because a deploy asks."""
+def test_a_dry_runs_plan_is_never_deleted_by_a_recheck(bench: Bench, dry_run: bool) -> None:
+    """Neither by the server that ran it, nor by the next one, nor because a deploy asks."""
     bench.scene.world.resources.add("preview-17")
     bench.rechecks = bench.restarted()
     bench.accept("s" * 26, "g2")
@@ -382,16 +380,16 @@ def test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies(
     assert bench.after(2 * DAY) == (0 if dry_run else 1)
 
 
-def test_a_further_attempt_that_deleted_nothing_leads_to_no_other(bench: Bench) -> None:
-    """Else a find that no attempt may delete would start attempts for ever."""
+def test_a_further_attempt_that_deleted_nothing_has_no_rechecks(bench: Bench) -> None:
+    """Otherwise a find that no attempt may delete would start attempts forever."""
     bench.rechecks = bench.restarted()
     bench.scene.automation = replace(AUTOMATION, late=True)
     bench.finish(attempt=2)
     assert bench.rechecks.next_at() is None
 
 
-def test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks(bench: Bench) -> None:
-    """At their times: what it may not delete yet, or what is deployed after it, is found by them."""
+def test_a_further_attempt_that_deleted_nothing_keeps_the_later_rechecks(bench: Bench) -> None:
+    """They find what it may not delete yet, or what is deployed after it."""
     began = bench.scene.clock.now()
     bench.scene.world.resources.add("preview-17")
     bench.scene.automation = replace(AUTOMATION, late=True)
@@ -403,8 +401,8 @@ def test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks(bench:
     assert bench.run().attempt == 4
 
 
-def test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it(bench: Bench) -> None:
-    """The attempt deletes nothing, and what was deployed while it ran would otherwise wait for a day, or stay."""
+def test_a_recheck_due_during_a_further_attempt_follows_it(bench: Bench) -> None:
+    """If the attempt deletes nothing, a deployment during it would otherwise stay for a day or forever."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.automation = replace(AUTOMATION, late=True)
     assert bench.after(900) == 1
@@ -416,7 +414,7 @@ def test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it(
     assert bench.run().attempt == 3
 
 
-def test_a_recheck_is_not_put_off_for_ever(bench: Bench) -> None:
+def test_a_recheck_is_not_delayed_forever(bench: Bench) -> None:
     """A later attempt that failed has none, and those before it are over."""
     bench.scene.world.resources.add("preview-17")
     assert bench.after(900) == 1
@@ -427,8 +425,8 @@ def test_a_recheck_is_not_put_off_for_ever(bench: Bench) -> None:
     assert bench.rechecks.next_at() is None
 
 
-def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench: Bench) -> None:
-    """And those that were made are not made again; a ledger of an earlier release begins now."""
+def test_rechecks_missed_while_the_server_was_down_run_once_at_its_start(bench: Bench) -> None:
+    """Completed ones are not repeated; a ledger of an earlier release begins now."""
     assert bench.after(900) == 0
     assert bench.mark == [bench.scene.clock.now()]
     bench.scene.clock.advance(2 * HOUR)
@@ -448,8 +446,8 @@ def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench:
     assert bench.rechecks.next_at() is None
 
 
-def test_what_is_tried_again_is_not_taken_for_made(bench: Bench) -> None:
-    """A server that restarts while GitHub is away makes it then. Found by the model: its own time counted as made."""
+def test_a_recheck_that_will_be_retried_does_not_count_as_made(bench: Bench) -> None:
+    """A server that restarts during an outage of GitHub makes it then. Found by the model."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.faults["read pull request"] = [unreachable()]
     assert bench.after(950) == 0
@@ -459,8 +457,8 @@ def test_what_is_tried_again_is_not_taken_for_made(bench: Bench) -> None:
     assert bench.after(0) == 1
 
 
-def test_the_thread_waits_for_a_ledger_that_cannot_be_used_and_stops_when_told(bench: Bench) -> None:
-    """An outage of the ledger must not end the rechecks; a server that stops does not wait for the next one."""
+def test_the_thread_waits_for_the_ledger_and_stops_on_request(bench: Bench) -> None:
+    """An outage of the ledger must not end the rechecks; a stopping server does not wait for the next one."""
     tried = threading.Event()
 
     def unusable(_at: float) -> None:

@@ -57,8 +57,8 @@ class Scene:
         self.ledger.finish(pending.number, ending, 3.0)
 
 
-def test_a_run_that_met_an_open_pull_request_gets_a_further_attempt() -> None:
-    """GitHub tells now that it is closed; every guard holds again."""
+def test_a_run_that_found_its_pull_request_open_gets_a_further_attempt() -> None:
+    """GitHub now reports it closed; every guard applies again."""
     scene = Scene()
     scene.end(Ending("cancelled", "acme/shop#17 is open again"), Reopened("acme/shop#17 is open again"))
     assert scene.closed_again() == (f"{scene.run}-2",)
@@ -66,8 +66,8 @@ def test_a_run_that_met_an_open_pull_request_gets_a_further_attempt() -> None:
     assert scene.closed_again() == (), "it has not finished"
 
 
-def test_a_further_attempt_reads_what_tells_of_the_closing_now() -> None:
-    """The first delivery may not say who closed it, or may be out of date in what a condition asks for."""
+def test_a_further_attempt_reads_the_latest_delivery_of_the_closing() -> None:
+    """The first one may lack who closed it, or be outdated in what a condition reads."""
     scene = Scene()
     scene.end(Ending("cancelled", "acme/shop#17 is open again"), Reopened("acme/shop#17 is open again"))
     payload = deliveries.pull_request(closed_at=AT) | {"sender": {"login": "ada"}}
@@ -80,16 +80,16 @@ def test_a_further_attempt_reads_what_tells_of_the_closing_now() -> None:
     assert json.loads(scene.ledger.body(view.delivery))["sender"] == {"login": "ada"}
 
 
-def test_a_run_that_ended_otherwise_gets_none() -> None:
-    """One that a person cancelled stays cancelled, and a failure is a person's to look at."""
+def test_a_run_that_ended_otherwise_gets_no_further_attempt() -> None:
+    """A cancelled one stays cancelled, and a failure needs a person."""
     for ending in (Ending("cancelled", "by ada"), Ending("failure", "left"), Ending("success", "done")):
         scene = Scene()
         scene.end(ending)
         assert scene.closed_again(scene.runs[0]._replace(run_id="unknown")) == ()
 
 
-def test_a_replay_finds_the_run_that_an_earlier_release_named_after_the_guid() -> None:
-    """It gets its next attempt; the closing's run does not begin beside it."""
+def test_a_replay_finds_a_run_named_after_its_guid_by_an_earlier_release() -> None:
+    """It gets its next attempt; the closing gets no second run."""
     scene = Scene(guid="g" * 26)
     assert scene.reruns.replay(1, "ada") == NOTHING
     scene.end(Ending("failure", "left"))
@@ -99,8 +99,8 @@ def test_a_replay_finds_the_run_that_an_earlier_release_named_after_the_guid() -
     assert {one.turn for one in scene.ledger.pending(0)} == {runs.RunState().turn}
 
 
-def test_a_replay_of_a_webhook_that_came_later_reads_that_webhook() -> None:
-    """It says who closed the pull request; the list that was heard first did not."""
+def test_a_replay_of_a_later_webhook_reads_that_webhook() -> None:
+    """It says who closed the pull request, unlike the list that reported it first."""
     scene = Scene()
     scene.end(Ending("failure", "who closed it is unknown"))
     payload = deliveries.pull_request(closed_at=AT) | {"sender": {"login": "ada"}}

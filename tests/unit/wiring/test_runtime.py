@@ -1,4 +1,4 @@
-"""What other processes ask of a server: reruns and replays are held to today's file."""
+"""What other processes ask of a server: reruns and replays follow today's file."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def opened(loaded: Loaded, file: Path, redactor: Redactor | None = None, report:
     )
 
 
-def test_a_rerun_takes_todays_concurrency_key(runtime: Runtime) -> None:
-    """The run was accepted without a key; its next attempt waits for whoever holds the key of today."""
+def test_a_rerun_uses_todays_concurrency_key(runtime: Runtime) -> None:
+    """The run was accepted without a key; its next attempt waits for the holder of today's key."""
     run_id = ids.run_id("g1", "tidy")
     delivery = NewDelivery("1", "g1", "push", None, "acme/shop", BODY, False, time.time(), "github")
     runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])
@@ -71,10 +71,8 @@ def test_a_rerun_takes_todays_concurrency_key(runtime: Runtime) -> None:
     runtime.close(1.0)
 
 
-def test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open(
-    runtime: Runtime, tmp_path: Path
-) -> None:
-    """Somebody set the system's clock back meanwhile: a wait that was stored would take that much longer."""
+def test_after_a_restart_time_never_goes_back_while_runs_are_open(runtime: Runtime, tmp_path: Path) -> None:
+    """If the system's clock was set back meanwhile, a stored wait would take that much longer."""
     hour = 3_600.0
     assert runtime.clock.go_on_from(time.time() + hour) > hour - 60.0
     run_id = ids.run_id("g1", "tidy")
@@ -95,8 +93,8 @@ def test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open(
     assert len(said) == 1
 
 
-def test_a_server_is_not_ready_while_a_run_cannot_be_taken_up(runtime: Runtime) -> None:
-    """It says which and why in the log, and is ready again as soon as the run goes on."""
+def test_a_server_is_not_ready_while_a_run_cannot_be_resumed(runtime: Runtime) -> None:
+    """The log says which and why; it is ready again once the run continues."""
     write = runtime.ledger._writer().run
     write(lambda connection: connection.execute("ALTER TABLE operation RENAME TO aside"))
     run_id = ids.run_id("g1", "tidy")
@@ -126,10 +124,10 @@ def not_ready(runtime: Runtime) -> StoreUnavailable | None:
 @pytest.mark.parametrize(
     "address", ["https://a\\@b/", "https://b:0/", "https://u:p@b/", "https://bücher.example/", "b"]
 )
-def test_an_address_from_the_environment_must_be_one(
+def test_an_invalid_address_from_the_environment_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    """What the file may not say, the environment and the command line may not either; nothing is started."""
+    """The same rules as for the file; nothing is started."""
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     monkeypatch.setenv("ADDRESS", address)
     file = tmp_path / "closeout.yaml"
@@ -146,7 +144,7 @@ def test_an_address_from_the_environment_must_be_one(
 def test_the_secrets_of_steps_are_known_before_a_step_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also those of the process itself; after a rotation the old value stays known, and a missing one is said."""
+    """Also the server's own; after a rotation the old value stays known, and a missing one is logged."""
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "the-servers-own-session")
     monkeypatch.delenv("MISSING", raising=False)
@@ -168,10 +166,10 @@ def test_the_secrets_of_steps_are_known_before_a_step_runs(
     runtime.close(1.0)
 
 
-def test_the_token_of_the_metrics_is_known_from_the_start(
+def test_the_metrics_token_is_redacted_from_the_start(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not only once somebody has asked for metrics with it; without one there is none."""
+    """Not only after the first request with it."""
     monkeypatch.delenv(METRICS_TOKEN, raising=False)
     assert metrics_token(runtime.clients.secrets) is None
     monkeypatch.setenv(METRICS_TOKEN, "scrape-me-gently")
@@ -180,10 +178,10 @@ def test_the_token_of_the_metrics_is_known_from_the_start(
     runtime.close(1.0)
 
 
-def test_a_notifier_that_reaches_nobody_is_reported_at_the_start(
+def test_an_invalid_notifier_is_reported_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It does not end the start, because deliveries matter more."""
+    """It does not prevent the start, because deliveries matter more."""
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     monkeypatch.setenv("GOOD", "json://localhost/x")
     monkeypatch.setenv("WORD", "hooks.example.com/x")
@@ -207,8 +205,8 @@ def test_a_notifier_that_reaches_nobody_is_reported_at_the_start(
     assert "token-of-a-service" not in typo
 
 
-def test_a_person_dismisses_the_problem_of_a_run(runtime: Runtime) -> None:
-    """It is told no longer; who did it and why is kept, and without a problem there is nothing to dismiss."""
+def test_an_operator_dismisses_the_problem_of_a_run(runtime: Runtime) -> None:
+    """It is no longer reported; who did it and why is kept. Without a problem there is nothing to dismiss."""
     run_id = ids.run_id("g1", "tidy")
     delivery = NewDelivery("1", "g1", "push", None, "acme/shop", BODY, False, time.time(), "github")
     runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])

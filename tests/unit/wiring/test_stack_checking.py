@@ -48,7 +48,7 @@ class Deployed:
 
 
 def test_a_role_of_another_account_is_no_finding() -> None:
-    """Its ARN names the account that the file names, and the stack's account cannot simulate it."""
+    """Its ARN names the account in the file, and the stack's account cannot simulate it."""
     world = StackWorld(
         lambda: load_text(CONFIG, builtin()),
         lambda _loaded: cast("Any", None),
@@ -110,10 +110,10 @@ def outside(stack: Telling) -> StackOutside:
         ("notifier-failed", NotifierFailed, True),
     ],
 )
-def test_the_function_says_of_each_url_what_is_wrong(
+def test_the_function_reports_what_is_wrong_with_each_url(
     code: str, kind: type[CloseoutError], transient: bool
 ) -> None:
-    """It is asked once, without sending, and its answer keeps whether it may pass."""
+    """It is called once, without sending, and its answer says which errors are transient."""
     stack = Telling((code, "why", transient))
     asking = outside(stack)
     for _ in range(2):
@@ -123,12 +123,12 @@ def test_the_function_says_of_each_url_what_is_wrong(
     assert stack.asked == [CHECK]
 
 
-def test_a_url_that_the_function_can_send_to_is_fine() -> None:
+def test_a_url_that_the_function_can_use_is_fine() -> None:
     """Nothing is raised."""
     outside(Telling((None, None, False))).check_notifier(URL)
 
 
-def test_a_topic_must_exist_and_take_what_the_function_publishes(
+def test_a_topic_must_exist_and_accept_the_functions_messages(
     emulator: StackAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By IAM's simulation of the function's role."""

@@ -1,4 +1,4 @@
-"""What the worker does after the end of a run: it counts one that found nothing, and starts the rechecks of a teardown."""
+"""What the worker does after a run's end: it counts empty ones, and starts the rechecks of a teardown."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def world(aws: Any, github: Any, tmp_path: Path) -> World:
     return made
 
 
-def test_a_teardown_is_rechecked_and_one_that_found_nothing_counted(
+def test_a_teardown_is_rechecked_and_an_empty_run_counted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the execution's name; from the fifth run on, the log says that the names may be wrong."""
+    """By the execution's name; from the fifth in a row, the log says that the names may be wrong."""
     for number in range(17, 17 + FIRST_RUNS):
         execution, _ = world.closes(number)
         assert "has found nothing" not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A command lets a function of a stack do something, and waits for its result."""
+"""A command runs a function of a stack, and waits for its result."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_it_waits_for_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_failure_is_an_error_and_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what Lambda says of it."""
+    """With Lambda's message."""
     failed = {"Status": "FAILED", "Error": {"ErrorMessage": "no such key"}}
     with pytest.raises(Unavailable, match=r"FAILED.*no such key"):
         execute(Lambda(failed), monkeypatch)
@@ -63,7 +63,7 @@ def test_a_failure_is_an_error_and_no_result(monkeypatch: pytest.MonkeyPatch) ->
         execute(Lambda({"Status": "TIMED_OUT"}), monkeypatch)
 
 
-def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The execution goes on."""
+def test_the_wait_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution continues."""
     with pytest.raises(Unavailable, match="still working"):
         execute(Lambda({"Status": "RUNNING"}), monkeypatch, seconds=0.0)

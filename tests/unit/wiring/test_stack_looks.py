@@ -1,4 +1,4 @@
-"""Rechecks on AWS: what an execution of patrol's function looks at, when, and what it starts."""
+"""Rechecks on AWS: what an execution of patrol's function checks, when, and what it starts."""
 
 from __future__ import annotations
 
@@ -192,16 +192,16 @@ def planned(*, dry_run: bool = False) -> Operation:
 DELETED = Operation("delete-1/delete", 2, "wait", "ok", "{}", 1, None, 0.0, 0.0)
 
 
-def test_nothing_there_leaves_no_trace(bench: Bench) -> None:
-    """It looks at the three times, and only then."""
+def test_a_recheck_that_finds_nothing_leaves_no_trace(bench: Bench) -> None:
+    """It checks at the three times, and only then."""
     assert bench.rechecks() == [900.0, HOUR, DAY]
     assert bench.scene.world.log.count("plan") == 3
     assert (bench.run().attempt, bench.functions.started, bench.told) == (1, {}, [])
     assert not [entry for entry in bench.scene.world.log if entry.startswith("delete")]
 
 
-def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -> None:
-    """It is started on the worker by its name, with a definition that was deployed; its own rechecks follow."""
+def test_a_later_deployment_is_deleted_by_a_further_attempt(bench: Bench) -> None:
+    """It starts on the worker by its name, with a deployed definition; its own rechecks follow."""
     bench.scene.world.resources.add("preview-17")
     assert bench.rechecks() == [900.0]
     run = bench.run()
@@ -216,7 +216,7 @@ def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -
 
 
 def test_a_further_attempt_that_deleted_nothing_keeps_the_times_of_the_first(bench: Bench) -> None:
-    """Else a find that no attempt may delete would start attempts for ever."""
+    """Otherwise a find that no attempt may delete would start attempts forever."""
     bench.scene.world.resources.add("preview-17")
     for attempt, seconds in enumerate([900.0, HOUR - 900.0, DAY - HOUR], start=1):
         assert bench.rechecks(attempt) == [seconds]
@@ -225,7 +225,7 @@ def test_a_further_attempt_that_deleted_nothing_keeps_the_times_of_the_first(ben
     assert bench.rechecks(4) == []
 
 
-def test_a_pull_request_that_is_open_again_voids_the_rechecks(bench: Bench) -> None:
+def test_a_reopened_pull_request_voids_the_rechecks(bench: Bench) -> None:
     """Its preview is in use."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.pull = PullRequest(1700, 17, "open", 1)
@@ -233,8 +233,8 @@ def test_a_pull_request_that_is_open_again_voids_the_rechecks(bench: Bench) -> N
     assert ("plan" in bench.scene.world.log, bench.run().attempt) == (False, 1)
 
 
-def test_the_run_of_a_later_closing_has_rechecks_of_its_own(bench: Bench) -> None:
-    """A skipped one has none, nor has the run of another event or of another pull request."""
+def test_the_run_of_a_later_closing_has_its_own_rechecks(bench: Bench) -> None:
+    """A skipped one has none, nor has a run of another event or pull request."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.clock.advance(60)
     bench.accepts("labeled", action="labeled")
@@ -248,8 +248,8 @@ def test_the_run_of_a_later_closing_has_rechecks_of_its_own(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("change", [{"inputs": {"name": "preview-17"}}, {"region": "eu-west-1"}])
-def test_names_that_the_run_never_had_are_not_looked_for(bench: Bench, change: dict[str, Any]) -> None:
-    """A closing of another time must not delete by what is deployed today; the log says so once."""
+def test_a_changed_name_is_not_searched(bench: Bench, change: dict[str, Any]) -> None:
+    """A closing from another time must not delete by today's deployment; the log says so once."""
     bench.scene.world.resources.add("preview-17")
     before = bench.scene.automation
     bench.deploys(replace(before, steps=tuple(replace(one, **change) for one in before.steps)))
@@ -259,13 +259,13 @@ def test_names_that_the_run_never_had_are_not_looked_for(bench: Bench, change: d
 
 
 @pytest.mark.parametrize("change", [{"recheck": ()}, {"mode": "dry-run"}, {"steps": (step(uses="shell"),)}])
-def test_without_typed_deletes_there_is_nothing_to_look_for(bench: Bench, change: dict[str, Any]) -> None:
-    """Nor in a dry run, nor where what is deployed says `off`."""
+def test_without_typed_deletes_there_is_no_recheck(bench: Bench, change: dict[str, Any]) -> None:
+    """Nor in a dry run, nor if the deployed file says `off`."""
     bench.deploys(replace(bench.scene.automation, **change))
     assert bench.rechecks() == []
 
 
-def test_steps_that_act_under_a_role_of_their_own_are_left_out(bench: Bench) -> None:
+def test_steps_with_a_role_of_their_own_are_left_out(bench: Bench) -> None:
     """Patrol's function may assume none: each could delete."""
     role = "arn:aws:iam::123456789012:role/other"
     bench.scene.world.resources.add("preview-17")
@@ -283,8 +283,8 @@ def test_a_dry_run_has_no_rechecks(bench: Bench) -> None:
     assert bench.follow({"run_id": run_name("dry"), "attempt": 1}) == []
 
 
-def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
-    """Unknown is neither gone nor there; after ten tries the log says that it is given up, and the next time counts."""
+def test_a_recheck_without_an_answer_is_repeated(bench: Bench) -> None:
+    """Unknown is neither gone nor there; after ten attempts the log says so, and the next time applies."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.faults["read pull request"] = [unreachable()]
     bench.scene.world.faults["plan"] = [unreachable("aws")]
@@ -298,7 +298,7 @@ def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
 
 
 def test_an_outage_of_the_ledger_is_waited_for(bench: Bench) -> None:
-    """And a defect ends these rechecks, in words."""
+    """A bug ends these rechecks, with a message."""
     asked = {"run_id": RUN, "attempt": 1}
     bench.dynamo.down = True
     state = bench.looks.advance(asked, {})
@@ -311,8 +311,8 @@ def test_an_outage_of_the_ledger_is_waited_for(bench: Bench) -> None:
     assert "failed: KeyError" in bench.given_up.pop()
 
 
-def test_an_attempt_whose_start_failed_is_started_by_the_next_look(bench: Bench) -> None:
-    """Else the run would wait for ever, and its key with it."""
+def test_an_attempt_that_failed_to_start_is_started_by_the_next_recheck(bench: Bench) -> None:
+    """Otherwise the run would wait forever, and its key with it."""
     bench.scene.world.resources.add("preview-17")
     bench.functions.faults = [failed("TooManyRequestsException", transient=True)]
     assert bench.rechecks() == [900.0, 900.0 + RETRY]
@@ -347,7 +347,7 @@ def ended(bench: Bench, name: str = "cleanup") -> None:
 
 
 def test_a_teardown_starts_its_rechecks_once(bench: Bench) -> None:
-    """By the run and its attempt, so that an invocation that is repeated starts none anew."""
+    """Named by the run and its attempt, so that a repeated invocation starts no second ones."""
     ended(bench)
     ended(bench)
     ((name, started),) = bench.functions.started.items()
@@ -359,7 +359,7 @@ def test_a_teardown_starts_its_rechecks_once(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("verdict", "action"), [("failure", "closed"), ("skipped", "closed"), ("success", "labeled")]
 )
-def test_other_runs_start_none(bench: Bench, verdict: str, action: str) -> None:
+def test_other_runs_start_no_rechecks(bench: Bench, verdict: str, action: str) -> None:
     """Nor do those of an automation without rechecks."""
     bench.ends(bench.accepts("other", action=action), verdict)
     ended(bench, "other")
@@ -369,8 +369,8 @@ def test_other_runs_start_none(bench: Bench, verdict: str, action: str) -> None:
     assert bench.functions.started == {}
 
 
-def test_a_start_that_lambda_refuses_for_now_is_made_again(bench: Bench) -> None:
-    """For ten minutes; without patrol's function, or without the right, the run ends as it is, and the log says so."""
+def test_a_start_that_lambda_throttles_is_repeated(bench: Bench) -> None:
+    """For ten minutes. Without patrol's function or permission the run ends normally, and the log says so."""
     busy = failed("TooManyRequestsException", transient=True)
     bench.functions.faults = [
         busy,
@@ -392,8 +392,8 @@ def test_a_start_that_lambda_refuses_for_now_is_made_again(bench: Bench) -> None
     assert bench.functions.started == {}
 
 
-def test_a_deploy_that_asks_after_the_closing_brings_a_recheck_forward(bench: Bench) -> None:
-    """Once a minute for a pull request, however often it asks; it looks at once, at every teardown of it."""
+def test_a_late_deploy_brings_a_recheck_forward(bench: Bench) -> None:
+    """At once for every teardown of the pull request, but once a minute at most."""
     bench.scene.world.resources.add("preview-17")
     for repository, number in (("acme/shop", 17), ("Acme/Shop", 17), ("acme/shop", 18)):
         starts(bench).hurry(repository, number)
@@ -410,15 +410,15 @@ def test_a_deploy_that_asks_after_the_closing_brings_a_recheck_forward(bench: Be
     assert len(bench.functions.started) == 4
 
 
-def test_a_hurried_recheck_is_asked_again_too(bench: Bench) -> None:
-    """As any other."""
+def test_a_recheck_brought_forward_is_repeated_too(bench: Bench) -> None:
+    """Like any other."""
     bench.scene.world.resources.add("preview-17")
     bench.scene.world.faults["plan"] = [unreachable("aws")]
     assert bench.follow({"repository": "acme/shop", "number": 17}) == [RETRY]
     assert bench.run().attempt == 2
 
 
-def test_a_stack_that_is_deleted_has_no_rechecks(bench: Bench) -> None:
+def test_a_deleted_stack_has_no_rechecks(bench: Bench) -> None:
     """Lambda deletes a function only once its executions have ended, and these would wait for days."""
     bench.remote.dynamo.put_item(TableName=bench.remote.name, Item=REMOVAL_KEY)
     bench.scene.world.resources.add("preview-17")

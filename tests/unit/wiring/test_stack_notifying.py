@@ -1,4 +1,4 @@
-"""What a stack tells: over DynamoDB, SNS and SQS on an emulator, and an injected clock."""
+"""A stack's notifications: over DynamoDB, SNS and SQS on an emulator, and an injected clock."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def bench(emulator: StackAws) -> Bench:
     return Bench(emulator)
 
 
-def test_a_failure_is_told_to_the_topic_within_two_minutes_and_so_is_its_end(bench: Bench) -> None:
-    """Each once, with what to do on a stack, and nothing of it that only members may read."""
+def test_a_failure_and_its_recovery_reach_the_topic_within_two_minutes(bench: Bench) -> None:
+    """Each once, with what to do on a stack, and nothing that only members may read."""
     assert WAIT + 60 <= 120, "the schedule looks once a minute"
     bench.problems.open_problem(PROBLEM)
     assert bench.look(WAIT - 1) == []
@@ -139,10 +139,10 @@ def test_a_failure_is_told_to_the_topic_within_two_minutes_and_so_is_its_end(ben
     assert list(bench.problems.problems()) == []
 
 
-def test_a_topic_that_is_gone_is_logged_at_each_look_and_gets_the_message_later(
+def test_a_missing_topic_is_logged_each_time_and_gets_the_message_later(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The alarm counts the lines; nothing is lost, and another target is told at once."""
+    """The alarm counts the lines; nothing is lost, and other targets are notified at once."""
     bench.restart(f"{bench.topic}-gone", bench.topic)
     bench.problems.open_problem(PROBLEM)
     assert len(bench.look(60)) == 1
@@ -158,15 +158,15 @@ def test_a_topic_that_is_gone_is_logged_at_each_look_and_gets_the_message_later(
     assert len(bench.problems.told()) == 2
 
 
-def test_one_invocation_at_a_time_tells(bench: Bench) -> None:
-    """EventBridge may start two at once. One that was killed keeps the next waiting for two minutes."""
+def test_only_one_invocation_sends_at_a_time(bench: Bench) -> None:
+    """EventBridge may start two at once. A killed one delays the next by two minutes."""
     bench.problems.open_problem(PROBLEM)
     assert Lease(bench.table, "killed", "token", LEASE_KEY).take(130)
     assert bench.look(100) == []
     assert len(bench.look(60)) == 1
 
 
-def test_a_test_message_says_for_each_target_whether_it_took_it(bench: Bench) -> None:
+def test_a_test_message_reports_each_targets_result(bench: Bench) -> None:
     """As `closeout notify test --json` prints it; another event is refused."""
     bench.restart(bench.topic, f"{bench.topic}-gone")
     results = notify.handle(dict(TEST), "one", bench.made)["results"]
@@ -179,7 +179,7 @@ def test_a_test_message_says_for_each_target_whether_it_took_it(bench: Bench) ->
         notify.handle({"tset": True}, "two", bench.made)
 
 
-def test_a_topic_is_there_or_not(bench: Bench) -> None:
+def test_the_existence_of_a_topic_is_checked_without_publishing(bench: Bench) -> None:
     """Nothing is published to find out."""
     no_secrets: Any = None
     targets = Targets(no_secrets, no_secrets, lambda _region: bench.sns)
@@ -189,8 +189,8 @@ def test_a_topic_is_there_or_not(bench: Bench) -> None:
         targets.check(f"{bench.topic}-gone")
 
 
-def test_a_topic_that_may_not_be_asked_for_is_not_called_missing() -> None:
-    """It may be there; whoever asks hears what SNS says."""
+def test_a_topic_that_may_not_be_checked_is_not_called_missing() -> None:
+    """It may exist; the caller gets the message of SNS."""
 
     def refuse(**_given: str) -> None:
         raise ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "GetTopicAttributes")
@@ -202,8 +202,8 @@ def test_a_topic_that_may_not_be_asked_for_is_not_called_missing() -> None:
         )
 
 
-def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
-    """ASCII, in less than a hundred characters. The message itself has all of the title."""
+def test_a_subject_fits_the_limits_of_sns(bench: Bench) -> None:
+    """ASCII, less than a hundred characters. The message itself has the full title."""
     title = "closeout: 清理 failed for " + "a" * 200
     sns.publish(bench.topic, title, "why", lambda _region: bench.sns)
     (message,) = bench.arrived()
@@ -215,7 +215,7 @@ def test_a_subject_is_what_sns_takes(bench: Bench) -> None:
 
 
 def test_a_server_publishes_with_its_own_credentials(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads no secret for that, and imports no library of services."""
+    """Without reading a secret or importing a notification library."""
     endpoint = bench.sns.meta.endpoint_url
     for name, value in (("ENDPOINT_URL", endpoint), ("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b")):
         monkeypatch.setenv(f"AWS_{name}", value)
@@ -224,7 +224,7 @@ def test_a_server_publishes_with_its_own_credentials(bench: Bench, monkeypatch: 
     assert [message["Subject"] for message in bench.arrived()] == ["closeout: a test"]
 
 
-def test_routes_are_deployed_with_what_a_stack_can_send_to() -> None:
+def test_only_targets_that_a_stack_can_reach_are_deployed() -> None:
     """What the function cannot read is not in its environment; a secret is there by its reference."""
     topic, secret = "arn:aws:sns:eu-central-1:123456789012:previews", "aws-secretsmanager:closeout/url#slack"
     routes = Routes(
@@ -247,10 +247,8 @@ def receiver() -> Iterator[Service]:
         yield running
 
 
-def test_a_url_in_secrets_manager_is_told_and_read_anew_for_each_message(
-    bench: Bench, receiver: Service
-) -> None:
-    """A rotated one is taken by the next look of the same process. The topic beside it hears the same."""
+def test_a_url_in_secrets_manager_is_read_for_each_message(bench: Bench, receiver: Service) -> None:
+    """A rotated one is used by the same process's next check. The topic gets the same message."""
     secret = bench.put_url(receiver.url())
     bench.restart(bench.topic, secret)
     bench.problems.open_problem(PROBLEM)
@@ -266,8 +264,8 @@ def test_a_url_in_secrets_manager_is_told_and_read_anew_for_each_message(
     assert len(receiver.taken) == 1
 
 
-def test_a_target_that_hangs_keeps_no_topic_from_its_message(bench: Bench, receiver: Service) -> None:
-    """The function would be ended before it came to the others."""
+def test_a_hanging_target_does_not_keep_a_topic_from_its_message(bench: Bench, receiver: Service) -> None:
+    """The function would be ended before it reached the others."""
     there: list[Any] = []
 
     def has_arrived() -> bool:
@@ -281,10 +279,10 @@ def test_a_target_that_hangs_keeps_no_topic_from_its_message(bench: Bench, recei
     assert len(there) == 1
 
 
-def test_no_secret_of_a_url_is_in_a_log_or_an_answer(
+def test_no_log_or_answer_contains_a_secret_of_a_url(
     bench: Bench, receiver: Service, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a service that fails, of a URL that is none, and of one that is not there."""
+    """For a failing service, an invalid URL, and a missing one."""
     receiver.status = 500
     refused = bench.put_url(receiver.url(path="path-token-1"))
     unknown = bench.put_url("nosuch://user-name-2:pass-word-2@x/path-token-2", "closeout/other")
@@ -303,8 +301,8 @@ def test_no_secret_of_a_url_is_in_a_log_or_an_answer(
         assert secret not in said
 
 
-def test_no_line_of_a_library_reaches_the_functions_log() -> None:
-    """It may hold a part of a URL, and Lambda keeps what is printed. The function answers all the same."""
+def test_no_log_line_of_a_library_reaches_the_functions_log() -> None:
+    """It may contain a part of a URL, and Lambda keeps what is printed. The function answers all the same."""
     code = (
         "import logging, types; logging.basicConfig();"  # as Lambda does
         "from closeout.lambdas.notify import handler;"
@@ -326,7 +324,7 @@ def test_no_line_of_a_library_reaches_the_functions_log() -> None:
 
 
 def test_a_check_reads_each_url_and_sends_nothing(bench: Bench, receiver: Service) -> None:
-    """The function asks, with its own rights. Topics are asked by whoever may."""
+    """The function reads them with its own permissions; the command checks topics."""
     secret = bench.put_url(receiver.url())
     bench.restart(bench.topic, secret)
     assert notify.handle(dict(CHECK), "one", bench.made)["results"] == [
@@ -339,8 +337,8 @@ def test_a_check_reads_each_url_and_sends_nothing(bench: Bench, receiver: Servic
 # --- closeout itself --------------------------------------------------------------------------------------------
 
 
-def test_patrol_that_has_been_silent_is_told_and_so_is_its_return(bench: Bench) -> None:
-    """After three intervals, by a look at what patrol's function keeps: it may be dead. The table is empty otherwise."""
+def test_a_silent_patrol_and_its_return_are_reported(bench: Bench) -> None:
+    """After three intervals, from what patrol's function stores: it may be dead. The table is otherwise empty."""
     bench.patrol = {"deliveries": 300.0, "state": 3_600.0, "drill": None}
     bench.restart()
     assert bench.look() == []
@@ -362,8 +360,8 @@ def test_patrol_that_has_been_silent_is_told_and_so_is_its_return(bench: Bench) 
     assert "this is over: patrol has not read" in message["Message"]
 
 
-def test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count(bench: Bench) -> None:
-    """Whoever switches patrol on again is not told that it was off. A new process of the function changes nothing."""
+def test_time_before_patrols_intervals_were_deployed_does_not_count(bench: Bench) -> None:
+    """Switching patrol on does not report that it was off. A new process of the function changes nothing."""
     bench.patrol = {"deliveries": 300.0, "state": None, "drill": None}
     bench.end_patrol("logs")
     bench.clock.advance(86_400)
@@ -374,13 +372,13 @@ def test_what_patrol_missed_before_its_intervals_were_deployed_does_not_count(be
     assert len(bench.look(60)) == 1
 
 
-def test_the_function_may_read_the_marks_that_it_asks_for() -> None:
+def test_the_function_may_read_the_marks_that_it_needs() -> None:
     """The role names the partitions."""
     assert (mark_partition(REPORT), mark_partition(DRILL)) == WATCHED
 
 
-def test_what_the_last_drill_found_is_told(bench: Bench) -> None:
-    """As on a server; without drills what an old one found is nobody's business."""
+def test_findings_of_the_last_drill_are_reported(bench: Bench) -> None:
+    """As on a server; without drills, old findings are ignored."""
     DynamoMarks(bench.table).save_mark(DRILL, LAST, {"ended_at": 1.0, "states": {"hook-active": "wrong"}})
     assert bench.look() == bench.look(60) == []
     bench.patrol = {"drill": 86_400.0}

@@ -1,4 +1,4 @@
-"""Patrol's composition on AWS: rounds over the stack's table, and what becomes of those that met a fault."""
+"""Patrol's composition on AWS: rounds over the stack's table, and what happens to those that hit a fault."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def due(settings: PatrolSettings, now: float, digest: str = "d", **ended: float)
     return set(due_parts(settings, last, digest, now))
 
 
-def test_a_new_stack_looks_at_once_and_for_orphans_a_day_later() -> None:
-    """Nothing is kept of a round before."""
+def test_a_new_stack_is_patrolled_at_once_and_audited_a_day_later() -> None:
+    """There is no record of an earlier round."""
     assert due_parts(PatrolSettings(), {}, "d", NOW) == {"deliveries", "closings"}
     assert due(PatrolSettings(), NOW + DAY, lists=NOW, logs=NOW, orphans=NOW) >= {"orphans"}
     assert "orphans" not in due(PatrolSettings(), NOW + DAY - HOUR, lists=NOW, logs=NOW, orphans=NOW)
 
 
-def test_each_part_is_due_at_its_interval_although_no_schedule_is_exact() -> None:
-    """A schedule that comes a second early is not a whole interval late."""
+def test_each_part_is_due_at_its_interval_despite_an_inexact_schedule() -> None:
+    """A schedule that fires a second early must not delay a part by a whole interval."""
     given = PatrolSettings(deliveries=300.0, state=3_600.0)
     assert due(given, NOW + 299, lists=NOW) == {"deliveries"}
     assert due(given, NOW + 100, lists=NOW) == set()
@@ -58,7 +58,7 @@ def test_another_configuration_begins_at_once() -> None:
     assert due(PatrolSettings(), NOW + 1, "another", lists=NOW) == {"closings"}
 
 
-def test_what_is_switched_off_is_never_due() -> None:
+def test_a_part_that_is_switched_off_is_never_due() -> None:
     """Without lists there is no audit either."""
     off = PatrolSettings(deliveries=None, state=None)
     assert due(off, NOW, "another", orphans=0.0) == set()
@@ -66,8 +66,8 @@ def test_what_is_switched_off_is_never_due() -> None:
     assert due(PatrolSettings(deliveries=None), NOW) == {"closings"}
 
 
-def test_an_audit_with_errors_is_made_again_after_an_hour() -> None:
-    """Only a whole one counts as the day's."""
+def test_an_audit_with_errors_is_repeated_after_an_hour() -> None:
+    """Only a complete one counts as the day's."""
     given = PatrolSettings(deliveries=None)
     assert "orphans" not in due(given, NOW, lists=NOW, orphans=NOW - 2 * DAY, audit=NOW - HOUR / 4)
     assert "orphans" in due(given, NOW, lists=NOW, orphans=NOW - 2 * DAY, audit=NOW - HOUR)
@@ -76,8 +76,8 @@ def test_an_audit_with_errors_is_made_again_after_an_hour() -> None:
 # --- rounds ---------------------------------------------------------------------------------------------------
 
 
-def test_a_closing_that_nobody_told_is_started_once_and_carried_out(scene: Scene) -> None:
-    """By the worker, from the definition that was deployed."""
+def test_a_missed_closing_is_started_once(scene: Scene) -> None:
+    """By the worker, with the deployed definition."""
     scene.closes(17)
     report = scene.patrol()
     assert (report.errors, report.started) == ([], 1)
@@ -89,7 +89,7 @@ def test_a_closing_that_nobody_told_is_started_once_and_carried_out(scene: Scene
 
 
 def test_a_run_that_could_not_be_started_is_started_by_the_next_patrol(scene: Scene) -> None:
-    """Lambda throttles: the run is stored, and told as an error. A receiver that died in between leaves the same."""
+    """Lambda throttles: the run is stored, and the error reported. A receiver that died leaves the same state."""
     scene.closes(17)
     scene.starts.down = True
     report = scene.patrol()
@@ -106,7 +106,7 @@ def test_a_run_that_could_not_be_started_is_started_by_the_next_patrol(scene: Sc
 
 
 def test_a_run_that_lambda_refuses_for_days_is_not_forgotten(scene: Scene) -> None:
-    """Each patrol reads a day of the list of runs, or back to what it could not start; a killed one repeats the same."""
+    """Each patrol reads a day of the list of runs, or back to the oldest unstarted one; a killed one repeats that."""
     scene.closes(17)
     scene.starts.down = True
     assert scene.patrol().errors
@@ -120,8 +120,8 @@ def test_a_run_that_lambda_refuses_for_days_is_not_forgotten(scene: Scene) -> No
     assert kept == {"known_to": scene.clock.now() - DAY}
 
 
-def test_a_run_that_was_stored_this_moment_is_left_to_whoever_stores_it(scene: Scene) -> None:
-    """The receiver starts it right after."""
+def test_a_run_that_was_just_stored_is_left_to_the_receiver(scene: Scene) -> None:
+    """It starts the run right after storing it."""
     scene.closes(17)
     scene.starts.down = True
     assert scene.patrol().errors
@@ -133,8 +133,8 @@ def test_a_run_that_was_stored_this_moment_is_left_to_whoever_stores_it(scene: S
     assert len(scene.starts.started) == 1
 
 
-def test_two_patrols_do_not_work_together(scene: Scene) -> None:
-    """The second one does nothing; one whose invocation was killed goes on."""
+def test_two_patrols_do_not_run_at_once(scene: Scene) -> None:
+    """The second does nothing; a killed one continues."""
     assert Lease(scene.patrols.ledger.table, "killed", "a").take(960)
     assert scene.patrols.patrol("another", lambda: 900.0) is None
     assert scene.patrols.patrol("killed", lambda: 900.0) is not None
@@ -158,8 +158,8 @@ def test_a_warm_process_lists_webhooks_for_a_few_owners_only(scene: Scene) -> No
     assert listed() > first
 
 
-def test_a_warm_process_goes_by_what_is_deployed_now(scene: Scene) -> None:
-    """An automation that is deployed no more starts nothing."""
+def test_a_warm_process_uses_the_current_deployment(scene: Scene) -> None:
+    """An automation that is no longer deployed starts nothing."""
     function = scene.function()
     function.patrol("one", lambda: 900.0, everything=True)
     scene.world.deploys(without=True)
@@ -169,8 +169,8 @@ def test_a_warm_process_goes_by_what_is_deployed_now(scene: Scene) -> None:
     assert (made.report.errors, made.report.started, scene.runs()) == ([], 0, [])
 
 
-def test_an_invocation_that_ends_soon_asks_nothing_more(scene: Scene) -> None:
-    """What is left is for the next patrol, and told."""
+def test_an_invocation_near_its_end_makes_no_more_calls(scene: Scene) -> None:
+    """The rest is left to the next patrol, and reported."""
     scene.closes(17)
     report = scene.patrol(left=10.0)
     assert any("wait for the next patrol" in error for error in report.errors)
@@ -187,8 +187,8 @@ def test_a_stack_that_is_being_deleted_starts_nothing(scene: Scene) -> None:
     assert any("being deleted" in note for note in report.notes)
 
 
-def test_a_configuration_that_cannot_be_read_starts_nothing(scene: Scene) -> None:
-    """It is told as an error; marks stay."""
+def test_an_unreadable_configuration_starts_nothing(scene: Scene) -> None:
+    """It is reported as an error; marks stay."""
     scene.closes(17)
     scene.world.damage_what_is_deployed()
     report = scene.patrol()
@@ -199,7 +199,7 @@ def test_a_configuration_that_cannot_be_read_starts_nothing(scene: Scene) -> Non
 
 
 def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
-    """That role may delete, so its steps are left to a person. Without a role the account is listed."""
+    """That role may delete, so its steps are left to an operator. Without a role the account is listed."""
     report = scene.patrol(everything=True)
     assert (report.errors, report.orphans_found) == ([], 0)
     (automation,) = scene.world.automations()
@@ -210,8 +210,8 @@ def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
         assert scene.patrols._rounds(loaded, str(audits)).audits is audits
 
 
-def test_an_audit_that_aws_refuses_is_told_and_made_again(scene: Scene) -> None:
-    """What GitHub told is started all the same."""
+def test_an_audit_that_aws_refuses_is_reported_and_repeated(scene: Scene) -> None:
+    """Closings that GitHub reported start all the same."""
     scene.world.aws.fault(service="cloudformation", operation="ListStacks", code="AccessDenied", status=403)
     scene.closes(17)
     report = scene.patrol(everything=True)
@@ -223,7 +223,7 @@ def test_an_audit_that_aws_refuses_is_told_and_made_again(scene: Scene) -> None:
 def test_an_audit_that_lambda_killed_is_not_repeated_at_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda invokes the execution again; an audit that never fits into an invocation must not keep patrol from its lists."""
+    """Lambda repeats the execution; an audit that is too long must not keep patrol from its lists."""
 
     class Killed(BaseException):
         pass
@@ -260,7 +260,7 @@ def test_a_definition_that_was_not_deployed_gets_no_attempt(scene: Scene) -> Non
     assert scene.starts.started[-1].endswith(again)
 
 
-def test_a_round_of_many_errors_is_kept_all_the_same(scene: Scene) -> None:
+def test_a_round_with_many_errors_can_be_stored(scene: Scene) -> None:
     """An item has 400 KB at most. All errors are in the function's log."""
     rounds = scene.patrols._rounds(scene.patrols._loaded(), "many")
     errors = [f"acme/{number}: {'x' * 300}" for number in range(2_000)]
@@ -270,7 +270,7 @@ def test_a_round_of_many_errors_is_kept_all_the_same(scene: Scene) -> None:
     assert rounds.totals["errors"] == 2_000
 
 
-def test_the_token_is_in_no_report(scene: Scene) -> None:
+def test_no_report_contains_the_token(scene: Scene) -> None:
     """Whatever an answer repeats."""
     scene.world.github.faults.add("text", path=f"/repos/{REPOSITORY}/pulls", body=f"<p>{TOKEN}</p>", times=0)
     report = scene.patrol()
@@ -281,8 +281,8 @@ def test_the_token_is_in_no_report(scene: Scene) -> None:
 # --- cleaning -------------------------------------------------------------------------------------------------
 
 
-def test_somebody_who_confirmed_an_orphan_gets_a_run_of_its_automation(scene: Scene) -> None:
-    """The worker carries it out; a pull request that is open, and a stack that goes, start nothing."""
+def test_confirming_an_orphan_starts_a_run_of_its_automation(scene: Scene) -> None:
+    """On the worker; a reopened pull request, and a stack being deleted, start nothing."""
     scene.closes(17)
     target = f"{REPOSITORY}#17 preview-cleanup"
     execution = scene.patrols.clean(target, "ann@host")
@@ -301,7 +301,7 @@ def test_somebody_who_confirmed_an_orphan_gets_a_run_of_its_automation(scene: Sc
     assert "is open, so nothing was started" in scene.patrols.clean(target, "ann@host")
 
 
-def test_what_github_does_not_say_is_the_outcome(scene: Scene) -> None:
-    """And starts nothing."""
+def test_an_unanswered_question_to_github_is_the_outcome(scene: Scene) -> None:
+    """Nothing starts."""
     assert "404" in scene.patrols.clean(f"{REPOSITORY}#99 preview-cleanup", "ann@host")
     assert scene.runs() == []

@@ -1,4 +1,4 @@
-"""A delivery that patrol left alone on a stack: its function stores it without a run, and a command's replay starts it."""
+"""A delivery that patrol did not start on a stack: its function stores it without a run, and a replay starts it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lost(NamedTuple):
 
 @pytest.fixture
 def lost(scene: Scene) -> Lost:
-    """A stack whose automation listens to pushes, after a patrol that left one alone."""
+    """A stack with an automation on pushes, after a patrol that left one alone."""
     scene.webhook = CLOSED
     scene.world.deploys(triggers=({"event": "push"}, {"event": "pull_request", "types": ["closed"]}))
     github = scene.world.github
@@ -53,7 +53,7 @@ def lost(scene: Scene) -> Lost:
 
 
 def test_the_function_stores_it_and_a_replay_starts_it(lost: Lost) -> None:
-    """The function starts nothing, since IAM cannot limit who asks it for what. The replay says who asked."""
+    """The function starts nothing, since IAM cannot limit its callers' requests. The replay records who asked."""
     (each,) = left_alone(lost.marks, lost.scene.clock.now())
     assert (each.guid, each.event, each.repository, each.hook) == (
         lost.guid,
@@ -76,8 +76,8 @@ def test_the_function_stores_it_and_a_replay_starts_it(lost: Lost) -> None:
     assert (run.requested_by, len(lost.scene.starts.started)) == ("ann@host", 1)
 
 
-def test_an_execution_that_lambda_repeats_stores_it_once(lost: Lost) -> None:
-    """Killed after the write, it finds its own delivery; and so does a second person."""
+def test_a_repeated_execution_stores_the_delivery_once(lost: Lost) -> None:
+    """Killed after the write, it finds its own delivery; so does a second request."""
     assert lost.scene.patrols.recover(lost.guid) == lost.scene.function().recover(lost.guid)
     assert len(lost.stored()) == 1
     assert named(lost.marks, lost.scene.clock.now(), lost.guid).guid == lost.guid
@@ -85,8 +85,8 @@ def test_an_execution_that_lambda_repeats_stores_it_once(lost: Lost) -> None:
         find(lost.marks, lost.scene.clock.now(), lost.guid)
 
 
-def test_what_github_does_not_show_is_neither_stored_nor_called_gone(lost: Lost) -> None:
-    """The sentence says what to do, and no secret. It stays in the list."""
+def test_a_delivery_that_github_does_not_show_is_not_stored(lost: Lost) -> None:
+    """Nor called gone: the message says what to do, without a secret, and it stays in the list."""
     faults = lost.scene.world.github.faults
     cases: list[tuple[str, dict[str, Any]]] = [
         ("keeps a delivery for three days and shows it to a token", {"kind": "status", "status": 404}),
@@ -107,7 +107,7 @@ def test_what_github_does_not_show_is_neither_stored_nor_called_gone(lost: Lost)
     assert "delivery" in lost.scene.patrols.recover(lost.guid)
 
 
-def test_what_patrol_did_not_leave_alone_is_not_stored(lost: Lost) -> None:
+def test_a_delivery_that_patrol_did_not_leave_alone_is_not_stored(lost: Lost) -> None:
     """Nor after GitHub's three days, nor while the stack is being deleted, nor without its configuration."""
     patrols, world = lost.scene.patrols, lost.scene.world
     assert "left to recover" in patrols.recover("00000000-0000-0000-0000-000000000000")["error"]

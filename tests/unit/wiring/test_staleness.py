@@ -1,4 +1,4 @@
-"""What of closeout itself is stale: patrol after three of its intervals, and what a drill found wrong."""
+"""What of closeout itself is overdue or wrong: patrol after three of its intervals, and a drill's findings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def names(
         ({}, {"patrol/lists", "patrol/logs"}),
     ],
 )
-def test_patrol_is_stale_after_three_intervals(ended: dict[str, float], found: set[str]) -> None:
-    """A round with lists has read the logs, too."""
+def test_patrol_is_overdue_after_three_intervals(ended: dict[str, float], found: set[str]) -> None:
+    """A round with lists also counts as one that read the logs."""
     assert names(ended) == found
 
 
-def test_what_was_missed_before_the_start_does_not_count() -> None:
+def test_time_before_the_start_does_not_count() -> None:
     """A server that was down for a day begins with a round."""
     assert names({"lists": 1.0}, started=99_990.0) == set()
 
@@ -49,20 +49,20 @@ def test_what_was_missed_before_the_start_does_not_count() -> None:
         ({"lists": 99_995.0}, set()),
     ],
 )
-def test_a_restart_repairs_nothing(ended: dict[str, float], unknown: set[str]) -> None:
-    """Before its first round has ended nobody knows whether patrol works again."""
+def test_a_restart_closes_no_problem(ended: dict[str, float], unknown: set[str]) -> None:
+    """Before its first round has ended, it is unknown whether patrol works again."""
     found = stale(EVERY, ended, {}, started=99_990.0, now=100_000.0)
     assert found == dict.fromkeys(unknown)
 
 
-def test_what_is_switched_off_is_never_stale() -> None:
-    """Neither is patrol without anything to look at."""
+def test_a_part_that_is_switched_off_is_never_overdue() -> None:
+    """Neither is patrol without anything to watch."""
     assert names({}, every={"logs": None, "lists": None}) == set()
     assert names({}, every={}) == set()
 
 
-def test_a_drill_names_what_is_wrong_and_what_nobody_knows() -> None:
-    """Nobody knows is neither wrong nor fine."""
+def test_a_drill_names_what_is_wrong_and_what_is_unknown() -> None:
+    """Unknown is neither wrong nor fine."""
     drill = {"hook-active": "wrong", "github-api": "unknown", "disk": "fine"}
     found = stale({}, {}, drill, started=0.0, now=1.0)
     assert found == {
