@@ -129,7 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _ACCESS,
         '        own = {headers.get("host", "").lower(), self._base.netloc.lower()} - {""}',
         '        own = {headers.get("host", "").lower(), self._base.netloc.lower()}',
-        (f"{_UNIT}test_a_form_comes_from_a_page_of_this_server",),
+        (f"{_UNIT}test_a_form_must_come_from_a_page_of_this_server",),
     ),
     Mutant(
         "a form may come from another site",

@@ -28,14 +28,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/pages/overview_page.py",
         "    return at is not None and now - at > seconds",
         "    return False",
-        (f"{OVERVIEW}::test_each_thing_that_is_wrong_is_said_with_what_to_do",),
+        (f"{OVERVIEW}::test_each_fault_is_shown_with_what_to_do",),
     ),
     Mutant(
         "pages: a run that hangs until its limit is not said",
         "src/closeout/server/pages/presentation.py",
         "self.percent >= NEAR_LIMIT",
         "self.percent >= 100",
-        (f"{OVERVIEW}::test_a_run_near_its_limit_needs_somebody",),
+        (f"{OVERVIEW}::test_a_run_near_its_limit_needs_attention",),
     ),
     Mutant(
         "pages: an open page is told that nothing has changed",

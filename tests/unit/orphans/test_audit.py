@@ -1,4 +1,4 @@
-"""The audit as a whole, over plain fakes: who owns what, and what an error costs."""
+"""The audit as a whole, over plain fakes: which pull request owns what, and the cost of an error."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def states(report: Report) -> dict[str, str]:
 PREVIEW = "preview-${{ event.pull_request.number }}"
 
 
-def test_a_name_that_may_be_of_two_pull_requests_is_nobodys() -> None:
-    """Whatever a file let through: the closed one does not get what may be the other's."""
+def test_a_name_that_may_belong_to_two_pull_requests_is_no_orphan() -> None:
+    """The closed one must not lose what may be the other's."""
     two = named(PREVIEW, repositories=("acme/shop", "acme/website"))
     (row,) = audit([two], FakeClients({"eu-central-1": ["preview-17"]})).rows
     assert (row.state, row.reason) == ("unknown", "its name may belong to acme/shop#17 or acme/website#17")
@@ -120,8 +120,8 @@ def test_one_automation_that_would_delete_it_is_enough() -> None:
     assert clients.listed == ["eu-central-1"]
 
 
-def test_regions_are_listed_apart() -> None:
-    """A stack of one name in each of two regions is two stacks."""
+def test_regions_are_listed_separately() -> None:
+    """Stacks with one name in two regions are two stacks."""
     both = [named(PREVIEW, "one"), named(PREVIEW, "two", region="us-east-1")]
     clients = FakeClients({"eu-central-1": ["preview-17"], "us-east-1": ["preview-17", "preview-18"]})
     report = audit(both, clients)
@@ -132,8 +132,8 @@ def test_regions_are_listed_apart() -> None:
     ]
 
 
-def test_an_error_costs_what_it_is_about() -> None:
-    """What was listed before it counts, the other region counts, and the error is told."""
+def test_an_error_affects_only_its_own_listing() -> None:
+    """Earlier and other regions' listings count, and the error is reported."""
     both = [named(PREVIEW, "one"), named(PREVIEW, "two", region="us-east-1")]
     report = audit(
         both, FakeClients({"eu-central-1": ["preview-17"], "us-east-1": ["preview-18"]}, "us-east-1")
@@ -158,7 +158,7 @@ def test_an_error_of_github_leaves_its_repository_unknown(path: str) -> None:
 
 
 def test_the_wrong_account_is_not_listed() -> None:
-    """What stands in another account belongs to nobody here."""
+    """Nothing in another account is closeout's."""
     step = replace(STEP, account="999999999999")
     clients = FakeClients({"eu-central-1": ["preview-17"]})
     report = audit([replace(AUTOMATION, steps=(step,))], clients)
@@ -167,7 +167,7 @@ def test_the_wrong_account_is_not_listed() -> None:
 
 
 def test_a_pull_request_with_an_unfinished_run_is_left_alone() -> None:
-    """Its teardown is on its way."""
+    """Its teardown is in progress."""
     clients = FakeClients({"eu-central-1": ["preview-17", "preview-18"]})
     report = audit(
         [named(PREVIEW)],
@@ -177,8 +177,8 @@ def test_a_pull_request_with_an_unfinished_run_is_left_alone() -> None:
     assert states(report) == {"preview-18": "orphan", "preview-17": "unknown"}
 
 
-def test_what_owns_something_that_is_no_orphan_is_spared() -> None:
-    """A run deletes all that its automation names, so another team's stack beside an orphan keeps the run from starting."""
+def test_an_orphan_next_to_something_else_is_spared() -> None:
+    """A run deletes all that its automation names, which may include another team's stack."""
     old = replace(STEP, id="old", inputs={"stack-name": "old-${{ event.pull_request.number }}"})
     both = replace(AUTOMATION, steps=(STEP, old))
     clients = FakeClients({"eu-central-1": ["preview-17", "old-17", "preview-18"]})
@@ -187,8 +187,8 @@ def test_what_owns_something_that_is_no_orphan_is_spared() -> None:
     assert [target.number for target in report.targets()] == [18]
 
 
-def test_a_name_is_spelled_as_github_spells_the_repository() -> None:
-    """The file may write a repository in small letters; the names that were made have GitHub's."""
+def test_a_name_uses_githubs_spelling_of_the_repository() -> None:
+    """The file may use lower case; existing names have GitHub's."""
     name = "p-${{ event.repository.name }}-${{ event.number }}"
     clients = FakeClients({"eu-central-1": ["p-Shop-17", "p-shop-17"]})
 
@@ -200,8 +200,8 @@ def test_a_name_is_spelled_as_github_spells_the_repository() -> None:
     assert states(report) == {"p-Shop-17": "orphan"}
 
 
-def test_an_orphan_is_shown_with_its_age() -> None:
-    """One whose creation AWS does not say is new."""
+def test_an_orphan_has_its_age() -> None:
+    """Without a creation time in AWS it counts as new."""
     row = Row(None, "preview-17", "orphan", "", "acme/shop", 17, "clean", NOW - 90.0, failed=False)
     assert row.to_json(NOW) == {
         "resource": "preview-17",
@@ -244,8 +244,8 @@ def test_orphans_come_first_and_the_oldest_of_each_state() -> None:
     ]
 
 
-def test_a_pull_request_that_was_reopened_meanwhile_is_open_for_every_automation() -> None:
-    """GitHub's list said that it was closed; the answer about it alone is newer."""
+def test_a_pull_request_reopened_meanwhile_is_open_for_every_automation() -> None:
+    """GitHub's list said closed; the later answer about it alone counts."""
 
     class Reopened(FakeGitHub):
         def request(self, method: str, path: str, query: Any = None) -> Any:
@@ -275,8 +275,8 @@ def test_a_closing_has_githubs_id_and_time_or_is_none(fields: dict[str, Any], cl
 
 
 @pytest.mark.parametrize("count", [EVERY, EVERY + 1])
-def test_a_long_audit_says_how_far_it_is(count: int) -> None:
-    """Each so many names that are listed, and each so many that are judged, if there are more."""
+def test_a_long_audit_reports_its_progress(count: int) -> None:
+    """After a number of listed names, and of judged ones."""
     said: list[str] = []
     stacks = [f"preview-{number}" for number in range(1, count + 1)]
     clients = FakeClients({"eu-central-1": stacks})

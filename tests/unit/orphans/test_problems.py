@@ -1,4 +1,4 @@
-"""What an audit says about problems: whose orphans become one, and which one it may end."""
+"""What an audit reports as problems: which orphans become one, and which problems it may close."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ def test_what_a_pull_request_left_is_one_problem_under_its_closing() -> None:
     assert report.states == {("acme/shop", 17): {"orphan"}}
 
 
-def test_an_orphan_of_a_failed_run_is_that_runs_problem() -> None:
-    """It says more: the step, the error, the page. Once it is over, the orphan is a problem of its own."""
+def test_an_orphan_of_a_failed_run_belongs_to_that_runs_problem() -> None:
+    """That has the step, the error and the page. Once it is closed, the orphan is a problem of its own."""
     report = Report((row(), row(resource="p-17-more", state="unknown")), ())
     assert opened(report, [FAILED], {}, 5.0) == []
     (problem,) = opened(report, [FAILED._replace(closed_at=2.0)], {}, 5.0)
     assert problem.left == ("p-17",)
 
 
-def test_of_a_public_repository_numbers_of_accounts_are_left_out() -> None:
+def test_a_public_repositorys_problem_hides_account_numbers() -> None:
     """As on the pages."""
     arn = "arn:aws:sns:eu-central-1:123456789012:p-17"
     (problem,) = opened(Report((row(resource=arn),), ()), [], {}, 5.0)
     assert (problem.left, problem.public_left, problem.names) == ((arn,), ("p-17",), ("p-17",))
 
 
-def test_a_look_that_finds_nothing_left_ends_a_problem() -> None:
-    """And one that finds its pull request open."""
+def test_an_audit_that_finds_nothing_left_closes_a_problem() -> None:
+    """So does one that finds its pull request open."""
     orphans = FAILED._replace(kind="orphans", step="")
     assert closed(seen(), [FAILED, orphans], SEES) == [Closed(FAILED, "patrol"), Closed(orphans, "patrol")]
     assert closed(seen("open"), [FAILED], SEES) == [Closed(FAILED, "reopened")]
@@ -91,13 +91,13 @@ def test_a_look_that_finds_nothing_left_ends_a_problem() -> None:
         (FAILED._replace(closed_at=1.0), seen()),
     ],
 )
-def test_what_ends_no_problem(problem: Problem, report: Report) -> None:
-    """What is left or unknown, an error, and whatever the audit would not have seen."""
+def test_findings_that_close_no_problem(problem: Problem, report: Report) -> None:
+    """Something left or unknown, an error, and whatever the audit would not have seen."""
     assert closed(report, [problem], SEES) == []
 
 
-def test_an_automation_is_seen_as_a_whole_or_not_at_all() -> None:
-    """One step without an inventory, and nobody knows what it left."""
+def test_an_automation_is_covered_entirely_or_not_at_all() -> None:
+    """With one step without an inventory, its leftovers are unknown."""
     other = replace(STEP, id="other", uses="shell")
     both: Automation = replace(AUTOMATION, name="both", steps=(*AUTOMATION.steps, other))
     every = inventories([AUTOMATION, both], builtin())

@@ -60,7 +60,7 @@ def test_many_are_read_from_the_list(github: FakeGitHub) -> None:
     assert len(github.requests()) == 1 + 4
 
 
-def test_few_are_read_one_by_one(github: FakeGitHub) -> None:
+def test_few_are_read_individually(github: FakeGitHub) -> None:
     """Two old ones take two calls and no pages."""
     found = reading(client(github), REPOSITORY).read({2, 3})
     assert states(found) == {2: "closed", 3: "open"}
@@ -70,8 +70,8 @@ def test_few_are_read_one_by_one(github: FakeGitHub) -> None:
 
 
 @pytest.mark.parametrize("fault", ["rate-limit", "half", "drop"])
-def test_a_page_that_fails_makes_unknown_what_it_may_hold(github: FakeGitHub, fault: str) -> None:
-    """Nothing more is asked, and what was read before counts."""
+def test_a_failed_page_makes_its_pull_requests_unknown(github: FakeGitHub, fault: str) -> None:
+    """Nothing more is requested, and what was read before counts."""
     source = reading(client(github), REPOSITORY)
     source.read({450})
     github.faults.add(fault, path=f"/repos/{REPOSITORY}/pulls", times=99)
@@ -79,16 +79,16 @@ def test_a_page_that_fails_makes_unknown_what_it_may_hold(github: FakeGitHub, fa
     assert all(isinstance(pull, Unread) and pull.failed for pull in found.values())
 
 
-def test_one_that_is_not_there_is_no_failure(github: FakeGitHub) -> None:
-    """GitHub was asked and has answered: the number may be an issue's, or another team's."""
+def test_a_missing_pull_request_is_no_failure(github: FakeGitHub) -> None:
+    """GitHub has answered: the number may be an issue's, or another team's."""
     github.world.repository(REPOSITORY).pulls.pop(200, None)
     source = reading(client(github), REPOSITORY)
     absent = Unread("acme/shop has no pull request 200", failed=False)
     assert (source.read({200}), source.alone(200)) == ({200: absent}, absent)
 
 
-def test_another_repository_is_no_answer(github: FakeGitHub) -> None:
-    """A name that leads to another repository, renamed or taken anew, says nothing about this one."""
+def test_an_answer_about_another_repository_is_a_failure(github: FakeGitHub) -> None:
+    """A renamed or reused name says nothing about this one."""
     github.world.add_repository("acme/old")
     github.world.rename("acme/old", "acme/new")
     with pytest.raises(ServiceError, match="acme/old is now acme/new"):
@@ -129,8 +129,8 @@ PULL = {"number": 17, "state": "closed", "base": {"repo": {"id": 501}}}
 @pytest.mark.parametrize(
     "answer", [None, [], {}, {"id": 501}, {"full_name": 5, "id": 501}, {"full_name": REPOSITORY, "id": "501"}]
 )
-def test_an_answer_that_is_no_repository_is_an_error(answer: Any) -> None:
-    """Nothing is judged by the pull requests of nobody knows which repository."""
+def test_a_malformed_repository_is_an_error(answer: Any) -> None:
+    """Nothing is judged by pull requests of an unknown repository."""
     with pytest.raises(ServiceError, match="the answer is not what was asked for"):
         reading(Says({f"/repos/{REPOSITORY}": answer}), REPOSITORY)
 
@@ -149,7 +149,7 @@ def test_an_answer_that_is_no_repository_is_an_error(answer: Any) -> None:
         PULL | {"base": {"repo": {"id": 502}}},
     ],
 )
-def test_an_answer_that_is_no_pull_request_is_a_failure(answer: Any) -> None:
+def test_a_malformed_pull_request_is_a_failure(answer: Any) -> None:
     """Alone as well as in a list, and the next one gets the same reason without a call."""
     path = f"/repos/{REPOSITORY}/pulls"
     alone = reading(Says({f"/repos/{REPOSITORY}": HOME, f"{path}/17": answer}), REPOSITORY)
@@ -165,15 +165,15 @@ def test_an_answer_that_is_no_pull_request_is_a_failure(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, {}, "proxy", PULL])
-def test_an_answer_that_is_no_list_is_a_failure(answer: Any) -> None:
-    """No list is not "no pull request"."""
+def test_a_malformed_list_is_a_failure(answer: Any) -> None:
+    """It does not mean "no pull request"."""
     source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": answer}), REPOSITORY)
     (found,) = source.read([17]).values()
     assert isinstance(found, Unread)
     assert found.failed
 
 
-def test_an_empty_list_says_that_there_are_none() -> None:
+def test_an_empty_list_means_that_there_are_none() -> None:
     """A repository in which nobody has opened a pull request."""
     source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": []}), REPOSITORY)
     assert source.read([1]) == {1: Unread("acme/shop has no pull request 1", failed=False)}
@@ -182,8 +182,8 @@ def test_an_empty_list_says_that_there_are_none() -> None:
 @pytest.mark.parametrize(
     ("private", "hidden"), [(True, True), (False, False), (None, False), ("true", False)]
 )
-def test_only_what_github_says_to_be_private_is(private: Any, hidden: bool) -> None:
-    """What is known of a repository decides what everybody may read about its orphans."""
+def test_only_what_github_calls_private_is_private(private: Any, hidden: bool) -> None:
+    """Visibility decides what is public about a repository's orphans."""
     assert reading(Says({f"/repos/{REPOSITORY}": HOME | {"private": private}}), REPOSITORY).private is hidden
 
 

@@ -1,4 +1,4 @@
-"""What patrol does with orphans: few runs or none, and never after half an audit."""
+"""What patrol does with orphans: few runs or none, and never after an incomplete audit."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_up_to_the_limit_each_orphan_gets_its_run() -> None:
     )
 
 
-def test_a_run_that_would_also_delete_what_is_no_orphan_is_not_started() -> None:
-    """Verdicts are about resources, and a run is about all that its automation names."""
+def test_a_run_that_would_delete_more_than_orphans_is_not_started() -> None:
+    """Verdicts are about resources, a run about everything its automation names."""
     spared = Target("acme/shop", 17, "a")
     begun: list[Target] = []
 
@@ -59,14 +59,14 @@ def test_a_run_that_would_also_delete_what_is_no_orphan_is_not_started() -> None
 
 
 def test_above_the_limit_none_is_started() -> None:
-    """Many orphans at once are for a person to look at."""
+    """Many orphans at once need a person."""
     found, begun = repaired((row(17), row(18), row(19)))
     assert (begun, found[:3]) == ([], (3, 0, 0))
     assert "3 runs would clean up orphans, and the limit is 2: none was started" in found.notes[-1]
 
 
-def test_history_is_a_persons() -> None:
-    """What was closed before patrol began starts nothing, however few there are, and does not count for the limit."""
+def test_orphans_from_before_patrol_are_left_to_an_operator() -> None:
+    """They start nothing, however few there are, and do not count for the limit."""
     found, begun = repaired((row(1), row(2), row(3), row(17)))
     assert begun == [Target("acme/shop", 17, "a")]
     assert (found.found, found.started) == (4, 1)
@@ -82,8 +82,8 @@ def test_only_repair_starts_anything(mode: str) -> None:
         assert found.notes == ("preview-17 was left behind by acme/shop#17",)
 
 
-def test_half_an_audit_starts_nothing() -> None:
-    """What was not asked may be more than the limit."""
+def test_an_incomplete_audit_starts_nothing() -> None:
+    """What was not read may exceed the limit."""
     found, begun = repaired((row(17),), errors=("AccessDenied",))
     assert (begun, found.errors) == ([], ("AccessDenied",))
     assert "nothing was started for orphans, because the audit could not ask for all of it" in found.notes
@@ -118,8 +118,8 @@ def test_the_first_of_each_state_are_kept_for_the_pages() -> None:
     assert kept == [*(one.resource for one in many[:MOST_KEPT]), "preview-18"]
 
 
-def test_one_that_cannot_be_started_holds_up_no_other() -> None:
-    """The error is told."""
+def test_an_orphan_that_cannot_be_started_delays_no_other() -> None:
+    """The error is reported."""
 
     def start(target: Target) -> tuple[bool, str]:
         if target.number == 17:

@@ -1,4 +1,4 @@
-"""The verdict about a find: every proof must be there, and each one that is missing has its reason."""
+"""The verdict about a find: every proof must exist, and each missing one has its reason."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def test_an_orphan_has_every_proof(whole: bool, merged: bool) -> None:
         (None, "unknown", "not known when"),
     ],
 )
-def test_it_was_created_while_the_pull_request_lived(created: float | None, state: str, told: str) -> None:
+def test_an_orphan_was_created_during_its_pull_requests_life(
+    created: float | None, state: str, told: str
+) -> None:
     """Ten minutes before its opening at the earliest, a day and ten minutes after its close at the latest."""
     found = verdict(find(existing(created=created)), pull())
     assert found.state == state
@@ -116,22 +118,22 @@ def test_it_was_created_while_the_pull_request_lived(created: float | None, stat
 @pytest.mark.parametrize(
     ("recheck", "state"), [((3_600.0,), "unknown"), ((), "unknown"), ((7_200.0,), "orphan")]
 )
-def test_the_automations_own_rechecks_say_how_late_a_deploy_may_end(
+def test_rechecks_of_the_automation_limit_how_late_a_deploy_may_end(
     recheck: tuple[float, ...], state: str
 ) -> None:
     """Two hours after the close."""
     assert verdict(find(existing(created=CLOSED + 7_200), recheck=recheck), pull()).state == state
 
 
-def test_what_was_written_into_it_long_after_the_close_is_not_the_pull_requests() -> None:
-    """A prefix that somebody uses again keeps its oldest version."""
+def test_something_written_long_after_the_close_is_no_orphan() -> None:
+    """A prefix that is used again keeps its oldest version."""
     later = existing(changed=CLOSED + LAST_RECHECK + TEN_MINUTES + 1)
     assert verdict(find(later), pull()).state == "unknown"
 
 
 @pytest.mark.parametrize("times", [{"closed_at": None}, {"created_at": None}, {"closed_at": "soon"}])
-def test_a_time_that_github_does_not_give_makes_it_unknown(times: dict[str, Any]) -> None:
-    """GitHub was seen to say `closed` without saying when."""
+def test_a_missing_time_makes_the_verdict_unknown(times: dict[str, Any]) -> None:
+    """GitHub has been seen to say `closed` without a time."""
     assert verdict(find(), pull(times=TIMES | times)).reason == (
         "GitHub does not say when the pull request was opened and closed"
     )
@@ -145,14 +147,14 @@ def test_a_time_that_github_does_not_give_makes_it_unknown(times: dict[str, Any]
     ],
 )
 def test_only_closed_is_closed(state: str, expected: str, told: str) -> None:
-    """Any other word of GitHub's leaves it alone."""
+    """Any other state in GitHub's answer leaves it alone."""
     answer = pull()
     answer.answer["state"] = state
     assert verdict(find(), answer)[:2] == (expected, told)
 
 
 def test_only_exactly_this_name_counts() -> None:
-    """What reads backwards to the pull request and is not what the step renders for it is another thing."""
+    """A name that parses to the pull request but differs from the step's is something else."""
     found = verdict(find(existing("preview-17x")), pull())
     assert (found.state, found.reason) == ("unknown", "the step produces another name: preview-17")
     assert verdict(find(), pull(number=18)).state == "unknown"
@@ -171,8 +173,8 @@ def test_only_exactly_this_name_counts() -> None:
         ({"protect_names": ("preview-1*",)}, "it is protected by"),
     ],
 )
-def test_an_automation_that_would_not_delete_it_leaves_it_unknown(changes: dict[str, Any], told: str) -> None:
-    """As a run would decide, and where the API cannot say what a delivery would say, nothing is decided."""
+def test_an_automation_that_would_not_delete_it_makes_it_unknown(changes: dict[str, Any], told: str) -> None:
+    """As a run would decide; if the API lacks a delivery's field, nothing is decided."""
     found = verdict(find(**changes), pull())
     assert found.state == "unknown"
     assert told in found.reason
@@ -188,8 +190,8 @@ def test_an_automation_that_would_not_delete_it_leaves_it_unknown(changes: dict[
         ("id", "the payload of pull_request lacks 'id', so no live check is possible"),
     ],
 )
-def test_half_a_pull_request_proves_nothing(lacks: str, told: str) -> None:
-    """GitHub's answer must make an event, and name whom a live check can ask for."""
+def test_an_incomplete_pull_request_proves_nothing(lacks: str, told: str) -> None:
+    """GitHub's answer must be enough for an event and its live check."""
     half = pull(whole=False)
     del half.answer[lacks]
     found = verdict(find(step=replace(STEP, inputs={"stack-name": "preview-17"})), half)
@@ -197,7 +199,7 @@ def test_half_a_pull_request_proves_nothing(lacks: str, told: str) -> None:
     assert told in found.reason
 
 
-def test_a_name_that_cannot_be_made_of_the_pull_request_is_unknown() -> None:
+def test_a_name_that_cannot_be_rendered_is_unknown() -> None:
     """The step would fail in a run, too."""
     step = replace(STEP, inputs={"stack-name": "preview-${{ event.pull_request.milestone.number }}"})
     found = verdict(find(step=step), pull())
@@ -205,8 +207,8 @@ def test_a_name_that_cannot_be_made_of_the_pull_request_is_unknown() -> None:
     assert found.reason.startswith("the step cannot be rendered: ")
 
 
-def test_a_label_keeps_it() -> None:
-    """The condition of the write-up, both ways."""
+def test_a_label_keeps_a_preview() -> None:
+    """The condition of the guide, both ways."""
     keeps = "!event.pull_request.labels.exists(label, label.name == 'keep-preview')"
     assert verdict(find(condition=keeps), pull(labels=("other",))).state == "orphan"
     assert verdict(find(condition=keeps), pull(labels=("keep-preview",))).state == "unknown"
@@ -220,16 +222,16 @@ def test_the_steps_own_condition_counts(condition: str) -> None:
     assert verdict(find(step=replace(STEP, condition=condition)), pull()).state == "unknown"
 
 
-def test_who_merged_it_is_its_sender() -> None:
-    """As far as GitHub's API says it: of a merged pull request, read by itself."""
+def test_the_sender_is_who_merged_it() -> None:
+    """As far as GitHub's API says so: for a merged pull request that was read individually."""
     merged = pull(merged=True, times=TIMES | {"merged_at": TIMES["closed_at"]})
     merged.answer["merged_by"] = payloads.user()
     assert verdict(find(senders=("octo-dev",)), merged).state == "orphan"
     assert verdict(find(senders=("others",)), merged).reason == "sender 'octo-dev' matches none of others"
 
 
-def test_what_a_list_lacks_is_read_by_itself() -> None:
-    """A condition about such a field would fail, or `has()` of it would be false and wrong."""
+def test_a_field_that_a_list_lacks_is_read_individually() -> None:
+    """A condition on it would fail, or `has()` of it would wrongly be false."""
     asked: list[int] = []
 
     def alone(number: int) -> Pull:
@@ -245,8 +247,8 @@ def test_what_a_list_lacks_is_read_by_itself() -> None:
     assert gone == Verdict("unknown", "no answer", failed=True)
 
 
-def test_paths_are_asked_for_and_an_error_is_no_answer() -> None:
-    """They decide only if GitHub gives them."""
+def test_paths_are_requested_and_an_error_is_no_answer() -> None:
+    """They decide only if GitHub returns them."""
     about = find(triggers=({"event": "pull_request", "types": ["closed"], "paths": ["web/**"]},))
     assert verdict(about, pull(), paths=("web/x.css",)).state == "orphan"
     assert verdict(about, pull(), paths=("docs/x.md",)).state == "unknown"
@@ -255,15 +257,15 @@ def test_paths_are_asked_for_and_an_error_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize(("had", "state"), [(("main", "develop"), "orphan"), (("main",), "unknown")])
-def test_a_base_that_it_had_counts_where_the_automation_says_so(had: tuple[str, ...], state: str) -> None:
-    """Opened against develop, previewed, retargeted and closed: the preview is left over by the very rule of bases."""
+def test_an_earlier_base_counts_if_the_automation_says_so(had: tuple[str, ...], state: str) -> None:
+    """Opened against develop, previewed, retargeted and closed: the rule of bases leaves the preview."""
     retargeted = pull(base="main")
     assert verdict(find(bases="ever"), retargeted, bases=had).state == state
     assert verdict(find(), retargeted, bases=had).state == "unknown"
 
 
-def test_what_is_being_deleted_is_left_alone() -> None:
-    """Somebody is at it already."""
+def test_a_resource_that_is_being_deleted_is_left_alone() -> None:
+    """Another process is deleting it."""
     assert verdict(find(existing(busy="it is being deleted")), pull()).reason == "it is being deleted"
 
 
@@ -272,8 +274,8 @@ def test_a_pull_request_that_was_not_read_is_unknown() -> None:
     assert verdict(find(), Unread("why", failed=True)) == Verdict("unknown", "why", failed=True)
 
 
-def test_whoever_is_named_beside_a_pull_request_that_was_not_merged_is_no_sender() -> None:
-    """Nor does a merge whose author is gone have one."""
+def test_an_unmerged_pull_request_has_no_sender() -> None:
+    """Nor does a merge whose author is gone."""
     closed = pull(merged=False)
     closed.answer["merged_by"] = payloads.user()
     assert verdict(find(senders=("octo-dev",)), closed).state == "unknown"

@@ -69,7 +69,7 @@ def world() -> Round:
 
 
 def test_a_thousand_old_closings_start_nothing() -> None:
-    """Neither at the first read nor later, when somebody comments on one of them."""
+    """Neither at the first read nor later, when one of them gets a comment."""
     world = Round()
     for number in range(1_000):
         world.close(number, after=1)
@@ -102,8 +102,8 @@ def test_a_full_page_without_a_link_is_not_the_end_of_the_list() -> None:
     assert (report.closings_seen, report.errors) == (len(moments), [])
 
 
-def test_a_beginning_is_told_even_if_the_process_was_killed_after_it_was_kept() -> None:
-    """By the next process, once; a process that lives on tells it once, too."""
+def test_a_beginning_is_reported_even_after_a_crash() -> None:
+    """By the next process, once."""
     world = Round()
     world.patrol()  # what it told is lost
     assert [len(world.patrol().notes) for _ in range(2)] == [1, 0]
@@ -138,10 +138,10 @@ def test_a_closing_that_was_pruned_is_not_started_again(world: Round) -> None:
     assert [number for number, _, _ in world.taken.started] == [3]
 
 
-def test_a_watermark_that_nobody_moved_for_years_starts_nothing_that_a_ledger_may_have_forgotten(
+def test_a_watermark_older_than_the_ledgers_memory_starts_nothing(
     world: Round,
 ) -> None:
-    """A ledger keeps for 400 days that a closing was acted upon."""
+    """A ledger remembers for 400 days that a closing was handled."""
     world.close(2)
     world.close(3, after=400 * 86_400 + 20)
     assert world.patrol().started == 1
@@ -185,7 +185,7 @@ def test_a_page_that_ends_before_the_watermark_is_the_last(world: Round) -> None
 
 
 def test_an_automation_that_comes_later_begins_later(world: Round) -> None:
-    """What is in the list's last minutes does not start it."""
+    """The list's last minutes do not start it."""
     world.close(2)
     world.patrol()
     assert world.patrol({"acme/shop": ("clean", "new")}).started == 0
@@ -198,8 +198,8 @@ def test_an_automation_that_comes_later_begins_later(world: Round) -> None:
     ]
 
 
-def test_an_automation_does_not_begin_anew_in_each_round_that_fails(world: Round) -> None:
-    """Its beginning is kept before anything can fail; otherwise it would miss what was closed since."""
+def test_a_failing_round_does_not_reset_an_automations_beginning(world: Round) -> None:
+    """It is stored before anything can fail; otherwise later closings would be missed."""
 
     def refuse() -> None:
         raise failure("the disk is full")
@@ -215,8 +215,8 @@ def test_an_automation_does_not_begin_anew_in_each_round_that_fails(world: Round
     assert started == {(2, "clean"), (3, "clean"), (3, "new")}
 
 
-def test_who_leaves_and_comes_back_begins_anew(world: Round) -> None:
-    """Otherwise a month of closings would start when the automation is back."""
+def test_an_automation_that_is_removed_and_returns_begins_again(world: Round) -> None:
+    """Otherwise a month of closings would start when it returns."""
     world.close(2)
     assert world.patrol({"acme/gone": ("clean",)}).errors == ["GitHub: 404"]
     assert world.patrol().started == 1, "a round with errors has forgotten nothing"
@@ -227,8 +227,8 @@ def test_who_leaves_and_comes_back_begins_anew(world: Round) -> None:
     assert world.patrol().started == 1
 
 
-def test_a_repository_with_a_new_name_is_watched_on(world: Round) -> None:
-    """Its watermark is kept by its id, and its beginnings stay in the rounds that follow."""
+def test_a_renamed_repository_stays_watched(world: Round) -> None:
+    """Its watermark is stored by its id, and its beginnings stay in the following rounds."""
     world.github.name = "acme/boutique"
     now: dict[str, tuple[str, ...]] = {"acme/boutique": ("clean",)}
     world.patrol(now)
@@ -237,8 +237,8 @@ def test_a_repository_with_a_new_name_is_watched_on(world: Round) -> None:
     assert [number for number, _, _ in world.taken.started] == [2]
 
 
-def test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it(world: Round) -> None:
-    """It is told, and nothing begins; a person who writes the new name gets both, and one that is gone leaves its name."""
+def test_a_new_repository_under_an_old_name_is_not_confused_with_it(world: Round) -> None:
+    """It is reported, and nothing begins until the configuration has the new name, or the old one is gone."""
     old = world.github
     world.github = Lists(repository=777)
     world.github.now, world.github.others = old.now, {501: "acme/boutique"}
@@ -260,10 +260,10 @@ def test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it(wo
         (failure("404", transient=True, status=404), "GitHub: 404"),
     ],
 )
-def test_what_became_of_a_name_that_another_repository_has_is_unknown(
+def test_a_reused_name_begins_only_if_the_former_repository_is_gone(
     world: Round, answer: Any, said: str
 ) -> None:
-    """Then nothing begins under that name: only a plain 404 says that the former one is gone."""
+    """Only a plain 404 says so."""
     read = world.github.read
 
     def ask(path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
@@ -292,8 +292,8 @@ def test_both_repositories_are_read_if_the_configuration_names_both(world: Round
     assert [error for error in report.errors if "another repository" in error] == []
 
 
-def test_a_new_name_that_the_configuration_does_not_know_is_told(world: Round) -> None:
-    """GitHub answers to the old one too, but no closing would match: the watermark waits for the configuration."""
+def test_a_new_name_that_is_not_configured_is_reported(world: Round) -> None:
+    """GitHub still answers to the old one, but no closing would match: the watermark waits for the configuration."""
     world.github.name = "acme/boutique"
     world.close(2)
     world.close(3, after=1_000)
@@ -315,8 +315,8 @@ def test_a_new_name_that_the_configuration_does_not_know_is_told(world: Round) -
         {"base": {"repo": {"id": 7}}},
     ],
 )
-def test_what_github_does_not_say_is_unknown(world: Round, broken: dict[str, Any]) -> None:
-    """It is told, nothing is started for it, and the watermark stays, so that a whole answer is read later."""
+def test_an_incomplete_answer_is_reported_and_moves_nothing(world: Round, broken: dict[str, Any]) -> None:
+    """Nothing starts for it, and the watermark stays, so that a complete answer is read later."""
     kept = dict(world.store.kept)
     moment = world.close(2)
     whole = world.github.pulls[2]
@@ -340,8 +340,8 @@ def test_what_github_does_not_say_is_unknown(world: Round, broken: dict[str, Any
 
 
 @pytest.mark.parametrize("status", [404, 403, 500, 429])
-def test_an_error_is_told_and_moves_nothing(world: Round, status: int) -> None:
-    """A 404 above all is no empty list."""
+def test_an_error_is_reported_and_moves_nothing(world: Round, status: int) -> None:
+    """Above all, a 404 is not an empty list."""
     kept = dict(world.store.kept)
     world.close(2)
 
@@ -354,7 +354,7 @@ def test_an_error_is_told_and_moves_nothing(world: Round, status: int) -> None:
     assert (report.closings_seen, world.store.kept) == (0, kept)
 
 
-def test_what_could_not_be_stored_is_read_again(world: Round) -> None:
+def test_a_closing_that_could_not_be_stored_is_read_again(world: Round) -> None:
     """The others are stored; the watermark stays before it, and its page counts as changed."""
     for number in (2, 3, 4):
         world.close(number)
@@ -380,8 +380,8 @@ def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> 
     assert [unchanged for _, unchanged in world.github.calls] == [True] * 3
 
 
-def test_a_closing_is_looked_at_until_its_run_has_ended(world: Round) -> None:
-    """It may have met an answer that was out of date, and nothing else would tell of the closing again."""
+def test_a_closing_is_read_until_its_run_has_ended(world: Round) -> None:
+    """The run may have got an outdated answer, and nothing else would report the closing again."""
     world.close(2)
     world.github.now += 100
     world.github.comment(2)
@@ -408,8 +408,8 @@ def test_a_page_that_has_not_changed_hides_nothing_on_the_next_one(world: Round)
     assert world.patrol().started == 1
 
 
-def test_a_name_that_another_repository_took_begins_anew(world: Round) -> None:
-    """The watermark is the repository's, and the new one has none."""
+def test_a_reused_name_begins_again(world: Round) -> None:
+    """The watermark is the old repository's, and the new one has none."""
     world.github.repository = 777
     world.github.pulls.clear()
     world.close(5)
@@ -442,8 +442,8 @@ def test_a_pull_request_that_moves_to_a_page_that_was_read_is_found(world: Round
     assert (report.errors, {number for number, _, _ in world.taken.started}) == ([], {2, 3, 4, 5, 6})
 
 
-def test_a_list_that_never_stands_still_is_told() -> None:
-    """After some passes; what was found by then is started."""
+def test_a_list_that_keeps_changing_is_reported() -> None:
+    """After some passes; closings found until then start."""
     world = Round()
     world.github.per_page = 2
     world.close(1)
@@ -482,8 +482,8 @@ def test_times_of_another_form_are_no_times() -> None:
 # --- who closed it ------------------------------------------------------------------------------------------
 
 
-def test_who_closed_them_comes_from_the_issue_events(world: Round) -> None:
-    """A page at a time, as far back as the oldest of them."""
+def test_the_issue_events_say_who_closed_them(world: Round) -> None:
+    """A page at a time, as far back as the oldest closing."""
     world.github.per_page = 3
     for number in range(2, 9):
         world.close(number)
@@ -499,8 +499,8 @@ def test_who_closed_them_comes_from_the_issue_events(world: Round) -> None:
 @pytest.mark.parametrize(
     ("transient", "asking", "started"), [(False, "clean", 1), (True, "clean", 0), (True, "other", 1)]
 )
-def test_events_that_cannot_be_read(world: Round, transient: bool, asking: str, started: int) -> None:
-    """For now: the closing waits for the next patrol, if it matters. For ever: it has no sender."""
+def test_unreadable_issue_events(world: Round, transient: bool, asking: str, started: int) -> None:
+    """If transient, the closing waits for the next patrol if it matters; if permanent, it has no sender."""
 
     def refuse(path: str) -> None:
         if path.endswith("/events"):
@@ -514,8 +514,8 @@ def test_events_that_cannot_be_read(world: Round, transient: bool, asking: str, 
     assert world.patrol(asking=asking).started == 1 - started
 
 
-def test_which_automations_ask_who_closed_it() -> None:
-    """A filter, a condition, a template, or a function or script, which may read anything."""
+def test_which_automations_need_the_sender() -> None:
+    """Those with a filter, a condition or a template on it, and functions or scripts, which may read anything."""
     closed = ({"event": "pull_request", "types": ["closed"]},)
     plain = Automation(name="clean", triggers=closed)
     assert not asks_who_closed(plain)
@@ -557,7 +557,7 @@ def _read_for_ever(reader: Reader) -> None:
         reader.read("/repos/acme/shop", {}, None)
 
 
-def test_a_limit_ends_the_round_and_the_rest_is_told_once(world: Round) -> None:
+def test_a_limit_ends_the_round_and_is_reported_once(world: Round) -> None:
     """No further call is made."""
     calls = []
 
@@ -572,8 +572,8 @@ def test_a_limit_ends_the_round_and_the_rest_is_told_once(world: Round) -> None:
     assert report.errors[1].startswith("2 repositories wait for the next patrol")
 
 
-def test_errors_that_may_pass_are_tried_again_after_growing_pauses() -> None:
-    """And a GitHub that answers nothing any more is left alone after three reads."""
+def test_transient_errors_are_retried_after_growing_pauses() -> None:
+    """A GitHub that does not answer is left alone after three reads."""
     pauses: list[float] = []
     github = Lists()
 
@@ -588,7 +588,7 @@ def test_errors_that_may_pass_are_tried_again_after_growing_pauses() -> None:
     assert pauses == [1.0, 2.0, 4.0] * 3
 
 
-def test_a_read_that_works_forgets_the_failures_before() -> None:
+def test_a_successful_read_resets_the_failures() -> None:
     """Three in a row end a round, not three of a day."""
     github, failing = Lists(), [True]
 
@@ -607,8 +607,8 @@ def test_a_read_that_works_forgets_the_failures_before() -> None:
                 reader.read("/repos/acme/shop", {}, None)
 
 
-def test_a_list_that_changes_with_every_pass_is_told_as_unusable() -> None:
-    """What was found by then is known."""
+def test_a_list_that_changes_with_every_pass_is_reported_as_unusable() -> None:
+    """What was found until then is known."""
     world = Round()
     world.github.per_page = 2
     world.close(1)

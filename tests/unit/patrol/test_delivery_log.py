@@ -140,8 +140,8 @@ def world() -> Round:
     return made
 
 
-def test_what_did_not_arrive_is_recovered_once_however_far_back(world: Round) -> None:
-    """Over many pages, the oldest first; what arrived is left alone."""
+def test_missed_deliveries_are_recovered_once_however_far_back(world: Round) -> None:
+    """Over many pages, the oldest first; those that arrived are left alone."""
     lost = [world.github.deliver() for _ in range(7)]
     world.stored[77, world.github.deliver()] = frozenset()
     report = world.patrol()
@@ -182,8 +182,8 @@ def test_a_delivery_that_the_log_shows_late_is_recovered(world: Round) -> None:
 
 
 @pytest.mark.parametrize(("before", "gaps"), [(LAG, 1), (LAG + 1, 0)])
-def test_an_older_delivery_says_that_the_log_is_whole(world: Round, before: int, gaps: int) -> None:
-    """Even if the last known one is not in it; in the last minutes nobody knows the order."""
+def test_an_older_delivery_proves_that_the_log_is_complete(world: Round, before: int, gaps: int) -> None:
+    """Even if the last known one is missing; in the last minutes the order is uncertain."""
     last = world.github.now
     world.github.log[77].clear()
     world.github.now -= before + 10
@@ -205,8 +205,8 @@ def test_events_without_a_live_check_are_only_counted(world: Round, event: str, 
     assert not any(path.endswith("/1005") for path in world.github.calls), "nor are they read"
 
 
-def test_an_event_that_nobody_listens_to_is_only_counted(world: Round) -> None:
-    """It has a live check, and no automation."""
+def test_an_event_without_an_automation_is_only_counted(world: Round) -> None:
+    """Even with a live check."""
     world.github.deliver("delete", None)
     assert world.patrol().ignored == 1
     world.automations = (CLEAN, Automation(name="refs", triggers=({"event": "delete"},)))
@@ -234,10 +234,10 @@ def test_a_log_that_ends_before_the_last_known_delivery_is_a_gap(
     assert world.patrol().gaps == 0, "it is told once"
 
 
-def test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_replayed(
+def test_an_ignored_delivery_can_be_replayed_for_three_days(
     world: Round,
 ) -> None:
-    """With its repository, and the reason; what arrives after all is left out."""
+    """With its repository and the reason; one that arrives after all is left out."""
     world.automations = (CLEAN, Automation(name="deploy", triggers=({"event": "push"},)))
     push, comment = world.github.deliver("push", None), world.github.deliver("issue_comment", "created")
     world.github.deliver("ping", None)
@@ -257,7 +257,7 @@ def test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_
     assert listed(now + 3 * DAY) == []
 
 
-def test_what_was_left_alone_says_why() -> None:
+def test_an_ignored_delivery_has_its_reason() -> None:
     """As `closeout deliveries list --ignored --json` prints it."""
     facts = ("/repos/acme/shop/hooks/77", 1_001, "g", "push", None, "acme/shop", START)
     assert Ignored(*facts, wanted=False).to_json() == {
@@ -272,8 +272,8 @@ def test_what_was_left_alone_says_why() -> None:
     assert "has no live check" in Ignored(*facts, wanted=True).reason
 
 
-def test_what_there_is_no_room_for_is_told(world: Round) -> None:
-    """What an automation listens to comes first, then the newest."""
+def test_deliveries_beyond_the_limit_are_reported(world: Round) -> None:
+    """Those with an automation come first, then the newest."""
     hook = Hook(77, "/repos/acme/shop/hooks/77", URL, ("*",))
     many = [
         Ignored(hook.path, number, f"g{number}", "push", None, None, START + number, wanted=number == 0)
@@ -286,8 +286,8 @@ def test_what_there_is_no_room_for_is_told(world: Round) -> None:
     assert "no room" in world.patrol().notes[0]
 
 
-def test_a_log_that_was_empty_and_is_empty_again_after_a_fortnight_is_a_gap() -> None:
-    """GitHub says that it has not changed; what was in it meanwhile nobody knows."""
+def test_a_log_that_is_empty_again_after_a_fortnight_is_a_gap() -> None:
+    """GitHub says that it has not changed; what it had meanwhile is unknown."""
     world = Round()
     world.patrol()
     world.github.now += 3_600
@@ -297,8 +297,8 @@ def test_a_log_that_was_empty_and_is_empty_again_after_a_fortnight_is_a_gap() ->
 
 
 @pytest.mark.parametrize("per_page", [2, 100])
-def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round, per_page: int) -> None:
-    """Its log runs empty, but was read while nothing happened. Of one page, GitHub says that it has not changed."""
+def test_a_quiet_hook_has_no_gap(world: Round, per_page: int) -> None:
+    """Its log becomes empty, but was read while nothing happened. Of one page, GitHub says that it is unchanged."""
     world.github.per_page = per_page
     for _ in range(5):
         world.github.now += DAY
@@ -307,8 +307,8 @@ def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round, per_page: int) ->
         assert (report := world.patrol()).gaps == 0, report.notes
 
 
-def test_an_error_keeps_the_mark_and_what_it_hit_is_read_again(world: Round) -> None:
-    """Also half way."""
+def test_an_error_keeps_the_mark_so_that_the_rest_is_read_again(world: Round) -> None:
+    """Also in the middle of a log."""
     world.github.deliver()
     world.github.deliver()
     mark = {**world.store.kept["hook", "77"]}
@@ -325,16 +325,16 @@ def test_an_error_keeps_the_mark_and_what_it_hit_is_read_again(world: Round) -> 
     assert world.patrol().recovered == 1
 
 
-def test_an_old_delivery_that_a_person_sends_again_starts_nothing(world: Round) -> None:
-    """What it tells was closed before the beginning; without a moment nobody knows."""
+def test_an_old_delivery_that_is_redelivered_starts_nothing(world: Round) -> None:
+    """Its closing is older than the beginning; without a time that is unknown."""
     world.github.deliver(closed_at=shown(START - 5))
     world.github.deliver(closed_at=None, again=True)
     world.patrol({})
     assert list(world.stored.values()) == [frozenset(), frozenset()]
 
 
-def test_a_closing_without_a_moment_that_nobody_sent_again_starts(world: Round) -> None:
-    """GitHub sends such closings, and the run asks for the moment."""
+def test_a_closing_without_a_time_starts_unless_it_was_redelivered(world: Round) -> None:
+    """GitHub sends such closings, and the run asks for the time."""
     world.github.deliver(closed_at=None)
     world.github.deliver(closed_at="yesterday")
     world.patrol()
@@ -373,7 +373,7 @@ def test_hooks_of_others_are_left_alone_until_one_has_delivered_to_us() -> None:
     assert world.patrol().recovered == 1
 
 
-def test_a_token_that_may_not_read_hooks_is_told_once() -> None:
+def test_a_token_that_may_not_read_hooks_is_reported_once() -> None:
     """It is no error, for the list covers it."""
     world = Round()
     world.github.hooks = {}
@@ -397,8 +397,8 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     assert len(github.calls) == 4
 
 
-def test_hooks_that_cannot_be_read_for_a_while_are_kept_and_told() -> None:
-    """A limit may answer 403 too; nothing is known of the hooks until it passes."""
+def test_hooks_that_cannot_be_read_for_a_while_are_kept() -> None:
+    """And reported. A limit may answer 403 too, so nothing is known until it passes."""
     world = Round()
     world.patrol()
 
@@ -427,7 +427,7 @@ def test_the_hooks_listed_longest_ago_are_listed_next() -> None:
 
 
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (3, ""), (4, " and 1 more")])
-def test_so_many_repositories_without_the_right_are_named(count: int, more: str) -> None:
+def test_repositories_without_permission_are_named_up_to_a_limit(count: int, more: str) -> None:
     """The others are counted."""
     github, report = Logs(), Report()
     github.hooks = {}
@@ -436,7 +436,7 @@ def test_so_many_repositories_without_the_right_are_named(count: int, more: str)
     assert report.notes[0].startswith(f"{', '.join(names[:3])}{more}: the token may not read webhooks")
 
 
-def test_logs_for_which_the_budget_is_spent_are_counted_in_one_line(world: Round) -> None:
+def test_logs_beyond_the_budget_are_counted_in_one_line(world: Round) -> None:
     """They are read with the next patrol."""
     world.github.hooks["/repos/acme/shop"] = [(77, URL, ["pull_request"]), (78, URL, ["pull_request"])]
     world.patrol()
@@ -450,7 +450,7 @@ def test_logs_for_which_the_budget_is_spent_are_counted_in_one_line(world: Round
 
 
 @pytest.mark.parametrize(("later", "gaps"), [(-1, 0), (0, 1)])
-def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(later: int, gaps: int) -> None:
+def test_an_unchanged_empty_log_is_a_gap_once_github_may_have_forgotten(later: int, gaps: int) -> None:
     """To the second."""
     world = Round()
     world.patrol()
@@ -459,10 +459,8 @@ def test_an_empty_log_that_is_the_same_is_a_gap_when_github_may_have_forgotten(l
 
 
 @pytest.mark.parametrize(("later", "gaps"), [(-1, 0), (0, 1)])
-def test_a_log_that_lost_only_what_was_known_is_a_gap_when_it_was_not_read_for_so_long(
-    later: int, gaps: int
-) -> None:
-    """GitHub forgets in time what patrol has read; what came and was forgotten meanwhile it has not."""
+def test_a_log_that_was_not_read_for_a_fortnight_is_a_gap(later: int, gaps: int) -> None:
+    """Even if only known entries are gone: GitHub may have dropped others that came meanwhile."""
     world = Round()
     world.patrol()
     world.github.deliver()

@@ -50,7 +50,7 @@ def cookie(header: str) -> str:
 
 
 def test_a_link_makes_a_session_of_eight_hours() -> None:
-    """Under the name and with the right of whoever made it."""
+    """In the name and with the right of whoever created the link."""
     desk = Desk()
     for right in (READ, ACT):
         headers = {**LOCAL, "cookie": cookie(desk.sign_in(right=right))}
@@ -63,8 +63,8 @@ def test_a_link_makes_a_session_of_eight_hours() -> None:
     assert desk.visitor(headers) is None
 
 
-def test_each_sign_in_makes_a_secret_of_its_own() -> None:
-    """A cookie that somebody planted in the browser before is no session afterwards."""
+def test_each_sign_in_creates_a_new_secret() -> None:
+    """A cookie planted in the browser before is no session afterwards."""
     desk = Desk()
     one, two = desk.sign_in(), desk.sign_in({**LOCAL, "cookie": f"{COOKIE}=planted"})
     assert cookie(one) != cookie(two)
@@ -72,7 +72,7 @@ def test_each_sign_in_makes_a_secret_of_its_own() -> None:
 
 
 def test_a_link_works_once() -> None:
-    """Whoever comes second is told, and has no session."""
+    """The second visitor gets an explanation and no session."""
     desk = Desk()
     code = desk.code()
     desk.access.sign_in(code, LOCAL)
@@ -91,7 +91,7 @@ def test_a_link_works_for_ten_minutes_by_any_clock(seconds: float) -> None:
         desk.access.sign_in(code, LOCAL)
 
 
-def test_a_link_works_to_the_end_of_its_ten_minutes() -> None:
+def test_a_link_works_until_its_ten_minutes_are_over() -> None:
     """And no moment longer."""
     desk = Desk()
     code = desk.code()
@@ -163,8 +163,8 @@ def test_a_cookie_is_as_narrow_as_its_address_allows(
         {"host": "closeout.example.com", "x-forwarded-proto": "http"},
     ],
 )
-def test_no_session_begins_where_the_browser_would_not_keep_it(headers: Mapping[str, str]) -> None:
-    """And the link still works where it does."""
+def test_no_session_begins_if_the_browser_would_not_keep_it(headers: Mapping[str, str]) -> None:
+    """The link still works where it does."""
     desk = Desk()
     code = desk.code()
     with pytest.raises(CodeRefused, match="HTTPS"):
@@ -211,10 +211,10 @@ def test_a_token_of_a_proxy_does_not_hide_a_session() -> None:
         (PUBLIC, {"host": "127.0.0.1:8080", "origin": "https://closeout.example.com@evil.example"}, True),
     ],
 )
-def test_a_form_comes_from_a_page_of_this_server(
+def test_a_form_must_come_from_a_page_of_this_server(
     base: str | None, headers: Mapping[str, str], refused: bool
 ) -> None:
-    """By what the browser says of where it came from, even with the right token."""
+    """By the browser's headers, even with the right token."""
     desk = Desk(base)
     visitor = Visitor("ada@desk", ACT, 1, "right")
     if refused:
@@ -244,5 +244,5 @@ def test_a_form_token_belongs_to_one_session() -> None:
     ],
 )
 def test_browsers_keep_a_session_over_https_or_on_this_machine(base: str, kept: bool) -> None:
-    """A link for another address would sign nobody in."""
+    """A link for another address would sign no browser in."""
     assert access.keeps_sessions(base) is kept

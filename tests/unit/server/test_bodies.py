@@ -1,4 +1,4 @@
-"""The memory of unverified requests: what is counted, and who makes room."""
+"""The memory of unverified requests: what is counted, and which request makes room."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Holder:
             self._memory.hold(self, self._left)
 
 
-def test_what_is_held_is_counted_until_it_is_let_go() -> None:
+def test_a_body_is_counted_until_it_is_released() -> None:
     """The latest size of each request counts."""
     memory = Unverified(100)
     one, two = Holder(memory), Holder(memory)
@@ -37,8 +37,8 @@ def test_what_is_held_is_counted_until_it_is_let_go() -> None:
     assert (one.asked, two.asked) == (0, 0)
 
 
-def test_the_request_that_has_held_some_the_longest_makes_room() -> None:
-    """At the limit nobody has to; over it one after another, until it fits."""
+def test_the_request_that_has_waited_longest_makes_room() -> None:
+    """Not at the limit itself; over it one after another, until the rest fits."""
     memory = Unverified(100)
     holders = [Holder(memory, left=0) for _ in range(4)]
     for holder in holders[:3]:
@@ -50,16 +50,16 @@ def test_the_request_that_has_held_some_the_longest_makes_room() -> None:
     assert memory.held == 75
 
 
-def test_who_grows_too_large_makes_room_itself() -> None:
-    """There is nobody else."""
+def test_a_request_that_grows_too_large_makes_room_itself() -> None:
+    """If there is no other."""
     memory = Unverified(100)
     only = Holder(memory, left=0)
     memory.hold(only, 101)
     assert (only.asked, memory.held) == (1, 0)
 
 
-def test_who_frees_nothing_is_counted_no_more_and_asked_once() -> None:
-    """Its connection ends; to ask again would go on for ever."""
+def test_a_request_that_frees_nothing_is_asked_once() -> None:
+    """Its connection ends and no longer counts; asking again would never end."""
     memory = Unverified(100)
     stubborn, silent, new = Holder(memory, left=60), Holder(memory), Holder(memory)
     memory.hold(stubborn, 60)
@@ -69,8 +69,8 @@ def test_who_frees_nothing_is_counted_no_more_and_asked_once() -> None:
     assert memory.held == 70
 
 
-def test_who_frees_a_part_lets_nobody_else_make_room() -> None:
-    """Only whoever grows makes others give way."""
+def test_a_request_that_frees_a_part_evicts_no_other() -> None:
+    """Only a growing request makes others give way."""
     memory = Unverified(100)
     first, second = Holder(memory, left=10), Holder(memory, left=0)
     memory.hold(first, 50)
@@ -79,8 +79,8 @@ def test_who_frees_a_part_lets_nobody_else_make_room() -> None:
     assert (first.asked, second.asked) == (1, 0)
 
 
-def test_memory_goes_back_to_the_system_after_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once half of it is free, and only if it was much."""
+def test_memory_returns_to_the_system_after_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once half of it is free, and only if it was a lot."""
     returned: list[int] = []
     memory = Unverified(10 * TRIM_FROM)
     holder = Holder(memory)

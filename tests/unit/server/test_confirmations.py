@@ -1,4 +1,4 @@
-"""Slow plans that several ask for, and forms that count once."""
+"""Slow plans that several visitors request, and forms that count once."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Slow:
         return self.calls
 
 
-def test_whoever_asks_again_gets_the_same_read() -> None:
-    """And the next one after its result is a new one, because the world goes on."""
+def test_concurrent_requests_share_one_read() -> None:
+    """After its result, the next request reads again, because the world changes."""
 
     async def scene() -> None:
         reads, slow = SlowReads(60.0), Slow()
@@ -82,7 +82,7 @@ def test_no_more_reads_at_once_than_the_limit() -> None:
     play(scene())
 
 
-def test_a_result_that_nobody_came_back_for_is_out_of_date() -> None:
+def test_a_result_that_was_never_fetched_expires() -> None:
     """It makes room, and is not shown later."""
 
     async def scene() -> None:
@@ -137,7 +137,7 @@ def test_a_form_makes_one_request_and_an_error_none() -> None:
 
 
 @pytest.mark.parametrize("value", ["", ".", "x", "9999999999.a.b", "é.é.é", "99.\x00.\ud800"])
-def test_a_value_that_was_made_up_is_refused(value: str) -> None:
+def test_an_invented_value_is_refused(value: str) -> None:
     """Whatever it looks like."""
 
     async def scene() -> None:
@@ -167,8 +167,8 @@ def test_a_value_ends_after_an_hour_and_with_its_process() -> None:
     play(scene())
 
 
-def test_an_error_that_nobody_came_back_for_is_not_logged() -> None:
-    """Whoever asked has left; asyncio would write a traceback."""
+def test_an_error_that_was_never_fetched_is_not_logged() -> None:
+    """The visitor has left; asyncio would log a traceback."""
     said: list[object] = []
     slow, before = Slow(), set(threading.enumerate())
 

@@ -1,4 +1,4 @@
-"""An ASGI application behind a connection: what it is told, how its answer is framed, and what ends it."""
+"""An ASGI application on a connection: what it receives, how its answer is framed, and what ends it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def streamed(*pieces: bytes, status: int = 200, headers: Any = ()) -> Answer:
     return answer
 
 
-def test_an_application_is_told_what_was_asked() -> None:
-    """The path as it was sent, who sends, and a request without a body; then nothing more comes."""
+def test_an_application_receives_the_request() -> None:
+    """The path as sent, the client, and a request without a body; then nothing more."""
     seen: dict[str, Any] = {}
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +133,7 @@ def test_a_header_with_a_line_break_in_it_is_never_sent(value: bytes) -> None:
     play(scene)
 
 
-def test_a_connection_closes_after_a_body_that_nobody_reads() -> None:
+def test_a_connection_closes_after_an_unread_body() -> None:
     """The rest of it must not be read as the next request."""
 
     async def scene() -> None:
@@ -146,8 +146,8 @@ def test_a_connection_closes_after_a_body_that_nobody_reads() -> None:
     play(scene)
 
 
-def test_a_body_that_nobody_reads_delays_no_answer() -> None:
-    """The connection waits for the application at once, and counts the head alone."""
+def test_an_unread_body_delays_no_answer() -> None:
+    """The connection waits for the application at once, and counts only the head."""
 
     async def scene() -> None:
         for method in (b"PUT", b"POST"):
@@ -187,8 +187,8 @@ def test_a_form_is_read_before_the_application_starts(cut: int) -> None:
 
 
 @pytest.mark.parametrize(("came", "told"), [(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"a", b"")])
-def test_a_browser_that_asks_before_it_sends_its_form_is_told_to_go_on(came: bytes, told: bytes) -> None:
-    """Unless it did not wait; and one that did not ask is not told."""
+def test_a_browser_that_expects_100_continue_gets_it(came: bytes, told: bytes) -> None:
+    """Unless it did not wait; others do not get it."""
 
     async def scene() -> None:
         for asks, answer in ((b"Expect: 100-continue", told), (b"Accept: */*", b"")):
@@ -239,7 +239,7 @@ def test_an_application_that_does_not_finish_ends_its_connection(started: bool) 
     play(scene)
 
 
-def test_nothing_is_sent_after_the_sender_has_left() -> None:
+def test_nothing_is_sent_after_the_client_has_left() -> None:
     """The application stops, and the head is freed at once."""
     ended: list[str] = []
 

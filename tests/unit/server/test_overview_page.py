@@ -1,4 +1,4 @@
-"""The overview as values: what needs somebody and what to do, what is running, and the last days."""
+"""The overview as values: what needs attention and what to do, what is running, and the last days."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def failed(
     )
 
 
-def test_nothing_needs_anybody_when_all_is_well() -> None:
+def test_nothing_needs_attention_when_all_is_well() -> None:
     """A server that has received something, patrols and drills in time."""
     fine = QUIET._replace(patrol_watches=True, patrol_ended=NOW - HOUR, drill_ended=NOW - DAY)
     assert needs(fine) == ()
@@ -97,8 +97,8 @@ def test_of_several_problems_of_one_cause_the_newest_is_quoted() -> None:
         ),
     ],
 )
-def test_each_thing_that_is_wrong_is_said_with_what_to_do(wrong: dict[str, Any], title: str) -> None:
-    """And nothing else is."""
+def test_each_fault_is_shown_with_what_to_do(wrong: dict[str, Any], title: str) -> None:
+    """And nothing else."""
     (need,) = needs(QUIET._replace(**wrong))
     assert need.title == title
     assert need.fix.endswith(".")
@@ -129,7 +129,7 @@ def test_what_is_broken_comes_before_what_waits() -> None:
     assert needs(wrong)[0].deed == "/resume"
 
 
-def test_the_tab_says_whether_something_needs_somebody() -> None:
+def test_the_tab_shows_whether_something_needs_attention() -> None:
     """Its title how much, its icon how bad it is."""
     for wrong, title, icon in (
         ({}, "Overview", "success"),
@@ -140,8 +140,8 @@ def test_the_tab_says_whether_something_needs_somebody() -> None:
         assert (page.title, page.icon) == (title, icon)
 
 
-def test_orphans_are_said_once() -> None:
-    """As a problem of patrol or as a figure of its audit, not as both."""
+def test_orphans_are_shown_once() -> None:
+    """Either as patrol's problem or as a figure of its audit."""
     trouble = Problem("preview-cleanup", "3", "orphans", "stack preview-3", "", NOW - 60)
     (need,) = needs(QUIET._replace(problems=said(trouble), orphans=1))
     assert (need.title, need.url) == ("preview-cleanup found resources of closed pull requests", "/orphans")
@@ -159,8 +159,8 @@ def waiting(**more: Any) -> RunView:
     return run._replace(**values)
 
 
-def test_a_run_near_its_limit_needs_somebody() -> None:
-    """From three quarters of it on; a sleep that the automation asked for is no waiting."""
+def test_a_run_near_its_limit_needs_attention() -> None:
+    """From three quarters of it on; an intended sleep does not count."""
     assert needs(QUIET._replace(open_runs=[waiting()])) == ()
     late = waiting(started_at=NOW - 2.25 * HOUR)
     (need,) = needs(QUIET._replace(open_runs=[late]))
@@ -275,8 +275,8 @@ def test_no_number_of_the_chart_leaves_it() -> None:
         assert json.dumps(drawn)
 
 
-def test_a_problem_of_closeout_itself_is_said_once() -> None:
-    """A message tells of it as a problem; what the overview sees for itself is then left out."""
+def test_a_problem_of_closeout_itself_is_shown_once() -> None:
+    """If it is already listed as a problem, the overview's own finding is left out."""
     late = QUIET._replace(
         patrol_watches=True, patrol_ended=NOW - 3 * HOUR, drill_ended=NOW, drill_wrong=["hook"]
     )

@@ -1,4 +1,4 @@
-"""Who has a place, and who makes room."""
+"""Which connections have a place, and which make room."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_what_counts_as_one_peer(peer: str | None, key: str | None) -> None:
     assert Places(10, LOOPBACK).key(peer) == key
 
 
-def test_other_proxies_replace_the_default() -> None:
-    """With a list of its own, loopback counts like anybody."""
+def test_configured_proxies_replace_the_default() -> None:
+    """With such a list, loopback counts like any other address."""
     places = Places(10, ("10.0.0.0/24", "2001:db8::/32"))
     assert places.key("10.0.0.9") is None
     assert places.key("2001:db8:7::1") is None
@@ -53,13 +53,13 @@ def test_other_proxies_replace_the_default() -> None:
 
 
 def test_a_network_with_host_bits_is_an_error() -> None:
-    """It is more likely a slip than a wish."""
+    """It is more likely a mistake than intended."""
     with pytest.raises(ValueError, match="host bits"):
         networks(("10.0.0.5/24",))
 
 
-def test_the_oldest_of_the_address_makes_room_first() -> None:
-    """Somebody over the share loses the oldest connection; others lose none."""
+def test_the_oldest_connection_of_an_address_makes_room_first() -> None:
+    """Only an address over its share loses connections."""
     told: list[tuple[str, str]] = []
     places = Places(16, (), lambda reason, address: told.append((reason, address)))
     other = Peer(places, "192.0.2.1")
@@ -70,8 +70,8 @@ def test_the_oldest_of_the_address_makes_room_first() -> None:
     assert len(places) == 3
 
 
-def test_who_delivered_is_closed_last_and_never_while_it_is_answered() -> None:
-    """Each time the limit is reached that is said, with the address unless it is a trusted proxy's."""
+def test_a_client_that_delivered_is_closed_last_and_never_during_an_answer() -> None:
+    """Reaching the limit is logged, with the address unless it is a trusted proxy's."""
     told: list[tuple[str, str]] = []
     places = Places(2, ("10.0.0.0/8",), lambda reason, address: told.append((reason, address)))
     proven, idle = Peer(places, "10.0.0.1"), Peer(places, "192.0.2.1")
@@ -89,8 +89,8 @@ def test_who_delivered_is_closed_last_and_never_while_it_is_answered() -> None:
     assert told == [("full", ""), ("full", "192.0.2.2"), ("full", "192.0.2.2")]
 
 
-def test_when_all_are_busy_a_newcomer_is_refused() -> None:
-    """Nobody is closed while a request is being answered."""
+def test_a_newcomer_is_refused_if_all_are_busy() -> None:
+    """No connection is closed while a request is being answered."""
     places = Places(2, ("0.0.0.0/0",))
     peers = [Peer(places, "192.0.2.1") for _ in range(2)]
     for peer in peers:
@@ -101,8 +101,8 @@ def test_when_all_are_busy_a_newcomer_is_refused() -> None:
     assert [peer.is_open for peer in peers] == [True, False]
 
 
-def test_nothing_is_remembered_of_who_left() -> None:
-    """A flood from many addresses leaves no memory behind."""
+def test_closed_connections_leave_no_memory() -> None:
+    """Even after a flood from many addresses."""
     places = Places(4, ())
     for number in range(100):
         Peer(places, f"192.0.2.{number}")

@@ -1,4 +1,4 @@
-"""A connection's states: for what it waits in each, what it counts, and how it ends."""
+"""A connection's states: what it waits for in each, what it counts, and how it ends."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def silent(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
 
 
-def test_each_state_has_a_deadline_of_its_own() -> None:
-    """Only a finished request sets it anew, never a byte."""
+def test_each_state_has_its_own_deadline() -> None:
+    """Only a finished request resets it, never a byte."""
 
     async def scene() -> None:
         wire = Wire()
@@ -62,7 +62,7 @@ def test_each_state_has_a_deadline_of_its_own() -> None:
 
 @pytest.mark.parametrize("first", [b"G", delivery()[:-2], GET])
 def test_no_byte_extends_a_deadline(first: bytes) -> None:
-    """Of a head, of a body, or of the next request: otherwise a slow sender would stay for ever."""
+    """Of a head, a body, or the next request: otherwise a slow sender would stay forever."""
 
     async def scene() -> None:
         wire = Wire(App(silent))
@@ -99,7 +99,7 @@ def test_a_head_that_came_in_pieces_is_read_whole() -> None:
         (b"GET /" + b"x" * HEAD_BYTES, "431 Request Header Fields Too Large"),
     ],
 )
-def test_what_is_no_request_is_answered_and_the_connection_lingers(sent: bytes, status: str) -> None:
+def test_an_invalid_request_is_answered_and_the_connection_lingers(sent: bytes, status: str) -> None:
     """Closing at once would reset the connection, and the sender would not see the answer."""
 
     async def scene() -> None:
@@ -146,8 +146,8 @@ def test_a_deadline_that_passes_ends_the_request(sent: bytes, reason: str, answe
     play(scene)
 
 
-def test_what_follows_a_request_waits_for_its_answer_and_is_counted() -> None:
-    """Over the size of a head it is read no further."""
+def test_bytes_after_a_request_wait_for_its_answer_and_are_counted() -> None:
+    """Beyond the size of a head, reading stops."""
 
     async def scene() -> None:
         app = App()
@@ -210,7 +210,7 @@ def test_a_peer_that_does_not_read_gets_no_further_answer() -> None:
     play(scene)
 
 
-def test_a_request_waits_although_its_peer_read_for_a_moment() -> None:
+def test_a_request_waits_for_a_peer_that_reads_in_bursts() -> None:
     """It begins once everything before it was read."""
 
     async def scene() -> None:
@@ -243,8 +243,8 @@ def test_what_follows_a_request_that_is_refused_at_once_is_counted(line: bytes, 
     play(scene)
 
 
-def test_whoever_waits_or_closes_makes_room_at_the_limit() -> None:
-    """Also who does not read the last answer, and who is to read a refusal."""
+def test_waiting_and_closing_connections_make_room_at_the_limit() -> None:
+    """Also those that do not read their last answer, or a refusal."""
 
     async def unread(wire: Wire) -> None:
         wire.send(GET)
@@ -307,8 +307,8 @@ def test_an_answer_that_is_not_read_ends_the_connection() -> None:
     play(scene)
 
 
-def test_who_has_said_everything_still_gets_the_answer() -> None:
-    """After it the connection closes, without waiting for what cannot come."""
+def test_a_half_closed_connection_still_gets_its_answer() -> None:
+    """After it the connection closes, without waiting for more."""
 
     async def scene() -> None:
         wire = Wire()
@@ -358,8 +358,8 @@ def test_an_answer_to_head_has_a_length_and_no_body() -> None:
     play(scene)
 
 
-def test_a_server_that_drains_closes_who_waits_and_lets_the_others_finish() -> None:
-    """Whoever connects meanwhile is not heard."""
+def test_a_draining_server_closes_idle_connections_and_finishes_the_others() -> None:
+    """New connections are refused."""
 
     async def scene() -> None:
         idle, busy = Wire(), Wire()
@@ -402,8 +402,8 @@ def test_a_deadline_that_is_reached_ends_the_connection() -> None:
     play(scene)
 
 
-def test_without_a_place_a_connection_is_not_heard() -> None:
-    """It holds nothing, and its end takes nothing from the others."""
+def test_a_connection_without_a_place_is_not_read() -> None:
+    """It holds nothing, and its end affects no other."""
 
     async def scene() -> None:
         places = Places(1, ())

@@ -1,4 +1,4 @@
-"""A server's notifications: over a real HTTP service and an injected clock, through outages, floods and ledger faults."""
+"""A server's notifications: over a real HTTP service and an injected clock, through outages, floods and faults."""
 
 from __future__ import annotations
 
