@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "problems on AWS: what a target believes in is deleted",
         STORE,
-        "ended < before and not row.is_shown:",
+        "ended < before and not row.is_active:",
         "ended < before:",
         (f"{SUITE}::test_what_everybody_knows_to_be_over_is_deleted",),
     ),

@@ -9,10 +9,10 @@ from closeout.core.problems import (
     MOST_MESSAGES,
     WAIT,
     Message,
+    Notification,
     Problem,
     Route,
     Routes,
-    Told,
     closes,
     due,
     forgotten,
@@ -27,14 +27,16 @@ def problem(key: str = "1/1/a", **fields: object) -> Problem:
     return Problem("teardown", key, "failure", "x", "x", since=0.0, step="stack", code="c")._replace(**fields)  # type: ignore[arg-type]
 
 
-def said(problems: list[Problem], told: list[Told], now: float, routes: Routes = ROUTES) -> list[Message]:
+def said(
+    problems: list[Problem], notifications: list[Notification], now: float, routes: Routes = ROUTES
+) -> list[Message]:
     """Return the messages to `env:A`."""
-    return due(problems, told, now, routes).get("env:A", [])
+    return due(problems, notifications, now, routes).get("env:A", [])
 
 
-def told(one: Problem, at: float, *, recovered: bool = False) -> Told:
-    """Return that `env:A` was told."""
-    return Told("env:A", one.automation, one.key, at, recovered)
+def notified(one: Problem, at: float, *, recovered: bool = False) -> Notification:
+    """Return that `env:A` was notified."""
+    return Notification("env:A", one.automation, one.key, at, recovered)
 
 
 def test_a_problem_waits_and_is_told_once_a_day() -> None:
@@ -42,7 +44,7 @@ def test_a_problem_waits_and_is_told_once_a_day() -> None:
     one = problem()
     assert said([one], [], WAIT - 1) == []
     assert said([one], [], WAIT) == [Message("env:A", "failure", (one,))]
-    known = [told(one, WAIT)]
+    known = [notified(one, WAIT)]
     assert said([one], known, WAIT + AGAIN - 1) == []
     assert said([one], known, WAIT + AGAIN) == [Message("env:A", "failure", (one,))]
 
@@ -65,17 +67,17 @@ def test_a_problem_that_closes_before_it_is_told_is_never_told() -> None:
 def test_a_repair_is_told_once_to_whoever_knew_of_the_problem() -> None:
     """After the same wait, so that many repairs are one message."""
     over = [problem(f"1/{number}/a", closed_at=500.0 + number) for number in range(3)]
-    known = [told(one, 100.0) for one in over]
+    known = [notified(one, 100.0) for one in over]
     assert said(over, known, 500.0 + WAIT - 1) == []
     assert said(over, known, 500.0 + WAIT) == [Message("env:A", "recovered", tuple(over))]
-    assert said(over, [told(one, 700.0, recovered=True) for one in over], 10 * AGAIN) == []
+    assert said(over, [notified(one, 700.0, recovered=True) for one in over], 10 * AGAIN) == []
 
 
 def test_one_that_comes_back_is_a_new_one() -> None:
     """If its repair was told. If not, the target still believes that it is open."""
     again = problem(since=1_000.0)
-    assert said([again], [told(again, 500.0)], 1_000.0 + WAIT) == []
-    assert said([again], [told(again, 500.0, recovered=True)], 1_000.0 + WAIT)
+    assert said([again], [notified(again, 500.0)], 1_000.0 + WAIT) == []
+    assert said([again], [notified(again, 500.0, recovered=True)], 1_000.0 + WAIT)
 
 
 @pytest.mark.parametrize("ahead", [WAIT + 1, 300 * AGAIN])
@@ -83,9 +85,9 @@ def test_a_clock_that_is_set_back_silences_nothing(ahead: float) -> None:
     """Neither a problem that began in its future, nor one that was told then, nor a repair."""
     new, over = problem(since=ahead), problem(closed_at=ahead)
     assert said([new], [], 0.0)
-    assert said([problem()], [told(problem(), ahead + AGAIN)], 0.0)
-    assert said([over], [told(over, ahead)], 0.0)
-    assert said([problem()], [told(problem(), 0.0)], 0.0) == []
+    assert said([problem()], [notified(problem(), ahead + AGAIN)], 0.0)
+    assert said([over], [notified(over, ahead)], 0.0)
+    assert said([problem()], [notified(problem(), 0.0)], 0.0) == []
 
 
 def test_each_automation_says_who_is_told_of_what() -> None:
@@ -94,7 +96,7 @@ def test_each_automation_says_who_is_told_of_what() -> None:
     problems = [problem(automation="quiet"), problem(automation="gone"), problem(kind="orphans")]
     assert due(problems, [], AGAIN, routes) == {"env:A": [Message("env:A", "failure", (problems[1],))]}
     over = problem(closed_at=1.0)
-    assert due([over], [told(over, 0.0)], AGAIN, routes) == {}
+    assert due([over], [notified(over, 0.0)], AGAIN, routes) == {}
     assert routes.targets() == ("env:A", "env:B")
 
 
@@ -114,7 +116,7 @@ def test_a_target_that_was_down_hears_few_messages() -> None:
 def test_a_repeated_message_takes_new_ones_along_and_repeats_none_early() -> None:
     """Told at different times, each is repeated a day after its own."""
     early, late, new = problem("1/1/a"), problem("1/2/a"), problem("1/3/a", since=AGAIN)
-    known = [told(early, 0.0), told(late, 50.0)]
+    known = [notified(early, 0.0), notified(late, 50.0)]
     (message,) = said([early, late, new], known, AGAIN)
     assert message.problems == (early, new)
 
@@ -122,10 +124,10 @@ def test_a_repeated_message_takes_new_ones_along_and_repeats_none_early() -> Non
 def test_a_repair_that_nobody_hears_of_is_forgotten() -> None:
     """By a target without `recovered`, and by one that is gone; the others still have to be told."""
     over, still = problem(closed_at=1.0), problem("1/2/a")
-    known = [told(over, 0.0), told(over, 0.0)._replace(target="env:GONE"), told(still, 0.0)]
+    known = [notified(over, 0.0), notified(over, 0.0)._replace(target="env:GONE"), notified(still, 0.0)]
     assert forgotten([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
     quiet = Routes(Route(frozenset({"failure"}), ("env:A",)))
-    heard = told(over, 5.0, recovered=True)
+    heard = notified(over, 5.0, recovered=True)
     assert forgotten([over, still], [known[0], known[2], heard], quiet) == [known[0]._replace(recovered=True)]
 
 
