@@ -65,7 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages on AWS: what the function cannot read is deployed",
         "src/closeout/stack/problems.py",
-        "list(filter(is_told, route.to))]",
+        "list(filter(is_notifiable, route.to))]",
         "list(route.to)]",
         (f"{TOLD}::test_routes_are_deployed_with_what_a_stack_can_send_to",),
     ),

@@ -10,7 +10,6 @@ from tests.mutants import (
     checks,
     closings,
     connections,
-    deeds,
     deployment,
     engine,
     invocations,
@@ -30,6 +29,7 @@ from tests.mutants import (
     stack,
     stack_guard,
     turns,
+    user_actions,
 )
 from tests.mutants.mutant import Mutant
 
@@ -553,8 +553,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a rerun on a stack goes by the file here",
         "src/closeout/cli/ledger_option.py",
-        "return Today(lambda: loaded, told, code_here=False)",
-        "return Today(lambda: load(self.config, builtin()), told, code_here=False)",
+        "return Today(lambda: loaded, description, code_here=False)",
+        "return Today(lambda: load(self.config, builtin()), description, code_here=False)",
         ("tests/acceptance/test_cli_deployed.py::test_the_next_attempt_is_what_is_deployed",),
     ),
     Mutant(
@@ -582,7 +582,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
-    *deeds.MUTANTS,
+    *user_actions.MUTANTS,
     *deployment.MUTANTS,
     *ledger.MUTANTS,
     *model.MUTANTS,

@@ -153,7 +153,7 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     row = _find(where, delivery)
     today = where.today
     if not yes:
-        output.note(output.clean(f"Delivery {delivery} ({_about(row)}) would do{today.told}:"))
+        output.note(output.clean(f"Delivery {delivery} ({_about(row)}) would do{today.description}:"))
         plan.preview(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
     requests.send(where, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
@@ -183,8 +183,8 @@ def _recover(where: Where, guid: str, reason: str | None, *, yes: bool, as_json:
     """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
     each = recovery.find(where.patrol_marks, time.time(), guid)
     if not yes:
-        told = f"Delivery {guid} ({_about(each._asdict())}), of {output.moment(each.delivered_at)}, would do:"
-        output.note(output.clean(told))
+        text = f"Delivery {guid} ({_about(each._asdict())}), of {output.moment(each.delivered_at)}, would do:"
+        output.note(output.clean(text))
         payload = recovery.read(github_of(where.today.load()), each)
         plan.preview(where.today, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)

@@ -46,10 +46,10 @@ OF_STACK = LogReading(every=2.0, lines=None, delay=6.0)
 
 
 class Today(NamedTuple):
-    """The configuration that a rerun or a replay uses; `told` names it in a sentence. `load` may raise."""
+    """The configuration that a rerun or a replay uses; `description` names it in a sentence. `load` may raise."""
 
     load: Callable[[], Loaded]
-    told: str
+    description: str
     code_here: bool
     """Whether the Python that it names is on this machine."""
 
@@ -144,8 +144,8 @@ class Where:
             check_same(stack, deployed, load(self.config, builtin()), self.config)
         loaded = as_loaded(stack, deployed)
         since = output.moment(deployed.since)
-        told = f", as deployed {since} and planned here with your rights"
-        return Today(lambda: loaded, told, code_here=False)
+        description = f", as deployed {since} and planned here with your rights"
+        return Today(lambda: loaded, description, code_here=False)
 
     def requests(self, kind: str) -> Requests:
         """Return what takes a request of this kind; a rerun and a replay on a stack use `today`."""

@@ -68,11 +68,11 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
         output.note(output.wrapped(f"Not asked: {error}"))
     asked = _clean(where, loaded, report, limit, reason, yes=yes) if clean else []
     if as_json:
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "orphans": [row.to_json(now) for row in report.of("orphan")],
             "unknown": [{"resource": row.resource, "reason": row.reason} for row in report.of("unknown")],
         }
-        output.print_json(told | ({"requests": asked} if clean else {}))
+        output.print_json(content | ({"requests": asked} if clean else {}))
     else:
         for row in asked:
             output.say(output.clean(f"{row['target']}: {row['outcome'] or 'queued'}"))

@@ -93,8 +93,8 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
     output.table(("STATE", "RUN", "AUTOMATION", "ABOUT", "AGE"), rows, shrink=(2, 3))
     for name, count in where.empty_runs.items():
         if count >= FIRST_RUNS:
-            told = f"{name} has found nothing to delete in any of its {count} runs: check the names that its steps make."
-            output.note(output.wrapped(output.clean(told)))
+            text = f"{name} has found nothing to delete in any of its {count} runs: check the names that its steps make."
+            output.note(output.wrapped(output.clean(text)))
 
 
 @runs.command("show", examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json"))
@@ -187,8 +187,8 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
         raise NotFound(f"Run {run.id} is {run.state}; it can be run again when it has finished.")
     today = where.today
     if not yes:
-        told = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{today.told}:"
-        output.note(output.clean(told))
+        text = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{today.description}:"
+        output.note(output.clean(text))
         plan.preview(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
     requests.send(where, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json)
@@ -284,11 +284,11 @@ def _took(run: RunView) -> str:
     return f" after {spoken_duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
 
 
-def _tell(text: str, first: str, following: str, *, colour: str = "") -> None:
-    told = output.wrapped(
-        output.clean(text), first, following
+def _tell(sentence: str, first: str, following: str, *, colour: str = "") -> None:
+    text = output.wrapped(
+        output.clean(sentence), first, following
     )  # coloured afterwards: a colour takes no column
-    output.say(told.replace(colour, output.word(colour), 1) if colour else told)
+    output.say(text.replace(colour, output.word(colour), 1) if colour else text)
 
 
 def _step_lines(step: StepView) -> list[str]:

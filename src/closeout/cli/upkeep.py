@@ -62,5 +62,5 @@ def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> No
     if as_json:
         output.print_json(counts)
     else:
-        told = [f"{count} {name}" for name, count in counts.items()]
-        output.say(f"Removed {', '.join(told)}.")
+        parts = [f"{count} {name}" for name, count in counts.items()]
+        output.say(f"Removed {', '.join(parts)}.")

@@ -65,12 +65,12 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
     else:
         for target in targets:
             try:
-                starts, told = start(target)
+                starts, message = start(target)
             except CloseoutError as error:
                 errors.append(error.message)
                 continue
             started += starts
-            notes.append(f"{target}: {told}")
+            notes.append(f"{target}: {message}")
     kept = tuple(_kept(row) for row in (*orphans[:MOST_KEPT], *unknown[:MOST_KEPT]))
     return Repaired(len(orphans), started, len(unknown), tuple(notes), tuple(errors), kept)
 

@@ -52,7 +52,7 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
     when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once. `pages` is a
     bound socket that serves only the pages of `app`, and no webhook. Raises OSError if the address cannot be bound.
     """
-    with bind(host, port) as listener, signals() as told:
+    with bind(host, port) as listener, signals() as received:
         places = Places(most or most_connections(), trusted_proxies, _on_full(app))
         doors = [(listener, Shared(app, places, timers or Timers()))]
         if pages is not None:
@@ -63,15 +63,15 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
         app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
         serving = _serve(
             doors,
-            lambda: bool(told) or (stop is not None and stop.is_set()),
-            lambda: len(told) > 1,
+            lambda: bool(received) or (stop is not None and stop.is_set()),
+            lambda: len(received) > 1,
             partial(on_listening, base_address(listener)),
             on_draining,
             drain_seconds,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serving)
-        return len(told) < 2
+        return len(received) < 2
 
 
 def _on_full(app: Application) -> Callable[[str, str], None]:
@@ -133,16 +133,16 @@ async def _serve(
 @contextmanager
 def signals() -> Iterator[list[int]]:
     """Collect SIGTERM and SIGINT: while serving, the first drains, and the second ends the server at once."""
-    told: list[int] = []
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield told
+        yield received
         return
     before: dict[int, Any] = {
-        number: signal.signal(number, lambda number, _frame: told.append(number))
+        number: signal.signal(number, lambda number, _frame: received.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield told
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -135,8 +135,8 @@ def look_for_garbage_less() -> None:
 
 
 def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
-    with serve.signals() as told:
-        ended = runtime.stop(seconds, lambda: bool(told))
+    with serve.signals() as received:
+        ended = runtime.stop(seconds, lambda: bool(received))
     left = runtime.engine.counts().total()
     goes = "1 run continues" if left == 1 else f"{left} runs continue"
     repeated = "" if ended else "; the interrupted operation runs again"

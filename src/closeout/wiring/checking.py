@@ -54,11 +54,11 @@ class LedgerFile:
 
 
 def inspect(
-    config: Path, db: Path, base_setting: str, *, pings: bool, told: Callable[[Check], object]
+    config: Path, db: Path, base_setting: str, *, pings: bool, on_start: Callable[[Check], object]
 ) -> Iterator[Outcome]:
     """Yield the outcome of each check of a configuration file and a ledger, with this process's rights. Secrets are redacted.
 
-    `base_setting` names the setting in which a server leaves its public URL; `told` gets each check before it runs.
+    `base_setting` names the setting in which a server leaves its public URL; `on_start` gets each check before it runs.
     """
     from closeout.checks import registry
 
@@ -84,6 +84,6 @@ def inspect(
         pings=pings,
     )
     try:
-        yield from redacted(registry.ask(world, told=told), redactor)
+        yield from redacted(registry.ask(world, on_start=on_start), redactor)
     finally:
         ledger.close()

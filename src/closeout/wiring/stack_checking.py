@@ -149,7 +149,7 @@ def of_role(arn: str) -> Mapping[str, Any]:
 
 
 def inspect_stack(
-    name: str, *, given: Path | None = None, told: Callable[[Check], object]
+    name: str, *, given: Path | None = None, on_start: Callable[[Check], object]
 ) -> Iterator[Outcome]:
     """Yield the outcomes for a deployed stack, with pings. Raises `Unavailable` if there is no such stack, `ServiceError`.
 
@@ -184,4 +184,4 @@ def inspect_stack(
         pings=True,
     )
     world.stack = stack
-    yield from redacted(registry.ask(world, registry.ON_STACK, told), redactor)
+    yield from redacted(registry.ask(world, registry.ON_STACK, on_start), redactor)

@@ -346,7 +346,7 @@ def open_stack_patrols(
         redactor=redactor,
         now=clock.now,
         pause=pause,
-        told=report,
+        report=report,
     )
     return StackPatrols(
         ledger,

@@ -179,8 +179,10 @@ class StackRuntime:
         except CloseoutError:
             return  # an outage costs one count and no run
         if count >= FIRST_RUNS:
-            told = f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
-            self.journal.about(execution.id, f"{told}: check the names that its steps make")
+            warning = (
+                f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
+            )
+            self.journal.about(execution.id, f"{warning}: check the names that its steps make")
 
 
 def open_stack_runtime(

@@ -24,7 +24,7 @@ ADMITTED, HIDDEN, UNKNOWN, FORBIDDEN, FORM = (
 )
 
 REFUSALS = ("You may read here, but not act", "does not belong to your session", "came from another address")
-"""What refuses a visitor; a deed may refuse a form for what is in it."""
+"""What refuses a visitor; an action may refuse a form for what is in it."""
 
 
 @pytest.fixture(scope="module")

@@ -8,28 +8,28 @@ from collections.abc import Iterator
 import pytest
 
 from closeout.server.pages import batches
-from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, step
-from tests.contract.http.test_deeds import text
+from tests.contract.http.action_site import NAME, ActionSite, action_site, form_token, step
+from tests.contract.http.test_user_actions import text
 
 PATH = "/rerun"
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Deeds]:
+def shared() -> Iterator[ActionSite]:
     """One server for all tests."""
-    with deeds() as world:
+    with action_site() as world:
         yield world
 
 
 @pytest.fixture
-def world(shared: Deeds) -> Deeds:
+def world(shared: ActionSite) -> ActionSite:
     """The server with an empty ledger and the plan of `PLAN`."""
     shared.store.reset()
     shared.planned.__init__()  # type: ignore[misc]
     return shared
 
 
-def test_the_chosen_failures_are_rerun_once(world: Deeds) -> None:
+def test_the_chosen_failures_are_rerun_once(world: ActionSite) -> None:
     """Each plan says what would be gone; what succeeded is not offered; a reload requests nothing more."""
     first, second, third = (world.store.finished(guid) for guid in ("g-1", "g-2", "g-3"))
     fine = world.store.finished("g-4", "success")
@@ -53,7 +53,7 @@ def test_the_chosen_failures_are_rerun_once(world: Deeds) -> None:
     assert (again.attempt, again.requested_by) == (2, "operator (pages)")
 
 
-def test_the_list_and_the_overview_lead_to_it(world: Deeds) -> None:
+def test_the_list_and_the_overview_lead_to_it(world: ActionSite) -> None:
     """With the list's own filters, for whoever may act."""
     world.store.finished()
     link = f'href="/rerun?automation={NAME}&amp;verdict=failure"'
@@ -65,7 +65,7 @@ def test_the_list_and_the_overview_lead_to_it(world: Deeds) -> None:
     assert world.get(f"{PATH}?since=never").status == 400
 
 
-def test_one_changed_plan_requests_nothing(world: Deeds) -> None:
+def test_one_changed_plan_requests_nothing(world: ActionSite) -> None:
     """A run that somebody else started again meanwhile, and a plan that would delete something else."""
     run, other = world.store.finished(), world.store.finished("g-2")
     form = world.form(PATH)
@@ -81,7 +81,7 @@ def test_one_changed_plan_requests_nothing(world: Deeds) -> None:
     assert [who for _, _, who, _ in world.store.asked] == ["grace"]
 
 
-def test_a_refusal_is_told_for_its_run(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_told_for_its_run(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server that carries the requests out may refuse one of them, and the others start."""
     first, second = world.store.finished(), world.store.finished("g-2")
     carry_out = world.store._carry_out
@@ -99,7 +99,7 @@ def test_a_refusal_is_told_for_its_run(world: Deeds, monkeypatch: pytest.MonkeyP
     assert f"run {second} has not finished; cancel it first" in done
 
 
-def test_no_more_than_the_cap_at_once(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_the_cap_at_once(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says so and leads to the older ones; a form with more is refused."""
     monkeypatch.setattr(batches, "MOST", 1)
     older, newer = world.store.finished(), world.store.finished("g-2")
@@ -112,7 +112,7 @@ def test_no_more_than_the_cap_at_once(world: Deeds, monkeypatch: pytest.MonkeyPa
     assert world.store.asked == []
 
 
-def test_nothing_chosen_and_no_right_change_nothing(world: Deeds) -> None:
+def test_nothing_chosen_and_no_right_change_nothing(world: ActionSite) -> None:
     """A sentence for the one, 403 for the other."""
     run = world.store.finished()
     form = world.form(PATH)
@@ -124,7 +124,7 @@ def test_nothing_chosen_and_no_right_change_nothing(world: Deeds) -> None:
     assert world.store.asked == []
 
 
-def test_a_program_reruns_what_it_names(world: Deeds) -> None:
+def test_a_program_reruns_what_it_names(world: ActionSite) -> None:
     """With the plan that it read, or without one."""
     run, other = world.store.finished(), world.store.finished("g-2")
     told = world.get(PATH, "program").json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from bench import costs
-from closeout.lambdas.patrol_log import MOST_TOLD, lines
+from closeout.lambdas.patrol_log import MOST_REPORTED, lines
 from closeout.patrol.report import Report
 from closeout.wiring.stack_drills import DrillFigures
 from closeout.wiring.stack_patrols import Made
@@ -68,13 +68,16 @@ def test_what_is_long_costs_no_metric() -> None:
     first, *more = lines(Made(Report(notes=orphans, orphans_found=10_000), None), "closeout", 1.0)
     assert max(map(len, (first, *more))) < 50_000
     found = json.loads(first)
-    assert found["notes"][MOST_TOLD] == "and 9900 more, which the log of the function names"
+    assert found["notes"][MOST_REPORTED] == "and 9900 more, which the log of the function names"
     told = [text for each in more for text in json.loads(each)["more"]]
-    assert [*found["notes"][:MOST_TOLD], *told] == orphans
+    assert [*found["notes"][:MOST_REPORTED], *told] == orphans
 
 
 def test_what_has_room_is_told_whole() -> None:
     """One more is counted instead."""
-    for many, more in ((MOST_TOLD, []), (MOST_TOLD + 1, ["and 1 more, which the log of the function names"])):
+    for many, more in (
+        (MOST_REPORTED, []),
+        (MOST_REPORTED + 1, ["and 1 more, which the log of the function names"]),
+    ):
         (text, *_) = lines(Made(Report(errors=["x"] * many), None), "closeout", 1.0)
-        assert json.loads(text)["errors"] == ["x"] * MOST_TOLD + more
+        assert json.loads(text)["errors"] == ["x"] * MOST_REPORTED + more

@@ -174,7 +174,7 @@ def test_what_comes_next() -> None:
         attempts=(failed, going),
         next=(Next("recheck", NOW + 7200, "docs looks again"), Next("waiting", NOW + 9, "x")),
     )
-    assert [(step.tone, step.text.partition(" ")[0], step.deed) for step in page.next] == [
+    assert [(step.tone, step.text.partition(" ")[0], step.action) for step in page.next] == [
         ("bad", "preview-cleanup", f"/runs/{failed.id}/rerun"),
         ("busy", "docs:", f"/runs/{going.id}/cancel"),
         ("none", "docs", None),

@@ -263,9 +263,11 @@ def _answers(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> b
 
 def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
     """Return the stack's reason; if its description has none, the newest one in its events."""
-    told = [
+    reasons = [
         str(event["ResourceStatusReason"])
         for event in events
         if stacks.is_about_stack(event) and event.get("ResourceStatusReason")
     ]
-    return str(stack.get("StackStatusReason") or (told[-1] if told else "CloudFormation gave no reason"))
+    return str(
+        stack.get("StackStatusReason") or (reasons[-1] if reasons else "CloudFormation gave no reason")
+    )

@@ -47,7 +47,7 @@ class Ended(NamedTuple):
             self.statuses[-1] if self.statuses else {"state": "none", "description": "", "target_url": None}
         )
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return how it ended, for a check that does not hold."""
         return f"{self.run['state']}, {self.verdict}, status {self.last['state']}: {self.last['description']}"
 

@@ -1,6 +1,6 @@
 """What all pages that act share: every answer is a sentence, and a form writes one request, in the visitor's name.
 
-`deeds` and `batches` define what visitors can do.
+`user_actions` and `batches` define what visitors can do.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ class BatchPages(ActingPages):
             proposals = [
                 {"target": each.target, **each.facts} | each.plan.to_json() for each in proposed.proposals
             ]
-            told = {"proposals": proposals, "notes": list(proposed.notes)}
-            return self._renderer.json(told, 200)
+            content = {"proposals": proposals, "notes": list(proposed.notes)}
+            return self._renderer.json(content, 200)
         return self._renderer.html(
             200,
             "batch.html",
@@ -146,9 +146,11 @@ class BatchPages(ActingPages):
         if is_program(asked.request):
             return self._renderer.json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
         labels = await asyncio.to_thread(lambda: list(map(self._label, numbers)))
-        told = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
+        labelled = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
         here = self.here
-        return self._renderer.html(200, "requested.html", asked.visitor, here=here, batch=self, requests=told)
+        return self._renderer.html(
+            200, "requested.html", asked.visitor, here=here, batch=self, requests=labelled
+        )
 
     async def _check(self, asked: Asked, chosen: Mapping[str, str]) -> None:
         """Raise `ChangedMeanwhile` unless each plan is still the one that was confirmed. A program need not name plans."""

@@ -78,9 +78,9 @@ class Need(NamedTuple):
     fix: str
     url: str | None = None
     link: str = ""
-    deed: str | None = None
+    action: str | None = None
     """The path of the page that does it, for visitors who may act."""
-    deed_link: str = ""
+    action_link: str = ""
     dismiss: str | None = None
     """The path of the page that dismisses its problem."""
     items: tuple[Item, ...] = ()
@@ -171,8 +171,8 @@ def _pause(facts: Facts) -> Iterable[Need]:
             "Destructive calls are paused",
             f"Paused {clean(facts.paused)}. Runs wait before they delete anything.",
             "When it is safe again, resume. On the server: `closeout resume`.",
-            deed="/resume",
-            deed_link="Resume",
+            action="/resume",
+            action_link="Resume",
         )
 
 
@@ -226,8 +226,8 @@ def _problem(found: Sequence[Problem], count: int) -> Need:
             f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip(),
             run,
             _RUN,
-            deed=f"{run}/rerun" if run else None,
-            deed_link="Rerun",
+            action=f"{run}/rerun" if run else None,
+            action_link="Rerun",
         )
     elif newest.kind == "orphans":
         title = f"{automation or 'Patrol'} found resources of closed pull requests"
@@ -252,7 +252,7 @@ def _several(need: Need, found: Sequence[Problem], count: int) -> Need:
         return need
     failed = with_query("/runs", automation=first.automation, verdict="failure")
     rerun = with_query(RERUN, automation=first.automation)
-    return need._replace(url=failed, link="Failed runs", deed=rerun, deed_link="Rerun…")
+    return need._replace(url=failed, link="Failed runs", action=rerun, action_link="Rerun…")
 
 
 def _run_of(problem: Problem) -> str | None:

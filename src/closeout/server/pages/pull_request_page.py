@@ -38,7 +38,7 @@ TITLES = {
     KEPT: ("Kept", "none"),
 }
 """Title and tone of each group."""
-_TOLD = {
+_PLAIN_EVENTS = {
     "opened": ("Opened", "open"),
     "reopened": ("Opened again", "open"),
     "synchronize": ("New commits", "dot"),
@@ -86,7 +86,7 @@ class Step(NamedTuple):
     text: str
     run: str | None = None
     """The path of the run concerned."""
-    deed: str | None = None
+    action: str | None = None
     """The path of the page that does it."""
 
 
@@ -264,8 +264,8 @@ def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str
             merged = pull.get("merged") is True
             text = f"Into {into}." if merged and isinstance(into, str) else ""
             return ("Merged" if merged else "Closed"), text, "closed"
-        if view.action in _TOLD:
-            title, icon = _TOLD[view.action]
+        if view.action in _PLAIN_EVENTS:
+            title, icon = _PLAIN_EVENTS[view.action]
             return title, "", icon
     name = f"{view.event}.{view.action}" if view.action else view.event
     return name, "", "dot"

@@ -63,9 +63,11 @@ class PullRequests:
         story = read_pull_request(self._views, repository, number, now, self._rechecks)
         if story is None:
             story = PullRequestView(repository, number, (), None, None, (), (), (), (), 0)
-        told = [entry.delivery for entry in story.entries if entry.kind == "delivery" and entry.delivery]
-        heard = [Heard(each, {}) for each in told[:-MOST_PAYLOADS]]
-        heard += [Heard(each, self._payload(each.id)) for each in told[-MOST_PAYLOADS:]]
+        deliveries = [
+            entry.delivery for entry in story.entries if entry.kind == "delivery" and entry.delivery
+        ]
+        heard = [Heard(each, {}) for each in deliveries[:-MOST_PAYLOADS]]
+        heard += [Heard(each, self._payload(each.id)) for each in deliveries[-MOST_PAYLOADS:]]
         return pull_request_page.shown(story, heard, now)
 
     def _payload(self, delivery: DeliveryId) -> Mapping[str, Any]:

@@ -143,8 +143,8 @@ class Site:
         """Answer a client's error: with JSON for a program, with the sign-in page or a page with the sentence for a browser."""
         if is_program(request):
             headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-            told = {"error": error.code, "message": error.message}
-            return self._renderer.json(told, error.status, headers)
+            content = {"error": error.code, "message": error.message}
+            return self._renderer.json(content, error.status, headers)
         if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
             response: Response = RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
             return self._led_back(request, response)

@@ -37,8 +37,8 @@ def _create(call: Call) -> Answer:
         raise Refused(422, "Validation Failed", ["Hook already exists on this repository"])
     for event in events:
         if sum(event in hook.events for hook in hooks) >= LIMIT:
-            told = f'The "{event}" event cannot have more than {LIMIT} hooks'
-            raise Refused(422, "Validation Failed", [told])
+            message = f'The "{event}" event cannot have more than {LIMIT} hooks'
+            raise Refused(422, "Validation Failed", [message])
     hook = Hook(call.world.next_id(400_000), "", "", events, form=True, active=call.body.get("active", True))
     hook.configure(config, whole=True)
     hook.updated_at = stamp(call.world.now())

@@ -11,15 +11,15 @@ from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.problems import Problem
 from closeout.orphans.audit import Report
 from closeout.server.pages import acting
-from closeout.server.pages import deeds as deed_pages
+from closeout.server.pages import user_actions as action_pages
 from closeout.server.pages.wording import problem_name
-from tests.contract.http.deed_world import (
+from tests.contract.http.action_site import (
     NAME,
     PLAN,
     SECRET,
-    Deeds,
+    ActionSite,
     Form,
-    deeds,
+    action_site,
     form_token,
     orphan,
     step,
@@ -29,14 +29,14 @@ from tests.until import until
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Deeds]:
+def shared() -> Iterator[ActionSite]:
     """One server for all tests."""
-    with deeds() as world:
+    with action_site() as world:
         yield world
 
 
 @pytest.fixture
-def world(shared: Deeds) -> Deeds:
+def world(shared: ActionSite) -> ActionSite:
     """The server with an empty ledger and the plan of `PLAN`."""
     shared.store.reset()
     shared.planned.__init__()  # type: ignore[misc]
@@ -52,7 +52,7 @@ def text(answer: Answer) -> str:
 # --- a rerun --------------------------------------------------------------------------------------------------
 
 
-def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Deeds) -> None:
+def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: ActionSite) -> None:
     """The ledger's run and the log name who confirmed it, and the answer leads to the new attempt."""
     run = world.store.finished()
     page = world.get(f"/runs/{run}/rerun")
@@ -74,7 +74,7 @@ def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Dee
     assert f"by=operator (pages) target={run}" in line
 
 
-def test_a_form_that_is_sent_again_makes_one_request(world: Deeds) -> None:
+def test_a_form_that_is_sent_again_makes_one_request(world: ActionSite) -> None:
     """At the same time, and once more after its answer: every sender is led to the one new attempt."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -95,7 +95,7 @@ def test_a_form_that_is_sent_again_makes_one_request(world: Deeds) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_another_form_finds_that_the_run_is_under_way(world: Deeds) -> None:
+def test_another_form_finds_that_the_run_is_under_way(world: ActionSite) -> None:
     """A second tab, or a page that was open before the first confirmation."""
     run = world.store.finished()
     first, second = world.form(f"/runs/{run}/rerun"), world.form(f"/runs/{run}/rerun")
@@ -109,7 +109,7 @@ def test_another_form_finds_that_the_run_is_under_way(world: Deeds) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_what_was_shown_is_what_is_confirmed(world: Deeds) -> None:
+def test_what_was_shown_is_what_is_confirmed(world: ActionSite) -> None:
     """Another plan meanwhile: it is shown, nothing is requested, and its own form works."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -124,7 +124,7 @@ def test_what_was_shown_is_what_is_confirmed(world: Deeds) -> None:
     assert world.post(new.action, new.fields).status == 303
 
 
-def test_a_reason_with_a_time_in_it_is_no_other_plan(world: Deeds) -> None:
+def test_a_reason_with_a_time_in_it_is_no_other_plan(world: ActionSite) -> None:
     """Only what changes is compared."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -145,7 +145,9 @@ def test_a_reason_with_a_time_in_it_is_no_other_plan(world: Deeds) -> None:
         ([{"name": NAME, "mode": "apply", "steps": [], "error": {"code": "bad-input", "message": "no name"}}], "no name"),
     ],
 )  # fmt: skip
-def test_a_plan_that_is_none_has_no_button(world: Deeds, rows: list[dict[str, object]], says: str) -> None:
+def test_a_plan_that_is_none_has_no_button(
+    world: ActionSite, rows: list[dict[str, object]], says: str
+) -> None:
     """What a guard rejects, what cannot be read and what does not match: the page says so, and a form of before is refused."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -158,7 +160,7 @@ def test_a_plan_that_is_none_has_no_button(world: Deeds, rows: list[dict[str, ob
     assert world.store.asked == []
 
 
-def test_a_plan_that_fails_says_why(world: Deeds) -> None:
+def test_a_plan_that_fails_says_why(world: ActionSite) -> None:
     """GitHub cannot be reached: no internal error, and nothing that pretends."""
     run = world.store.finished()
     world.planned.error = ServiceError(
@@ -171,7 +173,7 @@ def test_a_plan_that_fails_says_why(world: Deeds) -> None:
 
 
 @pytest.mark.parametrize("path", ["/runs/{run}/rerun", "/rerun", "/orphans/clean"])
-def test_an_error_of_github_says_no_secret(world: Deeds, path: str) -> None:
+def test_an_error_of_github_says_no_secret(world: ActionSite, path: str) -> None:
     """It may quote what was sent to it: neither a page, nor its form, nor an answer to a program says that."""
     path = path.format(run=world.store.finished())
     world.planned.report = Report((orphan(17, "preview-17"),), ())
@@ -185,10 +187,10 @@ def test_an_error_of_github_says_no_secret(world: Deeds, path: str) -> None:
 
 
 def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without script: the header reloads, and the plan is made once."""
-    monkeypatch.setattr(deed_pages, "GLANCE", 0.0)
+    monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
     page = world.get(f"/runs/{run}/rerun")
@@ -201,10 +203,10 @@ def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
 
 
 def test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outsider knows a run's id, and may send the operator a link with a line feed in it."""
-    monkeypatch.setattr(deed_pages, "GLANCE", 0.0)
+    monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
     page = world.get(f"/runs/{run}/rerun?limit=1%0d%0aSet-Cookie:%20closeout_session=theirs%0d%0a%0d%0a<h1>")
@@ -222,7 +224,7 @@ PATHS = ("/runs/{run}/rerun", "/runs/{run}/cancel", "/deliveries/1/replay", "/pa
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_reader_and_nobody_change_nothing(world: Deeds, path: str) -> None:
+def test_a_reader_and_nobody_change_nothing(world: ActionSite, path: str) -> None:
     """Not by a page and not by a form with the token of their session."""
     path = path.format(run=world.store.finished())
     assert world.get(path, "reader").status == 403
@@ -234,7 +236,7 @@ def test_a_reader_and_nobody_change_nothing(world: Deeds, path: str) -> None:
 
 @pytest.mark.parametrize("missing", ["form_token", "once", "plan"])
 @pytest.mark.parametrize("forged", ["", "forged"])
-def test_each_field_of_the_form_is_needed(world: Deeds, missing: str, forged: str) -> None:
+def test_each_field_of_the_form_is_needed(world: ActionSite, missing: str, forged: str) -> None:
     """Without the session's token, the one-time value or the plan, nothing is requested."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -245,7 +247,7 @@ def test_each_field_of_the_form_is_needed(world: Deeds, missing: str, forged: st
     assert world.store.asked == []
 
 
-def test_a_one_time_value_belongs_to_its_form(world: Deeds) -> None:
+def test_a_one_time_value_belongs_to_its_form(world: ActionSite) -> None:
     """That of a pause does not cancel a run."""
     pause, run = world.form("/pause"), world.store.queued()
     cancel = world.form(f"/runs/{run}/cancel")
@@ -256,7 +258,7 @@ def test_a_one_time_value_belongs_to_its_form(world: Deeds) -> None:
 # --- cancel, replay, pause -------------------------------------------------------------------------------------
 
 
-def test_a_run_is_cancelled(world: Deeds) -> None:
+def test_a_run_is_cancelled(world: ActionSite) -> None:
     """And the answer leads to its page."""
     run = world.store.queued()
     form = world.form(f"/runs/{run}/cancel")
@@ -265,7 +267,7 @@ def test_a_run_is_cancelled(world: Deeds) -> None:
     assert world.store.asked == [("cancel", f"{run}-1", "operator (pages)", "wrong stack")]
 
 
-def test_a_run_that_finished_meanwhile_is_not_cancelled(world: Deeds) -> None:
+def test_a_run_that_finished_meanwhile_is_not_cancelled(world: ActionSite) -> None:
     """Before the page or after it: a sentence."""
     run = world.store.queued()
     form = world.form(f"/runs/{run}/cancel")
@@ -276,7 +278,7 @@ def test_a_run_that_finished_meanwhile_is_not_cancelled(world: Deeds) -> None:
     assert world.store.asked == []
 
 
-def test_a_delivery_is_replayed(world: Deeds) -> None:
+def test_a_delivery_is_replayed(world: ActionSite) -> None:
     """One run leads to its page, several to the delivery's, none to a sentence."""
     run = world.store.finished()
     for outcome, status, location in (
@@ -292,7 +294,7 @@ def test_a_delivery_is_replayed(world: Deeds) -> None:
     assert {kind for kind, *_ in world.store.asked} == {"replay"}
 
 
-def test_a_delivery_that_did_not_arrive_is_recovered(world: Deeds) -> None:
+def test_a_delivery_that_did_not_arrive_is_recovered(world: ActionSite) -> None:
     """By its GUID, as the command line does; one that is not left alone any more is said."""
     run = world.store.finished()
     world.store.replays = [f"{run}-2"]
@@ -307,7 +309,7 @@ def test_a_delivery_that_did_not_arrive_is_recovered(world: Deeds) -> None:
     "path",
     ["/deliveries/7/replay", "/deliveries/x/replay", f"/deliveries/{'9' * 40}/replay", "/runs/none/rerun"],
 )
-def test_what_was_pruned_is_said(world: Deeds, path: str) -> None:
+def test_what_was_pruned_is_said(world: ActionSite, path: str) -> None:
     """It is not there, and may have been pruned."""
     for answer in (world.get(path), world.post(path, {}, "program")):
         assert answer.status == 404
@@ -315,7 +317,7 @@ def test_what_was_pruned_is_said(world: Deeds, path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["failure", "orphans"])
-def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str) -> None:
+def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: ActionSite, kind: str) -> None:
     """That of a run as the command line does it, and one that patrol found by its pull request; one that changed is shown anew."""
     if kind == "failure":
         target = world.store.finished()
@@ -340,7 +342,7 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str
     assert world.get(path).status == 404
 
 
-def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: Deeds) -> None:
+def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: ActionSite) -> None:
     """It ends when what it says is no longer so."""
     found = Problem("", "patrol", "stale", "patrol has not ended", "x", 1.0)
     world.store.problems.open_problem(found)
@@ -348,7 +350,7 @@ def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: Deeds) -> None:
     assert (gone.status, "There is no such open problem" in text(gone)) == (404, True)
 
 
-def test_pause_and_resume(world: Deeds) -> None:
+def test_pause_and_resume(world: ActionSite) -> None:
     """The pages say who paused and why, and a resume of another pause than the one that was shown is refused."""
     assert world.get("/resume").status == 409
     pause = world.form("/pause")
@@ -370,7 +372,7 @@ def test_pause_and_resume(world: Deeds) -> None:
     assert world.store.paused() is None
 
 
-def test_every_page_leads_whoever_may_act_to_a_pause(world: Deeds) -> None:
+def test_every_page_leads_whoever_may_act_to_a_pause(world: ActionSite) -> None:
     """As long as nothing is paused, and not whoever may only read."""
     link = 'href="/pause"'
     run = world.store.finished()
@@ -380,7 +382,9 @@ def test_every_page_leads_whoever_may_act_to_a_pause(world: Deeds) -> None:
     assert link not in text(world.get(f"/runs/{run}"))
 
 
-def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_waits_is_told_with_its_number(
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The engine does not take it at once: it is stored."""
     monkeypatch.setattr(acting, "OUTCOME_SECONDS", 0.0)
     world.store.held = True
@@ -390,7 +394,7 @@ def test_a_request_that_waits_is_told_with_its_number(world: Deeds, monkeypatch:
     assert "<h1>Requested</h1> <p>Request 1 is stored" in text(done)
 
 
-def test_an_outcome_is_awaited_for_a_few_seconds(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outcome_is_awaited_for_a_few_seconds(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine looks for requests twice a second."""
     outcomes = iter([None, None, "done"])
     monkeypatch.setattr(world.store, "outcome", lambda _number: next(outcomes))
@@ -398,12 +402,12 @@ def test_an_outcome_is_awaited_for_a_few_seconds(world: Deeds, monkeypatch: pyte
 
 
 def test_a_plan_that_is_not_ready_in_time_requests_nothing(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection does not wait for longer; the same form works once the plan is there."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
-    monkeypatch.setattr(deed_pages, "LOOK", 0.0)
+    monkeypatch.setattr(action_pages, "LOOK", 0.0)
     world.planned.ready.clear()
     late = world.post(form.action, form.fields)
     world.planned.ready.set()
@@ -414,7 +418,7 @@ def test_a_plan_that_is_not_ready_in_time_requests_nothing(
     assert world.post(form.action, form.fields).status == 303
 
 
-def test_a_ledger_that_cannot_be_written_is_said(world: Deeds) -> None:
+def test_a_ledger_that_cannot_be_written_is_said(world: ActionSite) -> None:
     """With its sentence, to a person and to a program, and in the log; the same form works once it can."""
     world.store.broken = StoreUnavailable("the disk is full")
     pause = world.form("/pause")
@@ -433,7 +437,7 @@ def test_a_ledger_that_cannot_be_written_is_said(world: Deeds) -> None:
 # --- programs --------------------------------------------------------------------------------------------------
 
 
-def test_a_program_acts_with_a_token_and_no_form(world: Deeds) -> None:
+def test_a_program_acts_with_a_token_and_no_form(world: ActionSite) -> None:
     """It gets the plan as JSON, and the number and the outcome of its request."""
     run = world.store.finished()
     plan = world.get(f"/runs/{run}/rerun", "program").json
@@ -463,7 +467,7 @@ def test_a_program_acts_with_a_token_and_no_form(world: Deeds) -> None:
     )
 
 
-def test_a_program_may_hold_to_the_plan_that_it_read(world: Deeds) -> None:
+def test_a_program_may_hold_to_the_plan_that_it_read(world: ActionSite) -> None:
     """Another plan is refused, with the new one."""
     run = world.store.finished()
     told = world.get(f"/runs/{run}/rerun", "program").json
@@ -478,7 +482,7 @@ def test_a_program_may_hold_to_the_plan_that_it_read(world: Deeds) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_a_long_reason_is_refused(world: Deeds) -> None:
+def test_a_long_reason_is_refused(world: ActionSite) -> None:
     """The ledger shows it in every list."""
     refused = world.post("/pause", {"reason": "x" * 501}, "program")
     assert (refused.status, refused.json["error"]) == (400, "usage")
