@@ -31,7 +31,7 @@ from closeout.stack.table import SETTINGS
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.stack_ledger import Place
+from closeout.wiring.stack_ledger import LedgerResources
 from closeout.wiring.stack_runtime import StackRuntime
 from tests.ledger_table import create_ledger, deploy
 from tests.stack_aws import StackAws
@@ -335,7 +335,7 @@ class _Scene:
             return meter.watch(made) if service == "dynamodb" else made
 
         return StackRuntime(
-            Place("ledger", "bodies", WORKER, "/closeout/worker"),
+            LedgerResources("ledger", "bodies", WORKER, "/closeout/worker"),
             lambda: self._loaded,
             directory=self._loaded.directory,
             api_url=self._loaded.settings.api_url,

@@ -78,7 +78,7 @@ class Outside(Protocol):
         """Return a URL from the file, where it may be written as `env:NAME`. Raises `ConfigError`."""
 
 
-class Place(Protocol):
+class Host(Protocol):
     """The machine with the ledger's file. A stack has none."""
 
     @property
@@ -154,7 +154,7 @@ class World:
     file: Path
     now: Callable[[], float]
     pause: Callable[[float], object]
-    machine: Place | None = None
+    machine: Host | None = None
     """None for a stack."""
     pings: bool = False
     """Whether GitHub may be asked for pings."""
@@ -180,7 +180,7 @@ class World:
         return self.once("configuration", self.load)
 
     @property
-    def place(self) -> Place:
+    def host(self) -> Host:
         """The machine of the ledger's file. Raises `LookupError` for a stack, whose checks do not ask."""
         if self.machine is None:
             raise LookupError("a stack has no machine")

@@ -194,15 +194,15 @@ def _operand(tokens: list[Token]) -> _Value:
 def _tokens(expression: str) -> list[Token]:
     """Split into tokens; empty if a character belongs to none."""
     tokens: list[Token] = []
-    place = 0
+    position = 0
     text = expression.rstrip()
     if len(text) > _MAX_LENGTH or text.count("(") > _MAX_BRACKETS:
         return []
-    while place < len(text):
-        found = _TOKEN.match(text, place)
+    while position < len(text):
+        found = _TOKEN.match(text, position)
         if found is None or found.lastgroup is None:
             return []
         token = found.group(found.lastgroup)
         tokens.append((found.lastgroup, "".join(token.split()) if found.lastgroup == "path" else token))
-        place = found.end()
+        position = found.end()
     return tokens

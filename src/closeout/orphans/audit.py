@@ -42,7 +42,7 @@ class Target(NamedTuple):
 class Row(NamedTuple):
     """The audit's result for one resource."""
 
-    place: AwsTarget | None
+    aws_target: AwsTarget | None
     resource: str
     state: State
     reason: str
@@ -154,7 +154,7 @@ class Audit:
 
         An action lists once, for all steps that act in one place.
         """
-        places: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, Naming]]] = {}
+        groups: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, Naming]]] = {}
         for one in steps:
             target = inputs.target(one.step, {})
             for repository in one.automation.repositories:
@@ -163,10 +163,10 @@ class Audit:
                 form = naming(one.step, one.action, spelled)
                 if isinstance(form, Naming):
                     form = form._replace(repository=repository)
-                    places.setdefault((one.step.uses, target), []).append((one, form))
+                    groups.setdefault((one.step.uses, target), []).append((one, form))
         return [
             Find(existing, target, one.automation, one.step, one.action, form.repository, number)
-            for (uses, target), forms in places.items()
+            for (uses, target), forms in groups.items()
             for existing in self._existing(uses, target, forms)
             for one, form in forms
             if (number := form.number(existing.inputs)) is not None
@@ -270,7 +270,7 @@ def _one_each(rows: Iterable[Row]) -> Iterator[Row]:
     """
     found: dict[tuple[AwsTarget | None, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.place, row.resource), []).append(row)
+        found.setdefault((row.aws_target, row.resource), []).append(row)
     return map(_joined, found.values())
 
 

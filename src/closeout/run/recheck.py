@@ -140,7 +140,7 @@ def look(
     subject = subject._replace(closed_at=payload["pull_request"].get("closed_at"))
     livecheck.check(subject, deps.github)
     branch = str(payload["pull_request"]["head"]["ref"])
-    occasion = planning.Occasion(automation, EVENT, payload)
+    context = planning.PlanContext(automation, EVENT, payload)
     planned: list[Change] = []
     for step in typed(automation, deps.actions):
         if step.assume_role is not None and not assumes:
@@ -148,7 +148,7 @@ def look(
         if step.condition is None or cel.condition(step.condition, payload, cel.NOTHING_YET):
             if fields.by_branch(step, deps.actions[step.uses]):
                 livecheck.check(subject, deps.github, branch)
-            planned += planning.make_plan(deps, occasion, step, planned).changes
+            planned += planning.make_plan(deps, context, step, planned).changes
     return [change for change in planned if change.verb == "delete"]
 
 

@@ -18,7 +18,7 @@ from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import found, late_closing, matching, visibility
-from closeout.run.context import READ_RETRY, Noted, RunContext
+from closeout.run.context import READ_RETRY, ExecutionMemory, RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
 from closeout.run.on_function import run_on_function
@@ -33,13 +33,13 @@ PATIENT_RETRY = Retry(attempts=100_000, backoff=READ_RETRY.backoff)
 
 def make_run_function(deps: RunDeps) -> RunFunction:
     """Return the run function over these dependencies."""
-    noted: defaultdict[str, Noted] = defaultdict(Noted)
+    memory: defaultdict[str, ExecutionMemory] = defaultdict(ExecutionMemory)
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is not None:
             return end_unreadable(deps, durable, execution, execution.unreadable)
-        ending = _Workflow(RunContext(deps, durable, execution, noted[execution.id])).run()
-        noted.pop(execution.id, None)
+        ending = _Workflow(RunContext(deps, durable, execution, memory[execution.id])).run()
+        memory.pop(execution.id, None)
         return Ending(ending.verdict, deps.redact.text(ending.summary))
 
     return run

@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from closeout.server.app import Application
-from closeout.server.places import LOOPBACK, Places
+from closeout.server.connection_limits import LOOPBACK, ConnectionLimits
 from closeout.server.protocol import Connection
 from closeout.server.shared import Shared, Timers
 
@@ -53,14 +53,14 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
     bound socket that serves only the pages of `app`, and no webhook. Raises OSError if the address cannot be bound.
     """
     with bind(host, port) as listener, signals() as received:
-        places = Places(most or most_connections(), trusted_proxies, _on_full(app))
-        doors = [(listener, Shared(app, places, timers or Timers()))]
+        connection_limits = ConnectionLimits(most or most_connections(), trusted_proxies, _on_full(app))
+        doors = [(listener, Shared(app, connection_limits, timers or Timers()))]
         if pages is not None:
-            doors.append((pages, Shared(app, places, timers or Timers(), pages_alone=True)))
-        app.metrics.connections = places.__len__
-        app.metrics.most_connections = places.most
+            doors.append((pages, Shared(app, connection_limits, timers or Timers(), pages_alone=True)))
+        app.metrics.connections = connection_limits.__len__
+        app.metrics.most_connections = connection_limits.most
         # Spooled bodies are open files too, out of RESERVED_FILES.
-        app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
+        app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, connection_limits.most // 8))
         serving = _serve(
             doors,
             lambda: bool(received) or (stop is not None and stop.is_set()),

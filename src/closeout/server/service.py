@@ -24,9 +24,9 @@ from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.access import Access
 from closeout.server.app import Application
+from closeout.server.connection_limits import LOOPBACK
 from closeout.server.log import Log
 from closeout.server.parts import Acting, ServerParts
-from closeout.server.places import LOOPBACK
 from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
 from closeout.wiring.orphans import STOPPING
@@ -202,7 +202,7 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
         redact=runtime.redactor.text,
-        place=runtime.ledger.path,
+        ledger_path=runtime.ledger.path,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),

@@ -17,7 +17,7 @@ from closeout.checks.check import redacted
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load
 from closeout.core.redact import Redactor
-from closeout.ledger.sqlite import Requests, Views, place
+from closeout.ledger.sqlite import Requests, Views, disk
 from closeout.patrol.marks import REPORT
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.notifying import NOTIFIER
@@ -31,7 +31,7 @@ NEWEST = 500
 
 
 class LedgerFile:
-    """`checks.world.LedgerLook` and `Place` over SQLite.
+    """`checks.world.LedgerLook` and `Host` over SQLite.
 
     `base` returns the server's public URL.
     """
@@ -41,9 +41,9 @@ class LedgerFile:
         self.path = path
         self.exists = path.exists
         self.held = Requests(path).server_running
-        self.unwritable: Callable[[], str | None] = partial(place.unwritable, path)
-        self.file_system: Callable[[], str | None] = partial(place.file_system, path)
-        self.free: Callable[[], int] = partial(place.free, path)
+        self.unwritable: Callable[[], str | None] = partial(disk.unwritable, path)
+        self.file_system: Callable[[], str | None] = partial(disk.file_system, path)
+        self.free: Callable[[], int] = partial(disk.free, path)
         self.base = partial(base, views)
         self.heard = partial(hooks_heard, partial(views.deliveries, NEWEST))
         self.empty_runs: Callable[[], Mapping[str, int]] = lambda: views.stats()["empty_runs"]

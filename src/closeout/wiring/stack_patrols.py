@@ -51,7 +51,7 @@ from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 from closeout.wiring.stack_looks import StackLooks
 
 LEASE = 960.0
@@ -334,7 +334,7 @@ def open_stack_patrols(
         secrets_client=lambda _region: client("secretsmanager"),
         report=report,
     )
-    ledger = StackLedger(Place.of(environment), client, clock)
+    ledger = StackLedger(LedgerResources.of(environment), client, clock)
     settings = PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"]))
     drills = StackDrills(
         ledger,

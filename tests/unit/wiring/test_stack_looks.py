@@ -18,7 +18,7 @@ from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
 from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 from closeout.wiring.stack_looks import StackLooks
 from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts
 from tests.contract.conftest import aws
@@ -90,8 +90,8 @@ class Bench:
         def service(name: str) -> Any:
             return own.get(name) or client(self.remote.aws, name)
 
-        place = Place(self.remote.name, BUCKET, WORKER, GROUP)
-        self.ledger = StackLedger(place, service, self.scene.clock)
+        resources = LedgerResources(self.remote.name, BUCKET, WORKER, GROUP)
+        self.ledger = StackLedger(resources, service, self.scene.clock)
         self.looks = StackLooks(self.ledger, self.scene.deps(), self.told.append, self.given_up.append)
         self.deploys(self.scene.automation)
 
@@ -206,7 +206,7 @@ def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -
     assert bench.rechecks() == [900.0]
     run = bench.run()
     assert (run.attempt, run.state, run.requested_by) == (2, "queued", BY)
-    assert [place for place, _ in bench.functions.started.values()] == [WORKER]
+    assert [resources for resources, _ in bench.functions.started.values()] == [WORKER]
     assert bench.functions.events == [{"execution": f"{RUN}-2"}]
     assert bench.told[0].startswith("acme/shop#17 was deployed after it was closed (preview-17)")
     definition, _ = bench.remote.store.recorded(RUN, 2)

@@ -98,7 +98,7 @@ def _count(inputs: Inputs, clients: Clients, account: str, resource: Resource) -
     """Return number and bytes of a bucket's versions; 0 if the step would not delete them."""
     if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
         return 0, 0
-    return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
+    return buckets.count(clients.aws("s3"), buckets.S3Location(bucket=resource.physical_id, owner=account))
 
 
 def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, int]) -> Iterator[Change]:

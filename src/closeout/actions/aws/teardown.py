@@ -190,8 +190,8 @@ class Teardown:
         return {"at": self.work.now()}
 
     def _token(self, number: int) -> str:
-        place = hashlib.sha256(f"{self.work.step}\n{self.doomed.stack_id}".encode()).hexdigest()[:12]
-        return f"closeout-{self.work.execution}-{place}-{number}"
+        digest = hashlib.sha256(f"{self.work.step}\n{self.doomed.stack_id}".encode()).hexdigest()[:12]
+        return f"closeout-{self.work.execution}-{digest}-{number}"
 
     def _remedy(self, number: int, failures: Sequence[Failure]) -> bool:
         """Try to remove the causes of the failures; return whether another delete may succeed."""
@@ -211,11 +211,11 @@ class Teardown:
         A bucket is identified only by its name. If our stack is deleted meanwhile, a new stack may own a bucket with
         that name, so the state of our StackId is checked before each batch is listed and before it is deleted.
         """
-        place = buckets.Place(bucket=bucket, owner=self.doomed.account)
+        location = buckets.S3Location(bucket=bucket, owner=self.doomed.account)
         deleted, _ = buckets.delete_all(
             self.work,
             name,
-            place,
+            location,
             lambda _: True,
             lambda done: f"bucket {bucket}: deleted {done['deleted']} versions and delete markers",
             self._stuck,

@@ -108,11 +108,11 @@ class SetupPages:
     def _machine(self) -> Iterable[HealthFact]:
         runs_on = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
         yield HealthFact("Version", closeout.__version__, runs_on)
-        place = self._parts.place
-        if place is None:
+        path = self._parts.ledger_path
+        if path is None:
             return
         try:
-            free, size = shutil.disk_usage(place.parent).free, place.stat().st_size
+            free, size = shutil.disk_usage(path.parent).free, path.stat().st_size
         except OSError as error:
             yield HealthFact("Disk", "cannot be read", str(error.strerror), "bad")
             return

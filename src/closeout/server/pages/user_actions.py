@@ -230,14 +230,14 @@ class UserActions(ActingPages):
     ) -> Response:
         visitor = visitor_of(asked)
         if is_program(asked.request):
-            told = {
+            content = {
                 "kind": action.kind,
                 "target": action.target,
                 "title": clean(action.title),
             } | plan.to_json()
             if status != 200:
-                told |= {"error": ChangedMeanwhile.code, "message": notice}
-            return self._renderer.json(told, status)
+                content |= {"error": ChangedMeanwhile.code, "message": notice}
+            return self._renderer.json(content, status)
         return self._renderer.html(
             status,
             "confirm.html",
@@ -283,11 +283,11 @@ class UserActions(ActingPages):
         done = bool(runs) or outcome == "done"
         status = 202 if outcome is None else 200 if done else ChangedMeanwhile.status
         if is_program(asked.request):
-            told: dict[str, Any] = {"request": number, "kind": action.kind, "target": action.target}
-            told |= {"by": by(asked), "outcome": outcome, "runs": runs}
+            content: dict[str, Any] = {"request": number, "kind": action.kind, "target": action.target}
+            content |= {"by": by(asked), "outcome": outcome, "runs": runs}
             if status == ChangedMeanwhile.status:
-                told |= {"error": ChangedMeanwhile.code, "message": outcome}
-            return self._renderer.json(told, status)
+                content |= {"error": ChangedMeanwhile.code, "message": outcome}
+            return self._renderer.json(content, status)
         if done:
             page = execution_path(runs[0]) if len(runs) == 1 else action.back
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)
