@@ -304,8 +304,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a stack is deleted by its name",
         "src/closeout/actions/aws/teardown.py",
-        "                StackName=self.doomed.stack_id, ClientRequestToken",
-        "                StackName=self.doomed.name, ClientRequestToken",
+        "                StackName=self.planned.stack_id, ClientRequestToken",
+        "                StackName=self.planned.name, ClientRequestToken",
         (f"{STACK}::TestInterruptions::test_stack_created_anew_under_the_name",),
     ),
     Mutant(
@@ -318,7 +318,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "buckets are emptied although the plan did not list them",
         "src/closeout/actions/aws/teardown.py",
-        "if item.not_empty} & set(self.doomed.buckets))",
+        "if item.not_empty} & set(self.planned.buckets))",
         "if item.not_empty})",
         (f"{STACK}::TestApply::test_bucket_that_the_plan_did_not_list",),
     ),

@@ -32,7 +32,7 @@ PATIENCE = 30
 """Looks at a webhook's log for its ping, a second apart."""
 
 
-class GitHubAsks(GitHubReads, GitHubRequests, Protocol):
+class GitHubQueries(GitHubReads, GitHubRequests, Protocol):
     """What is needed from GitHub's client."""
 
 
@@ -53,7 +53,7 @@ class Outside(Protocol):
     """Everything outside this machine, with the clients that the configuration needs."""
 
     @property
-    def github(self) -> GitHubAsks:
+    def github(self) -> GitHubQueries:
         """GitHub's API with the configured token."""
 
     @property
@@ -101,7 +101,7 @@ class Host(Protocol):
         """Return, for each notifier that accepts no messages, since when and why."""
 
 
-class LedgerLook(Protocol):
+class LedgerView(Protocol):
     """The ledger, for reading. Methods raise `LedgerError` or `StoreUnavailable`."""
 
     def exists(self) -> bool:
@@ -149,7 +149,7 @@ class World:
 
     load: Callable[[], Loaded]
     connect: Callable[[Loaded], Outside]
-    ledger: LedgerLook
+    ledger: LedgerView
     _: KW_ONLY
     file: Path
     now: Callable[[], float]

@@ -142,7 +142,7 @@ class _Value(NamedTuple):
     paths: tuple[str, ...] = ()
 
 
-class _NotUnderstood(Exception):
+class _Unsupported(Exception):
     """The expression has a form that is not understood here."""
 
 
@@ -151,7 +151,7 @@ def _parsed(expression: str) -> _Value | None:
     tokens = [_END, *reversed(_tokens(expression))]
     try:
         value = _sum(tokens)
-    except _NotUnderstood:
+    except _Unsupported:
         return None
     return value if tokens == [_END] else None
 
@@ -188,7 +188,7 @@ def _operand(tokens: list[Token]) -> _Value:
         return _Value(True, (Piece(str(int(text))),))
     if kind == "string":
         return _Value(False, (Piece(text[1:-1]),))
-    raise _NotUnderstood
+    raise _Unsupported
 
 
 def _tokens(expression: str) -> list[Token]:

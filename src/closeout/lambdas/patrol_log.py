@@ -12,7 +12,7 @@ from typing import Any
 
 from closeout.core.terminal import escaped_json
 from closeout.patrol.report import Report, first
-from closeout.wiring.stack_patrols import Made
+from closeout.wiring.stack_patrols import RoundResult
 
 SECONDS = ("DrillAge",)
 """Metrics that are not counts."""
@@ -22,7 +22,7 @@ MOST_REPORTED = 100
 results of 256 KB. An audit may find 10,000 orphans."""
 
 
-def lines(made: Made, namespace: str, now: float) -> Iterator[str]:
+def lines(made: RoundResult, namespace: str, now: float) -> Iterator[str]:
     """Yield the lines of a finished round."""
     report, found = made.report, metrics(made)
     about = {
@@ -57,7 +57,7 @@ def _line(value: dict[str, Any]) -> str:
     return escaped_json(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
-def metrics(made: Made) -> dict[str, int]:
+def metrics(made: RoundResult) -> dict[str, int]:
     """Return the metrics of a round by name: only a few, because AWS bills each. The line has the rest."""
     report, rounds, drill = made
     found = {

@@ -31,7 +31,7 @@ NEWEST = 500
 
 
 class LedgerFile:
-    """`checks.world.LedgerLook` and `Host` over SQLite.
+    """`checks.world.LedgerView` and `Host` over SQLite.
 
     `base` returns the server's public URL.
     """

@@ -44,8 +44,8 @@ NEWEST = 100
 """Deliveries that are read to find out which webhooks deliver."""
 
 
-class StackLook:
-    """`checks.world.LedgerLook` over a stack's table, which is always there. The configuration has the URL."""
+class StackLedgerView:
+    """`checks.world.LedgerView` over a stack's table, which is always there. The configuration has the URL."""
 
     def __init__(self, ledger: StackLedger) -> None:
         self.exists, self.base = (lambda: True), (lambda: None)
@@ -177,7 +177,7 @@ def inspect_stack(
     world = StackWorld(
         load,
         connect,
-        StackLook(ledger),
+        StackLedgerView(ledger),
         file=Path(f"the configuration of {name}"),
         now=time.time,
         pause=time.sleep,

@@ -25,7 +25,7 @@ from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.outside import Outside
-from closeout.wiring.stack_checking import StackLook, of_role
+from closeout.wiring.stack_checking import StackLedgerView, of_role
 from closeout.wiring.stack_ledger import StackLedger
 
 OF_A_PERSON = ("aws-permissions", "clock", "notifiers")
@@ -100,7 +100,7 @@ class StackDrills(NamedTuple):
         world = FunctionWorld(
             lambda: replace(loaded, settings=self.settings),
             lambda _loaded: Outside(self.clients, LazyGitHub(self.clients, over)),
-            StackLook(self.ledger),
+            StackLedgerView(self.ledger),
             file=Path("the deployed configuration"),
             now=self.now,
             pause=self.pause,

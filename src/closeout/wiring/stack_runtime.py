@@ -126,7 +126,7 @@ class StackRuntime:
 
     def _deps(self) -> RunDeps:
         return RunDeps(
-            actions=Late(_builtin),
+            actions=LazyMapping(_builtin),
             clients=self._clients,
             github=LazyGitHub(self._clients),
             journal=self.journal,
@@ -134,7 +134,7 @@ class StackRuntime:
             switch=self.ledger.switch,
             redact=self.redactor,
             current=self._current,
-            functions=Late(lambda: self._loaded.functions),
+            functions=LazyMapping(lambda: self._loaded.functions),
             details=lambda run: run_log_url(
                 self.region, self.resources.log_group, run.run_id, run.accepted_at
             ),
@@ -222,7 +222,7 @@ def open_stack_runtime(
     )
 
 
-class Late(Mapping[str, Value]):
+class LazyMapping(Mapping[str, Value]):
     """A mapping that is made when it is first read."""
 
     def __init__(self, make: Callable[[], Mapping[str, Value]]) -> None:

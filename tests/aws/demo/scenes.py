@@ -37,7 +37,7 @@ class Stage(NamedTuple):
     previews: Previews
 
 
-class Ended(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run at its end, and the statuses that its commit got, the oldest first."""
 
     run: dict[str, Any]
@@ -195,7 +195,7 @@ def untold(stage: Stage) -> None:
     if not runs:
         return
     run = world.ended(runs[0].id, PATIENCE)
-    ended = Ended(run, world.statuses(sha))
+    ended = FinishedRun(run, world.statuses(sha))
     say.check(
         run["verdict"] == "success" and ended.states[-1:] == ["success"],
         f"it was heard of by: {run['heard']}",
@@ -231,7 +231,7 @@ SCENES = (main_job, stuck, again, turned_away, untold, removed)
 # --- what scenes share ----------------------------------------------------------------------------------------
 
 
-def close(stage: Stage, number: int, sha: str) -> Ended:
+def close(stage: Stage, number: int, sha: str) -> FinishedRun:
     """Close a pull request and tell, as they come, its statuses and log lines, until the run has ended."""
     say, world, _ = stage
     say.tell("github", f"#{number} is closed; the signed delivery goes out")
@@ -240,11 +240,11 @@ def close(stage: Stage, number: int, sha: str) -> Ended:
     answer = str(delivery["response"]["payload"])
     say.tell("closeout", f"{delivery['status_code']} {answer} ({time.monotonic() - began:.2f} s)")
     runs = json.loads(answer).get("runs") or ["none"]
-    summary, seen = 0, Ended(world.run(runs[0]), [])
+    summary, seen = 0, FinishedRun(world.run(runs[0]), [])
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         run = world.run(runs[0])
-        seen = Ended(run, world.statuses(sha))
+        seen = FinishedRun(run, world.statuses(sha))
         for status in seen.statuses[summary:]:
             say.tell("status", f"{status['state']}: {status['description']}")
         summary = len(seen.statuses)

@@ -276,7 +276,10 @@ def test_a_run_of_another_event_about_a_pull_request_is_no_teardown(bench: Bench
 
 def test_a_look_that_need_not_be_made_says_why(bench: Bench) -> None:
     """What is next depends on it: a run that is not there or void may be looked at again, an earlier attempt never."""
-    looks, first = bench.rechecks._looks, Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
+    looks, first = (
+        bench.rechecks._rechecker,
+        Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical()),
+    )
     assert looks.look(first._replace(run_id="x" * 26), 0) == "nothing"
     assert looks.look(first._replace(automation="off"), 0) == "nothing"
     assert looks.look(first._replace(attempt=2), 0) == "replaced"
@@ -292,11 +295,11 @@ def test_an_attempt_of_a_recheck_that_was_not_started_is_started(
     """The process may have ended before it did. What a person asked for is started by whoever stored it."""
     teardown = Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
     bench.ledger.attempts.new_attempt("r" * 26, AUTOMATION.canonical(), by, key="k", queue_timeout=60.0)
-    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.rechecks._rechecker.look(teardown, 0) == "replaced"
     assert bench.woken == started
     bench.number += 1
     bench.finish(attempt=2, tell=False)
-    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.rechecks._rechecker.look(teardown, 0) == "replaced"
     assert bench.woken == started, "it has ended"
 
 

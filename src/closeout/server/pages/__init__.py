@@ -2,7 +2,7 @@
 
 A page is a route, which reads data, and a template, which shows it. `composition` assembles the groups of routes.
 
-- For all of them: `site` admits visitors and explains errors, `way_back` returns to a page after sign-in, `rendering` makes
+- For all of them: `site` admits visitors and explains errors, `return_path` returns to a page after sign-in, `rendering` makes
   HTML with the words of `wording` and `presentation`.
 - Groups that read: `overview` (`overview_facts` reads, `overview_page` judges, with `chart`), `lists` (with
   `filter_form`), `run_pages` (`run_page`, `step_rows`, `log_folds`, `history`, `console`),

@@ -14,7 +14,7 @@ from closeout.core.problems import Problem, cause
 from closeout.core.units import DAY, HOUR, counted
 from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
-from closeout.server.pages.presentation import Going, banner, clean, going
+from closeout.server.pages.presentation import RunProgress, banner, clean, going
 from closeout.server.pages.wording import RERUN, ago, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
@@ -124,7 +124,7 @@ class Overview(NamedTuple):
     is_new: bool
     """Nothing was ever delivered."""
     needs: tuple[Need, ...]
-    going: Sequence[Going]
+    going: Sequence[RunProgress]
     going_count: int
     figures: tuple[Figure, ...]
     chart: Chart

@@ -191,7 +191,7 @@ def run_limit(run: RunView, now: float) -> Limit | None:
     return limit(run.started_at, run.timeout, now, "Has run for")
 
 
-class Going(NamedTuple):
+class RunProgress(NamedTuple):
     """A run under way. `percent` is the used part of its time limit; None if no limit applies now."""
 
     run: RunView
@@ -205,21 +205,21 @@ class Going(NamedTuple):
         return self.percent is not None and self.percent >= NEAR_LIMIT
 
 
-def going(runs: Sequence[RunView], now: float) -> list[Going]:
+def going(runs: Sequence[RunView], now: float) -> list[RunProgress]:
     """Return runs with those nearest to their limit first, and the queued ones last."""
     by_age = sorted(runs, key=lambda run: run.accepted_at)
     found = [_going(run, now) for run in by_age]
     return sorted(found, key=lambda one: (one.run.started_at is None, -(one.percent or 0)))
 
 
-def _going(run: RunView, now: float) -> Going:
+def _going(run: RunView, now: float) -> RunProgress:
     spent = max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
     limit = run_limit(run, now)
     if limit is None:
-        return Going(run, rough(spent), "", None)
+        return RunProgress(run, rough(spent), "", None)
     # A sleep uses up no limit: the automation asked for it.
     percent = None if run.sleeps_in else round(100 * limit.spent / limit.most)
-    return Going(run, rough(spent), rough(limit.most), percent)
+    return RunProgress(run, rough(spent), rough(limit.most), percent)
 
 
 def step_name(step: StepView) -> str:

@@ -49,7 +49,7 @@ MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
 
-class Heard(NamedTuple):
+class DeliveryPayload(NamedTuple):
     """A delivery with its payload, which is empty if it is no longer stored."""
 
     view: DeliveryView
@@ -128,7 +128,7 @@ class PullRequest(NamedTuple):
         return len(self.groups.get(kind, ()))
 
 
-def shown(story: PullRequestView, heard: Sequence[Heard], now: float) -> PullRequest:
+def shown(story: PullRequestView, heard: Sequence[DeliveryPayload], now: float) -> PullRequest:
     """Return the page. `heard` are the deliveries, the oldest first."""
     newest = _newest(heard)
     about = presentation.subject(newest)
@@ -151,7 +151,7 @@ def shown(story: PullRequestView, heard: Sequence[Heard], now: float) -> PullReq
 # --- the pull request itself -------------------------------------------------------------------------------
 
 
-def _newest(deliveries: Sequence[Heard]) -> Mapping[str, Any]:
+def _newest(deliveries: Sequence[DeliveryPayload]) -> Mapping[str, Any]:
     """Return the newest payload that has a pull request, or else the newest one."""
     payloads = [heard.payload for heard in reversed(deliveries) if heard.payload]
     with_pull = (payload for payload in payloads if isinstance(payload.get("pull_request"), dict))
@@ -229,7 +229,7 @@ def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
 # --- what happened -----------------------------------------------------------------------------------------
 
 
-def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
+def _delivery_entries(deliveries: Sequence[DeliveryPayload]) -> Iterable[Entry]:
     """Yield an entry for each delivery, and only one for several equal ones in a row, such as pushes."""
     found: list[tuple[Entry, int]] = []
     for heard in deliveries:
@@ -242,7 +242,7 @@ def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
         yield entry._replace(title=f"{entry.title} ({count} times)") if count > 1 else entry
 
 
-def _delivery_entry(heard: Heard) -> Entry:
+def _delivery_entry(heard: DeliveryPayload) -> Entry:
     view, payload = heard
     title, text, icon = _told(view, payload)
     aside = [] if heard_by(view.origin) == WEBHOOK else [heard_of(view)]

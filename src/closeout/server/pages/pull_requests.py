@@ -18,7 +18,7 @@ from closeout.ports import DeliveryId
 from closeout.ports.access import READ
 from closeout.server import details
 from closeout.server.pages import pull_request_page
-from closeout.server.pages.pull_request_page import Heard, PullRequest
+from closeout.server.pages.pull_request_page import DeliveryPayload, PullRequest
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Asked, Route
 from closeout.server.parts import ServerParts
@@ -66,8 +66,8 @@ class PullRequests:
         deliveries = [
             entry.delivery for entry in story.entries if entry.kind == "delivery" and entry.delivery
         ]
-        heard = [Heard(each, {}) for each in deliveries[:-MOST_PAYLOADS]]
-        heard += [Heard(each, self._payload(each.id)) for each in deliveries[-MOST_PAYLOADS:]]
+        heard = [DeliveryPayload(each, {}) for each in deliveries[:-MOST_PAYLOADS]]
+        heard += [DeliveryPayload(each, self._payload(each.id)) for each in deliveries[-MOST_PAYLOADS:]]
         return pull_request_page.shown(story, heard, now)
 
     def _payload(self, delivery: DeliveryId) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from closeout.ports import DeliveryId, LogWindow
 from closeout.server import details
 from closeout.server.pages import log_folds, presentation, run_page
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.run_page import Attempt, Shown
+from closeout.server.pages.run_page import Attempt, StoredRun
 from closeout.server.pages.site import LINK, Asked, Route
 from closeout.server.parts import ServerParts
 
@@ -95,7 +95,7 @@ class RunPages:
         before: int | None = None,
         search: str = "",
         limit: int = presentation.LOG_LINES,
-    ) -> Shown | None:
+    ) -> StoredRun | None:
         """Read a run for its page; None if it does not exist. Called in threads.
 
         The log is the last lines before line `before`; with `search`, only lines that contain it.
@@ -114,7 +114,7 @@ class RunPages:
         survived = self._window(link, search=CONTINUES).lines if whole else ()
         attempts = () if link.expired else self._attempts(link)
         delivery = self._views.delivery(run.delivery)
-        return Shown(shown, about, delivery, *window, whole, operations, attempts, survived)
+        return StoredRun(shown, about, delivery, *window, whole, operations, attempts, survived)
 
     def _read_subject(self, delivery: DeliveryId) -> presentation.Subject:
         return presentation.subject(core_payload.decode(self._views.body(delivery)))

@@ -25,7 +25,7 @@ from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Present
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.pages.rendering import MOST_COUNTED, Renderer
-from closeout.server.pages.way_back import WayBack, looks_ahead
+from closeout.server.pages.return_path import ReturnPath, looks_ahead
 
 NOBODY, LINK = "nobody", "link"
 """What a route needs, if not the right `READ` or `ACT`: nothing, or a Details link, which its handler checks."""
@@ -81,7 +81,7 @@ class Site:
             for path in pages
             if path != LOGIN and not path.startswith(API) and not path.endswith("/live")
         }
-        self._way_back = WayBack(access, shown) if access else None
+        self._return_path = ReturnPath(access, shown) if access else None
         renderer.paths = {route.path for route in self.routes}
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
@@ -155,11 +155,11 @@ class Site:
 
     def _led_back(self, request: Request, response: Response) -> Response:
         """Return the answer for a visitor who can sign in, so that sign-in returns to the requested page."""
-        return self._way_back.keep(request, response) if self._way_back else response
+        return self._return_path.keep(request, response) if self._return_path else response
 
     async def _login(self, asked: Asked) -> Response:
         assert self._access is not None
-        assert self._way_back is not None
+        assert self._return_path is not None
         request = asked.request
         code = request.query_params.get("code")
         if code is None:
@@ -172,7 +172,7 @@ class Site:
         except CodeRefused as error:
             return self._renderer.notice(error.status, "This link does not work", error.message)
         response = RedirectResponse("", 303, self._renderer.headers | {"Set-Cookie": cookie})
-        response.headers["Location"] = self._renderer.url(self._way_back.lead(request, response))
+        response.headers["Location"] = self._renderer.url(self._return_path.lead(request, response))
         return response
 
     async def _logout(self, asked: Asked) -> Response:

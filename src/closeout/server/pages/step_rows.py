@@ -78,7 +78,7 @@ class StepRow(NamedTuple):
         return len(rows) <= OPEN_RESOURCES or any(row.tone == "bad" for row in rows)
 
 
-class Trouble(NamedTuple):
+class StepFailure(NamedTuple):
     """A step that failed, what is left of it, and what to do about it."""
 
     step: StepView
@@ -91,10 +91,10 @@ def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRo
     return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
 
 
-def troubles(run: RunView, *, whole: bool) -> tuple[Trouble, ...]:
+def troubles(run: RunView, *, whole: bool) -> tuple[StepFailure, ...]:
     """Return the errors of a run's steps. Advice and addresses are only for visitors who may see the whole run."""
     return tuple(
-        Trouble(
+        StepFailure(
             step,
             left=tuple(row for row in _rows(step) or () if row.tone == "bad"),
             advice=advice(step.code, failure_text(step)) if whole else "",

@@ -19,7 +19,7 @@ from closeout.testing.github import control, graphql, rights
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import ROUTES, Call, Cut, list_owned
+from closeout.testing.github.routes import ROUTES, Call, ListedPage, list_owned
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Repository
 
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == tag:
             self.fake.remaining += 1
             return 304, None, {"ETag": tag}
-        following = answer.following if isinstance(answer, Cut) else None
+        following = answer.following if isinstance(answer, ListedPage) else None
         link = {"Link": f'<{self.fake.url}{path}?{urlencode(following)}>; rel="next"'} if following else {}
         return 200, answer, {**headers, "ETag": tag, **link}
 

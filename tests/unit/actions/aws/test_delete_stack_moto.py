@@ -595,11 +595,11 @@ class TestInterruptions:
 
     @staticmethod
     def _delete_by_hand(clients: Any, stack_id: str) -> None:
-        from closeout.actions.aws.teardown import Doomed, Teardown
+        from closeout.actions.aws.teardown import PlannedStack, Teardown
 
         other = ImmediateWork(clients, execution="b" * 26 + "-1")
-        doomed = Doomed(stack_id, STACK, previews.ACCOUNT, 2, (ASSETS,))
-        Teardown(doomed, other, empty_buckets=True, role_arn=None).run()
+        planned = PlannedStack(stack_id, STACK, previews.ACCOUNT, 2, (ASSETS,))
+        Teardown(planned, other, empty_buckets=True, role_arn=None).run()
 
     def test_reopened_while_emptying(self, clients: Any, aws: FakeAws) -> None:
         """A run that is cancelled before a batch deletes nothing more."""

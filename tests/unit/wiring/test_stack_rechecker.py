@@ -19,7 +19,7 @@ from closeout.run.recheck import BY, RETRY, TRIES
 from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
 from closeout.wiring.stack_ledger import LedgerResources, StackLedger
-from closeout.wiring.stack_looks import StackLooks
+from closeout.wiring.stack_rechecker import StackRechecker
 from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client, run_name
@@ -81,7 +81,7 @@ class Bench:
     given_up: list[str] = field(default_factory=list)
     dynamo: Unsteady = field(init=False)
     ledger: StackLedger = field(init=False)
-    looks: StackLooks = field(init=False)
+    rechecker: StackRechecker = field(init=False)
 
     def __post_init__(self) -> None:
         self.dynamo = Unsteady(self.remote.dynamo)
@@ -92,13 +92,17 @@ class Bench:
 
         resources = LedgerResources(self.remote.name, BUCKET, WORKER, GROUP)
         self.ledger = StackLedger(resources, service, self.scene.clock)
-        self.looks = StackLooks(self.ledger, self.scene.deps(), self.told.append, self.given_up.append)
+        self.rechecker = StackRechecker(
+            self.ledger, self.scene.deps(), self.told.append, self.given_up.append
+        )
         self.deploys(self.scene.automation)
 
     def deploys(self, automation: Automation) -> None:
         """Have this form deployed, with what further attempts carry out."""
         self.scene.automation = automation
-        self.looks = StackLooks(self.ledger, self.scene.deps(), self.told.append, self.given_up.append)
+        self.rechecker = StackRechecker(
+            self.ledger, self.scene.deps(), self.told.append, self.given_up.append
+        )
         for one in (automation, again(automation, self.scene.actions)):
             self.remote.know(one.canonical(), automation.name)
 
@@ -158,7 +162,7 @@ class Bench:
         begin, at = self.scene.clock.now(), list[float]()
         state: dict[str, Any] = {}
         for _ in range(60):
-            state = json.loads(json.dumps(self.looks.advance(asked, state)))
+            state = json.loads(json.dumps(self.rechecker.advance(asked, state)))
             if "wake" not in state or state["wake"] > begin + until:
                 break
             self.scene.clock.advance(state["wake"] - self.scene.clock.now())
@@ -301,13 +305,13 @@ def test_an_outage_of_the_ledger_is_waited_for(bench: Bench) -> None:
     """And a defect ends these rechecks, in words."""
     asked = {"run_id": RUN, "attempt": 1}
     bench.dynamo.down = True
-    state = bench.looks.advance(asked, {})
+    state = bench.rechecker.advance(asked, {})
     assert state == {"tries": 1, "wake": bench.scene.clock.now() + RETRY}
-    assert "wake" not in bench.looks.advance(asked, {"tries": TRIES - 1})
+    assert "wake" not in bench.rechecker.advance(asked, {"tries": TRIES - 1})
     assert "is given up: the ledger did not answer" in bench.given_up.pop()
     bench.dynamo.down = False
-    assert "times" in bench.looks.advance(asked, state)
-    assert "wake" not in bench.looks.advance({"run_id": 7}, {})
+    assert "times" in bench.rechecker.advance(asked, state)
+    assert "wake" not in bench.rechecker.advance({"run_id": 7}, {})
     assert "failed: KeyError" in bench.given_up.pop()
 
 
@@ -324,7 +328,9 @@ def test_a_definition_that_was_not_deployed_starts_no_attempt(bench: Bench) -> N
     bench.scene.world.resources.add("preview-17")
     before = bench.scene.automation
     bench.scene.automation = replace(before, max_changes=7)
-    bench.looks = StackLooks(bench.ledger, bench.scene.deps(), bench.told.append, bench.given_up.append)
+    bench.rechecker = StackRechecker(
+        bench.ledger, bench.scene.deps(), bench.told.append, bench.given_up.append
+    )
     bench.rechecks(until=901.0)
     assert (bench.run().attempt, bench.functions.started) == (1, {})
     bench.deploys(bench.scene.automation)
