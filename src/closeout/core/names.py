@@ -24,7 +24,7 @@ Token = tuple[str, str]
 _END = ("end", "")
 _OBJECTS = frozenset((
     "base", "check_run", "check_suite", "comment", "deployment", "deployment_status", "discussion", "head",
-    "installation", "issue", "label", "milestone", "organization", "pull_request", "release", "repo",
+    "installation", "issue", "label", "milestone", "organization", "owner", "pull_request", "release", "repo",
     "repository", "review", "sender", "team", "user", "workflow", "workflow_job", "workflow_run",
 ))  # fmt: skip
 """Objects of GitHub's own: GitHub assigns their `id` and `number`."""
