@@ -151,7 +151,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a body that was not read is an empty form",
         _SITE,
-        '    if "transfer-encoding" in request.headers or int(length) > FORM_BYTES:',
+        '    if "transfer-encoding" in http.headers or int(length) > FORM_BYTES:',
         "    if not length:",
         ("tests/contract/http/test_access_forms.py::test_a_body_that_is_not_read_is_refused",),
     ),

@@ -553,8 +553,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a rerun on a stack goes by the file here",
         "src/closeout/cli/ledger_option.py",
-        "return Today(lambda: loaded, description, code_here=False)",
-        "return Today(lambda: load(self.config, builtin()), description, code_here=False)",
+        "return CurrentConfig(lambda: loaded, description, code_here=False)",
+        "return CurrentConfig(lambda: load(self.config, builtin()), description, code_here=False)",
         ("tests/acceptance/test_cli_deployed.py::test_the_next_attempt_is_what_is_deployed",),
     ),
     Mutant(

@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "each click on a form is a request",
         _ACTING,
-        '        return await self._forms.once(_form_name(asked), asked.form["once"], ask)',
+        '        return await self._forms.once(_form_name(request), request.form["once"], ask)',
         "        return await ask()",
         (_TESTS + "test_a_form_that_is_sent_again_makes_one_request",),
     ),

@@ -13,7 +13,7 @@ import click
 
 from closeout.cli import options, output
 from closeout.cli.commands import command
-from closeout.cli.ledger_option import Where, ledger
+from closeout.cli.ledger_option import SelectedLedger, ledger
 from closeout.cli.requests import answer, by_the_writer, send
 
 PATIENCE = 300.0
@@ -24,21 +24,28 @@ PATIENCE = 300.0
 @ledger
 @options.reason
 @options.as_json
-def pause(where: Where, reason: str | None, as_json: bool) -> None:
+def pause(selected: SelectedLedger, reason: str | None, as_json: bool) -> None:
     """Stop every destructive call before it begins. Runs wait, and their statuses say "paused".
 
     closeout still receives and stores deliveries. The ledger records who paused and why.
     """
-    send(where, "pause", None, reason, done="Paused: closeout makes no destructive call.", as_json=as_json)
+    send(selected, "pause", None, reason, done="Paused: closeout makes no destructive call.", as_json=as_json)
 
 
 @command("resume", "closeout resume")
 @ledger
 @options.reason
 @options.as_json
-def resume(where: Where, reason: str | None, as_json: bool) -> None:
+def resume(selected: SelectedLedger, reason: str | None, as_json: bool) -> None:
     """Allow destructive calls again. Waiting runs continue where they stopped, and every guard still applies."""
-    send(where, "resume", None, reason, done="Resumed: destructive calls are allowed again.", as_json=as_json)
+    send(
+        selected,
+        "resume",
+        None,
+        reason,
+        done="Resumed: destructive calls are allowed again.",
+        as_json=as_json,
+    )
 
 
 @command("prune", "closeout prune --older-than 90d")

@@ -26,7 +26,7 @@ from closeout.ports.access import READ
 from closeout.server.pages.overview_facts import read_facts
 from closeout.server.pages.overview_page import Facts
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Handler, Route
+from closeout.server.pages.site import Handler, PageRequest, Route
 from closeout.server.pages.wording import ago
 from closeout.server.parts import ServerParts
 
@@ -65,10 +65,12 @@ class SetupPages:
         )
 
     def _page(self, name: str, read: Callable[[float], Mapping[str, Any]]) -> Handler:
-        async def answer(asked: Asked) -> Response:
+        async def answer(request: PageRequest) -> Response:
             now = self._parts.clock()
             values = await asyncio.to_thread(read, now)
-            return self._renderer.html(200, f"{name}.html", asked.visitor, here=f"/{name}", now=now, **values)
+            return self._renderer.html(
+                200, f"{name}.html", request.visitor, here=f"/{name}", now=now, **values
+            )
 
         return answer
 

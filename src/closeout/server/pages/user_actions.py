@@ -22,7 +22,7 @@ from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPag
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Route, is_program
+from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import execution_path, problem_name
 from closeout.server.parts import Acting, ServerParts
 from closeout.wiring import recovery
@@ -79,19 +79,19 @@ class UserActions(ActingPages):
             *self._routes_of("/resume", "/", self._resume),
         )
 
-    def _routes_of(self, path: str, here: str, find: Callable[[Asked], UserAction]) -> Sequence[Route]:
-        async def show(asked: Asked) -> Response:
-            return await self._show(asked, await asyncio.to_thread(find, asked))
+    def _routes_of(self, path: str, here: str, find: Callable[[PageRequest], UserAction]) -> Sequence[Route]:
+        async def show(request: PageRequest) -> Response:
+            return await self._show(request, await asyncio.to_thread(find, request))
 
-        async def act(asked: Asked) -> Response:
-            return await self._act(asked, lambda: asyncio.to_thread(find, asked))
+        async def act(request: PageRequest) -> Response:
+            return await self._act(request, lambda: asyncio.to_thread(find, request))
 
         return self._both(path, show, act, here)
 
     # --- what the ledger knows: called in threads ------------------------------------------------------------
 
-    def _rerun(self, asked: Asked) -> UserAction:
-        run = self._finished_run(_id(asked))
+    def _rerun(self, request: PageRequest) -> UserAction:
+        run = self._finished_run(_id(request))
         return UserAction(
             "rerun",
             run.id,
@@ -106,8 +106,8 @@ class UserActions(ActingPages):
             partial(self._plan_again, run),
         )
 
-    def _cancel(self, asked: Asked) -> UserAction:
-        run = self._run(_id(asked))
+    def _cancel(self, request: PageRequest) -> UserAction:
+        run = self._run(_id(request))
         if run.state == "finished":
             raise ChangedMeanwhile(
                 f"This run has finished ({run.verdict}) meanwhile; there is nothing to cancel."
@@ -126,8 +126,8 @@ class UserActions(ActingPages):
             f"/runs/{run.id}",
         )
 
-    def _replay(self, asked: Asked) -> UserAction:
-        name = _id(asked)
+    def _replay(self, request: PageRequest) -> UserAction:
+        name = _id(request)
         if "-" in name:
             return self._recover(name)
         found = self._views.delivery(line_id(name) or 0)
@@ -167,8 +167,8 @@ class UserActions(ActingPages):
             lambda: self._acting.plan(each.event, self._acting.read(each)),
         )
 
-    def _dismiss(self, asked: Asked) -> UserAction:
-        name = _id(asked)
+    def _dismiss(self, request: PageRequest) -> UserAction:
+        name = _id(request)
         found = next((one for one in self._views.open_problems() if problem_name(one) == name), None)
         target = dismissable(found) if found is not None else None
         if found is None or target is None:
@@ -188,15 +188,15 @@ class UserActions(ActingPages):
             "/",
         )
 
-    def _pause(self, asked: Asked) -> UserAction:
-        paused = visitor_of(asked).paused
+    def _pause(self, request: PageRequest) -> UserAction:
+        paused = visitor_of(request).paused
         says = ["Runs wait before their next call that changes something. Deliveries are still accepted."]
         if paused:
             says.insert(0, f"closeout was paused {paused}. Another pause replaces the reason.")
         return UserAction("pause", None, "Pause closeout?", says, "Pause", "", "/")
 
-    def _resume(self, asked: Asked) -> UserAction:
-        paused = visitor_of(asked).paused
+    def _resume(self, request: PageRequest) -> UserAction:
+        paused = visitor_of(request).paused
         if paused is None:
             raise ChangedMeanwhile("closeout is not paused; there is nothing to resume.")
         says = (
@@ -207,12 +207,12 @@ class UserActions(ActingPages):
 
     # --- the confirmation ------------------------------------------------------------------------------------
 
-    async def _show(self, asked: Asked, action: UserAction) -> Response:
-        visitor = visitor_of(asked)
+    async def _show(self, request: PageRequest, action: UserAction) -> Response:
+        visitor = visitor_of(request)
         plan = await self._planned(visitor, action, GLANCE)
         if plan is None:
-            return self._working(asked, action.title, action.here)
-        return self._confirmation(asked, action, plan, 200)
+            return self._working(request, action.title, action.here)
+        return self._confirmation(request, action, plan, 200)
 
     async def _planned(self, visitor: Visitor, action: UserAction, patience: float) -> Plan | None:
         """Return the plan, or one that only says why it cannot be made; None if it needs more time."""
@@ -226,10 +226,10 @@ class UserActions(ActingPages):
         return None if made is None else plan_of(made, f"{action.kind} {action.state}")
 
     def _confirmation(
-        self, asked: Asked, action: UserAction, plan: Plan, status: int, notice: str = ""
+        self, request: PageRequest, action: UserAction, plan: Plan, status: int, notice: str = ""
     ) -> Response:
-        visitor = visitor_of(asked)
-        if is_program(asked.request):
+        visitor = visitor_of(request)
+        if is_program(request.http):
             content = {
                 "kind": action.kind,
                 "target": action.target,
@@ -246,30 +246,30 @@ class UserActions(ActingPages):
             action=action,
             plan=plan,
             notice=notice,
-            once=self._once_value(asked),
-            path=asked.request.url.path,
+            once=self._once_value(request),
+            path=request.http.url.path,
             longest=LONGEST_REASON,
         )
 
     # --- the request -----------------------------------------------------------------------------------------
 
-    async def _act(self, asked: Asked, find: Callable[[], Awaitable[UserAction]]) -> Response:
+    async def _act(self, request: PageRequest, find: Callable[[], Awaitable[UserAction]]) -> Response:
         async def ask() -> tuple[UserAction, int]:
             action = await find()
-            await self._check(asked, action)
-            return action, await self._request(asked, action.kind, action.target)
+            await self._check(request, action)
+            return action, await self._request(request, action.kind, action.target)
 
         try:
-            action, number = await self._once(asked, ask)
+            action, number = await self._once(request, ask)
         except PlanChanged as changed:
-            return self._confirmation(asked, changed.action, changed.plan, changed.status, changed.message)
+            return self._confirmation(request, changed.action, changed.plan, changed.status, changed.message)
         outcome = await self._outcome_of(number)
-        return self._answer(asked, action, number, outcome)
+        return self._answer(request, action, number, outcome)
 
-    async def _check(self, asked: Asked, action: UserAction) -> None:
+    async def _check(self, request: PageRequest, action: UserAction) -> None:
         """Raise `PlanChanged` unless what the visitor confirmed is unchanged. A program may confirm without a plan."""
-        visitor = visitor_of(asked)
-        confirmed = asked.form.get("plan")
+        visitor = visitor_of(request)
+        confirmed = request.form.get("plan")
         if confirmed is None and visitor.form_token is None:
             return
         plan = await self._planned(visitor, action, LOOK)
@@ -278,13 +278,13 @@ class UserActions(ActingPages):
         if plan.problem is not None or plan.digest != confirmed:
             raise PlanChanged(action, plan)
 
-    def _answer(self, asked: Asked, action: UserAction, number: int, outcome: str | None) -> Response:
+    def _answer(self, request: PageRequest, action: UserAction, number: int, outcome: str | None) -> Response:
         runs = started(outcome)
         done = bool(runs) or outcome == "done"
         status = 202 if outcome is None else 200 if done else ChangedMeanwhile.status
-        if is_program(asked.request):
+        if is_program(request.http):
             content: dict[str, Any] = {"request": number, "kind": action.kind, "target": action.target}
-            content |= {"by": by(asked), "outcome": outcome, "runs": runs}
+            content |= {"by": by(request), "outcome": outcome, "runs": runs}
             if status == ChangedMeanwhile.status:
                 content |= {"error": ChangedMeanwhile.code, "message": outcome}
             return self._renderer.json(content, status)
@@ -293,10 +293,10 @@ class UserActions(ActingPages):
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)
         if outcome is None:
             says = f"Request {number} is stored, and closeout has not carried it out yet."
-            return self._notice(asked, status, says, action.here)
-        return self._notice(asked, status, f"closeout says: {outcome}.", action.here)
+            return self._notice(request, status, says, action.here)
+        return self._notice(request, status, f"closeout says: {outcome}.", action.here)
 
 
-def _id(asked: Asked) -> str:
-    (value,) = asked.request.path_params.values()
+def _id(request: PageRequest) -> str:
+    (value,) = request.http.path_params.values()
     return str(value)[:LONGEST_NAME]
