@@ -250,7 +250,7 @@ class World:
             if enough(seen):
                 return seen
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {patience:g} s: {seen}\n{self.cloud.last_words(40)}")
+                raise AssertionError(f"not within {patience:g} s: {seen}\n{self.cloud.last_output(40)}")
             time.sleep(0.1)
 
     def statuses(

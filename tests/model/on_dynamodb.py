@@ -252,7 +252,7 @@ class NoRechecks:
     def recover(self) -> None:
         """Do nothing."""
 
-    def hurry(self, _repository: str, _number: int) -> None:
+    def recheck_now(self, _repository: str, _number: int) -> None:
         """Do nothing."""
 
     def next_at(self) -> None:

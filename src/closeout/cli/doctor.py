@@ -83,7 +83,7 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
         return _report(checks, as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
-        rows = requests.by_the_server(ledger, "drill", PATIENCE)
+        rows = requests.via_server(ledger, "drill", PATIENCE)
     else:
         rows = _asked_here(config, ledger, pings=True)
     return _report(rows, as_json=as_json)

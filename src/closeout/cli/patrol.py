@@ -77,7 +77,7 @@ def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
     try:
         return patrol_without_server(loaded, ledger, BASE_SETTING).with_notes()
     except LedgerInUse:
-        report: dict[str, Any] = requests.by_the_server(ledger, "patrol", PATIENCE)
+        report: dict[str, Any] = requests.via_server(ledger, "patrol", PATIENCE)
         return report
 
 

@@ -40,7 +40,7 @@ def ask(
     return running, outcome
 
 
-def by_the_writer(
+def via_writer(
     path: Path, kind: str, target: str, alone: Callable[[sqlite.Ledger], str], patience: float
 ) -> str:
     """Return the result of `alone` on the ledger; if a server holds it, write a request and return the server's answer.
@@ -54,7 +54,7 @@ def by_the_writer(
         return _word(path, kind, target, patience)
 
 
-def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
+def via_server(ledger: Path, kind: str, patience: float) -> Any:
     """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
     return answer(kind, _word(ledger, kind, None, patience))
 

@@ -14,7 +14,7 @@ import click
 from closeout.cli import options, output
 from closeout.cli.commands import command
 from closeout.cli.ledger_option import SelectedLedger, ledger
-from closeout.cli.requests import answer, by_the_writer, send
+from closeout.cli.requests import answer, send, via_writer
 
 PATIENCE = 300.0
 """Seconds to wait for the server: a large ledger is pruned in small pieces between deliveries."""
@@ -62,7 +62,7 @@ def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> No
     more than that.
     """
     path = options.existing_ledger(db, config)
-    outcome = by_the_writer(
+    outcome = via_writer(
         path, "prune", str(older_than), lambda ledger: json.dumps(ledger.prune(older_than)), PATIENCE
     )
     counts = answer("prune", outcome)

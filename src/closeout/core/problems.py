@@ -195,7 +195,7 @@ def due(
     return {target: found for target, found in messages.items() if found}
 
 
-def forgotten(
+def unannounced_ends(
     problems: Iterable[Problem], notifications: Iterable[Notification], routes: Routes
 ) -> list[Notification]:
     """Return the ends of problems about which a target gets no message, because its route has no repairs, or no longer these.

@@ -80,7 +80,7 @@ def judge(find: Find, pull: Pull | UnknownState, ask: PullRequestQueries) -> Ver
         return Verdict("open", "the pull request is open")
     if pull.answer["state"] != "closed":
         return Verdict("unknown", "GitHub does not say that it is closed")
-    reason = _why_untimely(find, pull.answer) or _why_left_alone(find)
+    reason = _time_conflict(find, pull.answer) or _why_left_alone(find)
     if reason:
         return Verdict("unknown", reason)
     if not pull.whole and _words(find) & _ONLY_ALONE:
@@ -95,7 +95,7 @@ def judge(find: Find, pull: Pull | UnknownState, ask: PullRequestQueries) -> Ver
     return _by_event(find, payload, ask)
 
 
-def _why_untimely(find: Find, pull: Json) -> str | None:
+def _time_conflict(find: Find, pull: Json) -> str | None:
     """Return why the pull request cannot have created this, judged by times; None if it may have.
 
     A deploy that ends late still belongs to the pull request, up to the automation's last recheck.

@@ -215,7 +215,7 @@ class RunContext:
         if name is None:
             silent = "the automation says `status: false`"
         elif (target := commit.status_target(event, self.payload)) is None:
-            silent = commit.why_none(event, self.payload)
+            silent = commit.why_no_target(event, self.payload)
         elif not self.deps.has_token:
             silent = "no status is posted, since no `secrets.github` is configured"
         else:

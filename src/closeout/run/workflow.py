@@ -197,12 +197,12 @@ class _Workflow:
         if state is None:
             return Ending(verdict, message.full)
         undelivered = self._context.post_final(state, message)
-        self._outlast_calls()
+        self._wait_for_calls()
         if undelivered:
             return Ending(verdict, f"{message.full} (status not delivered: {undelivered})")
         return Ending(verdict, message.full)
 
-    def _outlast_calls(self) -> None:
+    def _wait_for_calls(self) -> None:
         """Keep the run's lock until all of its calls have ended: a Python call over its time cannot be killed."""
         context = self._context
         actions = [

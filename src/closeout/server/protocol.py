@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Reject what is not a request, and close."""
-        self._shared.app.log.rarely(f"a request was refused: {code}")
+        self._shared.app.log.backed_off(f"a request was refused: {code}")
         body = json.dumps({"error": code, "message": message}).encode()
         self._write_answer(first_json_lines(status), body, len(body), keep=False)
 
@@ -304,12 +304,12 @@ class Connection(asyncio.Protocol):
             self._held = size
             self._shared.unverified.hold(self, size)
 
-    def give_way(self) -> None:
+    def release_memory(self) -> None:
         """Free memory: spool the body, drop data of a later request, or end the request."""
         if not (isinstance(self._request, Upload) and self._state in (BODY, BUSY)):
             self._count("memory")
             self.abort()
-        elif self._request.give_way():
+        elif self._request.release_memory():
             self._count("memory")
             self._hold()
         else:

@@ -78,11 +78,11 @@ def _on_full(app: Application) -> Callable[[str, str], None]:
     def full(reason: str, address: str) -> None:
         app.metrics.closed[reason] += 1
         if reason == "full":
-            app.log.rarely(
+            app.log.backed_off(
                 "connection limit reached: closing the connection that has waited longest, to accept a new one"
             )
         else:
-            app.log.rarely("one address reached its share of the connections", address=address)
+            app.log.backed_off("one address reached its share of the connections", address=address)
 
     return full
 

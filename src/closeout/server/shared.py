@@ -64,7 +64,7 @@ class Shared:
             try:
                 connection.expire()
             except Exception as error:  # noqa: BLE001 - an error in one connection must not end the server
-                self.app.log.unforeseen("a connection could not be ended", error)
+                self.app.log.unexpected("a connection could not be ended", error)
                 connection.abort()
         self.unverified.trim()
 

@@ -23,7 +23,16 @@ from closeout.adapters.clock import SystemClock
 from closeout.core import messages
 from closeout.core.errors import CloseoutError, NotifierFailed, NotifierUnknown
 from closeout.core.messages import Links, Text
-from closeout.core.problems import WAIT, Message, Notification, Problem, Routes, due, forgotten, is_topic
+from closeout.core.problems import (
+    WAIT,
+    Message,
+    Notification,
+    Problem,
+    Routes,
+    due,
+    is_topic,
+    unannounced_ends,
+)
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.core.threads import background
@@ -207,7 +216,7 @@ class Notifying:
         if not problems:
             return
         notifications, now = self.problems.notifications(), self.now()
-        self._mark(forgotten(problems, notifications, self.routes))
+        self._mark(unannounced_ends(problems, notifications, self.routes))
         messages_of = due(problems, notifications, now, self.routes, self.wait)
         self._send_all(
             {one: self._ordered(one, found) for one, found in messages_of.items() if self._may(one)}, report

@@ -129,7 +129,7 @@ class Rechecks:
                 heapq.heappush(self._due, _Due(at, teardown, planned=at))
             self._changed.notify()
 
-    def hurry(self, repository: str, number: int) -> None:
+    def recheck_now(self, repository: str, number: int) -> None:
         """Recheck at once what was torn down for a pull request: a deploy of it has just asked, and is too late."""
         now = self._clock.now()
         for row in self._reader.finished_teardowns(now - RECENT, repository, number):

@@ -55,7 +55,7 @@ class RecheckStarts(NamedTuple):
                 raise
             self.report(f"run {run_id} is not rechecked: its rechecks cannot be started: {error.message}")
 
-    def hurry(self, repository: str, number: int) -> None:
+    def recheck_now(self, repository: str, number: int) -> None:
         """Recheck at once what was torn down for a pull request: a deploy of it has just asked, and is too late.
 
         Once a minute. Raises `ServiceError`.

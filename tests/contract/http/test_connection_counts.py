@@ -317,7 +317,7 @@ def test_who_leaves_while_the_body_gives_way_leaves_nothing() -> None:
         world.open()
         [wire] = world.wires
         wire.send(strangers.upload(40_000) + b"x" * 30_000)
-        wire.connection.give_way()
+        wire.connection.release_memory()
         assert world.app.webhook.spool.pending == 30_000
         wire.connection.abort()
         await _ended(world)

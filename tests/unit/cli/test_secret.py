@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from closeout.cli.secret import doubts
+from closeout.cli.secret import value_warning
 
 TOKEN = "ghp_" + "aB3" * 12
 
@@ -26,7 +26,7 @@ TOKEN = "ghp_" + "aB3" * 12
 )
 def test_a_value_is_doubted_by_its_form_and_never_repeated(name: str, value: str, doubt: str | None) -> None:
     """A token where a secret belongs, something else where a token belongs, and what can be guessed."""
-    found = doubts(name, value)
+    found = value_warning(name, value)
     assert len(found) == (doubt is not None)
     assert doubt is None or doubt in found[0]
     assert value not in "".join(found)

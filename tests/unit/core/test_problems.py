@@ -15,7 +15,7 @@ from closeout.core.problems import (
     Routes,
     closes,
     due,
-    forgotten,
+    unannounced_ends,
 )
 
 ALL = frozenset({"failure", "orphans", "stale", "recovered"})
@@ -125,10 +125,12 @@ def test_a_repair_that_nobody_hears_of_is_forgotten() -> None:
     """By a target without `recovered`, and by one that is gone; the others still have to be told."""
     over, still = problem(closed_at=1.0), problem("1/2/a")
     known = [notified(over, 0.0), notified(over, 0.0)._replace(target="env:GONE"), notified(still, 0.0)]
-    assert forgotten([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
+    assert unannounced_ends([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
     quiet = Routes(Route(frozenset({"failure"}), ("env:A",)))
     heard = notified(over, 5.0, recovered=True)
-    assert forgotten([over, still], [known[0], known[2], heard], quiet) == [known[0]._replace(recovered=True)]
+    assert unannounced_ends([over, still], [known[0], known[2], heard], quiet) == [
+        known[0]._replace(recovered=True)
+    ]
 
 
 def test_what_a_message_may_say() -> None:

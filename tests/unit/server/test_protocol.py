@@ -431,16 +431,16 @@ def test_memory_is_freed_by_ending_what_cannot_be_spooled() -> None:
     async def scene() -> None:
         head = Wire(App(nothing))
         head.send(b"GET /")
-        head.connection.give_way()
+        head.connection.release_memory()
         assert head.done == ["reset", "abort"]
         body = Wire()
         body.send(delivery()[:-1])
         assert body.held > 0
-        body.connection.give_way()
+        body.connection.release_memory()
         assert (body.held, body.done) == (0, [])
         verified = Wire()
         verified.send(delivery() + GET)
-        verified.connection.give_way()
+        verified.connection.release_memory()
         assert (verified.held, verified.done) == (0, ["pause"])
         await turns()
         verified.app.commit()

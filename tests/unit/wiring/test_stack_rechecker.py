@@ -402,7 +402,7 @@ def test_a_deploy_that_asks_after_the_closing_brings_a_recheck_forward(bench: Be
     """Once a minute for a pull request, however often it asks; it looks at once, at every teardown of it."""
     bench.scene.world.resources.add("preview-17")
     for repository, number in (("acme/shop", 17), ("Acme/Shop", 17), ("acme/shop", 18)):
-        starts(bench).hurry(repository, number)
+        starts(bench).recheck_now(repository, number)
     asked = [event["recheck"] for event in bench.functions.events]
     assert asked == [{"repository": "acme/shop", "number": 17}, {"repository": "acme/shop", "number": 18}]
     assert bench.follow(asked[1]) == []
@@ -410,7 +410,7 @@ def test_a_deploy_that_asks_after_the_closing_brings_a_recheck_forward(bench: Be
     assert bench.follow({"repository": "Acme/Shop", "number": 17}) == []
     assert bench.run().attempt == 2
     bench.scene.clock.advance(60)
-    starts(bench).hurry("acme/shop", 17)
+    starts(bench).recheck_now("acme/shop", 17)
     assert bench.follow(asked[0]) == []  # the attempt that deletes it is under way
     assert bench.run().attempt == 2
     assert len(bench.functions.started) == 4

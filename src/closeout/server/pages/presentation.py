@@ -162,7 +162,7 @@ def banner(
     result = _result(run) if errors_below else run.summary
     says = (
         result if finished else _sleeps(run, now) or _waits(run, progress or {}, paused=paused)
-    ) or _standing(run)
+    ) or _state_sentence(run)
     end = run.finished_at if finished else now
     took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(
@@ -253,19 +253,19 @@ def _sleeps(run: RunView, now: float) -> str | None:
     return f"It waits until {when} ({run.sleeps_in})."
 
 
-def says_nothing(reason: str | None, step: StepView) -> bool:
+def is_uninformative(reason: str | None, step: StepView) -> bool:
     """Whether a reason only names the step that waits, and not what it waits for."""
     return reason == f"waits in {step.id}"
 
 
 def _waits(run: RunView, progress: Mapping[str, str], *, paused: bool) -> str | None:
-    step = next((step for step in run.steps if says_nothing(run.reason, step)), None)
+    step = next((step for step in run.steps if is_uninformative(run.reason, step)), None)
     if step is None or run.reason is None:
         return run.reason
     return progress.get(step.id) or run.reason + ("; destructive calls are paused" if paused else "")
 
 
-def _standing(run: RunView) -> str:
+def _state_sentence(run: RunView) -> str:
     if run.state == "queued":
         return "It starts when the runs before it have ended."
     for step in run.steps:

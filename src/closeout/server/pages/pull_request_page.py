@@ -14,7 +14,7 @@ from closeout.core.units import counted
 from closeout.ports import DeliveryView, RunView
 from closeout.server.pages import presentation
 from closeout.server.pages.presentation import object_of
-from closeout.server.pages.wording import delivery_path, execution_path, heard_of, run_path
+from closeout.server.pages.wording import delivery_path, delivery_source, execution_path, run_path
 from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"
@@ -245,7 +245,7 @@ def _delivery_entries(deliveries: Sequence[DeliveryPayload]) -> Iterable[Entry]:
 def _delivery_entry(heard: DeliveryPayload) -> Entry:
     view, payload = heard
     title, text, icon = _told(view, payload)
-    aside = [] if heard_by(view.origin) == WEBHOOK else [heard_of(view)]
+    aside = [] if heard_by(view.origin) == WEBHOOK else [delivery_source(view)]
     sender = object_of(payload, "sender").get("login")
     if isinstance(sender, str):
         aside.insert(0, f"by {sender}")

@@ -41,7 +41,7 @@ FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 """For pages with forms that act: without it, browsers send a form with the origin `null`."""
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *(presentation.failure_text, presentation.step_name, wording.about_of, wording.ago, counted),
-    *(wording.delivery_path, wording.event_of, wording.execution_path, wording.heard_of),
+    *(wording.delivery_path, wording.event_of, wording.execution_path, wording.delivery_source),
     *(wording.pull_request_path, wording.run_path, wording.with_query),
 )
 """Functions that templates call by their own names."""

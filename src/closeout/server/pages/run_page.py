@@ -61,7 +61,9 @@ class View(NamedTuple):
 def page(renderer: Renderer, shown: StoredRun, view: View, now: float) -> Response:
     """Return a run's page."""
     live = view.newest and not view.search
-    values = standing(renderer, shown, view.visitor, now, step_rows.progress_of(shown.lines) if live else {})
+    values = live_values(
+        renderer, shown, view.visitor, now, step_rows.progress_of(shown.lines) if live else {}
+    )
     return renderer.html(
         200,
         "run.html",
@@ -86,7 +88,7 @@ def changes(
 
     `again` is when to request more: at once for further lines, in a second while the run continues, then no more.
     """
-    values = standing(renderer, shown, visitor, now, step_rows.progress_of(shown.lines))
+    values = live_values(renderer, shown, visitor, now, step_rows.progress_of(shown.lines))
     parts = ("banner", "troubles", "steps", "history")
     folds = log_folds.folds(shown.run, lines.lines)
     goes_on = None if values["banner"].finished else 1
@@ -118,7 +120,7 @@ def _links(renderer: Renderer, shown: StoredRun) -> dict[str, str | None]:
     }
 
 
-def standing(
+def live_values(
     renderer: Renderer, shown: StoredRun, visitor: Visitor | None, now: float, progress: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the values that change during a run; `progress` is the last line of each step."""

@@ -106,7 +106,7 @@ class Site:
                 request = await self._admit(http, route)
                 response = await route.answer(request)
                 hidden = response.status_code >= 400 and request.visitor is None
-                return self._led_back(http, response) if hidden else response
+                return self._with_return_path(http, response) if hidden else response
             except CloseoutError as error:
                 if error.status >= 500:
                     raise  # the server logs it and sends none of it
@@ -147,13 +147,15 @@ class Site:
             return self._renderer.json(content, error.status, headers)
         if isinstance(error, NotSignedIn) and http.method in ("GET", "HEAD"):
             response: Response = RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
-            return self._led_back(http, response)
+            return self._with_return_path(http, response)
         if isinstance(error, NotSignedIn):
             says = f"Nothing was done. {SIGN_IN_PAGE}"
-            return self._led_back(http, self._renderer.notice(error.status, "You are not signed in", says))
+            return self._with_return_path(
+                http, self._renderer.notice(error.status, "You are not signed in", says)
+            )
         return self._renderer.notice(error.status, "This did not work", error.message)
 
-    def _led_back(self, http: Request, response: Response) -> Response:
+    def _with_return_path(self, http: Request, response: Response) -> Response:
         """Return the answer for a visitor who can sign in, so that sign-in returns to the requested page."""
         return self._return_path.keep(http, response) if self._return_path else response
 

@@ -89,13 +89,13 @@ class Handler(BaseHTTPRequestHandler):
             }
         )
         fault = self.fake.faults.hit(lambda fault: fault.is_about(self.command, path))
-        if fault is not None and not fault.after and self._suffer(fault, entry):
+        if fault is not None and not fault.after and self._apply_fault(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
         if known is not None and known["scopes"] is not None:
             headers = {**headers, "X-OAuth-Scopes": ", ".join(known["scopes"])}
         entry.update(status=status, answer=answer)
-        if fault is not None and fault.after and self._suffer(fault, entry):
+        if fault is not None and fault.after and self._apply_fault(fault, entry):
             return
         half = fault is not None and fault.kind in ("half", "trickle")
         if self.command == "GET" and status == 200:
@@ -201,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
 
     # --- faults ---------------------------------------------------------------------------------------
 
-    def _suffer(self, fault: Fault, entry: dict[str, Any]) -> bool:
+    def _apply_fault(self, fault: Fault, entry: dict[str, Any]) -> bool:
         """Carry out a fault; return whether it answered (or dropped) the call."""
         entry["fault"] = fault.kind
         if fault.kind == "slow":

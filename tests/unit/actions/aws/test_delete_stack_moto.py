@@ -554,13 +554,13 @@ class TestInterruptions:
         """DELETE_FAILED is not yet the reason: the step asks until the events name the bucket."""
         create(clients)
         fill(clients)
-        aws.events_come_late(3600)
+        aws.delay_events(3600)
         operations: dict[str, Any] = {}
 
         def pause(_seconds: float) -> None:
             time.sleep(0.02)
             if "end-1" in operations:
-                aws.events_come_late(0)
+                aws.delay_events(0)
 
         given = inputs(**{"empty-buckets": True})
         _, answer = tear_down(clients, given, operations=operations, pause=pause)
@@ -573,7 +573,7 @@ class TestInterruptions:
         """The wait for them is bounded."""
         create(clients)
         fill(clients)
-        aws.events_come_late(3600)
+        aws.delay_events(3600)
         changes = ACTION.plan(inputs(), clients)
         with pytest.raises(ActionFailed, match=r"could not be deleted: .*failed to delete: \[Assets\]"):
             ACTION.apply(changes[0], inputs(), ImmediateWork(clients))
