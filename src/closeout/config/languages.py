@@ -1,7 +1,18 @@
-"""The values that a field of a name can have, as small automata that are walked character by character.
+"""The values that a field of a name can have, as small automata that read character by character.
 
 All texts are in lower case: GitHub ignores case in owners and repositories, and two names that differ
 only by case often mean the same thing (a host name, a workflow's repository).
+
+For example, `${{ event.pull_request.number }}` has the language `number`: it reads `1`, then any digits; `0` as the first
+character is no number, so `step` returns None. Owners and names come from the automation's patterns. For
+
+    repositories: ['acme/*', beta/shop]
+
+`cells` returns two cells: the owner `acme` with every name (examples: `shop`, `web`), and the owner `beta` with the name `shop`.
+In the first cell a name template has the text `acme` for the owner, and a slot with the language of names for the name; in the
+second it has the texts `beta` and `shop`. So `p-${{ event.repository.name }}-${{ event.pull_request.number }}` becomes `p-`,
+a name, `-`, a number in one cell, and `p-shop-`, a number in the other. Both produce `p-shop-7`, and the finding is
+`shared-name`: "acme/shop#7 and beta/shop#7 both produce p-shop-7".
 """
 
 from __future__ import annotations
@@ -98,7 +109,7 @@ LANGUAGES: dict[str, Language] = {
 }
 
 
-def but_for(inner: Language, word: str) -> Language:
+def except_text(inner: Language, word: str) -> Language:
     """Return the texts of a language, except one."""
 
     def step(state: tuple[Any, int], char: str) -> State | None:
@@ -113,7 +124,7 @@ def but_for(inner: Language, word: str) -> Language:
     return Language((inner.start, 0), step, accepts, inner.cost)
 
 
-def fit(inner: Language) -> Language:
+def without_double_dots(inner: Language) -> Language:
     """Return the texts that a name may hold: without two dots in a row (see `core.names.check_interpolated`)."""
 
     def step(state: tuple[Any, bool], char: str) -> State | None:
@@ -161,6 +172,19 @@ class Cell(NamedTuple):
     def holds(self, owner: str, name: str) -> bool:
         """Return whether a repository is one of these."""
         return read(self.owner, owner) and read(self.name, name)
+
+    def examples(self, variable: str) -> tuple[str, ...]:
+        """Return the examples of `owner` or `name`; none for another variable."""
+        return {"owner": self.owners, "name": self.names}.get(variable, ())
+
+    def only(self, variable: str) -> str | None:
+        """Return the one owner or name of the cell; None if there are several, or for another variable."""
+        texts = self.examples(variable)
+        return texts[0] if len(texts) == 1 else None
+
+    def language(self, name: str) -> Language:
+        """Return a language by its name: the cell's own for `owner` and `name`."""
+        return {"owner": self.owner, "name": self.name}.get(name) or LANGUAGES[name]
 
 
 EVERY = Cell(LANGUAGES["owner"], LANGUAGES["name"], _SOME_OWNERS, _SOME_NAMES[:2])

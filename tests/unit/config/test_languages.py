@@ -10,9 +10,9 @@ from closeout.config.languages import (
     LANGUAGES,
     Budget,
     Undecided,
-    but_for,
     cells,
     examples,
+    except_text,
     fixes_owner,
     read,
 )
@@ -41,7 +41,7 @@ def test_a_field_holds_what_github_lets_it_hold(name: str) -> None:
 
 def test_one_value_can_be_left_out() -> None:
     """For a side whose value is certain, the other side's must be another one."""
-    others = but_for(LANGUAGES["name"], "shop")
+    others = except_text(LANGUAGES["name"], "shop")
     assert not read(others, "shop")
     assert all(read(others, text) for text in ("sho", "shop1", "web", "xshop"))
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.config.collisions import Line, meetings
+from closeout.config.collisions import TemplateAutomaton, common_texts
 from closeout.config.fields import named
 from closeout.config.findings import Finding
 from closeout.config.languages import Budget, Undecided
 from closeout.config.load import check
-from closeout.config.subjects import Key, Law
+from closeout.config.subjects import Key, NameComparer
 from closeout.config.uniqueness import OF_REF, SAFE
 from closeout.core.automation import Step
 
@@ -371,7 +371,7 @@ def test_fifty_automations_are_compared_in_a_moment(repositories: str) -> None:
         for i in range(50)
         for j in range(5)
     ]
-    steps = Law(keys, steps=100_000)
+    steps = NameComparer(keys, steps=100_000)
     assert all(steps.collision(one, two) is None for one, two in pairwise(keys))
 
 
@@ -381,7 +381,7 @@ def test_a_search_that_is_ended_never_says_that_two_names_differ() -> None:
     undecided = 0
     for steps in range(0, 2_000, 25):
         try:
-            assert Law([key], steps=steps).collision(key, key) is not None
+            assert NameComparer([key], steps=steps).collision(key, key) is not None
         except Undecided:
             undecided += 1
     assert 0 < undecided < 80
@@ -389,10 +389,10 @@ def test_a_search_that_is_ended_never_says_that_two_names_differ() -> None:
 
 def test_each_character_that_two_names_share_is_a_step() -> None:
     """A walk over two long names ends too, whatever was found out about each of them."""
-    one, two = (Line(["a" * 20], "a", Budget(0)) for _ in range(2))
-    assert [meeting.text for meeting in meetings(one, two, Budget(20))] == ["a" * 20]
+    one, two = (TemplateAutomaton(["a" * 20], "a", Budget(0)) for _ in range(2))
+    assert [meeting.text for meeting in common_texts(one, two, Budget(20))] == ["a" * 20]
     with pytest.raises(Undecided):
-        list(meetings(one, two, Budget(19)))
+        list(common_texts(one, two, Budget(19)))
 
 
 def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
         named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"),  # type: ignore[arg-type]
         ("acme/*a" + "[ab]" * 14 + "*", "acme/*b" + "[ab]" * 15 + "*"),
     )
-    law = Law([hostile], steps=30_000)
+    law = NameComparer([hostile], steps=30_000)
     with pytest.raises(Undecided):
         law.collision(hostile, hostile)
     assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
