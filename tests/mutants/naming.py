@@ -61,7 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a pattern for any owner passes",
         f"{CONFIG}/languages.py",
-        "        return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)",
+        "        return any(not _owner_states(automaton, _OWNER - {char}, budget) for char in shared)",
         "        return True",
         ("tests/unit/config/test_languages.py::test_a_pattern_that_lets_through_any_owner_is_seen",),
     ),

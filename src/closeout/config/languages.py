@@ -135,25 +135,29 @@ def without_double_dots(inner: Language) -> Language:
     return Language((inner.start, False), step, lambda state: inner.accepts(state[0]), inner.cost)
 
 
-def _half(walk: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any) -> Language:
+def _part(
+    automaton: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any
+) -> Language:
     """Return the owners, or the names, that a list of patterns matches."""
 
     def step(state: Any, char: str) -> State | None:
         before: Any = begin if state == _BEFORE else state
         chars = first if state == _BEFORE else rest
-        return walk.step(before, char) if char in chars else None
+        return automaton.step(before, char) if char in chars else None
 
-    return Language(_BEFORE, step, lambda state: state != _BEFORE and ends(state), 1 + walk.size // 32)
-
-
-def _owners(walk: Patterns, then: State = None) -> Language:
-    """Return the owners that, followed by a `/`, lead the patterns to the state `then`."""
-    return _half(walk, walk.start, ALNUM, _OWNER, lambda state: walk.step(state, "/") == then)
+    return Language(_BEFORE, step, lambda state: state != _BEFORE and ends(state), 1 + automaton.size // 32)
 
 
-def _names(walk: Patterns, then: State) -> Language:
-    """Return the names that the patterns match from the state `then`."""
-    return _half(walk, then, _NAME, _NAME, walk.accepts)
+def _owners(automaton: Patterns, after_slash: State = None) -> Language:
+    """Return the owners that, followed by a `/`, lead the patterns to the state `after_slash`."""
+    return _part(
+        automaton, automaton.start, ALNUM, _OWNER, lambda state: automaton.step(state, "/") == after_slash
+    )
+
+
+def _names(automaton: Patterns, after_slash: State) -> Language:
+    """Return the names that the patterns match from the state `after_slash`."""
+    return _part(automaton, after_slash, _NAME, _NAME, automaton.accepts)
 
 
 class Cell(NamedTuple):
@@ -192,35 +196,35 @@ EVERY = Cell(LANGUAGES["owner"], LANGUAGES["name"], _SOME_OWNERS, _SOME_NAMES[:2
 
 def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell, ...]:
     """Return the repositories that a list of patterns matches, grouped by what may follow their owners."""
-    walk = compile_patterns(patterns, "name")
+    automaton = compile_patterns(patterns, "name")
     found: dict[tuple[int, ...], Cell] = {}
     if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
-        return tuple(_of_owners(walk, patterns, alphabet, budget))
-    for state, _ in _reached(_owners(walk), alphabet, budget):
-        then = walk.step(state, "/") if state != _BEFORE else None
-        if then is None or then in found:
+        return tuple(_of_owners(automaton, patterns, alphabet, budget))
+    for state, _ in _reached(_owners(automaton), alphabet, budget):
+        after_slash = automaton.step(state, "/") if state != _BEFORE else None
+        if after_slash is None or after_slash in found:
             continue
-        owners, names = _owners(walk, then), _names(walk, then)
+        owners, names = _owners(automaton, after_slash), _names(automaton, after_slash)
         some = examples(names, alphabet, budget)
         if some:
-            found[then] = Cell(owners, names, examples(owners, alphabet, budget, _SOME_OWNERS), some)
+            found[after_slash] = Cell(owners, names, examples(owners, alphabet, budget, _SOME_OWNERS), some)
     return tuple(found.values())
 
 
-def _of_owners(walk: Patterns, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
+def _of_owners(automaton: Patterns, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
     """Yield what `cells` would find where the patterns spell out their owners."""
     plain = all(is_literal(pattern) for pattern in patterns)
     pairs = [_split(pattern) for pattern in patterns if not pattern.startswith("!")]
     for owner in dict.fromkeys(pair[0] for pair in pairs):
-        then: Any = walk.start
+        after_slash: Any = automaton.start
         for char in f"{owner}/":
-            then = then and walk.step(then, char)
-        language = _names(walk, then)
+            after_slash = after_slash and automaton.step(after_slash, char)
+        language = _names(automaton, after_slash)
         listed = tuple(dict.fromkeys(name for other, name in pairs if other == owner))
         names = listed[:2] if plain else examples(language, alphabet, budget)
         if names:
             some = frozenset(listed) if plain else None
-            yield Cell(_owners(walk, then), language, (owner,), names, some)
+            yield Cell(_owners(automaton, after_slash), language, (owner,), names, some)
 
 
 def _split(pattern: str) -> tuple[str, str]:
@@ -235,33 +239,35 @@ def fixes_owner(pattern: str) -> bool:
     """
     if is_literal(_split(pattern)[0]) and "/" in pattern:
         return True
-    walk = compile_patterns([pattern], "name")
+    automaton = compile_patterns([pattern], "name")
     budget = Budget(_OWNER_STEPS)
     try:
         try:
-            TopologicalSorter(_owner_states(walk, _OWNER, budget)).prepare()
+            TopologicalSorter(_owner_states(automaton, _OWNER, budget)).prepare()
         except CycleError:  # there are owners of any length
             pass
         else:
             return True
         shared = sorted(_OWNER & set(pattern.lower()))
-        return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)
+        return any(not _owner_states(automaton, _OWNER - {char}, budget) for char in shared)
     except Undecided:
         return False
 
 
-def _owner_states(walk: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
+def _owner_states(automaton: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
     """Return the states on the way to an owner of these characters, with the states that follow each."""
-    owners = _owners(walk)
+    owners = _owners(automaton)
     after: dict[Any, set[Any]] = {}
     queue: list[Any] = [owners.start]
     while queue:
         state = queue.pop()
         if state not in after:
             budget.spend(owners.cost * len(chars))
-            after[state] = {then for char in chars if (then := owners.step(state, char)) is not None}
+            after[state] = {
+                next_state for char in chars if (next_state := owners.step(state, char)) is not None
+            }
             queue += after[state]
-    alive = {state for state in after if state != _BEFORE and walk.step(state, "/") is not None}
+    alive = {state for state in after if state != _BEFORE and automaton.step(state, "/") is not None}
     while more := {state for state in after if state not in alive and after[state] & alive}:
         alive |= more
     return {state: after[state] & alive for state in alive}

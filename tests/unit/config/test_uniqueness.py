@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
 from closeout.actions.registry import builtin
+from closeout.config import collisions, languages, subjects
 from closeout.config.collisions import TemplateAutomaton, common_texts
 from closeout.config.fields import named
 from closeout.config.findings import Finding
@@ -412,3 +414,25 @@ def test_names_that_could_be_one_as_far_as_the_search_sees_are_refused(tmp_path:
     assert [one.code for one in errors(tmp_path, stack(ALL, f"p-{NAME}{NAME}-{NUMBER}"))] == [
         "undecided-name"
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "automation"),
+    [
+        (collisions, stack("[acme/shop, acme/shop1]", f"preview-{NAME}{NUMBER}")),
+        (languages, stack("['acme/*', beta/shop]", f"p-{NAME}-{NUMBER}")),
+        (subjects, stack("['acme/*', 'beta/*']", f"p-{NAME}-{NUMBER}")),
+    ],
+)
+def test_the_examples_of_the_modules_find_what_they_quote(
+    tmp_path: Path, module: ModuleType, automation: Auto
+) -> None:
+    """The configuration is in the module's docstring, too."""
+    (finding,) = errors(tmp_path, automation)
+    quoted, said = (
+        " ".join(str(module.__doc__).split()),
+        finding.message.partition(": ")[2].partition(", so ")[0],
+    )
+    assert f'`{finding.code}`: "{said}"' in quoted
+    assert automation.repositories in quoted
+    assert automation.inputs.partition("'")[2].rstrip("'") in quoted
