@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 LISTS = "tests/contract/test_lists.py"
 RUNS = f"{LISTS}::test_pages_of_runs_are_the_filtered_list"
 DELIVERIES = f"{LISTS}::test_pages_of_deliveries_are_the_filtered_list"
+INTERLEAVED = "tests/unit/ledger/sqlite/test_reads.py"
 STORY = "tests/unit/wiring/test_pull_requests.py"
 SOURCE = "src/closeout/ledger/sqlite/lists.py"
 
@@ -23,10 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SOURCE,
         "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
         "    return merge(unfinished, finished, reverse=not newer)",
-        (
-            "tests/unit/ledger/sqlite/test_reads.py"
-            "::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",
-        ),
+        (f"{INTERLEAVED}::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",),
     ),
     Mutant(
         "lists: words do not count beside the number of a pull request",
