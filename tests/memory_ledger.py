@@ -140,6 +140,8 @@ class MemoryLedger:
             last = self._find(run_id)
             if last is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
+            if last.state.state != "finished":
+                raise LedgerError(f"run {run_id} has not finished")
             run = NewRun(run_id, last.run.automation, key, definition, queue_timeout)
             source = last.delivery if delivery is None else int(delivery)
             if source not in self._deliveries:

@@ -487,6 +487,16 @@ class LedgerSuite:
         with pytest.raises(LedgerError, match=run_id("no")):
             again(bench, "no")
 
+    def test_two_reruns_that_both_found_the_run_finished_start_one_attempt(self, bench: LedgerBench) -> None:
+        """The caller reads the run first, and another one may store the next attempt in between."""
+        accept(bench, "r")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
+        assert shown(bench, "r").state == "finished"
+        assert again(bench, "r") == f"{run_id('r')}-2"
+        with pytest.raises(LedgerError, match="has not finished"):
+            again(bench, "r")
+        assert (shown(bench, "r").attempt, shown(bench, "r").state) == (2, "queued")
+
     def test_a_replay_adds_the_runs_that_are_not_there(self, bench: LedgerBench) -> None:
         """The delivery shows them; a run that is there is left alone."""
         delivery = accept(bench, "r").delivery
@@ -704,6 +714,7 @@ class ServerLedgerSuite(LedgerSuite):
         number = bench.requests.add_request("rerun", run_id("r"), "ada", "flaky")
         bench.carry_out()
         assert bench.requests.outcome(number) is None
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
         execution = again(bench, "r", request=number)
         assert bench.requests.outcome(number) == execution
 
