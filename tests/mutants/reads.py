@@ -24,8 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
         "    return merge(unfinished, finished, reverse=not newer)",
         (
-            "tests/unit/ledger/sqlite/test_reads.py"
-            "::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",
+            "tests/unit/ledger/sqlite/test_reads.py::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",
         ),
     ),
     Mutant(
