@@ -31,6 +31,7 @@ from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     EVERY_DELIVERY,
     EVERY_RUN,
+    UNFINISHED,
     Clock,
     DayTally,
     DeliveryFilter,
@@ -689,6 +690,8 @@ def _is_wanted_run(run: RunView, wanted: RunFilter) -> bool:
         return False
     if wanted.phrases and not words.found(run.summary or "", wanted.phrases):
         return False
+    if wanted.state == UNFINISHED:
+        return run.state != "finished" and _is_wanted_run(run, wanted._replace(state=None))
     names = ("automation", "state", "verdict", "repository", "number")
     return _within(run.accepted_at, wanted) and _same(run, wanted, names)
 

@@ -17,6 +17,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE, RESTARTED, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
+    UNFINISHED,
     Attempts,
     DeliveryFilter,
     DeliveryId,
@@ -306,6 +307,8 @@ class LedgerSuite:
         assert listed(automation="d") == "d"
         assert listed(3, state="queued") == "fed"
         assert listed(state="finished") == listed(verdict="success") == "c"
+        assert listed(state=UNFINISHED) == "fedb"
+        assert listed(1, state=UNFINISHED, repository="acme/shop") == "f"
         assert listed(repository="acme/shop") == "fedcb"
         assert listed(repository="acme/other") == listed(verdict="failure") == ""
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]

@@ -17,7 +17,7 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.ledger import sqlite
 from closeout.ledger.sqlite.lists import FEWEST, SLACK
-from closeout.ports import DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
+from closeout.ports import UNFINISHED, DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import run_id
 from tests.memory_ledger import MemoryLedger
@@ -103,7 +103,7 @@ MINUTES = st.integers(-2, RUNS + 2).map(lambda minute: 1_000.0 + 60 * minute)
 RUN_FILTERS = _filters(
     RunFilter,
     automation=st.sampled_from((*AUTOMATIONS, "other")),
-    state=st.sampled_from(("queued", "running", "finished")),
+    state=st.sampled_from(("queued", "running", "finished", UNFINISHED)),
     verdict=st.sampled_from(("success", "failure", "skipped")),
     repository=st.sampled_from(("acme/shop", "acme/Shop.js", "acme/shop.js")),
     number=st.sampled_from((1, 3, 9)),

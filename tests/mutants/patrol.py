@@ -186,6 +186,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{LIST}::test_a_closing_whose_run_is_cancelled_while_the_list_is_taken_in_is_seen_again",),
     ),
     Mutant(
+        "orphans: a run that begins during the audit does not count",
+        "src/closeout/wiring/orphans.py",
+        "        found = later().get(about)",
+        "        found = None",
+        ("tests/unit/wiring/test_busy_runs.py::test_a_run_that_begins_after_an_audit_is_busy_too",),
+    ),
+    Mutant(
         "patrol: an automation that asks who closed it starts without knowing",
         "src/closeout/patrol/closings.py",
         "                if sender is None and unread is not None and begun & self.asking:",
