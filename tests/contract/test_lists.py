@@ -125,6 +125,8 @@ DELIVERY_FILTERS = _filters(
 def _is_wanted(row: Any, wanted: RunFilter | DeliveryFilter, at: float) -> bool:
     fields = wanted._asdict()
     since, until, search = fields.pop("since"), fields.pop("until"), fields.pop("search", None)
+    if fields.get("state") == UNFINISHED:
+        fields["state"] = None if row.state != "finished" else UNFINISHED
     if (
         isinstance(row, RunView)
         and fields["verdict"] != "skipped"
