@@ -96,9 +96,9 @@ class Reads:
         try:
             yield
         finally:
-            with suppress(sqlite3.ProgrammingError), reading:  # `close` may have closed it
-                if connection.in_transaction:
-                    connection.execute("COMMIT")
+            # It wrote nothing, so nothing is lost: `close` may have closed it, and a damaged file may have ended it.
+            with suppress(sqlite3.Error), reading:
+                connection.execute("ROLLBACK")
 
     def _connection(self) -> tuple[sqlite3.Connection, threading.Lock]:
         """Return this thread's connection and its lock: closing a connection during a read can crash the process."""
