@@ -98,15 +98,18 @@ def test_order_is_that_of_acceptance_and_not_of_telling(bench: Bench, gate: Gate
 
 def test_a_further_attempt_waits_for_the_key_too(bench: Bench, gate: Gate) -> None:
     """A rerun is a run like any other."""
+    gate.let("a")
     bench.accept("a", key="pr-17")
-    eventually(lambda: gate.begun)
+    bench.ending("a")
+    bench.accept("b", key="pr-17")
+    eventually(lambda: gate.begun == ["a", "b"])
     bench.ledger.attempts.new_attempt("a", "{}", "ada", key="pr-17", queue_timeout=3600.0)
     bench.engine.wake()
     time.sleep(0.05)
-    assert gate.begun == ["a"]
-    gate.let("a")
+    assert gate.begun == ["a", "b"]
+    gate.let("b")
     eventually(lambda: bench.views.run("a", 2).state == "finished")  # type: ignore[union-attr]
-    assert gate.begun == ["a", "a"]
+    assert gate.begun == ["a", "b", "a"]
 
 
 # --- waits --------------------------------------------------------------------------------------------
