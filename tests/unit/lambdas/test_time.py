@@ -142,10 +142,21 @@ def test_a_connection_that_is_not_accepted_ends_in_time_as_well() -> None:
 def test_a_request_whose_calls_are_not_answered_is_refused_before_github_gives_up(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """503 after at most seven seconds, retries and all, by the real clock."""
+    """503 at the end of the request's time, retries and all: the first try is dropped, the next one begins late."""
+    past = [0.0]
+
+    def dropped_and_silent(number: int, connection: socket.socket) -> None:
+        if number:
+            silent(number, connection)
+            return
+        with connection:
+            connection.recv(65_536)
+            past[0] = WITHIN - LEFT
+
+    server = servers(dropped_and_silent)
     (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
     environment = {
-        "AWS_ENDPOINT_URL": servers(silent).url,
+        "AWS_ENDPOINT_URL": server.url,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -157,8 +168,8 @@ def test_a_request_whose_calls_are_not_answered_is_refused_before_github_gives_u
         "CLOSEOUT_RETENTION_DAYS": "90",
     }
     began = time.perf_counter()
-    answer = ReceiverApp(environment, log=lambda _: None).answer(
-        event("pull_request", deliveries.pull_request())
-    )
+    app = ReceiverApp(environment, now=lambda: time.time() + past[0], log=lambda _: None)
+    answer = app.answer(event("pull_request", deliveries.pull_request()))
     assert answer["statusCode"] == 503
-    assert time.perf_counter() - began < WITHIN + SLACK
+    assert len(server.connections) == 2
+    assert time.perf_counter() - began < LEFT + SLACK
