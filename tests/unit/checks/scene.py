@@ -86,6 +86,8 @@ class Server:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # one packet for an answer: a second one waits for an acknowledgment
+
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status = outer.statuses.get(self.path, 404)

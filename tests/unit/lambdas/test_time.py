@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,20 +91,24 @@ def late(url: str) -> tuple[float, float]:
     return taken[0], taken[1]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [silent, going_on, dripping(b""), dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), dripping(b"HTTP/1.1 200 OK\r\n\r\n")],
-    ids=["silent", "going on", "dripping head", "dripping body", "dripping without an end"],
-)  # fmt: skip
-def test_a_call_ends_with_the_time_of_its_request_and_the_next_does_not_begin(
-    servers: Servers, answer: Callable[[int, socket.socket], None]
-) -> None:
-    """Whatever trickles in meanwhile, and without a connection for the call after the time."""
-    server = servers(answer)
-    first, second = late(server.url)
-    assert LEFT - 0.1 < first < LEFT + SLACK
-    assert second < SLACK / 2
-    assert len(server.connections) == 1
+ANSWERS: dict[str, Callable[[int, socket.socket], None]] = {
+    "silent": silent,
+    "going on": going_on,
+    "dripping head": dripping(b""),
+    "dripping body": dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"),
+    "dripping without an end": dripping(b"HTTP/1.1 200 OK\r\n\r\n"),
+}
+
+
+def test_a_call_ends_with_the_time_of_its_request_and_the_next_does_not_begin(servers: Servers) -> None:
+    """Whatever trickles in meanwhile, and without a connection for the call after the time. All at once: each takes time."""
+    called = {name: servers(answer) for name, answer in ANSWERS.items()}
+    with ThreadPoolExecutor(len(called)) as pool:
+        taken = dict(zip(called, pool.map(late, [server.url for server in called.values()]), strict=True))
+    for name, (first, second) in taken.items():
+        assert LEFT - 0.1 < first < LEFT + SLACK, name
+        assert second < SLACK / 2, name
+        assert len(called[name].connections) == 1, name
 
 
 def test_a_body_that_is_not_read_ends_in_time_as_well(servers: Servers) -> None:
