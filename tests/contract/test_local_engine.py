@@ -14,6 +14,7 @@ import pytest
 from closeout.adapters.clock import SystemClock
 from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable, WaitTimeout
 from closeout.core.retry import Retry
+from closeout.engine.local import LOOK_EVERY
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Requests
 from closeout.ports import Durable, Ending, Execution, Request
@@ -122,7 +123,7 @@ def test_a_thousand_waiting_runs_hold_no_thread_and_no_processor(tmp_path: Path)
         durable.wait_until("gone", lambda: None, 60.0, 3_600.0)
         return Ending("success", "gone")
 
-    bench = Bench(tmp_path / "ledger.db", waits)
+    bench = Bench(tmp_path / "ledger.db", waits, look_every=LOOK_EVERY)
     bench.engine.start()
     before = threading.active_count()
     for number in range(1_000):
@@ -407,7 +408,7 @@ def test_what_hangs_is_given_up_and_no_crash_is_counted(tmp_path: Path) -> None:
     begun = time.monotonic()
     assert not bench.engine.stop(0.1)
     assert time.monotonic() - begun < 8, "stop waited for what hangs for 10 s"
-    bench.close()
+    bench.close(timeout=0.0)
     following = Bench(bench.path, run)
     following.engine.start()
     assert following.ending("a").verdict == "success"
