@@ -59,14 +59,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/pull_requests.py",
         "        return other == identity if",
         "        return True if",
-        (f"{STORY}::test_a_repository_keeps_its_story_when_it_gets_another_name",),
+        (f"{STORY}::test_a_renamed_repository_keeps_its_timeline",),
     ),
     Mutant(
         "story: what an earlier attempt left is left for ever",
         "src/closeout/wiring/pull_requests.py",
         'one._replace(outcome="gone"',
         'one._replace(outcome="left"',
-        (f"{STORY}::test_what_a_later_success_did_not_meet_is_gone",),
+        (f"{STORY}::test_a_resource_that_a_later_success_did_not_find_is_gone",),
     ),
     Mutant(
         "days: each automation counts a closing again",

@@ -1,4 +1,4 @@
-"""A set-up in which all is well, and whose parts a test can break one by one: the file, GitHub, AWS, the ledger, the server."""
+"""A set-up without any fault, whose parts a test can break: the file, GitHub, AWS, the ledger, the server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ automations:
 
 
 class Server:
-    """What answers at the public URL: a closeout as far as the checks see it."""
+    """The server at the public URL: a closeout as far as the checks see it."""
 
     def __init__(self) -> None:
         self.secret = SECRET
@@ -142,7 +142,7 @@ class Scene:
     """The whole set-up. Every part may be changed before `results`."""
 
     clients = AwsClients(now=time.time)
-    """Of all tests."""
+    """Shared by all tests."""
 
     def __init__(self, folder: Path, aws: FakeAws, github: FakeGitHub, server: Server) -> None:
         self.file = folder / "closeout.yaml"
@@ -195,7 +195,7 @@ class Scene:
 
         def connect(loaded: Loaded) -> Outside:
             clients = configured_clients(loaded, SystemClock(), Redactor())
-            if not self.fresh_aws:  # to make clients takes longer than the whole round
+            if not self.fresh_aws:  # making clients takes longer than the whole round
                 clients.__dict__["aws"] = self.clients
             return Outside(clients)
 
@@ -232,7 +232,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: FakeAws, github: FakeGitHu
 
 @contextmanager
 def scene(folder: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """Yield a set-up in which all is well."""
+    """Yield a set-up without any fault."""
     aws.reset()
     with FakeGitHub() as github:
         server = Server()
