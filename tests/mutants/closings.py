@@ -156,8 +156,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "closings: the list tells of a renamed repository by the delivery of its old name",
         "src/closeout/intake/recovered.py",
-        '    told = f"{closing} {decision.delivery.repository}"',
-        '    told = f"{closing}"',
+        '    identity = f"{closing} {decision.delivery.repository}"',
+        '    identity = f"{closing}"',
         (f"{RECOVERED}::test_a_closing_told_by_another_name_of_its_repository_is_another_delivery",),
     ),
 )

@@ -85,7 +85,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "runs show prints a fact as it is",
         "src/closeout/cli/runs.py",
-        "    output.say(told.replace(colour, output.word(colour), 1) if colour else told)",
+        "    output.say(text.replace(colour, output.word(colour), 1) if colour else text)",
         "    click.echo(output.wrapped(text, first, following))",
         ("tests/acceptance/test_cli_hostile.py",),
     ),

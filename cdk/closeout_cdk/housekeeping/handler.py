@@ -33,7 +33,7 @@ RESERVED = 90.0
 NAMED = 20
 """Most runs that an answer names: CloudFormation accepts 4 KB."""
 LATE = 86_400.0
-"""Seconds that a run may begin late, or be ended late: `stack.deployed.outlasts`."""
+"""Seconds that a run may begin late, or be ended late: `stack.deployed.definition_lifetime`."""
 
 Item = dict[str, Any]
 Clients = Callable[[str], Any]

@@ -32,7 +32,7 @@ PATIENCE = 30
 """Looks at a webhook's log for its ping, a second apart."""
 
 
-class GitHubAsks(GitHubReads, GitHubRequests, Protocol):
+class GitHubQueries(GitHubReads, GitHubRequests, Protocol):
     """What is needed from GitHub's client."""
 
 
@@ -53,7 +53,7 @@ class Outside(Protocol):
     """Everything outside this machine, with the clients that the configuration needs."""
 
     @property
-    def github(self) -> GitHubAsks:
+    def github(self) -> GitHubQueries:
         """GitHub's API with the configured token."""
 
     @property
@@ -78,7 +78,7 @@ class Outside(Protocol):
         """Return a URL from the file, where it may be written as `env:NAME`. Raises `ConfigError`."""
 
 
-class Place(Protocol):
+class Host(Protocol):
     """The machine with the ledger's file. A stack has none."""
 
     @property
@@ -101,7 +101,7 @@ class Place(Protocol):
         """Return, for each notifier that accepts no messages, since when and why."""
 
 
-class LedgerLook(Protocol):
+class LedgerView(Protocol):
     """The ledger, for reading. Methods raise `LedgerError` or `StoreUnavailable`."""
 
     def exists(self) -> bool:
@@ -149,12 +149,12 @@ class World:
 
     load: Callable[[], Loaded]
     connect: Callable[[Loaded], Outside]
-    ledger: LedgerLook
+    ledger: LedgerView
     _: KW_ONLY
     file: Path
     now: Callable[[], float]
     pause: Callable[[float], object]
-    machine: Place | None = None
+    machine: Host | None = None
     """None for a stack."""
     pings: bool = False
     """Whether GitHub may be asked for pings."""
@@ -180,7 +180,7 @@ class World:
         return self.once("configuration", self.load)
 
     @property
-    def place(self) -> Place:
+    def host(self) -> Host:
         """The machine of the ledger's file. Raises `LookupError` for a stack, whose checks do not ask."""
         if self.machine is None:
             raise LookupError("a stack has no machine")

@@ -103,5 +103,5 @@ def _runs_of(need: Need) -> list[tuple[str, str]]:
 def _row(run: RunView, now: float) -> tuple[str, ...]:
     since = run.accepted_at if run.started_at is None else run.started_at
     limit = run.queue_timeout if run.started_at is None else run.timeout
-    told = "-" if limit is None else output.ago(now - limit, now)
-    return (run.state, run.id[:SHORT], run.automation, run.about, output.ago(since, now), told)
+    remaining = "-" if limit is None else output.ago(now - limit, now)
+    return (run.state, run.id[:SHORT], run.automation, run.about, output.ago(since, now), remaining)

@@ -18,9 +18,9 @@ from closeout.config.notify import read_notify
 from closeout.config.patrol import read_mode
 from closeout.config.references import environment_variables, is_reference
 from closeout.config.settings import Settings
-from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
+from closeout.config.steps import ReadStep, StepContext, read_condition, read_steps
 from closeout.config.triggers import read_on, read_patterns
-from closeout.config.uniqueness import Use
+from closeout.config.uniqueness import NameUse
 from closeout.config.values import At
 from closeout.core import keys as core_keys
 from closeout.core.automation import MODES, RECHECK, Automation
@@ -39,7 +39,7 @@ class Function(NamedTuple):
     destructive: bool
 
 
-def read_automations(at: At, around: Surroundings, settings: Settings) -> tuple[Automation, ...]:
+def read_automations(at: At, around: StepContext, settings: Settings) -> tuple[Automation, ...]:
     """Read the map of automations."""
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write a name for each automation, and its keys below it")
@@ -62,7 +62,7 @@ def check_name(at: At, name: str) -> None:
 
 
 def read_automation(
-    name: str, at: At, around: Surroundings, settings: Settings, function: Function | None = None
+    name: str, at: At, around: StepContext, settings: Settings, function: Function | None = None
 ) -> Automation | None:
     """Read one automation; with `function`, one that an `@on` function declares."""
     if workflow_words.refuse_workflow(at):
@@ -116,7 +116,7 @@ def read_automation(
     return automation
 
 
-def step_secrets(automations: tuple[Automation, ...], around: Surroundings) -> tuple[str, ...]:
+def step_secrets(automations: tuple[Automation, ...], around: StepContext) -> tuple[str, ...]:
     """Return every secret reference that a step names, each once."""
     references: list[Any] = []
     for automation in automations:
@@ -215,13 +215,13 @@ def _environment(at: At | None, steps: tuple[ReadStep, ...]) -> str | None:
     return template
 
 
-def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
+def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[NameUse]:
     """Check the names of each step on its own, and yield those that no two subjects may share."""
     known = guards.known(automation.repositories)
     for read in steps:
         at = guards.check_names(read, automation.triggers)
         if at is not None and known:
-            yield Use(automation, read.step, read.action, at)
+            yield NameUse(automation, read.step, read.action, at)
 
 
 def _destroys(automation: Automation, steps: tuple[ReadStep, ...]) -> guards.Destroys | None:

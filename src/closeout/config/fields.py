@@ -76,7 +76,7 @@ class _Text(NamedTuple):
     spec: Input
 
 
-def tells_apart(spec: Input) -> bool:
+def distinguishes(spec: Input) -> bool:
     """Return whether an input can distinguish what one event deletes from what another does.
 
     An optional name (a role) cannot, because the resource deleted would still be the same. A value that is
@@ -118,7 +118,7 @@ def by_ref(step: Step, action: Action) -> bool:
 
 def _texts(step: Step, action: Action) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
-        if key in step.inputs and tells_apart(spec):
+        if key in step.inputs and distinguishes(spec):
             for place, text in leaves(key, step.inputs[key]):
                 yield _Text(place, text, spec)
 

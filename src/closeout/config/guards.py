@@ -13,7 +13,7 @@ from closeout import livecheck
 from closeout.actions.spec import Input
 from closeout.config import cel
 from closeout.config.document import Mapping as MappingNode
-from closeout.config.fields import tells_apart
+from closeout.config.fields import distinguishes
 from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
 from closeout.config.languages import fixes_owner
@@ -97,16 +97,16 @@ def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | N
     if not read.step.destructive or not found:
         return None
     at, _ = found[0]
-    if not any(templates.expressions(text) for _, text in _texts(read, tells_apart)):
+    if not any(templates.expressions(text) for _, text in _texts(read, distinguishes)):
         message = "this name is the same for every event, so every event acts on it"
-        at.warning("constant-name", message, _telling(triggers))
+        at.warning("constant-name", message, _distinguishing_fields(triggers))
     given = read.step.inputs
     missing = [name for name, spec in read.action.inputs.items() if spec.required and name not in given]
     filled = [place for place, text in found if templates.expressions(text)]
     return None if missing or read.at.findings.count() > before else (filled or [at])[0]
 
 
-def _telling(triggers: Sequence[Mapping[str, Any]]) -> str:
+def _distinguishing_fields(triggers: Sequence[Mapping[str, Any]]) -> str:
     """Return the fix that names the fields in which these events differ: a push has no pull request."""
     events = {str(trigger["event"]) for trigger in triggers}
     if any(event.startswith("pull_request") for event in events):

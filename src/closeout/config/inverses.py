@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from closeout import livecheck
 from closeout.actions.spec import Action
-from closeout.config.fields import tells_apart
+from closeout.config.fields import distinguishes
 from closeout.core import names, templates
 from closeout.core.automation import Automation, Step
 from closeout.core.inverse import NUMBER, NamePattern, Naming, Part, pattern_of
@@ -64,7 +64,7 @@ def naming(step: Step, action: Action, repository: str) -> Naming | str:
     """Return what a step names in one repository, spelled like this, or why that cannot be read backwards."""
     patterns: dict[str, NamePattern] = {}
     for key, spec in action.inputs.items():
-        if not spec.names or not tells_apart(spec):
+        if not spec.names or not distinguishes(spec):
             continue
         value = step.inputs.get(key)
         found = _pattern(value, repository) if isinstance(value, str) else "it is not a single text"

@@ -20,7 +20,7 @@ from closeout.config.findings import Finding, Findings
 from closeout.config.functions import ATTRIBUTE, Declaration, Run
 from closeout.config.modules import findings_of, import_modules, read_function
 from closeout.config.settings import Settings, read_settings, read_version
-from closeout.config.steps import Surroundings
+from closeout.config.steps import StepContext
 from closeout.config.values import At
 from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
@@ -77,7 +77,7 @@ def load_function(function: Callable[[Run], object], registry: Registry) -> Load
     reference = f"{function.__module__}:{name}"
     settings = Settings()
     findings = findings_of(sys.modules.get(function.__module__), function.__module__)
-    around = Surroundings(registry=registry, aws=settings.aws)
+    around = StepContext(registry=registry, aws=settings.aws)
     read = read_function(function, reference, findings, settings, around, set())
     automation = _sound(read, findings.all())
     return Loaded(settings=settings, automations=(automation,), functions={reference: function})
@@ -142,7 +142,7 @@ def _sections(
 ) -> tuple[Loaded, Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)
-    around = Surroundings(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
+    around = StepContext(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
     automations: tuple[Automation, ...] = ()
     if "automations" in section:
         automations = reading.read_automations(section["automations"], around, settings)

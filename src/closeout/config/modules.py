@@ -20,7 +20,7 @@ from closeout.config.document import from_value
 from closeout.config.findings import Findings
 from closeout.config.functions import ATTRIBUTE, Declaration
 from closeout.config.settings import Settings
-from closeout.config.steps import Surroundings
+from closeout.config.steps import StepContext
 from closeout.config.values import At
 from closeout.core.automation import Automation
 
@@ -28,7 +28,7 @@ Functions = dict[str, Callable[..., Any]]
 
 
 def import_modules(
-    at: At, folder: Path, settings: Settings, around: Surroundings, taken: set[str]
+    at: At, folder: Path, settings: Settings, around: StepContext, taken: set[str]
 ) -> tuple[tuple[Automation, ...], Functions]:
     """Import the modules, looked up in `folder` first, and read their `@on` functions.
 
@@ -94,7 +94,7 @@ def read_function(
     reference: str,
     findings: Findings,
     settings: Settings,
-    around: Surroundings,
+    around: StepContext,
     taken: set[str],
 ) -> Automation | None:
     """Read what `@on` declares for a function; `reference` is `module:name`. Never raises: mistakes become findings."""
@@ -118,7 +118,7 @@ def findings_of(module: ModuleType | None, name: str) -> Findings:
 
 
 def _functions(
-    at: At, module_name: str, module: ModuleType, settings: Settings, around: Surroundings, taken: set[str]
+    at: At, module_name: str, module: ModuleType, settings: Settings, around: StepContext, taken: set[str]
 ) -> tuple[list[Automation], Functions]:
     automations: list[Automation] = []
     functions: Functions = {}

@@ -20,7 +20,7 @@ from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs, texts_of
 from closeout.config.settings import AwsSettings, read_aws
-from closeout.config.uniqueness import Use
+from closeout.config.uniqueness import NameUse
 from closeout.config.values import At
 from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
@@ -45,7 +45,7 @@ class ReadStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class StepContext:
     """The context in which a step is read: the known actions, and the file's `aws`.
 
     `aws_given` are the keys of `aws` in the file, right or wrong, so that one mistake is not reported at every step. `later`
@@ -57,11 +57,11 @@ class Surroundings:
     aws: AwsSettings
     aws_given: tuple[str, ...] = ()
     later: list[Callable[[], None]] = field(default_factory=list)
-    uses: list[Use] = field(default_factory=list)
+    uses: list[NameUse] = field(default_factory=list)
     routes: dict[str, Route] = field(default_factory=dict)
 
 
-def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
+def read_steps(at: At, around: StepContext) -> tuple[ReadStep, ...]:
     """Read `steps`. Steps that cannot be read are left out; the findings say why."""
     read: list[ReadStep] = []
     seen: dict[str, int] = {}
@@ -77,7 +77,7 @@ def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
     return tuple(read)
 
 
-def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str, Action]) -> ReadStep | None:
+def _step(at: At, position: int, around: StepContext, earlier: MappingType[str, Action]) -> ReadStep | None:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write `uses: …` and `with: …`")
         return None
@@ -299,7 +299,7 @@ def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
     return at.each_matching(_VARIABLE, problem, fix, code="bad-name")
 
 
-def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundings) -> AwsSettings:
+def _target(at: At, with_: At | None, extra: tuple[str, ...], around: StepContext) -> AwsSettings:
     own: dict[str, At] = {}
     if with_ is not None and isinstance(with_.node, Mapping):
         own = {key: with_.to(node, key) for key in extra if (node := with_.node.get(key)) is not None}

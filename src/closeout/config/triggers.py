@@ -101,7 +101,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         _filter(trigger, section, base)
     if name.findings.count() == before:
         for key in trigger.keys() - {"event", "types"}:
-            _refuse_vain(section[key], event, key)
+            _refuse_unmatchable(section[key], event, key)
     return trigger
 
 
@@ -136,7 +136,7 @@ def _unknown_type(at: At, value: str) -> None:
         at.warning("unknown-type", f"GitHub documents no `{value}` for pull_request", fix)
 
 
-def _refuse_vain(at: At, event: str, key: str) -> None:
+def _refuse_unmatchable(at: At, event: str, key: str) -> None:
     """Add an error for a filter that could never match the event."""
     base = key.removesuffix("-ignore")
     if base in ("branches", "tags") and event in _WITHOUT_REF:

@@ -29,7 +29,7 @@ _REPOSITORY = ("owner", "name")
 _OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
 
 
-class Use(NamedTuple):
+class NameUse(NamedTuple):
     """A destructive step that names something; `at` is the place of its name."""
 
     automation: Automation
@@ -40,11 +40,11 @@ class Use(NamedTuple):
 
 class _Placed(NamedTuple):
     key: Key
-    use: Use
+    use: NameUse
     edges: tuple[Edges, ...]
 
 
-def check(uses: Sequence[Use]) -> None:
+def check(uses: Sequence[NameUse]) -> None:
     """Add a finding for each step whose name two subjects can share, within the step or with an earlier one."""
     named_by = [(use, key) for use in uses for key in _keys(use)]
     law = Law([key for _, key in named_by])
@@ -69,7 +69,7 @@ def check(uses: Sequence[Use]) -> None:
         reported.add(id(use))
 
 
-def _keys(use: Use) -> Iterator[Key]:
+def _keys(use: NameUse) -> Iterator[Key]:
     for event in dict.fromkeys(str(trigger["event"]) for trigger in use.automation.triggers):
         found = named(use.step, use.action, event)
         if found is not None:
@@ -101,7 +101,7 @@ def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
     return constant and found.about not in _REPOSITORY
 
 
-def _one_place(one: Use, two: Use) -> bool:
+def _one_place(one: NameUse, two: NameUse) -> bool:
     """Return whether a name means the same in two steps: in the same account and, where that matters, the same region."""
     regions = (one.step.region, two.step.region) if one.action.regional else (None, None)
     return all(a == b or OPEN in f"{a}{b}" for a, b in ((one.step.account, two.step.account), regions))

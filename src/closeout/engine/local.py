@@ -116,16 +116,16 @@ class Engine:
             task = self._tasks.get(self._names.get(name, -1))
             if task is not None:
                 task.cancel = by
-                self._hasten(task)
+                self._wake_cancelled(task)
             else:
                 self._early_cancels[name] = by  # accepted, but the scheduler has not seen it yet
         return True
 
-    def stop(self, timeout: float, hurry: Callable[[], bool] = lambda: False) -> bool:
+    def stop(self, timeout: float, recheck_now: Callable[[], bool] = lambda: False) -> bool:
         """Begin nothing new, wait for running operations, and stop. False if some took longer than `timeout` seconds.
 
         Executions stop at their next operation boundary and continue at the next start. What still runs after
-        `timeout`, or once `hurry` returns True, is abandoned: its operation runs again at the next start, and no crash
+        `timeout`, or once `recheck_now` returns True, is abandoned: its operation runs again at the next start, and no crash
         is counted.
         """
         with self._lock:
@@ -137,7 +137,7 @@ class Engine:
         threads = [thread for thread in (self._scheduler, *self._workers) if thread.ident is not None]
         for thread in threads:
             # Join in short waits, so that a signal handler can run between them.
-            while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not hurry():
+            while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not recheck_now():
                 thread.join(min(rest, 0.2))
         self.given_up.set()
         if not any(thread.is_alive() for thread in threads):
@@ -197,14 +197,14 @@ class Engine:
         self._queues.leave(task.key, task.number)
         self._make_ready(task)
 
-    def _hasten(self, task: Task) -> None:
+    def _wake_cancelled(self, task: Task) -> None:
         """Make a cancelled execution run, so that the cancel can be delivered."""
         if task.state == "queued":
             self._leave_queue(task, "cancelled")
         elif task.state == "waiting" or (task.state == "ready" and self._turns.drop(task.number)):
             self._make_ready(task)
 
-    def _ring_alarms(self, now: float) -> float:
+    def _fire_timers(self, now: float) -> float:
         """Make ready what is due; return the seconds until the next alarm."""
         while self._alarms and self._alarms[0][0] <= now:
             _, number = heapq.heappop(self._alarms)
@@ -238,7 +238,7 @@ class Engine:
                 self._report_trouble("", f"the schedule cannot be read: {error}")
                 self.stopping.wait(self.look_every)
             with self._lock:
-                due = min(self._ring_alarms(self.clock.now()), self._turns.remaining(time.monotonic()))
+                due = min(self._fire_timers(self.clock.now()), self._turns.remaining(time.monotonic()))
                 if look:
                     self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))

@@ -93,9 +93,9 @@ def open_guard(
     def warn(text: str) -> None:
         log(json.dumps({"level": "warning", "text": text}, separators=(",", ":")))
 
-    def hurry(repository: str, number: int) -> None:
+    def recheck_now(repository: str, number: int) -> None:
         try:
-            rechecks.hurry(repository, number)
+            rechecks.recheck_now(repository, number)
         except ServiceError as error:  # the answer stays "closed", and the planned rechecks still follow
             warn(f"{repository}#{number} is not rechecked now: {error.message}")
 
@@ -116,7 +116,7 @@ def open_guard(
         api_url=environment["CLOSEOUT_API_URL"],
         audience=lambda: environment["CLOSEOUT_PUBLIC_URL"],
         clock=clock,
-        late=hurry,
+        late=recheck_now,
     )
 
 

@@ -54,7 +54,7 @@ class ClosedLists:
     """The automations that depend on who closed it: for them a closing waits until GitHub can say that."""
     listened: Callable[[str], object] = lambda _name: ()
     """Returns the automations that listen to a repository that is not read now: GitHub may list it again."""
-    told: set[int] = field(default_factory=set)
+    reported: set[int] = field(default_factory=set)
     """The repositories for which an earlier round of this process has reported that patrol began there."""
 
     def patrol(self) -> None:
@@ -176,8 +176,8 @@ class ClosedLists:
             self.report.failed(read.error)
         else:
             self.report.repositories = (self.report.repositories or 0) + 1
-        if read.begun or (not read.mark.told and read.mark.id not in self.told):
-            self.told.add(read.mark.id)
+        if read.begun or (not read.mark.told and read.mark.id not in self.reported):
+            self.reported.add(read.mark.id)
             beginning = max(read.mark.beginnings.values())  # the same for all at the first read
             self.report.notes.append(
                 f"{name}: patrol begins here with what is closed after {shown(beginning)}"

@@ -36,7 +36,7 @@ class Limits:
 class Holder(Protocol):
     """A connection or a request that is incomplete or not verified."""
 
-    def give_way(self) -> object:
+    def release_memory(self) -> object:
         """Free the memory: move the body to the spool, or end the request."""
 
 
@@ -58,7 +58,7 @@ class Unverified:
         self._holders: dict[Any, int] = {}
 
     def hold(self, holder: Holder, size: int) -> None:
-        """Set the bytes that `holder` holds; 0 removes it. Calls `give_way` on the oldest holders, possibly on this one."""
+        """Set the bytes that `holder` holds; 0 removes it. Calls `release_memory` on the oldest holders, possibly on this one."""
         before = self._holders.get(holder, 0)
         self.held += size - before
         self._most = max(self._most, self.held)
@@ -68,7 +68,7 @@ class Unverified:
             del self._holders[holder]
         while self.held > self.limit and size > before:
             oldest = next(iter(self._holders))
-            oldest.give_way()
+            oldest.release_memory()
             self.held -= self._holders.pop(oldest, 0)
 
     def used(self, size: int) -> None:

@@ -38,7 +38,7 @@ class GuardEndpoint:
             status, body = guard.answered(await self._answer(*_question(scope)))
         except CloseoutError as error:
             if isinstance(error, TokenRefused):
-                self._log.seldom("a question about a pull request is refused", reason=error.message)
+                self._log.throttled("a question about a pull request is refused", reason=error.message)
             status, body = guard.refused(error)
         headers = (*JSON, (b"cache-control", b"no-store"))
         await respond(send, status, json.dumps(body).encode(), headers)

@@ -70,7 +70,7 @@ class ServerParts:
     """Reads what patrol and the drill stored about their last rounds, by kind."""
     redact: Callable[[str], str] = str
     """Removes secrets from a payload before it is shown."""
-    place: Path | None = None
+    ledger_path: Path | None = None
     """The ledger's file, for the health page."""
     pages_apart: bool = False
     """Whether the pages of signed-in visitors have an address of their own (`Application.pages_alone`)."""

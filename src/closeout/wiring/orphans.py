@@ -19,7 +19,7 @@ from closeout.core.problems import Problem
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Audit, Busy, Report, Row
 from closeout.orphans.problems import abandoned, closed, covered, opened
-from closeout.orphans.repair import Repaired, repair
+from closeout.orphans.repair import RepairReport, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import SPENT, Reader
 from closeout.ports import UNFINISHED, GitHub, LedgerReader, PatrolStore, ProblemStore, RunFilter, RunView
@@ -88,12 +88,12 @@ class OrphanRounds:
         """Whether there is anything to audit."""
         return bool(self._steps)
 
-    def round(self, stopped: Callable[[], bool], reader: Reader) -> Repaired:
+    def round(self, stopped: Callable[[], bool], reader: Reader) -> RepairReport:
         """Audit, then start what the limit allows. Once `stopped` returns true, the process ends and nothing more is read.
 
         `reader` has the budget of the patrol that the audit belongs to.
         """
-        github = cast("GitHub", Budgeted(stoppable(self.clients, stopped), reader))
+        github = cast("GitHub", BudgetedGitHub(stoppable(self.clients, stopped), reader))
         now = self.clients.now()
         audit = Audit(self.clients, github, now, lambda _text: None, busy_runs(self.ledger, now))
         before = self.problems.problems()
@@ -140,7 +140,7 @@ def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub
     return LazyGitHub(clients, lambda: error() if stopped() else None)
 
 
-class Budgeted:
+class BudgetedGitHub:
     """A GitHub client for an audit, within a patrol's budget."""
 
     def __init__(self, github: LazyGitHub, reader: Reader) -> None:

@@ -122,7 +122,7 @@ class Server:
         self._server.server_close()
 
 
-class Place(LedgerFile):
+class Host(LedgerFile):
     """A ledger whose machine a test can change."""
 
     free_bytes = 50_000_000_000
@@ -149,7 +149,7 @@ class Scene:
         self.folder = folder
         self.aws, self.github, self.server = aws, github, server
         self.ledger = Ledger(folder / "closeout.db", clock=SystemClock()).open()
-        self.place = Place(self.ledger.path, self._base)
+        self.host = Host(self.ledger.path, self._base)
         self.base: str | None = server.url
         self.now = time.time
         self.fresh_aws = False
@@ -202,8 +202,8 @@ class Scene:
         return World(
             partial(load, self.file, builtin()),
             connect,
-            self.place,
-            machine=self.place,
+            self.host,
+            machine=self.host,
             file=self.file,
             now=self.now,
             pause=lambda seconds: self.github.sender.settle(seconds) and None,
@@ -244,7 +244,7 @@ def scene(folder: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterat
             made.deliver()
             yield made
         finally:
-            made.place.close()
+            made.host.close()
             made.ledger.close()
             server.stop()
 

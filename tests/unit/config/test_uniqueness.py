@@ -28,6 +28,7 @@ ID = "${{ event.repository.id }}"
 OWNER = "${{ event.repository.owner.login }}"
 BRANCH = "${{ event.pull_request.head.ref }}"
 BASE = "${{ event.pull_request.base.ref }}"
+OWNER_ID = "${{ event.repository.owner.id }}"
 SHA = "${{ event.pull_request.head.sha }}"
 GONE = "${{ event.ref }}"
 CLOSED = "{ pull_request: { types: [closed] } }"
@@ -92,6 +93,7 @@ PASSES = {
     "ids": [stack("['acme/*', 'beta/*']", f"preview-{ID}-{NUMBER}")],
     "an id before what could be read in two ways": [stack(ALL, f"p-{ID}-{NAME}{NUMBER}")],
     "the one repository's id": [stack(SHOP, f"preview-{ID}{NUMBER}")],
+    "the owner's id, which is a number": [stack(ALL, f"p-{NAME}-{OWNER_ID}-{NUMBER}")],
     "pull request's id": [stack("['acme/*', 'beta/*']", "p-${{ event.pull_request.id }}")],
     "owner.name": [stack("['acme/*', 'beta-*/*']", f"p-{OWNER}.{NAME}-{NUMBER}")],
     "a sum of texts": [stack(ALL, 'p-${{ event.repository.name + "-" + string(event.number) }}')],

@@ -35,7 +35,7 @@ class Round:
         self,
         repositories: dict[str, tuple[str, ...]] | None = None,
         asking: str = "",
-        told: set[int] | None = None,
+        reported: set[int] | None = None,
     ) -> Report:
         """Make one round."""
         report = Report()
@@ -47,7 +47,7 @@ class Round:
             HERE if repositories is None else repositories,
             report,
             frozenset({asking}),
-            told=set() if told is None else told,
+            reported=set() if reported is None else reported,
         ).patrol()
         return report
 
@@ -107,9 +107,9 @@ def test_a_beginning_is_told_even_if_the_process_was_killed_after_it_was_kept() 
     world = Round()
     world.patrol()  # what it told is lost
     assert [len(world.patrol().notes) for _ in range(2)] == [1, 0]
-    told: set[int] = set()
+    reported: set[int] = set()
     other = Round()
-    reports = [other.patrol(told=told) for _ in range(3)]
+    reports = [other.patrol(reported=reported) for _ in range(3)]
     assert [len(report.notes) for report in reports] == [1, 0, 0]
     of_an_earlier_release = dict(world.store.kept["repository", "501"])
     del of_an_earlier_release["told"]

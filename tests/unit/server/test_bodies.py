@@ -16,7 +16,7 @@ class Holder:
         self._memory = memory
         self._left = left
 
-    def give_way(self) -> None:
+    def release_memory(self) -> None:
         """Free memory down to `left`."""
         self.asked += 1
         if self._left is not None:

@@ -21,7 +21,7 @@ from closeout.core.automation import Automation
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
-from closeout.lambdas.late_clients import late_clients
+from closeout.lambdas.lazy_clients import lazy_clients
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
@@ -88,7 +88,7 @@ class StackWorld:
         return open_stack_runtime(
             self.variables(secret),
             **{
-                "client": late_clients(REGION, partial(DirectClient, self.aws)),
+                "client": lazy_clients(REGION, partial(DirectClient, self.aws)),
                 "clock": self.clock,
                 **options,
             },

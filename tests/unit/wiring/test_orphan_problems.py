@@ -7,7 +7,7 @@ from typing import Any, cast
 from closeout.actions.registry import builtin
 from closeout.config.load import load_text
 from closeout.core.automation import steps_digest
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Notification, Problem
 from closeout.orphans.audit import Report, Row
 from closeout.wiring.orphans import OrphanRounds
 from tests.memory_problems import MemoryProblems
@@ -97,7 +97,9 @@ def test_orphans_of_an_automation_that_is_gone_are_told_no_longer() -> None:
     listed = orphan._replace(automation="clean")
     for one in (orphan, failed, of_closeout, listed):
         store.open_problem(one)
-    store.mark_told([Told("env:A", one.automation, one.key, 2.0, False) for one in store.problems()])
+    store.record_notifications(
+        [Notification("env:A", one.automation, one.key, 2.0, False) for one in store.problems()]
+    )
     rounds(store)._settle(Report((), ("GitHub: 502",)), store.problems())
     over = [one for one in store.problems() if one.closed_at is not None]
     assert [(one.automation, one.kind, one.dismissed) for one in over] == [("renamed", "orphans", True)]

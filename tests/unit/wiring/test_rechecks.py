@@ -276,7 +276,10 @@ def test_a_run_of_another_event_about_a_pull_request_is_no_teardown(bench: Bench
 
 def test_a_look_that_need_not_be_made_says_why(bench: Bench) -> None:
     """What is next depends on it: a run that is not there or void may be looked at again, an earlier attempt never."""
-    looks, first = bench.rechecks._looks, Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
+    looks, first = (
+        bench.rechecks._rechecker,
+        Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical()),
+    )
     assert looks.look(first._replace(run_id="x" * 26), 0) == "nothing"
     assert looks.look(first._replace(automation="off"), 0) == "nothing"
     assert looks.look(first._replace(attempt=2), 0) == "replaced"
@@ -292,11 +295,11 @@ def test_an_attempt_of_a_recheck_that_was_not_started_is_started(
     """The process may have ended before it did. What a person asked for is started by whoever stored it."""
     teardown = Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
     bench.ledger.attempts.new_attempt("r" * 26, AUTOMATION.canonical(), by, key="k", queue_timeout=60.0)
-    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.rechecks._rechecker.look(teardown, 0) == "replaced"
     assert bench.woken == started
     bench.number += 1
     bench.finish(attempt=2, tell=False)
-    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.rechecks._rechecker.look(teardown, 0) == "replaced"
     assert bench.woken == started, "it has ended"
 
 
@@ -327,22 +330,22 @@ def test_a_defect_that_one_recheck_meets_leaves_the_others(bench: Bench) -> None
 def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: Bench) -> None:
     """Of its own pull request, by any case of the repository's name; nobody waits for fifteen minutes."""
     bench.scene.world.resources.add("preview-17")
-    bench.rechecks.hurry("acme/shop", 18)
-    bench.rechecks.hurry("acme/other", 17)
+    bench.rechecks.recheck_now("acme/shop", 18)
+    bench.rechecks.recheck_now("acme/other", 17)
     assert bench.after(0) == 0
-    bench.rechecks.hurry("Acme/Shop", 17)
+    bench.rechecks.recheck_now("Acme/Shop", 17)
     assert bench.after(0) == 1
-    bench.rechecks.hurry("acme/shop", 17)  # the attempt that deletes it is under way
+    bench.rechecks.recheck_now("acme/shop", 17)  # the attempt that deletes it is under way
     assert bench.after(0) == 0
 
 
 def test_many_deploys_that_ask_at_once_bring_one_recheck(bench: Bench) -> None:
     """Else a loop that asks fills the memory, and GitHub's limit."""
     for _ in range(5):
-        bench.rechecks.hurry("acme/shop", 17)
+        bench.rechecks.recheck_now("acme/shop", 17)
     bench.after(0)
     assert bench.scene.world.log.count("plan") == 1
-    bench.rechecks.hurry("acme/shop", 17)
+    bench.rechecks.recheck_now("acme/shop", 17)
     bench.after(0)
     assert bench.scene.world.log.count("plan") == 2
 
@@ -378,7 +381,7 @@ def test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies(
     bench.mark.append(bench.scene.clock.now())
     bench.rechecks = bench.restarted()
     bench.rechecks.recover()
-    bench.rechecks.hurry("acme/shop", 17)
+    bench.rechecks.recheck_now("acme/shop", 17)
     assert bench.after(2 * DAY) == (0 if dry_run else 1)
 
 

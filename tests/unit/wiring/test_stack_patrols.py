@@ -37,7 +37,7 @@ def due(settings: PatrolSettings, now: float, digest: str = "d", **ended: float)
     return set(due_parts(settings, last, digest, now))
 
 
-def test_a_new_stack_looks_at_once_and_for_orphans_a_day_later() -> None:
+def test_a_new_stack_rechecker_at_once_and_for_orphans_a_day_later() -> None:
     """Nothing is kept of a round before."""
     assert due_parts(PatrolSettings(), {}, "d", NOW) == {"deliveries", "closings"}
     assert due(PatrolSettings(), NOW + DAY, lists=NOW, logs=NOW, orphans=NOW) >= {"orphans"}

@@ -75,9 +75,9 @@ def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
     for naming in names:
         bucket, (lead, delimiter) = naming.patterns["bucket"].fixed, naming.patterns["prefix"].texts
         assert bucket is not None
-        place = buckets.Place(bucket=bucket, owner=account, prefix=lead)
+        location = buckets.S3Location(bucket=bucket, owner=account, prefix=lead)
         times: dict[str, tuple[str, str]] = {}
-        for version in buckets.versions(clients.aws("s3"), place, missing_ok=False):
+        for version in buckets.versions(clients.aws("s3"), location, missing_ok=False):
             prefix = lead + version.key.removeprefix(lead).partition(delimiter)[0] + delimiter
             if naming.patterns["prefix"].gives(prefix) and version.key.startswith(prefix):
                 oldest, newest = times.get(prefix, (version.modified, version.modified))

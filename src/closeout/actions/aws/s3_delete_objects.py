@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from closeout.actions.aws import arns, buckets, listing, tags
-from closeout.actions.aws.buckets import Place, Version
+from closeout.actions.aws.buckets import S3Location, Version
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import InputError, ServiceError
 from closeout.core.plan import Change, Leftover
@@ -109,36 +109,36 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     wrong = check(inputs)
     if wrong:
         raise InputError("; ".join(wrong))
-    place = Place(bucket=inputs["bucket"], owner=clients.account(), prefix=inputs["prefix"])
-    seen = freeze(buckets.versions(clients.aws("s3"), place, missing_ok=False))
+    location = S3Location(bucket=inputs["bucket"], owner=clients.account(), prefix=inputs["prefix"])
+    seen = freeze(buckets.versions(clients.aws("s3"), location, missing_ok=False))
     if not seen.objects:
         return ()
-    shown = f"s3://{place.bucket}/{place.prefix}"
+    shown = f"s3://{location.bucket}/{location.prefix}"
     return (
         Change(
             verb="delete",
             resource=shown,
             reason=f"{seen.objects} versions and delete markers, {seen.bytes} bytes, as listed now",
             identity={
-                "bucket": place.bucket,
-                "owner": place.owner,
-                "prefix": place.prefix,
+                "bucket": location.bucket,
+                "owner": location.owner,
+                "prefix": location.prefix,
                 "frozen": seen.frozen.to_json(),
             },
             objects=seen.objects,
             bytes=seen.bytes,
-            name=place.bucket,
+            name=location.bucket,
         ),
     )
 
 
 def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
     """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` with the keys that S3 refused."""
-    place, frozen = _place(change.identity), Frozen.from_json(change.identity["frozen"])
+    location, frozen = _location(change.identity), Frozen.from_json(change.identity["frozen"])
     deleted, size = buckets.delete_all(
         work,
         "delete",
-        place,
+        location,
         frozen.has,
         lambda done: f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes",
     )
@@ -152,7 +152,7 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     for change in changes:
         frozen = Frozen.from_json(change.identity["frozen"])
         try:
-            there = buckets.versions(clients.aws("s3"), _place(change.identity))
+            there = buckets.versions(clients.aws("s3"), _location(change.identity))
             found = list(filter(frozen.has, there))
         except ServiceError as error:
             if error.transient:
@@ -165,8 +165,8 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     return left
 
 
-def _place(identity: Mapping[str, Any]) -> Place:
-    return Place(bucket=identity["bucket"], owner=identity["owner"], prefix=identity["prefix"])
+def _location(identity: Mapping[str, Any]) -> S3Location:
+    return S3Location(bucket=identity["bucket"], owner=identity["owner"], prefix=identity["prefix"])
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:

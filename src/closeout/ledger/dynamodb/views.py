@@ -58,7 +58,7 @@ class Views:
             )
 
         def hidden(item: Item) -> bool:
-            asked = wanted.verdict != "skipped" and _only_asked(item)
+            asked = wanted.verdict != "skipped" and _checked_bases_only(item)
             ended = wanted.state == UNFINISHED and item["state"]["S"] == "finished"
             return asked or ended or _outside(item["accepted_at"], wanted)
 
@@ -174,7 +174,7 @@ def _outside(at: Attribute, wanted: RunFilter | DeliveryFilter) -> bool:
     )
 
 
-def _only_asked(item: Item) -> bool:
+def _checked_bases_only(item: Item) -> bool:
     """Return whether a run only checked a pull request's earlier bases, as for most closings into other branches."""
     return bool(item.get("summary", {}).get("S", "").startswith(NO_BASE))
 

@@ -114,6 +114,6 @@ class Reads:
         try:
             yield
         except sqlite3.Error as error:
-            told = unreadable(self._file, error)
-            self._damage = told if is_damaged(error) else self._damage
-            raise told from error
+            failure = unreadable(self._file, error)
+            self._damage = failure if is_damaged(error) else self._damage
+            raise failure from error

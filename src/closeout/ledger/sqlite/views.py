@@ -258,12 +258,12 @@ class Views(Reads):
     def _run_view(
         self, row: Sequence[Any], operations: list[Operation], texts: dict[int, str], *, full: bool
     ) -> RunView:
-        place, *facts, definition = row
+        position, *facts, definition = row
         if definition not in texts:
             texts[definition] = self._read("definition", (definition,))[0][0]
 
         def behind(key: str) -> str | None:
-            holder = self._read("holder", (key, place))
+            holder = self._read("holder", (key, position))
             return str(holder[0][0]) if holder else None
 
         return run_view(RunFacts._make((*facts, texts[definition])), operations, behind, full=full)

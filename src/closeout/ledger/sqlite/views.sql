@@ -323,6 +323,6 @@ SELECT p.automation, p.key, p.kind, p.text, p.public, p.since, p.code, p.step, p
 FROM ranked r JOIN problem p USING (automation, key) WHERE r.place <= :most OR r.place = r.several
 ORDER BY p.since, p.automation, p.key;
 
--- name: told
+-- name: notifications
 SELECT t.target, t.automation, t.key, t.at, t.recovered FROM told t JOIN problem p USING (automation, key)
 WHERE p.closed_at IS NULL OR t.recovered = 0;

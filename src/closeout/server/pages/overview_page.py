@@ -14,7 +14,7 @@ from closeout.core.problems import Problem, cause
 from closeout.core.units import DAY, HOUR, counted
 from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
-from closeout.server.pages.presentation import Going, banner, clean, going
+from closeout.server.pages.presentation import RunProgress, banner, clean, going
 from closeout.server.pages.wording import RERUN, ago, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
@@ -78,9 +78,9 @@ class Need(NamedTuple):
     fix: str
     url: str | None = None
     link: str = ""
-    deed: str | None = None
+    action: str | None = None
     """The path of the page that does it, for visitors who may act."""
-    deed_link: str = ""
+    action_link: str = ""
     dismiss: str | None = None
     """The path of the page that dismisses its problem."""
     items: tuple[Item, ...] = ()
@@ -124,7 +124,7 @@ class Overview(NamedTuple):
     is_new: bool
     """Nothing was ever delivered."""
     needs: tuple[Need, ...]
-    going: Sequence[Going]
+    going: Sequence[RunProgress]
     going_count: int
     figures: tuple[Figure, ...]
     chart: Chart
@@ -171,8 +171,8 @@ def _pause(facts: Facts) -> Iterable[Need]:
             "Destructive calls are paused",
             f"Paused {clean(facts.paused)}. Runs wait before they delete anything.",
             "When it is safe again, resume. On the server: `closeout resume`.",
-            deed="/resume",
-            deed_link="Resume",
+            action="/resume",
+            action_link="Resume",
         )
 
 
@@ -226,8 +226,8 @@ def _problem(found: Sequence[Problem], count: int) -> Need:
             f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip(),
             run,
             _RUN,
-            deed=f"{run}/rerun" if run else None,
-            deed_link="Rerun",
+            action=f"{run}/rerun" if run else None,
+            action_link="Rerun",
         )
     elif newest.kind == "orphans":
         title = f"{automation or 'Patrol'} found resources of closed pull requests"
@@ -252,7 +252,7 @@ def _several(need: Need, found: Sequence[Problem], count: int) -> Need:
         return need
     failed = with_query("/runs", automation=first.automation, verdict="failure")
     rerun = with_query(RERUN, automation=first.automation)
-    return need._replace(url=failed, link="Failed runs", deed=rerun, deed_link="Rerun…")
+    return need._replace(url=failed, link="Failed runs", action=rerun, action_link="Rerun…")
 
 
 def _run_of(problem: Problem) -> str | None:

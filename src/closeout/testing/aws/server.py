@@ -199,7 +199,7 @@ class FakeAws:
         """Set how long a stack takes to delete from now on."""
         self.control("POST", "settings", {"delete_seconds": seconds})
 
-    def events_come_late(self, seconds: float) -> None:
+    def delay_events(self, seconds: float) -> None:
         """Set how long it takes from now on until the event of a stack's resource can be read."""
         self.control("POST", "settings", {"events_late": seconds})
 

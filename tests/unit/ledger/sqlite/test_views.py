@@ -303,4 +303,4 @@ def test_a_reader_beside_the_server_knows_deliveries_too(run: Ledger, views: Vie
     assert not views.has_delivery("h2", "g1")
     assert not views.has_delivery("h1", "g2")
     assert run.has_delivery("h1", "g1")
-    assert run.problems.told() == []
+    assert run.problems.notifications() == []

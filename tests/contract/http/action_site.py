@@ -81,7 +81,7 @@ class Visitors:
         return False
 
 
-class DeedStore(FakeStore):
+class ActionStore(FakeStore):
     """A ledger; `held` keeps requests waiting."""
 
     def reset(self) -> None:
@@ -205,11 +205,11 @@ class Form(HTMLParser):
             self.fields[str(named["name"])] = named.get("value") or ""
 
 
-class Deeds(NamedTuple):
+class ActionSite(NamedTuple):
     """A server with pages, and everything it uses."""
 
     server: Running
-    store: DeedStore
+    store: ActionStore
     planned: Planned
 
     def get(self, path: str, who: str = "operator", accept: str = "text/html") -> Answer:
@@ -247,9 +247,9 @@ def form_token(who: str) -> str:
 
 
 @contextmanager
-def deeds() -> Iterator[Deeds]:
+def action_site() -> Iterator[ActionSite]:
     """Serve in a thread until the block ends."""
-    store, planned = DeedStore(), Planned()
+    store, planned = ActionStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
     acting = Acting(
         requests=store,
@@ -262,4 +262,4 @@ def deeds() -> Iterator[Deeds]:
     with serving(
         store=store, access=access, acting=acting, redact=lambda text: text.replace(SECRET, "[redacted]")
     ) as server:
-        yield Deeds(server, store, planned)
+        yield ActionSite(server, store, planned)
