@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from closeout.orphans.audit import Report
-from closeout.server.pages import acting
+from closeout.server.pages import user_actions as action_pages
 from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
 from tests.contract.http.action_site import SECRETS, ActionSite, action_site, orphan
@@ -90,7 +90,7 @@ def test_a_slow_plan_appears_without_script(
     browser: Browser, world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page says that it waits, which a screen reader hears, and goes on by itself."""
-    monkeypatch.setattr(acting, "GLANCE", 0.0)
+    monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished("slowly")
     world.planned.ready.clear()
     page = signed_in(browser, world, 390)

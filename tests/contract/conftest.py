@@ -1,4 +1,4 @@
-"""One emulated AWS for the engine on AWS: tables are made new in it, so that it need not be emptied."""
+"""One emulated AWS for the engine on AWS: each test makes new tables in it, so that it need not be emptied."""
 
 from __future__ import annotations
 

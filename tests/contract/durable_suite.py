@@ -1,7 +1,7 @@
 """What every `Durable` must do, written over a small harness so that another engine can pass the same suite.
 
-A subclass gives a fixture `harness`. A test hands it a run function and looks at what came out; how often the
-engine executed that function, and on what, is its own affair.
+A subclass has a fixture `harness`. A test passes it a run function and checks the result; how often and where the
+engine executes that function does not matter.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class DurableSuite:
         assert seen[0] == {"tuple": [1, 2], "3": "key", "text": "größer ☃ \0"}
         assert seen[0] == seen[-1]
 
-    def test_changing_a_result_does_not_change_what_is_kept(self, harness: Harness) -> None:
-        """A run function that alters what it was given alters its own copy."""
+    def test_changing_a_result_does_not_change_what_is_recorded(self, harness: Harness) -> None:
+        """A run function that alters a result alters its own copy."""
         seen: list[Any] = []
 
         def run(durable: Durable) -> None:
@@ -157,7 +157,7 @@ class DurableSuite:
     @pytest.mark.parametrize(
         "value", [{1, 2}, object(), float("nan"), b"bytes"], ids=["set", "object", "nan", "bytes"]
     )
-    def test_what_is_not_json_fails_the_operation(self, harness: Harness, value: object) -> None:
+    def test_a_result_that_is_not_json_fails_the_operation(self, harness: Harness, value: object) -> None:
         """A result that JSON cannot carry is the operation's error, on replay too; it is not called again."""
         call = Calls(value)
         raised = failure_of(harness, lambda durable: durable.record("odd", call))
@@ -165,7 +165,7 @@ class DurableSuite:
         assert call.count == 1
 
     def test_a_result_over_200_kb_fails_the_operation(self, harness: Harness) -> None:
-        """The limit is the same everywhere, so that a run that works here works there."""
+        """The limit is the same everywhere, so that a run that works on one machine works on AWS."""
         raised = failure_of(harness, lambda durable: durable.record("big", Calls("x" * 200_001)))
         assert {kind for _, _, kind, _ in raised} == {"result-too-large"}
 
@@ -175,7 +175,7 @@ class DurableSuite:
         harness.run(ends(lambda durable: seen.append(len(durable.record("big", lambda: "x" * 199_000)))))
         assert seen[-1] == 199_000
 
-    def test_a_name_may_be_there_once(self, harness: Harness) -> None:
+    def test_a_name_may_be_used_once(self, harness: Harness) -> None:
         """A second operation of one name is a named error, not a silent replay of the first."""
 
         def twice(durable: Durable) -> None:
@@ -217,7 +217,7 @@ class DurableSuite:
         failure_of(harness, lambda durable: durable.record("delete", call, Retry(attempts=5)))
         assert call.count == 1
 
-    def test_a_service_is_not_asked_sooner_than_it_said(self, harness: Harness) -> None:
+    def test_a_service_is_not_called_sooner_than_its_retry_after(self, harness: Harness) -> None:
         """`retry_after` is a lower bound of the wait."""
         times: list[float] = []
 
@@ -296,7 +296,7 @@ class DurableSuite:
         assert set(raised) == {(StepFailed, "gone", "service-error", "access denied")}
         assert poll.count == 2
 
-    def test_a_wait_ends_at_its_timeout_and_says_what_was_last_heard(self, harness: Harness) -> None:
+    def test_a_wait_ends_at_its_timeout_and_names_the_last_error(self, harness: Harness) -> None:
         """WaitTimeout names the operation, the time, and the last transient error."""
         poll = Calls(busy("rate exceeded"))
         raised = failure_of(
@@ -318,8 +318,8 @@ class DurableSuite:
 
     # --- what cannot be asked whether it has happened -----------------------------------------------------
 
-    def test_a_poll_that_was_held_before_its_mark_has_begun_nothing(self, harness: Harness) -> None:
-        """However often it was held, and though each poll may be another process's."""
+    def test_a_poll_that_was_held_before_its_effect_has_begun_nothing(self, harness: Harness) -> None:
+        """However often it was held, and even if each poll ran in another process."""
         held = Calls(None, busy(), "go")
         begins: list[str] = []
 
@@ -335,8 +335,8 @@ class DurableSuite:
         harness.run(ends(run))
         assert (held.count, begins) == (3, ["begun"])
 
-    def test_what_was_marked_is_marked_until_the_operation_has_ended(self, harness: Harness) -> None:
-        """A poll that failed after its effect began may have had its effect; the operation after it begins anew."""
+    def test_a_begun_effect_stays_marked_until_the_operation_ends(self, harness: Harness) -> None:
+        """A poll that failed after its effect began may have had its effect. The next operation starts unmarked."""
         effect = Calls(busy("cut off"), busy("cut off"), "done")
         begins: list[str] = []
 
@@ -351,7 +351,7 @@ class DurableSuite:
         harness.run(ends(run))
         assert begins == ["begun", "again", "again", "begun"]
 
-    def test_a_mark_belongs_inside_a_poll(self, harness: Harness) -> None:
+    def test_an_effect_begins_only_inside_a_poll(self, harness: Harness) -> None:
         """Anywhere else nothing could end it."""
         raised = failure_of(harness, lambda durable: durable.record("call", durable.begin_effect))
         assert {(step, kind) for _, step, kind, _ in raised} == {("call", "misplaced-call")}
@@ -359,7 +359,7 @@ class DurableSuite:
     # --- the run ----------------------------------------------------------------------------------------
 
     def test_the_run_function_gets_its_execution(self, harness: Harness) -> None:
-        """The same in every execution: what was accepted, byte for byte."""
+        """The same one in every execution: what was accepted, byte for byte."""
         seen: list[Execution] = []
 
         def run(durable: Durable, execution: Execution) -> Ending:
@@ -381,7 +381,7 @@ class DurableSuite:
         def run(durable: Durable) -> None:
             try:
                 seen.append(durable.wait_until("gone", poll, harness.tick, 30))
-            except BaseException:  # what some user's function will do
+            except BaseException:  # as some user's function will
                 seen.append("swallowed")
 
         harness.run(ends(run))

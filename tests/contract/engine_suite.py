@@ -1,4 +1,4 @@
-"""What every engine does with queues and cancels, whoever drives it: the local one by its threads, Lambda's by invocations."""
+"""What every engine does with queues and cancels: the local one with its threads, Lambda's with its invocations."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class EngineBench(Protocol):
     tick: float
     """Seconds between polls."""
     soon: float
-    """Seconds in a queue that are over before long."""
+    """Seconds in a queue after which a run soon gives up."""
 
     def accept(self, name: str, *, key: str | None = None, queue_timeout: float = 3600.0) -> None:
-        """Accept a run called like its automation."""
+        """Accept a run named like its automation."""
 
     def idle(self) -> None:
-        """Let the engine look at every run once more."""
+        """Let the engine look at every run again."""
 
     def until(self, holds: Callable[[], Any]) -> None:
         """Let it work until something holds."""
@@ -102,7 +102,7 @@ class EngineSuite:
         engine.until(lambda: sorted(gate.begun) == ["a", "b", "c"])
 
     def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(self, engine: EngineBench) -> None:
-        """It is executed with `queue_expired`, beside the holder; the one behind it keeps its place."""
+        """It is executed with `queue_expired`, while the holder runs; the run queued after it keeps its place."""
         gate = self.gate(engine, "a", "b", "c")
         engine.accept("a", key="k")
         engine.until(lambda: engine.state("a") == "waiting")
@@ -115,8 +115,8 @@ class EngineSuite:
         engine.ending("c")
         assert (gate.begun, gate.expired) == (["a", "c"], ["b"])
 
-    def test_a_waiting_run_is_told_of_a_cancel(self, engine: EngineBench) -> None:
-        """Before its wait is over; the operations after it work, and what has finished is not cancelled."""
+    def test_a_waiting_run_learns_of_a_cancel(self, engine: EngineBench) -> None:
+        """Before its wait is over. Operations after it work, and finished ones are not cancelled."""
         self.gate(engine, "a")
         engine.accept("a")
         engine.until(lambda: engine.state("a") == "waiting")
@@ -126,7 +126,7 @@ class EngineSuite:
         assert not engine.cancel("a", "too late")
 
     def test_a_queued_run_is_cancelled_out_of_its_turn(self, engine: EngineBench) -> None:
-        """It is told at its first operation and ends; the holder and the ones behind are not touched."""
+        """It learns of it at its first operation and ends; the holder and the runs queued after it are not touched."""
         gate = self.gate(engine, "a", "b", "c")
         for name in ("a", "b", "c"):
             engine.accept(name, key="k")
@@ -140,8 +140,8 @@ class EngineSuite:
         assert gate.begun == ["a", "c"]
         assert engine.queued("k") == []
 
-    def test_a_cancel_while_an_operation_runs_is_told_at_the_next_one(self, engine: EngineBench) -> None:
-        """What is being done is finished and recorded first."""
+    def test_a_cancel_during_an_operation_takes_effect_at_the_next_one(self, engine: EngineBench) -> None:
+        """The current operation is finished and recorded first."""
 
         def run(durable: Durable, execution: Execution) -> Ending:
             durable.record("delete", lambda: engine.cancel("a", "ada") and "deleted")

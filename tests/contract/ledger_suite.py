@@ -1,7 +1,7 @@
 """What every ledger must do, written over a small bench so that another store can pass the same suite.
 
-A subclass gives a fixture `bench`. `LedgerSuite` is for every store; `ServerLedgerSuite` adds what a server on one machine
-needs besides: settings, windows of a log, requests that wait, retention.
+A subclass has a fixture `bench`. `LedgerSuite` is for every store; `ServerLedgerSuite` adds what a server on one
+machine needs: settings, windows of a log, waiting requests, retention.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE, RESTARTED, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
+    UNFINISHED,
     Attempts,
     DeliveryFilter,
     DeliveryId,
@@ -48,7 +49,7 @@ DAY = 86_400.0
 
 
 class LedgerBench(Protocol):
-    """A store, empty, with everything that the program does to it. It redacts `SECRET`."""
+    """An empty store, with everything that the program does to it. It redacts `SECRET`."""
 
     clock: FakeClock
     reader: LedgerReader
@@ -78,7 +79,7 @@ class LedgerBench(Protocol):
         ...
 
     def carry_out(self) -> None:
-        """Let whoever carries requests out do so."""
+        """Carry out waiting requests, as the engine does."""
         ...
 
 
@@ -139,7 +140,7 @@ def again(bench: LedgerBench, name: str, **options: Any) -> str:
 
 
 def shown(bench: LedgerBench, name: str, attempt: int | None = None) -> RunView:
-    """Return a run that is there."""
+    """Return a run, which must exist."""
     view = bench.reader.run(run_id(name), attempt)
     assert view is not None
     return view
@@ -156,7 +157,7 @@ class LedgerSuite:
     # --- deliveries -----------------------------------------------------------------------------------------
 
     def test_a_delivery_is_stored_with_its_runs(self, bench: LedgerBench) -> None:
-        """The answer has the delivery, its runs and the executions that are new."""
+        """The answer has the delivery, its runs and the new executions."""
         body = b'{"number": 17}'
         delivery = new_delivery(bench, "g1", body=body)
         accepted = bench.accept(delivery, [new_run("r"), new_run("s")])
@@ -179,14 +180,14 @@ class LedgerSuite:
         assert [view.guid for view in bench.reader.deliveries()] == ["g1"]
 
     def test_the_same_delivery_again_is_a_duplicate(self, bench: LedgerBench) -> None:
-        """It is answered with the original and its runs, and starts nothing."""
+        """The answer has the original delivery and its runs, and nothing starts."""
         first = accept(bench, "r")
         assert accept(bench, "r") == (first.delivery, (run_id("r"),), True, ())
         assert len(bench.reader.deliveries()) == 1
         assert len(bench.reader.runs()) == 1
 
     def test_the_same_event_through_another_hook_starts_nothing_new(self, bench: LedgerBench) -> None:
-        """The delivery is stored; it shows the runs of its event, and starts those alone that are not there."""
+        """The delivery is stored and shows the runs of its event; only missing runs start."""
         first = accept(bench, "r", hook="h1")
         second = accept(bench, "r", hook="h2")
         assert second.delivery != first.delivery
@@ -197,7 +198,7 @@ class LedgerSuite:
         assert len(bench.reader.runs()) == 2
 
     def test_a_closing_starts_its_runs_once(self, bench: LedgerBench) -> None:
-        """Whatever brings it: a delivery that adds nothing is stored, shows the runs that are there, and starts none."""
+        """A delivery that adds nothing is stored, shows the existing runs, and starts none, whatever brought it."""
         closing = "501001/1700017/2026-03-14T09:26:53Z"
         first = bench.accept(new_delivery(bench, "g1")._replace(closing=closing), [new_run("r")])
         bench.clock.advance(1)
@@ -222,7 +223,7 @@ class LedgerSuite:
         }
 
     def test_an_attempt_may_read_another_delivery_of_its_closing(self, bench: LedgerBench) -> None:
-        """The list that was heard first may lack what the webhook says; a delivery that is not there is no payload."""
+        """The list that reported the closing first may lack what the webhook says; an unknown delivery has no payload."""
         closing = "501001/1700017/2026-03-14T09:26:53Z"
         first = new_delivery(bench, "g1", body=b'{"n": 1}')._replace(closing=closing, origin="closed-list")
         bench.accept(first, [new_run("r")])
@@ -240,8 +241,8 @@ class LedgerSuite:
         assert shown(bench, "r").delivery == told
         assert bench.accept(second._replace(guid="g3"), [new_run("r")])[1:] == ((run_id("r"),), True, ())
 
-    def test_a_run_can_take_the_closing_that_it_learned(self, bench: LedgerBench) -> None:
-        """Then no delivery starts the run of that closing; one that is there already keeps it."""
+    def test_a_run_can_claim_the_closing_that_it_learned(self, bench: LedgerBench) -> None:
+        """Then no delivery starts the run of that closing; a run that already has the closing keeps it."""
         closing, late = "501001/1700017/2026-03-14T09:26:53Z", accept(bench, "r").runs[0]
         assert bench.attempts.claim_closing(closing, run_id("c"), late) == late
         assert bench.attempts.claim_closing(closing, run_id("c"), late) == late
@@ -280,9 +281,7 @@ class LedgerSuite:
         assert bench.reader.body(accepted.delivery) == b'{"number": 17}'
 
     @pytest.mark.parametrize("delivery", [4, "nothing"])
-    def test_what_is_not_there_is_none_or_a_named_error(
-        self, bench: LedgerBench, delivery: DeliveryId
-    ) -> None:
+    def test_an_unknown_id_is_none_or_a_named_error(self, bench: LedgerBench, delivery: DeliveryId) -> None:
         """Never an empty run or an empty payload."""
         assert bench.reader.delivery(delivery) is None
         assert bench.reader.run(run_id("r")) is None
@@ -306,13 +305,15 @@ class LedgerSuite:
         assert listed(automation="d") == "d"
         assert listed(3, state="queued") == "fed"
         assert listed(state="finished") == listed(verdict="success") == "c"
+        assert listed(state=UNFINISHED) == "fedb"
+        assert listed(1, state=UNFINISHED, repository="acme/shop") == "f"
         assert listed(repository="acme/shop") == "fedcb"
         assert listed(repository="acme/other") == listed(verdict="failure") == ""
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
         assert len(bench.reader.deliveries()) == 5
 
     def test_lists_are_narrowed_by_number_and_time(self, bench: LedgerBench) -> None:
-        """From the first moment, up to the last one and without it; several filters hold together."""
+        """The first moment is included, the last one is not; several filters apply together."""
         began = bench.clock.now()
         for name, number, event in (
             ("b", 17, "pull_request"),
@@ -339,7 +340,7 @@ class LedgerSuite:
         assert deliveries_of(event="issues", repository="acme/other") == ""
 
     def test_a_run_that_only_asked_for_earlier_bases_is_not_in_lists(self, bench: LedgerBench) -> None:
-        """Its delivery and its id lead to it, and the list of skipped runs."""
+        """Its delivery, its id and the list of skipped runs lead to it."""
         for name in "bcd":
             accept(bench, name)
         bench.finish(
@@ -354,8 +355,8 @@ class LedgerSuite:
         assert bench.reader.run(run_id("d")) is not None
         assert run_id("d") in bench.reader.deliveries(1)[0].runs
 
-    def test_the_beginning_of_an_id_finds_its_runs(self, bench: LedgerBench) -> None:
-        """In alphabetical order, each run once however many attempts it had, and no more than asked for."""
+    def test_a_prefix_of_an_id_finds_its_runs(self, bench: LedgerBench) -> None:
+        """In alphabetical order, each run once however many attempts it had, and no more than the limit."""
         for name in ("pc", "pb", "q"):
             accept(bench, name)
         bench.finish(f"{run_id('pb')}-1", Ending("success", "done"))
@@ -366,7 +367,7 @@ class LedgerSuite:
         assert bench.reader.run_ids("nothing", 10) == []
 
     def test_json_has_the_keys_that_scripts_rely_on(self, bench: LedgerBench) -> None:
-        """In lists and alone."""
+        """In lists and in single records."""
         accept(bench, "r")
         for view in (bench.reader.runs()[0], shown(bench, "r")):
             value = json.loads(json.dumps(view.to_json()))
@@ -379,14 +380,14 @@ class LedgerSuite:
     # --- runs and steps ---------------------------------------------------------------------------------------
 
     def test_a_queued_run_has_pending_steps(self, bench: LedgerBench) -> None:
-        """All declared steps are there from the beginning."""
+        """All declared steps exist from the beginning."""
         accept(bench, "r")
         assert steps(bench, "r") == [("stack", "pending", 0), ("tell", "pending", 0)]
         view = shown(bench, "r")
         assert (view.state, view.verdict, view.reason) == ("queued", None, None)
 
     def test_a_step_is_running_from_its_first_operation_to_its_end(self, bench: LedgerBench) -> None:
-        """Then it is what its end says; its plan is read with its run alone, not in lists."""
+        """After that it has the state of its end. Its plan is read with its run only, not in lists."""
         accept(bench, "r")
         execution = f"{run_id('r')}-1"
         bench.begin(execution)
@@ -402,7 +403,7 @@ class LedgerSuite:
         (listed,) = bench.reader.runs()
         assert listed.steps[0] == step._replace(changes=None, outcomes=())
 
-    def test_a_waiting_run_says_what_it_last_heard(self, bench: LedgerBench) -> None:
+    def test_a_waiting_run_shows_its_last_poll(self, bench: LedgerBench) -> None:
         """In the step and as the run's reason; polls are not attempts."""
         accept(bench, "r")
         execution = f"{run_id('r')}-1"
@@ -418,7 +419,7 @@ class LedgerSuite:
         assert bench.reader.runs()[0].reason == "stack: rate exceeded"
 
     def test_a_run_that_sleeps_says_until_when(self, bench: LedgerBench) -> None:
-        """Unless somebody has asked to cancel it."""
+        """Unless a cancel was requested."""
         accept(bench, "r")
         execution = f"{run_id('r')}-1"
         bench.begin(execution)
@@ -431,8 +432,8 @@ class LedgerSuite:
         view = shown(bench, "r")
         assert (view.sleeps_in, view.until, view.reason) == (None, None, "Jo asked to cancel it")
 
-    def test_a_queued_run_says_whom_it_waits_for(self, bench: LedgerBench) -> None:
-        """The execution that holds its key, or is the first to get it."""
+    def test_a_queued_run_names_the_run_it_waits_for(self, bench: LedgerBench) -> None:
+        """The execution that holds its key, or the one that gets it first."""
         accept(bench, "r", key="k")
         accept(bench, "s", key="k")
         behind = f"queued behind {run_id('r')}-1 for the concurrency key k"
@@ -445,10 +446,10 @@ class LedgerSuite:
     @pytest.mark.parametrize(
         ("verdict", "expected"), [("failure", "failure"), ("cancelled", "cancelled"), ("success", "failure")]
     )
-    def test_a_finished_run_has_its_verdict_and_no_step_that_runs(
+    def test_a_finished_run_has_its_verdict_and_no_running_step(
         self, bench: LedgerBench, verdict: str, expected: str
     ) -> None:
-        """A step without an end is over too; steps that never began were skipped."""
+        """A step without an end is over too; steps that never began are skipped."""
         accept(bench, "r")
         execution = f"{run_id('r')}-1"
         bench.begin(execution)
@@ -463,7 +464,7 @@ class LedgerSuite:
     # --- attempts -------------------------------------------------------------------------------------------
 
     def test_a_further_attempt_is_another_execution_of_the_same_run(self, bench: LedgerBench) -> None:
-        """Only the latest is listed; earlier ones are there by number, or by an execution's name."""
+        """Only the latest is listed; earlier ones are found by number, or by an execution's name."""
         accept(bench, "r", key="old")
         bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
         execution = again(bench, "r", key="new")
@@ -482,13 +483,23 @@ class LedgerSuite:
         assert (shown(bench, "r").attempt, shown(bench, "r").steps) == (2, ())
         assert bench.reader.run(run_id("r"), 3) is None
 
-    def test_an_attempt_at_nothing_is_an_error(self, bench: LedgerBench) -> None:
-        """It names the run."""
+    def test_an_attempt_at_an_unknown_run_is_an_error(self, bench: LedgerBench) -> None:
+        """The error names the run."""
         with pytest.raises(LedgerError, match=run_id("no")):
             again(bench, "no")
 
-    def test_a_replay_adds_the_runs_that_are_not_there(self, bench: LedgerBench) -> None:
-        """The delivery shows them; a run that is there is left alone."""
+    def test_two_reruns_that_both_found_the_run_finished_start_one_attempt(self, bench: LedgerBench) -> None:
+        """The caller reads the run first, and another one may store the next attempt in between."""
+        accept(bench, "r")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
+        assert shown(bench, "r").state == "finished"
+        assert again(bench, "r") == f"{run_id('r')}-2"
+        with pytest.raises(LedgerError, match="has not finished"):
+            again(bench, "r")
+        assert (shown(bench, "r").attempt, shown(bench, "r").state) == (2, "queued")
+
+    def test_a_replay_adds_missing_runs(self, bench: LedgerBench) -> None:
+        """The delivery shows them; an existing run is left alone."""
         delivery = accept(bench, "r").delivery
         started = bench.attempts.add_runs(delivery, [new_run("r"), new_run("s")], "ada")
         assert started == (f"{run_id('s')}-1",)
@@ -500,7 +511,7 @@ class LedgerSuite:
             bench.attempts.add_runs(7, [], "ada")
 
     def test_open_runs_of_a_closing_are_teardowns_on_their_way(self, bench: LedgerBench) -> None:
-        """Of this pull request, whatever the case of its repository; other events' runs are none."""
+        """Those of this pull request, whatever the case of its repository; runs of other events do not count."""
         first = new_delivery(bench, "g1")
         bench.accept(first, [new_run("a"), new_run("b")])
         bench.accept(first._replace(guid="g2", number=18), [new_run("c")])
@@ -516,7 +527,7 @@ class LedgerSuite:
         assert list(bench.reader.teardowns("acme/shop", 17)) == []
 
     def test_reruns_and_replays_of_a_closing_are_teardowns_too(self, bench: LedgerBench) -> None:
-        """The guard finds the attempt that is on its way."""
+        """The guard against double teardowns finds an attempt that is in progress."""
         delivery = accept(bench, "r").delivery
         bench.finish(f"{run_id('r')}-1", Ending("failure", ""))
         started = [again(bench, "r"), *bench.attempts.add_runs(delivery, [new_run("s")], "ada")]
@@ -526,7 +537,7 @@ class LedgerSuite:
     # --- the log --------------------------------------------------------------------------------------------
 
     def test_a_log_is_in_order_and_redacted(self, bench: LedgerBench) -> None:
-        """By the last id that was seen; each attempt has its own."""
+        """Read from the last id that was seen; each attempt has its own log."""
         accept(bench, "r")
         accept(bench, "s")
         bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
@@ -549,7 +560,7 @@ class LedgerSuite:
         assert [line.text for line in bench.reader.logs(run_id("r"))] == ["again"]
 
     @pytest.mark.parametrize("text", ["\ud800 lone", "nul \0 inside", "x" * 100_000, ""])
-    def test_no_text_is_too_odd_for_the_log(self, bench: LedgerBench, text: str) -> None:
+    def test_any_text_can_be_logged(self, bench: LedgerBench, text: str) -> None:
         """A line is made storable, and cut if it is long."""
         accept(bench, "r")
         bench.write(f"{run_id('r')}-1", None, text)
@@ -560,7 +571,7 @@ class LedgerSuite:
     # --- requests -------------------------------------------------------------------------------------------
 
     def test_a_pause_holds_from_the_moment_it_is_written(self, bench: LedgerBench) -> None:
-        """Before and after somebody has carried it out; the newest request counts."""
+        """Before and after it is carried out; the newest request counts."""
         assert bench.switch.paused() is None
         bench.requests.add_request("pause", None, "ada", "moving house")
         for _ in range(2):
@@ -574,15 +585,17 @@ class LedgerSuite:
             bench.carry_out()
         assert bench.requests.outcome(number) == "done"
 
-    def test_of_several_switches_that_wait_the_newest_is_carried_out(self, bench: LedgerBench) -> None:
-        """The earlier ones are done with it."""
+    def test_only_the_newest_of_several_waiting_pauses_and_resumes_is_carried_out(
+        self, bench: LedgerBench
+    ) -> None:
+        """The earlier ones are marked done with it."""
         asked = [bench.requests.add_request(kind, None, "ada", None) for kind in ("resume", "pause")]
         bench.carry_out()
         assert [bench.requests.outcome(each) for each in asked] == ["done", "done"]
         assert bench.switch.paused() == "by ada"
 
-    def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: LedgerBench) -> None:
-        """By kind and key; there are none at first."""
+    def test_a_mark_of_patrol_replaces_the_one_before(self, bench: LedgerBench) -> None:
+        """By kind and key; at first there are none."""
         assert bench.patrol.marks("repository") == {}
         bench.patrol.save_mark("repository", "501", {"known_to": 1, "beginnings": {"a": 2}, "etag": None})
         bench.patrol.save_mark("repository", "501", {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'})
@@ -598,7 +611,7 @@ class LedgerSuite:
         assert not bench.patrol.has_delivery("h1", "guid-s")
 
     def test_a_cancel_is_kept_with_who_and_why(self, bench: LedgerBench) -> None:
-        """By execution or by run id; a run that is unknown or finished cannot be cancelled."""
+        """By execution or by run id; an unknown or finished run cannot be cancelled."""
         accept(bench, "r")
         execution = f"{run_id('r')}-1"
 
@@ -618,7 +631,7 @@ class ServerLedgerSuite(LedgerSuite):
     """The contract of a store behind a server."""
 
     def test_closings_are_counted_by_day(self, bench: ServerBench) -> None:
-        """Each once with its first run that ends; how its runs ended, as often as they end."""
+        """Each closing counts once, by its first run that ends; results count as often as runs end."""
         began = bench.clock.now()
         deleted = (
             operation("stack/plan", 1, {"changes": [CHANGE]}),
@@ -661,7 +674,7 @@ class ServerLedgerSuite(LedgerSuite):
         assert bench.engine.find(run_id("no")) is None
 
     def test_an_execution_is_loaded_with_what_it_recorded(self, bench: ServerBench) -> None:
-        """In order of position; an operation that is saved again takes its own place."""
+        """In order of position; an operation that is saved again keeps its position."""
         delivery = accept(bench, "r", body=b'{"number": 17}').delivery
         name = f"{run_id('r')}-1"
         (pending,) = bench.engine.pending(0)
@@ -677,7 +690,7 @@ class ServerLedgerSuite(LedgerSuite):
         assert (execution.queue_expired, execution.unreadable) == (False, None)
 
     def test_what_was_running_when_the_process_ended_is_a_suspect(self, bench: ServerBench) -> None:
-        """It waits for a turn alone; what was parked or queued is none."""
+        """It waits and runs alone; a parked or queued execution is not a suspect."""
         for name in "rst":
             accept(bench, name)
         numbers = [pending.number for pending in bench.engine.pending(0)]
@@ -699,22 +712,23 @@ class ServerLedgerSuite(LedgerSuite):
         assert bench.engine.recover()[0].deaths == 0
 
     def test_requests_wait_until_they_are_done(self, bench: ServerBench) -> None:
-        """An attempt and the request that asked for it are one transaction."""
+        """An attempt and the request for it are one transaction."""
         accept(bench, "r")
         number = bench.requests.add_request("rerun", run_id("r"), "ada", "flaky")
         bench.carry_out()
         assert bench.requests.outcome(number) is None
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
         execution = again(bench, "r", request=number)
         assert bench.requests.outcome(number) == execution
 
     def test_a_setting_is_made_once(self, bench: ServerBench) -> None:
-        """The key of Details links stays the same."""
+        """The key that signs Details links stays the same."""
         first = bench.ledger.setting("link-key", lambda: b"\x00secret")
         assert bench.ledger.setting("link-key", lambda: b"other") == first == b"\x00secret"
         assert bench.ledger.setting("other", lambda: b"") == b""
 
     def test_the_newest_time_is_known_while_a_run_is_unfinished(self, bench: ServerBench) -> None:
-        """Waits and time limits rest on it."""
+        """Waits and time limits depend on it."""
         assert bench.ledger.newest_time() is None
         at = bench.clock.now()
         accept(bench, "r")
@@ -724,7 +738,7 @@ class ServerLedgerSuite(LedgerSuite):
 
     @pytest.mark.parametrize("sizes", [(1,) * 57, (400,) * 20, (5_000, 1, 1, 5_000, 1), (), (1,) * 10])
     def test_windows_show_each_line_once(self, bench: ServerBench, sizes: tuple[int, ...]) -> None:
-        """From either end, at most ten lines and about a thousand characters at a time, and the rest is counted."""
+        """From either end, at most ten lines and about a thousand characters at a time; the rest is counted."""
         accept(bench, "r")
         accept(bench, "s")
         for size in sizes:
@@ -766,7 +780,7 @@ class ServerLedgerSuite(LedgerSuite):
             assert (len(window.lines), window.left_out) == (shown, 5 - shown)
 
     def test_a_log_is_searched(self, bench: ServerBench) -> None:
-        """A window then has only lines that contain the text, in upper or lower case, and counts only those."""
+        """A window then has only lines that contain the text, ignoring case, and counts only those."""
         accept(bench, "r")
         for text in ("AccessDenied: a", "fine", "100% accessdenied_b", "accessXdenied"):
             bench.write(f"{run_id('r')}-1", "stack", text)
@@ -782,7 +796,7 @@ class ServerLedgerSuite(LedgerSuite):
         assert found("") == (["accessXdenied"], 3)
 
     def test_operations_are_read_in_order(self, bench: ServerBench) -> None:
-        """A page makes its time line of them."""
+        """A page builds its timeline from them."""
         accept(bench, "r")
         name = f"{run_id('r')}-1"
         bench.begin(name)
@@ -795,7 +809,7 @@ class ServerLedgerSuite(LedgerSuite):
         assert list(bench.pages.operations(run_id("r"), 2)) == list(bench.pages.operations(run_id("s"))) == []
 
     def test_figures_for_metrics(self, bench: ServerBench) -> None:
-        """Verdicts and step times of finished runs; the queue is of this moment."""
+        """Verdicts and step times of finished runs; the queue is the current one."""
         accept(bench, "r")
         accept(bench, "s")
         execution = f"{run_id('r')}-1"
@@ -816,7 +830,7 @@ class ServerLedgerSuite(LedgerSuite):
         }
 
     def test_a_closing_outlives_the_retention_of_its_delivery(self, bench: ServerBench) -> None:
-        """GitHub's lists tell of old closings: one that has had its run starts no second one."""
+        """GitHub's lists report old closings: one that already had its run starts no second one."""
         closing = "501001/1700017/2026-03-14T09:26:53Z"
         told = new_delivery(bench, "g1")._replace(closing=closing)
         bench.accept(told, [new_run("r")])
@@ -832,7 +846,7 @@ class ServerLedgerSuite(LedgerSuite):
         assert bench.accept(told._replace(guid="g2"), [new_run("r")]).started == (f"{run_id('r')}-1",)
 
     def test_runs_that_found_nothing_are_counted_until_one_finds_something(self, bench: ServerBench) -> None:
-        """By automation; failures and skipped runs say nothing of it, a dry run does, and what was found stays found."""
+        """By automation. Failed and skipped runs do not count, dry runs do, and a find resets the count for good."""
         endings = (
             Ending("success", "nothing was there: there is no stack a"),
             Ending("success", "dry run: nothing was there: there is no stack a"),
@@ -852,8 +866,8 @@ class ServerLedgerSuite(LedgerSuite):
             bench.finish(f"{run_id('r')}-{number}", Ending("success", text))
         assert bench.pages.stats()["empty_runs"] == {}
 
-    def test_somebody_may_ask_for_the_run_of_a_closing_that_was_pruned(self, bench: ServerBench) -> None:
-        """What is left after months must not be out of reach."""
+    def test_a_run_of_a_pruned_closing_can_be_requested(self, bench: ServerBench) -> None:
+        """An operator must still be able to delete what is left after months."""
         told = new_delivery(bench, "g1")._replace(closing="501001/1700017/2026-03-14T09:26:53Z")
         bench.accept(told, [new_run("r")])
         bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
@@ -865,7 +879,7 @@ class ServerLedgerSuite(LedgerSuite):
         assert shown(bench, "r").requested_by == "ada"
 
     def test_prune_removes_what_is_old_and_finished(self, bench: ServerBench) -> None:
-        """With runs, operations and logs; what is recent or unfinished stays, and no number is given twice."""
+        """With runs, operations and logs; what is recent or unfinished stays, and no number is used twice."""
         accept(bench, "r")
         bench.save(f"{run_id('r')}-1", operation("stack/end", 1, {"state": "success"}))
         bench.write(f"{run_id('r')}-1", None, "begun")

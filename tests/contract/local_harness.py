@@ -1,4 +1,4 @@
-"""The local engine on a real ledger, as the suite's harness; also what the engine's other tests stand on."""
+"""The local engine on a real ledger, as the suite's harness; the engine's other tests use it too."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def new_delivery(guid: str, *, hook: str = "1", body: bytes = b"{}", form: bool 
 def new_run(
     name: str, *, key: str | None = None, queue_timeout: float = 3600.0, definition: str = "{}"
 ) -> NewRun:
-    """A run as the receiver makes it; the automation is called like the run."""
+    """A run as the receiver makes it; the automation is named like the run."""
     return NewRun(name, name, key, definition, queue_timeout)
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Wait until something holds; return what it gave."""
+    """Wait until something holds; return its value."""
     deadline = time.monotonic() + seconds
     while True:
         result = holds()
@@ -48,7 +48,7 @@ def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 class Bench:
-    """One ledger and its engine. `run` may be set per automation in `functions`."""
+    """One ledger and its engine, which reads the ledger often. `run` may be set per automation in `functions`."""
 
     def __init__(self, path: Path, run: RunFunction | None = None, **options: Any) -> None:
         self.path = path
@@ -62,7 +62,13 @@ class Bench:
             lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
                 durable, execution
             ),
-            **{"clock": WallClock(), "jitter": lambda: 0.0, "report": self.reports.append, **options},
+            **{
+                "clock": WallClock(),
+                "jitter": lambda: 0.0,
+                "report": self.reports.append,
+                "look_every": 0.05,
+                **options,
+            },
         )
 
     def _required(self) -> RunFunction:
@@ -70,7 +76,7 @@ class Bench:
         return self._run
 
     def accept(self, name: str, *, tell: bool = True, **options: Any) -> Accepted:
-        """Accept a run called `name` and tell the engine."""
+        """Accept a run called `name` and notify the engine."""
         accepted = self.ledger.accept_wait(new_delivery(f"guid-{name}"), [new_run(name, **options)])
         if tell:
             self.engine.wake()
@@ -108,7 +114,7 @@ class Bench:
         self.ledger.close()
 
     def crash(self) -> None:
-        """Let go of everything as a dead process does: nothing is drained, nothing is noted."""
+        """Release everything as a dead process does: nothing is drained, nothing is recorded."""
         self.engine.given_up.set()
         self.engine.stopping.set()
         self.engine._nudged.set()

@@ -1,6 +1,6 @@
 """What every store must do with problems, over the small bench of `ledger_suite`.
 
-A subclass gives a fixture `bench`.
+A subclass has a fixture `bench`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ProblemSuite:
     """The contract of `ports.ProblemStore`, and of what a run's end means."""
 
     def test_a_failed_run_opens_a_problem(self, bench: ProblemBench) -> None:
-        """It says what is left and why, whose pull request it is, and what of it anybody may read."""
+        """It says what is left and why, for which pull request, and which part of it may be public."""
         _fail(bench, "r")
         (problem,) = bench.problems.problems()
         assert problem == Problem(
@@ -63,23 +63,23 @@ class ProblemSuite:
         )
         assert bench.clock.now() - 60 < problem.since <= bench.clock.now()
 
-    def test_a_private_repository_is_known_as_one(self, bench: ProblemBench) -> None:
-        """What the payload does not say is public."""
+    def test_a_private_repositorys_problem_is_private(self, bench: ProblemBench) -> None:
+        """A payload that does not say so counts as public."""
         _fail(bench, "r", private=True)
         (problem,) = bench.problems.problems()
         assert problem.private
         assert problem.says.endswith("123456789012:stack")
 
-    def test_a_run_of_another_event_is_its_own_problem(self, bench: ProblemBench) -> None:
-        """It has no closing, so the run's id is its key; a payload without a pull request says less."""
+    def test_a_run_of_another_event_has_a_problem_of_its_own(self, bench: ProblemBench) -> None:
+        """It has no closing, so the run's id is its key; without a pull request the problem says less."""
         _accept(bench, "r", closing=None, body={})
         bench.finish(f"{run_id('r')}-1", Ending("failure", "lost"))
         (problem,) = bench.problems.problems()
         assert (problem.key, problem.about, problem.login) == (run_id("r"), "", None)
         assert problem.public == "failed; see the run's log"
 
-    def test_a_further_attempt_that_fails_keeps_its_beginning(self, bench: ProblemBench) -> None:
-        """The problem is the same one, and says what the last attempt met."""
+    def test_a_further_failed_attempt_keeps_the_problems_beginning(self, bench: ProblemBench) -> None:
+        """It is the same problem, with the last attempt's error."""
         _fail(bench, "r")
         (first,) = bench.problems.problems()
         bench.clock.advance(60)
@@ -92,8 +92,8 @@ class ProblemSuite:
             f"{run_id('r')}-2",
         )
 
-    def test_a_successful_attempt_closes_it(self, bench: ProblemBench) -> None:
-        """A closed problem is listed only while a target believes that it is open."""
+    def test_a_successful_attempt_closes_the_problem(self, bench: ProblemBench) -> None:
+        """A closed problem is listed only while a target still has it as open."""
         _fail(bench, "r")
         bench.problems.record_notifications([Notification("env:A", "teardown", FIRST, 5.0, recovered=False)])
         _again(bench, "r")
@@ -111,9 +111,9 @@ class ProblemSuite:
     def test_an_attempt_that_learned_its_closing_closes_what_failed_before(
         self, bench: ProblemBench, attempt: int
     ) -> None:
-        """The first one failed before GitHub said when the pull request was closed, or in the invocation that learned it.
+        """The first one failed before GitHub said when the pull request was closed, or while that was learned.
 
-        Nobody else would ever close that.
+        No other run would ever close that problem.
         """
         _fail(bench, "r", closing=None)
         _fail(bench, "s", closing=None)
@@ -125,8 +125,8 @@ class ProblemSuite:
         bench.finish(f"{run_id('r')}-2", Ending("success", "deleted stack preview-17"))
         assert [one.key for one in bench.problems.problems()] == [run_id("s")]
 
-    def test_what_neither_closes_nor_opens(self, bench: ProblemBench) -> None:
-        """A cancelled run, a skipped one, a rehearsal, another automation, another pull request, and an earlier closing."""
+    def test_runs_that_neither_open_nor_close_a_problem(self, bench: ProblemBench) -> None:
+        """A cancelled one, a skipped one, a rehearsal; one of another automation, pull request or earlier closing."""
         _fail(bench, "r", closing=LATER)
         for attempt, ending in enumerate((Ending("cancelled", "by ada"), Ending("skipped", "`if`")), start=2):
             _again(bench, "r")
@@ -145,15 +145,17 @@ class ProblemSuite:
         (problem,) = bench.problems.problems()
         assert problem.closed_at is None
 
-    def test_a_later_closing_of_the_pull_request_closes_the_earlier_one(self, bench: ProblemBench) -> None:
-        """What both would delete has the same names."""
+    def test_a_later_closing_of_the_pull_request_closes_the_earlier_problem(
+        self, bench: ProblemBench
+    ) -> None:
+        """Both delete the same names."""
         _fail(bench, "r")
         _accept(bench, "s", closing=LATER)
         bench.finish(f"{run_id('s')}-1", Ending("success", "done"))
         assert list(bench.problems.problems()) == []
 
-    def test_a_run_that_met_its_pull_request_open_closes_it(self, bench: ProblemBench) -> None:
-        """Nothing is left behind by a pull request that is open."""
+    def test_a_run_that_found_its_pull_request_open_closes_the_problem(self, bench: ProblemBench) -> None:
+        """An open pull request leaves nothing behind."""
         _fail(bench, "r")
         _again(bench, "r")
         reopened = json.dumps({"kind": "reopened", "message": "it is open again"})
@@ -164,8 +166,8 @@ class ProblemSuite:
         bench.finish(f"{run_id('r')}-2", Ending("cancelled", "the pull request is open again"))
         assert list(bench.problems.problems()) == []
 
-    def test_one_that_was_closed_begins_anew(self, bench: ProblemBench) -> None:
-        """Patrol and the watch over closeout itself open and close problems of their own."""
+    def test_a_closed_problem_can_open_again(self, bench: ProblemBench) -> None:
+        """Patrol and the checks of closeout itself open and close problems of their own."""
         stale = Problem("", "patrol", "stale", "patrol has not ended for 45 min", "", since=100.0)
         bench.problems.open_problem(stale)
         bench.problems.open_problem(stale._replace(since=200.0, text="for 50 min"))
@@ -176,8 +178,8 @@ class ProblemSuite:
         bench.problems.open_problem(stale._replace(since=500.0))
         assert list(bench.problems.problems()) == [stale._replace(since=500.0)]
 
-    def test_of_all_automations(self, bench: ProblemBench) -> None:
-        """A pull request that is opened again closes the problems of its earlier closings."""
+    def test_reopening_closes_the_problems_of_all_automations(self, bench: ProblemBench) -> None:
+        """A reopened pull request closes the problems of its earlier closings."""
         for automation in ("a", "b"):
             for key in (FIRST, LATER, OTHER):
                 bench.problems.open_problem(Problem(automation, key, "failure", "x", "x", since=1.0))
@@ -186,8 +188,8 @@ class ProblemSuite:
         open_ones = {(one.automation, one.key) for one in bench.problems.problems()}
         assert open_ones == {(automation, key) for automation in "ab" for key in (LATER, OTHER)}
 
-    def test_what_was_told_of_an_open_problem_is_kept(self, bench: ProblemBench) -> None:
-        """By target; a problem that came back after its repair was told is known as told."""
+    def test_what_was_reported_of_an_open_problem_is_kept(self, bench: ProblemBench) -> None:
+        """By target; a problem that returns after its recovery was reported counts as reported."""
         notifications = [
             Notification("env:A", "a", FIRST, 5.0, recovered=True),
             Notification("env:B", "a", FIRST, 7.0, recovered=False),
@@ -199,10 +201,10 @@ class ProblemSuite:
 
 
 class ServerProblemSuite(ProblemSuite):
-    """What a server's store does besides: it hears that a pull request is opened again."""
+    """What a server's store does in addition: it learns that a pull request was reopened."""
 
-    def test_a_pull_request_that_is_opened_again_closes_its_problems(self, bench: ProblemBench) -> None:
-        """Of every automation, with and without a run of the delivery; one that arrives late closes none of a later closing."""
+    def test_a_reopened_pull_request_closes_its_problems(self, bench: ProblemBench) -> None:
+        """Of every automation, with or without a run; a late delivery closes no problem of a later closing."""
         _fail(bench, "r")
         _fail(bench, "s", closing=LATER)
         _fail(bench, "t", closing=OTHER)
@@ -213,8 +215,8 @@ class ServerProblemSuite(ProblemSuite):
         bench.accept(_reopened(bench, "g2", "2026-03-16T00:00:00Z"), [])
         assert [one.key for one in bench.problems.problems()] == [OTHER]
 
-    def test_another_delivery_of_a_pull_request_closes_nothing(self, bench: ProblemBench) -> None:
-        """Nor does one that lacks what a closing consists of."""
+    def test_other_deliveries_of_a_pull_request_close_nothing(self, bench: ProblemBench) -> None:
+        """Nor does one that lacks a field which identifies the closing."""
         _fail(bench, "r")
         late = "2026-03-16T00:00:00Z"
         bench.accept(_reopened(bench, "g1", late)._replace(action="synchronize"), [])
@@ -254,7 +256,7 @@ def _payload(private: bool | None) -> dict[str, Any]:
 
 
 def _fail(bench: LedgerBench, name: str, **options: Any) -> None:
-    """Let a run fail at its first step, with something left of it and of a script's."""
+    """Fail a run at its first step, with a resource and a script's output left."""
     _accept(bench, name, **options)
     execution = f"{run_id(name)}-1"
     error = json.dumps({"kind": "action-failed", "message": "an output is still imported"})

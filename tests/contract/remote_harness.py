@@ -40,7 +40,7 @@ MOST_INVOCATIONS = 500
 
 
 def client(aws: FakeAws, service: str) -> Any:
-    """A boto3 client of the emulator, one for all benches: to make it takes longer than what it is asked."""
+    """A boto3 client of the emulator, one for all benches: making one takes longer than calling it."""
     return _client(aws, service)
 
 
@@ -58,7 +58,7 @@ def _client(aws: FakeAws, service: str) -> Any:
 
 
 class RemoteBench:
-    """One table with everything that stands on it. `run` may be set per automation in `functions`."""
+    """One table with everything that uses it. `run` may be set per automation in `functions`."""
 
     def __init__(self, aws: StackAws, run: RunFunction | None = None, *, clock: Clock | None = None) -> None:
         self.aws = aws
@@ -121,7 +121,7 @@ class RemoteBench:
         at: float | None = None,
         known: bool = True,
     ) -> str:
-        """Accept a run called like its automation, as the receiver does; return its execution.
+        """Accept a run named like its automation, as the receiver does; return its execution.
 
         With `known` its definition is one that was deployed.
         """
@@ -149,12 +149,12 @@ class RemoteBench:
         return f"{run_id}-1"
 
     def know(self, definition: str, name: str = "a") -> None:
-        """Write down that a definition was deployed, as the stack's chore does."""
+        """Record that a definition was deployed, as the stack's deployment does."""
         item = layout.known_item(definition_digest(definition), name, 3600.0)
         self.dynamo.put_item(TableName=self.name, Item=item)
 
     def drive(self, execution: str, seconds: float = 20.0) -> Ending:
-        """Advance an execution until it is done, waiting in between as long as it asks for."""
+        """Advance an execution until it is done, waiting as long as it asks for."""
         deadline = time.monotonic() + seconds
         for _ in range(MOST_INVOCATIONS):
             outcome = self.engine.advance(execution, lambda: FOREVER)
@@ -165,7 +165,7 @@ class RemoteBench:
         raise AssertionError(f"{execution} did not end within {MOST_INVOCATIONS} invocations")
 
     def ending(self, execution: str) -> Ending:
-        """How an execution has ended, as the ledger says."""
+        """How an execution has ended, according to the ledger."""
         record = self.store.look(execution)
         assert record is not None
         assert record.run.state == "finished", record

@@ -1,7 +1,7 @@
-"""One story that a ledger is told, and everything that it shows and has stored afterwards.
+"""One sequence of events in a ledger, and everything that it shows and has stored afterwards.
 
-`python -m tests.contract.story` writes what it is now into `story.txt`. Stored values are a promise to the release before
-and to the one after, and what is shown is one to scripts: read each difference before you commit it.
+`python -m tests.contract.story` writes the current result into `story.txt`. Stored values are a promise to the previous
+and the next release, and shown ones to scripts: read each difference before you commit it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PLAN = {"changes": [CHANGE, {**CHANGE, "resource": "bucket a", "part_of": CHANGE
 
 
 def tell(bench: Any) -> list[str | None]:
-    """Tell the story, in which a second passes between most events; return what became of the requests."""
+    """Apply the events, most of them a second apart; return the outcomes of the requests."""
     clock = bench.clock
     bench.accept(
         new_delivery(bench, "g1", body=b'{"number": 17}')._replace(closing=CLOSING),

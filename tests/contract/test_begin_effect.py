@@ -1,6 +1,6 @@
-"""What has begun and cannot be asked whether it has happened: whichever process goes on knows that it may have.
+"""An effect that began and cannot be verified: whichever process continues knows that it may have happened.
 
-And only then: what a pause has held, for hours and over restarts, has not begun.
+And only then: an effect that a pause held, for hours and over restarts, has not begun.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.stack_aws import StackAws
 
 
 class Script:
-    """A run function of one guarded operation. `held` says whether a guard holds it; `effect` is what it then does."""
+    """A run function of one guarded operation. `held` says whether a guard holds it; `effect` is its effect."""
 
     def __init__(self) -> None:
         self.polls = 0
@@ -65,27 +65,27 @@ def run_on_one_machine(path: Path, script: Script, end: Callable[[Bench], None])
     third.close()
 
 
-def test_on_one_machine_that_crashes(tmp_path: Path) -> None:
-    """What was begun may have happened, and it may be what killed the process."""
+def test_a_crash_on_one_machine(tmp_path: Path) -> None:
+    """The effect may have happened, and it may have killed the process."""
     script = Script()
     run_on_one_machine(tmp_path / "ledger.db", script, Bench.crash)
     assert script.begins == ["begun", "again"]
 
 
-def test_on_one_machine_that_is_restarted(tmp_path: Path) -> None:
-    """A restart that cannot wait for it is no crash; it may have happened all the same."""
+def test_a_restart_on_one_machine(tmp_path: Path) -> None:
+    """A restart that cannot wait for the effect is no crash; it may have happened all the same."""
 
     def stop(bench: Bench) -> None:
         assert not bench.engine.stop(0.1)
-        bench.close()
+        bench.close(timeout=0.0)
 
     script = Script()
     run_on_one_machine(tmp_path / "ledger.db", script, stop)
     assert script.begins == ["begun", "again"]
 
 
-def test_on_aws(aws: StackAws) -> None:
-    """Another environment takes over each time; the second one is ended by Lambda in the middle."""
+def test_a_lost_environment_on_aws(aws: StackAws) -> None:
+    """Another environment takes over each time; Lambda ends the second one in the middle."""
     script = Script()
     bench = RemoteBench(aws, script)
 

@@ -1,4 +1,4 @@
-"""How DynamoDB finds the runs of a pull request's closings: what outlives what, and what it costs."""
+"""How DynamoDB finds the runs of a pull request's closings: which items outlive which, and what a query costs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def table(bench: Any) -> Table:
 
 
 def expire(table: Table, partition: str) -> None:
-    """Delete what is in a partition, as DynamoDB does when its time is over."""
+    """Delete everything in a partition, as DynamoDB does when it expires."""
     for item in list(table.query(partition, "!", upto="~")):
         table.change(delete({"pk": item["pk"], "sk": item["sk"]}))
 
 
 def test_a_rerun_is_found_after_its_closing_expired(bench: Any, table: Table) -> None:
-    """Its row is kept for 400 days, the closing's item no longer than any run."""
+    """Its row is kept for 400 days, the closing's item no longer than other runs."""
     accept(bench, "r")
     bench.finish(f"{run_id('r')}-1", Ending("failure", ""))
     expire(table, closings_partition("acme/shop", 17))
@@ -47,8 +47,8 @@ def test_a_rerun_is_found_after_its_closing_expired(bench: Any, table: Table) ->
     assert list(bench.reader.teardowns("acme/shop", 17)) == [second] == [f"{run_id('r')}-2"]
 
 
-def test_a_delivery_that_expired_is_accepted_again_beside_its_closing(bench: Any, table: Table) -> None:
-    """The item of the closing may be there still; it must not refuse the transaction."""
+def test_an_expired_delivery_is_accepted_again_while_its_closing_is_kept(bench: Any, table: Table) -> None:
+    """The closing's item may still exist; it must not reject the transaction."""
     delivery = new_delivery(bench, "g")
     name = str(bench.accept(delivery, [new_run("r")]).delivery)
     for partition in (f"{layout.DELIVERY}{name}", layout.run_partition(run_id("r"))):
@@ -64,8 +64,8 @@ def test_a_second_delivery_of_a_closing_names_the_same_run_once(bench: Any) -> N
     assert list(bench.reader.teardowns("acme/shop", 17)) == [f"{run_id('r')}-1"]
 
 
-def test_a_run_whose_closing_another_has_never_began(bench: Any) -> None:
-    """In its place stands the claim of the run that learned the closing."""
+def test_a_run_whose_closing_belongs_to_another_never_began(bench: Any) -> None:
+    """In its place is the claim of the run that learned the closing."""
     accept(bench, "r")
     assert bench.attempts.claim_closing("1/2/t", run_id("s"), run_id("r")) == run_id("r")
     bench.accept(new_delivery(bench, "other"), [new_run("s")])
@@ -84,8 +84,8 @@ class Counting:
         return getattr(self._client, name)
 
 
-def test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request(bench: Any, table: Table) -> None:
-    """However many runs there are of others; beyond `MOST` nobody can tell."""
+def test_a_lookup_costs_one_query_and_one_read_per_run(bench: Any, table: Table) -> None:
+    """However many runs other pull requests have; beyond `MOST` the answer is unknown."""
     for number, name in enumerate("abcdefgh"):
         bench.accept(new_delivery(bench, name)._replace(number=number), [new_run(name)])
     counting = Counting(table.client)
@@ -99,7 +99,7 @@ def test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request(bench:
         teardowns(table, "acme/shop", 17)
 
 
-def test_a_long_name_of_a_repository_fits_a_key(bench: Any) -> None:
-    """DynamoDB takes 2,048 bytes, and a payload may say anything: the delivery must be stored all the same."""
+def test_a_long_repository_name_fits_a_key(bench: Any) -> None:
+    """DynamoDB accepts 2,048 bytes, and a payload may say anything: the delivery must be stored all the same."""
     bench.accept(new_delivery(bench, "g")._replace(repository="a/" + "é" * 3_000), [new_run("r")])
     assert list(bench.reader.teardowns("A/" + "é" * 3_000, 17)) == [f"{run_id('r')}-1"]

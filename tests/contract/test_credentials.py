@@ -41,10 +41,10 @@ class Bench(NamedTuple):
 
 
 class CredentialSuite:
-    """What every store does. A subclass gives the fixture `bench`."""
+    """What every store does. A subclass has the fixture `bench`."""
 
     def test_a_credential_is_found_by_the_digest_of_its_secret(self, bench: Bench) -> None:
-        """With its name, its right and its times; by no other digest."""
+        """With its name, its right and its times; not by any other digest."""
         now = bench.clock.now()
         assert bench.session("d1", "c1")
         assert bench.token("d2")
@@ -55,8 +55,8 @@ class CredentialSuite:
         assert bench.store.find("") is None
         assert [each.name for each in bench.store.all()] == ["grafana", "ada@desk"]
 
-    def test_a_code_makes_one_credential(self, bench: Bench) -> None:
-        """Also after its session ended, and for a secret that is another one. None is no code."""
+    def test_a_code_makes_only_one_credential(self, bench: Bench) -> None:
+        """Even after its session ended, and for another secret. None is not a code."""
         assert bench.session("d1", "c1")
         assert not bench.session("d2", "c1")
         first = bench.store.find("d1")
@@ -67,14 +67,14 @@ class CredentialSuite:
         assert bench.session("d4")
         assert bench.session("d5")
 
-    def test_a_token_that_is_asked_for_twice_is_there_once(self, bench: Bench) -> None:
+    def test_a_token_that_is_requested_twice_exists_once(self, bench: Bench) -> None:
         """A request that a crash repeats adds nothing."""
         assert bench.token("d1")
         assert not bench.token("d1")
         assert len(bench.store.all()) == 1
 
-    def test_a_credential_ends_once_and_at_once(self, bench: Bench) -> None:
-        """Whoever ends it again is told; the moment of the first end stays. Others stay too."""
+    def test_a_credential_ends_at_once_and_only_once(self, bench: Bench) -> None:
+        """Ending it again is reported; the first end's time stays. Other credentials stay valid."""
         bench.session("d1")
         bench.token("d2")
         found = bench.store.find("d1")
@@ -94,8 +94,8 @@ class CredentialSuite:
         assert other is not None
         assert other.holds(bench.clock.now() + 1e9)
 
-    def test_a_credential_holds_until_the_moment_when_it_expires(self, bench: Bench) -> None:
-        """And can still be ended: another clock may believe that it holds."""
+    def test_a_credential_is_valid_until_it_expires(self, bench: Bench) -> None:
+        """It can still be ended afterwards: by another clock it may be valid."""
         bench.session("d1", seconds=60.0)
         found = bench.store.find("d1")
         assert found is not None
@@ -104,8 +104,8 @@ class CredentialSuite:
         bench.clock.advance(61.0)
         assert bench.store.end(found.id)
 
-    def test_credentials_are_forgotten_a_month_after_their_end(self, bench: Bench) -> None:
-        """With the next one that is made; what holds stays however old it is."""
+    def test_credentials_are_deleted_a_month_after_their_end(self, bench: Bench) -> None:
+        """When the next one is made; a valid one stays however old it is."""
         bench.session("expired")
         bench.token("ended")
         bench.token("holds")
@@ -152,8 +152,10 @@ class TestSqlite(CredentialSuite):
         """Its store."""
         return Bench(ledger.credentials, clock)
 
-    def test_prune_forgets_what_ended_a_month_ago(self, bench: Bench, ledger: sqlite.Ledger) -> None:
-        """However young the runs are that it keeps, and no sooner."""
+    def test_prune_deletes_credentials_that_ended_a_month_ago(
+        self, bench: Bench, ledger: sqlite.Ledger
+    ) -> None:
+        """However recent the runs are that it keeps, and no sooner."""
         bench.session("expired")
         bench.token("holds")
         bench.clock.advance(29 * DAY)
@@ -164,8 +166,8 @@ class TestSqlite(CredentialSuite):
         assert bench.store.find("expired") is None
         assert bench.store.find("holds")
 
-    def test_a_ledger_of_a_release_before_keeps_credentials(self, tmp_path: Path) -> None:
-        """Its key stays, so that Details links that are out go on to open; until it is upgraded, commands say what to do."""
+    def test_a_ledger_of_the_previous_release_can_keep_credentials(self, tmp_path: Path) -> None:
+        """Its key stays, so that existing Details links still open; until it is upgraded, commands say what to do."""
         path = tmp_path / "old.db"
         write_ledger(path, ROWS, 2)
         with closing(sqlite3.connect(path)) as connection:
@@ -180,8 +182,8 @@ class TestSqlite(CredentialSuite):
             assert [each.kind for each in views.credentials()] == [SESSION]
             views.close()
 
-    def test_a_search_for_a_secret_reads_an_index(self, ledger: sqlite.Ledger) -> None:
-        """Each request of somebody who is signed in makes it."""
+    def test_a_secret_is_looked_up_by_an_index(self, ledger: sqlite.Ledger) -> None:
+        """Every request of a signed-in visitor makes this query."""
         with sqlite3.connect(ledger.path) as connection:
             [plan] = connection.execute(f"EXPLAIN QUERY PLAN {READ_SQL['credential']}", ("d",)).fetchall()
         assert "SEARCH credential USING INDEX" in plan[3]

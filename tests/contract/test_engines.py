@@ -20,7 +20,7 @@ from tests.stack_aws import StackAws
 
 
 class Local:
-    """`EngineBench` over the engine of a server, whose threads work by themselves."""
+    """`EngineBench` over a server's engine, whose threads work by themselves."""
 
     tick, soon = 0.02, 0.1
 
@@ -32,11 +32,11 @@ class Local:
         self.bench.engine.start()
 
     def accept(self, name: str, *, key: str | None = None, queue_timeout: float = 3600.0) -> None:
-        """Accept a run and tell the engine."""
+        """Accept a run and notify the engine."""
         self.bench.accept(name, key=key, queue_timeout=queue_timeout)
 
     def idle(self) -> None:
-        """Give its threads some polls."""
+        """Let its threads poll a few times."""
         time.sleep(0.1)
 
     def until(self, holds: Callable[[], Any]) -> None:

@@ -39,7 +39,7 @@ def redact(text: str) -> str:
 
 
 class LocalLedger:
-    """`ServerBench` over a server's ledger, with what its engine does."""
+    """`ServerBench` over a server's ledger, with what its engine writes."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class TestSqlite(ServerLedgerSuite):
 
 
 class StackLedger:
-    """`LedgerBench` over DynamoDB: the receiver's acceptance, and what invocations of the worker write."""
+    """`LedgerBench` over DynamoDB: what the receiver and the worker's invocations write."""
 
     def __init__(self, aws: StackAws) -> None:
         self.clock = FakeClock(float(int(time.time())))
@@ -167,7 +167,7 @@ class StackLedger:
         )
 
     def finish_as_another(self, execution: str, ending: Ending) -> bool:
-        """Store its end as an invocation that has lost it."""
+        """Store its end as an invocation that has lost the run."""
         found = self._found(execution)
         lost = found._replace(fencing_token="another")
         return self._remote.store.finish(lost, self._ended(found, ending), *self._loaded(found))
@@ -180,7 +180,7 @@ class StackLedger:
         return loaded.execution, loaded.operations
 
     def add_to_problem(self, automation: str, key: str, more: Mapping[str, Any]) -> None:
-        """Write more into a problem's item, as a later version may."""
+        """Add attributes to a problem's item, as a later version may."""
         item = self._remote.table.get(problem_key(automation, key))
         assert item is not None
         item["problem"] = {"S": json.dumps(json.loads(item["problem"]["S"]) | more)}
@@ -227,13 +227,13 @@ class TestDynamodb(LedgerSuite):
         aws.reset()
         return StackLedger(aws)
 
-    def test_words_are_not_looked_for(self, bench: StackLedger) -> None:
-        """No index has them, so that a search would read every run."""
+    def test_lists_cannot_be_searched_by_words(self, bench: StackLedger) -> None:
+        """No index has them, so a search would read every run."""
         with pytest.raises(BadFilter, match="no index of words"):
             bench.reader.runs(wanted=RunFilter(search="stack"))
 
     def test_a_closing_outlives_the_retention_of_its_delivery(self, bench: StackLedger) -> None:
-        """Its run's row stays for 400 days, so that it starts no second run; lists show it as long as any other run."""
+        """Its run's row stays for 400 days, so that no second run starts; lists show it as long as any other run."""
         for name, closing in (("r", "501001/1700017/2026-03-14T09:26:53Z"), ("s", None)):
             delivery = NewDelivery(
                 "h1",

@@ -1,4 +1,4 @@
-"""Lists by any filter, page by page: what a page shows is what filtering the whole list leaves."""
+"""Lists by any filter, page by page: together, the pages show what filtering the whole list would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.ledger import sqlite
 from closeout.ledger.sqlite.lists import FEWEST, SLACK
-from closeout.ports import DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
+from closeout.ports import UNFINISHED, DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import run_id
 from tests.memory_ledger import MemoryLedger
@@ -35,7 +35,7 @@ RUNS = 40
 
 
 class Lists(Protocol):
-    """What lists runs and deliveries."""
+    """A store that lists runs and deliveries."""
 
     def runs(self, limit: int | None = None, wanted: RunFilter = ...) -> list[RunView]: ...
     def deliveries(self, limit: int | None = None, wanted: DeliveryFilter = ...) -> list[DeliveryView]: ...
@@ -61,7 +61,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lists, Li
 
 
 def _fill(ledger: Any, clock: FakeClock) -> None:
-    """Accept deliveries a minute apart; each third has one run, each third two; some run again."""
+    """Accept deliveries a minute apart: some without a run, some with one or two; some run again."""
     for number in range(RUNS):
         event, hook = ("push", "issues", "pull_request")[number % 3], f"h{number % 2}"
         delivery = NewDelivery(
@@ -103,7 +103,7 @@ MINUTES = st.integers(-2, RUNS + 2).map(lambda minute: 1_000.0 + 60 * minute)
 RUN_FILTERS = _filters(
     RunFilter,
     automation=st.sampled_from((*AUTOMATIONS, "other")),
-    state=st.sampled_from(("queued", "running", "finished")),
+    state=st.sampled_from(("queued", "running", "finished", UNFINISHED)),
     verdict=st.sampled_from(("success", "failure", "skipped")),
     repository=st.sampled_from(("acme/shop", "acme/Shop.js", "acme/shop.js")),
     number=st.sampled_from((1, 3, 9)),
@@ -125,6 +125,8 @@ DELIVERY_FILTERS = _filters(
 def _is_wanted(row: Any, wanted: RunFilter | DeliveryFilter, at: float) -> bool:
     fields = wanted._asdict()
     since, until, search = fields.pop("since"), fields.pop("until"), fields.pop("search", None)
+    if fields.get("state") == UNFINISHED:
+        fields["state"] = None if row.state != "finished" else UNFINISHED
     if (
         isinstance(row, RunView)
         and fields["verdict"] != "skipped"
@@ -162,7 +164,7 @@ def _pages(read: Any, wanted: Any, size: int) -> tuple[list[Any], list[Any]]:
 def test_pages_of_runs_are_the_filtered_list(
     stores: tuple[Lists, Lists], wanted: RunFilter, size: int
 ) -> None:
-    """In both directions, and alike in both stores."""
+    """In both directions, and the same in both stores."""
     memory, file = stores
     every = memory.runs(wanted=RunFilter(verdict="skipped")) + memory.runs()
     newest_first = sorted({run.execution: run for run in every}.values(), key=_order(memory), reverse=True)
@@ -186,7 +188,7 @@ def _order(memory: Any) -> Any:
 def test_pages_of_deliveries_are_the_filtered_list(
     stores: tuple[Lists, Lists], wanted: DeliveryFilter, size: int
 ) -> None:
-    """In both directions, and alike in both stores."""
+    """In both directions, and the same in both stores."""
     memory, _ = stores
     expected = [one.id for one in memory.deliveries() if _is_wanted(one, wanted, one.received_at)]
     for store in stores:
@@ -195,8 +197,8 @@ def test_pages_of_deliveries_are_the_filtered_list(
         assert [one.id for one in there] == [one.id for one in back] == expected
 
 
-def test_a_page_stays_where_it_is_while_runs_arrive(tmp_path: Path) -> None:
-    """The cursor holds on to a run, and not to a distance from the newest one."""
+def test_a_page_keeps_its_place_while_runs_arrive(tmp_path: Path) -> None:
+    """The cursor points to a run, not to a distance from the newest one."""
     clock = FakeClock()
     with sqlite.Ledger(tmp_path / "ledger.db", clock=clock) as ledger:
         views = sqlite.Views(tmp_path / "ledger.db", clock=clock)
@@ -219,8 +221,8 @@ def test_a_page_stays_where_it_is_while_runs_arrive(tmp_path: Path) -> None:
         views.close()
 
 
-def test_a_list_that_is_longer_than_what_is_read_at_a_time_is_in_order(tmp_path: Path) -> None:
-    """Though the first run has not ended, so that it comes from another index, as every second delivery does."""
+def test_a_list_longer_than_one_read_is_in_order(tmp_path: Path) -> None:
+    """Even if the first run is unfinished and comes from another index, as every second delivery does."""
     clock, count = FakeClock(), 2 * (FEWEST + 1)
     with sqlite.Ledger(tmp_path / "ledger.db", clock=clock) as ledger:
         for number in range(1, count + 1):
@@ -244,15 +246,15 @@ def test_a_list_that_is_longer_than_what_is_read_at_a_time_is_in_order(tmp_path:
 
 
 @pytest.mark.parametrize("cursor", ["", "older", "older--1", "older-1 OR 1", "newer-99999999999999999999"])
-def test_a_foreign_cursor_is_refused(stores: tuple[Lists, Lists], cursor: str) -> None:
-    """It may come from anybody who writes an address."""
+def test_an_invalid_cursor_is_refused(stores: tuple[Lists, Lists], cursor: str) -> None:
+    """Anyone can write one into an address."""
     for store in stores:
         with pytest.raises(BadFilter):
             store.run_page(RunFilter(), cursor, 2)
 
 
 def test_a_pruned_run_leaves_nothing_in_the_index_of_words(tmp_path: Path) -> None:
-    """Neither for a search nor in the file: another run does not inherit its words."""
+    """Neither in a search nor in the file: another run does not inherit its words."""
     clock, path = FakeClock(), tmp_path / "ledger.db"
     with sqlite.Ledger(path, clock=clock) as ledger:
         delivery = NewDelivery("h", "g", "push", None, "acme/shop", b"{}", False, clock.now(), "github", None)

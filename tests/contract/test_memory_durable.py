@@ -1,4 +1,4 @@
-"""The engine in memory that tests of runs stand on keeps the same contract as the real ones."""
+"""The engine in memory that tests of runs use keeps the same contract as the real ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contract.durable_suite import DurableSuite
 
 
 class PassingClock(FakeClock):
-    """The real time: a jump is slept off, so that what the suite measures is true."""
+    """The real time: an advance sleeps, so that what the suite measures is true."""
 
     def now(self) -> float:
         """Seconds since the epoch."""

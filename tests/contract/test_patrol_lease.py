@@ -1,4 +1,4 @@
-"""The lease in the table: one patrol at a time, one that was killed goes on at once, and a late one keeps nothing."""
+"""The lease in the table: one patrol at a time, a killed one continues at once, and a late one writes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lease(bench: RemoteBench, execution: str, token: str) -> Lease:
 
 
 def test_one_patrol_at_a_time(bench: RemoteBench) -> None:
-    """The next one begins when the one before gave up, or is certainly over."""
+    """The next one begins when the one before released the lease, or is certainly over."""
     assert isinstance(bench.clock, FakeClock)
     first, second = lease(bench, "one", "a"), lease(bench, "two", "b")
     assert first.take(60)
@@ -42,8 +42,8 @@ def test_one_patrol_at_a_time(bench: RemoteBench) -> None:
     assert first.take(60)
 
 
-def test_an_execution_that_was_killed_goes_on_at_once(bench: RemoteBench) -> None:
-    """Lambda repeats it in another process; the process before, should it wake up, keeps no mark."""
+def test_an_execution_that_was_killed_continues_at_once(bench: RemoteBench) -> None:
+    """Lambda repeats it in another process; if the earlier process wakes up, it writes no mark."""
     killed, repeated = lease(bench, "one", "a"), lease(bench, "one", "b")
     assert killed.take(60)
     marks = DynamoMarks(bench.table, killed.token)
@@ -58,7 +58,7 @@ def test_an_execution_that_was_killed_goes_on_at_once(bench: RemoteBench) -> Non
 
 
 def test_a_mark_never_expires(bench: RemoteBench) -> None:
-    """The table removes what has `expires`; a watermark that is lost would begin anew."""
+    """The table deletes items that have `expires`; without its mark, patrol would start from the beginning."""
     DynamoMarks(bench.table).save_mark("repository", "501", {"known_to": 1})
     item = bench.table.get(mark_key("repository", "501"))
     assert item is not None

@@ -43,7 +43,7 @@ class TestDynamodb(ProblemSuite):
         return StackLedger(aws)
 
     def test_an_ending_and_its_problem_are_one_transaction(self, bench: Any) -> None:
-        """An invocation that has lost its run opens no problem, and closes none."""
+        """An invocation that has lost its run opens and closes no problem."""
         accept(bench, "r")
         assert bench.finish_as_another(f"{run_id('r')}-1", Ending("failure", "x")) is False
         assert list(bench.problems.problems()) == []
@@ -51,16 +51,16 @@ class TestDynamodb(ProblemSuite):
         assert bench.finish_as_another(f"{run_id('r')}-1", Ending("success", "x")) is False
         assert len(bench.problems.problems()) == 1
 
-    def test_a_run_that_cannot_be_read_is_a_problem(self, bench: Any) -> None:
-        """It can never run, so a person has to look."""
+    def test_a_run_that_cannot_be_read_opens_a_problem(self, bench: Any) -> None:
+        """It can never run, so a person has to act."""
         accept(bench, "r")
         bench.finish(f"{run_id('r')}-1", Ending("failure", "the run cannot be read"), read=False)
         (problem,) = bench.problems.problems()
         assert (problem.kind, problem.says) == ("failure", "the run cannot be read")
         assert problem.execution == f"{run_id('r')}-1"
 
-    def test_a_person_may_dismiss_it(self, bench: StackLedger) -> None:
-        """A command carries that out itself; it says who did, and why."""
+    def test_an_operator_can_dismiss_a_problem(self, bench: StackLedger) -> None:
+        """A command does it directly, and records who did it and why."""
         accepted: Any = bench
         accept(accepted, "r")
         bench.finish(f"{run_id('r')}-1", Ending("failure", "x"))
@@ -79,21 +79,21 @@ class TestDynamodb(ProblemSuite):
         assert (problem.closed_at, problem.closed_by) == (9.0, "dismissed by ada: by hand")
 
     def test_a_problem_without_a_run_is_dismissed_by_its_name(self, bench: Any) -> None:
-        """Only that one; what is stale about closeout itself ends by itself."""
+        """Only that one; a finding about closeout itself closes when its cause is gone."""
         for automation, key in (("a", "1/2/x"), ("a", "1/3/x"), ("", "patrol")):
             bench.problems.open_problem(Problem(automation, key, "orphans", "x", "x", since=1.0))
         asked = [dismiss(bench.problems, name, "ada", 9.0) for name in ("a 1/2/x", "a 1/2/y", " patrol")]
         assert asked == ["done", *["there is no such open problem"] * 2]
         assert {one.key for one in bench.problems.problems() if one.closed_at is None} == {"1/3/x", "patrol"}
 
-    def test_what_a_later_version_writes_besides_is_left_out(self, bench: StackLedger) -> None:
+    def test_unknown_attributes_of_a_problem_are_ignored(self, bench: StackLedger) -> None:
         """A waiting run keeps its version of the worker, which reads what a newer one wrote."""
         bench.problems.open_problem(Problem("a", "k", "failure", "x", "x", since=1.0))
         bench.add_to_problem("a", "k", {"new": [1]})
         assert [one.text for one in bench.problems.problems()] == ["x"]
 
-    def test_a_problem_that_is_over_is_kept_for_thirty_days_at_most(self, bench: StackLedger) -> None:
-        """For a target that takes no message. One that is open stays, also after it was closed once."""
+    def test_a_closed_problem_is_kept_for_thirty_days_at_most(self, bench: StackLedger) -> None:
+        """For a target that accepts no message. An open one stays, even if it was closed before."""
         problem, now = Problem("a", "k", "failure", "x", "x", since=1.0), bench.clock.now()
         bench.problems.open_problem(problem)
         expiries = [bench.problem_expires("a", "k")]
@@ -102,8 +102,8 @@ class TestDynamodb(ProblemSuite):
         bench.problems.open_problem(problem)
         assert [*expiries, bench.problem_expires("a", "k")] == [None, int(now + 30 * DAY), None]
 
-    def test_what_everybody_knows_to_be_over_is_deleted(self, bench: StackLedger) -> None:
-        """Once no message about it can be under way. What a target still believes in stays."""
+    def test_a_problem_that_every_target_knows_to_be_closed_is_deleted(self, bench: StackLedger) -> None:
+        """Once no message about it can be in flight. If a target still has it as open, it stays."""
         for key in ("told", "untold", "believed", "open"):
             bench.problems.open_problem(Problem("a", key, "failure", "x", "x", since=1.0))
         bench.problems.record_notifications([Notification("env:A", "a", "believed", 1.0, recovered=False)])
@@ -132,7 +132,7 @@ class TestSqlite(ServerProblemSuite):
     def test_an_ending_and_its_problem_are_one_transaction(
         self, bench: ServerBench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """If the problem cannot be stored, the run has not ended, and the next start ends it again."""
+        """If the problem cannot be stored, the run is unfinished, and the next start finishes it."""
         accept(bench, "r")
         monkeypatch.setitem(SQL, "open_problem", "INSERT INTO no_such_table VALUES (?)")
         with pytest.raises(Exception, match="nothing was stored"):
@@ -140,8 +140,8 @@ class TestSqlite(ServerProblemSuite):
         assert [one.execution for one in bench.engine.pending(0)] == [f"{run_id('r')}-1"]
         assert [run.verdict for run in bench.reader.runs()] == [None]
 
-    def test_old_repairs_are_pruned(self, bench: ServerBench) -> None:
-        """With what was told of them; an open problem stays however old it is."""
+    def test_old_closed_problems_are_pruned(self, bench: ServerBench) -> None:
+        """With the record of what was reported; an open problem stays however old it is."""
         problems = bench.ledger.problems
         problems.open_problem(Problem("a", "k", "failure", "x", "x", since=1.0))
         problems.open_problem(Problem("a", "o", "failure", "x", "x", since=1.0))

@@ -1,4 +1,4 @@
-"""The Lambda engine over DynamoDB: queues, waits, cancel, crashes, fencing tokens, and executions that Lambda gave up."""
+"""The Lambda engine over DynamoDB: queues, waits, cancel, crashes, fencing tokens, and executions that Lambda ended."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def gate() -> Gate:
 
 @pytest.fixture
 def bench(aws: StackAws, gate: Gate) -> RemoteBench:
-    """An empty ledger, and a clock that is moved by hand."""
+    """An empty ledger, and a clock that the test moves."""
     return RemoteBench(aws, gate, clock=FakeClock())
 
 
 def advance(bench: RemoteBench, execution: str) -> dict[str, Any]:
-    """Advance with all the time that Lambda gives."""
+    """Advance with the full time of an invocation."""
     return bench.engine.advance(execution, lambda: FOREVER)
 
 
@@ -71,12 +71,12 @@ def later(bench: RemoteBench, seconds: float) -> None:
 
 
 def started(bench: RemoteBench) -> dict[str, dict[str, Any]]:
-    """What was started in Lambda, by name; of this test's ledger only if names differ."""
+    """What was started in Lambda, by name; names that another test uses too would mix."""
     return {entry["name"].partition("-")[2]: entry for entry in bench.aws.executions()}
 
 
 def counted(bench: RemoteBench) -> list[int]:
-    """Let the automation `a` have one effect; what is given holds an entry for each time that it happened."""
+    """Let the automation `a` have one effect; return a list with an entry for each time that it happened."""
     calls: list[int] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -89,7 +89,7 @@ def counted(bench: RemoteBench) -> list[int]:
 
 
 def key_items(bench: RemoteBench, key: str) -> list[str]:
-    """The sort keys of what stands under a concurrency key."""
+    """The sort keys of the items under a concurrency key."""
     return [str(row["sk"]) for row in partition(bench, layout.key_partition(key))]
 
 
@@ -109,7 +109,7 @@ def partition(bench: RemoteBench, name: str) -> list[dict[str, Any]]:
 def test_a_ticket_that_commits_late_with_an_earlier_time_waits_for_the_holder(
     bench: RemoteBench, gate: Gate
 ) -> None:
-    """The order is the tickets', the exclusion the holder's: no second run begins beside the first."""
+    """Tickets decide the order, the holder excludes others: no second run begins while the first one runs."""
     b = bench.accept("b", key="k")
     advance(bench, b)
     a = bench.accept("a", key="k", at=bench.clock.now() - 30)
@@ -125,8 +125,8 @@ def test_a_ticket_that_commits_late_with_an_earlier_time_waits_for_the_holder(
     assert gate.begun == ["b", "a", "c"]
 
 
-def test_of_two_first_tickets_that_are_visited_at_once_one_runs(bench: RemoteBench, gate: Gate) -> None:
-    """Each saw its own ticket as the first, because the other's was not yet there; one gets the key."""
+def test_only_one_of_two_first_tickets_runs(bench: RemoteBench, gate: Gate) -> None:
+    """Invoked at once, each saw its own ticket as the first, since the other's was not yet stored; one gets the key."""
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
     store = bench.store
     found = {execution: store.look(execution) for execution in (a, b)}
@@ -150,8 +150,8 @@ def test_of_two_first_tickets_that_are_visited_at_once_one_runs(bench: RemoteBen
     assert {bench.state(a), bench.state(b)} == {"running", "queued"}
 
 
-def test_a_queued_run_looks_for_itself_rarer_the_longer_it_waits(bench: RemoteBench) -> None:
-    """From a quarter of a minute to an hour; what it answers is enough to say when, at any later time."""
+def test_a_queued_run_polls_less_often_the_longer_it_waits(bench: RemoteBench) -> None:
+    """From 15 seconds to an hour; its answer is enough to compute the next time, whenever it is read."""
     advance(bench, bench.accept("a", key="k"))
     b = bench.accept("b", key="k", queue_timeout=86_400.0)
     bench.starts.start(run_name("a") + "-1")
@@ -165,7 +165,7 @@ def test_a_queued_run_looks_for_itself_rarer_the_longer_it_waits(bench: RemoteBe
 
 
 def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: RemoteBench, gate: Gate) -> None:
-    """Beside the holder, which is not disturbed; its ticket is gone and the one behind it keeps its place."""
+    """While the holder runs undisturbed; its ticket is gone, and the run after it keeps its place."""
     a = bench.accept("a", key="k")
     advance(bench, a)
     b = bench.accept("b", key="k", queue_timeout=25.0)
@@ -184,8 +184,8 @@ def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: RemoteBe
 # --- heads that stand in the way ----------------------------------------------------------------------------
 
 
-def test_a_head_that_was_never_started_is_started_by_name(bench: RemoteBench, gate: Gate) -> None:
-    """The receiver died between its commit and its start: whoever waits behind makes up for it, and waits on."""
+def test_a_queue_head_that_was_never_started_is_started_by_name(bench: RemoteBench, gate: Gate) -> None:
+    """The receiver died between its commit and the start: a run queued after it starts it, and waits on."""
     a, b = bench.accept("ahead", key="k"), bench.accept("behind", key="k")
     advance(bench, b)
     assert a not in started(bench)
@@ -202,10 +202,10 @@ def test_a_head_that_was_never_started_is_started_by_name(bench: RemoteBench, ga
     assert gate.begun == []
 
 
-def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
+def test_a_dead_holder_of_an_earlier_deployment_is_ended(
     aws: StackAws, bench: RemoteBench, gate: Gate
 ) -> None:
-    """Lambda may refuse its name to another version of the worker; where it is kept was noted at its start."""
+    """Lambda may refuse its name to another version of the worker; its ARN was recorded at its start."""
     a, b = bench.accept("dead", key="k"), bench.accept("next", key="k")
     bench.starts.start(a)
     advance(bench, a)
@@ -229,7 +229,7 @@ def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
 def test_a_dead_holder_is_ended_and_passed_over(
     aws: StackAws, bench: RemoteBench, gate: Gate, status: str
 ) -> None:
-    """Only when Lambda says so: until then its key is its own."""
+    """Only when Lambda says so: until then the key stays with it."""
     name = {"FAILED": "fa", "TIMED_OUT": "ti", "STOPPED": "st"}[status]
     a, b = bench.accept(name, key="k"), bench.accept(name + "b", key="k")
     bench.starts.start(a)
@@ -246,7 +246,7 @@ def test_a_dead_holder_is_ended_and_passed_over(
 
 
 def test_the_leftovers_of_a_run_that_is_over_do_not_hold_a_key(bench: RemoteBench, gate: Gate) -> None:
-    """A ticket or a hold of a finished run, or of one that is gone, is removed by whoever meets it."""
+    """A ticket or lock of a finished or deleted run is removed by the run that finds it."""
     a = bench.accept("a", key="k")
     gate.open.add("a")
     advance(bench, a)
@@ -266,8 +266,8 @@ def test_the_leftovers_of_a_run_that_is_over_do_not_hold_a_key(bench: RemoteBenc
 # --- waiting ------------------------------------------------------------------------------------------------
 
 
-def test_a_visit_that_comes_too_early_executes_nothing(bench: RemoteBench) -> None:
-    """Lambda may come back sooner than it was asked to."""
+def test_an_invocation_that_comes_too_early_executes_nothing(bench: RemoteBench) -> None:
+    """Lambda may come back sooner than requested."""
     executed: list[str] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -286,8 +286,8 @@ def test_a_visit_that_comes_too_early_executes_nothing(bench: RemoteBench) -> No
     assert advance(bench, a) == DONE
 
 
-def test_a_long_wait_is_looked_at_now_and_then(bench: RemoteBench) -> None:
-    """So that a cancel is heard of within minutes; no function is executed for it."""
+def test_a_long_wait_is_checked_now_and_then(bench: RemoteBench) -> None:
+    """So that a cancel takes effect within minutes; no function is executed for it."""
 
     def run(durable: Durable, execution: Execution) -> Ending:
         durable.sleep("pause", 7_200.0)
@@ -298,7 +298,7 @@ def test_a_long_wait_is_looked_at_now_and_then(bench: RemoteBench) -> None:
 
 
 def test_nothing_is_begun_shortly_before_the_end_of_an_invocation(bench: RemoteBench) -> None:
-    """The run suspends at its next boundary and goes on in the next invocation; no crash is counted."""
+    """The run suspends at its next operation and continues in the next invocation; no crash is counted."""
     left = iter([FOREVER] * 6 + [50.0] * 50)
     calls: list[str] = []
 
@@ -316,8 +316,8 @@ def test_nothing_is_begun_shortly_before_the_end_of_an_invocation(bench: RemoteB
     assert calls == list("abcdefgh")
 
 
-def test_a_call_is_not_begun_when_it_may_outlast_the_invocation(bench: RemoteBench) -> None:
-    """Two calls of ten minutes do not fit into fifteen: the second is begun by the next invocation, not cut off."""
+def test_a_call_is_not_begun_if_it_might_outlast_the_invocation(bench: RemoteBench) -> None:
+    """Two calls of ten minutes do not fit into fifteen: the next invocation begins the second one."""
     ends: list[float] = []
     calls: list[tuple[str, float]] = []
 
@@ -344,8 +344,8 @@ def test_a_call_is_not_begun_when_it_may_outlast_the_invocation(bench: RemoteBen
     assert calls == [("a", 900.0), ("b", 900.0), ("c", 900.0)]
 
 
-def test_each_visit_begins_something_however_little_time_its_invocation_has(bench: RemoteBench) -> None:
-    """An environment that took long to start must not put a run off for ever."""
+def test_each_invocation_makes_progress_however_little_time_it_has(bench: RemoteBench) -> None:
+    """An environment that took long to start must not delay a run forever."""
     calls: list[str] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -364,7 +364,7 @@ def test_each_visit_begins_something_however_little_time_its_invocation_has(benc
 # --- cancel -------------------------------------------------------------------------------------------------
 
 
-def test_a_waiting_run_is_told_of_a_cancel_once(bench: RemoteBench, gate: Gate) -> None:
+def test_a_waiting_run_learns_of_a_cancel_once(bench: RemoteBench, gate: Gate) -> None:
     """Even before its wait is over; the operations after it work."""
     a = bench.accept("a")
     advance(bench, a)
@@ -392,7 +392,7 @@ def dies(durable: Durable, execution: Execution) -> Ending:
     return Ending("success", "done")
 
 
-def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBench) -> None:
+def test_a_run_whose_process_died_continues_from_its_record(bench: RemoteBench) -> None:
     """Another process finds it running under another fencing token, and counts one crash."""
     calls: list[str] = []
     bench.functions["a"] = dies
@@ -411,8 +411,8 @@ def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBen
     assert bench.operations(a)["second"].tries == 2
 
 
-def test_an_operation_that_kills_its_process_again_and_again_fails(bench: RemoteBench) -> None:
-    """After as many deaths as everywhere else, since each invocation is alone; and getting on sets the count back."""
+def test_an_operation_that_repeatedly_kills_its_process_fails(bench: RemoteBench) -> None:
+    """After as many deaths as on one machine, since each invocation is alone; progress resets the count."""
     bench.functions["a"] = dies
     a = bench.accept("a")
     for _ in range(MAX_DEATHS):
@@ -437,8 +437,8 @@ def test_an_operation_that_kills_its_process_again_and_again_fails(bench: Remote
     assert (row.run.crashes, row.run.deaths) == (0, 0)
 
 
-def test_a_row_of_before_deaths_were_counted_is_read(bench: RemoteBench) -> None:
-    """Its crashes of then count as tries and not against it."""
+def test_a_row_from_before_deaths_were_counted_is_read(bench: RemoteBench) -> None:
+    """Its earlier crashes count as attempts and not against it."""
     bench.functions["a"] = dies
     a = bench.accept("a")
     for _ in range(2):
@@ -453,8 +453,8 @@ def test_a_row_of_before_deaths_were_counted_is_read(bench: RemoteBench) -> None
     assert (row.run.crashes, row.run.deaths) == (3, 1)
 
 
-def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> None:
-    """The second takes over, and whatever the first stores afterwards is refused: its invocation is abandoned."""
+def test_only_one_of_two_invocations_of_an_execution_records(bench: RemoteBench) -> None:
+    """The second takes over, and the first one's later writes are refused: that invocation is abandoned."""
     other: list[dict[str, Any]] = []
     calls: list[str] = []
 
@@ -478,8 +478,8 @@ def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> 
     assert bench.finished == [a]
 
 
-def test_whoever_lost_the_claim_stores_nothing_even_while_the_run_goes_on(bench: RemoteBench) -> None:
-    """The run is `running` for both invocations, and only the fencing token tells them apart."""
+def test_an_invocation_that_lost_its_claim_stores_nothing(bench: RemoteBench) -> None:
+    """The run is `running` for both invocations; only the fencing token distinguishes them."""
     calls: list[str] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -500,7 +500,7 @@ def test_whoever_lost_the_claim_stores_nothing_even_while_the_run_goes_on(bench:
     assert (calls, bench.state(a), bench.operations(a)) == (["effect"], "running", {})
 
 
-def test_a_second_invocation_is_noticed_before_anything_new_is_begun(bench: RemoteBench) -> None:
+def test_a_second_invocation_is_noticed_before_a_new_operation_begins(bench: RemoteBench) -> None:
     """Not only when the outcome is stored: the operation's function is not called."""
     calls: list[str] = []
 
@@ -537,10 +537,8 @@ class Flaky:
 
 
 @pytest.mark.parametrize("method", ["read", "take", "load", "heartbeat", "save", "finish"])
-def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
-    bench: RemoteBench, method: str
-) -> None:
-    """Invocations try again, as often as it takes: an outage is no crash of the run."""
+def test_an_unreachable_ledger_loses_no_run_and_counts_as_no_crash(bench: RemoteBench, method: str) -> None:
+    """Invocations try again, as often as it takes: an outage is not a crash of the run."""
     counted(bench)
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
@@ -560,7 +558,7 @@ def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
 
 
 class Left:
-    """What is left of an invocation, in seconds: enough, until somebody has to wait."""
+    """An invocation's remaining seconds: enough, until something has to wait."""
 
     def __init__(self) -> None:
         self._seconds = FOREVER
@@ -574,8 +572,8 @@ class Left:
 
 
 @pytest.mark.parametrize("method", ["load", "heartbeat"])
-def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: RemoteBench, method: str) -> None:
-    """Lambda calls whichever environment is free: what one of them knows must stand in the row."""
+def test_an_outage_counts_as_no_crash_in_another_environment(bench: RemoteBench, method: str) -> None:
+    """Lambda calls any free environment: what one of them knows must be in the row."""
     calls = counted(bench)
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
@@ -590,7 +588,7 @@ def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: Remot
 
 
 def test_a_claim_whose_answer_was_lost_counts_as_no_crash(bench: RemoteBench, gate: Gate) -> None:
-    """It is given back, and whoever comes next takes it anew."""
+    """It is released, and the next invocation takes it again."""
 
     class Forgetful(Flaky):
         def take(self, *args: Any, **named: Any) -> bool:
@@ -610,8 +608,8 @@ def test_a_claim_whose_answer_was_lost_counts_as_no_crash(bench: RemoteBench, ga
     assert bench.ending(a) == Ending("success", "done")
 
 
-def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: RemoteBench) -> None:
-    """As long as the invocation lasts: what was done must not be done again."""
+def test_an_outcome_is_stored_however_long_the_ledger_refuses_writes(bench: RemoteBench) -> None:
+    """As long as the invocation lasts: a finished effect must not be repeated."""
     calls = counted(bench)
     flaky = Flaky(bench.store, {"save"})
     bench.store = flaky  # type: ignore[assignment]
@@ -625,7 +623,7 @@ def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: Rem
     assert (calls, flaky.refused) == ([1], 3)
 
 
-def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses(bench: RemoteBench) -> None:
+def test_a_write_whose_answer_was_lost_is_recognized_as_ones_own(bench: RemoteBench) -> None:
     """The same claim again finds its own fencing token."""
     a = bench.accept("a", key="k")
     found = bench.store.look(a)
@@ -636,11 +634,11 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses(bench: Re
     assert not bench.store.take(found, taken._replace(fencing_token="another's"), hold=True, leave=False)
 
 
-def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, gate: Gate) -> None:
-    """The log's line about the end is what the alarm on failed runs counts."""
+def test_an_end_whose_answer_was_lost_is_logged_all_the_same(bench: RemoteBench, gate: Gate) -> None:
+    """The alarm on failed runs counts the log's line about the end."""
 
     class Deaf:
-        """The store, of whose first `finish` nobody hears an answer."""
+        """The store, whose first answer to `finish` is lost."""
 
         def __init__(self, store: Any) -> None:
             self._store = store
@@ -674,10 +672,10 @@ def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, g
         (layout.definition_key(run_name("a"), 1), "definition has expired"),
     ],
 )
-def test_a_run_whose_payload_or_definition_is_gone_is_told_so(
+def test_a_run_learns_that_its_payload_or_definition_is_gone(
     bench: RemoteBench, key: layout.Item, why: str
 ) -> None:
-    """The run function alone knows what to say on GitHub; it has what the run recorded before."""
+    """Only the run function knows what to report to GitHub; it has what the run recorded before."""
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is None:
@@ -695,11 +693,11 @@ def test_a_run_whose_payload_or_definition_is_gone_is_told_so(
     assert bench.ending(a).summary.startswith("abc: ")
     assert why in bench.ending(a).summary
     assert key_items(bench, "k") == []
-    assert bench.finished == [a]  # counted, as any other that failed
+    assert bench.finished == [a]  # counted, like any other that failed
 
 
 def test_a_run_whose_record_is_damaged_ends_as_a_failure(bench: RemoteBench, gate: Gate) -> None:
-    """Nothing can be said on GitHub, which is reported; its key is free for the next."""
+    """Nothing can be reported to GitHub, which is logged; its key is free for the next."""
     a = bench.accept("a", key="k")
     advance(bench, a)
     damaged = layout.operation_key(run_name("a"), 1, "begin") | {"kind": {"S": "record"}}
@@ -712,8 +710,8 @@ def test_a_run_whose_record_is_damaged_ends_as_a_failure(bench: RemoteBench, gat
     assert key_items(bench, "k") == []
 
 
-def test_what_follows_the_end_of_a_run_is_done_until_it_succeeds(bench: RemoteBench) -> None:
-    """Also if the process died right after the end was stored; the run itself has ended, and its key is free."""
+def test_follow_up_work_of_a_run_is_repeated_until_it_succeeds(bench: RemoteBench) -> None:
+    """Even if the process died right after the end was stored: the run has ended, and its key is free."""
     bench.functions["a"] = lambda _durable, _execution: Ending("success", "done")
     faults: list[Exception] = [StoreUnavailable("later")]
     seen: list[tuple[str, str | None, str | None, str | None]] = []
@@ -756,8 +754,8 @@ def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:
     assert advance(bench, run_name("unknown") + "-1") == DONE
 
 
-def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate: Gate) -> None:
-    """Its crashes do not count against that, its own record is there, and its fencing token is taken from a zombie."""
+def test_a_run_is_ended_from_outside_in_any_state(bench: RemoteBench, gate: Gate) -> None:
+    """Its crashes do not count, its own record is available, and a zombie loses its fencing token."""
     bench.functions["a"] = dies
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
     for _ in range(MAX_DEATHS):
@@ -784,8 +782,8 @@ def test_ending_a_queued_run_takes_nothing_from_the_holder(bench: RemoteBench, g
     assert bench.state(a) == "waiting"
 
 
-def test_ending_a_run_waits_for_what_it_waits_for_as_long_as_there_is_time(bench: RemoteBench) -> None:
-    """The final status is tried again within the invocation; without time the caller is told, and comes again."""
+def test_ending_a_run_waits_while_there_is_time(bench: RemoteBench) -> None:
+    """The final status is tried again within the invocation; without time the caller learns it, and comes again."""
     tries: list[float] = []
 
     def end(durable: Durable, execution: Execution) -> Ending:
@@ -805,8 +803,8 @@ def test_ending_a_run_waits_for_what_it_waits_for_as_long_as_there_is_time(bench
     assert bench.ending(a) == Ending("failure", "ended")
 
 
-def test_what_is_stored_expires_only_after_the_run_is_over(bench: RemoteBench, gate: Gate) -> None:
-    """A run in flight has no end of life; a finished one has, and what it recorded lives longer."""
+def test_records_expire_only_after_the_run_is_over(bench: RemoteBench, gate: Gate) -> None:
+    """A run in progress never expires; a finished one does, and its record outlives it."""
     a = bench.accept("a")
     advance(bench, a)
     run_id = a.rpartition("-")[0]
@@ -826,8 +824,8 @@ def test_what_is_stored_expires_only_after_the_run_is_over(bench: RemoteBench, g
     assert all(expires is not None and expires >= end for expires in found.values())
 
 
-def test_operations_come_back_in_the_order_in_which_they_were_reached(bench: RemoteBench) -> None:
-    """Whatever their names sort like, and however long they are."""
+def test_operations_are_read_in_the_order_in_which_they_happened(bench: RemoteBench) -> None:
+    """However their names sort, and however long they are."""
     names = ["z", "a", "m" * 1_200, "ü/é"]
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -849,7 +847,7 @@ def test_operations_come_back_in_the_order_in_which_they_were_reached(bench: Rem
 
 
 class Counting:
-    """boto3's client, which notes the operations that were called."""
+    """boto3's client, which records the operations that were called."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -867,7 +865,7 @@ class Beginning:
         self.bench = bench
         self.calls: list[str] = []
         self.stored: list[list[str]] = []
-        """The operations that are stored inside each operation."""
+        """The operations stored within each operation."""
         self.between: Callable[[], object] = lambda: None
         self.requests: list[str] = []
         """What DynamoDB was asked before the third operation."""
@@ -900,7 +898,7 @@ class Beginning:
 
 
 def test_a_run_begins_with_five_requests(bench: RemoteBench) -> None:
-    """The run's items, its key's, the claim, everything else, and the operations: people wait for them."""
+    """The run's items, its key's, the claim, everything else, and the operations: a person waits for them."""
     beginning = Beginning(bench)
     assert advance(bench, beginning.execution) == DONE
     write = "transact_write_items"
@@ -911,7 +909,7 @@ def test_a_run_begins_with_five_requests(bench: RemoteBench) -> None:
 def test_an_operation_that_is_stored_with_the_next_is_repeated_if_the_process_dies(
     bench: RemoteBench,
 ) -> None:
-    """Nothing was stored that depends on it."""
+    """Nothing that depends on it was stored."""
     beginning = Beginning(bench)
 
     def die() -> None:
@@ -926,7 +924,7 @@ def test_an_operation_that_is_stored_with_the_next_is_repeated_if_the_process_di
 
 
 def test_a_cancel_is_noticed_by_the_write_before_the_next_operation(bench: RemoteBench) -> None:
-    """Also directly after the ledger was asked; what was done is stored all the same."""
+    """Even directly after the ledger was read; the result of the operation is stored all the same."""
     beginning = Beginning(bench)
     beginning.between = lambda: bench.attempts.cancel(beginning.execution, "dev")
     assert advance(bench, beginning.execution) == DONE
@@ -936,7 +934,7 @@ def test_a_cancel_is_noticed_by_the_write_before_the_next_operation(bench: Remot
     assert states == {"begin": "ok", "match": "ok", "pending": "cancelled"}
 
 
-def test_a_claim_that_was_lost_before_everything_was_read_begins_nothing(bench: RemoteBench) -> None:
+def test_a_claim_that_was_lost_during_the_read_begins_nothing(bench: RemoteBench) -> None:
     """The first operation has no heartbeat of its own."""
     beginning = Beginning(bench)
 
@@ -952,7 +950,7 @@ def test_a_claim_that_was_lost_before_everything_was_read_begins_nothing(bench: 
     assert beginning.calls == []
 
 
-def test_who_is_ahead_is_found_however_long_the_queue_is(bench: RemoteBench, gate: Gate) -> None:
+def test_the_run_ahead_is_found_however_long_the_queue_is(bench: RemoteBench, gate: Gate) -> None:
     """The holder's ticket may be anywhere, and is not the one to wait for while another one is between."""
     names = ["a", "b", "c", "d", "e", "f"]
     queued = []

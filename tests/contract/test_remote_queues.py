@@ -1,4 +1,4 @@
-"""How a run that waits for its turn is woken, and how a run is handed to another durable execution: the Lambda engine.
+"""How the Lambda engine wakes the next queued run, and hands a run over to another durable execution.
 
 `tests/aws/test_turns.py` plays the same with the worker's driver, at length.
 """
@@ -42,7 +42,7 @@ class Queue:
         return self.bench.engine.advance(execution, lambda: FOREVER, callback and self.id(callback))
 
     def id(self, callback: str) -> str:
-        """The id of a callback, which no other test has."""
+        """The id of a callback, unique to this test."""
         return self.bench.name.replace("-", "/") + callback
 
     def completed(self) -> list[str]:
@@ -73,8 +73,8 @@ def queue(aws: StackAws) -> Queue:
     return Queue(aws)
 
 
-def test_whoever_gives_the_key_back_wakes_the_next_and_nobody_else(queue: Queue) -> None:
-    """By completing the callback that the next one has stored."""
+def test_releasing_the_key_wakes_only_the_next_run(queue: Queue) -> None:
+    """It completes the callback that the next run has stored."""
     a, b, c = (queue.accept(name) for name in "abc")
     queue.advance(a)
     for execution, callback in ((b, "b1"), (c, "c1")):
@@ -87,14 +87,14 @@ def test_whoever_gives_the_key_back_wakes_the_next_and_nobody_else(queue: Queue)
     assert queue.begun == ["a", "b"]
 
 
-def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> None:
-    """The key is given back between the two: whoever gives it back finds the callback."""
+def test_a_callback_is_stored_before_the_queue_is_read(queue: Queue) -> None:
+    """The key is released between the two: the releasing run finds the callback."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     queue.clock.advance(3_600.0)
 
     class Looking(KeyQueue):
-        """The queue, and its holder ends while somebody looks at it."""
+        """The queue, whose holder ends while another run reads it."""
 
         def turn(self, record: RunRecord, key: str, remaining: Callable[[], float]) -> str | None:
             found = super().turn(record, key, remaining)
@@ -107,8 +107,8 @@ def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> Non
     assert queue.completed() == ["b1"]
 
 
-def test_a_cancel_that_is_asked_for_while_the_callback_is_stored_is_heard(queue: Queue) -> None:
-    """Whoever asks finds no callback to complete yet, and the run has read its row already."""
+def test_a_cancel_during_the_storing_of_the_callback_takes_effect(queue: Queue) -> None:
+    """The canceller finds no callback to complete yet, and the run has already read its row."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     listen = queue.bench.store.listen
@@ -123,8 +123,8 @@ def test_a_cancel_that_is_asked_for_while_the_callback_is_stored_is_heard(queue:
     assert (queue.bench.state(b), queue.completed()) == ("finished", [])
 
 
-def test_a_run_looks_once_more_when_it_has_stored_its_callback(queue: Queue) -> None:
-    """The key was given back before that, when there was no callback to complete."""
+def test_a_run_checks_the_queue_again_after_storing_its_callback(queue: Queue) -> None:
+    """The key was released before that, when there was no callback to complete."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     assert "queued" in queue.advance(b)
@@ -135,8 +135,8 @@ def test_a_run_looks_once_more_when_it_has_stored_its_callback(queue: Queue) -> 
     assert queue.begun == ["a", "b"]
 
 
-def test_a_run_that_leaves_the_queue_when_its_turn_has_come_wakes_the_next(queue: Queue) -> None:
-    """The giver woke it alone, while it was about to end without the key."""
+def test_a_run_that_leaves_the_queue_at_its_turn_wakes_the_next(queue: Queue) -> None:
+    """Only that run was woken, while it was about to end without taking the key."""
     a, b, c = (queue.accept(name) for name in "abc")
     queue.advance(a)
     queue.advance(b, "b1")
@@ -155,10 +155,10 @@ def test_a_run_that_leaves_the_queue_when_its_turn_has_come_wakes_the_next(queue
     assert queue.completed() == ["b1", "c1"]
 
 
-def test_a_giver_that_was_killed_before_it_woke_the_next_wakes_it_when_it_is_invoked_again(
+def test_a_run_killed_before_it_woke_the_next_wakes_it_later(
     queue: Queue,
 ) -> None:
-    """Its run is finished; nothing else is left to do."""
+    """The run is finished; at its next invocation, waking the next one is all that is left."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     queue.advance(b, "b1")
@@ -178,7 +178,7 @@ def _killed(key: str) -> str | None:
 
 
 def test_a_run_that_is_ended_for_lambda_wakes_the_next(queue: Queue) -> None:
-    """The handler of failed executions gives a key back too, and so does its second attempt."""
+    """The handler of failed executions releases the key too, and so does its second attempt."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     queue.advance(b, "b1")
@@ -186,8 +186,8 @@ def test_a_run_that_is_ended_for_lambda_wakes_the_next(queue: Queue) -> None:
     assert queue.completed() == ["b1"]
 
 
-def test_a_callback_that_is_closed_is_no_failure(queue: Queue) -> None:
-    """It timed out, so its run looks for itself."""
+def test_a_closed_callback_is_not_an_error(queue: Queue) -> None:
+    """It timed out, so its run checks the queue itself."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     queue.advance(b, "b1")
@@ -197,8 +197,8 @@ def test_a_callback_that_is_closed_is_no_failure(queue: Queue) -> None:
     assert (queue.completed(), queue.bench.reports) == (["b1"], [])
 
 
-def test_a_wake_up_that_lambda_refuses_ends_the_run_all_the_same(queue: Queue) -> None:
-    """The operator is told, and the next one looks for itself."""
+def test_a_wake_up_that_lambda_refuses_does_not_stop_the_end_of_the_run(queue: Queue) -> None:
+    """The operator is notified, and the next run checks the queue itself."""
     a, b = queue.accept("a"), queue.accept("b")
     queue.advance(a)
     queue.advance(b, "b1")
@@ -217,18 +217,18 @@ def test_a_wake_up_that_lambda_refuses_ends_the_run_all_the_same(queue: Queue) -
     assert queue.begun == ["a", "b"]
 
 
-def test_the_next_in_line_that_was_never_started_is_started_when_the_key_is_given_back(queue: Queue) -> None:
+def test_releasing_the_key_starts_the_next_run_if_it_never_started(queue: Queue) -> None:
     """The receiver died between its commit and its start."""
     a = queue.accept("a")
     queue.advance(a)
-    b = queue.bench.accept("never", key="k")  # no other test starts one of this name
+    b = queue.bench.accept("never", key="k")  # no other test starts a run with this name
     queue.clock.advance(3_600.0)
     assert queue.advance(a) == DONE
     assert [entry["starts"] for entry in queue.executions() if entry["name"] == b] == [1]
 
 
-def test_nobody_is_next_while_a_key_is_held(queue: Queue) -> None:
-    """Or two executions would be woken for one key."""
+def test_no_run_is_next_while_the_key_is_held(queue: Queue) -> None:
+    """Otherwise two executions would be woken for one key."""
     a, b = queue.accept("a"), queue.accept("b")
     store = queue.bench.store
     assert store.next_in_line("k") == a
@@ -240,8 +240,8 @@ def test_nobody_is_next_while_a_key_is_held(queue: Queue) -> None:
     assert store.next_in_line("another") is None
 
 
-def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(queue: Queue) -> None:
-    """In each queue only the first in line asks Lambda about the holder."""
+def test_only_the_first_in_line_asks_lambda_about_the_holder(queue: Queue) -> None:
+    """The others ask only about a run ahead of them that is overdue."""
     a, b, c = (queue.accept(name) for name in "abc")
     queue.advance(a)
     queue.advance(b, "b1")
@@ -262,8 +262,8 @@ def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(q
 # --- handing over ------------------------------------------------------------------------------------------------
 
 
-def test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more(queue: Queue) -> None:
-    """However much later it is repeated, and by whom; the row's ARN is the last one's."""
+def test_a_handover_has_a_number_and_repeating_it_starts_nothing(queue: Queue) -> None:
+    """However late and by whichever invocation; the row has the last execution's ARN."""
     a = queue.accept("counts")
     for number, seconds in ((0, 0), (0, 5), (1, 0), (1, 7), (0, 9)):
         queue.clock.advance(seconds)
@@ -275,7 +275,7 @@ def test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more(queue: Queu
     assert (number, layout.execution_place(str(arn))) == (2, f"{layout.durable_name(WORKER, a)}_2/00000000")
 
 
-def test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor(queue: Queue) -> None:
+def test_a_start_that_is_recorded_late_does_not_replace_its_successor(queue: Queue) -> None:
     """The receiver's note of the first execution comes after the handover."""
     a = queue.accept("a")
     queue.bench.engine.hand_over(a, 0)
@@ -285,7 +285,7 @@ def test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor(queue
 
 
 def test_a_handover_that_lambda_refuses_is_tried_again_minutes_later(queue: Queue) -> None:
-    """Rarely enough to leave the quota for it."""
+    """Rarely enough to leave quota for it."""
     a = queue.accept("a")
     queue.bench.aws.fault(service="lambda", operation="Invoke", code="ServiceException", status=500, times=9)
     assert queue.bench.engine.hand_over(a, 0) == {"wake": queue.clock.now() + LONGEST_WAIT}
@@ -294,8 +294,8 @@ def test_a_handover_that_lambda_refuses_is_tried_again_minutes_later(queue: Queu
     assert queue.bench.attempts.in_lambda(a).number == 1
 
 
-def test_a_handover_that_lambda_has_made_before_is_made(queue: Queue) -> None:
-    """Its answer was lost, and it cannot be repeated: another version of the worker is deployed since."""
+def test_a_handover_whose_answer_was_lost_counts_as_made(queue: Queue) -> None:
+    """It cannot be repeated, since another version of the worker was deployed meanwhile."""
     a = queue.accept("a")
     code = "DurableExecutionAlreadyStartedException"
     queue.bench.aws.fault(service="lambda", operation="Invoke", code=code, status=409, times=9)
@@ -309,7 +309,7 @@ def nothing() -> None:
 
 
 class Late(LambdaStarts):
-    """Asks Lambda, and something else happens `before` the first question or `after` the answer."""
+    """Asks Lambda, and something happens `before` the first question or `after` the answer."""
 
     def __init__(
         self, queue: Queue, *, before: Callable[[], None] = nothing, after: Callable[[], None] = nothing
@@ -330,8 +330,8 @@ class Late(LambdaStarts):
         return super()._status(arn)
 
 
-def test_a_run_that_is_handed_over_while_lambda_is_asked_about_it_lives(queue: Queue) -> None:
-    """Lambda says how the predecessor ended. Whoever asked must not end the run for that."""
+def test_a_run_handed_over_while_lambda_is_asked_stays_alive(queue: Queue) -> None:
+    """Lambda reports how the predecessor ended, which must not end the run."""
     a = queue.accept("handed")
 
     def hand_over() -> None:
@@ -342,8 +342,8 @@ def test_a_run_that_is_handed_over_while_lambda_is_asked_about_it_lives(queue: Q
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_two_that_revive_a_run_at_once_start_one_execution(queue: Queue, moment: str) -> None:
-    """Two of them would carry the run out beside each other."""
+def test_two_concurrent_revivals_of_a_run_start_one_execution(queue: Queue, moment: str) -> None:
+    """Two executions would carry out the run twice."""
     a = queue.accept(f"revived{moment}")
     queue.bench.aws.execution_status(a, "FAILED")
     late: Any = {moment: lambda: queue.bench.starts.revive(a)}

@@ -28,7 +28,7 @@ OTHER = '{"another": 1}'
 
 
 class Log:
-    """A run function that deletes what it was told of, after a wait; it notes each of its effects."""
+    """A run function that deletes what its payload names, after a wait; it notes each of its effects."""
 
     def __init__(self) -> None:
         self.effects: list[str] = []
@@ -50,17 +50,17 @@ def log() -> Log:
 
 @pytest.fixture
 def bench(aws: StackAws, log: Log) -> RemoteBench:
-    """An empty ledger, and a clock that is moved by hand."""
+    """An empty ledger, and a clock that the test moves."""
     return RemoteBench(aws, log, clock=FakeClock())
 
 
 def accept(bench: RemoteBench, **options: Any) -> str:
-    """Accept a run that is to delete one stack."""
+    """Accept a run that should delete one stack."""
     return bench.accept("a", body=b'{"stack": "preview-17"}', **options)
 
 
 def advance(bench: RemoteBench, execution: str) -> dict[str, Any]:
-    """Advance in an environment of its own."""
+    """Advance in a new environment."""
     return bench.process().advance(execution, lambda: FOREVER)
 
 
@@ -71,13 +71,13 @@ def later(bench: RemoteBench, seconds: float) -> None:
 
 
 def write(bench: RemoteBench, key: layout.Item, **values: Any) -> None:
-    """Set attributes of an item, as whoever has the receiver's rights can."""
+    """Set attributes of an item, as an attacker with the receiver's rights could."""
     item = bench.table.get(key) or key
     bench.dynamo.put_item(TableName=bench.name, Item=item | layout.to_item(values))
 
 
 def beside(name: str) -> layout.Item:
-    """The key under which releases until November 2026 kept an operation: in the run's own partition."""
+    """The key where releases until November 2026 kept an operation: in the run's own partition."""
     return {"pk": {"S": layout.run_partition(RUN)}, "sk": {"S": layout.operation_prefix(1) + name}}
 
 
@@ -91,10 +91,10 @@ def forged(name: str, result: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_recorded_operation_in_the_runs_own_partition_is_not_believed(
+def test_a_recorded_operation_in_the_runs_own_partition_is_ignored(
     bench: RemoteBench, log: Log, begun: bool
 ) -> None:
-    """A forged plan would name any StackId. A run that recorded something itself goes on by that alone."""
+    """A forged plan could name any StackId. A run with its own record continues from that record alone."""
     a = accept(bench)
     if begun:
         advance(bench, a)
@@ -106,8 +106,8 @@ def test_a_recorded_operation_in_the_runs_own_partition_is_not_believed(
     assert bench.buried == ([] if begun else [(a, EARLIER)])
 
 
-def test_what_a_run_recorded_stands_where_the_receiver_may_not_write(bench: RemoteBench) -> None:
-    """Nothing but what was accepted stands in the run's partition."""
+def test_a_runs_record_is_where_the_receiver_may_not_write(bench: RemoteBench) -> None:
+    """The run's partition has only what was accepted."""
     a = accept(bench)
     advance(bench, a)
     query = {
@@ -145,10 +145,10 @@ def test_what_a_run_recorded_stands_where_the_receiver_may_not_write(bench: Remo
     ],
     ids=["definition", "payload", "event", "automation", "guid"],
 )
-def test_a_run_that_has_begun_does_not_go_on_with_anything_else(
+def test_a_run_that_has_begun_refuses_changed_input(
     bench: RemoteBench, log: Log, key: layout.Item, values: dict[str, Any]
 ) -> None:
-    """Its plan was made from one payload; the live check would ask about the pull request of another."""
+    """Its plan was made from one payload; the live check would ask about another pull request."""
     bench.know(OTHER)
     bench.functions["b"] = log
     a = accept(bench)
@@ -159,8 +159,8 @@ def test_a_run_that_has_begun_does_not_go_on_with_anything_else(
     assert (log.effects, bench.ending(a)) == ([], Ending("failure", f"unreadable: {CHANGED}"))
 
 
-def test_a_run_that_is_set_back_to_its_beginning_repeats_nothing(bench: RemoteBench, log: Log) -> None:
-    """Its row is the receiver's to write; what it has recorded is not."""
+def test_a_run_whose_row_is_reset_repeats_nothing(bench: RemoteBench, log: Log) -> None:
+    """The receiver may write its row, but not its record."""
     a = accept(bench)
     row = bench.table.get(layout.attempt_key(RUN, 1))
     advance(bench, a)
@@ -174,10 +174,8 @@ def test_a_run_that_is_set_back_to_its_beginning_repeats_nothing(bench: RemoteBe
 # --- definitions --------------------------------------------------------------------------------------------
 
 
-def test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_known(
-    bench: RemoteBench, log: Log
-) -> None:
-    """A deployment publishes what it brings before the receiver uses it; until then nothing is begun."""
+def test_a_run_with_an_unknown_definition_waits_until_it_is_deployed(bench: RemoteBench, log: Log) -> None:
+    """A deployment publishes definitions before the receiver uses them; until then the run says why it waits."""
     a = accept(bench, known=False)
     waits = []
     for _ in range(6):
@@ -195,9 +193,7 @@ def test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_
     assert log.effects == ["preview-17"]
 
 
-def test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up(
-    bench: RemoteBench, log: Log
-) -> None:
+def test_a_definition_that_stays_unknown_ends_the_run_at_its_time_limit(bench: RemoteBench, log: Log) -> None:
     """As a failure that says why."""
     a = accept(bench, known=False, queue_timeout=60.0)
     assert "wake" in advance(bench, a)
@@ -208,7 +204,7 @@ def test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up(
 
 
 def test_a_run_of_an_unknown_definition_can_be_cancelled(bench: RemoteBench, log: Log) -> None:
-    """Nobody has to wait for its time."""
+    """An operator need not wait for its time limit."""
     a = accept(bench, known=False)
     advance(bench, a)
     assert bench.attempts.cancel(a, "dev")
@@ -216,10 +212,10 @@ def test_a_run_of_an_unknown_definition_can_be_cancelled(bench: RemoteBench, log
     assert bench.ending(a).verdict == "failure"
 
 
-def test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_for_later(
+def test_a_run_with_an_unknown_definition_is_not_ended_from_outside(
     bench: RemoteBench,
 ) -> None:
-    """Whoever ends failed executions believes it no more than the worker does: it is called again, or tells somebody."""
+    """The handler of failed executions does not trust it either: it is called again, or notifies the operator."""
     a = accept(bench, known=False)
     ended: list[str] = []
 
@@ -235,8 +231,8 @@ def test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_fo
     assert ended == [UNKNOWN]
 
 
-def test_a_definition_whose_time_is_over_is_unknown(bench: RemoteBench) -> None:
-    """Also before DynamoDB has removed it: that may take days."""
+def test_an_expired_definition_is_unknown(bench: RemoteBench) -> None:
+    """Even before DynamoDB has deleted it, which may take days."""
     bench.know("{}")
     item = layout.known_item(definition_digest("{}"), "a", 60.0, int(bench.clock.now()) + 10)
     bench.dynamo.put_item(TableName=bench.name, Item=item)
@@ -246,8 +242,8 @@ def test_a_definition_whose_time_is_over_is_unknown(bench: RemoteBench) -> None:
     assert bench.operations(a) == {}
 
 
-def test_a_run_that_has_begun_outlasts_its_definitions_time(bench: RemoteBench, log: Log) -> None:
-    """It was known when the run began, and the seal says that it is still the same."""
+def test_a_run_that_has_begun_outlives_its_definition(bench: RemoteBench, log: Log) -> None:
+    """It was known when the run began, and the seal proves that it is unchanged."""
     a = accept(bench)
     advance(bench, a)
     bench.dynamo.delete_item(TableName=bench.name, Key=layout.known_key(definition_digest("{}")))
@@ -260,10 +256,10 @@ def test_a_run_that_has_begun_outlasts_its_definitions_time(bench: RemoteBench, 
 
 
 class Before(Executions):
-    """Reads and writes as releases until November 2026 do: operations stand in the run's own partition."""
+    """Reads and writes as releases until November 2026 did: operations are in the run's own partition."""
 
     def load(self, record: RunRecord) -> Any:
-        """Believe what stands there."""
+        """Trust what is stored there."""
         found = super().load(record)
         query = self._table.query(layout.run_partition(RUN), layout.operation_prefix(1))
         return found._replace(operations=rows.recorded(query).operations, seal=None, doubt=None)
@@ -275,7 +271,7 @@ class Before(Executions):
         operations: Sequence[Operation] = (),
         seal: str | None = None,
     ) -> bool:
-        """Write there."""
+        """Write it there."""
         actions: list[Action] = [rows.row_update(record, after)]
         for operation in operations:
             item = rows.operation_item(record.execution, operation, 2_000_000_000)
@@ -285,15 +281,15 @@ class Before(Executions):
 
 @pytest.fixture
 def old(bench: RemoteBench) -> RemoteBench:
-    """The same ledger as the worker's version before an upgrade works on it: what runs in flight are pinned to."""
+    """The same ledger as the worker's version before the upgrade uses it; runs in progress stay on that version."""
     now, bench.store = bench.store, Before(bench.table, bench.bodies, bench.clock, retention_days=30)
     bench.engine = bench.process()
     bench.store = now
     return bench
 
 
-def test_a_run_of_the_release_before_goes_on_where_it_began(old: RemoteBench, log: Log) -> None:
-    """Lambda keeps it on its version; the release after shows it, and no deployment has to move anything."""
+def test_a_run_of_the_previous_release_continues_on_its_version(old: RemoteBench, log: Log) -> None:
+    """Lambda keeps it there; the new release shows it, and no deployment has to migrate anything."""
     a = accept(old, known=False)
     assert "wake" in old.engine.advance(a, lambda: FOREVER)
     assert list(old.operations(a)) == ["plan", "grace"]
@@ -306,10 +302,8 @@ def test_a_run_of_the_release_before_goes_on_where_it_began(old: RemoteBench, lo
     assert [operation.name for operation in old.store.recorded(RUN, 1)[1]] == ["plan", "grace", "delete"]
 
 
-def test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_begun_again(
-    old: RemoteBench, log: Log
-) -> None:
-    """By the first invocation of the next release: what it had recorded cannot be told from what was forged."""
+def test_a_run_of_the_previous_release_whose_execution_is_over_ends(old: RemoteBench, log: Log) -> None:
+    """By the next release's first invocation, without beginning again: its record could be forged."""
     a = accept(old)
     old.engine.advance(a, lambda: FOREVER)
     later(old, 101)
@@ -318,8 +312,8 @@ def test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_be
     assert old.ending(a) == Ending("failure", EARLIER)
 
 
-def test_a_run_of_the_release_before_that_never_began_is_begun(old: RemoteBench, log: Log) -> None:
-    """Accepted before the upgrade, started after it: the upgrade's first chore knows what was deployed before."""
+def test_a_run_of_the_previous_release_that_never_began_begins(old: RemoteBench, log: Log) -> None:
+    """Accepted before the upgrade, started after it: the upgrade first learns what was deployed before."""
     a = accept(old)
     advance(old, a)
     later(old, 101)
@@ -327,8 +321,8 @@ def test_a_run_of_the_release_before_that_never_began_is_begun(old: RemoteBench,
     assert log.effects == ["preview-17"]
 
 
-def test_the_seal_differs_with_everything_that_was_accepted(bench: RemoteBench) -> None:
-    """Two fields that trade places, too."""
+def test_the_seal_covers_everything_that_was_accepted(bench: RemoteBench) -> None:
+    """Even two fields that swap their values."""
     record = bench.store.read(accept(bench))
     assert record is not None
     execution = bench.store.load(record).execution

@@ -1,4 +1,4 @@
-"""What a ledger shows and has stored after one story: stored values are a promise to the releases before and after."""
+"""What a ledger shows and has stored after one sequence of events: a promise to the releases before and after."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def kept(store: str) -> list[str]:
 
 
 def test_a_servers_ledger_shows_and_stores_exactly_this(tmp_path: Path) -> None:
-    """Each row of each table too."""
+    """Including each row of each table."""
     assert written({"sqlite": sqlite_story(tmp_path)}).splitlines() == kept("sqlite")
 
 
 def test_a_stacks_ledger_shows_and_stores_exactly_this(aws: StackAws) -> None:
-    """Each item of the table too, with the moment at which it may expire."""
+    """Including each item of the table, with the time at which it may expire."""
     assert written({"dynamodb": dynamodb_story(aws)}).splitlines() == kept("dynamodb")

@@ -1,4 +1,4 @@
-"""After a crash the runs that were under way take turns alone: what begins, what does not, and what counts."""
+"""After a crash, the runs that were in progress run alone, one after the other: what begins, what counts as a death."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONG = 3_600.0
 
 
 class Script:
-    """A run function of one operation that lasts until it is let go. `begun` are the runs that are in it now, in order."""
+    """A run function of one operation that lasts until released. `begun` are the runs that are in it now, in order."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -55,7 +55,7 @@ class Script:
 
 
 class Machine:
-    """One ledger and the server that works on it now; `crash` ends that and starts the next."""
+    """One ledger and its current server; `crash` ends that and starts the next."""
 
     def __init__(self, path: Path, turn: float = LONG) -> None:
         self.path = path
@@ -65,7 +65,7 @@ class Machine:
         self.bench = self.start()
 
     def start(self) -> Bench:
-        """Start a server with a script of its own, so that what the dead one left behind is not seen."""
+        """Start a server with a script of its own, so that leftovers of the dead one stay out of sight."""
         self.script = Script()
         self.bench = Bench(self.path, self.script, turn=self.turn)
         self.bench.engine.start()
@@ -73,18 +73,18 @@ class Machine:
         return self.bench
 
     def crash(self) -> None:
-        """Let the server die, and start the next."""
+        """Kill the server, and start the next."""
         self.bench.crash()
         self.start()
 
     def under_way(self, *names: str) -> None:
-        """Have runs accepted, in this order, and wait until the process is in all of them."""
+        """Accept runs in this order, and wait until the process is in all of them."""
         for name in names:
             self.bench.accept(name)
         self.begun(*names)
 
     def begun(self, *names: str) -> None:
-        """Wait until exactly these runs are in their script, or have been."""
+        """Wait until exactly these runs are or have been in their script."""
         eventually(lambda: sorted(self.script.begun) == sorted(names))
 
     def reached(self, *names: str) -> None:
@@ -117,10 +117,10 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
         machine.close()
 
 
-def test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them(
+def test_suspects_run_one_by_one_and_the_others_after_them(
     make: Callable[..., Machine],
 ) -> None:
-    """Each turn ends with what the run was at; deliveries are taken all the while."""
+    """In order of acceptance; each turn ends with the current operation, and deliveries are accepted meanwhile."""
     machine = make()
     machine.under_way("a", "b", "c")
     machine.bench.accept("d", tell=False)
@@ -140,7 +140,7 @@ def test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them
 
 
 def test_progress_ends_a_turn(make: Callable[..., Machine]) -> None:
-    """What is stored after a crash shows that the run did not cause it: the others need not wait for its end."""
+    """A result stored after a crash shows that the run did not cause it: the others need not wait for its end."""
     machine = make()
     machine.under_way("a", "b")
     machine.bench.crash()
@@ -161,8 +161,8 @@ def test_progress_ends_a_turn(make: Callable[..., Machine]) -> None:
     assert bench.operations("a")["long"].tries == 1, "a crash counts once"
 
 
-def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., Machine]) -> None:
-    """An innocent script of an hour does not hold up the server; a death from then on is not its own."""
+def test_an_expired_turn_lets_the_others_begin(make: Callable[..., Machine]) -> None:
+    """An innocent script of an hour does not hold up the server; a later death is not counted against it."""
     machine = make(turn=0.3)
     machine.under_way("a", "b")
     machine.bench.accept("c", tell=False)
@@ -179,8 +179,8 @@ def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., M
     assert machine.row("a") == (3, "now", 1), "that one was in its own turn"
 
 
-def test_who_died_in_its_turn_goes_first_and_alone(make: Callable[..., Machine]) -> None:
-    """Or it would wait in each life for the turn of every long script that was accepted before it."""
+def test_a_run_that_died_in_its_turn_goes_first_and_alone(make: Callable[..., Machine]) -> None:
+    """Otherwise it would wait in each life for every long script that was accepted before it."""
     machine = make()
     machine.under_way("a", "b")
     machine.crash()
@@ -204,7 +204,7 @@ def test_who_died_in_its_turn_goes_first_and_alone(make: Callable[..., Machine])
 
 
 def test_five_deaths_in_its_own_turns_end_an_operation(make: Callable[..., Machine]) -> None:
-    """And none of them counts against the one that was under way in the first, and had no turn since."""
+    """None of them counts against the run that was in progress at the first crash and had no turn since."""
     machine = make()
     machine.under_way("a", "b")
     for deaths in range(MAX_DEATHS):
@@ -226,8 +226,8 @@ def test_five_deaths_in_its_own_turns_end_an_operation(make: Callable[..., Machi
     assert machine.bench.operations("b")["script"].tries == 2
 
 
-def test_who_waited_is_no_suspect(make: Callable[..., Machine]) -> None:
-    """Nothing of it was under way, whatever it waits for."""
+def test_a_waiting_run_is_no_suspect(make: Callable[..., Machine]) -> None:
+    """None of its operations was in progress, whatever it waits for."""
     machine = make()
     machine.bench.functions["b"] = waits
     machine.bench.accept("b")
@@ -238,13 +238,13 @@ def test_who_waited_is_no_suspect(make: Callable[..., Machine]) -> None:
 
 
 def waits(durable: Durable, execution: Execution) -> Ending:
-    """Wait for what does not come."""
+    """Wait for something that never happens."""
     durable.wait_until("gone", lambda: None, LONG, 2 * LONG)
     return Ending("success", "gone")
 
 
 def test_a_cancel_does_not_wait_for_turns(make: Callable[..., Machine]) -> None:
-    """Neither of a suspect nor of a run that was queued: it begins only to end."""
+    """Neither of a suspect nor of a queued run: it begins only to end."""
     machine = make()
     machine.under_way("a", "b")
     machine.bench.accept("c", tell=False)
@@ -258,7 +258,7 @@ def test_a_cancel_does_not_wait_for_turns(make: Callable[..., Machine]) -> None:
 
 
 def test_a_suspect_keeps_its_key(make: Callable[..., Machine]) -> None:
-    """While it waits for its turn, too."""
+    """Even while it waits for its turn."""
     machine = make()
     machine.under_way("a")
     machine.bench.accept("b", key="pr-17")
@@ -273,8 +273,8 @@ def test_a_suspect_keeps_its_key(make: Callable[..., Machine]) -> None:
     assert machine.script.begun == ["a", "b", "c"]
 
 
-def test_a_stop_during_a_turn_is_no_death(make: Callable[..., Machine]) -> None:
-    """What hangs is given up; it is a suspect all the same, with a turn of the same length."""
+def test_a_stop_during_a_turn_is_not_a_death(make: Callable[..., Machine]) -> None:
+    """A hanging operation is abandoned; the run stays a suspect, with a turn of the same length."""
     machine = make()
     machine.under_way("a", "b")
     machine.crash()
@@ -286,8 +286,8 @@ def test_a_stop_during_a_turn_is_no_death(make: Callable[..., Machine]) -> None:
     assert (machine.row("a"), machine.row("b")) == ((1, "now", 0), (1, "due", 0))
 
 
-def test_a_ledger_that_takes_no_writes_lengthens_a_turn(make: Callable[..., Machine]) -> None:
-    """The others begin when it is on disk that the turn is over, and not before."""
+def test_a_turn_ends_only_when_its_end_is_stored(make: Callable[..., Machine]) -> None:
+    """If the ledger refuses writes, the others begin later."""
     machine = make(turn=0.2)
     machine.under_way("a", "b")
     machine.crash()
@@ -304,8 +304,8 @@ def test_a_ledger_that_takes_no_writes_lengthens_a_turn(make: Callable[..., Mach
     machine.begun("a", "b")
 
 
-def test_what_is_found_at_a_start_begins_when_that_is_on_disk(make: Callable[..., Machine]) -> None:
-    """It may have ended the process before anything of it was written down, and would do so for ever."""
+def test_a_recovered_run_begins_only_after_its_start_is_stored(make: Callable[..., Machine]) -> None:
+    """Otherwise it could kill the process before anything was written, and do so forever."""
     machine = make()
     machine.bench.accept("a", tell=False)
     machine.bench.crash()
@@ -324,10 +324,10 @@ def test_what_is_found_at_a_start_begins_when_that_is_on_disk(make: Callable[...
     assert waits == [True]
 
 
-def test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own(
+def test_a_suspect_that_cannot_be_read_shares_no_turn_with_the_next(
     make: Callable[..., Machine],
 ) -> None:
-    """Or the next one's death would count against it, though nothing of it ran."""
+    """Otherwise the next one's death would count against it, though it did not run."""
     machine = make()
     machine.under_way("a", "b")
     machine.bench.crash()

@@ -1,4 +1,4 @@
-"""What rechecks read of a ledger: finished teardowns, and whether a later closing came. The same in SQLite and in DynamoDB."""
+"""What rechecks read of a ledger: finished teardowns and later closings. The same in SQLite and in DynamoDB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.stack_aws import StackAws
 
 
 class Reader(Teardowns, Protocol):
-    """What the guard and a run ask besides."""
+    """What the guard and a run read in addition."""
 
     def finished_teardowns(self, since: float, repository: str, number: int) -> Any:
         """Return the fields of each teardown of a pull request that finished after `since`."""
@@ -71,7 +71,7 @@ def _dynamodb(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def close(
     bench: LedgerBench, name: str, *, verdict: str = "success", automation: str = "clean", **about: Any
 ) -> None:
-    """A run of an automation at a closing, or at another event, which ends."""
+    """Add a finished run of an automation, at a closing or at another event."""
     run = new_run(name)._replace(automation=automation)
     bench.accept(new_delivery(bench, f"guid-{name}")._replace(**about), [run])
     bench.clock.advance(1)
@@ -80,7 +80,7 @@ def close(
 
 
 def test_a_teardown_is_a_closing_whose_latest_attempt_succeeded(bench: Bench) -> None:
-    """Of one pull request, by any case of its repository's name; with what it carried out."""
+    """Of one pull request, ignoring case in its repository's name; with what it carried out."""
     ledger, reader = bench
     since = ledger.clock.now() - 1
     close(ledger, "r")
@@ -98,7 +98,7 @@ def test_a_teardown_is_a_closing_whose_latest_attempt_succeeded(bench: Bench) ->
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_dry_run_tore_nothing_down(bench: Bench, dry_run: bool) -> None:
+def test_a_dry_run_is_not_a_teardown(bench: Bench, dry_run: bool) -> None:
     """What it only planned must not be deleted later."""
     ledger, reader = bench
     close(ledger, "r", verdict="")
@@ -121,7 +121,7 @@ def test_a_dry_run_tore_nothing_down(bench: Bench, dry_run: bool) -> None:
 def test_only_a_later_closing_of_the_same_pull_request_takes_over(
     bench: Bench, about: dict[str, Any]
 ) -> None:
-    """Whose run of the same automation was not skipped; one that is under way counts."""
+    """If its run of the same automation was not skipped; one in progress counts."""
     ledger, reader = bench
     close(ledger, "q")
     close(ledger, "r")
@@ -134,7 +134,7 @@ def test_only_a_later_closing_of_the_same_pull_request_takes_over(
 
 
 def deletes(bench: LedgerBench, name: str, **how: Any) -> None:
-    """A run of a closing that plans one delete and makes the call, and ends."""
+    """Add a run of a closing that plans one delete, makes the call, and ends."""
     close(bench, name, verdict="", **how)
     plan = {"changes": [{"verb": "delete"}], "dry_run": False}
     bench.save(f"{run_id(name)}-1", operation("stack/plan", 1, plan))
@@ -143,14 +143,14 @@ def deletes(bench: LedgerBench, name: str, **how: Any) -> None:
 
 
 class Unlisted(Table):
-    """A table whose index has nothing yet."""
+    """A table whose index is still empty."""
 
     def listed(self, *_index: Any, **_conditions: Any) -> Iterator[Any]:
         return iter(())
 
 
-def test_teardowns_of_one_pull_request_need_no_search_in_the_index(aws: StackAws) -> None:
-    """A late deploy may ask each minute: a search would read every run of a month, and miss the latest ones."""
+def test_teardowns_of_one_pull_request_are_found_without_the_index(aws: StackAws) -> None:
+    """A late deploy may ask each minute: a search would read every run of a month, and miss the latest."""
     aws.reset()
     ledger: Any = StackLedger(aws)
     close(ledger, "r")
@@ -172,10 +172,8 @@ def test_what_an_earlier_attempt_deleted_is_known(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("about", [{}, {"number": 18}, {"repository": "acme/other"}, {"automation": "other"}])
-def test_what_the_run_of_an_earlier_closing_deleted_is_known_if_asked_for(
-    bench: Bench, about: dict[str, Any]
-) -> None:
-    """Of the same pull request and automation. GitHub still shows its deployment as active."""
+def test_what_an_earlier_closing_deleted_is_known_on_request(bench: Bench, about: dict[str, Any]) -> None:
+    """By the same pull request and automation. GitHub still shows its deployment as active."""
     ledger, reader = bench
     close(ledger, "q")
     deletes(ledger, "r", **about)

@@ -19,7 +19,7 @@ NOW = float(int(time.time()))
 
 
 class Counted(Table):
-    """A table that counts what is taken of a listing."""
+    """A table that counts the items read from a listing."""
 
     taken = 0
 
@@ -40,8 +40,8 @@ def bench(aws: StackAws) -> RemoteBench:
     return made
 
 
-def test_only_the_part_from_a_moment_on_is_read(bench: RemoteBench) -> None:
-    """The newest first, and one more to see where it ends. What was started, or has just been stored, is left out."""
+def test_only_the_recent_part_of_the_listing_is_read(bench: RemoteBench) -> None:
+    """The newest first, and one more to see where it ends. Started and just stored runs are left out."""
     bench.attempts.mark_started(f"{run_name('c')}-1", None, 0)
     table = Counted(bench.dynamo, bench.name, now=bench.clock.now)
     attempts = Attempts(table, bench.store, bench.clock)

@@ -43,7 +43,7 @@ INVOCATION = 900.0
 
 
 class Upgraded:
-    """The table under the code of now, in an account of its own; pull requests are called by their number."""
+    """The previous commit's table under today's code, in an account of its own; pull requests go by their number."""
 
     def __init__(self, aws: StackAws, github: FakeGitHub, folder: Path) -> None:
         self.github = github
@@ -80,7 +80,7 @@ class Upgraded:
         return self.runtime.engine.advance(self.runs[number, attempt], lambda: INVOCATION)
 
     def drive(self, number: int, attempt: int = 1) -> tuple[str, str]:
-        """Invoke the worker when it asks for it, until the run has ended; return its verdict and summary."""
+        """Invoke the worker whenever it asks for it, until the run has ended; return its verdict and summary."""
         for _ in range(50):
             outcome = self.advance(number, attempt)
             if outcome == DONE:
@@ -147,7 +147,7 @@ def upgraded(aws: StackAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     sys.modules.pop("kept", None)
 
 
-def test_every_run_is_shown_as_the_commit_before_showed_it(upgraded: Upgraded) -> None:
+def test_every_run_is_shown_as_the_previous_commit_showed_it(upgraded: Upgraded) -> None:
     """The list, each attempt with its steps and plans, the deliveries, and who paused."""
     views = upgraded.ledger.views
     listed = [same(run.to_json()) for run in views.runs()]
@@ -165,8 +165,8 @@ def test_every_run_is_shown_as_the_commit_before_showed_it(upgraded: Upgraded) -
     assert upgraded.ledger.switch.paused() == KEPT["paused"]
 
 
-def test_a_closing_of_the_commit_before_has_its_run_already(upgraded: Upgraded, aws: StackAws) -> None:
-    """Sent again through its hook, or through another one: it finds the run that is named after its GUID."""
+def test_a_closing_of_the_previous_commit_starts_no_second_run(upgraded: Upgraded, aws: StackAws) -> None:
+    """Redelivered through its hook or another one, it finds the run that is named after its GUID."""
     views = upgraded.ledger.views
     automations = load(upgraded.folder / "closeout.yaml", builtin()).automations
     account = AwsClient({**aws.environment(), "AWS_REGION": "us-east-1"}, pause=lambda _: None)
@@ -182,8 +182,8 @@ def test_a_closing_of_the_commit_before_has_its_run_already(upgraded: Upgraded, 
     assert {run.execution for run in views.runs()} == before
 
 
-def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(upgraded: Upgraded) -> None:
-    """Each run ends as it would have; what was recorded stays; queues and locks are empty at the end."""
+def test_every_run_of_the_previous_commit_continues_and_repeats_nothing(upgraded: Upgraded) -> None:
+    """Each run ends as it would have; its record stays; queues and locks are empty at the end."""
     recorded = {
         key: item
         for key, item in upgraded.items().items()
@@ -216,13 +216,13 @@ def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(upgraded: Up
     for number in (32, 33, 36, 45):
         assert upgraded.advance(number) == DONE
         assert upgraded.github.statuses(REPOSITORY, f"{number:040x}") == [], "it has finished"
-    # The commit before did not count runs that found nothing.
+    # The previous commit did not count runs that found nothing.
     left = {f"{pk} {sk}": _outline(item) for (pk, sk), item in items.items() if pk != "record#empty-runs"}
     assert left == KEPT["left"]
 
 
 def test_a_definition_that_was_never_deployed_is_still_not_trusted(upgraded: Upgraded) -> None:
-    """Its run waits as it did under the commit before, and goes on once that definition is deployed."""
+    """Its run waits as it did under the previous commit, and continues once that definition is deployed."""
     upgraded.ledger.switch.clear_paused()
     assert "wake" in upgraded.advance(46)
     assert upgraded.github.statuses(REPOSITORY, f"{46:040x}") == []

@@ -1,4 +1,4 @@
-"""What a waiting run leaves in memory: its number, its name and its alarm, and nothing that was made to run it."""
+"""What a waiting run keeps in memory: its number, its name and its alarm, and nothing that was created to run it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.unit.run.world import Scene, unreachable
 
 PAYLOAD = 300_000
 SMALL = 4_000
-"""Bytes that a waiting run may hold, with all that only it holds."""
+"""Bytes that a waiting run may hold, with everything that only it holds."""
 
 
 def refused() -> None:
-    """Raise what a throttled service is answered with."""
+    """Raise the error of a throttled service."""
     raise busy(retry_after=3_600.0)
 
 
 class Witness:
-    """Stands for whatever a run function makes: dead as soon as nothing leads to the run any more."""
+    """Stands for any object of a run function: dead as soon as nothing refers to the run any more."""
 
 
 @contextmanager
@@ -48,8 +48,8 @@ def no_collector() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", ["sleep", "poll", "retry"])
-def test_a_parked_run_holds_nothing_of_its_execution(tmp_path: Path, how: str) -> None:
-    """Whichever way it waits: no payload, no traceback, no frame; without the help of the garbage collector."""
+def test_a_waiting_run_holds_nothing_of_its_execution(tmp_path: Path, how: str) -> None:
+    """However it waits: no payload, no traceback, no frame; without help of the garbage collector."""
     witnesses: list[weakref.ref[Any]] = []
 
     def waits(durable: Durable, execution: Execution) -> Ending:
@@ -94,7 +94,7 @@ def _weight(start: Any) -> int:
 
 
 @pytest.mark.parametrize("why", ["paused", "unreadable"])
-def test_a_try_of_a_held_run_leaves_no_garbage(why: str) -> None:
+def test_an_attempt_at_a_held_run_leaves_no_garbage(why: str) -> None:
     """A held run is tried every half minute: its payload must not wait for the collector each time."""
     scene = Scene()
     if why == "paused":

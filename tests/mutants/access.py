@@ -7,7 +7,7 @@ from tests.mutants.mutant import Mutant
 _ACCESS = "src/closeout/server/access.py"
 _SITE = "src/closeout/server/pages/site.py"
 _UNIT = "tests/unit/server/test_access.py::"
-_REFUSED = "tests/contract/http/test_access_matrix.py::test_whoever_is_refused_learns_and_changes_nothing"
+_REFUSED = "tests/contract/http/test_access_matrix.py::test_a_refused_visitor_learns_and_changes_nothing"
 _APART = "tests/contract/http/test_pages_apart.py"
 _STORES = "tests/contract/test_credentials.py"
 
@@ -54,7 +54,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        return found if _matches(sign(self._key, found.kind, random), signature) else None",
         "        return found if found.secret else None",
         (
-            "tests/contract/http/test_access_matrix.py::test_a_forged_secret_is_refused_without_a_read_of_the_ledger",
+            "tests/contract/http/test_access_matrix.py::test_a_forged_secret_is_refused_without_reading_the_ledger",
         ),
     ),
     Mutant(
@@ -69,21 +69,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/credentials.py",
         "            row = (kind, name, right, digest, code, now, expires_at)",
         "            row = (kind, name, right, digest, None, now, expires_at)",
-        (f"{_STORES}::TestSqlite::test_a_code_makes_one_credential",),
+        (f"{_STORES}::TestSqlite::test_a_code_makes_only_one_credential",),
     ),
     Mutant(
         "sign-in leads to any address",
         "src/closeout/server/pages/return_path.py",
         '        return self._own(path, query) or "/"',
         "        return text",
-        ("tests/contract/http/test_return_path.py::test_what_somebody_else_wrote_leads_to_the_overview",),
+        (
+            "tests/contract/http/test_return_path.py::test_a_cookie_that_closeout_did_not_write_leads_to_the_overview",
+        ),
     ),
     Mutant(
         "sign-in leads up from a page",
         "src/closeout/server/pages/return_path.py",
         'unquote(part) in (".", "..")',
         'part == "."',
-        ("tests/contract/http/test_return_path.py::test_what_somebody_else_wrote_leads_to_the_overview",),
+        (
+            "tests/contract/http/test_return_path.py::test_a_cookie_that_closeout_did_not_write_leads_to_the_overview",
+        ),
     ),
     Mutant(
         "a browser keeps what opens a page",
@@ -153,21 +157,21 @@ MUTANTS: tuple[Mutant, ...] = (
         _SITE,
         '    if "transfer-encoding" in http.headers or int(length) > FORM_BYTES:',
         "    if not length:",
-        ("tests/contract/http/test_access_forms.py::test_a_body_that_is_not_read_is_refused",),
+        ("tests/contract/http/test_access_forms.py::test_a_body_that_cannot_be_read_is_refused",),
     ),
     Mutant(
         "the webhook's address has pages too",
         "src/closeout/server/app.py",
         "replace(parts, access=None)",
         "replace(parts)",
-        (f"{_APART}::test_the_webhook_s_address_has_no_pages_but_those_of_details_links",),
+        (f"{_APART}::test_the_webhooks_address_serves_no_pages_but_those_of_details_links",),
     ),
     Mutant(
         "the pages' address takes deliveries",
         "src/closeout/server/shared.py",
         "        self.receives = not pages_alone",
         "        self.receives = True",
-        (f"{_APART}::test_the_pages_address_has_nothing_else",),
+        (f"{_APART}::test_the_pages_address_serves_only_pages",),
     ),
     Mutant(
         "an encoded name carries a signature into the log",

@@ -18,7 +18,7 @@ MUTANTS: tuple[Mutant, ...] = (
         MARKS,
         "        if self.lease is not None:",
         "        if False:",
-        (f"{LEASE}::test_an_execution_that_was_killed_goes_on_at_once",),
+        (f"{LEASE}::test_an_execution_that_was_killed_continues_at_once",),
     ),
     Mutant(
         "patrol on AWS: two work at a time",
@@ -32,7 +32,7 @@ MUTANTS: tuple[Mutant, ...] = (
         MARKS,
         '        self._table.change(update(self._key, {"free_at": 0.0}, MINE, {":me": self.token}))',
         '        self._table.change(update(self._key, {"free_at": 0.0}, "attribute_exists(pk)"))',
-        (f"{LEASE}::test_an_execution_that_was_killed_goes_on_at_once",),
+        (f"{LEASE}::test_an_execution_that_was_killed_continues_at_once",),
     ),
     Mutant(
         "patrol on AWS: a removed stack starts runs",

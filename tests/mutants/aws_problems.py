@@ -39,14 +39,14 @@ MUTANTS: tuple[Mutant, ...] = (
         STORE,
         "ended < before and not row.is_active:",
         "ended < before:",
-        (f"{SUITE}::test_what_everybody_knows_to_be_over_is_deleted",),
+        (f"{SUITE}::test_a_problem_that_every_target_knows_to_be_closed_is_deleted",),
     ),
     Mutant(
         "problems on AWS: one is deleted while a message is under way",
         STORE,
         "        before = self._table.now() - SETTLED",
         "        before = self._table.now() + SETTLED",
-        (f"{SUITE}::test_what_everybody_knows_to_be_over_is_deleted",),
+        (f"{SUITE}::test_a_problem_that_every_target_knows_to_be_closed_is_deleted",),
     ),
     Mutant(
         "messages on AWS: two invocations tell at once",
@@ -126,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/checks/notifiers.py",
         "        if error.reason == TOPIC_DENIED:",
         "        if error.reason:",
-        ("tests/unit/checks/test_answers.py::test_a_topic_of_which_sns_says_nothing_is_not_fine",),
+        ("tests/unit/checks/test_answers.py::test_a_topic_that_sns_does_not_answer_about_is_unknown",),
     ),
     Mutant(
         "messages on AWS: a drill does not hear what the function says of a URL",

@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/rechecks.py",
         "        if definition is None or rehearsed(operations):",
         "        if definition is None:",
-        (f"{READS}::test_a_dry_run_tore_nothing_down",),
+        (f"{READS}::test_a_dry_run_is_not_a_teardown",),
     ),
     Mutant(
         "rechecks on AWS: a later closing does not take over",
@@ -92,9 +92,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/lambda_.py",
         "            return self._ended(record)",
         "            return DONE",
-        (
-            "tests/contract/test_remote_engine.py::test_what_follows_the_end_of_a_run_is_done_until_it_succeeds",
-        ),
+        ("tests/contract/test_remote_engine.py::test_follow_up_work_of_a_run_is_repeated_until_it_succeeds",),
     ),
     Mutant(
         "rechecks on AWS: without patrol's function no run ends",
@@ -108,7 +106,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/rechecks.py",
         '            same = other["automation"] == row["automation"]',
         "            same = True",
-        (f"{READS}::test_what_the_run_of_an_earlier_closing_deleted_is_known_if_asked_for",),
+        (f"{READS}::test_what_an_earlier_closing_deleted_is_known_on_request",),
     ),
     Mutant(
         "a stack that is being deleted cleans up",

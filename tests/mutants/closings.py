@@ -116,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/closed_payload.py",
         "    return near[0] if len(logins) == 1 else None",
         "    return near[0] if near else None",
-        ("tests/unit/core/test_closed_payload.py::test_two_who_may_have_closed_it_are_nobody",),
+        ("tests/unit/core/test_closed_payload.py::test_two_possible_closers_mean_none",),
     ),
     Mutant(
         "a run that a person cancelled begins again",

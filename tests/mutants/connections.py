@@ -49,8 +49,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "        self._task.add_done_callback(lambda _: spooled.close())",
         "        pass",
         (
-            _COUNTS + "test_who_leaves_while_the_body_gives_way_leaves_nothing",
-            _COUNTS + "test_bodies_that_begin_together_and_make_room_leave_nothing",
+            _COUNTS + "test_a_sender_who_leaves_before_its_body_is_spooled_leaves_nothing",
+            _COUNTS + "test_bodies_that_begin_together_leave_nothing",
         ),
     ),
     Mutant(
@@ -58,7 +58,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/exchange.py",
         "        self.head.headers.clear()",
         "        pass",
-        (_COUNTS + "test_requests_that_give_way_in_one_turn_keep_no_heads",),
+        (_COUNTS + "test_requests_cancelled_in_one_turn_keep_no_heads",),
     ),
     Mutant(
         "a refused body leaves its connection unread",
@@ -72,7 +72,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PROTOCOL,
         "        if self._state == WAITING and (self._began or not known):",
         "        if self._state == WAITING:",
-        (_COUNTS + "test_what_comes_early_is_counted_and_read_no_further",),
+        (_COUNTS + "test_bytes_that_arrive_early_are_counted_and_reading_stops",),
     ),
     Mutant(
         "an answer to HEAD has a body",

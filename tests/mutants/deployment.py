@@ -17,7 +17,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/protect.py",
         "    if TAG in change.tags:",
         "    if False:",
-        ("tests/unit/core/test_protect.py::test_what_belongs_to_a_closeout_stack_is_protected_by_its_tag",),
+        ("tests/unit/core/test_protect.py::test_a_closeout_stack_is_protected_by_its_tag",),
     ),
     Mutant(
         "two stacks start executions under one name",

@@ -26,21 +26,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/runs.py",
         'state="waiting", wake=0.0, crashes=crashes',
         "crashes=crashes",
-        (f"{CORE}::test_a_run_under_which_the_process_ended_waits_for_a_turn_alone",),
+        (f"{CORE}::test_a_run_in_progress_when_the_process_died_waits_for_a_turn_alone",),
     ),
     Mutant(
         "a death in another's turn doubles this one's",
         "src/closeout/core/runs.py",
         "max(run.suspected, 1) if by_another else run.suspected + 1",
         "run.suspected + 1",
-        (f"{CORE}::test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer",),
+        (f"{CORE}::test_a_death_in_another_runs_turn_lengthens_no_turn",),
     ),
     Mutant(
         "what only tells of a cut-off counts as progress",
         "src/closeout/core/runs.py",
         "alone=None, deaths=0) if progressed else run",
         "alone=None, deaths=0)",
-        (f"{CORE}::test_a_run_that_got_on_is_no_suspect",),
+        (f"{CORE}::test_a_run_that_made_progress_is_no_suspect",),
     ),
     Mutant(
         "a new try of what was cut off counts as progress",
@@ -70,7 +70,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "",
         (
             f"{TURNS}::test_nobody_begins_during_a_turn_and_nobody_is_left_behind",
-            f"{SUSPECTS}::test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them",
+            f"{SUSPECTS}::test_suspects_run_one_by_one_and_the_others_after_them",
         ),
     ),
     Mutant(
@@ -78,7 +78,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/turns.py",
         "return self.current if at >= self._until else None",
         "return None",
-        (f"{SUSPECTS}::test_a_turn_that_is_up_lets_the_others_begin_beside_it",),
+        (f"{SUSPECTS}::test_an_expired_turn_lets_the_others_begin",),
     ),
     Mutant(
         "what kills at once waits in each life for the turns of all before it",
@@ -92,7 +92,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/turns.py",
         "return pending.alone is None, -pending.deaths, -pending.suspected",
         "return pending.alone is None, 0, 0",
-        (f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",),
+        (f"{SUSPECTS}::test_a_run_that_died_in_its_turn_goes_first_and_alone",),
     ),
     Mutant(
         "others begin before it is on disk that a turn is over",
@@ -100,8 +100,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "        self.store.join(task.number)\n",
         "",
         (
-            f"{SUSPECTS}::test_a_ledger_that_takes_no_writes_lengthens_a_turn",
-            f"{SUSPECTS}::test_a_turn_that_is_up_lets_the_others_begin_beside_it",
+            f"{SUSPECTS}::test_a_turn_ends_only_when_its_end_is_stored",
+            f"{SUSPECTS}::test_an_expired_turn_lets_the_others_begin",
         ),
     ),
     Mutant(
@@ -116,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/schedule.py",
         "self.fresh = not found",
         "self.fresh = True",
-        (f"{SUSPECTS}::test_what_is_found_at_a_start_begins_when_that_is_on_disk",),
+        (f"{SUSPECTS}::test_a_recovered_run_begins_only_after_its_start_is_stored",),
     ),
     Mutant(
         "a death in a turn counts though others were under way beside it",
@@ -124,7 +124,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "IN_TURN[beside] if alone",
         "IN_TURN[0] if alone",
         (
-            f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",
+            f"{SUSPECTS}::test_a_run_that_died_in_its_turn_goes_first_and_alone",
             f"{TURNS}::test_the_guilty_fail_and_the_innocent_succeed",
         ),
     ),
@@ -133,7 +133,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/local.py",
         "stored=not alone)",
         "stored=True)",
-        (f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own",),
+        (f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_shares_no_turn_with_the_next",),
     ),
     Mutant(
         "a restart lets time go back with the system's clock",
@@ -168,21 +168,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/lambda_.py",
         "runs.Crashed(alone=True)",
         "runs.Crashed()",
-        (f"{REMOTE}::test_an_operation_that_kills_its_process_again_and_again_fails",),
+        (f"{REMOTE}::test_an_operation_that_repeatedly_kills_its_process_fails",),
     ),
     Mutant(
         "a step that ended by the count of before runs again in a replay",
         "src/closeout/actions/general/attempts.py",
         'crashes += bool(outcome.get("crashed"))',
         "crashes += 0",
-        (f"{TRIES}::test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay",),
+        (f"{TRIES}::test_a_step_that_an_earlier_version_gave_up_is_not_run_again_on_replay",),
     ),
     Mutant(
         "a parked run keeps its payload",
         "src/closeout/engine/local.py",
         "        task.running = None\n",
         "",
-        (f"{WAITING}::test_a_parked_run_holds_nothing_of_its_execution[sleep]",),
+        (f"{WAITING}::test_a_waiting_run_holds_nothing_of_its_execution[sleep]",),
     ),
 )
 """One sabotage: a line, what it becomes, and the tests that must notice it."""

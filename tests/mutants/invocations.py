@@ -27,14 +27,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/invocation.py",
         "        if not 0.0 <= self.now() - self._asked_at < FRESH:\n",
         "        if self._asked_at < 0:\n",
-        (f"{REMOTE}::test_a_second_invocation_is_noticed_before_anything_new_is_begun",),
+        (f"{REMOTE}::test_a_second_invocation_is_noticed_before_a_new_operation_begins",),
     ),
     Mutant(
         "invocations: a claim that was lost before everything was read begins the run",
         "src/closeout/engine/invocation.py",
         "        self._hear(loaded.status)\n",
         "",
-        (f"{REMOTE}::test_a_claim_that_was_lost_before_everything_was_read_begins_nothing",),
+        (f"{REMOTE}::test_a_claim_that_was_lost_during_the_read_begins_nothing",),
     ),
     Mutant(
         "invocations: what is stored with the next operation is not stored",
@@ -48,7 +48,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/executions.py",
         "if len(found) == SEEN_AHEAD else None",
         "if not found else None",
-        (f"{REMOTE}::test_who_is_ahead_is_found_however_long_the_queue_is",),
+        (f"{REMOTE}::test_the_run_ahead_is_found_however_long_the_queue_is",),
     ),
     Mutant(
         "invocations: an item that DynamoDB left for later is absent",

@@ -133,14 +133,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/connection.py",
         "    if is_damaged(error):\n        return StoreUnavailable(_damaged(path, error))",
         "    if False:\n        return StoreUnavailable(_damaged(path, error))",
-        (f"{DAMAGED}::test_damage_in_a_table_is_told",),
+        (f"{DAMAGED}::test_damage_in_a_table_is_reported",),
     ),
     Mutant(
         "values that nobody wrote are a defect",
         "src/closeout/cli/ledger_option.py",
         "            selected.check_file()  # a value that closeout does not write: the file may be damaged",
         "            pass",
-        (f"{DAMAGED}::test_values_that_nobody_wrote_are_damage",),
+        (f"{DAMAGED}::test_values_of_a_wrong_type_are_damage",),
     ),
     Mutant(
         "ready while no run is taken up",
@@ -155,7 +155,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        self._ahead = max(self._ahead, wall - monotonic)",
         "        self._ahead = wall - monotonic",
         (
-            "tests/unit/adapters/test_clock.py::test_time_goes_on_at_least_as_fast_as_the_monotonic_clock",
+            "tests/unit/adapters/test_clock.py::test_time_advances_at_least_as_fast_as_the_monotonic_clock",
             "tests/contract/test_local_engine.py::test_a_clock_that_is_set_back_prolongs_no_wait",
         ),
     ),

@@ -123,7 +123,7 @@ MUTANTS: tuple[Mutant, ...] = (
         PROBLEMS,
         "    return not 0 < need.at - now <= (AGAIN if need.repeated else WAIT)",
         "    return need.at <= now",
-        (f"{CORE}::test_a_clock_that_is_set_back_silences_nothing",),
+        (f"{CORE}::test_setting_the_clock_back_suppresses_no_message",),
     ),
     Mutant(
         "messages: a restart says that patrol works again",
@@ -158,7 +158,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/messages.py",
         "|[a-z]+:)|",
         ")|",
-        ("tests/unit/core/test_messages.py::test_what_a_chat_would_make_a_link_is_text",),
+        ("tests/unit/core/test_messages.py::test_text_that_a_chat_would_turn_into_a_link_is_escaped",),
     ),
     Mutant(
         "problems: those of any automation are dismissed as gone",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-TABLE = "tests/unit/config/test_uniqueness.py::test_names_that_two_subjects_share_are_refused_with_both"
+TABLE = "tests/unit/config/test_uniqueness.py::test_names_that_two_subjects_can_share_are_refused_with_both"
 RUN = "tests/unit/run/test_run.py"
 CONFIG = "src/closeout/config"
 
@@ -49,21 +49,21 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{CONFIG}/uniqueness.py",
         '            use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")',
         "            pass",
-        ("tests/unit/config/test_uniqueness.py::test_a_hostile_file_costs_a_bounded_search",),
+        ("tests/unit/config/test_uniqueness.py::test_a_hostile_file_costs_a_limited_search",),
     ),
     Mutant(
         "a search has no end",
         f"{CONFIG}/languages.py",
         "        self._left -= steps",
         "        self._left -= 0",
-        ("tests/unit/config/test_languages.py::test_a_search_without_end_ends",),
+        ("tests/unit/config/test_languages.py::test_an_endless_search_ends",),
     ),
     Mutant(
         "a pattern for any owner passes",
         f"{CONFIG}/languages.py",
         "        return any(not _owner_states(automaton, _OWNER - {char}, budget) for char in shared)",
         "        return True",
-        ("tests/unit/config/test_languages.py::test_a_pattern_that_lets_through_any_owner_is_seen",),
+        ("tests/unit/config/test_languages.py::test_a_pattern_that_matches_any_owner_is_detected",),
     ),
     Mutant(
         "another open pull request of the branch is not asked for",

@@ -65,7 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
         '        lines = [self._redact(f"{at}closeout: {what}{words}")]',
         (
             "tests/unit/server/test_log.py::test_no_text_forges_a_line_or_reaches_a_terminal",
-            "tests/contract/http/test_endpoints.py::test_a_request_forges_no_line_of_the_log",
+            "tests/contract/http/test_endpoints.py::test_a_request_cannot_forge_a_line_of_the_log",
         ),
     ),
     Mutant(
@@ -80,7 +80,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/cli/output.py",
         '    return "\\n".join(_keeping_ours(line, "\\x1b[") for line in text.split("\\n"))',
         '    return text.replace(_OURS, "\\x1b[")',
-        ("tests/unit/cli/test_output.py::test_only_colours_of_ours_reach_a_terminal",),
+        ("tests/unit/cli/test_output.py::test_only_our_own_colours_reach_a_terminal",),
     ),
     Mutant(
         "runs show prints a fact as it is",
@@ -101,7 +101,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/redact.py",
         '_INVISIBLE = rf"(?<=[{HIDDEN}]){INTRODUCED}(?:[{HIDDEN}]{INTRODUCED})*+"',
         '_INVISIBLE = r"(?!)"',
-        ("tests/unit/core/test_redact.py::test_tokens_are_known_by_their_shape",),
+        ("tests/unit/core/test_redact.py::test_tokens_are_recognized_by_their_form",),
     ),
     Mutant(
         "base64 that is broken into lines hides a secret",

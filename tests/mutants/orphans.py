@@ -27,7 +27,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/aws/listing.py",
         "        changed=updated.timestamp() if updated else None,",
         "        changed=None,",
-        (f"{INVENTORIES}::test_a_stack_that_is_still_updated_is_not_the_pull_requests",),
+        (f"{INVENTORIES}::test_a_stack_that_was_updated_recently_is_not_an_orphan",),
     ),
     Mutant(
         "a name that the step does not give is an orphan's",
@@ -146,7 +146,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/inverse.py",
         "        if before[-1] in _DIGITS or after[:1] in tuple(_DIGITS):",
         "        if False:",
-        (f"{INVERSE}::test_a_name_that_decodes_in_two_ways_has_no_pattern",),
+        (f"{INVERSE}::test_an_ambiguous_name_has_no_pattern",),
     ),
     Mutant(
         "what is open again is cleaned up",

@@ -147,7 +147,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/adapters/oidc.py",
         "if age > FRESH or (name not in self._keys and age > SOONEST):",
         "if age > FRESH or name not in self._keys:",
-        (f"{TOKENS}::test_a_key_that_github_added_is_read_but_not_for_every_made_up_name",),
+        (f"{TOKENS}::test_new_keys_are_read_but_not_for_every_invented_name",),
     ),
     Mutant(
         "strangers may ask",
@@ -210,14 +210,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/bases.py",
         "        if actions[step.uses].absent is None:",
         "        if False:",
-        ("tests/unit/config/test_bases.py::test_every_base_counts_where_a_wrong_match_cannot_harm",),
+        ("tests/unit/config/test_bases.py::test_every_base_counts_if_a_wrong_match_is_harmless",),
     ),
     Mutant(
         "every base counts although names contain the base",
         "src/closeout/config/bases.py",
         "            if any(map(_BASE.search, templates.expressions(text))):",
         "            if False:",
-        ("tests/unit/config/test_bases.py::test_every_base_counts_where_a_wrong_match_cannot_harm",),
+        ("tests/unit/config/test_bases.py::test_every_base_counts_if_a_wrong_match_is_harmless",),
     ),
     Mutant(
         "an event that is no closing is a candidate",
@@ -277,7 +277,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/inputs.py",
         "            if not spec.secret:\n",
         "            if False:\n",
-        ("tests/unit/config/test_workflow_words.py::test_a_reference_where_none_is_read_is_an_error",),
+        ("tests/unit/config/test_workflow_words.py::test_a_reference_in_a_plain_text_is_an_error",),
     ),
     Mutant(
         "a payload may give the repository two names",
@@ -305,7 +305,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/aws/tags.py",
         "        if not found:\n            raise",
         "        if not found:\n            return\n            raise",
-        (f"{READS}::test_any_other_type_is_asked_of_cloud_control",),
+        (f"{READS}::test_any_other_type_is_read_through_cloud_control",),
     ),
     Mutant(
         "the payload's word on the head branch is enough",
@@ -410,21 +410,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/aws/stacks.py",
         'and (not token or event.get("ClientRequestToken") in (None, token))',
         "",
-        (f"{EVENTS}::test_a_late_event_of_another_request_is_not_this_deletes",),
+        (f"{EVENTS}::test_a_late_event_of_another_request_does_not_count",),
     ),
     Mutant(
         "what an answer lacks is absent",
         "src/closeout/adapters/answers.py",
         'self._refuse(f"the answer lacks {key}")',
         "return None",
-        (f"{NONSENSE}::test_a_prefix_is_never_empty_by_nonsense",),
+        (f"{NONSENSE}::test_a_malformed_listing_is_not_an_empty_prefix",),
     ),
     Mutant(
         "another stack's answer is taken",
         "src/closeout/actions/aws/stacks.py",
         'or name_or_id not in (stacks[0]["StackId"], stacks[0]["StackName"])',
         "",
-        (f"{NONSENSE}::test_another_stacks_answer_is_refused",),
+        (f"{NONSENSE}::test_an_answer_about_another_stack_is_refused",),
     ),
     Mutant(
         "a comment's marker proves that closeout wrote it",
@@ -445,6 +445,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/protect.py",
         "    yield first\n",
         "",
-        ("tests/unit/core/test_protect.py::test_a_script_is_known_by_its_first_line",),
+        ("tests/unit/core/test_protect.py::test_a_script_is_matched_by_its_first_line",),
     ),
 )

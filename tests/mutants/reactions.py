@@ -10,14 +10,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/inputs.py",
         "            return cel.interpolate(text, event, check)",
         "            return cel.interpolate(text, event, check, so_far)",
-        ("tests/unit/config/test_reactions.py::test_a_name_never_sees_the_run_so_far",),
+        ("tests/unit/config/test_reactions.py::test_a_name_never_sees_the_outputs_of_the_run",),
     ),
     Mutant(
         "`.steps` hides that a step is asked for",
         "src/closeout/core/reactions.py",
         '    return _ABSOLUTE.sub(r"\\1\\2 ", TEXT.sub(lambda text: " " * len(text[0]), expression))',
         '    return TEXT.sub(lambda text: " " * len(text[0]), expression)',
-        ("tests/unit/config/test_reactions.py::test_no_spelling_hides_what_is_asked",),
+        ("tests/unit/config/test_reactions.py::test_no_spelling_hides_the_question",),
     ),
     Mutant(
         "a later step acts on `***` in the place of a secret",
@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/guards.py",
         "    return all(cel.compile_check(expression, in_step=True) is None for expression in found)",
         "    return all(cel.compile_check(expression) is None for expression in found)",
-        ("tests/unit/config/test_reactions.py::test_no_name_is_made_of_what_a_step_gave",),
+        ("tests/unit/config/test_reactions.py::test_no_name_may_come_from_a_steps_output",),
     ),
     Mutant(
         "a step that reacts to a failure is skipped by it",
@@ -54,7 +54,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/cel.py",
         "            _failed_before = so_far is not None and so_far.failed",
         "            _failed_before = False",
-        ("tests/unit/config/test_reactions.py::test_the_functions_of_actions",),
+        ("tests/unit/config/test_reactions.py::test_status_functions",),
     ),
     Mutant(
         "a delete that waits for another step's success is looked at again without it",

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 LISTS = "tests/contract/test_lists.py"
 RUNS = f"{LISTS}::test_pages_of_runs_are_the_filtered_list"
 DELIVERIES = f"{LISTS}::test_pages_of_deliveries_are_the_filtered_list"
+INTERLEAVED = "tests/unit/ledger/sqlite/test_reads.py"
 STORY = "tests/unit/wiring/test_pull_requests.py"
 SOURCE = "src/closeout/ledger/sqlite/lists.py"
 
@@ -23,12 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SOURCE,
         "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
         "    return merge(unfinished, finished, reverse=not newer)",
-        (
-            (
-                "tests/unit/ledger/sqlite/test_reads.py"
-                "::test_a_run_that_finishes_while_a_list_is_read_is_listed_once"
-            ),
-        ),
+        (f"{INTERLEAVED}::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",),
     ),
     Mutant(
         "lists: words do not count beside the number of a pull request",
@@ -63,14 +59,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/pull_requests.py",
         "        return other == identity if",
         "        return True if",
-        (f"{STORY}::test_a_repository_keeps_its_story_when_it_gets_another_name",),
+        (f"{STORY}::test_a_renamed_repository_keeps_its_timeline",),
     ),
     Mutant(
         "story: what an earlier attempt left is left for ever",
         "src/closeout/wiring/pull_requests.py",
         'one._replace(outcome="gone"',
         'one._replace(outcome="left"',
-        (f"{STORY}::test_what_a_later_success_did_not_meet_is_gone",),
+        (f"{STORY}::test_a_resource_that_a_later_success_did_not_find_is_gone",),
     ),
     Mutant(
         "days: each automation counts a closing again",

@@ -76,7 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/pages/run_pages.py",
         "        survived = self._window(link, search=CONTINUES).lines if whole else ()",
         "        survived = self._window(link, search=CONTINUES).lines",
-        (f"{PAGES}::test_a_run_of_a_public_repository_has_no_history_of_its_calls",),
+        (f"{PAGES}::test_a_public_repositorys_run_does_not_show_its_calls",),
     ),
     Mutant(
         "a link to another attempt outlives the link that it came from",

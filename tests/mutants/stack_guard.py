@@ -38,7 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/stack/closings.py",
         ' or item["pk"]["S"].startswith(CLOSINGS)',
         "",
-        (f"{CLOSINGS}::test_a_delivery_that_expired_is_accepted_again_beside_its_closing",),
+        (f"{CLOSINGS}::test_an_expired_delivery_is_accepted_again_while_its_closing_is_kept",),
     ),
     Mutant(
         "the guard of a stack does not see a late rerun",
@@ -66,7 +66,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/teardowns.py",
         "            raise StoreUnavailable(",
         "            return []\n            raise StoreUnavailable(",
-        (f"{CLOSINGS}::test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request",),
+        (f"{CLOSINGS}::test_a_lookup_costs_one_query_and_one_read_per_run",),
     ),
     Mutant(
         "an unknown is a yes over HTTP",
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/adapters/oidc.py",
         "                    if age > FRESH:\n",
         "                    if False:\n",
-        (f"{TOKENS}::test_a_key_is_not_used_longer_because_github_cannot_be_asked",),
+        (f"{TOKENS}::test_an_outage_of_github_does_not_extend_a_keys_life",),
     ),
 )
 STACK: tuple[Mutant, ...] = (

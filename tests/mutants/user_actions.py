@@ -9,10 +9,7 @@ _ACTING = "src/closeout/server/pages/acting.py"
 _CLEANUP = "src/closeout/server/pages/batches.py"
 _CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
 _PLANS = "src/closeout/server/pages/plans.py"
-_BUSY = (
-    "tests/contract/http/test_endpoints.py"
-    "::test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting"
-)
+_BUSY = "tests/contract/http/test_endpoints.py::test_slow_pages_delay_no_probe_and_no_rotated_secret"
 _TESTS = "tests/contract/http/test_user_actions.py::"
 _CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
 _RERUN_TESTS = "tests/contract/http/test_reruns.py::"
@@ -24,8 +21,8 @@ MUTANTS: tuple[Mutant, ...] = (
         '            Route("POST", path, ACT, self._explained(act, here)),',
         '            Route("POST", path, "read", self._explained(act, here)),',
         (
-            _TESTS + "test_a_reader_and_nobody_change_nothing",
-            _CLEANUP_TESTS + "test_nothing_chosen_and_no_right_change_nothing",
+            _TESTS + "test_a_reader_and_an_anonymous_visitor_change_nothing",
+            _CLEANUP_TESTS + "test_an_empty_selection_and_a_missing_right_change_nothing",
         ),
     ),
     Mutant(
@@ -40,21 +37,21 @@ MUTANTS: tuple[Mutant, ...] = (
         _CONFIRMATIONS,
         '        return hmac.new(self._key, f"{form}\\n{text}".encode("utf-8", "replace"), "sha256").hexdigest()',
         '        return hmac.new(self._key, text.encode("utf-8", "replace"), "sha256").hexdigest()',
-        (_TESTS + "test_a_one_time_value_belongs_to_its_form",),
+        (_TESTS + "test_a_one_time_value_works_for_its_own_form_only",),
     ),
     Mutant(
         "a form without a plan is confirmed",
         _ACTIONS,
         "        if confirmed is None and visitor.form_token is None:",
         "        if confirmed is None:",
-        (_TESTS + "test_each_field_of_the_form_is_needed",),
+        (_TESTS + "test_every_field_of_the_form_is_required",),
     ),
     Mutant(
         "another plan than the one that was shown is confirmed",
         _ACTIONS,
         "        if plan.problem is not None or plan.digest != confirmed:",
         "        if plan.problem is not None:",
-        (_TESTS + "test_what_was_shown_is_what_is_confirmed",),
+        (_TESTS + "test_a_plan_that_changed_must_be_confirmed_again",),
     ),
     Mutant(
         "a confirmation does not cover the names of what will be gone",
@@ -68,21 +65,21 @@ MUTANTS: tuple[Mutant, ...] = (
         _PLANS,
         '            if word == "error":',
         "            if False:",
-        (_TESTS + "test_a_plan_that_is_none_has_no_button",),
+        (_TESTS + "test_a_plan_that_cannot_run_has_no_button",),
     ),
     Mutant(
         "a plan that a guard rejects is confirmed",
         _PLANS,
         '            if word == "refused":',
         "            if False:",
-        (_TESTS + "test_a_plan_that_is_none_has_no_button",),
+        (_TESTS + "test_a_plan_that_cannot_run_has_no_button",),
     ),
     Mutant(
         "a rerun that somebody else made meanwhile is confirmed again",
         _ACTIONS,
         '            "Rerun",\n            run.execution,',
         '            "Rerun",\n            run.id,',
-        (_TESTS + "test_another_form_finds_that_the_run_is_under_way",),
+        (_TESTS + "test_a_form_from_another_tab_finds_the_run_under_way",),
     ),
     Mutant(
         "a resume ends a pause that the visitor never saw",
@@ -96,14 +93,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/pages/batches.py",
         "            if plan.problem is not None or plan.digest != confirmed:",
         "            if plan.problem is not None:",
-        (_CLEANUP_TESTS + "test_another_plan_than_the_one_shown_requests_nothing",),
+        (_CLEANUP_TESTS + "test_a_plan_that_differs_from_the_one_shown_requests_nothing",),
     ),
     Mutant(
         "an error of GitHub reaches a page with the secrets in it",
         _ACTING,
         "        return self._redact(error.message)",
         "        return error.message",
-        (_TESTS + "test_an_error_of_github_says_no_secret",),
+        (_TESTS + "test_an_error_from_github_reveals_no_secret",),
     ),
     Mutant(
         "a problem is dismissed although it has become another one",
@@ -117,21 +114,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/pages/batches.py",
         'plan_of(self._plan_again(run), f"rerun {run.execution}")',
         'plan_of(self._plan_again(run), "rerun")',
-        (_RERUN_TESTS + "test_one_changed_plan_requests_nothing",),
+        (_RERUN_TESTS + "test_a_changed_plan_requests_nothing",),
     ),
     Mutant(
         "one confirmation starts any number of runs",
         "src/closeout/server/pages/batches.py",
         "        if not 1 <= len(chosen) <= MOST:",
         "        if not chosen:",
-        (_RERUN_TESTS + "test_no_more_than_the_cap_at_once",),
+        (_RERUN_TESTS + "test_a_rerun_is_limited_to_the_cap",),
     ),
     Mutant(
         "the pages clean up what is no orphan besides",
         _CLEANUP,
         'orphans, targets = report.of("orphan"), report.targets()',
         'orphans = report.of("orphan"); targets = [row.target for row in orphans]',
-        (_CLEANUP_TESTS + "test_what_is_left_out_is_named",),
+        (_CLEANUP_TESTS + "test_the_page_names_what_it_leaves_out",),
     ),
     Mutant(
         "a request does not say who asked",

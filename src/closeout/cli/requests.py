@@ -62,15 +62,22 @@ def via_server(ledger: Path, kind: str, patience: float) -> Any:
 def _word(ledger: Path, kind: str, target: str | None, patience: float) -> str:
     """Write a request to the server that holds a ledger, and wait for its answer. Raises `Unavailable`."""
     requests = sqlite.Requests(ledger)
-    number = requests.add_request(kind, target, who(), None)
+    return wait_for(requests, requests.add_request(kind, target, who(), None), kind, patience)
+
+
+def wait_for(requests: Requests, number: int, kind: str, patience: float) -> str:
+    """Return the outcome of a request. Raises `Unavailable` if the server stops first, or is not done within `patience` seconds."""
     deadline = time.monotonic() + patience
-    while (outcome := requests.outcome(number)) is None:
+    while True:
+        running = requests.server_running()  # read first: a server may store the outcome and then stop
+        outcome = requests.outcome(number)
+        if outcome is not None:
+            return outcome
         if time.monotonic() > deadline:
             raise Unavailable(f"The server was asked for a {kind} and is still working.")
-        if not requests.server_running():
+        if not running:
             raise Unavailable(f"The server stopped before its {kind} ended; the next one takes the request.")
         time.sleep(POLL)
-    return outcome
 
 
 def answer(kind: str, outcome: str) -> Any:

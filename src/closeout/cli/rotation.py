@@ -36,6 +36,8 @@ since a read takes time too. Nobody has to wait for the cache's 300 s.
 RECENT, RECENT_DAYS = 500, 7
 """Deliveries that are looked through for hooks that the call does not name, and how old they may be."""
 PINGS = 3
+PING_AGAIN = 2.0
+"""Seconds until a ping that was rejected is sent again."""
 ATTEMPTS = 6
 LONGEST_WAIT = 300.0
 
@@ -196,7 +198,7 @@ def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
             return pinged()
         except ActionFailed as error:
             output.note(f"{error.message} Pinging it again.")
-            time.sleep(2.0)
+            time.sleep(PING_AGAIN)
     return pinged()
 
 

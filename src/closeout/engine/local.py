@@ -26,7 +26,7 @@ from closeout.engine.store import EngineStore
 from closeout.engine.turns import TURN, Turns, announce, recovery_order, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
-REQUESTS_EVERY = 0.5
+LOOK_EVERY = 0.5
 """Seconds between two reads of the store, for requests of other processes and for new executions."""
 
 MOST_THREADS = 64
@@ -40,7 +40,7 @@ class Engine:
     `on_request` is called on a worker thread for requests other than cancel, pause and resume; what it returns or
     raises is stored as the outcome. `on_finish` is called after an ending is stored. `jitter` returns numbers in
     [0, 1); `redact` removes secrets from error messages; `report` receives sentences for the operator. `turn` is the
-    length of a suspect's first turn alone, in seconds.
+    length of a suspect's first turn alone, in seconds; `look_every` is how often the scheduler reads the store unasked.
     """
 
     store: EngineStore
@@ -49,6 +49,7 @@ class Engine:
     clock: Clock
     threads: int = 8
     turn: float = TURN
+    look_every: float = LOOK_EVERY
     jitter: Callable[[], float] = random.random
     redact: Callable[[str], str] = str
     on_request: Callable[[Request], str | None] | None = None
@@ -214,12 +215,12 @@ class Engine:
                 self._leave_queue(task, "expired")
             elif task.state == "waiting" and task.wake <= now:
                 self._make_ready(task)
-        return self._alarms[0][0] - now if self._alarms else REQUESTS_EVERY
+        return self._alarms[0][0] - now if self._alarms else self.look_every
 
     # --- the scheduler's thread ---------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        look_at = time.monotonic() + REQUESTS_EVERY
+        look_at = time.monotonic() + self.look_every
         while not self.stopping.is_set():
             self._nudged.clear()
             look = time.monotonic() >= look_at
@@ -229,13 +230,13 @@ class Engine:
                     self._take_accepted()
                 if look:
                     self._take_requests()
-                    look_at = time.monotonic() + REQUESTS_EVERY
+                    look_at = time.monotonic() + self.look_every
                     self.troubles.pop("", None)
                 self._end_turn()
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
                 self._report_trouble("", f"the schedule cannot be read: {error}")
-                self.stopping.wait(REQUESTS_EVERY)
+                self.stopping.wait(self.look_every)
             with self._lock:
                 due = min(self._fire_timers(self.clock.now()), self._turns.remaining(time.monotonic()))
                 if look:

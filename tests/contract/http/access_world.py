@@ -1,4 +1,4 @@
-"""The site that `closeout serve` composes, over a real ledger with one run in it, and everybody who may ask it for something.
+"""The site that `closeout serve` composes, over a real ledger with one run in it, and every kind of visitor.
 
 A route that is added to the server is in `Walk.routes` without a change here.
 """
@@ -46,7 +46,7 @@ automations: {}
 AUTOMATION = "canary-cleanup"
 RUN, OTHER = id_of("g1", AUTOMATION), id_of("g2", AUTOMATION)
 SECRETS_OF_THE_LEDGER = ("canary", "acme/shop", RUN)
-"""Words that only somebody who may read the ledger sees."""
+"""Words that only a visitor who may read the ledger sees."""
 PARAMETERS = {"run_id": RUN, "owner": "acme", "repo": "shop", "repository": "shop", "number": "17"}
 """Of paths; any other is 1."""
 LINKS = {
@@ -60,16 +60,16 @@ LINKS = {
 
 
 class Guest(NamedTuple):
-    """One way to ask."""
+    """One kind of visitor."""
 
     right: str | None = None
-    """What their credential opens, None for nobody."""
+    """What their credential opens, None for an anonymous visitor."""
     link: str = ""
-    """Which Details link they follow: of this run, of another, an expired one, or none."""
+    """Which Details link they use: of this run, of another, an expired one, or none."""
     headers: Mapping[str, str] = {}
     form: Mapping[str, str] = {}
     has_form: bool = True
-    """Whether a form of theirs came from their own page."""
+    """Whether their form came from their own page."""
 
 
 def path_of(route: Route) -> str:
@@ -181,9 +181,10 @@ def carrying(runtime: Runtime) -> Iterator[None]:
 
 @contextmanager
 def walking(folder: Path, base: str | None = None, *, apart: bool = False) -> Iterator[Walk]:
-    """Serve what `closeout serve` serves, over a new ledger in `folder`. The engine does not run: requests are `done` at once.
+    """Serve what `closeout serve` serves, over a new ledger in `folder`.
 
-    With `apart` the pages have an address of their own, which `Walk.send` asks, and `Walk.server` is the webhook's.
+    The engine does not run: requests are `done` at once. With `apart` the pages have an address of their own, which
+    `Walk.send` calls, and `Walk.server` is the webhook's.
     """
     (folder / "closeout.yaml").write_text(CONFIG, "utf-8")
     (folder / "webhook.secret").write_text("a-secret-for-tests\n", "utf-8")

@@ -1,4 +1,4 @@
-"""A ledger in memory that carries requests out at once, plans that a test decides, and visitors who may read or act."""
+"""A ledger in memory that carries requests out at once, plans that a test sets, and visitors who may read or act."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def step(**values: Any) -> list[dict[str, Any]]:
 
 
 class Visitors:
-    """Credentials that always hold: of an operator, of a reader, and of a program that may act."""
+    """Credentials that never expire: of an operator, a reader, and a program that may act."""
 
     def find(self, sought: str) -> Credential | None:
         """Return whose secret it is."""
@@ -82,7 +82,7 @@ class Visitors:
 
 
 class ActionStore(FakeStore):
-    """The ledger; `held` keeps requests waiting."""
+    """A ledger; `held` keeps requests waiting."""
 
     def reset(self) -> None:
         """Forget everything."""
@@ -93,13 +93,13 @@ class ActionStore(FakeStore):
         self.replays: list[str] = []
 
     def finished(self, guid: str = "g-1", verdict: str = "failure") -> str:
-        """Put in a delivery and its run, which has finished; return the run's id."""
+        """Add a delivery and its finished run; return the run's id."""
         run_id = self.queued(guid)
         self.end(run_id, verdict)
         return run_id
 
     def queued(self, guid: str = "g-1") -> str:
-        """Put in a delivery and its run."""
+        """Add a delivery and its run."""
         run_id = ids.run_id(guid, NAME)
         body = deliveries.encode(deliveries.pull_request())
         delivery = NewDelivery(
@@ -138,7 +138,7 @@ class ActionStore(FakeStore):
 
 
 class Planned:
-    """What makes the plans: a test decides what they say and how long they take."""
+    """Makes the plans: a test sets what they say and how long they take."""
 
     def __init__(self) -> None:
         self.rows: Sequence[Mapping[str, Any]] = PLAN
@@ -186,7 +186,7 @@ def orphan(number: int, resource: str) -> Row:
 
 
 class Form(HTMLParser):
-    """The form of a page beside the one to sign out: its address and its fields."""
+    """The form of a page other than the sign-out form: its address and its fields."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ class Form(HTMLParser):
 
 
 class ActionSite(NamedTuple):
-    """A server with pages, and what is behind it."""
+    """A server with pages, and everything it uses."""
 
     server: Running
     store: ActionStore

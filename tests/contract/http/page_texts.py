@@ -1,7 +1,7 @@
 """What every page says over one world, as text: a crawl from the overview.
 
-`python -m tests.contract.http.page_texts` writes it into `page_texts.txt`. Read the difference before you commit it, as
-somebody who opens the pages in the middle of an incident would.
+`python -m tests.contract.http.page_texts` writes it into `page_texts.txt`. Read the difference before you commit it,
+with the eyes of an operator in the middle of an incident.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MOST = 60
 
 
 def fill(world: World) -> None:
-    """Put in runs of every kind, days, a pause and problems."""
+    """Add runs of every kind, days, a pause and problems."""
     for kind in ("success", "failure", "again", "waiting", "running"):
         getattr(page_world, kind)(world)
     for number, kind in ((21, "running"), (22, "success"), (23, "waiting")):
@@ -68,7 +68,9 @@ def fill(world: World) -> None:
 def text_of(body: str) -> list[str]:
     """Return what a page says, a line for each piece, with the targets of its links and forms."""
     body = re.sub(r"(?s)<(script|style|svg).*?</\1>", "", body)
-    body = re.sub(r"&#34;(updated|closed)_at&#34;: &#34;[^&]*&#34;", r"\1", body)  # a payload is made now
+    body = re.sub(
+        r"&#34;(updated|closed)_at&#34;: &#34;[^&]*&#34;", r"\1", body
+    )  # a payload is made when it is read
     body = re.sub(r'(?s)<input type="hidden" name="form_token"[^>]*>', "", body)
     body = re.sub(r'<(?:a|form)\b[^>]*?(?:href|action)="([^"]*)"[^>]*>', r"\n[\1] ", body)
     body = re.sub(r"<(?:/?(?:a|abbr|b|code|em|small|span|strong|time|wbr)\b[^>]*)>", " ", body)
@@ -79,7 +81,7 @@ def text_of(body: str) -> list[str]:
 
 
 def crawl(site: SignedIn) -> Iterator[tuple[str, int, str]]:
-    """Yield path, status and HTML of what is reached, the nearest first."""
+    """Yield path, status and HTML of every page that can be reached, the nearest first."""
     waiting, seen = list(ENTRIES), set(ENTRIES)
     while waiting and len(seen) - len(waiting) < MOST:
         path = waiting.pop(0)

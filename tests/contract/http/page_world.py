@@ -1,4 +1,4 @@
-"""Runs in every state, as the ledger would show them: for the pages' tests, and to look at the pages by eye."""
+"""Runs in every state, as the ledger would show them: for the pages' tests, and to check the pages by eye."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def step(id_: str, state: str, **more: Any) -> StepView:
 
 
 class World:
-    """`Views` over runs that a test has put in."""
+    """`Views` over runs that a test has added."""
 
     def __init__(self) -> None:
         self.runs: dict[tuple[str, int], RunView] = {}
@@ -108,7 +108,7 @@ class World:
         lines: Sequence[tuple[str | None, str]] = (),
         **more: Any,
     ) -> str:
-        """Put a run in; return its execution."""
+        """Add a run; return its execution."""
         number = next(self.numbers)
         attempt = more.pop("attempt", 1)
         run_id = more.pop("run_id", None) or ids.run_id(f"guid-{number}", name)
@@ -278,7 +278,7 @@ LOG = (
 
 
 def success(world: World) -> str:
-    """Put in a run that went well."""
+    """Add a run that succeeded."""
     return world.add(
         "preview-cleanup",
         "finished",
@@ -294,7 +294,7 @@ def success(world: World) -> str:
 
 
 def failure(world: World) -> str:
-    """Put in a run that left something behind, after it had survived a crash."""
+    """Add a run that left something, after it had survived a crash."""
     refused = "bucket preview-17-assets is still there: its policy denies s3:DeleteBucket to the role CloudFormation acts with"
     left = (
         {"resource": "stack preview-17", "reason": "it is DELETE_FAILED"},
@@ -333,7 +333,7 @@ def operation(
 
 
 def again(world: World) -> str:
-    """Put in a second attempt, which went well, at a run that had failed; return the first one's execution."""
+    """Add a second, successful attempt at a failed run; return the first one's execution."""
     first = failure(world)
     run_id, _ = ids.parse_execution(first)
     world.add(
@@ -350,7 +350,7 @@ def again(world: World) -> str:
 
 
 def waiting(world: World) -> str:
-    """Put in a run that goes on."""
+    """Add a run that waits."""
     return world.add(
         "preview-cleanup",
         "waiting",
@@ -365,7 +365,7 @@ def waiting(world: World) -> str:
 
 
 def running(world: World) -> str:
-    """Put in a run that works just now."""
+    """Add a run that is running."""
     return world.add(
         "preview-cleanup",
         "running",

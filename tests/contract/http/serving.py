@@ -1,4 +1,4 @@
-"""A real server over real sockets, in a thread, with the ledger behind it replaced by what a test wants to see.
+"""A real server over real sockets, in a thread; a fake that a test controls replaces the ledger.
 
 The process-level tests use `closeout serve` itself; these need a store that fails, waits or forgets on command.
 """

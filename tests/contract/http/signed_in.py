@@ -1,4 +1,4 @@
-"""A server whose pages somebody is signed in to, over runs that a test puts in."""
+"""A server with a signed-in visitor, over runs that a test adds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SignedIn(NamedTuple):
 
 @contextmanager
 def signed_in(*, right: str = ACT, base: str | None = None, **more: Any) -> Iterator[SignedIn]:
-    """Serve until the block ends; the server's clock stands an hour after the world's runs."""
+    """Serve until the block ends; the server's clock is an hour ahead of the world's runs."""
     world, clock = World(), FakeClock(NOW + 3600)
     credentials = MemoryCredentials(clock)
     known = Access(KEY, credentials, clock.now, base)

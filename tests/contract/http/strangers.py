@@ -1,4 +1,4 @@
-"""What hostile clients do to a server over bare sockets; counts and sizes are arguments, so that a flood can use it too."""
+"""What hostile clients do to a server over bare sockets; counts and sizes are arguments, for use in floods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SIGNATURE = b"X-Hub-Signature-256: sha256=" + b"0" * 64 + b"\r\n"
-"""Well formed and wrong: the body must be read before it can be refused."""
+"""Well formed but wrong: the body must be read before it can be refused."""
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -32,7 +32,7 @@ def upload(length: int, path: bytes = b"/webhook") -> bytes:
 
 
 def reset(connection: socket.socket) -> None:
-    """Close without order: the peer gets RST."""
+    """Close abruptly: the peer gets RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -48,7 +48,7 @@ def everything(connection: socket.socket, seconds: float = 10.0) -> bytes:
 
 
 def drip(connection: socket.socket, piece: bytes, every: float, seconds: float) -> bool:
-    """Send `piece` again and again; return whether the server ended the connection within `seconds`."""
+    """Send `piece` repeatedly; return whether the server ended the connection within `seconds`."""
     end = time.monotonic() + seconds
     connection.settimeout(every)
     while time.monotonic() < end:

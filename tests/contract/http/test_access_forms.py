@@ -1,4 +1,4 @@
-"""What a form may be, and what a link to sign in does not do for a browser that only looks ahead."""
+"""Which forms are accepted, and what a sign-in link does not do for a browser that only prefetches it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         ("form_token=x", {"Content-Type": "text/plain"}),
     ],
 )
-def test_a_body_that_is_not_read_is_refused(walk: Walk, body: str, headers: dict[str, str]) -> None:
-    """It would pass for a form without fields, which may mean another thing: too long, chunked, or of another type."""
+def test_a_body_that_cannot_be_read_is_refused(walk: Walk, body: str, headers: dict[str, str]) -> None:
+    """Too long, chunked or of another type: it would pass for a form without fields, which may mean something else."""
     bearer = {"Authorization": f"Bearer {walk.credential(TOKEN, ACT)}"}
     before = walk.version()
     for route in walk.routes:
@@ -59,9 +59,7 @@ def link() -> str:
         ("GET", {"X-Moz": "prefetch"}),
     ],
 )
-def test_a_browser_that_looks_ahead_does_not_use_a_link_up(
-    walk: Walk, method: str, headers: dict[str, str]
-) -> None:
+def test_a_prefetch_does_not_use_up_a_sign_in_link(walk: Walk, method: str, headers: dict[str, str]) -> None:
     """It gets an empty answer and no session; the person who follows the link then gets one."""
     there = link()
     ahead = walk.send(method, there, headers=headers)
@@ -69,8 +67,8 @@ def test_a_browser_that_looks_ahead_does_not_use_a_link_up(
     assert walk.send("GET", there).status == 303
 
 
-def test_a_link_and_its_secrets_are_in_no_log(walk: Walk) -> None:
-    """Neither the code of a link nor a signature, however the request ended."""
+def test_no_log_contains_a_link_or_its_secrets(walk: Walk) -> None:
+    """Neither a link's code nor a signature, however the request ended."""
     there = link()
     for _ in range(2):
         walk.send("GET", there)

@@ -1,4 +1,4 @@
-"""Made-up and mangled links, cookies, tokens and hosts: no request of a stranger is an error of the server, and none signs in."""
+"""Generated and mangled links, cookies, tokens and hosts: none causes a server error, and none signs in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.contract.http.serving import KEY
 VISIBLE = st.text(
     st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60
 )
-"""What a header's value can be."""
+"""What a header's value can contain."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def code(seconds: float = 0.0) -> str:
 @given(data=st.data())
 @settings(max_examples=30)
 def test_a_mangled_link_signs_nobody_in(walk: Walk, data: st.DataObject) -> None:
-    """Whatever stands behind `code=`, as it is or percent-encoded."""
+    """Whatever follows `code=`, raw or percent-encoded."""
     given_code = data.draw(st.one_of(VISIBLE, mangled(code()), st.text(max_size=30)))
     text = quote(given_code, safe="", errors="replace")
     answer = walk.send("GET", f"/login?code={text}")
@@ -73,7 +73,7 @@ def test_a_mangled_link_signs_nobody_in(walk: Walk, data: st.DataObject) -> None
         "code=1&code=2",
     ],
 )
-def test_a_query_that_is_no_code_signs_nobody_in(walk: Walk, query: str) -> None:
+def test_a_query_without_a_valid_code_signs_nobody_in(walk: Walk, query: str) -> None:
     """With and without an accept header for pages."""
     answer = walk.send("GET", f"/login?{query}")
     assert answer.status in (200, 403)
@@ -84,7 +84,7 @@ def test_a_query_that_is_no_code_signs_nobody_in(walk: Walk, query: str) -> None
 @settings(max_examples=30)
 @example(data=None)
 def test_a_mangled_secret_opens_nothing(walk: Walk, data: st.DataObject | None) -> None:
-    """As a cookie and as a bearer, alone or among others; the host may be unreadable too."""
+    """As a cookie and as a bearer token, alone or among others; the host may be unreadable too."""
     session, token = walk.credential(SESSION, ACT), walk.credential(TOKEN, ACT)
     if data is None:
         headers = {"Host": "[", "Cookie": f"{access.COOKIE}={session}"}
@@ -101,8 +101,8 @@ def test_a_mangled_secret_opens_nothing(walk: Walk, data: st.DataObject | None) 
     assert answer.status in (303, 400, 401)
 
 
-def test_secrets_that_are_right_open_after_all_that(walk: Walk) -> None:
-    """So the tests above show that what is wrong is refused, and not that everything is."""
+def test_valid_secrets_still_open_after_the_attacks(walk: Walk) -> None:
+    """So the tests above show that wrong secrets are refused, and not that everything is."""
     secret = walk.credential(SESSION, ACT)
     cookie = f'theme={{"dark": true}}; other; {access.COOKIE}={secret}; x="a b"'
     assert walk.send("GET", "/", headers={"Cookie": cookie}).status == 200
@@ -114,8 +114,8 @@ def test_secrets_that_are_right_open_after_all_that(walk: Walk) -> None:
 @pytest.mark.parametrize(
     "value", ["9" * 40, "x" * 500, "-1", "0", "..", "%00", "a%2fb", "'", "%ff", "1" * 20 + "-1"]
 )
-def test_no_path_or_query_is_an_error_of_the_server(walk: Walk, value: str) -> None:
-    """Whatever stands in a parameter, for somebody who may see everything: an answer, or a sentence."""
+def test_no_path_or_query_causes_a_server_error(walk: Walk, value: str) -> None:
+    """Whatever a parameter contains, even a visitor who may see everything gets a page or an error message."""
     headers = {"Authorization": f"Bearer {walk.credential(TOKEN, ACT)}"}
     names = (
         "attempt",
@@ -137,8 +137,11 @@ def test_no_path_or_query_is_an_error_of_the_server(walk: Walk, value: str) -> N
                 assert walk.send("GET", asked, headers=headers).status < 500, asked
 
 
-def test_an_error_of_the_server_says_nothing(tmp_path: Path) -> None:
-    """Neither what failed nor where, to whoever may see everything: JSON to a program, a page to a browser; the log has it."""
+def test_a_server_error_reveals_nothing(tmp_path: Path) -> None:
+    """Neither what failed nor where, even to an operator: JSON for a program, a page for a browser.
+
+    The log has details.
+    """
     with walking(tmp_path) as walk:
         headers = {"Authorization": f"Bearer {walk.credential(TOKEN, ACT)}"}
         with closing(sqlite3.connect(walk.runtime.ledger.path)) as connection:

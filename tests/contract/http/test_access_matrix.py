@@ -1,6 +1,6 @@
-"""Every route of the server as every kind of visitor: who is answered, who is refused, and what a refusal may not do.
+"""Every route of the server as every kind of visitor: who gets an answer, and what a refusal may not do.
 
-The law is in `expected`: what a route needs, compared with who asks. A route that is added later is walked too.
+The rules are in `expected`: what a route needs, compared with who asks. A route that is added later is tested too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ADMITTED, HIDDEN, UNKNOWN, FORBIDDEN, FORM = (
 )
 
 REFUSALS = ("You may read here, but not act", "does not belong to your session", "came from another address")
-"""What refuses a visitor; an action may refuse a form for what is in it."""
+"""The statuses that refuse a visitor; an action may also refuse a form for its content."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def error(case: Case) -> str | None:
 
 
 def check_refusal(case: Case, verdict: str) -> None:
-    """A refusal says what is missing in the visitor's language, and nothing of the ledger."""
+    """A refusal says what is missing in the visitor's format, and reveals nothing of the ledger."""
     answer, route, headers = case.answer, case.route, case.answer.headers
     text = answer.body.decode()
     as_json = not case.html or route.path.startswith("/api/")
@@ -78,7 +78,7 @@ def check_refusal(case: Case, verdict: str) -> None:
 
 
 def check_headers(case: Case) -> None:
-    """No answer is kept, framed or read by another site."""
+    """No answer may be cached, framed or read by another site."""
     headers = case.answer.headers
     assert headers["cache-control"] == "no-store"
     assert headers["content-security-policy"].startswith("default-src 'none'")
@@ -88,7 +88,7 @@ def check_headers(case: Case) -> None:
 
 
 def check_admission(case: Case, guest: Guest) -> None:
-    """Whoever may have an answer gets one; that a token signs out of nothing is said too."""
+    """A visitor with the right gets an answer; a sign-out with a token gets one too."""
     answer, route = case.answer, case.route
     if route.path == "/logout" and "Authorization" in guest.headers:
         assert answer.status == 403
@@ -102,8 +102,8 @@ def check_admission(case: Case, guest: Guest) -> None:
 
 
 @pytest.mark.parametrize("name", GUESTS)
-def test_whoever_is_refused_learns_and_changes_nothing(walk: Walk, name: str) -> None:
-    """On every route: the status, the form of the answer, and a ledger that nobody wrote to."""
+def test_a_refused_visitor_learns_and_changes_nothing(walk: Walk, name: str) -> None:
+    """On every route: the status, the format of the answer, and a ledger without a write."""
     guest = GUESTS[name](walk)
     before = walk.version()
     for route in walk.routes:
@@ -118,8 +118,8 @@ def test_whoever_is_refused_learns_and_changes_nothing(walk: Walk, name: str) ->
 
 
 @pytest.mark.parametrize("name", GUESTS)
-def test_whoever_may_is_answered(walk: Walk, name: str) -> None:
-    """On every route that they may ask for; a GET changes nothing."""
+def test_a_visitor_with_the_right_is_answered(walk: Walk, name: str) -> None:
+    """On every route that they may use; a GET changes nothing."""
     for route in walk.routes:
         guest = GUESTS[name](walk)
         before = walk.version()
@@ -138,8 +138,8 @@ def test_whoever_may_is_answered(walk: Walk, name: str) -> None:
             before = walk.version()
 
 
-def test_every_way_to_change_something_needs_a_right(walk: Walk) -> None:
-    """No route acts for nobody or for a Details link, and only GET and POST exist."""
+def test_every_change_needs_a_right(walk: Walk) -> None:
+    """No route acts for an anonymous visitor or a Details link, and only GET and POST exist."""
     for route in walk.routes:
         assert route.method in ("GET", "POST")
         assert route.needs in (NOBODY, LINK, READ, ACT)
@@ -154,8 +154,8 @@ def test_every_way_to_change_something_needs_a_right(walk: Walk) -> None:
     }
 
 
-def test_a_forged_secret_is_refused_without_a_read_of_the_ledger(walk: Walk) -> None:
-    """A flood of made-up cookies costs a digest each: neither a thread nor a statement."""
+def test_a_forged_secret_is_refused_without_reading_the_ledger(walk: Walk) -> None:
+    """Each made-up cookie of a flood costs a digest, but neither a thread nor a statement."""
     for name in ("forged cookie", "forged bearer", "cookie of another ledger"):
         headers = {key.lower(): value for key, value in GUESTS[name](walk).headers.items()}
         assert walk.access.presented({"host": "127.0.0.1", **headers}) is None

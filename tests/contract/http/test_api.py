@@ -1,4 +1,4 @@
-"""The JSON API over a real ledger: what a program with a token for reading gets."""
+"""The JSON API over a real ledger, as a program with a read token sees it."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Client:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """One server for all tests here: it has two runs, of one delivery each."""
+    """One server for all tests: it has two deliveries with one run each."""
     with walking(tmp_path_factory.mktemp("api")) as walk:
         later = new_delivery("g2")._replace(number=18)
         walk.runtime.ledger.accept_wait(later, [new_run("another", "other")])
         yield Client(walk)
 
 
-def test_a_program_without_a_token_is_told_what_to_send(api: Client) -> None:
-    """By the header that HTTP has for it, which no other refusal carries."""
+def test_a_program_without_a_token_learns_what_to_send(api: Client) -> None:
+    """From the `WWW-Authenticate` header, which no other refusal has."""
     accept = {"Accept": "application/json"}
     refused = api.walk.send("GET", "/api/runs", headers=accept)
     assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
@@ -61,7 +61,7 @@ def test_runs_come_in_pages(api: Client) -> None:
 
 
 def test_lists_take_the_filters_of_the_pages(api: Client) -> None:
-    """Each by itself and all together; an empty one filters nothing."""
+    """Each alone and all together; an empty filter filters nothing."""
     (run,) = api.ask("/api/runs?automation=canary-cleanup&repository=acme%2Fshop&state=&limit=1")["runs"]
     assert (run["automation"], run["repository"]) == ("canary-cleanup", "acme/shop")
     assert api.ask("/api/runs?repository=acme%2Fother")["runs"] == []
@@ -75,14 +75,14 @@ def test_lists_take_the_filters_of_the_pages(api: Client) -> None:
     ["colour=red", "verdict=good", "since=yesterday", "limit=0", "limit=x", "cursor=x", "state=&state="],
 )
 def test_a_bad_filter_is_refused_with_a_stable_code(api: Client, query: str) -> None:
-    """And with a sentence that says what is taken."""
+    """The message says which values are accepted."""
     refused = api.ask(f"/api/runs?{query}", 400)
     assert refused["error"] == "bad-filter"
     assert refused["message"]
 
 
-def test_one_delivery_is_told_with_its_reasons(api: Client) -> None:
-    """One for each automation in force: here there is none."""
+def test_a_delivery_has_its_reasons(api: Client) -> None:
+    """One for each configured automation; here there is none."""
     (listed,) = api.ask("/api/deliveries?guid=g1")["deliveries"]
     told = api.ask(f"/api/deliveries/{listed['id']}")
     assert json.loads(told.pop("payload"))["number"] == 17
@@ -91,8 +91,8 @@ def test_one_delivery_is_told_with_its_reasons(api: Client) -> None:
         assert api.ask(f"/api/deliveries/{missing}", 404)["error"] == "not-found"
 
 
-def test_the_overview_is_told(api: Client) -> None:
-    """What waits, since when nothing was heard, and what became of closings by day."""
+def test_the_overview_is_available_as_json(api: Client) -> None:
+    """What waits, when the last delivery came, and the outcome of closings by day."""
     told = api.ask("/api/overview")
     assert (told["running_count"], told["paused"], told["needs"]) == (2, None, [])
     assert {run["state"] for run in told["running"]} == {"queued"}
@@ -100,8 +100,8 @@ def test_the_overview_is_told(api: Client) -> None:
     assert (told["last_patrol"], told["days"]) == (None, [])
 
 
-def test_one_run_and_one_pull_request_are_told_whole(api: Client) -> None:
-    """A run with its steps; a pull request with everything about it."""
+def test_a_run_and_a_pull_request_are_complete(api: Client) -> None:
+    """A run with its steps; a pull request with everything known about it."""
     run = api.ask(f"/api/runs/{RUN}")
     assert (run["id"], run["attempt"]) == (RUN, 1)
     assert api.ask(f"/api/runs/{RUN}?attempt=1") == run

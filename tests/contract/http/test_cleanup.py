@@ -1,4 +1,4 @@
-"""Cleaning orphans from the pages, over a real server: the audit proposes, the visitor chooses, each choice is one request."""
+"""Cleaning orphans from the pages, over a real server: each orphan that the visitor selects becomes one request."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def world(shared: ActionSite) -> ActionSite:
     return shared
 
 
-def test_the_chosen_orphans_are_cleaned_once(world: ActionSite) -> None:
-    """What each run would delete is named; only what stays chosen is requested, and a reload requests nothing more."""
+def test_the_selected_orphans_are_cleaned_once(world: ActionSite) -> None:
+    """The page lists what each run would delete; only selected ones are requested, and a reload adds nothing."""
     page = text(world.get(PATH))
     assert FIRST in page
     assert "stack preview-17" in page
@@ -55,8 +55,8 @@ def test_the_chosen_orphans_are_cleaned_once(world: ActionSite) -> None:
     ]
 
 
-def test_a_dry_run_is_not_chosen_and_says_what_it_would_do(world: ActionSite) -> None:
-    """It would clean nothing up; a choice that counts is ticked."""
+def test_a_dry_run_is_not_preselected_and_says_what_it_would_do(world: ActionSite) -> None:
+    """It would clean nothing up; orphans that would be cleaned are preselected."""
     assert 'type="checkbox"' in (page := text(world.get(PATH)))
     assert page.count(" checked>") == 3
     world.planned.rows = [{**row, "mode": "dry-run"} for row in world.planned.rows]
@@ -65,8 +65,8 @@ def test_a_dry_run_is_not_chosen_and_says_what_it_would_do(world: ActionSite) ->
     assert "would delete" in page
 
 
-def test_the_limit_takes_the_oldest(world: ActionSite) -> None:
-    """As the command's `--limit`; the page says how many there are."""
+def test_the_limit_selects_the_oldest(world: ActionSite) -> None:
+    """Like the command's `--limit`; the page says how many there are."""
     page = text(world.get(f"{PATH}?limit=1"))
     assert FIRST in page
     assert SECOND not in page
@@ -75,7 +75,7 @@ def test_the_limit_takes_the_oldest(world: ActionSite) -> None:
     assert world.get(f"{PATH}?limit=51").status == 400
 
 
-def test_a_limit_that_all_orphans_fit_into_is_not_told(world: ActionSite) -> None:
+def test_a_limit_above_the_number_of_orphans_is_not_mentioned(world: ActionSite) -> None:
     """Nothing is left for another time."""
     assert "would clean up" not in text(world.get(f"{PATH}?limit={len(ORPHANS)}"))
     assert "3 runs would clean up; these are the 2 with the oldest orphans" in text(
@@ -83,8 +83,8 @@ def test_a_limit_that_all_orphans_fit_into_is_not_told(world: ActionSite) -> Non
     )
 
 
-def test_what_is_left_out_is_named(world: ActionSite) -> None:
-    """A run that would delete something besides is not proposed, and what could not be asked is no silence."""
+def test_the_page_names_what_it_leaves_out(world: ActionSite) -> None:
+    """A run that would delete more than the orphan, and a resource that could not be checked, are listed."""
     spared = frozenset({Target("acme/shop", 17, NAME)})
     world.planned.report = Report(ORPHANS, ("AWS: AccessDenied in eu-west-1",), spared)
     page = text(world.get(PATH))
@@ -94,8 +94,8 @@ def test_what_is_left_out_is_named(world: ActionSite) -> None:
     assert f'name="{SECOND}"' in page
 
 
-def test_another_plan_than_the_one_shown_requests_nothing(world: ActionSite) -> None:
-    """One of them is enough."""
+def test_a_plan_that_differs_from_the_one_shown_requests_nothing(world: ActionSite) -> None:
+    """One changed plan is enough."""
     form = world.form(PATH)
     world.planned.rows = step(changes=[{"verb": "delete", "resource": "stack production", "reason": ""}])
     refused = world.post(PATH, form.fields)
@@ -107,7 +107,7 @@ def test_another_plan_than_the_one_shown_requests_nothing(world: ActionSite) -> 
 def test_plans_that_are_not_ready_in_time_request_nothing(
     world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection does not wait for longer."""
+    """The connection is not held any longer."""
     form = world.form(PATH)
     monkeypatch.setattr(batches, "LOOK", 0.0)
     world.planned.ready.clear()
@@ -118,8 +118,8 @@ def test_plans_that_are_not_ready_in_time_request_nothing(
     assert world.store.asked == []
 
 
-def test_what_cannot_be_planned_or_audited_has_no_button(world: ActionSite) -> None:
-    """A guard's word for each, and the error of the audit."""
+def test_an_orphan_without_a_plan_has_no_button(world: ActionSite) -> None:
+    """The page shows each guard's reason, or the error of the audit."""
     world.planned.rows = step(error={"code": "guard-refused", "message": "61 changes planned, 50 allowed"})
     page = text(world.get(PATH))
     assert "61 changes planned, 50 allowed" in page
@@ -131,8 +131,10 @@ def test_what_cannot_be_planned_or_audited_has_no_button(world: ActionSite) -> N
     assert "no orphan" not in page, "an audit that failed is no audit that found nothing"
 
 
-def test_a_long_audit_is_awaited(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page loads itself again, with the same limit; a program is told where to ask."""
+def test_the_page_reloads_until_a_long_audit_is_done(
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same limit; a program learns where to ask again."""
     monkeypatch.setattr(batches, "GLANCE", 0.0)
     world.planned.ready.clear()
     page = world.get(f"{PATH}?limit=2")
@@ -143,8 +145,8 @@ def test_a_long_audit_is_awaited(world: ActionSite, monkeypatch: pytest.MonkeyPa
     until("the audit", lambda: f'name="{SECOND}"' in text(world.get(f"{PATH}?limit=2")))
 
 
-def test_nothing_chosen_and_no_right_change_nothing(world: ActionSite) -> None:
-    """A sentence for the one, 403 for the other."""
+def test_an_empty_selection_and_a_missing_right_change_nothing(world: ActionSite) -> None:
+    """The first gets an explanation, the second 403."""
     form = world.form(PATH)
     none = {name: form.fields[name] for name in ("form_token", "once")}
     assert world.post(PATH, none).status == 400
@@ -154,7 +156,7 @@ def test_nothing_chosen_and_no_right_change_nothing(world: ActionSite) -> None:
     assert world.store.asked == []
 
 
-def test_a_program_cleans_what_it_names(world: ActionSite) -> None:
+def test_a_program_cleans_the_orphans_it_names(world: ActionSite) -> None:
     """With the plan that it read, or without one."""
     told = world.get(PATH, "program").json
     plans = {each["target"]: each["plan"] for each in told["proposals"]}

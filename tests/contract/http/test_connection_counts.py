@@ -1,7 +1,7 @@
-"""Many connections, in any order of events: whatever was counted for them is given back, and each of them ends.
+"""Many connections, in any order of events: everything counted for them is released, and each of them ends.
 
-The transport is ours, so that several things happen in one turn of the loop, as they do under load: a body gives way and
-its sender is gone before the task that would spool it has begun.
+The transport is ours, so that several things happen in one turn of the loop, as they do under load: a body is spooled
+and its sender leaves before the task that would spool it has begun.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LIMITS = Limits(
 
 
 class Wire(asyncio.Transport):
-    """A transport that writes nothing, and tells its protocol of its end a turn later, as uvloop's does."""
+    """A transport that writes nothing, and reports its end to its protocol a turn later, as uvloop's does."""
 
     def __init__(self, connection: Connection, address: str) -> None:
         super().__init__({"peername": (address, 1), "sockname": ("127.0.0.1", 2), "socket": self})
@@ -62,7 +62,7 @@ class Wire(asyncio.Transport):
         return self.unread
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Drop it: the turn before a protocol hears of the end, its transport takes what it writes."""
+        """Drop it: in the turn before a protocol learns of the end, its transport still accepts writes."""
 
     def write_eof(self) -> None:
         """Send no more."""
@@ -112,7 +112,7 @@ class Wire(asyncio.Transport):
 
 
 class World:
-    """A server's inside without its sockets."""
+    """The inside of a server without its sockets."""
 
     def __init__(self, chance: random.Random, most: int = 12) -> None:
         self.chance = chance
@@ -173,7 +173,7 @@ class World:
         }
 
     def expire(self) -> None:
-        """Let every deadline pass."""
+        """Let every deadline expire."""
         self.shared.sweep(float("1e18"))
 
 
@@ -248,7 +248,7 @@ async def anything(chance: random.Random) -> World:
 
 
 async def _ended(world: World) -> None:
-    """Let every deadline pass, a few times, until all that was begun is over."""
+    """Let every deadline expire, a few times, until everything that began is over."""
     for _ in range(500):
         world.expire()
         await asyncio.sleep(0.002)
@@ -258,7 +258,7 @@ async def _ended(world: World) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_everything_that_was_counted_is_given_back(seed: int) -> None:
+def test_everything_that_was_counted_is_released(seed: int) -> None:
     """After any events, all counters are at 0, every descriptor is closed, and no connection is left."""
 
     async def play() -> None:
@@ -277,8 +277,8 @@ def test_everything_that_was_counted_is_given_back(seed: int) -> None:
     asyncio.run(play())
 
 
-def test_what_comes_early_is_counted_and_read_no_further() -> None:
-    """A request is answered, and in the same turn megabytes follow it: reading stops, and they are counted."""
+def test_bytes_that_arrive_early_are_counted_and_reading_stops() -> None:
+    """A request is answered, and in the same turn megabytes follow it: they count against the limit."""
 
     async def play() -> None:
         world = World(random.Random(0))
@@ -294,8 +294,8 @@ def test_what_comes_early_is_counted_and_read_no_further() -> None:
     asyncio.run(play())
 
 
-def test_requests_that_give_way_in_one_turn_keep_no_heads() -> None:
-    """A page's task is cancelled, and the loop has not come to it yet: what the peer sent is gone all the same."""
+def test_requests_cancelled_in_one_turn_keep_no_heads() -> None:
+    """A page's task is cancelled before the loop has reached it: what the peer sent is released all the same."""
 
     async def play() -> None:
         world = World(random.Random(0), most=100)
@@ -309,8 +309,8 @@ def test_requests_that_give_way_in_one_turn_keep_no_heads() -> None:
     asyncio.run(play())
 
 
-def test_who_leaves_while_the_body_gives_way_leaves_nothing() -> None:
-    """The task that spools the body has not begun when its sender is gone."""
+def test_a_sender_who_leaves_before_its_body_is_spooled_leaves_nothing() -> None:
+    """The task that spools the body has not begun when its sender disconnects."""
 
     async def play() -> None:
         world = World(random.Random(0))
@@ -325,8 +325,8 @@ def test_who_leaves_while_the_body_gives_way_leaves_nothing() -> None:
     asyncio.run(play())
 
 
-def test_bodies_that_begin_together_and_make_room_leave_nothing() -> None:
-    """More large bodies than the spool takes begin in one turn: those that made room are given back too."""
+def test_bodies_that_begin_together_leave_nothing() -> None:
+    """More large bodies than the spool can take begin in one turn: those dropped for others are released too."""
 
     async def play() -> None:
         world = World(random.Random(0))
@@ -344,7 +344,10 @@ def test_bodies_that_begin_together_and_make_room_leave_nothing() -> None:
 
 
 def test_a_connection_is_read_again_after_the_disk_refused_its_body() -> None:
-    """The rest of a body stops the reading; when it is refused meanwhile, the next request must not wait for ever."""
+    """The rest of a body stops the reading.
+
+    If the disk refuses the body meanwhile, the next request must not wait forever.
+    """
 
     async def play() -> None:
         world = World(random.Random(0))

@@ -21,20 +21,20 @@ from tests.until import until
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    """A server that is asked, not changed."""
+    """A server that tests read from and do not change."""
     with serving(metrics_token="t0ken") as running:
         yield running
 
 
 def test_health_says_that_the_process_lives(server: Running) -> None:
-    """It asks nobody else."""
+    """It depends on nothing else."""
     answer = server.send("GET", "/healthz")
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("path", ["/runs/x", "/x"])
-def test_a_request_forges_no_line_of_the_log(path: str) -> None:
-    """A path is logged as it was sent: encoded line feeds, escape sequences and marks of direction stay encoded."""
+def test_a_request_cannot_forge_a_line_of_the_log(path: str) -> None:
+    """A path is logged as it was sent: line feeds, escape sequences and direction marks stay encoded."""
     target = path + "%0a2026-01-01%20closeout:%20forged%0d%1b%5b2J%7f%c2%9b2J%e2%80%ae%e2%80%a8?a%1b%0ab"
     with serving() as running:
         running.send("GET", target)
@@ -54,7 +54,7 @@ def test_probes_are_read_only(server: Running, path: str) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_ready_means_that_the_store_took_a_write() -> None:
+def test_ready_means_that_the_store_accepted_a_write() -> None:
     """A real write; the reason's detail goes to the log only."""
 
     def ready() -> None:
@@ -67,8 +67,8 @@ def test_ready_means_that_the_store_took_a_write() -> None:
         assert any("disk full" in line for line in server.log)
 
 
-def test_the_store_takes_one_write_a_second_however_often_it_is_asked() -> None:
-    """An answer counts for a second, a good one and a bad one."""
+def test_readiness_costs_the_store_one_write_a_second() -> None:
+    """An answer is reused for a second, whether good or bad, however many probes come."""
     now, writes = [100.0], list[float]()
 
     def ready() -> None:
@@ -88,8 +88,8 @@ def test_the_store_takes_one_write_a_second_however_often_it_is_asked() -> None:
     assert writes == [100.0, 101.1, 102.2]
 
 
-def test_a_store_that_hangs_is_not_ready_and_harms_no_probe() -> None:
-    """Probes share one write, and a server whose store hangs still says that it lives."""
+def test_a_store_that_hangs_is_not_ready_but_the_server_is_healthy() -> None:
+    """Probes share one write, and the health probe still answers."""
     release = threading.Event()
     with serving(ready=lambda: (release.wait(5), None)[1]) as server:
         waiting = threading.Thread(target=lambda: server.send("GET", "/readyz"))
@@ -100,8 +100,8 @@ def test_a_store_that_hangs_is_not_ready_and_harms_no_probe() -> None:
         waiting.join(5)
 
 
-def test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting() -> None:
-    """Visitors may fill the threads in which pages read; a load balancer and GitHub must not notice."""
+def test_slow_pages_delay_no_probe_and_no_rotated_secret() -> None:
+    """Visitors may occupy all threads in which pages read; a load balancer and GitHub must not notice."""
     gate = threading.Event()
     secrets = [b"old"]
 
@@ -127,7 +127,7 @@ def test_pages_that_read_for_long_keep_no_probe_and_no_rotated_secret_waiting() 
 
 
 def test_metrics_count_deliveries_by_outcome() -> None:
-    """What came, how it ended, and how long an accepted one took."""
+    """What came, how it ended, and how long accepting took."""
     with serving() as server:
         server.deliver(guid="a")
         server.deliver(guid="a")
@@ -142,8 +142,8 @@ def test_metrics_count_deliveries_by_outcome() -> None:
     assert 'closeout_step_seconds_count{automation="a",step="b"} 3' in text
 
 
-def test_metrics_through_a_proxy_need_the_token(server: Running) -> None:
-    """A forwarded request is refused without it, whatever address it comes from."""
+def test_metrics_behind_a_proxy_need_the_token(server: Running) -> None:
+    """A forwarded request without it is refused, whatever address it comes from."""
     forwarded = {"X-Forwarded-For": "203.0.113.9"}
     assert server.send("GET", "/metrics", headers=forwarded).status == 403
     assert (
@@ -151,8 +151,8 @@ def test_metrics_through_a_proxy_need_the_token(server: Running) -> None:
     )
 
 
-def test_figures_that_cannot_be_read_leave_the_rest(server: Running) -> None:
-    """A ledger that fails must not blind whoever looks."""
+def test_metrics_that_cannot_be_read_do_not_hide_the_others(server: Running) -> None:
+    """When the ledger fails, the operator needs the remaining figures most."""
 
     class Failing:
         def stats(self) -> dict[str, object]:
@@ -165,13 +165,13 @@ def test_figures_that_cannot_be_read_leave_the_rest(server: Running) -> None:
 
 
 def test_a_port_in_use_is_an_error_before_anything_starts(server: Running) -> None:
-    """`closeout serve` turns it into one sentence."""
+    """`closeout serve` reports it in one sentence."""
     with pytest.raises(OSError, match="in use"):
         serve.bind("127.0.0.1", server.port)
 
 
-def test_a_port_is_free_again_as_soon_as_its_server_has_ended() -> None:
-    """Connections that the last server closed are remembered by the kernel for a minute."""
+def test_a_port_is_free_again_as_soon_as_its_server_ends() -> None:
+    """The kernel remembers for a minute the connections that the last server closed."""
     with serve.bind("127.0.0.1", 0) as listener:
         listener.listen()
         address = listener.getsockname()
@@ -180,8 +180,8 @@ def test_a_port_is_free_again_as_soon_as_its_server_has_ended() -> None:
     serve.bind(*address).close()
 
 
-def test_addresses_are_said_with_their_port() -> None:
-    """Also for IPv6, in brackets. A browser opens no address that stands for all of them."""
+def test_addresses_are_shown_with_their_port() -> None:
+    """For IPv6 in brackets. A wildcard address is replaced, since no browser can open it."""
     for host, own in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")):
         with serve.bind(host, 0) as listener:
             port = listener.getsockname()[1]
@@ -194,7 +194,7 @@ def test_addresses_are_said_with_their_port() -> None:
         return  # this machine has no IPv6
 
 
-def test_a_name_that_cannot_be_a_host_is_an_error_of_the_address() -> None:
-    """`closeout serve` turns it into one sentence, as it does for an unknown host."""
+def test_an_invalid_host_name_is_an_address_error() -> None:
+    """`closeout serve` reports it in one sentence, like an unknown host."""
     with pytest.raises(OSError, match="not a host name"):
         serve.bind("x" * 64 + ".example", 0)

@@ -1,4 +1,4 @@
-"""Overview, list of runs and page of a pull request over HTTP: filters, live parts, base path, and what they never say."""
+"""Overview, list of runs and page of a pull request over HTTP: filters, live parts, base path, and escaping."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def site(shared: SignedIn) -> SignedIn:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_has_the_frame(site: SignedIn, path: str) -> None:
-    """A skip link, the navigation with the part that the page belongs to, who is signed in, and a way out."""
+    """A skip link, the navigation with the current part marked, who is signed in, and a way to sign out."""
     text = site.text(path)
     assert text.index('class="skip" href="#content"') < text.index("<nav")
     assert text.count('aria-current="page"') >= 1
@@ -54,8 +54,8 @@ def test_every_page_has_the_frame(site: SignedIn, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_links_lead_only_to_what_is_there(site: SignedIn, path: str) -> None:
-    """Every path of a page that begins at the root is answered; those of other groups of pages are not linked without them."""
+def test_no_link_leads_nowhere(site: SignedIn, path: str) -> None:
+    """Every absolute path on a page is answered; a page links to groups of pages only if they are served."""
     paths = {html.unescape(found) for found in re.findall(r'(?:href|action)="(/[^"]*)"', site.text(path))}
     paths -= {"/logout"}
     assert len(paths) > 3
@@ -67,7 +67,7 @@ def test_links_lead_only_to_what_is_there(site: SignedIn, path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_live_part_is_sent_only_when_it_has_changed(site: SignedIn, path: str) -> None:
-    """An open page sends the tag of what it shows: the same is 304 without a body, a change is the part alone."""
+    """An open page sends the tag of what it shows: the same is 304 without a body, a change sends that part only."""
     first = site.get(path + "?part=live")
     assert first.status == 200
     assert b"<html" not in first.body
@@ -81,7 +81,7 @@ def test_a_live_part_is_sent_only_when_it_has_changed(site: SignedIn, path: str)
 
 
 def test_runs_are_filtered_by_the_url(site: SignedIn) -> None:
-    """The form shows what the URL says, and the list has those runs only."""
+    """The form shows the URL's filters, and the list has only those runs."""
     text = site.text("/runs?verdict=failure&repository=acme/shop")
     assert text.count('<span class="chip tone-failure">') == 1
     assert 'chip tone-success"' not in text
@@ -90,8 +90,8 @@ def test_runs_are_filtered_by_the_url(site: SignedIn) -> None:
     assert 'href="/runs?verdict=failure"' in text
 
 
-def test_the_form_offers_the_automations_that_there_are(tmp_path: Path) -> None:
-    """Those in force and those that have had runs, and what the URL names besides; without script, as any choice."""
+def test_the_form_offers_all_known_automations(tmp_path: Path) -> None:
+    """Those configured, those that have had runs, and the one in the URL; without script."""
     (tmp_path / "closeout.yaml").write_text(
         "version: 1\nsecrets: { webhook: env:X }\nautomations:\n  in-force:\n    repositories: [acme/shop]\n"
         "    on: { pull_request: { types: [closed] } }\n"
@@ -109,7 +109,7 @@ def test_the_form_offers_the_automations_that_there_are(tmp_path: Path) -> None:
 
 
 def test_a_list_has_one_url(site: SignedIn) -> None:
-    """The form sends its empty fields too: the answer is a redirect to the URL without them, in the order of the form."""
+    """The form also sends its empty fields: the answer redirects to the URL without them, in the order of the form."""
     answer = site.get("/runs?verdict=failure&search=&repository=acme%2Fshop&since=")
     assert (answer.status, answer.headers["location"]) == (
         303,
@@ -117,8 +117,8 @@ def test_a_list_has_one_url(site: SignedIn) -> None:
     )
 
 
-def test_a_filter_that_cannot_be_read_is_an_error_of_the_page(site: SignedIn) -> None:
-    """Status 400, the sentence, and the form as it was sent; a cursor that nobody gave is one too."""
+def test_an_invalid_filter_is_an_error_on_the_page(site: SignedIn) -> None:
+    """Status 400, the message, and the form as it was sent; so is an invalid cursor."""
     answer = site.get("/runs?since=yesterdayish&repository=acme/shop")
     text = html.unescape(answer.body.decode())
     assert answer.status == 400
@@ -127,16 +127,16 @@ def test_a_filter_that_cannot_be_read_is_an_error_of_the_page(site: SignedIn) ->
     assert "Nothing here" not in text
 
 
-def test_an_empty_list_offers_to_drop_each_filter(site: SignedIn) -> None:
-    """And all of them."""
+def test_an_empty_list_offers_to_remove_each_filter(site: SignedIn) -> None:
+    """And all of them at once."""
     text = site.text("/runs?verdict=cancelled&repository=acme/none")
     assert "No run meets all of these filters together." in text
     assert 'href="/runs?repository=acme%2Fnone">Drop Verdict: Cancelled' in text
     assert 'href="/runs">Drop all' in text
 
 
-def test_the_overview_says_what_needs_somebody(site: SignedIn) -> None:
-    """A problem with its run, and a pause; of a closed ledger's problem nothing else is wanted."""
+def test_the_overview_shows_what_needs_attention(site: SignedIn) -> None:
+    """A problem with its run, and a pause; the problem of a missing ledger is shown alone."""
     assert "Nothing needs you." in site.text("/")
     run = next(iter(site.world.runs.values()))
     site.world.problems.append(
@@ -152,7 +152,7 @@ def test_the_overview_says_what_needs_somebody(site: SignedIn) -> None:
 
 
 def test_every_page_says_how_many_problems_are_open(site: SignedIn) -> None:
-    """Beside the link to the overview, with words for whoever hears it; a flood is not counted to its end."""
+    """Next to the link to the overview, in words for a screen reader; counting stops at a limit."""
     assert "open problems" not in site.text("/runs")
     for count, said in ((2, "2"), (150, "99+")):
         site.world.problems[:] = [
@@ -162,16 +162,16 @@ def test_every_page_says_how_many_problems_are_open(site: SignedIn) -> None:
             assert f'<span class="count">{said}<span class="hidden"> open problems' in site.text(path)
 
 
-def test_a_pause_is_said_on_every_page(site: SignedIn) -> None:
-    """Once, and on the overview among what needs somebody."""
+def test_every_page_says_that_closeout_is_paused(site: SignedIn) -> None:
+    """Once, and on the overview among what needs attention."""
     site.world.pause = "by ada@desk: incident 4711"
     assert [site.text(path).count("Destructive calls are paused") for path in PAGES] == [1, 1, 1]
     run = next(iter(site.world.runs.values()))
     assert "incident 4711" in site.text(f"/runs/{run.id}")
 
 
-def test_the_chart_has_words_and_a_table(site: SignedIn) -> None:
-    """Whoever does not see it reads the same."""
+def test_the_chart_has_a_text_and_a_table(site: SignedIn) -> None:
+    """A visitor who cannot see it reads the same figures."""
     site.world.tallies[:] = [DayTally("2026-09-20", 5, 3, 1, 1)]
     text = site.text("/")
     assert re.search(r'<svg [^>]*role="img" aria-labelledby="chart-title chart-text"', text)
@@ -180,16 +180,16 @@ def test_the_chart_has_words_and_a_table(site: SignedIn) -> None:
     assert "style=" not in text.split("</style>")[1]
 
 
-def test_a_pull_request_that_nobody_knows(site: SignedIn) -> None:
-    """There is a page that says so; what is no number is nothing."""
+def test_an_unknown_pull_request_gets_an_explanation(site: SignedIn) -> None:
+    """The page says that it is unknown; a path without a number is 404."""
     text = site.text("/pull-requests/acme/shop/4711")
     assert "closeout knows nothing of this pull request" in text
     assert site.get("/pull-requests/acme/shop/x").status == 404
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_without_a_session_there_is_nothing(site: SignedIn, path: str) -> None:
-    """A browser is sent to sign in, a program is told how; a live part is no way around."""
+def test_without_a_session_nothing_is_shown(site: SignedIn, path: str) -> None:
+    """A browser is redirected to sign in, a program gets instructions; a live part is no way around it."""
     for asked in (path, path + "?part=live"):
         browser = site.server.send("GET", asked, headers={"Accept": "text/html"})
         assert (browser.status, browser.headers["location"]) == (303, "/login")
@@ -199,7 +199,7 @@ def test_without_a_session_there_is_nothing(site: SignedIn, path: str) -> None:
 
 
 def test_links_honour_a_base_path_and_the_first_page_shows_the_next_step() -> None:
-    """Behind a proxy that serves closeout below a path; an empty ledger shows what to do and no zeros."""
+    """Behind a proxy that serves closeout below a path. For an empty ledger there are no zeros."""
     with signed_in(base="https://x.example/close/out", secrets_named="env:HOOK, env:OLD", right=READ) as site:
         text = site.text("/")
         assert "https://x.example/close/out/webhook" in text
@@ -214,8 +214,8 @@ def test_links_honour_a_base_path_and_the_first_page_shows_the_next_step() -> No
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_policy_allows_the_scripts_by_hash_alone(site: SignedIn, path: str) -> None:
-    """Nothing inline beside them, and nothing from elsewhere."""
+def test_the_policy_allows_scripts_only_by_their_hash(site: SignedIn, path: str) -> None:
+    """Nothing else inline, and nothing from elsewhere."""
     answer = site.get(path)
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -244,7 +244,7 @@ MARKS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def test_what_comes_from_outside_stays_text_on_every_page() -> None:
+def test_text_from_outside_is_escaped_on_every_page() -> None:
     """Titles, branches, names, summaries, errors of services, and what a visitor types into a filter."""
     typed = quote(HOSTILE)
     paths = [

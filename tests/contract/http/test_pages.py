@@ -1,4 +1,4 @@
-"""Run pages over HTTP: who may see what, and what no page may carry."""
+"""Run pages over HTTP: who can see what, and what no page may contain."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Site:
         return self.server.send("GET", self.link(execution))
 
     def live(self, execution: str, after: int = 0) -> Answer:
-        """What a run's page that is open asks for, with the lines after the last one that it has."""
+        """What an open run page requests, with the lines after the last one that it has."""
         path = self.link(execution).replace("?", "/live?")
         return self.server.send("GET", f"{path}&after={after}")
 
@@ -83,24 +83,24 @@ def test_a_link_opens_its_run(site: Site) -> None:
 
 
 @pytest.mark.parametrize("heard", ["webhook", "closed-list"])
-def test_a_page_says_how_its_event_was_heard(site: Site, heard: str) -> None:
-    """Nobody should look for a delivery at GitHub that was never sent."""
+def test_a_page_says_how_closeout_learned_of_its_event(site: Site, heard: str) -> None:
+    """So that nobody searches GitHub for a delivery that was never sent."""
     text = site.page(site.world.add("heard", "finished", "success", heard=heard)).body.decode()
     assert f"<dt>Heard by</dt><dd>{heard}</dd>" in text
 
 
-def test_a_page_that_goes_on_refreshes_without_script(site: Site) -> None:
-    """The refresh stands in `noscript`: with script the page asks for what has changed."""
+def test_an_open_page_refreshes_without_script(site: Site) -> None:
+    """The refresh is in `noscript`: with script, the page requests only what has changed."""
     text = site.page(page_world.waiting(site.world)).body.decode()
     assert re.search(r'<noscript><meta http-equiv="refresh" content="\d+"></noscript>', text)
     assert "/live?" in text
 
 
 @pytest.mark.parametrize(("lines", "after"), [((), 0), (((None, "a"), (None, "b")), 2)])
-def test_a_page_is_followed_from_its_last_line(
+def test_an_open_page_without_lines_gets_all_of_them(
     site: Site, lines: tuple[tuple[str | None, str], ...], after: int
 ) -> None:
-    """A page without a line gets all of them."""
+    """It has no last line to continue from."""
     execution = site.world.add("follow", "running", lines=lines)
     last = site.world.lines[ids.parse_execution(execution)[0]][-1].id if lines else 0
     assert f'data-after="{last}"' in site.page(execution).body.decode()
@@ -108,7 +108,7 @@ def test_a_page_is_followed_from_its_last_line(
 
 
 def test_every_page_has_the_headers_that_protect_it(site: Site) -> None:
-    """No referrer, no cache, no framing, no index; and nothing runs but what the page's hash allows."""
+    """No referrer, no cache, no framing, no indexing; and no script runs but the one whose hash the page allows."""
     good, bad = site.page(page_world.success(site.world)), site.server.send("GET", "/runs/nothing")
     for answer in (good, bad):
         policy = answer.headers["content-security-policy"]
@@ -120,8 +120,8 @@ def test_every_page_has_the_headers_that_protect_it(site: Site) -> None:
         assert answer.headers["x-robots-tag"] == "noindex, nofollow"
 
 
-def test_nothing_can_be_guessed(site: Site) -> None:
-    """No link, a wrong one, one of a run that is not there: the same 404, byte by byte."""
+def test_a_wrong_link_reveals_nothing(site: Site) -> None:
+    """Without a link, with a wrong one, and for an unknown run, the 404 is the same byte for byte."""
     execution = page_world.success(site.world)
     run_id, _ = ids.parse_execution(execution)
     right = site.link(execution)
@@ -147,8 +147,8 @@ def test_an_expired_link_shows_the_verdict_only(site: Site) -> None:
     assert site.server.send("GET", site.link(execution).replace("?", "/live?")).status == 404
 
 
-def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
-    """Steps are shown; log lines, and what a step last said there, are not: on the page and in what it asks for."""
+def test_a_public_repositorys_log_is_hidden(site: Site) -> None:
+    """Steps are shown. Log lines and a step's last message are not, neither on the page nor in its updates."""
     world = site.world
     execution = world.add(
         "a",
@@ -167,8 +167,8 @@ def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
     assert answer.json["again"] is None
 
 
-def test_a_public_repositorys_scripts_are_kept_back(site: Site) -> None:
-    """Their plan, what they said, why the run waits and who asked for it; a plan of closeout's own stays, while it runs too."""
+def test_a_public_repositorys_scripts_are_hidden(site: Site) -> None:
+    """Their plan, output, reason to wait and requester. The plan of a built-in action stays, even while it runs."""
     world = site.world
     script = page_world.change("run", "./drop db-7.corp", "with HOST=db-7.corp")
     steps = (
@@ -192,7 +192,7 @@ def test_a_public_repositorys_scripts_are_kept_back(site: Site) -> None:
 
 
 def test_public_logs_shows_them() -> None:
-    """The configuration may say that its logs are no secret."""
+    """The configuration can make logs public."""
     world = World()
     execution = world.add("a", "finished", "success", payload=deliveries.pull_request(private=False), lines=((None, "a line"),))  # fmt: skip
     with serving(views=world, clock=Clock(), public_logs=True) as server:
@@ -202,8 +202,8 @@ def test_public_logs_shows_them() -> None:
 HOSTILE = "<img src=x onerror=alert(1)>'\"&</title><script>alert(2)</script>{{7*7}}"
 
 
-def test_hostile_texts_stay_texts(site: Site) -> None:
-    """Titles, branches, senders, log lines and resources are escaped, in the page and in what it asks for."""
+def test_hostile_texts_are_escaped(site: Site) -> None:
+    """Titles, branches, senders, log lines and resources, on the page and in its updates."""
     payload = deliveries.pull_request(title=HOSTILE, head=HOSTILE, base=HOSTILE, sender=HOSTILE)
     change = page_world.change("delete", HOSTILE, HOSTILE)
     execution = site.world.add(
@@ -227,8 +227,8 @@ def test_hostile_texts_stay_texts(site: Site) -> None:
     assert "<script" not in asked
 
 
-def test_an_open_page_gets_what_it_does_not_have_yet(site: Site) -> None:
-    """Lines after the last one, how the run stands, and whether to ask again."""
+def test_an_open_page_gets_only_what_is_new(site: Site) -> None:
+    """Lines after its last one, the run's state, and whether to ask again."""
     execution = site.world.add(
         "a",
         "finished",
@@ -248,7 +248,7 @@ def test_an_open_page_gets_what_it_does_not_have_yet(site: Site) -> None:
 
 
 def test_a_long_log_shows_its_end(site: Site) -> None:
-    """Two thousand lines, and a word on how to read the others."""
+    """The last two thousand lines, and how to read the others."""
     execution = site.world.add(
         "a", "finished", "success", lines=tuple((None, f"line-{n}.") for n in range(2500))
     )
@@ -275,7 +275,7 @@ def test_the_links_of_a_long_log_page_through_all_of_it(site: Site) -> None:
     assert seen == [f"line-{n}." for n in range(4500)]
 
 
-def test_a_payload_is_decoded_once_however_often_its_run_is_read(
+def test_a_payload_is_decoded_once_for_all_reads_of_its_run(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have 25 MB, and each open page reads its run once a second."""
@@ -294,7 +294,7 @@ def test_a_payload_is_decoded_once_however_often_its_run_is_read(
 
 
 def test_an_open_page_catches_up_a_window_at_a_time(site: Site) -> None:
-    """A page that was away while thousands of lines came gets each of them, and asks until it has the last."""
+    """A page that was away while thousands of lines came gets every line, and asks until it has the last."""
     lines = tuple((None, f"line-{n}.") for n in range(4500))
     execution = site.world.add("a", "finished", "success", lines=lines)
     told = [site.live(execution, 100).json]
@@ -308,7 +308,7 @@ def test_an_open_page_catches_up_a_window_at_a_time(site: Site) -> None:
 
 
 def test_a_search_shows_the_lines_that_contain_it(site: Site) -> None:
-    """Of the whole log, in upper or lower case, without script; what is searched for stays a text."""
+    """In the whole log, ignoring case, without script; the search text is escaped."""
     lines = tuple(("stack", f"line-{n} <b>" + ("Denied" if n % 1000 == 7 else "")) for n in range(4500))
     execution = site.world.add("a", "running", lines=lines)
     text = site.server.send("GET", f"{site.link(execution)}&search=%20DENIED").body.decode()
@@ -327,7 +327,7 @@ def test_a_search_shows_the_lines_that_contain_it(site: Site) -> None:
     assert "<img" not in none
 
 
-def test_a_search_of_a_long_log_is_paged_as_the_log_is(site: Site) -> None:
+def test_a_search_of_a_long_log_has_pages(site: Site) -> None:
     """The link to earlier lines keeps the search."""
     lines = tuple((None, f"line-{n}. x") for n in range(2500))
     execution = site.world.add("a", "finished", "success", lines=lines)
@@ -341,8 +341,8 @@ def test_a_search_of_a_long_log_is_paged_as_the_log_is(site: Site) -> None:
     assert re.findall(r"line-\d+\.", earlier) == [f"line-{n}." for n in range(500)]
 
 
-def test_nobody_searches_the_log_of_a_public_repository(site: Site) -> None:
-    """What a search finds would tell what the log says."""
+def test_the_hidden_log_of_a_public_repository_cannot_be_searched(site: Site) -> None:
+    """What a search finds would reveal the log."""
     payload = deliveries.pull_request(private=False)
     execution = site.world.add("a", "finished", "success", payload=payload, lines=((None, "db-7"),))
     plain = site.page(execution).body
@@ -351,7 +351,7 @@ def test_nobody_searches_the_log_of_a_public_repository(site: Site) -> None:
 
 
 def test_attempts_link_to_each_other(site: Site) -> None:
-    """A link of a run opens its other attempts for as long as itself, and says which came later."""
+    """A run's link opens its other attempts until it expires, and says which attempt came later."""
     first = page_world.again(site.world)
     text = site.page(first).body.decode()
     assert "A later attempt has this result" in text
@@ -369,7 +369,7 @@ def test_attempts_link_to_each_other(site: Site) -> None:
 
 
 def test_the_newest_ten_attempts_are_listed(site: Site) -> None:
-    """Each with its verdict, or where it stands, the oldest of them first."""
+    """Each with its verdict or its state, the oldest first."""
     run_id, _ = ids.parse_execution(site.world.add("a", "finished", "failure"))
     for attempt in range(2, 12):
         state, verdict = ("running", None) if attempt == 11 else ("finished", "success")
@@ -379,8 +379,8 @@ def test_the_newest_ten_attempts_are_listed(site: Site) -> None:
     assert (text.count("Succeeded"), text.count("Failed")) == (9, 0)
 
 
-def test_a_run_of_a_public_repository_has_no_history_of_its_calls(site: Site) -> None:
-    """Its time line has what the page shows elsewhere: when steps began and ended."""
+def test_a_public_repositorys_run_does_not_show_its_calls(site: Site) -> None:
+    """Its timeline has only what the page shows elsewhere: when steps began and ended."""
     execution = page_world.failure(site.world)
     (number,) = [run.delivery for run in site.world.runs.values() if run.execution == execution]
     site.world.bodies[number] = deliveries.encode(deliveries.pull_request(private=False), form=False)
@@ -391,15 +391,15 @@ def test_a_run_of_a_public_repository_has_no_history_of_its_calls(site: Site) ->
 
 
 @pytest.mark.parametrize("before", ["0", "-1", "x", "9" * 16, "1e3", "%20", "٣"])
-def test_a_window_that_is_no_number_is_the_newest(site: Site, before: str) -> None:
-    """And a number beyond all lines shows the end, one before all none."""
+def test_an_invalid_window_is_the_newest(site: Site, before: str) -> None:
+    """A number after the last line shows the end, one before the first line an empty window."""
     execution = site.world.add("a", "finished", "success", lines=((None, "line-1."),))
     text = site.server.send("GET", f"{site.link(execution)}&before={quote(before)}").body.decode()
     assert ("line-1." in text) is (before != "0")
 
 
-def test_a_payload_that_cannot_be_read_leaves_the_page(site: Site) -> None:
-    """What the ledger knows of the run is shown all the same, without the log: nobody knows whose it is."""
+def test_a_run_whose_payload_is_unreadable_still_has_a_page(site: Site) -> None:
+    """What the ledger knows of the run is shown, without the log: it might belong to a public repository."""
     execution = page_world.success(site.world)
     (number,) = [run.delivery for run in site.world.runs.values() if run.execution == execution]
     site.world.bodies[number] = b"nonsense"
@@ -408,7 +408,7 @@ def test_a_payload_that_cannot_be_read_leaves_the_page(site: Site) -> None:
     assert "emptied" not in text
 
 
-def test_a_signature_never_reaches_the_log(site: Site) -> None:
+def test_a_links_signature_never_reaches_the_log(site: Site) -> None:
     """The access log has the path and `[redacted]`."""
     execution = page_world.success(site.world)
     signature = site.link(execution).rpartition("=")[2]
@@ -418,8 +418,8 @@ def test_a_signature_never_reaches_the_log(site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_pages_are_read_only(site: Site, method: str) -> None:
-    """There is nothing to send, whoever has a link."""
+def test_a_signed_link_only_reads(site: Site, method: str) -> None:
+    """A visitor with a link can send nothing."""
     assert site.server.send(method, site.link(page_world.success(site.world))).status == 404
 
 
@@ -431,8 +431,8 @@ def test_an_attempt_has_a_link_of_its_own(site: Site) -> None:
         assert part in text
 
 
-def test_who_may_act_is_led_to_the_confirmations() -> None:
-    """Rerun after a failure, cancel while it goes on; a reader is told who can, and nobody is led to what they may not do."""
+def test_an_operator_is_offered_the_actions_of_a_run() -> None:
+    """Rerun after a failure, cancel while it runs; a reader learns who can do it, and gets no such link."""
     with action_site() as site:
         ended, going = site.store.finished("ended"), site.store.queued("going")
         operator = {run: site.get(f"/runs/{run}").body.decode() for run in (ended, going)}
@@ -453,8 +453,8 @@ def test_who_may_act_is_led_to_the_confirmations() -> None:
         assert not re.search(r'href="[^"]*/(rerun|cancel)"', anybody)
 
 
-def test_a_session_sees_all_of_a_public_repositorys_run() -> None:
-    """Its log, its time line and its advice; links to other pages lead below the base path."""
+def test_a_session_shows_a_public_repositorys_whole_run() -> None:
+    """Its log, timeline and advice; links to other pages include the base path."""
     with signed_in(base="https://ops.example/closeout") as site:
         execution = page_world.failure(site.world)
         run_id, _ = ids.parse_execution(execution)

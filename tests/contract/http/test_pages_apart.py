@@ -1,4 +1,4 @@
-"""Pages at an address of their own: what answers there, what no longer answers at the webhook's, and how both end."""
+"""Pages at an address of their own: what that address serves, what the webhook's no longer serves, and how both end."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def bearer(walk: Walk) -> dict[str, str]:
     return {"Authorization": f"Bearer {walk.credential(TOKEN, ACT)}"}
 
 
-def test_the_webhook_s_address_has_no_pages_but_those_of_details_links(walk: Walk) -> None:
-    """Not even for an operator: each other route is a path at which there is nothing, and no page says more."""
+def test_the_webhooks_address_serves_no_pages_but_those_of_details_links(walk: Walk) -> None:
+    """Not even to an operator: every other route is 404, and no page reveals more."""
     headers = bearer(walk)
     assert len(walk.routes) > 4
     for route in walk.routes:
@@ -48,8 +48,8 @@ def test_the_webhook_s_address_has_no_pages_but_those_of_details_links(walk: Wal
     assert b"ada@desk" not in walk.server.send("GET", page, headers=headers).body
 
 
-def test_a_link_to_sign_in_works_at_the_pages_address_alone(walk: Walk) -> None:
-    """At the webhook's it is not used up."""
+def test_a_sign_in_link_works_only_at_the_pages_address(walk: Walk) -> None:
+    """The webhook's address does not use it up."""
     link = urlsplit(access.login_link("http://x", KEY, "ada@desk", time.time()))
     target = f"{link.path}?{link.query}"
     assert walk.server.send("GET", target).status == 404
@@ -60,8 +60,8 @@ def test_a_link_to_sign_in_works_at_the_pages_address_alone(walk: Walk) -> None:
     assert walk.server.send("GET", "/", headers=cookie).status == 404
 
 
-def test_the_pages_address_has_nothing_else(walk: Walk) -> None:
-    """No webhook, whatever the delivery's signature; no health, no metrics, no guard; Details links work there too."""
+def test_the_pages_address_serves_only_pages(walk: Walk) -> None:
+    """No webhook, even for a signed delivery; no health, no metrics, no guard; Details links work there too."""
     body = deliveries.encode(deliveries.pull_request())
     headers = deliveries.signed_headers("pull_request", body, SECRET, "g-1")
     before = walk.version()
@@ -75,7 +75,7 @@ def test_the_pages_address_has_nothing_else(walk: Walk) -> None:
     assert walk.send("GET", f"/runs/{RUN}?{LINKS['own']}").status == 200
 
 
-def test_the_webhook_s_address_answers_what_it_did(walk: Walk) -> None:
+def test_the_webhooks_address_still_serves_deliveries_health_and_metrics(walk: Walk) -> None:
     """Deliveries, health and metrics."""
     body = deliveries.encode(deliveries.pull_request())
     headers = deliveries.signed_headers("pull_request", body, SECRET, "g-2")
@@ -85,7 +85,7 @@ def test_the_webhook_s_address_answers_what_it_did(walk: Walk) -> None:
 
 
 def test_both_addresses_end_together(tmp_path: Path) -> None:
-    """A connection that waits at either is closed, and nobody listens any more."""
+    """A connection that waits at either is closed, and both ports are free."""
     with walking(tmp_path, apart=True) as walk:
         ports = (walk.port, walk.server.port)
         waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for port in ports]
@@ -102,7 +102,7 @@ def test_both_addresses_end_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/base"])
 def test_pages_answer_with_and_without_the_base_path(tmp_path: Path, prefix: str) -> None:
-    """A proxy takes it off; whoever comes through a tunnel past the proxy follows the same links."""
+    """A proxy strips it; a visitor who comes through a tunnel instead follows the same links."""
     with walking(tmp_path, "https://closeout.example.com/base") as walk:
         cookie = {"Cookie": f"{access.COOKIE}={walk.credential(SESSION, ACT)}"}
         assert walk.send("GET", f"{prefix}/", headers=cookie).status == 200

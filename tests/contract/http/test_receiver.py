@@ -1,4 +1,4 @@
-"""The door over real sockets: every answer of the webhook path."""
+"""The webhook path over real sockets, with every answer it can have."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def server(shared: Running) -> Running:
 
 
 def headers(body: bytes, **changes: str | None) -> dict[str, str]:
-    """Signed headers of a closed pull request; None takes one away."""
+    """Signed headers of a closed pull request; None removes one."""
     signed = deliveries.signed_headers("pull_request", body, SECRET, "g-1")
     signed.update({name.replace("_", "-"): value for name, value in changes.items() if value is not None})
     gone = {name.replace("_", "-").lower() for name, value in changes.items() if value is None}
@@ -52,7 +52,7 @@ BODY = deliveries.encode(CLOSED)
 
 
 def test_a_signed_delivery_is_accepted_with_its_runs(server: Running) -> None:
-    """202 with the delivery and the run ids, and the engine is told."""
+    """202 with the delivery and the run ids, and the engine is notified."""
     answer = server.deliver(CLOSED, guid="g-1")
     assert (answer.status, answer.json) == (202, {"delivery": 1, "runs": [RUN]})
     assert answer.headers["content-type"] == "application/json"
@@ -62,14 +62,14 @@ def test_a_signed_delivery_is_accepted_with_its_runs(server: Running) -> None:
 
 
 def test_a_delivery_without_an_automation_is_accepted(server: Running) -> None:
-    """It is kept for `explain` and `replay`."""
+    """It is stored for `explain` and `replay`."""
     answer = server.deliver(deliveries.pull_request(base="main"))
     assert (answer.status, answer.json["runs"]) == (202, [])
     assert server.started == []
 
 
 def test_the_same_delivery_again_is_a_duplicate(server: Running) -> None:
-    """200 with the original's number and runs; nothing new is started."""
+    """200 with the original's number and runs; nothing new starts."""
     first, again = server.deliver(guid="g-1"), server.deliver(guid="g-1")
     assert again.status == 200
     assert again.json == {"delivery": 1, "duplicate": True, "runs": first.json["runs"]}
@@ -77,7 +77,7 @@ def test_the_same_delivery_again_is_a_duplicate(server: Running) -> None:
 
 
 def test_the_same_event_through_a_second_hook_starts_nothing_new(server: Running) -> None:
-    """The delivery is stored, and the answer has the run that is there."""
+    """The delivery is stored, and the answer has the existing run."""
     first = server.deliver(CLOSED, guid="g-1", hook_id=1)
     second = server.deliver(CLOSED, guid="g-1", hook_id=2)
     assert (second.status, second.json) == (
@@ -88,7 +88,7 @@ def test_the_same_event_through_a_second_hook_starts_nothing_new(server: Running
 
 
 def test_the_same_closing_under_another_guid_starts_nothing_new(server: Running) -> None:
-    """A pull request is closed once, however often that is delivered; closed again, it is another closing."""
+    """A pull request is closed once, however often that is delivered; closed again later, it is another closing."""
     first, second = (server.deliver(CLOSED, guid=guid) for guid in ("g-1", "g-2"))
     assert (second.status, second.json) == (
         200,
@@ -98,14 +98,14 @@ def test_the_same_closing_under_another_guid_starts_nothing_new(server: Running)
     assert len(server.started) == 2
 
 
-def test_a_ping_is_answered_and_not_kept(server: Running) -> None:
-    """The tick beside a new hook on GitHub."""
+def test_a_ping_is_answered_and_not_stored(server: Running) -> None:
+    """It makes the green tick next to a new hook on GitHub."""
     answer = server.deliver(deliveries.ping(), event="ping")
     assert (answer.status, answer.json) == (200, {"pong": True})
     assert server.store.deliveries() == []
 
 
-def test_a_form_is_taken(server: Running) -> None:
+def test_a_form_is_accepted(server: Running) -> None:
     """GitHub's other content type, signed over the raw form."""
     assert server.deliver(form=True).json["runs"]
 
@@ -124,7 +124,7 @@ def test_a_form_is_taken(server: Running) -> None:
     ids=["missing", "sha-1 only", "sha-1 in its place", "wrong", "non-ASCII", "empty", "other algorithm"],
 )
 def test_every_bad_signature_gets_the_same_answer(server: Running, changes: dict[str, Any]) -> None:
-    """401 `Unauthorized request`, the HMAC that would have fitted appears nowhere, and nothing is stored."""
+    """401 `Unauthorized request`; the expected HMAC appears nowhere, and nothing is stored."""
     answer = server.send("POST", "/webhook", BODY, headers(BODY, **changes))
     assert (answer.status, answer.json) == (401, UNAUTHORIZED)
     expected = deliveries.signature(BODY, SECRET).removeprefix("sha256=")
@@ -133,8 +133,8 @@ def test_every_bad_signature_gets_the_same_answer(server: Running, changes: dict
     assert server.store.deliveries() == []
 
 
-def test_the_log_says_why_a_request_was_not_let_in() -> None:
-    """Missing, malformed or of another secret, of which the reference is named: in our log only, and no value of either."""
+def test_the_log_says_why_a_request_was_rejected() -> None:
+    """Missing, malformed, or signed with another secret, whose reference is named. The value of neither is logged."""
     other = deliveries.signature(BODY, b"another secret")
     with serving(secrets_named="env:HOOK, file:old") as server:
         for given in (None, "sha1=" + "a" * 40, other):
@@ -153,13 +153,13 @@ def test_the_log_says_why_a_request_was_not_let_in() -> None:
 
 
 def test_a_body_changed_by_one_byte_is_unauthorized(server: Running) -> None:
-    """The signature is over the raw bytes, not over what they mean."""
+    """The signature covers the raw bytes, not their meaning."""
     answer = server.send("POST", "/webhook", BODY + b" ", headers(BODY))
     assert (answer.status, answer.json) == (401, UNAUTHORIZED)
 
 
 def test_two_signatures_are_unauthorized(server: Running) -> None:
-    """Even if one of them is right."""
+    """Even if one of them is valid."""
     raw = "".join(f"{name}: {value}\r\n" for name, value in headers(BODY).items())
     raw += f"X-Hub-Signature-256: {deliveries.signature(BODY, SECRET)}\r\n"
     with server.connect() as connection:
@@ -172,14 +172,14 @@ def test_two_signatures_are_unauthorized(server: Running) -> None:
 
 @pytest.mark.parametrize("name", ["X_GitHub_Event", "X_GitHub_Delivery"])
 def test_a_signed_request_without_its_headers_is_a_bad_delivery(server: Running, name: str) -> None:
-    """400, and the sentence names the header; the GUID is never made up."""
+    """400, and the message names the header; a GUID is never invented."""
     answer = server.send("POST", "/webhook", BODY, headers(BODY, **{name: None}))
     assert (answer.status, answer.json["error"]) == (400, "bad-delivery")
     assert name.replace("_", "-") in answer.json["message"]
 
 
 @pytest.mark.parametrize("body", [b"not json", b"[]", b'{"a": NaN}', b"\xff{}", b'{"a":' * 50_000])
-def test_a_signed_body_that_is_no_payload_is_refused(server: Running, body: bytes) -> None:
+def test_a_signed_body_that_is_not_a_payload_is_refused(server: Running, body: bytes) -> None:
     """400 with a code of its own, whatever the bytes are."""
     answer = server.send("POST", "/webhook", body, headers(body))
     assert (answer.status, answer.json["error"]) == (400, "payload-refused")
@@ -187,7 +187,7 @@ def test_a_signed_body_that_is_no_payload_is_refused(server: Running, body: byte
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 def test_other_methods_are_not_allowed(server: Running, method: str) -> None:
-    """405 names the one that is."""
+    """405 names the allowed one."""
     answer = server.send(method, "/webhook", headers=headers(b""))
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     if method != "HEAD":
@@ -195,14 +195,14 @@ def test_other_methods_are_not_allowed(server: Running, method: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/webhook/", "/webhook/x", "/admin", "//webhook"])
-def test_other_paths_have_nothing(server: Running, path: str) -> None:
+def test_other_paths_are_not_found(server: Running, path: str) -> None:
     """404 in the one JSON shape."""
     answer = server.send("POST", path, BODY, headers(BODY))
     assert (answer.status, answer.json["error"]) == (404, "not-found")
 
 
 def test_the_path_may_have_a_query(server: Running) -> None:
-    """Some people tell hooks apart that way."""
+    """Some people use it to distinguish hooks."""
     assert server.send("POST", "/webhook?team=a", BODY, headers(BODY)).status == 202
 
 
@@ -223,8 +223,8 @@ def test_nothing_is_answered_before_it_is_stored(server: Running) -> None:
     assert sorted(answers) == [200, 202]
 
 
-def test_what_cannot_be_stored_is_not_acknowledged(server: Running) -> None:
-    """503 with a fixed sentence: GitHub shows the delivery as failed, and it can be sent again."""
+def test_a_delivery_that_cannot_be_stored_is_not_acknowledged(server: Running) -> None:
+    """503 with a fixed message: GitHub shows the delivery as failed, and it can be sent again."""
     server.store.fail = StoreUnavailable("database or disk is full: /srv/secret/path.db")
     answer = server.deliver()
     assert (answer.status, answer.json["error"]) == (503, "store-unavailable")
@@ -235,8 +235,8 @@ def test_what_cannot_be_stored_is_not_acknowledged(server: Running) -> None:
     assert server.deliver().status == 202
 
 
-def test_an_error_that_nobody_foresaw_says_nothing_of_itself(server: Running) -> None:
-    """500 with a fixed sentence; the traceback is in the log, without a header's value."""
+def test_an_unexpected_error_reveals_nothing(server: Running) -> None:
+    """500 with a fixed message; the traceback is in the log, without a header's value."""
     server.store.fail = RuntimeError("internal detail")
     answer = server.deliver(guid="guid-in-a-header")
     assert (answer.status, answer.json["error"]) == (500, "internal-error")
@@ -247,7 +247,7 @@ def test_an_error_that_nobody_foresaw_says_nothing_of_itself(server: Running) ->
     assert "sha256=" not in logged
 
 
-def test_the_engine_failing_does_not_unsay_the_answer() -> None:
+def test_a_failing_engine_does_not_change_the_answer() -> None:
     """The delivery is stored: recovery starts its run."""
 
     class Broken(FakeStore):
@@ -264,7 +264,7 @@ def _raise(_: Any) -> None:
 
 
 def test_a_rotated_secret_is_read_again_and_tried_once() -> None:
-    """The first delivery that is signed with the new secret gets in, and costs one reading."""
+    """The first delivery that is signed with the new secret is accepted, and costs one reading."""
     active, readings = [b"old"], []
 
     def refresh() -> bool:
@@ -278,8 +278,8 @@ def test_a_rotated_secret_is_read_again_and_tried_once() -> None:
         assert len(readings) == 1
 
 
-def test_a_flood_of_bad_signatures_waits_for_one_reading() -> None:
-    """However many requests mismatch at once, one reading is under way; and others are served meanwhile."""
+def test_a_flood_of_bad_signatures_reads_the_secret_once_at_a_time() -> None:
+    """However many requests mismatch at once; other requests are served meanwhile."""
     readings, release = [], threading.Event()
 
     def refresh() -> bool:
@@ -307,7 +307,7 @@ def test_a_flood_of_bad_signatures_waits_for_one_reading() -> None:
 
 
 def test_a_secret_that_cannot_be_read_again_changes_no_answer() -> None:
-    """401 as ever; why it could not be read is in the log."""
+    """Still 401; the log says why it could not be read."""
 
     def refresh() -> bool:
         raise SecretError("aws-secretsmanager:hook cannot be read: AccessDenied")
@@ -319,7 +319,7 @@ def test_a_secret_that_cannot_be_read_again_changes_no_answer() -> None:
 
 
 def test_requests_on_one_connection_are_answered_in_order(server: Running) -> None:
-    """Three deliveries of one closing at once, without waiting: three answers, in the order of the requests."""
+    """Three deliveries of one closing, pipelined: three answers, in the order of the requests."""
     requests = b""
     for number in range(3):
         signed = deliveries.signed_headers("pull_request", BODY, SECRET, f"p-{number}")

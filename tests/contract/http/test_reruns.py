@@ -1,4 +1,4 @@
-"""Rerunning failed runs together, over a real server: a filter finds them, the visitor chooses, each choice is one request."""
+"""Rerunning failed runs together, over a real server: each run that the visitor selects becomes one request."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def world(shared: ActionSite) -> ActionSite:
     return shared
 
 
-def test_the_chosen_failures_are_rerun_once(world: ActionSite) -> None:
-    """Each plan says what would be gone; what succeeded is not offered; a reload requests nothing more."""
+def test_the_selected_failures_are_rerun_once(world: ActionSite) -> None:
+    """Each plan lists what would be deleted; successful runs are not offered; a reload requests nothing more."""
     first, second, third = (world.store.finished(guid) for guid in ("g-1", "g-2", "g-3"))
     fine = world.store.finished("g-4", "success")
     page = text(world.get(PATH))
@@ -53,8 +53,8 @@ def test_the_chosen_failures_are_rerun_once(world: ActionSite) -> None:
     assert (again.attempt, again.requested_by) == (2, "operator (pages)")
 
 
-def test_the_list_and_the_overview_lead_to_it(world: ActionSite) -> None:
-    """With the list's own filters, for whoever may act."""
+def test_the_list_and_the_overview_offer_the_rerun(world: ActionSite) -> None:
+    """With the list's own filters, to visitors who may act."""
     world.store.finished()
     link = f'href="/rerun?automation={NAME}&amp;verdict=failure"'
     assert link in text(world.get(f"/runs?automation={NAME}&verdict=failure"))
@@ -65,8 +65,8 @@ def test_the_list_and_the_overview_lead_to_it(world: ActionSite) -> None:
     assert world.get(f"{PATH}?since=never").status == 400
 
 
-def test_one_changed_plan_requests_nothing(world: ActionSite) -> None:
-    """A run that somebody else started again meanwhile, and a plan that would delete something else."""
+def test_a_changed_plan_requests_nothing(world: ActionSite) -> None:
+    """A run that was started again meanwhile, and a plan that would delete something else."""
     run, other = world.store.finished(), world.store.finished("g-2")
     form = world.form(PATH)
     world.store.add_request("rerun", run, "grace", None)
@@ -81,8 +81,8 @@ def test_one_changed_plan_requests_nothing(world: ActionSite) -> None:
     assert [who for _, _, who, _ in world.store.asked] == ["grace"]
 
 
-def test_a_refusal_is_told_for_its_run(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server that carries the requests out may refuse one of them, and the others start."""
+def test_a_refusal_is_shown_for_its_run(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine may refuse one of the requests; the others start."""
     first, second = world.store.finished(), world.store.finished("g-2")
     carry_out = world.store._carry_out
 
@@ -99,7 +99,7 @@ def test_a_refusal_is_told_for_its_run(world: ActionSite, monkeypatch: pytest.Mo
     assert f"run {second} has not finished; cancel it first" in done
 
 
-def test_no_more_than_the_cap_at_once(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rerun_is_limited_to_the_cap(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says so and leads to the older ones; a form with more is refused."""
     monkeypatch.setattr(batches, "MOST", 1)
     older, newer = world.store.finished(), world.store.finished("g-2")
@@ -112,8 +112,8 @@ def test_no_more_than_the_cap_at_once(world: ActionSite, monkeypatch: pytest.Mon
     assert world.store.asked == []
 
 
-def test_nothing_chosen_and_no_right_change_nothing(world: ActionSite) -> None:
-    """A sentence for the one, 403 for the other."""
+def test_an_empty_selection_and_a_missing_right_change_nothing(world: ActionSite) -> None:
+    """The first gets an explanation, the second 403."""
     run = world.store.finished()
     form = world.form(PATH)
     assert world.post(PATH, {name: form.fields[name] for name in ("form_token", "once")}).status == 400
@@ -124,7 +124,7 @@ def test_nothing_chosen_and_no_right_change_nothing(world: ActionSite) -> None:
     assert world.store.asked == []
 
 
-def test_a_program_reruns_what_it_names(world: ActionSite) -> None:
+def test_a_program_reruns_the_runs_it_names(world: ActionSite) -> None:
     """With the plan that it read, or without one."""
     run, other = world.store.finished(), world.store.finished("g-2")
     told = world.get(PATH, "program").json
@@ -138,7 +138,7 @@ def test_a_program_reruns_what_it_names(world: ActionSite) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_plans_of_a_batch_are_made_together_and_their_order_is_kept() -> None:
+def test_plans_of_a_batch_are_made_concurrently_and_keep_their_order() -> None:
     """An error of one is not lost, and no shutdown waits for them."""
     assert batches.at_once(str, range(30)) == [str(number) for number in range(30)]
     assert batches.at_once(str, ()) == []

@@ -1,4 +1,4 @@
-"""Where sign-in leads: back to the page that a browser asked for, and to no other address, whatever its cookie says."""
+"""Where sign-in leads: back to the page that a browser asked for, and nowhere else, whatever its cookie contains."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 
 def sign_in(walk: Walk, cookie: str | None = None) -> Answer:
-    """Follow a new link with what the browser kept."""
+    """Follow a new link with the cookies that the browser kept."""
     link = urlsplit(access.login_link("", KEY, "ada@desk", time.time()))
     sent = {"Cookie": f"{COOKIE}={cookie}"} if cookie is not None else {}
     return walk.send("GET", f"{link.path}?{link.query}", headers={**PAGE, **sent})
 
 
 def kept(answer: Answer) -> str | None:
-    """Return what a browser keeps of an answer, which only `/login` gets."""
+    """Return the cookie that a browser keeps of an answer, and sends only to `/login`."""
     header = answer.headers.get("set-cookie")
     if header is None:
         return None
@@ -57,29 +57,29 @@ def kept(answer: Answer) -> str | None:
     ],
 )  # fmt: skip
 def test_sign_in_leads_back_to_the_page_that_was_asked_for(walk: Walk, asked: str, led: str) -> None:
-    """Without what opens a page by itself; an address that is too long leads to the overview."""
+    """Without parameters that open a page by themselves; an address that is too long leads to the overview."""
     cookie = kept(walk.send("GET", asked, headers=PAGE))
     assert cookie is None or "signature" not in base64.b64decode(cookie + "==", b"-_").decode()
     answer = sign_in(walk, cookie)
     assert (answer.status, answer.headers["location"]) == (303, f"/base{led}")
 
 
-def test_of_who_is_signed_in_nothing_is_kept(walk: Walk) -> None:
-    """Though what they asked for is not there."""
+def test_nothing_is_kept_for_a_visitor_who_is_signed_in(walk: Walk) -> None:
+    """Even if the page they asked for does not exist."""
     session = {"Cookie": f"{access.COOKIE}={walk.credential(SESSION, READ)}"}
     answer = walk.send("GET", "/runs/nothing", headers=PAGE | session)
     assert (answer.status, kept(answer)) == (404, None)
 
 
 def test_a_form_that_was_refused_leads_back_to_its_page(walk: Walk) -> None:
-    """The session ended while somebody read the plan; a form without a page leads nowhere."""
+    """The session ended while the visitor read the plan; a form without a page leads nowhere."""
     cookie = kept(walk.send("POST", f"/runs/{RUN}/rerun", "", PAGE))
     assert sign_in(walk, cookie).headers["location"] == f"/base/runs/{RUN}/rerun"
     assert kept(walk.send("POST", "/logout", "", PAGE)) is None
 
 
 def test_a_link_that_fails_keeps_the_page_and_one_that_works_forgets_it(walk: Walk) -> None:
-    """So the next link leads there, and the one after that does not."""
+    """So the next link still leads there, and the one after that does not."""
     cookie = kept(walk.send("GET", "/health", headers=PAGE))
     sent = {**PAGE, "Cookie": f"{COOKIE}={cookie}"}
     assert "set-cookie" not in walk.send("GET", "/login?code=no", headers=sent).headers
@@ -92,8 +92,8 @@ def test_a_link_that_fails_keeps_the_page_and_one_that_works_forgets_it(walk: Wa
     "headers",
     [{"Sec-Fetch-Mode": "cors"}, {"Sec-Purpose": "prefetch"}, {"Accept": "application/json"}],
 )
-def test_only_what_a_person_asks_for_is_kept(walk: Walk, headers: dict[str, str]) -> None:
-    """Neither a script of an open page nor a browser that looks ahead replaces it; a program has no cookies."""
+def test_only_a_page_that_a_person_opens_is_kept(walk: Walk, headers: dict[str, str]) -> None:
+    """Neither a script of an open page nor a prefetch replaces it; a program has no cookies."""
     assert kept(walk.send("GET", "/health", headers={**PAGE, **headers})) is None
 
 
@@ -102,8 +102,8 @@ def test_only_what_a_person_asks_for_is_kept(walk: Walk, headers: dict[str, str]
     ["https://evil.example/", "//evil.example/", "/\\evil.example", "/runs/..", "/pull-requests/../../x",
      "/runs/%2e%2e", "/login", "/logout", "/api/runs", "/nowhere", "", "runs", "/runs/x/live", "/webhook"],
 )  # fmt: skip
-def test_what_somebody_else_wrote_leads_to_the_overview(walk: Walk, page: str) -> None:
-    """Another program of the host can set the cookie."""
+def test_a_cookie_that_closeout_did_not_write_leads_to_the_overview(walk: Walk, page: str) -> None:
+    """Another program on the host can set the cookie."""
     cookie = base64.urlsafe_b64encode(page.encode()).decode().rstrip("=")
     assert sign_in(walk, cookie).headers["location"] == "/base/"
 
@@ -117,8 +117,8 @@ def test_what_somebody_else_wrote_leads_to_the_overview(walk: Walk, page: str) -
 @example(cookie="\xff")
 @example(cookie="A" * 5000)
 @example(cookie=base64.urlsafe_b64encode(b"/runs/x\r\nX: y").decode())
-def test_no_cookie_is_an_error_or_leads_away(walk: Walk, cookie: str) -> None:
-    """Whatever stands in it: the link is used up, so it must sign in."""
+def test_no_cookie_causes_an_error_or_leads_away(walk: Walk, cookie: str) -> None:
+    """Whatever it contains: the link is used up, so it must sign in."""
     answer = sign_in(walk, cookie)
     assert (answer.status, answer.headers["location"].startswith("/base/")) == (303, True)
     assert "x" not in answer.headers

@@ -1,4 +1,4 @@
-"""`serve` in this process: what it writes from its first line to its last, and what it leaves for the next start."""
+"""`serve` in this process: what it logs from start to stop, and what it leaves for the next start."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Folder(NamedTuple):
 def folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Folder]:
-    """A folder to serve; what a server changes of its process is set back."""
+    """A folder to serve; whatever a server changes in this process is restored."""
     assert threading.current_thread() is threading.main_thread(), "signals reach the main thread only"
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     monkeypatch.setenv("NOTIFY_URL", "json://127.0.0.1:1/")
@@ -121,8 +121,8 @@ def deliver(address: str, branch: str) -> None:
         assert answer.status == 202
 
 
-def test_a_server_says_what_it_does_from_its_start_to_its_end(folder: Folder) -> None:
-    """What it will do, each run that has ended, and that it stopped with nothing left."""
+def test_a_server_logs_its_start_its_runs_and_its_stop(folder: Folder) -> None:
+    """What it will do, each run that has ended, and that it stopped with nothing open."""
 
     def visit(address: str) -> None:
         deliver(address, "main")
@@ -154,8 +154,8 @@ def _opened(request: urllib.request.Request) -> Any:
         return error
 
 
-def test_links_to_sign_in_begin_where_the_pages_are(folder: Folder) -> None:
-    """At their own address if they have one, else at the public URL: `closeout open` reads what the last start wrote."""
+def test_sign_in_links_begin_with_the_address_of_the_pages(folder: Folder) -> None:
+    """Their own address if they have one, else the public URL: `closeout open` reads what the last start wrote."""
     public = "https://closeout.example.com"
 
     def written() -> bytes | None:
@@ -177,7 +177,7 @@ def test_links_to_sign_in_begin_where_the_pages_are(folder: Folder) -> None:
     folder.serve(lambda _: until("it is written", lambda: written() == public.encode()), public)
 
 
-def test_somebody_who_signed_in_may_act_on_a_server(folder: Folder) -> None:
+def test_a_visitor_who_signed_in_may_act(folder: Folder) -> None:
     """With the link that `closeout open` makes, which the command line signs with the ledger's key."""
 
     def visit(address: str) -> None:
@@ -193,8 +193,8 @@ def test_somebody_who_signed_in_may_act_on_a_server(folder: Folder) -> None:
     folder.serve(visit)
 
 
-def test_what_is_open_goes_on_at_the_next_start(folder: Folder) -> None:
-    """Both say so, and links begin with the address when nobody named another."""
+def test_an_open_run_continues_after_a_restart(folder: Folder) -> None:
+    """Both starts log it, and without a public URL links begin with the address."""
     seen: list[str] = []
 
     def visit(address: str) -> None:
@@ -211,7 +211,7 @@ def test_what_is_open_goes_on_at_the_next_start(folder: Folder) -> None:
 
 
 def test_a_port_in_use_leaves_no_new_ledger_behind(folder: Folder) -> None:
-    """The next start is not mistaken for a second server of an old one."""
+    """The next start is not mistaken for a second server on an old ledger."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         service.serve_forever(
             folder.path / "closeout.yaml",
@@ -235,7 +235,7 @@ def test_a_port_in_use_leaves_no_new_ledger_behind(folder: Folder) -> None:
     ],
 )
 def test_a_stop_names_what_it_waits_for(under_way: list[str], said: str) -> None:
-    """Five operations, and that there are more."""
+    """Five operations, and how many more there are."""
     assert said in service._stopping(under_way)
 
 
@@ -253,7 +253,7 @@ def test_a_stop_names_what_it_waits_for(under_way: list[str], said: str) -> None
     ],
 )
 def test_the_last_line_says_what_is_left(counts: dict[str, int], ended: bool, said: str) -> None:
-    """And whether an operation was interrupted."""
+    """It also says whether an operation was interrupted."""
     lines: list[str] = []
 
     class Stream:
@@ -278,8 +278,8 @@ def test_the_last_line_says_what_is_left(counts: dict[str, int], ended: bool, sa
     assert lines == [said]
 
 
-def test_a_further_signal_hurries_and_the_handlers_come_back() -> None:
-    """Whoever asks twice does not want to wait."""
+def test_a_second_signal_stops_at_once_and_handlers_are_restored() -> None:
+    """An operator who asks twice does not want to wait."""
     before = signal.getsignal(signal.SIGTERM)
     with serve.signals() as told:
         assert not told

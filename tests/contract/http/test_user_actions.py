@@ -1,4 +1,4 @@
-"""What visitors do from the pages, over a real server: the plan, the confirmation, and the one request that it makes."""
+"""What visitors do from the pages, over a real server: read the plan, confirm it, and make exactly one request."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def text(answer: Answer) -> str:
 
 
 def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: ActionSite) -> None:
-    """The ledger's run and the log name who confirmed it, and the answer leads to the new attempt."""
+    """The run and the log name who confirmed it, and the answer redirects to the new attempt."""
     run = world.store.finished()
     page = world.get(f"/runs/{run}/rerun")
     said = text(page)
@@ -75,7 +75,7 @@ def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Act
 
 
 def test_a_form_that_is_sent_again_makes_one_request(world: ActionSite) -> None:
-    """At the same time, and once more after its answer: every sender is led to the one new attempt."""
+    """Whether sent concurrently or again later, each submission leads to the same new attempt."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
     answers: list[Answer] = []
@@ -95,8 +95,8 @@ def test_a_form_that_is_sent_again_makes_one_request(world: ActionSite) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_another_form_finds_that_the_run_is_under_way(world: ActionSite) -> None:
-    """A second tab, or a page that was open before the first confirmation."""
+def test_a_form_from_another_tab_finds_the_run_under_way(world: ActionSite) -> None:
+    """A second tab, or a page opened before the first confirmation, starts no second attempt."""
     run = world.store.finished()
     first, second = world.form(f"/runs/{run}/rerun"), world.form(f"/runs/{run}/rerun")
     assert world.post(first.action, first.fields).status == 303
@@ -109,8 +109,8 @@ def test_another_form_finds_that_the_run_is_under_way(world: ActionSite) -> None
     assert len(world.store.asked) == 1
 
 
-def test_what_was_shown_is_what_is_confirmed(world: ActionSite) -> None:
-    """Another plan meanwhile: it is shown, nothing is requested, and its own form works."""
+def test_a_plan_that_changed_must_be_confirmed_again(world: ActionSite) -> None:
+    """The new plan is shown and nothing is requested; the form of the new plan works."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
     changes = [{"verb": "delete", "resource": "stack production", "reason": "it exists"}]
@@ -124,8 +124,8 @@ def test_what_was_shown_is_what_is_confirmed(world: ActionSite) -> None:
     assert world.post(new.action, new.fields).status == 303
 
 
-def test_a_reason_with_a_time_in_it_is_no_other_plan(world: ActionSite) -> None:
-    """Only what changes is compared."""
+def test_a_reason_that_contains_a_time_does_not_change_the_plan(world: ActionSite) -> None:
+    """Only what would be changed is compared, so that a countdown does not invalidate the confirmation."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
     world.planned.rows = [
@@ -145,10 +145,10 @@ def test_a_reason_with_a_time_in_it_is_no_other_plan(world: ActionSite) -> None:
         ([{"name": NAME, "mode": "apply", "steps": [], "error": {"code": "bad-input", "message": "no name"}}], "no name"),
     ],
 )  # fmt: skip
-def test_a_plan_that_is_none_has_no_button(
+def test_a_plan_that_cannot_run_has_no_button(
     world: ActionSite, rows: list[dict[str, object]], says: str
 ) -> None:
-    """What a guard rejects, what cannot be read and what does not match: the page says so, and a form of before is refused."""
+    """If a guard rejects it, or it is unreadable or matches nothing; a form from an earlier page is refused."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
     world.planned.rows = rows
@@ -161,7 +161,7 @@ def test_a_plan_that_is_none_has_no_button(
 
 
 def test_a_plan_that_fails_says_why(world: ActionSite) -> None:
-    """GitHub cannot be reached: no internal error, and nothing that pretends."""
+    """GitHub is unreachable: the page gives the reason instead of an internal error or an empty plan."""
     run = world.store.finished()
     world.planned.error = ServiceError(
         "GitHub: cannot connect", service="github", operation="x", reason="ConnectTimeout"
@@ -173,8 +173,8 @@ def test_a_plan_that_fails_says_why(world: ActionSite) -> None:
 
 
 @pytest.mark.parametrize("path", ["/runs/{run}/rerun", "/rerun", "/orphans/clean"])
-def test_an_error_of_github_says_no_secret(world: ActionSite, path: str) -> None:
-    """It may quote what was sent to it: neither a page, nor its form, nor an answer to a program says that."""
+def test_an_error_from_github_reveals_no_secret(world: ActionSite, path: str) -> None:
+    """GitHub may quote what it received: no page, form or API answer repeats the secret."""
     path = path.format(run=world.store.finished())
     world.planned.report = Report((orphan(17, "preview-17"),), ())
     form = world.form(path)
@@ -186,10 +186,10 @@ def test_an_error_of_github_says_no_secret(world: ActionSite, path: str) -> None
     assert "[redacted] was refused" in text(answers[0])
 
 
-def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
+def test_a_page_reloads_until_a_slow_plan_is_ready(
     world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without script: the header reloads, and the plan is made once."""
+    """It works without script, by a header, and the plan is made once."""
     monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
@@ -202,10 +202,10 @@ def test_a_slow_plan_is_awaited_by_a_page_that_asks_again(
     assert world.planned.made == 1
 
 
-def test_what_a_visitor_sends_adds_no_header_to_the_page_that_waits(
+def test_the_waiting_page_cannot_be_given_extra_headers(
     world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An outsider knows a run's id, and may send the operator a link with a line feed in it."""
+    """An outsider who knows a run's id may send the operator a link that contains a line feed."""
     monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
@@ -224,8 +224,8 @@ PATHS = ("/runs/{run}/rerun", "/runs/{run}/cancel", "/deliveries/1/replay", "/pa
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_reader_and_nobody_change_nothing(world: ActionSite, path: str) -> None:
-    """Not by a page and not by a form with the token of their session."""
+def test_a_reader_and_an_anonymous_visitor_change_nothing(world: ActionSite, path: str) -> None:
+    """Neither through a page nor with a form that carries the token of their session."""
     path = path.format(run=world.store.finished())
     assert world.get(path, "reader").status == 403
     assert "You may read here" in text(world.post(path, {"form_token": form_token("reader")}, "reader"))
@@ -236,7 +236,7 @@ def test_a_reader_and_nobody_change_nothing(world: ActionSite, path: str) -> Non
 
 @pytest.mark.parametrize("missing", ["form_token", "once", "plan"])
 @pytest.mark.parametrize("forged", ["", "forged"])
-def test_each_field_of_the_form_is_needed(world: ActionSite, missing: str, forged: str) -> None:
+def test_every_field_of_the_form_is_required(world: ActionSite, missing: str, forged: str) -> None:
     """Without the session's token, the one-time value or the plan, nothing is requested."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -247,8 +247,8 @@ def test_each_field_of_the_form_is_needed(world: ActionSite, missing: str, forge
     assert world.store.asked == []
 
 
-def test_a_one_time_value_belongs_to_its_form(world: ActionSite) -> None:
-    """That of a pause does not cancel a run."""
+def test_a_one_time_value_works_for_its_own_form_only(world: ActionSite) -> None:
+    """The value of a pause form does not cancel a run."""
     pause, run = world.form("/pause"), world.store.queued()
     cancel = world.form(f"/runs/{run}/cancel")
     assert world.post(cancel.action, cancel.fields | {"once": pause.fields["once"]}).status == 403
@@ -259,7 +259,7 @@ def test_a_one_time_value_belongs_to_its_form(world: ActionSite) -> None:
 
 
 def test_a_run_is_cancelled(world: ActionSite) -> None:
-    """And the answer leads to its page."""
+    """The answer redirects to the run's page."""
     run = world.store.queued()
     form = world.form(f"/runs/{run}/cancel")
     done = world.post(form.action, form.fields | {"reason": "wrong stack"})
@@ -268,7 +268,7 @@ def test_a_run_is_cancelled(world: ActionSite) -> None:
 
 
 def test_a_run_that_finished_meanwhile_is_not_cancelled(world: ActionSite) -> None:
-    """Before the page or after it: a sentence."""
+    """The visitor gets a sentence, whether the run finished before or after the page was opened."""
     run = world.store.queued()
     form = world.form(f"/runs/{run}/cancel")
     world.store.end(run, "success")
@@ -279,7 +279,7 @@ def test_a_run_that_finished_meanwhile_is_not_cancelled(world: ActionSite) -> No
 
 
 def test_a_delivery_is_replayed(world: ActionSite) -> None:
-    """One run leads to its page, several to the delivery's, none to a sentence."""
+    """The answer leads to the run, or to the delivery if it has several; without a run the page says so."""
     run = world.store.finished()
     for outcome, status, location in (
         (f"{run}-2", 303, f"/runs/{run}?attempt=2"),
@@ -294,8 +294,8 @@ def test_a_delivery_is_replayed(world: ActionSite) -> None:
     assert {kind for kind, *_ in world.store.asked} == {"replay"}
 
 
-def test_a_delivery_that_did_not_arrive_is_recovered(world: ActionSite) -> None:
-    """By its GUID, as the command line does; one that is not left alone any more is said."""
+def test_a_missing_delivery_is_recovered(world: ActionSite) -> None:
+    """By its GUID, as with the command line; the page says when patrol has no such delivery any more."""
     run = world.store.finished()
     world.store.replays = [f"{run}-2"]
     form = world.form("/deliveries/5f3a-11f0/replay")
@@ -309,8 +309,8 @@ def test_a_delivery_that_did_not_arrive_is_recovered(world: ActionSite) -> None:
     "path",
     ["/deliveries/7/replay", "/deliveries/x/replay", f"/deliveries/{'9' * 40}/replay", "/runs/none/rerun"],
 )
-def test_what_was_pruned_is_said(world: ActionSite, path: str) -> None:
-    """It is not there, and may have been pruned."""
+def test_a_pruned_run_or_delivery_gets_an_explanation(world: ActionSite, path: str) -> None:
+    """The page says that it does not exist and may have been pruned."""
     for answer in (world.get(path), world.post(path, {}, "program")):
         assert answer.status == 404
         assert "may have been pruned" in text(answer)
@@ -318,7 +318,7 @@ def test_what_was_pruned_is_said(world: ActionSite, path: str) -> None:
 
 @pytest.mark.parametrize("kind", ["failure", "orphans"])
 def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: ActionSite, kind: str) -> None:
-    """That of a run as the command line does it, and one that patrol found by its pull request; one that changed is shown anew."""
+    """As on the command line; one that patrol found, by its pull request; a changed problem is shown again."""
     if kind == "failure":
         target = world.store.finished()
     else:
@@ -343,7 +343,7 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: ActionSite, kind
 
 
 def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: ActionSite) -> None:
-    """It ends when what it says is no longer so."""
+    """It closes when its cause is gone."""
     found = Problem("", "patrol", "stale", "patrol has not ended", "x", 1.0)
     world.store.problems.open_problem(found)
     gone = world.get(f"/problems/{problem_name(found)}/dismiss")
@@ -351,7 +351,7 @@ def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: ActionSite) -> 
 
 
 def test_pause_and_resume(world: ActionSite) -> None:
-    """The pages say who paused and why, and a resume of another pause than the one that was shown is refused."""
+    """The pages say who paused and why. Resuming a pause other than the one shown is refused."""
     assert world.get("/resume").status == 409
     pause = world.form("/pause")
     done = world.post("/pause", pause.fields | {"reason": "incident 42"})
@@ -372,8 +372,8 @@ def test_pause_and_resume(world: ActionSite) -> None:
     assert world.store.paused() is None
 
 
-def test_every_page_leads_whoever_may_act_to_a_pause(world: ActionSite) -> None:
-    """As long as nothing is paused, and not whoever may only read."""
+def test_every_page_offers_a_pause_to_an_operator(world: ActionSite) -> None:
+    """Only while nothing is paused, and not to a reader."""
     link = 'href="/pause"'
     run = world.store.finished()
     assert link in text(world.get(f"/runs/{run}"))
@@ -382,10 +382,10 @@ def test_every_page_leads_whoever_may_act_to_a_pause(world: ActionSite) -> None:
     assert link not in text(world.get(f"/runs/{run}"))
 
 
-def test_a_request_that_waits_is_told_with_its_number(
+def test_a_request_that_waits_is_answered_with_its_number(
     world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine does not take it at once: it is stored."""
+    """The engine is busy: the request is stored, and the page says so."""
     monkeypatch.setattr(acting, "OUTCOME_SECONDS", 0.0)
     world.store.held = True
     pause = world.form("/pause")
@@ -394,7 +394,9 @@ def test_a_request_that_waits_is_told_with_its_number(
     assert "<h1>Requested</h1> <p>Request 1 is stored" in text(done)
 
 
-def test_an_outcome_is_awaited_for_a_few_seconds(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_waits_a_few_seconds_for_the_outcome(
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The engine looks for requests twice a second."""
     outcomes = iter([None, None, "done"])
     monkeypatch.setattr(world.store, "outcome", lambda _number: next(outcomes))
@@ -404,7 +406,7 @@ def test_an_outcome_is_awaited_for_a_few_seconds(world: ActionSite, monkeypatch:
 def test_a_plan_that_is_not_ready_in_time_requests_nothing(
     world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection does not wait for longer; the same form works once the plan is there."""
+    """The connection is not held any longer; the same form works once the plan is ready."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
     monkeypatch.setattr(action_pages, "LOOK", 0.0)
@@ -418,8 +420,8 @@ def test_a_plan_that_is_not_ready_in_time_requests_nothing(
     assert world.post(form.action, form.fields).status == 303
 
 
-def test_a_ledger_that_cannot_be_written_is_said(world: ActionSite) -> None:
-    """With its sentence, to a person and to a program, and in the log; the same form works once it can."""
+def test_a_ledger_that_cannot_be_written_is_reported(world: ActionSite) -> None:
+    """The page, the API and the log give the reason; the same form works once the ledger is writable."""
     world.store.broken = StoreUnavailable("the disk is full")
     pause = world.form("/pause")
     refused = world.post("/pause", pause.fields)
@@ -437,8 +439,8 @@ def test_a_ledger_that_cannot_be_written_is_said(world: ActionSite) -> None:
 # --- programs --------------------------------------------------------------------------------------------------
 
 
-def test_a_program_acts_with_a_token_and_no_form(world: ActionSite) -> None:
-    """It gets the plan as JSON, and the number and the outcome of its request."""
+def test_a_program_acts_with_a_token_and_without_a_form(world: ActionSite) -> None:
+    """It gets the plan as JSON, and the number and outcome of its request."""
     run = world.store.finished()
     plan = world.get(f"/runs/{run}/rerun", "program").json
     assert (plan["deletes"], plan["problem"], plan["automations"][0]["name"]) == (2, None, NAME)
@@ -467,8 +469,8 @@ def test_a_program_acts_with_a_token_and_no_form(world: ActionSite) -> None:
     )
 
 
-def test_a_program_may_hold_to_the_plan_that_it_read(world: ActionSite) -> None:
-    """Another plan is refused, with the new one."""
+def test_a_program_can_require_the_plan_that_it_read(world: ActionSite) -> None:
+    """Any other plan is refused, and the answer has the new one."""
     run = world.store.finished()
     told = world.get(f"/runs/{run}/rerun", "program").json
     assert "error" not in told
@@ -483,7 +485,7 @@ def test_a_program_may_hold_to_the_plan_that_it_read(world: ActionSite) -> None:
 
 
 def test_a_long_reason_is_refused(world: ActionSite) -> None:
-    """The ledger shows it in every list."""
+    """Every list shows it."""
     refused = world.post("/pause", {"reason": "x" * 501}, "program")
     assert (refused.status, refused.json["error"]) == (400, "usage")
     assert world.post("/pause", {"reason": "x" * 500}, "program").status == 200

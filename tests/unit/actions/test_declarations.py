@@ -15,14 +15,14 @@ INPUTS = [
 
 
 @pytest.mark.parametrize("spec", INPUTS)
-def test_a_secret_is_a_reference_that_no_event_chooses(spec: Input) -> None:
-    """A `${{ }}` in it would let a payload name the secret."""
+def test_an_event_cannot_choose_a_secret(spec: Input) -> None:
+    """With a `${{ }}` in the reference, a payload could name the secret."""
     assert not (spec.secret and (spec.templates or spec.names))
 
 
 @pytest.mark.parametrize("spec", INPUTS)
 def test_a_name_has_no_default(spec: Input) -> None:
-    """It would name the same thing for every event; a delimiter names nothing by itself."""
+    """It would name the same thing for every event; a delimiter alone names nothing."""
     assert not spec.names or spec.default in (None, "/")
 
 
@@ -34,7 +34,7 @@ def test_a_required_input_has_no_default(spec: Input) -> None:
 
 @pytest.mark.parametrize("spec", INPUTS)
 def test_a_default_has_the_type_of_its_input(spec: Input) -> None:
-    """A step that sets nothing is as right as one that writes the default."""
+    """A step that omits the input is as valid as one that writes the default."""
     types = {
         "string": str,
         "integer": int,
@@ -75,14 +75,14 @@ OWN_CODE = ["shell", "python"]
 GLOBAL = ["aws/s3-delete-objects"]
 
 
-def test_the_guards_see_every_input_that_names_what_is_acted_on() -> None:
-    """One that is not marked could hold any value of the payload, so a new input is decided here as well."""
+def test_the_guards_see_every_input_that_names_a_target() -> None:
+    """An input that is not marked could contain any value of the payload, so each new one is classified here."""
     for uses, action in builtin().items():
         assert [name for name, spec in action.inputs.items() if spec.names] == NAMES[uses], uses
 
 
 def test_only_some_inputs_refuse_expressions() -> None:
-    """A delimiter, a method or code that a payload wrote would be an injection."""
+    """A delimiter, a method or code from a payload would be an injection."""
     for uses, action in builtin().items():
         literal = [name for name, spec in action.inputs.items() if not spec.templates]
         assert literal == LITERAL.get(uses, []), uses
@@ -91,7 +91,7 @@ def test_only_some_inputs_refuse_expressions() -> None:
         )
 
 
-def test_what_an_action_is_decides_which_guards_it_has() -> None:
+def test_an_actions_kind_decides_its_guards() -> None:
     """Whether it deletes, runs the user's code, or names something in a region."""
     for uses, action in builtin().items():
         assert action.destructive == DESTRUCTIVE.get(uses, "unless-declared")
@@ -131,8 +131,8 @@ TIMES = {
 }
 
 
-def test_what_a_step_leaves_out_means_the_same_in_every_release() -> None:
-    """Files rest on it: on what is required, on defaults, on how long a step may take and how often it is tried."""
+def test_a_steps_defaults_stay_the_same_in_every_release() -> None:
+    """Users' files depend on required inputs, defaults, time limits and retries."""
     for uses, action in builtin().items():
         assert [name for name, spec in action.inputs.items() if spec.required] == REQUIRED[uses], uses
         defaults = {name: spec.default for name, spec in action.inputs.items() if spec.default is not None}

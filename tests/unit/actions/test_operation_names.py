@@ -1,4 +1,4 @@
-"""Operation names within a step: an action's own must not be one that the run function records for every step."""
+"""Operation names within a step: an action may not use one that the run function records for every step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ RESERVED = {"if", "plan", "status", "end", "verify", "left"}
 CALLS = {"record", "change", "sleep", "wait_until"}
 
 
-def test_no_action_takes_a_name_that_every_step_has() -> None:
-    """A plan of one change has no prefix of its own, so such a name would be there twice, and the step would fail."""
+def test_no_action_uses_a_name_that_every_step_has() -> None:
+    """A plan of one change has no prefix of its own, so such a name would occur twice, and the step would fail."""
     names = [
         (place(path, node.lineno), first.value)
         for path, node in nodes("src/closeout/actions")

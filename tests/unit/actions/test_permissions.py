@@ -1,4 +1,4 @@
-"""What an action needs: what every step needs, and what an input or `protect.tags` adds."""
+"""The permissions of an action: what every step needs, and what an input or `protect.tags` adds."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ ACTION = replace(
 )
 
 
-def test_each_need_says_what_asks_for_it() -> None:
-    """What every step needs comes first, once; then what one optional input adds, then the tags."""
+def test_each_permission_says_what_needs_it() -> None:
+    """Those of every step come first, once; then what one optional input adds, then the tags."""
     assert needed(ACTION) == (
         Need(ALWAYS, None),
         Need(EMPTY, "empty"),
@@ -50,8 +50,8 @@ def test_each_need_says_what_asks_for_it() -> None:
     )
 
 
-def test_an_input_is_tried_at_its_widest() -> None:
-    """A text that the file does not settle, a switch that is on; what is required has a value in every trial."""
+def test_permissions_cover_the_widest_inputs() -> None:
+    """A text that the file does not determine, a switch that is on; required inputs always have a value."""
     SEEN.clear()
     needed(ACTION)
     least = {"name": SOME_TEXT, "count": 3, "empty": False, "topic": None, "ids": None}

@@ -1,4 +1,4 @@
-"""What a log would show of an error: its texts and those of the errors that it is chained to."""
+"""What a log would show of an error: its text and those of the errors it is chained to."""
 
 from __future__ import annotations
 

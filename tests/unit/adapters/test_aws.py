@@ -32,7 +32,7 @@ def server() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
-    """An empty world that the standard variables point to."""
+    """An empty account that the standard variables point to."""
     server.reset()
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
@@ -53,7 +53,7 @@ def failure(call: Any) -> ServiceError:
     return caught.value
 
 
-def test_account_is_asked_anew(aws: FakeAws) -> None:
+def test_the_account_is_asked_each_time(aws: FakeAws) -> None:
     """Each `account()` is a GetCallerIdentity of its own: a role may have changed since."""
     ours = clients()
     assert [ours.account(), ours.account()] == ["123456789012"] * 2
@@ -70,7 +70,7 @@ def test_assumed_role(aws: FakeAws) -> None:
 
 
 def test_role_that_may_not_be_assumed(aws: FakeAws) -> None:
-    """A refused role is an AccessDenied that names AssumeRole, and never falls back on other credentials."""
+    """A refused role is an AccessDenied that names AssumeRole; other credentials are never used instead."""
     aws.fault(operation="AssumeRole", code="AccessDenied", status=403, message="not authorized", times=5)
     error = failure(
         clients(AwsTarget("210987654321", "us-east-1", "arn:aws:iam::210987654321:role/x")).account
@@ -119,7 +119,7 @@ def test_region_of_the_target(aws: FakeAws) -> None:
     ],
 )
 def test_answered_errors(aws: FakeAws, fault: dict[str, Any], transient: bool) -> None:
-    """An error keeps the service's code, status and sentence, and says whether trying again may help."""
+    """An error keeps the service's code, status and message, and says whether a retry may help."""
     aws.fault(operation="DescribeStacks", message="the sentence", **fault)
     error = failure(lambda: clients().aws("cloudformation").describe_stacks(StackName="x"))
     assert (error.service, error.operation) == ("cloudformation", "DescribeStacks")
@@ -128,7 +128,7 @@ def test_answered_errors(aws: FakeAws, fault: dict[str, Any], transient: bool) -
 
 
 def test_retry_after_is_kept(aws: FakeAws) -> None:
-    """What the service asks us to wait comes through."""
+    """The service's requested wait is passed on."""
     aws.fault(operation="DescribeStacks", code="Throttling", retry_after=7)
     assert failure(lambda: clients().aws("cloudformation").describe_stacks(StackName="x")).retry_after == 7.0
 
@@ -140,15 +140,17 @@ def test_no_answer_is_transient(aws: FakeAws) -> None:
     assert (error.reason, error.transient) == ("ConnectionClosed", True)
 
 
-def test_nobody_listens(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint that refuses connections is transient."""
+def test_an_endpoint_that_refuses_connections_is_transient(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service may be restarting."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     error = failure(clients().account)
     assert (error.reason, error.transient) == ("EndpointConnection", True)
 
 
-def test_half_an_answer(aws: FakeAws) -> None:
-    """An answer that is no XML is transient: a proxy's page, or a torn body."""
+def test_half_an_answer_is_transient(aws: FakeAws) -> None:
+    """An answer that is not XML is a proxy's page, or was cut off."""
     aws.fault(operation="GetCallerIdentity", kind="garble")
     error = failure(clients().account)
     assert (error.reason, error.transient) == ("ResponseParser", True)
@@ -157,7 +159,7 @@ def test_half_an_answer(aws: FakeAws) -> None:
 
 
 def test_no_credentials(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without credentials the sentence says how to give some; it is not transient."""
+    """Without credentials the message says how to set some; the error is not transient."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
@@ -168,8 +170,8 @@ def test_no_credentials(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
-def test_a_profile_that_is_not_there(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """It is named with the variable that names it: advice to give a profile would be no help to who gave one."""
+def test_a_missing_profile_is_named(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """With the variable that names it: the advice to set a profile would not help here."""
     monkeypatch.setenv(variable, "nope")
     error = failure(lambda: clients().account())
     assert (error.reason, error.transient) == ("NoCredentials", False)
@@ -177,15 +179,15 @@ def test_a_profile_that_is_not_there(aws: FakeAws, monkeypatch: pytest.MonkeyPat
     assert "no AWS credentials" not in error.message
 
 
-def test_a_region_that_is_none_is_a_mistake_in_the_file(aws: FakeAws) -> None:
-    """No later try makes it one."""
+def test_an_invalid_region_is_a_mistake_in_the_file(aws: FakeAws) -> None:
+    """No retry makes it valid."""
     error = failure(clients(AwsTarget("123456789012", "eu central", None)).account)
     assert (error.reason, error.transient) == ("InvalidRegion", False)
     assert "eu central" in error.message
 
 
-def test_an_answer_that_lacks_what_is_read_may_be_whole_next_time() -> None:
-    """It was torn, or a proxy's."""
+def test_an_incomplete_answer_is_transient() -> None:
+    """It was cut off, or a proxy's."""
     model = SimpleNamespace(operation_model=lambda _name: SimpleNamespace(output_shape=None))
     meta = SimpleNamespace(method_to_api_mapping={"list_buckets": "ListBuckets"}, service_model=model)
     client = TranslatedClient(SimpleNamespace(meta=meta, list_buckets=dict), "s3", time.time)
@@ -195,7 +197,7 @@ def test_an_answer_that_lacks_what_is_read_may_be_whole_next_time() -> None:
 
 
 def test_bad_argument(aws: FakeAws) -> None:
-    """A wrong argument is our bug and said as such, not an answer."""
+    """A wrong argument is reported as our bug, not as an answer."""
     error = failure(lambda: clients().aws("cloudformation").describe_stacks(Stack="x"))
     assert (error.reason, error.transient) == ("ParamValidation", False)
 
@@ -210,13 +212,13 @@ def test_errors_hold_no_secret(aws: FakeAws) -> None:
 
 @pytest.mark.parametrize("name", ["get_paginator", "get_waiter", "exceptions", "no_such_operation"])
 def test_only_operations(aws: FakeAws, name: str) -> None:
-    """Paginators and waiters are refused by name: they would hide errors or hold a thread."""
+    """Paginators and waiters are refused by name: they would hide errors or block a thread."""
     with pytest.raises(AttributeError, match="wait_until"):
         getattr(clients().aws("cloudformation"), name)
 
 
 def test_one_client_per_target(aws: FakeAws) -> None:
-    """Eight threads that ask at once get one and the same client."""
+    """Eight threads that ask at once get the same client."""
     ours = AwsClients(now=time.time, attempts=1)
     got: list[Any] = []
     threads = [
@@ -243,7 +245,7 @@ def test_one_client_per_target(aws: FakeAws) -> None:
     ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
-    """Seconds or a date; nonsense counts as nothing."""
+    """Seconds or a date; an invalid value is ignored."""
     assert retry_after(header, 1445412480.0) == seconds
 
 
@@ -255,10 +257,13 @@ def test_retry_after(header: str | None, seconds: float | None) -> None:
         (lambda: boto_clients("us-east-1")("s3"), (3.0, 10.0, 3)),
     ],
 )
-def test_no_client_waits_as_long_as_boto3_would(
+def test_no_client_waits_as_long_as_boto3s_default(
     aws: FakeAws, client: Any, waits: tuple[float, float, int]
 ) -> None:
-    """That is a minute, five times: a person waits, or a function that Lambda ends. CloudTrail shows whose calls they are."""
+    """By default it makes five attempts of a minute; a person waits, or a Lambda function.
+
+    CloudTrail shows whose calls they are.
+    """
     config = client().meta.config
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == waits
     assert config.user_agent_extra == "closeout"
@@ -270,7 +275,7 @@ def test_import_is_cheap() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_error_of_ours_stays_what_it_is() -> None:
-    """It is no answer of AWS."""
+def test_our_own_error_is_not_translated() -> None:
+    """It is not an answer of AWS."""
     with pytest.raises(ZeroDivisionError), translated("s3", "ListObjects", lambda: 0.0):
         raise ZeroDivisionError

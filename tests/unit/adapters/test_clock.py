@@ -11,8 +11,8 @@ STEPS = st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e8, 1e8)), max_size=20
 
 
 @given(STEPS)
-def test_time_goes_on_at_least_as_fast_as_the_monotonic_clock(steps: list[tuple[float, float]]) -> None:
-    """Whatever is done to the system's clock; and it is never behind that clock."""
+def test_time_advances_at_least_as_fast_as_the_monotonic_clock(steps: list[tuple[float, float]]) -> None:
+    """Whatever happens to the system's clock; and it is never behind that clock."""
     wall, monotonic = 1.8e9, 100.0
     clock = SystemClock(lambda: wall, lambda: monotonic)
     before = clock.now()
@@ -25,8 +25,8 @@ def test_time_goes_on_at_least_as_fast_as_the_monotonic_clock(steps: list[tuple[
         before = now
 
 
-def test_a_clock_that_nobody_sets_is_followed_exactly() -> None:
-    """The lead over the monotonic clock stays what it was."""
+def test_an_undisturbed_clock_is_followed_exactly() -> None:
+    """The lead over the monotonic clock stays the same."""
     wall = monotonic = 0.0
     clock = SystemClock(lambda: 1.8e9 + wall, lambda: monotonic)
     for wall in (0.0, 1.5, 1000.0):
@@ -34,8 +34,8 @@ def test_a_clock_that_nobody_sets_is_followed_exactly() -> None:
         assert clock.now() == 1.8e9 + wall
 
 
-def test_time_goes_on_from_a_stored_moment_that_is_later() -> None:
-    """And from none that is earlier, nor from one that no clock has shown."""
+def test_time_continues_from_a_later_stored_moment() -> None:
+    """Not from an earlier one, nor from one that no clock has shown."""
     clock = SystemClock(lambda: 1.8e9, lambda: 7.0)
     assert clock.go_on_from(1.8e9 - 60.0) == 0.0
     assert clock.now() == 1.8e9

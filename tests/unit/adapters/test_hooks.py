@@ -1,4 +1,4 @@
-"""GitHub's hooks over HTTP: each request and each answer is one that GitHub's own description knows."""
+"""GitHub's hooks over HTTP: each request and answer conforms to GitHub's own API description."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Received = list[tuple[dict[str, str], bytes]]
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, Received]]:
-    """A webhook that keeps what arrives: its URL, and headers (lower case) with body."""
+    """A webhook that records what arrives: its URL, and headers (lower case) with body."""
     got: Received = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,7 +36,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/prod/webhook", got
     server.shutdown()
     server.server_close()
@@ -50,7 +50,7 @@ def hooks(request: pytest.FixtureRequest, github: FakeGitHub, client: GitHubClie
 
 
 def signed_with(secret: str, got: Received) -> bool:
-    """Whether the last delivery is signed with this secret, which closeout's own check decides."""
+    """Whether the last delivery is signed with this secret, checked with closeout's own code."""
     headers, body = got[-1]
     given = headers["x-hub-signature-256"].encode()
     try:
@@ -63,7 +63,7 @@ def signed_with(secret: str, got: Received) -> bool:
 def test_a_hook_is_made_pinged_changed_and_removed(
     hooks: Hooks, github: FakeGitHub, receiver: tuple[str, Received]
 ) -> None:
-    """The whole life of a hook, with each delivery signed by the secret that it has at that moment."""
+    """The whole life of a hook, with each delivery signed by the hook's current secret."""
     url, got = receiver
     hook = hooks.create(url, "first", ["pull_request"])
     assert github.sender.settle()
@@ -93,7 +93,7 @@ def test_a_hook_is_made_pinged_changed_and_removed(
     assert hooks.all() == ()
 
 
-def test_an_event_of_a_repository_reaches_its_own_hooks_and_the_organizations_with_one_guid(
+def test_repository_and_organization_hooks_get_the_same_guid(
     github: FakeGitHub, client: GitHubClient, receiver: tuple[str, Received]
 ) -> None:
     """As on GitHub, the GUID is the event's."""
@@ -113,7 +113,7 @@ def test_an_event_of_a_repository_reaches_its_own_hooks_and_the_organizations_wi
 def test_an_update_of_the_hook_itself_drops_a_secret_that_is_left_out(
     github: FakeGitHub, client: GitHubClient, receiver: tuple[str, Received]
 ) -> None:
-    """What GitHub's description warns of: the reason that a new secret goes through the hook's config."""
+    """GitHub's description warns of it; therefore a new secret is set through the hook's config."""
     url, got = receiver
     hooks = Hooks(client, Target.parse("acme/shop"))
     hook = hooks.create(url, "s", ["push"])
@@ -136,8 +136,8 @@ def test_every_hook_is_listed_however_many_pages_there_are(github: FakeGitHub, c
     assert [hook.url for hook in hooks.reaching("https://h102.example/webhook")] == ["https://h102.example/"]
 
 
-def test_ten_pages_are_enough_and_a_hook_says_whether_github_verifies_its_server() -> None:
-    """GitHub leaves `insecure_ssl` out, or gives it as a number or a text."""
+def test_hooks_are_listed_up_to_ten_pages() -> None:
+    """GitHub may omit `insecure_ssl`, or send it as a number or a text."""
     configs: tuple[dict[str, Any], ...] = (
         {"insecure_ssl": "1"},
         {"insecure_ssl": 1},
@@ -167,7 +167,7 @@ def test_ten_pages_are_enough_and_a_hook_says_whether_github_verifies_its_server
     ],
 )
 @pytest.mark.parametrize(("name", "word"), [("acme/gone", "admin:repo_hook"), ("gone", "admin:org_hook")])
-def test_a_404_says_what_the_token_may_lack(
+def test_a_404_says_which_permission_may_be_missing(
     client: GitHubClient, name: str, word: str, call: Callable[[Hooks], Any]
 ) -> None:
     """GitHub answers 404 for what a token may not see."""
@@ -180,7 +180,7 @@ def test_a_404_says_what_the_token_may_lack(
 def test_an_error_that_repeats_the_secret_is_shown_without_it(
     github: FakeGitHub, client: GitHubClient
 ) -> None:
-    """Whatever GitHub, or a proxy before it, says of a request, the secret is not in the sentence."""
+    """Whatever GitHub, or a proxy, says about a request, the secret is not in the message."""
     github.faults.add("status", status=422, body={"message": "bad config: s3cret-value"})
     with pytest.raises(ServiceError) as error:
         Hooks(client, Target.parse("acme/shop")).set_secret(7, "s3cret-value")
@@ -189,10 +189,8 @@ def test_an_error_that_repeats_the_secret_is_shown_without_it(
 
 
 @pytest.mark.parametrize("body", [{"a": 1}, [{"id": "x"}], [{"id": 1, "config": []}], ["x"], None])
-def test_an_answer_that_is_no_list_of_hooks_is_an_error(
-    github: FakeGitHub, client: GitHubClient, body: Any
-) -> None:
-    """An empty list is the only way to have no hooks."""
+def test_a_malformed_list_of_hooks_is_an_error(github: FakeGitHub, client: GitHubClient, body: Any) -> None:
+    """Only an empty list means that there are no hooks."""
     github.faults.add("status", status=200, body=body if body is not None else "nothing")
     with pytest.raises(ServiceError):
         Hooks(client, Target.parse("acme/shop")).all()
@@ -201,8 +199,8 @@ def test_an_answer_that_is_no_list_of_hooks_is_an_error(
 @pytest.mark.parametrize(
     "text", ["", "/", "acme/", "/shop", "acme/shop/x", "acme/..", "a b", "-a", "acme/shöp"]
 )
-def test_what_names_neither_a_repository_nor_an_organization_is_refused(text: str) -> None:
-    """Nothing that could leave its place in a path gets into one."""
+def test_an_invalid_repository_or_organization_is_refused(text: str) -> None:
+    """A name that could change a URL's path never gets into one."""
     with pytest.raises(UsageError):
         Target.parse(text)
 
@@ -219,6 +217,6 @@ def test_what_names_neither_a_repository_nor_an_organization_is_refused(text: st
         ("https://b.example/prod/webhook", False),
     ],
 )
-def test_a_hook_is_this_webhooks_under_either_of_its_paths(url: str, same: bool) -> None:
-    """The stack answers at `/` and at `/webhook`; a hook made by hand may name either."""
+def test_a_hook_with_either_path_of_this_webhook_is_recognized(url: str, same: bool) -> None:
+    """The stack answers at `/` and at `/webhook`; a hook made by hand may use either."""
     assert same_webhook(url, "https://a.example/prod/webhook") is same

@@ -17,13 +17,15 @@ from tests.unit.adapters.shown import shown
 
 
 class Host:
-    """A server that answers by path: `/status/N`, `/to/N?URL`, `/big`, else 200 with what it got."""
+    """A server that answers by path: `/status/N`, `/to/N?URL`, `/big`, else 200 with the request's data."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         host = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # one packet for an answer: a second one waits for an acknowledgment
+
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 host.seen.append(
@@ -47,7 +49,7 @@ class Host:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop."""
@@ -82,8 +84,8 @@ def ask(url: str, method: str = "GET", **options: Any) -> Any:
     return HttpClient().request(method, url, **options)
 
 
-def test_an_answer_comes_back_whatever_its_status(host: Host) -> None:
-    """Status, lower-case headers and body; what they mean is the caller's to say."""
+def test_any_status_returns_an_answer(host: Host) -> None:
+    """Status, lower-case headers and body; the caller decides what they mean."""
     answer = ask(f"{host.url}/status/404", "POST", body=b"{}")
     assert (answer.status, answer.headers["x-answer"], answer.body) == (404, "Yes", b"hello")
     method, _, headers, body = host.seen[0]
@@ -91,9 +93,7 @@ def test_an_answer_comes_back_whatever_its_status(host: Host) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_another_origin_is_the_answer_and_takes_no_secret_along(
-    host: Host, other: Host, status: int
-) -> None:
+def test_a_redirect_to_another_origin_is_not_followed(host: Host, other: Host, status: int) -> None:
     """Another port is another origin: nothing is sent there, secret or not."""
     assert ask(f"{host.url}/to/{status}?{other.url}/x").status == status
     assert other.seen == []
@@ -103,18 +103,18 @@ def test_a_redirect_to_another_origin_is_the_answer_and_takes_no_secret_along(
     ("status", "method", "followed"),
     [(301, "GET", True), (303, "GET", True), (307, "POST", True), (308, "PUT", True), (302, "POST", False)],
 )
-def test_a_redirect_within_the_origin_is_followed_when_it_means_the_same_request(
+def test_a_redirect_within_the_origin_is_followed_if_the_request_stays_the_same(
     host: Host, status: int, method: str, followed: bool
 ) -> None:
-    """A POST is repeated on 307 and 308 only: on 302 nobody knows what the host means."""
+    """A POST is repeated on 307 and 308 only: on 302 the method is ambiguous."""
     answer = ask(f"{host.url}/to/{status}?/fine", method, body=b"data" if method != "GET" else None)
     assert answer.status == (200 if followed else status)
     assert len(host.seen) == (2 if followed else 1)
     assert host.seen[-1][2]["x-key"] == "s3cret"
 
 
-def test_a_circle_of_redirects_ends(host: Host) -> None:
-    """Three are followed; after one more it is an error."""
+def test_a_redirect_loop_ends(host: Host) -> None:
+    """Three redirects are followed; one more is an error."""
     assert ask(f"{host.url}/to/307?/to/307?/to/307?/x").body == b"hello"
     with pytest.raises(ServiceError, match="more than 3 redirects") as error:
         ask(f"{host.url}/to/307?/to/307?/to/307?/to/307?/x")
@@ -142,7 +142,7 @@ def test_an_answer_over_one_megabyte_is_refused(host: Host) -> None:
         "gopher://h",
     ],
 )
-def test_what_is_no_plain_http_url_is_refused(url: str) -> None:
+def test_only_plain_http_urls_are_accepted(url: str) -> None:
     """Only http and https, without credentials, which would end up in logs."""
     with pytest.raises(InputError):
         ask(url)
@@ -158,8 +158,8 @@ def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(host: Host, 
 
 
 @pytest.mark.parametrize("name", ["X Key", "", "X:", "X\r\n", "ü"])
-def test_a_header_name_that_is_none_is_refused(host: Host, name: str) -> None:
-    """Nothing can be smuggled in by a name either."""
+def test_an_invalid_header_name_is_refused(host: Host, name: str) -> None:
+    """It could smuggle in another header."""
     with pytest.raises(InputError):
         ask(host.url, headers={name: "1"})
 
@@ -180,7 +180,7 @@ def test_a_header_name_that_is_none_is_refused(host: Host, name: str) -> None:
     ],
 )
 def test_a_metadata_address_is_refused(address: str) -> None:
-    """These hand out the machine's credentials to whoever asks."""
+    """These hand out the machine's credentials to any client."""
     assert refused_address(address)
 
 
@@ -192,7 +192,7 @@ def test_a_metadata_address_is_refused(address: str) -> None:
     ],
 )
 def test_private_addresses_are_allowed(address: str) -> None:
-    """Internal services are what this action is for."""
+    """This action is for internal services."""
     assert not refused_address(address)
 
 
@@ -217,8 +217,8 @@ def test_no_spelling_of_the_metadata_address_gets_through(host_name: str) -> Non
         ("drop", "ConnectionError"),
     ],
 )
-def test_a_host_that_answers_slowly_or_half_or_never_may_come_back(kind: str, reason: str) -> None:
-    """Each is a transient error within the time given."""
+def test_a_slow_incomplete_or_missing_answer_is_transient(kind: str, reason: str) -> None:
+    """Each is a transient error within the time limit."""
     with FakeGitHub() as fake:
         fake.faults.add(kind, seconds=0.01)
         with pytest.raises(ServiceError) as caught:
@@ -227,14 +227,14 @@ def test_a_host_that_answers_slowly_or_half_or_never_may_come_back(kind: str, re
 
 
 def test_an_error_shows_neither_query_nor_secret() -> None:
-    """Tokens travel in queries too."""
+    """Queries may contain tokens too."""
     with pytest.raises(ServiceError) as caught:
         ask("http://127.0.0.1:9/path?token=s3cret")
     assert "s3cret" not in shown(caught.value)
     assert "/path" in caught.value.message
 
 
-def test_a_name_that_does_not_resolve_may_resolve_later() -> None:
+def test_a_name_that_does_not_resolve_is_transient() -> None:
     """DNS has outages."""
     with pytest.raises(ServiceError) as caught:
         ask("http://nowhere.invalid/", timeout=2.0)

@@ -1,4 +1,4 @@
-"""A workflow's token counts only if GitHub signed it, for this closeout, and it has not expired."""
+"""A workflow's token is accepted only if GitHub signed it for this closeout and it has not expired."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Issuer:
 
 
 def tokens(issuer: Issuer | None = None, clock: FakeClock | None = None) -> WorkflowTokens:
-    """What verifies tokens of GitHub for `AUDIENCE`."""
+    """The verifier of GitHub's tokens for `AUDIENCE`."""
     known = issuer or Issuer(public_key("ours", OURS))
     return WorkflowTokens(ISSUER, lambda: AUDIENCE, known, clock or FakeClock())
 
 
-def test_a_token_that_github_signed_for_us_gives_its_claims() -> None:
+def test_a_valid_token_yields_its_claims() -> None:
     """Signature, issuer, audience and time are right; the keys are read once."""
     issuer = Issuer(public_key("ours", OURS))
     verified = tokens(issuer)
@@ -63,7 +63,7 @@ NOW = time.time()
 
 
 def headed(header: bytes) -> str:
-    """A token with this header and a signature over nothing."""
+    """A token with this header and an empty signature."""
     return f"{base64.urlsafe_b64encode(header).rstrip(b'=').decode()}.e30.c2ln"
 
 
@@ -101,14 +101,14 @@ UNSIGNED = jwt.encode({"iss": ISSUER, "aud": AUDIENCE}, "", algorithm="none", he
     ],
 )
 def test_every_other_token_is_refused(forged: str) -> None:
-    """Another key, issuer or audience, another time, another algorithm, claims that are missing, and no token at all."""
+    """Another key, issuer or audience, another time, another algorithm, missing claims, and no token at all."""
     with pytest.raises(TokenRefused) as refused:
         tokens().claims(forged)
     assert len(refused.value.message) <= 200
 
 
-def test_a_token_may_be_so_long() -> None:
-    """A longer one is refused before anything of it is decoded."""
+def test_the_length_of_a_token_is_limited() -> None:
+    """A longer one is refused before any of it is decoded."""
     spare = LONGEST - len(token(ISSUER, pad=""))
     pad = next(n for n in range(spare * 3 // 4 - 3, spare) if len(token(ISSUER, pad="x" * n)) >= LONGEST)
     longest = token(ISSUER, pad="x" * pad)
@@ -118,15 +118,15 @@ def test_a_token_may_be_so_long() -> None:
         tokens().claims(token(ISSUER, pad="x" * (pad + 1)))
 
 
-def test_without_the_extra_no_token_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names what to install; it is no fault of the token's."""
+def test_without_the_optional_package_no_token_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names what to install; the token is not at fault."""
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(Unavailable, match=r"install closeout\[guard\]"):
         tokens().claims(token(ISSUER))
 
 
-def test_a_key_that_github_added_is_read_but_not_for_every_made_up_name() -> None:
-    """GitHub rotates its keys; anybody may invent the name of one."""
+def test_new_keys_are_read_but_not_for_every_invented_name() -> None:
+    """GitHub rotates its keys; anyone can invent the name of one."""
     issuer, clock = Issuer(public_key("old", OTHER)), FakeClock()
     verified = tokens(issuer, clock)
     for _ in range(3):
@@ -144,13 +144,13 @@ def test_a_key_that_github_added_is_read_but_not_for_every_made_up_name() -> Non
     verified.claims(token(ISSUER))
     assert len(issuer.asked) == 2
     clock.advance(1)
-    with pytest.raises(TokenRefused):  # that key is no longer GitHub's
+    with pytest.raises(TokenRefused):  # GitHub has withdrawn that key
         verified.claims(token(ISSUER))
     assert len(issuer.asked) == 3
 
 
-def test_a_key_that_the_token_brings_does_not_count() -> None:
-    """Neither the key nor an address of keys in the header: the issuer's keys alone verify."""
+def test_a_key_in_the_token_is_ignored() -> None:
+    """Neither a key nor an address of keys in the header counts: only the issuer's keys verify."""
     issuer = Issuer(public_key("ours", OURS))
     mine = public_key("ours", OTHER)
     for header in ({"jwk": mine}, {"jku": "https://example.com/jwks"}, {"x5u": "https://example.com/cert"}):
@@ -161,8 +161,8 @@ def test_a_key_that_the_token_brings_does_not_count() -> None:
     assert set(issuer.asked) == {f"GET {ISSUER}/.well-known/jwks"}
 
 
-def test_a_key_is_not_used_longer_because_github_cannot_be_asked() -> None:
-    """Whoever stole a key that GitHub withdrew must not gain from an outage; the keys are read again within a minute."""
+def test_an_outage_of_github_does_not_extend_a_keys_life() -> None:
+    """A thief of a withdrawn key must not gain from an outage; the keys are read again within a minute."""
     issuer, clock = Issuer(public_key("ours", OURS)), FakeClock()
     verified = tokens(issuer, clock)
     verified.claims(token(ISSUER))
@@ -177,7 +177,7 @@ def test_a_key_is_not_used_longer_because_github_cannot_be_asked() -> None:
     verified.claims(token(ISSUER))
 
 
-def test_a_made_up_key_during_an_outage_does_not_lose_the_others() -> None:
+def test_an_invented_key_during_an_outage_does_not_lose_the_others() -> None:
     """Fresh keys stay, whatever a stranger asks for."""
     issuer, clock = Issuer(public_key("ours", OURS)), FakeClock()
     verified = tokens(issuer, clock)
@@ -190,8 +190,8 @@ def test_a_made_up_key_during_an_outage_does_not_lose_the_others() -> None:
 
 
 @pytest.mark.parametrize("keys", [None, [], {}, {"keys": None}, {"keys": []}, {"keys": [{"kty": "RSA"}]}])
-def test_keys_that_cannot_be_read_are_unknown_and_not_a_wrong_token(keys: Any) -> None:
-    """The caller hears that it may ask again; GitHub is not asked for each."""
+def test_unreadable_keys_are_an_outage_and_not_a_wrong_token(keys: Any) -> None:
+    """The caller learns that it may ask again; GitHub is not asked each time."""
     issuer, clock = Issuer(), FakeClock()
     issuer.keys = keys
     verified = tokens(issuer, clock)
@@ -217,5 +217,5 @@ def test_keys_that_cannot_be_read_are_unknown_and_not_a_wrong_token(keys: Any) -
     ],
 )
 def test_the_issuer_follows_from_the_api(api: str, issuer: str) -> None:
-    """GitHub, an Enterprise Server, and Enterprise Cloud with data residency."""
+    """For GitHub, an Enterprise Server, and Enterprise Cloud with data residency."""
     assert issuer_of(api) == issuer

@@ -66,18 +66,18 @@ def reader(vault: Vault | None = None, **environment: str) -> SecretReader:
 
 
 def test_a_variable_is_read(tmp_path: Path) -> None:
-    """`env:NAME` gives the variable's value as it is, spaces and all."""
+    """`env:NAME` returns the variable's value unchanged, including spaces."""
     assert reader(HOOK=" s3cret ").read("env:HOOK") == (" s3cret ",)
 
 
 def test_a_variable_that_is_missing_or_empty_is_refused() -> None:
-    """An empty webhook secret would let everybody in."""
+    """An empty webhook secret would accept every request."""
     assert "HOOK" in refusal(lambda: reader().read("env:HOOK")).message
     empty = refusal(lambda: reader(HOOK="").read("env:HOOK")).message
     assert empty == "env:HOOK is empty; put the secret's value there", "it may be a token as well"
 
 
-def test_a_variable_that_is_no_text_is_refused() -> None:
+def test_a_variable_that_is_not_text_is_refused() -> None:
     """Its bytes are not shown."""
     assert "env:HOOK is not UTF-8 text" in str(refusal(lambda: reader(HOOK="\udcff").read("env:HOOK")))
 
@@ -93,16 +93,16 @@ def test_a_file_is_read_without_its_last_line_end(tmp_path: Path, text: str) -> 
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602, 0o610, 0o644, 0o777])
-def test_a_file_that_others_may_touch_is_refused_with_the_fix(tmp_path: Path, mode: int) -> None:
-    """Whoever can read or change the file has the secret."""
+def test_a_file_that_others_may_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
+    """The message says how to fix it. Anyone who can read or change the file has the secret."""
     path = tmp_path / "hook"
     path.write_text("s3cret")
     path.chmod(mode)
     assert "chmod 600" in refusal(lambda: SecretReader({}).read(f"file:{path}"), "s3cret").message
 
 
-def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
-    """A missing file, a folder, a pipe without a writer, bytes, nothing, far too much: each has its sentence."""
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, a folder, a pipe without a writer, bytes, nothing, too much: each has its message."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "empty").write_bytes(b"\n")
@@ -121,8 +121,8 @@ def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
         assert word in refusal(lambda name=name: read(f"file:{name}")).message  # type: ignore[misc]
 
 
-def test_a_file_may_be_so_large(tmp_path: Path) -> None:
-    """It is read to its end: half a key would fail without saying why."""
+def test_a_secret_file_has_a_maximum_size(tmp_path: Path) -> None:
+    """Up to it the file is read completely: half a key would fail without saying why."""
     path = tmp_path / "key"
     path.write_bytes(b"x" * FILE_LIMIT)
     path.chmod(0o600)
@@ -130,13 +130,13 @@ def test_a_file_may_be_so_large(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "hook", "env:", "vault:x", "aws-ssm:/x", "s3cret-itself"])
-def test_what_is_no_reference_is_refused_without_repeating_it(reference: str) -> None:
+def test_an_invalid_reference_is_refused_without_repeating_it(reference: str) -> None:
     """It may be the secret itself, pasted into the wrong place."""
     assert "env:NAME" in refusal(lambda: reader().read(reference), "s3cret", "vault", "ssm").message
 
 
-def test_everything_that_is_read_is_told_to_the_redactor() -> None:
-    """No value can be logged before it is known as one."""
+def test_the_redactor_learns_every_secret_that_is_read() -> None:
+    """No value can be logged before it is known as a secret."""
     told: list[str] = []
     vault = Vault(AWSCURRENT=version("new", age=10), AWSPREVIOUS=version("old"))
     SecretReader({}, client=lambda _region: vault, now=lambda: NOW, on_value=told.append).read(
@@ -148,8 +148,8 @@ def test_everything_that_is_read_is_told_to_the_redactor() -> None:
 # --- AWS Secrets Manager --------------------------------------------------------------------------------
 
 
-def test_the_former_version_is_accepted_for_a_day_after_the_current_one_was_created() -> None:
-    """Time to change the hook as well; after a day the old secret opens nothing."""
+def test_the_previous_version_is_accepted_for_a_day() -> None:
+    """After the current one was created there is time to change the hook; then the old secret is refused."""
     young = Vault(AWSCURRENT=version("new", age=DAY - 1), AWSPREVIOUS=version("old", age=90 * DAY))
     assert reader(young).read("aws-secretsmanager:hook") == ("new", "old")
     old = Vault(AWSCURRENT=version("new", age=DAY), AWSPREVIOUS=version("old", age=90 * DAY))
@@ -157,8 +157,8 @@ def test_the_former_version_is_accepted_for_a_day_after_the_current_one_was_crea
     assert old.asked == ["hook AWSCURRENT"]
 
 
-def test_the_former_version_says_until_when_it_counts() -> None:
-    """Whoever keeps the values in memory must drop it in time."""
+def test_the_previous_version_says_when_it_expires() -> None:
+    """A cache must drop it in time."""
     vault = Vault(AWSCURRENT=version("new", age=100), AWSPREVIOUS=version("old"))
     current, former = reader(vault).read_active("aws-secretsmanager:hook")
     assert (current.until, former.until) == (None, NOW - 100 + DAY)
@@ -171,12 +171,12 @@ def test_the_former_version_says_until_when_it_counts() -> None:
 def test_the_time_of_a_version_may_be_a_number_or_missing(
     created: dict[str, Any], values: tuple[str, ...]
 ) -> None:
-    """The receiver's own client decodes no times. A version of an unknown age has no former one."""
+    """The receiver's own client does not decode times. Without a time there is no previous version."""
     vault = Vault(AWSCURRENT={"SecretString": "new", **created}, AWSPREVIOUS=version("old"))
     assert reader(vault).read("aws-secretsmanager:hook") == values
 
 
-def test_a_secret_without_a_former_version_has_one_value() -> None:
+def test_a_secret_without_a_previous_version_has_one_value() -> None:
     """The first version of a secret has no predecessor."""
     assert reader(Vault(AWSCURRENT=version("only"))).read("aws-secretsmanager:hook") == ("only",)
 
@@ -192,16 +192,16 @@ def test_one_key_of_a_json_secret_is_read() -> None:
 @pytest.mark.parametrize(
     "text", ["plain s3cret", '["s3cret"]', '{"hook": 3}', '{"other": "s3cret"}', '{"hook": ""}']
 )
-def test_a_json_key_that_is_not_there_is_said_without_the_secret(text: str) -> None:
-    """The message names the key, never what stands there."""
+def test_a_missing_json_key_is_reported_without_the_secret(text: str) -> None:
+    """The message names the key, never the contents."""
     refusal(
         lambda: reader(Vault(AWSCURRENT=version(text, age=2 * DAY))).read("aws-secretsmanager:x#hook"),
         "s3cret",
     )
 
 
-def test_a_binary_secret_counts_if_it_is_text() -> None:
-    """`--secret-binary` is how some tools store it."""
+def test_a_binary_secret_is_accepted_if_it_is_text() -> None:
+    """Some tools store it with `--secret-binary`."""
     assert reader(Vault(AWSCURRENT=version(b"s3cret\n", age=2 * DAY))).read("aws-secretsmanager:x") == (
         "s3cret",
     )
@@ -237,36 +237,36 @@ def test_a_binary_secret_counts_if_it_is_text() -> None:
         ),
     ],
 )
-def test_an_aws_error_says_what_to_do_and_whether_it_may_pass(
+def test_an_aws_error_says_what_to_do_and_whether_it_is_transient(
     error: Exception, word: str, transient: bool
 ) -> None:
-    """With boto3's own errors and with those of AwsClients alike."""
+    """The same with boto3's own errors and those of AwsClients."""
     raised = refusal(lambda: reader(Vault(AWSCURRENT=error)).read("aws-secretsmanager:hook"))
     assert word in raised.message
     assert raised.transient == transient
 
 
-def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3's own client, which `serve` reads its secrets with, says so too."""
+def test_a_missing_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's own client, which `serve` uses to read its secrets, names it too."""
     monkeypatch.setenv("AWS_PROFILE", "nope")
     raised = refusal(lambda: SecretReader(region="eu-central-1").read("aws-secretsmanager:hook"))
     assert "the profile that AWS_PROFILE names is not in the AWS configuration" in raised.message
 
 
-def test_a_former_version_that_cannot_be_read_now_is_not_skipped_in_silence() -> None:
-    """Half of a rotation read is a failed read: what was cached before stays."""
+def test_an_unreadable_previous_version_is_an_error() -> None:
+    """Half of a rotation is a failed read: the cached values stay."""
     vault = Vault(AWSCURRENT=version("s3cret"), AWSPREVIOUS=Boto("ThrottlingException"))
     assert refusal(lambda: reader(vault).read("aws-secretsmanager:hook"), "s3cret").transient
 
 
-def test_a_former_version_that_is_empty_never_counts() -> None:
-    """An empty secret would let everybody in, for a day."""
+def test_an_empty_previous_version_never_counts() -> None:
+    """An empty secret would accept every request, for a day."""
     vault = Vault(AWSCURRENT=version("new"), AWSPREVIOUS=version(""))
     assert reader(vault).read("aws-secretsmanager:hook") == ("new",)
 
 
-def test_an_arn_is_asked_for_in_its_own_region() -> None:
-    """A secret may live elsewhere than the rest; one client a region."""
+def test_an_arn_is_read_in_its_own_region() -> None:
+    """A secret may be in another region than the rest; each region has one client."""
     regions: list[str | None] = []
 
     def make(region: str | None) -> Vault:
@@ -279,8 +279,8 @@ def test_an_arn_is_asked_for_in_its_own_region() -> None:
     assert regions == ["eu-central-1", "us-east-1"]
 
 
-def test_a_credential_of_systemd_may_have_the_mask_of_its_access_list(tmp_path: Path) -> None:
-    """LoadCredential= shows mode 0440 although nobody else can read it; others' bits are refused even there."""
+def test_a_systemd_credential_may_have_a_group_bit(tmp_path: Path) -> None:
+    """LoadCredential= shows mode 0440 although nobody else can read it; access for others is still refused."""
     path = tmp_path / "hook"
     path.write_text("s3cret")
     path.chmod(0o440)
@@ -291,8 +291,8 @@ def test_a_credential_of_systemd_may_have_the_mask_of_its_access_list(tmp_path: 
     refusal(lambda: here.read(f"file:{path}"))
 
 
-def test_secrets_manager_is_really_asked_by_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against moto: current, former, and none."""
+def test_boto3_reads_from_secrets_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against moto: current, previous, and none."""
     import boto3
     from moto import mock_aws
 

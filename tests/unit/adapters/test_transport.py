@@ -1,4 +1,4 @@
-"""Why a host did not answer: each cause has a name, and says whether to come again. And which connections are kept."""
+"""Why a host did not answer: each cause has a name and says whether to retry. Also which connections are kept."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     ],
 )
 def test_each_cause_has_a_name(error: Exception, reason: str, again: bool) -> None:
-    """A request that cannot be sent, or must not be, is not sent again."""
+    """A request that cannot or must not be sent is not sent again."""
     found = transport._translate(error, "h.example", 5.0)
     assert (found.reason, found.transient) == (reason, again)
     assert "h.example" in str(found) or "refused" in str(found)
@@ -46,9 +46,9 @@ def test_each_cause_has_a_name(error: Exception, reason: str, again: bool) -> No
 
 @contextmanager
 def answering(*answers: bytes, close: bool = False) -> Iterator[tuple[str, list[int]]]:
-    """Yield a server's URL, and the number of each request's connection; it answers each request with the next answer.
+    """Yield a server's URL and the connection number of each request; it gives its answers in turn.
 
-    With `close` it closes a connection after an answer that did not say so.
+    With `close` it closes a connection after an answer that did not announce it.
     """
     left, served = list(answers), []
     listening = socket.create_server(("127.0.0.1", 0))
@@ -96,7 +96,7 @@ def close(sender: Transport) -> None:
 
 
 def test_a_connection_is_kept_for_the_next_request() -> None:
-    """Whatever was asked before, to one origin."""
+    """Whatever was requested before, to one origin."""
     sender = Transport()
     with answering(OK, OK) as (url, served):
         assert [get(sender, url).body, get(sender, url + "?y").body] == [b"ok", b"ok"]
@@ -104,8 +104,8 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
         close(sender)
 
 
-def test_a_small_request_leaves_at_once() -> None:
-    """Its body would wait for the answer to its head otherwise, which a server may delay."""
+def test_a_small_request_is_sent_at_once() -> None:
+    """Otherwise its body would wait for an acknowledgement of its head, which a server may delay."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         made = DeadlineConnection(f"127.0.0.1:{server.getsockname()[1]}", None, time.monotonic() + 60)
         made.connect()
@@ -134,7 +134,7 @@ def chunked(size: int) -> bytes:
 def test_a_connection_is_kept_only_after_a_whole_answer(
     first: bytes, limit: int, reason: tuple[str, bool]
 ) -> None:
-    """What follows on it would be the rest of this one. An answer may have as many bytes as the limit says."""
+    """Otherwise the next answer would be the rest of this one. An answer may be as long as the limit."""
     sender = Transport()
     with answering(first, OK) as (url, served):
         assert refused(sender, url, limit) == reason
@@ -151,13 +151,13 @@ def test_a_connection_is_kept_only_after_a_whole_answer(
     ],
     ids=["length", "chunks"],
 )
-def test_half_an_answer_is_none(half: bytes) -> None:
+def test_half_an_answer_is_refused(half: bytes) -> None:
     """A list that was cut off would look complete."""
     with answering(half, close=True) as (url, _):
         assert refused(Transport(), url) == ("ConnectionError", True)
 
 
-def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
+def test_a_connection_closed_by_the_server_is_not_used_again() -> None:
     """A kept connection says nothing about the server."""
     sender = Transport()
     with answering(OK, OK, close=True) as (url, served):
@@ -179,8 +179,8 @@ def test_over_https_nothing_is_sent_before_the_handshake() -> None:
         close(sender)
 
 
-def test_no_more_than_so_many_connections_are_kept() -> None:
-    """The one that was not used for the longest time is closed."""
+def test_kept_connections_are_limited() -> None:
+    """The one that was unused for the longest time is closed."""
     sender = Transport(connections=1)
     with answering(OK) as (first, _), answering(OK) as (second, _):
         get(sender, first)
@@ -208,8 +208,8 @@ def _wait_for(happened: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
-def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
-    """Nothing was sent yet, so that a request that must not be sent twice may be."""
+def test_a_connection_that_times_out_has_its_own_name() -> None:
+    """Nothing was sent yet, so even a request that must not be repeated can be tried again."""
     with pytest.raises(NoAnswer, match=r"^127\.0\.0\.1 did not accept a connection in time$") as caught:
         Transport()._connect(parse("http://127.0.0.1:9"), 0.0)
     assert (caught.value.reason, caught.value.transient) == ("ConnectTimeout", True)
@@ -219,10 +219,8 @@ def test_a_connection_that_is_not_made_in_time_has_its_own_name() -> None:
     ("found", "share"),
     [(["127.0.0.9", "127.0.0.1", "127.0.0.8"], 5.0), (["127.0.0.9", "127.0.0.1"], 10.0)],
 )
-def test_an_address_that_refuses_leaves_the_rest_of_the_time_to_the_others(
-    found: list[str], share: float
-) -> None:
-    """Each has an equal share of what is left, and the first that answers is taken."""
+def test_an_address_that_refuses_leaves_time_for_the_others(found: list[str], share: float) -> None:
+    """Each gets an equal share of the remaining time, and the first that answers is used."""
 
     class Several(DeadlineConnection):
         def addresses(self) -> list[str]:

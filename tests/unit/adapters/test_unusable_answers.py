@@ -1,4 +1,4 @@
-"""Answers with status 200 that are not what was asked for: an error that comes again, never "closed", "absent" or "empty"."""
+"""Malformed answers with status 200: a transient error, never "closed", "absent" or "empty"."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PULL: dict[str, Any] = {
 
 
 class Says(GitHubClient):
-    """A client that gets this answer to whatever it asks."""
+    """A client that returns this answer to every request."""
 
     def __init__(self, answer: Any) -> None:
         super().__init__(lambda: "t", "https://api.github.test")
@@ -47,7 +47,7 @@ class Says(GitHubClient):
 
 
 def refused(call: Callable[[], object], said: str) -> None:
-    """Assert that an answer is refused as one to ask for again."""
+    """Assert that an answer is refused with a transient error."""
     with pytest.raises(ServiceError, match=said) as caught:
         call()
     assert caught.value.transient
@@ -64,8 +64,8 @@ def changed(*keys: str, to: Any) -> dict[str, Any]:
     return dict(pull)
 
 
-def test_a_whole_answer_is_the_pull_request() -> None:
-    """What the others below differ from in one field."""
+def test_a_complete_answer_is_the_pull_request() -> None:
+    """The other tests change one field of it."""
     found = Says(PULL).pull_request("acme/shop", 17)
     assert (found.id, found.number, found.state, found.base_owner_id) == (1700, 17, "closed", 9)
 
@@ -87,8 +87,8 @@ def test_a_whole_answer_is_the_pull_request() -> None:
         (changed("base", "repo", "full_name", to="shop"), "not the pull request that was asked for"),
     ],
 )
-def test_a_pull_request_is_whole_and_the_one_that_was_asked_for(answer: Any, said: str) -> None:
-    """Whoever deletes by its state must not read another one's."""
+def test_an_incomplete_or_other_pull_request_is_refused(answer: Any, said: str) -> None:
+    """Its state decides about a delete, so it must be the requested one."""
     refused(lambda: Says(answer).pull_request("acme/shop", 17), said)
 
 
@@ -98,8 +98,8 @@ def test_changed_files_are_a_list_of_names(answer: Any) -> None:
     refused(lambda: Says(answer).pull_request_files("acme/shop", 17), "not a list of files")
 
 
-def test_of_a_renamed_file_both_names_count() -> None:
-    """As for GitHub Actions."""
+def test_both_names_of_a_renamed_file_count() -> None:
+    """As in GitHub Actions."""
     files = [{"filename": "new.py", "previous_filename": "old.py"}, {"filename": "same.py"}]
     assert Says(files).pull_request_files("acme/shop", 17) == ("new.py", "old.py", "same.py")
 
@@ -114,14 +114,14 @@ def test_of_a_renamed_file_both_names_count() -> None:
         ([{"number": "1", "state": "open", "head": {"ref": "x"}}], "not the list that was asked for"),
     ],
 )
-def test_open_pull_requests_are_open_and_of_the_branch(answer: Any, said: str) -> None:
+def test_only_open_pull_requests_of_the_branch_count(answer: Any, said: str) -> None:
     """GitHub ignores a filter that it does not understand, and lists all."""
     refused(lambda: Says(answer).open_pull_requests("acme/shop", "x"), said)
 
 
 @pytest.mark.parametrize("repository", [None, {}, {"default_branch": 5}, {"default_branch": "x"}])
-def test_a_ref_is_gone_only_beside_another_that_can_be_read(repository: Any) -> None:
-    """A token without rights gets 404 for every ref."""
+def test_a_ref_is_gone_only_if_another_one_can_be_read(repository: Any) -> None:
+    """A token without permission gets 404 for every ref."""
 
     class Without(Says):
         def _ref(self, path: str, ref: str) -> bool:
@@ -138,21 +138,21 @@ def test_a_ref_is_gone_only_beside_another_that_can_be_read(repository: Any) -> 
 @pytest.mark.parametrize(
     "answer", [None, {}, [{}], [5], [{"id": "x", "config": {}, "events": [], "active": True}]]
 )
-def test_hooks_are_a_list_of_hooks(answer: Any) -> None:
-    """No list is not "no hook": another one would be made."""
+def test_a_malformed_list_is_not_an_empty_list_of_hooks(answer: Any) -> None:
+    """Otherwise a second hook would be made."""
     hooks = Hooks(Says(answer), Target.parse("acme/shop"))
     refused(hooks.all, "the answer is not a ")
     refused(lambda: hooks.deliveries(5), "the answer is not a ")
 
 
-def test_a_url_that_cannot_be_read_is_no_webhook_of_ours() -> None:
-    """Nobody knows where it leads."""
+def test_a_hook_with_an_unreadable_url_is_not_ours() -> None:
+    """Its destination is unknown."""
     assert same_webhook("https://a.example/x/webhook/", "https://a.example/x")
     assert same_webhook("https://a.example", "nonsense") is False
 
 
 class Answers(GitHubClient):
-    """A client whose every exchange brings an empty list with these headers."""
+    """A client whose every exchange returns an empty list with these headers."""
 
     def __init__(self, **headers: str) -> None:
         super().__init__(lambda: "t", "https://api.github.test")
@@ -163,8 +163,8 @@ class Answers(GitHubClient):
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Jan 2026 00:00:00 GMT"])
-def test_a_page_has_a_moment_by_githubs_clock(date: str) -> None:
-    """Marks are kept by it."""
+def test_a_page_has_githubs_time(date: str) -> None:
+    """Watermarks follow GitHub's clock."""
     refused(lambda: Answers(date=date).read("/x", {}), "the answer has no date")
     refused(lambda: Answers().read("/x", {}), "the answer has no date")
     assert Answers(date="Thu, 01 Jan 2026 00:00:00 GMT").read("/x", {}).date == 1_767_225_600
@@ -188,12 +188,12 @@ SHAPE = of(
 
 
 def refuse(what: str) -> NoReturn:
-    """Raise what stands for the `ServiceError`."""
+    """Raise a stand-in for the `ServiceError`."""
     raise LookupError(what)
 
 
-def test_an_answer_of_its_shape_is_taken_as_it_is() -> None:
-    """Also fields that the model does not know, and a template that botocore has decoded."""
+def test_a_well_formed_answer_is_returned_unchanged() -> None:
+    """Including fields that the model does not know, and a template that botocore has decoded."""
     answer = {
         "Names": ["a"],
         "Tags": {"k": "v"},
@@ -218,13 +218,13 @@ def test_an_answer_of_its_shape_is_taken_as_it_is() -> None:
         ({"Inner": {"Count": "1"}}, "Count is no integer"),
     ],
 )
-def test_an_answer_of_another_shape_is_refused(answer: Any, said: str) -> None:
-    """What botocore could not understand is not read as empty."""
+def test_a_malformed_answer_is_refused(answer: Any, said: str) -> None:
+    """What botocore could not parse is not read as empty."""
     with pytest.raises(LookupError, match=said):
         checked(SHAPE, answer, refuse)
 
 
-def test_a_field_that_is_missing_is_refused_when_it_is_read() -> None:
+def test_a_missing_field_is_refused_when_it_is_read() -> None:
     """`get` is for optional ones."""
     answer = checked(SHAPE, {"Inner": {}}, refuse)
     assert answer.get("Names") is None

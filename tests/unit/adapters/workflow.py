@@ -1,4 +1,4 @@
-"""Tokens as GitHub gives them to workflow runs, and the keys that sign them: made without PyJWT, which verifies them."""
+"""Tokens like GitHub's for workflow runs, and the keys that sign them: made without PyJWT, which verifies them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def token(issuer: str, *, key: RSAPrivateKey = OURS, kid: str = "ours", **claims
 
 
 def signed(header: dict[str, Any], claims: dict[str, Any], key: RSAPrivateKey) -> str:
-    """A token with this header, signed as RS256 says, whatever its `alg`."""
+    """A token with this header, signed with RS256 whatever its `alg`."""
     text = ".".join(_encode(json.dumps(part).encode()) for part in (header, claims))
     return f"{text}.{_encode(key.sign(text.encode(), PKCS1v15(), SHA256()))}"
 

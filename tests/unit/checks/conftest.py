@@ -21,6 +21,6 @@ def cloud() -> Iterator[StackAws]:
 
 @pytest.fixture
 def whole(tmp_path: Path, cloud: StackAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """A set-up in which all is well."""
+    """A set-up without any fault."""
     with scene(tmp_path, cloud, monkeypatch) as made:
         yield made

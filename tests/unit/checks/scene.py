@@ -1,4 +1,4 @@
-"""A set-up in which all is well, and whose parts a test can break one by one: the file, GitHub, AWS, the ledger, the server."""
+"""A set-up without any fault, whose parts a test can break: the file, GitHub, AWS, the ledger, the server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ automations:
 
 
 class Server:
-    """What answers at the public URL: a closeout as far as the checks see it."""
+    """The server at the public URL: a closeout as far as the checks see it."""
 
     def __init__(self) -> None:
         self.secret = SECRET
@@ -86,6 +86,8 @@ class Server:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # one packet for an answer: a second one waits for an acknowledgment
+
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status = outer.statuses.get(self.path, 404)
@@ -112,7 +114,7 @@ class Server:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop."""
@@ -140,7 +142,7 @@ class Scene:
     """The whole set-up. Every part may be changed before `results`."""
 
     clients = AwsClients(now=time.time)
-    """Of all tests."""
+    """Shared by all tests."""
 
     def __init__(self, folder: Path, aws: FakeAws, github: FakeGitHub, server: Server) -> None:
         self.file = folder / "closeout.yaml"
@@ -193,7 +195,7 @@ class Scene:
 
         def connect(loaded: Loaded) -> Outside:
             clients = configured_clients(loaded, SystemClock(), Redactor())
-            if not self.fresh_aws:  # to make clients takes longer than the whole round
+            if not self.fresh_aws:  # making clients takes longer than the whole round
                 clients.__dict__["aws"] = self.clients
             return Outside(clients)
 
@@ -230,7 +232,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: FakeAws, github: FakeGitHu
 
 @contextmanager
 def scene(folder: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """Yield a set-up in which all is well."""
+    """Yield a set-up without any fault."""
     aws.reset()
     with FakeGitHub() as github:
         server = Server()

@@ -1,4 +1,4 @@
-"""What the checks of AWS ask, and what they make of its answers."""
+"""What the checks of AWS ask, and how they read the answers."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def identity(arn: str = OWN, account: str = ACCOUNT) -> dict[str, str]:
         ("aws-cloudformation-role", "no step names a role for CloudFormation"),
     ],
 )
-def test_a_file_that_does_not_act_in_aws_asks_nothing(check: str, why: str) -> None:
+def test_a_file_without_aws_steps_asks_nothing(check: str, why: str) -> None:
     """Its owner may have no account."""
     assert asked(check, loaded(step=SHELL)) == Result("skipped", why)
 
 
-def test_credentials_are_named_and_an_error_is_told_with_what_mends_it() -> None:
-    """Where AWS cannot be reached, the credentials may be sound."""
+def test_credentials_are_named_and_an_error_comes_with_its_fix() -> None:
+    """If AWS is unreachable, the credentials may still be valid."""
     file = loaded(step=STACK)
     assert asked("aws-credentials", file, identity()) == Result("fine", f"AWS knows these credentials: {OWN}")
     away = error("EndpointConnectionError", transient=True)
@@ -62,8 +62,8 @@ def test_credentials_are_named_and_an_error_is_told_with_what_mends_it() -> None
     assert asked("aws-credentials", file, bad) == Result("wrong", "InvalidClientTokenId", None)
 
 
-def test_a_role_is_tried() -> None:
-    """What AWS refuses stays so; no answer says nothing."""
+def test_a_role_is_assumed() -> None:
+    """A refusal by AWS is wrong; no answer is unknown."""
     file = loaded(step=STACK, **UNDER_A_ROLE)
     assert asked("aws-role", file, identity()) == Result("fine", f"the roles can be assumed: {OTHER}")
     refused = asked("aws-role", file, error("AccessDenied"))
@@ -75,8 +75,8 @@ def test_a_role_is_tried() -> None:
 @pytest.mark.parametrize(
     ("lines", "whose"), [({}, "closeout's credentials"), (UNDER_A_ROLE, OTHER)], ids=["own", "role"]
 )
-def test_credentials_of_another_account_are_named(lines: dict[str, str], whose: str) -> None:
-    """By the role where there is one, for the file is the place to look at."""
+def test_credentials_of_another_account_are_reported(lines: dict[str, str], whose: str) -> None:
+    """With the role if there is one, since the mistake is then in the file."""
     file = loaded(step=STACK, **lines)
     assert asked("aws-account", file, identity()) == Result("fine", f"the account is {ACCOUNT}")
     other = asked("aws-account", file, identity(account="999999999999"))
@@ -84,8 +84,8 @@ def test_credentials_of_another_account_are_named(lines: dict[str, str], whose: 
     assert other == Result("wrong", text)
 
 
-def test_iam_is_asked_for_what_each_role_needs_and_for_no_right_under_a_condition() -> None:
-    """A right of GitHub's is none of IAM's, and a simulation without the condition's values would deny it."""
+def test_iam_simulates_what_each_role_needs_except_conditional_permissions() -> None:
+    """GitHub's permissions are not IAM's, and a simulation without a condition's values would deny it."""
     elsewhere = STACK_ALONE.replace("with: {", f"with: {{ region: us-east-1, assume-role: '{OTHER}',")
     steps = (
         f"{STACK_ALONE} }}, {{ uses: {elsewhere} }},"
@@ -110,7 +110,7 @@ def test_iam_is_asked_for_what_each_role_needs_and_for_no_right_under_a_conditio
     assert actions[OWN].isdisjoint(("kms:Decrypt", "statuses:write", "pull_requests:read"))
 
 
-def test_rights_that_iam_denies_or_does_not_speak_of_are_missing() -> None:
+def test_permissions_that_iam_denies_or_omits_are_missing() -> None:
     """In order, with the step that needs them."""
 
     def simulate(**named: Any) -> Any:
@@ -139,15 +139,15 @@ def test_rights_that_iam_denies_or_does_not_speak_of_are_missing() -> None:
         (error("ValidationError"), "wrong", "ValidationError"),
     ],
 )
-def test_who_may_not_simulate_gets_no_finding(problem: Exception, state: str, says: str) -> None:
-    """A narrow role is no fault; another error of IAM's is told."""
+def test_a_role_that_may_not_simulate_gets_no_finding(problem: Exception, state: str, says: str) -> None:
+    """A narrow role is not a fault; another error of IAM's is reported."""
     found = asked(
         "aws-permissions", loaded(step=STACK), identity(), simulate_principal_policy=raises(problem)
     )
     assert (found.state, says in found.what) == (state, True)
 
 
-def test_a_file_of_which_no_policy_is_made_has_no_rights_to_ask_for() -> None:
+def test_a_file_without_a_policy_has_no_permissions_to_check() -> None:
     """Its first name that is too wide says why."""
     wide = STACK_ALONE.replace("preview-$", "$")
     found = asked("aws-permissions", loaded(step=wide), identity())
@@ -155,8 +155,8 @@ def test_a_file_of_which_no_policy_is_made_has_no_rights_to_ask_for() -> None:
     assert found.what.startswith("no policy can be made from the file (clean/delete-stack-1: `stack-name: ")
 
 
-def test_each_target_is_asked_under_its_own_role() -> None:
-    """Credentials are asked about without one, each account and region once."""
+def test_each_target_is_checked_under_its_own_role() -> None:
+    """Credentials are checked without one, each account and region once."""
     targets: list[AwsTarget] = []
 
     def ask(target: AwsTarget) -> dict[str, str]:

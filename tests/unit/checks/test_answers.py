@@ -1,4 +1,4 @@
-"""What a check answers where there is nothing to ask, or where an answer says nothing: never that all is fine."""
+"""What a check answers if nothing applies, or if an answer is inconclusive: never that all is fine."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def returns(value: object) -> Callable[..., Any]:
 
 
 def answers(check: str, **parts: Any) -> tuple[str, str]:
-    """Ask one check of a world that has only these parts; return its state and what it says."""
+    """Run one check in a world that has only these parts; return its state and message."""
     found = ASK[check](cast("World", SimpleNamespace(**{"loaded": loaded(), "has_token": True, **parts})))
     return found.state, found.what
 
@@ -108,7 +108,7 @@ OUTSIDE = SimpleNamespace(setting=lambda text, _key: text)
     ],
 )
 def test_before_the_first_start_nothing_is_known(check: str, why: str) -> None:
-    """And nothing is wrong yet."""
+    """Nor is anything wrong yet."""
     host = SimpleNamespace(path=FOLDER / "closeout.db", held=returns(False))
     world = {"ledger": NO_LEDGER, "host": host, "base": returns("https://ci.example"), "outside": OUTSIDE}
     state, what = answers(check, **world)
@@ -124,10 +124,10 @@ def test_before_the_first_start_nothing_is_known(check: str, why: str) -> None:
         (LEDGER, 502, Result("wrong", "https://ci.example/healthz answers 502")),
     ],
 )
-def test_a_public_url_in_the_file_is_asked_before_the_first_start_and_the_server_is_the_first_fix(
+def test_a_configured_public_url_is_checked_before_the_first_start(
     ledger: SimpleNamespace, status: int, expected: Result
 ) -> None:
-    """Most likely nobody answers there because nothing runs."""
+    """The fix is to start the server: most likely nothing runs yet."""
     web = SimpleNamespace(request=returns(SimpleNamespace(status=status, body=b"[]")))
     outside = SimpleNamespace(http=web, setting=OUTSIDE.setting)
     known = loaded(notify="public-url: https://ci.example\nnotify: { to: [env:CHANNEL] }")
@@ -138,10 +138,8 @@ def test_a_public_url_in_the_file_is_asked_before_the_first_start_and_the_server
 @pytest.mark.parametrize(
     ("problem", "state"), [(error("gone", transient=True), "wrong"), (StoreUnavailable("busy"), "unknown")]
 )
-def test_a_server_that_does_not_answer_is_wrong_and_another_error_says_nothing(
-    problem: Exception, state: str
-) -> None:
-    """Whatever hinders this machine hinders GitHub."""
+def test_an_unreachable_server_is_wrong_and_other_errors_are_unknown(problem: Exception, state: str) -> None:
+    """A fault of this machine's network says nothing about GitHub's."""
     outside = SimpleNamespace(http=SimpleNamespace(request=raises(problem)))
     world = {"ledger": LEDGER, "base": returns("https://ci.example"), "outside": outside}
     assert answers("server-ready", **world)[0] == state
@@ -159,16 +157,16 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:previews"
         (NotifierUnknown("there is no such topic"), "wrong", f"{TOPIC}: there is no such topic"),
     ],
 )
-def test_a_topic_of_which_sns_says_nothing_is_not_fine(problem: Exception, state: str, said: str) -> None:
-    """To publish and to ask whether it exists are two rights."""
+def test_a_topic_that_sns_does_not_answer_about_is_unknown(problem: Exception, state: str, said: str) -> None:
+    """Permission to publish does not include permission to ask whether it exists."""
     outside = SimpleNamespace(check_notifier=raises(problem))
     found = answers("notifiers", loaded=loaded(notify=f"notify: {{ to: ['{TOPIC}'] }}"), outside=outside)
     assert found[0] == state
     assert said in found[1]
 
 
-def test_beside_one_that_is_fine_a_topic_that_nobody_may_ask_about_is_named() -> None:
-    """Nothing is wrong, and nobody says that all is fine."""
+def test_a_topic_that_cannot_be_checked_is_named_despite_a_good_one() -> None:
+    """The result is neither wrong nor fine."""
 
     def check(target: str) -> None:
         if target == TOPIC:
@@ -180,8 +178,8 @@ def test_beside_one_that_is_fine_a_topic_that_nobody_may_ask_about_is_named() ->
     assert "may not ask SNS" in what
 
 
-def test_a_machine_that_does_not_answer_is_unknown() -> None:
-    """Not full, and not on another machine's disk."""
+def test_a_disk_that_cannot_be_read_is_unknown() -> None:
+    """Neither full nor on another machine."""
     host = SimpleNamespace(path=FOLDER / "x.db", free=raises(OSError(5, "broken")), file_system=returns(None))
     assert answers("disk", host=host) == (
         "unknown",
@@ -190,14 +188,14 @@ def test_a_machine_that_does_not_answer_is_unknown() -> None:
     assert answers("ledger-place", host=host)[0] == "skipped"
 
 
-def test_a_ledger_in_a_folder_that_is_not_there_is_wrong() -> None:
-    """SQLite would not make it."""
+def test_a_ledger_in_a_missing_folder_is_wrong() -> None:
+    """SQLite would not create the folder."""
     found = ASK["ledger"](cast("World", SimpleNamespace(host=SimpleNamespace(path=FOLDER / "no" / "x.db"))))
     assert (found.state, found.fix) == ("wrong", f"run `mkdir {FOLDER / 'no'}`, or change --db")
 
 
 def test_a_ledger_that_cannot_be_read_is_wrong() -> None:
-    """With its own sentence, which says what to do; one that can be read is of this version."""
+    """With its own message, which says what to do; a readable ledger has its version checked."""
     host = SimpleNamespace(path=FOLDER / "closeout.db")
     broken = SimpleNamespace(exists=returns(True), base=raises(LedgerError("it is newer")))
     assert answers("ledger", host=host, ledger=broken) == ("wrong", "it is newer")
@@ -222,18 +220,18 @@ def test_a_clock_may_be_off_by_a_minute(offset: float, state: str) -> None:
         assert (" behind " if offset > 0 else " ahead of ") in found[1]
 
 
-def test_without_an_answer_nobody_knows_the_time() -> None:
-    """Also with AWS in the file, whose answer had no date."""
+def test_without_an_answer_the_time_is_unknown() -> None:
+    """Also with AWS in the file, if its answer had no date."""
     world = {"limits": raises(error()), "github_offset": None, "identity": returns({})}
     assert answers("clock", **world)[0] == "unknown"
     assert answers("clock", **{**world, "loaded": loaded(step=STACK)})[0] == "unknown"
 
 
 @pytest.mark.parametrize(("status", "state"), [(404, "fine"), (500, "unknown"), (None, "fine")])
-def test_a_github_without_limits_is_asked_for_a_repository_to_tell_the_time(
+def test_a_github_without_limits_is_asked_for_a_repository_to_get_the_time(
     status: int | None, state: str
 ) -> None:
-    """Every answer has the time; an error of another kind is no reason to ask on."""
+    """Every answer has the time; after another error nothing more is asked."""
     world = SimpleNamespace(loaded=loaded(), has_token=True, github_offset=None)
     asked: list[str] = []
 
@@ -260,10 +258,10 @@ def page(**more: Any) -> Page:
     ("remaining", "limit", "state"),
     [(None, 5000, "skipped"), (5000, None, "skipped"), (500, 5000, "fine"), (499, 5000, "wrong")],
 )
-def test_a_token_should_have_a_tenth_of_its_calls(
+def test_a_token_should_have_a_tenth_of_its_calls_left(
     remaining: int | None, limit: int | None, state: str
 ) -> None:
-    """A GitHub without a limit says no number."""
+    """A GitHub without a limit returns no number."""
     assert answers("github-limit", limits=returns(page(remaining=remaining, limit=limit)))[0] == state
 
 
@@ -276,9 +274,7 @@ def test_a_token_should_have_a_tenth_of_its_calls(
         (("repo", "delete_repo"), "wrong", ": delete_repo"),
     ],
 )
-def test_scopes_beyond_those_that_are_of_use_are_a_finding(
-    scopes: tuple[str, ...] | None, state: str, says: str
-) -> None:
+def test_unnecessary_scopes_are_a_finding(scopes: tuple[str, ...] | None, state: str, says: str) -> None:
     """Only classic tokens have scopes."""
     found = answers("github-excess", limits=returns(page(scopes=scopes)))
     assert found[0] == state
@@ -286,12 +282,12 @@ def test_scopes_beyond_those_that_are_of_use_are_a_finding(
 
 
 def test_scopes_that_cannot_be_read_are_no_finding() -> None:
-    """The check of the token tells of the error."""
+    """The check of the token reports the error."""
     assert answers("github-excess", limits=raises(error()))[0] == "skipped"
 
 
-def test_a_file_of_patterns_names_no_repository() -> None:
-    """Which ones are there, the token alone knows."""
+def test_a_file_of_patterns_names_no_repository_to_check() -> None:
+    """Only the token knows which ones exist."""
     world = {"loaded": loaded("'acme/*'")}
     assert answers("github-repositories", **world)[0] == "skipped"
     assert answers("github-statuses", **world)[0] == "skipped"
@@ -307,10 +303,10 @@ def test_a_file_of_patterns_names_no_repository() -> None:
         (None, False, "unknown"),
     ],
 )
-def test_a_commit_status_that_cannot_be_tells_of_the_right(
+def test_a_deliberately_invalid_commit_status_reveals_the_permission(
     status: int | None, transient: bool, state: str
 ) -> None:
-    """GitHub refuses the status where it would take a sound one. If it takes it, nobody knows."""
+    """GitHub rejects it as invalid if a valid one were allowed. If GitHub accepts it, the permission is unknown."""
     ask = raises(error(status=status, transient=transient)) if status else returns({})
     github = SimpleNamespace(request=ask)
     world = {"outside": SimpleNamespace(github=github), "repository": returns({"full_name": HERE})}
@@ -326,10 +322,8 @@ def test_a_commit_status_that_cannot_be_tells_of_the_right(
         (403, "wrong", "fine"),
     ],
 )
-def test_githubs_answer_about_the_limit_says_whether_it_knows_the_token(
-    status: int | None, api: str, token: str
-) -> None:
-    """Whoever refuses the token answers, and so does a GitHub without limits."""
+def test_a_refused_token_differs_from_a_missing_limit(status: int | None, api: str, token: str) -> None:
+    """Both are answers of GitHub; only the first is wrong."""
     limits = raises(error(status=status)) if status else returns(page())
     assert (answers("github-api", limits=limits)[0], answers("github-token", limits=limits)[0]) == (
         api,
@@ -340,15 +334,13 @@ def test_githubs_answer_about_the_limit_says_whether_it_knows_the_token(
 @pytest.mark.parametrize(
     ("problem", "state"), [(error(status=403), "wrong"), (error(status=500, transient=True), "unknown")]
 )
-def test_a_repository_that_cannot_be_read_is_wrong_or_asked_for_again(
-    problem: ServiceError, state: str
-) -> None:
-    """A token that may not, and a GitHub that has a bad minute."""
+def test_a_repository_that_cannot_be_read_is_wrong_or_transient(problem: ServiceError, state: str) -> None:
+    """A missing permission is wrong, an outage is unknown."""
     assert answers("github-repositories", repository=raises(problem))[0] == state
 
 
-def test_a_repository_with_another_name_is_wrong_and_the_case_does_not_count() -> None:
-    """GitHub redirects from the old name; closings carry the new one."""
+def test_a_renamed_repository_is_wrong_but_its_case_does_not_count() -> None:
+    """GitHub redirects from the old name; closings have the new one."""
     known = returns({"full_name": "ACME/Shop"})
     assert answers("github-repositories", repository=known) == ("fine", "the token can read 1 repository")
     assert answers("github-repositories", repository=returns({"full_name": "acme/store"})) == (
@@ -365,8 +357,8 @@ def test_a_repository_with_another_name_is_wrong_and_the_case_does_not_count() -
         ("github-statuses", "statuses", "post commit statuses"),
     ],
 )
-def test_a_right_is_tried_where_it_is_needed(check: str, path: str | None, what: str) -> None:
-    """A file that needs no right to issues asks for none."""
+def test_a_permission_is_checked_only_where_it_is_needed(check: str, path: str | None, what: str) -> None:
+    """A file that needs no issues permission tests none."""
     asked: list[str] = []
 
     def read(where: str, _query: object) -> None:
@@ -382,7 +374,7 @@ def test_a_right_is_tried_where_it_is_needed(check: str, path: str | None, what:
     assert asked == ([f"/repos/{HERE}/{path}"] if path else [])
 
 
-def test_where_no_repository_can_be_read_nothing_is_tried() -> None:
+def test_without_a_readable_repository_no_permission_is_checked() -> None:
     """`github-repositories` says why."""
     hidden = raises(error(status=404))
     for check in ("github-statuses", "github-pull-requests", "github-hooks"):
@@ -393,7 +385,7 @@ def test_where_no_repository_can_be_read_nothing_is_tried() -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"full_name": 5}])
-def test_an_answer_that_is_no_repository_is_asked_for_again(body: Any) -> None:
+def test_a_malformed_repository_is_transient(body: Any) -> None:
     """A proxy's page, for instance."""
 
     class Reads:
@@ -416,8 +408,8 @@ def test_an_answer_that_is_no_repository_is_asked_for_again(body: Any) -> None:
 # --- the file and its secrets ----------------------------------------------------------------------------
 
 
-def test_only_addresses_that_name_a_variable_are_read_for_it() -> None:
-    """What is written out has no variable that could be missing."""
+def test_only_references_are_checked_for_a_variable() -> None:
+    """A literal address has no variable that could be missing."""
     written = loaded(notify="public-url: https://ci.example\nnotify: { to: [env:CHANNEL] }")
     named = loaded(notify="public-url: env:URL\nnotify: { to: [env:CHANNEL] }")
     outside = SimpleNamespace(setting=raises(ConfigError("URL is not set")))
@@ -429,14 +421,14 @@ def test_only_addresses_that_name_a_variable_are_read_for_it() -> None:
     )
 
 
-def test_a_file_without_a_token_that_it_needs_is_wrong() -> None:
-    """A live check and a status both ask GitHub."""
+def test_a_file_without_the_token_that_it_needs_is_wrong() -> None:
+    """A live check and a status both call GitHub."""
     known = loaded(secrets="secrets: { webhook: env:HOOK }")
     assert answers("secret-github", loaded=known) == ("wrong", "the file has no `secrets.github`")
 
 
-def test_a_secret_that_fails_in_an_unforeseen_way_is_unknown_and_its_text_not_shown() -> None:
-    """The text may hold the value."""
+def test_a_secret_with_an_unexpected_error_is_unknown_and_the_error_hidden() -> None:
+    """Its text may contain the value."""
     outside = SimpleNamespace(secrets=SimpleNamespace(read=raises(ValueError("the value"))))
     assert answers("secret-github", outside=outside) == (
         "unknown",
@@ -471,15 +463,15 @@ def test_a_round_may_be_late_by_twice_its_interval_and_ten_minutes() -> None:
 
 @pytest.mark.parametrize("world", [{"has_token": False}, {"loaded": ANYBODYS}])
 @pytest.mark.parametrize("check", ["patrol-lists", "patrol-logs", "patrol-errors"])
-def test_where_patrol_has_nothing_to_look_at_it_is_not_late(check: str, world: dict[str, Any]) -> None:
-    """Without a token it asks nothing, and of patterns it knows no repository."""
+def test_patrol_without_anything_to_check_is_not_late(check: str, world: dict[str, Any]) -> None:
+    """It needs a token, and patterns name no repository."""
     found = answers(check, ledger=LEDGER, **world)
     assert found == ("skipped", "patrol has no repository to look at")
 
 
 @pytest.mark.parametrize(("runs", "state"), [(FIRST_RUNS, "wrong"), (FIRST_RUNS - 1, "fine")])
-def test_an_automation_whose_first_runs_all_find_nothing_is_named(runs: int, state: str) -> None:
-    """One that has ended fewer may still find something."""
+def test_an_automation_whose_first_runs_found_nothing_is_reported(runs: int, state: str) -> None:
+    """With fewer finished runs it may still find something."""
     ledger = SimpleNamespace(exists=returns(True), empty_runs=returns({"clean": runs}))
     found = answers("empty-runs", ledger=ledger)
     assert found[0] == state
@@ -488,13 +480,13 @@ def test_an_automation_whose_first_runs_all_find_nothing_is_named(runs: int, sta
     )
 
 
-def test_a_round_that_is_switched_off_is_skipped() -> None:
-    """The file says so."""
+def test_a_patrol_that_is_switched_off_is_skipped() -> None:
+    """As configured."""
     assert patrolled({"logs": 1.0}, deliveries=None) == "skipped"
     assert patrolled({"lists": 1.0}, "patrol-lists", state=None) == "skipped"
 
 
-def test_a_file_of_patterns_without_an_owner_cannot_be_followed() -> None:
+def test_a_file_of_patterns_without_an_owner_cannot_be_patrolled() -> None:
     """Nobody can list all of GitHub."""
     state, what = answers("patrol-patterns", loaded=ANYBODYS)
     assert state == "skipped"
@@ -507,7 +499,7 @@ def test_a_file_of_patterns_without_an_owner_cannot_be_followed() -> None:
 
 @contextmanager
 def aws(**calls: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-    """Yield a world with AWS, in which IAM answers so."""
+    """Yield a world with AWS, in which IAM gives these answers."""
     client = SimpleNamespace(aws=returns(SimpleNamespace(**calls)))
     outside = SimpleNamespace(clients=SimpleNamespace(for_step=returns(client)))
     yield {"loaded": loaded(step=STACK), "outside": outside, "iam": returns(SimpleNamespace(**calls))}
@@ -528,8 +520,8 @@ TRUST = {"Statement": [{"Principal": {"Service": "cloudformation.amazonaws.com"}
         ({"Arn": ROLE, "AssumeRolePolicyDocument": TRUST}, "fine", "trust CloudFormation"),
     ],
 )
-def test_cloudformations_role_is_there_and_trusts_it(answer: Any, state: str, says: str) -> None:
-    """Or nobody knows."""
+def test_cloudformations_role_exists_and_trusts_it(answer: Any, state: str, says: str) -> None:
+    """Unless IAM cannot be asked: then it is unknown."""
     ask = raises(answer) if isinstance(answer, Exception) else returns({"Role": answer})
     with aws(get_role=ask) as world:
         found = answers("aws-cloudformation-role", **world)
@@ -565,7 +557,7 @@ def test_iam_simulates_the_role_of_a_session(arn: str, simulated: str | None) ->
 
 
 def test_an_account_without_an_answer_is_unknown() -> None:
-    """Another check tells of the error."""
+    """Another check reports the error."""
     with aws() as world:
         assert answers("aws-account", identity=raises(error()), **world)[0] == "unknown"
 
@@ -582,9 +574,7 @@ def test_an_account_without_an_answer_is_unknown() -> None:
         ("", NO_LEDGER, None),
     ],
 )
-def test_this_closeouts_url_is_the_files_else_that_of_the_server_that_last_ran(
-    written: str, ledger: Any, base: str | None
-) -> None:
+def test_the_public_url_is_the_files_or_the_last_servers(written: str, ledger: Any, base: str | None) -> None:
     """The webhook's address is compared with it."""
     world = World(
         lambda: loaded(notify=written),

@@ -1,4 +1,4 @@
-"""The registry and one round over it: what a check may say, and what happens to one that fails itself."""
+"""The registry and one round over it: what a check may report, and what happens if one fails itself."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def check(name: str, answer: Result | Exception, *after: str) -> Check:
 
 
 def states(*checks: Check) -> dict[str, Outcome]:
-    """Make one round."""
+    """Run one round."""
     return {one.check.id: one for one in registry.ask(NO_WORLD, checks)}
 
 
-def test_each_check_has_its_own_name_and_stands_behind_those_that_come_first() -> None:
-    """Scripts and alarms use the names; a later check could not hinder an earlier one."""
+def test_each_check_has_a_unique_name_and_follows_its_dependencies() -> None:
+    """Scripts and alarms use the names; a later check could not hold back an earlier one."""
     seen: list[str] = []
     for one in registry.CHECKS:
         assert one.id not in seen
@@ -66,8 +66,8 @@ def test_each_check_has_its_own_name_and_stands_behind_those_that_come_first() -
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_that_a_check_did_not_foresee_is_unknown_and_never_fine(error: Exception) -> None:
-    """Its text is shown if it is closeout's own, and the checks behind it wait."""
+def test_an_unexpected_error_in_a_check_is_unknown_and_never_fine(error: Exception) -> None:
+    """Its text is shown if it is closeout's own, and dependent checks wait."""
     found = states(
         check("first", error), check("second", fine("all is well"), "first"), check("third", fine("x"))
     )
@@ -82,8 +82,8 @@ def test_an_error_that_a_check_did_not_foresee_is_unknown_and_never_fine(error: 
     assert found["third"].ok is True
 
 
-def test_a_check_waits_for_the_first_cause_and_says_its_name() -> None:
-    """Also if others stand between, and not for one that does not apply."""
+def test_a_check_names_the_first_cause_that_it_waits_for() -> None:
+    """Also through other checks, and not for one that does not apply."""
     found = states(
         check("a", wrong("broken")),
         check("b", fine("b"), "a"),
@@ -100,8 +100,8 @@ def test_a_check_waits_for_the_first_cause_and_says_its_name() -> None:
     ]
 
 
-def test_whoever_waits_is_told_what_is_asked() -> None:
-    """Before the answer, and not of a check that waits for another."""
+def test_the_user_sees_which_check_is_running() -> None:
+    """Before its result; a check that waits for another is not shown."""
     told: list[str] = []
     checks = (check("a", wrong("broken")), check("b", fine("b"), "a"), check("c", fine("c")))
     round_ = registry.ask(NO_WORLD, checks, lambda asked: told.append(asked.id))
@@ -111,8 +111,8 @@ def test_whoever_waits_is_told_what_is_asked() -> None:
     assert told == ["a", "c"]
 
 
-def test_of_a_stack_only_what_it_has_is_asked() -> None:
-    """It has no file of its own, no disk and no server; its credentials are the worker's alone."""
+def test_only_checks_that_apply_to_a_stack_run_for_it() -> None:
+    """It has no file, disk or server of its own; only the worker has its credentials."""
     stack = [one.id for one in registry.ON_STACK]
     files = [one.id for one in registry.CHECKS if one.group == "Configuration"]
     machine = [one.id for one in registry.CHECKS if one.group == "Machine"]
@@ -122,7 +122,7 @@ def test_of_a_stack_only_what_it_has_is_asked() -> None:
     assert [one.id for one in registry.CHECKS if one.at_start] == ["disk", "ledger-place", "empty-runs"]
 
 
-def test_only_what_is_to_be_mended_says_how() -> None:
+def test_only_results_that_need_a_fix_have_one() -> None:
     """A finding has its own fix, or that of its check."""
     found = states(
         check("a", wrong("broken")),
@@ -135,8 +135,8 @@ def test_only_what_is_to_be_mended_says_how() -> None:
     assert [one.to_json()["ok"] for one in found.values()] == [False, False, True, None]
 
 
-def test_of_several_things_the_worst_counts() -> None:
-    """One that is wrong is not hidden by one that nobody knows, nor by many that are fine."""
+def test_the_worst_of_several_results_counts() -> None:
+    """Neither an unknown nor many good ones hide a wrong one."""
     assert worst([fine("a"), unknown("b"), wrong("c"), wrong("d", "mend")], "all") == Result(
         "wrong", "c; d", "mend"
     )
@@ -146,8 +146,8 @@ def test_of_several_things_the_worst_counts() -> None:
     assert listed("0122") == "0; 1; 2"
 
 
-def test_an_answer_is_asked_for_once_a_round_and_so_is_an_error() -> None:
-    """Several checks look at the same answer."""
+def test_an_answer_and_an_error_are_requested_once_a_round() -> None:
+    """Several checks use the same answer."""
     asked: list[str] = []
 
     def ask(text: str) -> Any:

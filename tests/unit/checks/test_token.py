@@ -1,13 +1,13 @@
-"""What the checks of the token ask for, and how much of it they may use."""
+"""What the checks of the token request, and how much of its limit they may use."""
 
 from __future__ import annotations
 
 from tests.unit.checks.scene import REPOSITORIES, Scene
 
 
-def test_a_token_that_others_use_up_is_not_used_up_by_a_drill(whole: Scene) -> None:
-    """Reads stop at half of what is left, and what was not asked is unknown."""
-    whole.github.remaining = 506  # six more than runs are to keep
+def test_a_drill_does_not_use_up_a_tokens_limit(whole: Scene) -> None:
+    """Reads stop at half of the remaining calls, and what was not read is unknown."""
+    whole.github.remaining = 506  # six more than the reserve for runs
     found = whole.results()
     asked = [one["path"] for one in whole.github.requests() if one["path"].startswith("/repos/")]
     assert found["github-limit"].ok is True
@@ -16,14 +16,14 @@ def test_a_token_that_others_use_up_is_not_used_up_by_a_drill(whole: Scene) -> N
     assert [path for path in asked if path.endswith("/deployments")] == []
 
 
-def test_an_answer_that_does_not_come_is_asked_for_again(whole: Scene) -> None:
+def test_a_missing_answer_is_requested_again(whole: Scene) -> None:
     """One error of GitHub's makes no finding."""
     whole.github.faults.add("status", path="/repos/acme/site", status=502, times=2)
     assert whole.results()["github-repositories"].ok is True
 
 
 def test_the_clock_of_a_server_without_limits_is_compared_too(whole: Scene) -> None:
-    """GitHub Enterprise Server may answer 404 to the question for the limit."""
+    """GitHub Enterprise Server may answer 404 to the request for the limit."""
     whole.github.faults.add("status", path="/rate_limit", status=404, times=0)
     found = whole.results()
     assert [found[name].ok for name in ("github-api", "github-token", "clock")] == [True] * 3
@@ -32,7 +32,7 @@ def test_the_clock_of_a_server_without_limits_is_compared_too(whole: Scene) -> N
     assert found["github-repositories"].result.what == f"the token can read {len(REPOSITORIES)} repositories"
 
 
-def test_without_anything_to_ask_github_no_token_is_needed(whole: Scene) -> None:
+def test_without_calls_to_github_no_token_is_needed(whole: Scene) -> None:
     """An automation on `push` that deletes nothing and posts no status."""
     whole.file.write_text(
         "version: 1\nsecrets: { webhook: 'file:hook.secret' }\nautomations:\n"
@@ -43,8 +43,8 @@ def test_without_anything_to_ask_github_no_token_is_needed(whole: Scene) -> None
     assert [one.ok for one in found.values() if one.check.group == "GitHub"] == [None] * 12
 
 
-def test_where_no_repository_can_be_read_nobody_knows_the_rights(whole: Scene) -> None:
-    """That nothing is needed would be another answer."""
+def test_without_a_readable_repository_permissions_are_unknown(whole: Scene) -> None:
+    """That none is needed would be another answer."""
     whole.github.world.tokens[whole.github.token]["repositories"] = ["acme/other"]
     found = whole.results()
     assert found["github-repositories"].ok is False

@@ -1,4 +1,4 @@
-"""What the checks of webhooks make of GitHub's answers: an organization's webhooks, pings that do not come, logs."""
+"""How the checks of webhooks read GitHub's answers: an organization's webhooks, missing pings, delivery logs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def delivery(scene: Scene, repository: str, hook: str) -> None:
     scene.ledger.accept_wait(new, ())
 
 
-def test_where_the_organizations_webhooks_are_hidden_a_delivery_proves_one(whole: Scene) -> None:
+def test_a_delivery_proves_a_hidden_webhook_of_the_organization(whole: Scene) -> None:
     """Without one it is a finding, which says what could not be read."""
     whole.github.world.repository("acme/site").hooks.clear()
     whole.github.world.organizations.clear()
@@ -48,8 +48,8 @@ def test_where_the_organizations_webhooks_are_hidden_a_delivery_proves_one(whole
     assert whole.results()["hook-there"].ok is True
 
 
-def test_a_ping_that_may_not_be_asked_for_is_unknown(whole: Scene) -> None:
-    """The newest delivery in the log still says what it says."""
+def test_a_ping_that_may_not_be_requested_is_unknown(whole: Scene) -> None:
+    """The newest delivery in the log still counts."""
     whole.github.faults.add("status", method="POST", path=r"/repos/.*/pings", status=403, times=0)
     found = whole.results(pings=True)
     assert (found["hook-ping"].result.state, "cannot be pinged" in found["hook-ping"].result.what) == (
@@ -59,15 +59,15 @@ def test_a_ping_that_may_not_be_asked_for_is_unknown(whole: Scene) -> None:
     assert (found["hook-secret"].ok, found["hook-answers"].ok) == (True, True)
 
 
-def test_a_ping_that_never_shows_in_the_log_is_unknown(whole: Scene) -> None:
-    """The drill looks some thirty times, and then says so."""
+def test_a_ping_that_never_appears_in_the_log_is_unknown(whole: Scene) -> None:
+    """The drill looks about thirty times, and then says so."""
     whole.github.faults.add("status", method="POST", path=r"/repos/.*/pings", status=204, times=0, body={})
     found = whole.results(pings=True)["hook-ping"]
     assert (found.result.state, "no ping within 30 s" in found.result.what) == ("unknown", True)
 
 
-def test_a_log_that_cannot_be_read_is_no_good_news(whole: Scene) -> None:
-    """An error is not the answer that all went well."""
+def test_a_log_that_cannot_be_read_is_not_good_news(whole: Scene) -> None:
+    """An error does not mean that all deliveries succeeded."""
     whole.github.faults.add("status", path=r"/repos/.*/deliveries", status=500, times=0)
     found = whole.results()
     assert found["hook-answers"].result.state == "unknown"
@@ -82,8 +82,8 @@ def test_a_webhook_without_a_delivery_proves_nothing(whole: Scene) -> None:
     assert whole.results(pings=True)["hook-secret"].ok is True
 
 
-def test_payloads_in_the_clear_are_a_finding(whole: Scene) -> None:
-    """Over http to another machine, or over TLS whose certificate nobody checks."""
+def test_unencrypted_payloads_are_a_finding(whole: Scene) -> None:
+    """Over http to another machine, or over TLS without certificate verification."""
     exposed = whole.hooks["acme/shop"]
     for url, insecure, ok in (
         ("http://closeout.example.com/webhook", False, False),
@@ -103,16 +103,16 @@ def test_payloads_in_the_clear_are_a_finding(whole: Scene) -> None:
         assert whole.results()["hook-encrypted"].ok is ok
 
 
-def test_a_token_without_any_right_is_told_each_right_that_it_lacks(whole: Scene) -> None:
-    """One finding for each, not one for all."""
+def test_a_token_without_permissions_gets_a_finding_for_each(whole: Scene) -> None:
+    """Not one for all."""
     whole.github.world.tokens[TOKEN]["rights"] = {}
     found = {name for name, one in whole.results().items() if one.ok is False}
     rights = {"pull-requests", "contents", "deployments", "issues", "actions", "statuses", "hooks"}
     assert found == {f"github-{right}" for right in rights}
 
 
-def test_another_programs_webhook_is_not_taken_for_closeouts(whole: Scene) -> None:
-    """A URL that ends alike is a guess, and the advice says so; a webhook that has delivered here is known."""
+def test_the_webhook_of_another_program_is_not_taken_for_closeouts(whole: Scene) -> None:
+    """A similar URL is a guess, and the advice says so; a webhook that has delivered here is known."""
     moved = whole.hooks["acme/site"]
     moved.url = "https://ci.example.com/webhook"
     guessed = whole.results()["hook-url"]
@@ -124,8 +124,8 @@ def test_another_programs_webhook_is_not_taken_for_closeouts(whole: Scene) -> No
     assert whole.results()["hook-url"].ok is False
 
 
-def test_one_repository_whose_webhooks_are_hidden_hides_no_others(whole: Scene) -> None:
-    """A finding that stays must not keep a drill from what breaks later; where all are hidden, nobody knows."""
+def test_one_repository_with_hidden_webhooks_hides_no_others(whole: Scene) -> None:
+    """Its permanent finding must not hide later faults; if all are hidden, the result is unknown."""
     whole.github.faults.add("status", path="/repos/acme/site/hooks", status=403, times=0)
     whole.hooks["acme/shop"].active = False
     found = whole.results()
@@ -151,7 +151,7 @@ def asked(
     file: Loaded | None = None,
     **more: Any,
 ) -> Result:
-    """Ask one check about the webhooks of one repository."""
+    """Run one check about the webhooks of one repository."""
     found = HooksFound(
         tuple(Owned(HERE, hook) for hook in hooks), tuple(Owned(HERE, hook) for hook in others), unread
     )
@@ -187,7 +187,7 @@ CLOSEOUT, PROXY = "closeout refuses it", "closeout or a proxy in front of it fai
     ],
 )
 def test_the_newest_delivery_says_who_answered_it(code: int, why: str | None, secret: str) -> None:
-    """A 401 is closeout's own answer to another secret; without a code, GitHub's word stands in its place."""
+    """A 401 is closeout's own answer to a wrong secret; without a code, GitHub's message is shown."""
     last = HookDelivery(1, "g", "pull_request", "timed out", code, "2026-03-14T09:26:53Z")
     answered, verified = asked("hook-answers", HOOK, last=last), asked("hook-secret", HOOK, last=last)
     when = "its delivery of 2026-03-14T09:26:53Z"
@@ -206,7 +206,7 @@ def test_the_newest_delivery_says_who_answered_it(code: int, why: str | None, se
     )
 
 
-def test_without_a_delivery_or_a_webhook_nothing_is_said_of_deliveries() -> None:
+def test_without_a_delivery_or_a_webhook_nothing_is_reported() -> None:
     """A log that cannot be read is an error and not an empty log."""
     nothing = ("skipped", "no webhook has sent a delivery yet")
     assert asked("hook-answers", HOOK)[:2] == nothing
@@ -214,7 +214,7 @@ def test_without_a_delivery_or_a_webhook_nothing_is_said_of_deliveries() -> None
     assert asked("hook-answers", HOOK, last=error("502", transient=True))[:2] == ("unknown", "502")
 
 
-def test_a_log_that_cannot_be_read_for_a_moment_is_read_again() -> None:
+def test_a_log_that_is_briefly_unreadable_is_read_again() -> None:
     """It shows no ping; GitHub's next answer may."""
     ping = HookDelivery(2, "g", "ping", "OK", 200, "2026-03-14T09:26:53Z")
     answers = [[], error("502", transient=True), [ping._replace(event="push")], [ping]]
@@ -234,7 +234,7 @@ def test_a_log_that_cannot_be_read_for_a_moment_is_read_again() -> None:
 
 
 def test_one_active_webhook_is_enough() -> None:
-    """One that is switched off beside it is no fault, and is asked nothing further."""
+    """An inactive one next to it is not a fault, and nothing more is asked about it."""
     off = HOOK._replace(id=8, active=False, content_type="form")
     assert asked("hook-active", off, HOOK).state == "fine"
     assert asked("hook-content-type", off, HOOK).state == "fine"
@@ -242,8 +242,8 @@ def test_one_active_webhook_is_enough() -> None:
     assert asked("hook-content-type", off)[:2] == ("skipped", "no active webhook leads here")
 
 
-def test_webhooks_together_send_the_events() -> None:
-    """Two may share them, and one that sends all leaves none out."""
+def test_several_webhooks_may_share_the_events() -> None:
+    """Two may split them, and one that sends all covers everything."""
     both = loaded(**{"    on": "    on: { pull_request: { types: [closed] }, delete: {} }"})
     delete = HOOK._replace(id=8, events=("delete",))
     assert asked("hook-events", HOOK, delete, file=both).state == "fine"
@@ -271,10 +271,10 @@ HIDDEN = error("403", status=403)
         ((ANOTHERS,), ("9",), HIDDEN, "fine", "skipped"),
     ],
 )
-def test_a_webhook_is_there_if_it_leads_or_has_led_here(
+def test_a_webhook_counts_if_it_leads_or_has_led_here(
     others: tuple[Hook, ...], heard: tuple[str, ...], unread: ServiceError | None, there: str, url: str
 ) -> None:
-    """What has delivered here is closeout's own, whatever its URL; what has not been shown may be the organization's."""
+    """One that has delivered here is closeout's own, whatever its URL; others may be the organization's."""
     given: dict[str, Any] = {"others": others, "heard": heard, "unread": unread}
     assert (asked("hook-there", **given).state, asked("hook-url", **given).state) == (there, url)
     assert {asked("hook-there", HOOK, **given).state, asked("hook-url", HOOK, **given).state} == {"fine"}
@@ -290,6 +290,6 @@ def test_a_webhook_is_there_if_it_leads_or_has_led_here(
         ("http://localhost/webhook", True, "fine"),
     ],
 )
-def test_only_what_stays_on_this_machine_may_be_in_the_clear(url: str, insecure: bool, state: str) -> None:
+def test_only_local_traffic_may_be_unencrypted(url: str, insecure: bool, state: str) -> None:
     """Over plain HTTP there is no certificate to check."""
     assert asked("hook-encrypted", HOOK._replace(url=url, insecure=insecure)).state == state

@@ -1,4 +1,4 @@
-"""What the checks of one round look at: webhooks and whose they are, events, and each answer once."""
+"""What the checks of one round read: webhooks and their owners, events, and each answer once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hook(number: int, url: str = f"{BASE}/webhook") -> Hook:
 
 
 class GitHub:
-    """Webhooks by repository or organization, and what was asked for."""
+    """Webhooks by repository or organization, and a record of the requests."""
 
     def __init__(self, owner: str, hooks: dict[str, Sequence[Hook] | ServiceError]) -> None:
         self.owner, self.hooks = owner, hooks
@@ -63,8 +63,8 @@ class GitHub:
         )  # fmt: skip
 
 
-def test_the_webhooks_of_a_repository_and_of_its_organization_are_told_apart_by_their_url() -> None:
-    """Both get its events; each is asked for once a round."""
+def test_webhooks_of_a_repository_and_of_its_organization_differ_by_their_url() -> None:
+    """Both get its events; each list is read once a round."""
     other = hook(2, "https://old.example/webhook")
     github = GitHub("Organization", {HERE: [other, hook(1)], "acme": [hook(3)]})
     world = github.world()
@@ -74,15 +74,15 @@ def test_the_webhooks_of_a_repository_and_of_its_organization_are_told_apart_by_
     assert world.github_offset == 5.0
 
 
-def test_a_persons_repository_has_no_webhooks_but_its_own() -> None:
+def test_a_persons_repository_has_only_its_own_webhooks() -> None:
     """GitHub would answer 404 for a person's."""
     github = GitHub("User", {HERE: [hook(1)]})
     assert github.world().hooks(HERE) == HooksFound((Owned(HERE, hook(1)),), (), None)
     assert "acme" not in github.asked
 
 
-def test_webhooks_of_an_organization_that_are_hidden_are_said_to_be() -> None:
-    """The repository's own still count; if those are hidden, nothing is known."""
+def test_hidden_webhooks_of_an_organization_are_reported() -> None:
+    """The repository's own still count; if those are hidden too, nothing is known."""
     hidden = error("403", status=403)
     found = GitHub("Organization", {HERE: [], "acme": hidden}).world().hooks(HERE)
     assert found == HooksFound((), (), hidden)
@@ -90,8 +90,8 @@ def test_webhooks_of_an_organization_that_are_hidden_are_said_to_be() -> None:
         GitHub("Organization", {HERE: hidden, "acme": []}).world().hooks(HERE)
 
 
-def test_of_a_log_the_first_delivery_is_the_newest() -> None:
-    """None, if a webhook has sent nothing yet."""
+def test_the_newest_delivery_is_the_first_of_the_log() -> None:
+    """None if a webhook has sent nothing yet."""
     github = GitHub("User", {HERE: [hook(1)]})
     assert github.world().last_delivery(Owned(HERE, hook(1))) is None
     github.log = [HookDelivery(number, "g", "ping", "OK", 200, "t") for number in (9, 8)]
@@ -123,10 +123,10 @@ automations:
         (None, ("pull_request", "push", "release")),
     ],
 )
-def test_a_webhook_sends_what_starts_an_automation_for_its_repository(
+def test_a_webhook_must_send_what_starts_an_automation_for_its_repository(
     repository: str | None, events: tuple[str, ...]
 ) -> None:
-    """An organization's sends what any of its repositories needs."""
+    """An organization's must send what any of its repositories needs."""
     automations = load_text(TWO, builtin()).automations
     assert of.events(automations, repository) == events
     assert of.repositories(automations) == ("acme/Site", "acme/shop")

@@ -1,4 +1,4 @@
-"""A ledger file with damaged pages: every command says so with the path and the remedy, and none calls it a defect."""
+"""A ledger file with damaged pages: every command reports the path and the remedy, and none calls it a bug."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def overwritten(whole: Path, path: Path, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_command_takes_damage_for_a_defect(
+def test_no_command_reports_damage_as_a_bug(
     whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int
 ) -> None:
-    """Each works on what is whole, or ends with 4 and says which file is damaged and what to do."""
+    """Each works on what is intact, or ends with 4 and says which file is damaged and what to do."""
     path = tmp_path / "ledger.db"
     chance = random.Random(seed)
     for command in COMMANDS:
@@ -90,20 +90,20 @@ def test_no_command_takes_damage_for_a_defect(
         (("pause",), "sqlite_schema"),  # it reads neither of the tables
     ],
 )
-def test_damage_in_a_table_is_told(
+def test_damage_in_a_table_is_reported(
     whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], part: str, command: tuple[str, ...]
 ) -> None:
-    """Where the command must meet it, it ends with 4."""
+    """A command that has to read it ends with 4."""
     path = tmp_path / "ledger.db"
     damage(whole, path, part)
     assert main([*command, "--db", str(path)]) == exits.UNAVAILABLE
     assert f"the ledger {path} is damaged (" in capfd.readouterr().err
 
 
-def test_values_that_nobody_wrote_are_damage(
+def test_values_of_a_wrong_type_are_damage(
     whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A cell that holds another type than its column: SQLite gives it out, and a check of the file finds it."""
+    """SQLite returns a cell of another type than its column; a check of the file finds it."""
     path = tmp_path / "ledger.db"
     path.write_bytes(whole.read_bytes())
     for change in (
@@ -125,7 +125,7 @@ def damage(whole: Path, path: Path, part: str) -> None:
     with closing(sqlite3.connect(whole)) as connection:
         roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema"))
     at = (roots.get(part, 1) - 1) * PAGE
-    at += 100 if at == 0 else 0  # the header stays: without it the file is no database at all
+    at += 100 if at == 0 else 0  # the header stays: without it the file is not a database
     end = at - at % PAGE + PAGE
     data[at:end] = b"\xff" * (end - at)
     path.write_bytes(data)

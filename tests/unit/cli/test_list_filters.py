@@ -49,7 +49,7 @@ def listed(capsys: pytest.CaptureFixture[str], path: Path, what: str, *options: 
 def test_runs_and_deliveries_take_the_same_filters(
     path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], guids: list[str]
 ) -> None:
-    """All of them together narrow a list."""
+    """All of them together."""
     assert listed(capsys, path, "runs", *options) == guids
     assert listed(capsys, path, "deliveries", *options) == guids
 
@@ -72,9 +72,9 @@ def test_each_list_has_filters_of_its_own(path: Path, capsys: pytest.CaptureFixt
         (("deliveries", "list", "--ignored", "--event", "push"), "takes no filter"),
     ],
 )
-def test_a_bad_filter_is_wrong_usage(
+def test_a_bad_filter_is_a_usage_error(
     path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
 ) -> None:
-    """The sentence says what the option takes."""
+    """The message says what the option accepts."""
     assert main([*arguments, "--db", str(path)]) == exits.USAGE
     assert said in capsys.readouterr().err

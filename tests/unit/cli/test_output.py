@@ -17,8 +17,8 @@ from closeout.core.units import iso
 @pytest.mark.parametrize(
     ("then", "text"), [(None, "-"), (995, "5s"), (700, "5m"), (-9_800, "3h"), (-200_000, "2d")]
 )
-def test_an_age_is_said_in_one_unit(then: float | None, text: str) -> None:
-    """How long ago fits a narrow column."""
+def test_an_age_has_one_unit(then: float | None, text: str) -> None:
+    """So that it fits a narrow column."""
     assert output.ago(then, now=1000) == text
 
 
@@ -29,7 +29,7 @@ def test_outside_text_cannot_steer_a_terminal() -> None:
 
 
 def test_a_table_fits_its_width(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Columns are two spaces apart; the widest of those that may shrink is cut, and an ellipsis says so."""
+    """Columns are two spaces apart; the widest flexible one is cut, with an ellipsis."""
     monkeypatch.setenv("COLUMNS", "40")
     output.table(
         ("ID", "TEXT", "MORE"), [("1", "short", "m"), ("2" * 12, "x" * 100, "y" * 20)], shrink=(1, 2)
@@ -41,7 +41,7 @@ def test_a_table_fits_its_width(capsys: pytest.CaptureFixture[str], monkeypatch:
     )
 
 
-def test_text_is_wrapped_between_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_wrapped_only_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with hyphens and a long ARN stay whole, so that they can be copied."""
     monkeypatch.setenv("COLUMNS", "80")
     arn = f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{'preview-' * 8}"
@@ -53,7 +53,7 @@ def test_text_is_wrapped_between_words_alone(monkeypatch: pytest.MonkeyPatch) ->
     ("zone", "text"), [("UTC", "2026-11-27 23:50:00 UTC"), ("Europe/Berlin", "2026-11-28 00:50:00+01:00")]
 )
 def test_a_time_has_its_zone(monkeypatch: pytest.MonkeyPatch, zone: str, text: str) -> None:
-    """People read local time, and see which that is; programs read UTC."""
+    """People read local time with its zone; programs read UTC."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -100,8 +100,8 @@ def test_every_error_ends_in_a_documented_exit_code() -> None:
     assert code_for(errors.NotFound("x")) == 1
 
 
-def test_only_colours_of_ours_reach_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """A fact that nobody cleaned is shown all the same, even in the colours that closeout itself uses."""
+def test_only_our_own_colours_reach_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fact that was not cleaned is shown all the same, even if it contains closeout's own colour codes."""
     fact = "t\x1b[31mred\x1b[8m\x1b]8;;http://x\x07\x9b2J\u202e\u3164"
     for line in (output.word("failure") + " " + fact, output.clean(output.style("x", bold=True) + fact)):
         output.say(line)
@@ -112,8 +112,8 @@ def test_only_colours_of_ours_reach_a_terminal(capsys: pytest.CaptureFixture[str
     assert output._safe("two\nlines\r") == "two\nlines\\r"
 
 
-def test_json_reads_as_the_same_value_and_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    """Programs get what there is; a terminal shows it."""
+def test_json_keeps_its_value_and_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get the exact text; a terminal shows it."""
     value = {"title": "t\x1b[31m\x9b2J\u202e\u2028\x7f\U000e0041 \u00fc\n"}
     output.print_json(value)
     output.print_json_line(value)

@@ -1,4 +1,4 @@
-"""A run is found by the beginning of its id, where no other run begins so."""
+"""A run is found by a prefix of its id, if the prefix is unique."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def views(tmp_path: Path) -> Iterator[Views]:
 
 
 @pytest.mark.parametrize("text", [ONE, "pychgkaaaa", "pychgka", f"{ONE}-1", "pychgka-1"])
-def test_a_beginning_that_one_run_has_is_that_run(views: Views, text: str) -> None:
-    """The whole id, a beginning, and either with the attempt."""
+def test_a_unique_prefix_finds_its_run(views: Views, text: str) -> None:
+    """The whole id, a prefix, and either with the attempt."""
     run = find(views, text)
     assert (run.id, run.attempt) == (ONE, 1)
 
 
-def test_a_beginning_that_several_runs_have_names_them(views: Views) -> None:
-    """Nothing is guessed: a cancel or a rerun of the wrong run would be worse than a question."""
+def test_an_ambiguous_prefix_lists_its_runs(views: Views) -> None:
+    """Nothing is guessed: cancelling or rerunning the wrong run would be worse than a question."""
     with pytest.raises(UsageError) as two:
         find(views, "pychgk")
     assert two.value.message == f"Several runs begin with pychgk: {ONE}, {TWO}. Write more of the id."
@@ -47,22 +47,22 @@ def test_a_beginning_that_several_runs_have_names_them(views: Views) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "pych%", "PYCHGK", ONE + "a", "z" * 26, "-1", "pychgka-2"])
-def test_what_no_run_begins_with_is_not_found(views: Views, text: str) -> None:
-    """An empty text is no beginning, and no character stands for others."""
+def test_an_unknown_prefix_is_not_found(views: Views, text: str) -> None:
+    """An empty text is not a prefix, and there are no wildcards."""
     with pytest.raises(NotFound, match=r"the ledger has no|The ledger has no"):
         find(views, text)
 
 
 @pytest.mark.parametrize("text", ["p", "pychg", "pychg-1"])
-def test_a_beginning_that_is_too_short_names_no_run(views: Views, text: str) -> None:
-    """A list may not show yet another run that begins so."""
+def test_a_prefix_must_have_a_minimum_length(views: Views, text: str) -> None:
+    """A list may omit another run with the same prefix."""
     with pytest.raises(NotFound, match="at least its first 6 characters"):
         find(views, text)
 
 
 @pytest.mark.parametrize(("text", "asked"), [("z" * 26, ["z" * 26]), ("pychgka", [ONE]), ("zzzzzzz", [])])
 def test_a_problem_whose_run_was_pruned_can_be_dismissed(tmp_path: Path, text: str, asked: list[str]) -> None:
-    """It is told once a day until somebody does; only a whole id names a run that is not there."""
+    """Otherwise it would be reported daily forever; only a whole id names a run that is gone."""
     path = tmp_path / "ledger.db"
     with Ledger(path, clock=HandClock()) as ledger:
         ledger.accept_wait(delivery(guid=ONE), [new_run(ONE, automation=ONE)])

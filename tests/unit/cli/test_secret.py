@@ -1,4 +1,4 @@
-"""What makes `closeout secret set` doubt a value: the forms of tokens change, so a doubt is said and not enforced."""
+"""When `closeout secret set` questions a value: token formats change, so it warns and does not refuse."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ TOKEN = "ghp_" + "aB3" * 12
         ("webhook", "0123456789abcdef0123456789abcdef01234567", None),
     ],
 )
-def test_a_value_is_doubted_by_its_form_and_never_repeated(name: str, value: str, doubt: str | None) -> None:
-    """A token where a secret belongs, something else where a token belongs, and what can be guessed."""
+def test_a_suspicious_value_is_questioned_and_never_repeated(
+    name: str, value: str, doubt: str | None
+) -> None:
+    """A token instead of a secret, something else instead of a token, and anything easy to guess."""
     found = value_warning(name, value)
     assert len(found) == (doubt is not None)
     assert doubt is None or doubt in found[0]

@@ -1,4 +1,4 @@
-"""`closeout status` over a ledger: what needs somebody comes first, and decides the exit code."""
+"""`closeout status` over a ledger: what needs attention comes first, and decides the exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN = "pychgk" + "a" * 20
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A ledger with one run that waits for its turn."""
+    """A ledger with one queued run."""
     clock = HandClock()
     clock.time = time.time()
     with Ledger(tmp_path / "ledger.db", clock=clock) as ledger:
@@ -32,8 +32,8 @@ def status(capsys: pytest.CaptureFixture[str], path: Path, *more: str) -> tuple[
     return code, capsys.readouterr().out
 
 
-def test_nothing_needs_anybody(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says so, and what is under way."""
+def test_nothing_needs_attention(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says so, and what is in progress."""
     code, said = status(capsys, path)
     assert code == 0
     assert said.splitlines()[:2] == [
@@ -48,8 +48,8 @@ def test_nothing_needs_anybody(path: Path, capsys: pytest.CaptureFixture[str]) -
     assert told["last_delivery"].endswith("Z")
 
 
-def test_a_failed_run_needs_somebody(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The exit code says it, and the text says why and what to do; a pause is said, too."""
+def test_a_failed_run_needs_attention(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code shows it, and the text says why and what to do; a pause is shown too."""
     with Ledger(path, clock=HandClock()) as ledger:
         ledger.finish(1, Ending("failure", "the stack is left"), time.time())
     code, said = status(capsys, path)

@@ -1,7 +1,7 @@
-"""Every single-place mistake in a file that uses every key, and what `check` says to it.
+"""Every single mistake in a file that uses every key, and what `check` says about it.
 
-`python -m tests.unit.config.corruptions` writes what it says now into `corruptions.txt`: read the difference before you
-commit it, for each line is what somebody reads who made that mistake.
+`python -m tests.unit.config.corruptions` writes the current messages into `corruptions.txt`: read the difference before
+you commit it, as a user who made the mistake would.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A small registry, so that the tests of `config` do not change with the real actions."""
+"""A small registry, so that the tests of `config` do not depend on the real actions."""
 
 from __future__ import annotations
 

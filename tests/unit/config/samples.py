@@ -1,4 +1,4 @@
-"""For every code of a finding: a file that has the mistake, and the place where it must be found."""
+"""For every code of a finding: a file with the mistake, and the place where it must be found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a pull request's bases count by default, and the sentence that says so."""
+"""Which of a pull request's bases count by default, and the message that says so."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def read(
         ("{ uses: github/comment, with: { body: gone } }", ", branches: [develop]", "at-close"),
     ],
 )
-def test_every_base_counts_where_a_wrong_match_cannot_harm(
+def test_every_base_counts_if_a_wrong_match_is_harmless(
     tmp_path: Path, steps: str, filters: str, counts: str
 ) -> None:
-    """Each destructive step deletes exactly what it names, and the base is no part of what it gets."""
+    """Each destructive step deletes exactly what it names, and the base is not part of its inputs."""
     if "base.ref" in steps:
         steps = steps.replace("with:", "allow-untrusted: event.pull_request.base.ref, with:")
     assert read(tmp_path, steps, filters).bases == counts
 
 
-def test_the_file_has_the_last_word(tmp_path: Path) -> None:
+def test_the_file_overrides_the_default(tmp_path: Path) -> None:
     """Both ways; `check` says that it is the file's own choice."""
     automation = read(tmp_path, key="    bases: at-close\n")
     assert automation.bases == "at-close"
@@ -76,7 +76,7 @@ def test_the_file_has_the_last_word(tmp_path: Path) -> None:
 
 
 def test_a_default_says_why(tmp_path: Path) -> None:
-    """With the step that decides; without a filter there is nothing to say."""
+    """It names the step that decides; without a filter there is nothing to say."""
     script = f"{STACK}, {{ uses: shell, with: {{ run: 'true' }} }}"
     assert str(bases.shown(read(tmp_path, script), REGISTRY)).endswith("`shell` does not say what it deletes")
     assert str(bases.shown(read(tmp_path), REGISTRY)).endswith("and no name contains the base")

@@ -1,4 +1,4 @@
-"""The registry: explicit, ordered, without duplicates; and every built-in action's example loads."""
+"""The registry: explicit, ordered, without duplicates; every built-in action's example loads."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_the_built_in_actions_are_these() -> None:
 
 
 @pytest.mark.parametrize("uses", BUILT_IN)
-def test_the_example_of_an_action_is_right(tmp_path: Path, uses: str) -> None:
-    """The step that `closeout actions show` prints can be copied into a file as it is."""
+def test_the_example_of_an_action_is_valid(tmp_path: Path, uses: str) -> None:
+    """The step that `closeout actions show` prints can be copied into a file unchanged."""
     lines = builtin()[uses].example.strip("\n").splitlines()
     assert lines, f"{uses} has no example"
     first = lines[0] if lines[0].startswith("- ") else f"- {lines[0]}"
@@ -61,10 +61,10 @@ def test_the_example_of_an_action_is_right(tmp_path: Path, uses: str) -> None:
         ("leaves_check:fn", "leaves_check cannot be imported: SystemExit: 3"),
     ],
 )
-def test_check_looks_up_what_a_python_step_calls(
+def test_check_looks_up_the_function_of_a_python_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, says: str | None
 ) -> None:
-    """What a run and the stack's synthesis look up is looked up by `check` too; a server elsewhere may have it: a warning."""
+    """As a run and the stack's synthesis do; only a warning, since a server elsewhere may have it."""
     monkeypatch.setattr("sys.path", list(sys.path))
     (tmp_path / "beside_check.py").write_text("def works(context): ...\n")
     (tmp_path / "leaves_check.py").write_text("raise SystemExit(3)\n")
@@ -83,8 +83,8 @@ def test_check_looks_up_what_a_python_step_calls(
     assert [finding.code for finding in check(path, builtin())] == ["bad-value"]
 
 
-def test_whose_code_a_build_runs_is_not_for_outsiders_to_choose(tmp_path: Path) -> None:
-    """A branch's name as `source-version` is held to the same guard as a name: it decides what happens."""
+def test_outsiders_cannot_choose_whose_code_a_build_runs(tmp_path: Path) -> None:
+    """A branch as `source-version` needs the same guard as a name: it decides what runs."""
     step = (
         "      - uses: aws/codebuild-start-build\n"
         "        with: { project: teardown, source-version: '${{ event.pull_request.head.ref }}' }"
@@ -100,8 +100,8 @@ def test_two_actions_of_one_name_are_refused() -> None:
         Registry([action("shell", {}), action("shell", {})])
 
 
-def test_an_unknown_name_lists_the_near_ones() -> None:
-    """The error is ours, and `get` and `in` do not raise it."""
+def test_an_unknown_name_lists_similar_ones() -> None:
+    """The error is ours; `get` and `in` do not raise it."""
     registry = Registry([action("aws/s3-delete-objects", {}), action("shell", {})])
     with pytest.raises(UsageError, match="did you mean aws/s3-delete-objects") as error:
         registry["aws/s3-delete-object"]

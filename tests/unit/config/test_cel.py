@@ -1,4 +1,4 @@
-"""CEL: one caller of the library, and nothing but true is true."""
+"""CEL: only one module calls the library, and only true is true."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ EVENT: dict[str, Any] = {
         "true " + "|| true " * 1_000,
     ],
 )
-def test_a_condition_that_is_not_a_truth_value_is_an_error(expression: str) -> None:
-    """null, texts, numbers, lists, maps, missing fields and errors are never read as true, nor as false."""
+def test_a_condition_that_is_not_a_boolean_is_an_error(expression: str) -> None:
+    """null, texts, numbers, lists, maps, missing fields and errors are neither true nor false."""
     with pytest.raises(ExpressionError) as error:
         cel.condition(expression, EVENT)
     assert error.value.message.startswith("expression `")
@@ -82,8 +82,8 @@ def test_a_condition_that_is_not_a_truth_value_is_an_error(expression: str) -> N
         ("event.one == 1.0", True),
     ],
 )
-def test_a_condition_gives_its_truth_value(expression: str, value: bool) -> None:
-    """What CEL evaluates to a bool is given as it is; `||` and `&&` absorb errors, which is CEL's own rule."""
+def test_a_condition_returns_its_boolean(expression: str, value: bool) -> None:
+    """A bool is returned as evaluated; `||` and `&&` absorb errors, which is CEL's own rule."""
     assert cel.condition(expression, EVENT) is value
 
 
@@ -101,7 +101,7 @@ def test_a_condition_gives_its_truth_value(expression: str, value: bool) -> None
     ],
 )
 def test_texts_and_whole_numbers_are_interpolated(template: str, text: str) -> None:
-    """A `${{ }}` takes strings, integers and whole doubles (JSON does not tell 17 from 17.0)."""
+    """A `${{ }}` accepts strings, integers and whole doubles (JSON does not distinguish 17 from 17.0)."""
     assert cel.interpolate(template, EVENT) == text
 
 
@@ -110,14 +110,14 @@ def test_texts_and_whole_numbers_are_interpolated(template: str, text: str) -> N
     ["event.nothing", "event.yes", "event.half", "event.list", "event.map", "event.missing", "event", "1e30", "9223372036854775808.0", "0.0/0.0",
      'timestamp("2026-01-01T00:00:00Z")', "b'a'", "event.one / 0", '"a\\x00b"', "event.text.nothing()"],
 )  # fmt: skip
-def test_nothing_else_becomes_part_of_a_text(expression: str) -> None:
+def test_no_other_value_is_interpolated(expression: str) -> None:
     """null, true, fractions, lists, maps, missing fields and errors never become part of a name."""
     with pytest.raises(ExpressionError):
         cel.interpolate("preview-${{ " + expression + " }}", EVENT)
 
 
 def test_the_error_names_the_expression_and_the_reason() -> None:
-    """A person can find the expression in the file and see what it gave."""
+    """A user can find the expression in the file and see its value."""
     with pytest.raises(ExpressionError) as error:
         cel.condition("event.missing", EVENT)
     assert (
@@ -157,21 +157,21 @@ def _nested(depth: int) -> Any:
     ],
     ids=["nul", "nul-key", "surrogate", "big", "small", "bytes", "tuple", "object", "deep", "very-deep"],
 )
-def test_a_payload_that_the_library_cannot_hold_is_refused_before_it(payload: dict[str, Any]) -> None:
-    """The library cuts strings at a NUL and crashes on deep values, so it never sees either."""
+def test_a_payload_that_the_library_cannot_hold_never_reaches_it(payload: dict[str, Any]) -> None:
+    """The library cuts strings at a NUL and crashes on deep values."""
     with pytest.raises(ExpressionError):
         cel.evaluate("true", payload)
     with pytest.raises(ExpressionError):
         cel.interpolate("${{ 'a' }}", payload)
 
 
-def test_the_deepest_payload_that_the_rule_allows_can_be_evaluated() -> None:
-    """100 levels pass here as they pass at the door."""
+def test_the_deepest_allowed_payload_can_be_evaluated() -> None:
+    """100 levels work here as well as in the receiver."""
     assert cel.condition("has(event.a.a)", _nested(100)) is True
 
 
-def test_an_interpolated_value_can_be_checked_by_itself() -> None:
-    """A guard sees each value apart from the text around it, and its error goes through."""
+def test_an_interpolated_value_can_be_checked_alone() -> None:
+    """A guard sees each value apart from the text around it, and its error is raised."""
     seen: list[tuple[str, str]] = []
 
     def guard(value: str, expression: str) -> str:
@@ -200,10 +200,8 @@ def test_an_interpolated_value_can_be_checked_by_itself() -> None:
         ("1" * 5_000, True, "it is longer than 4,096 characters"),
     ],
 )
-def test_an_expression_is_checked_when_the_file_is_loaded(
-    expression: str, boolean: bool, problem: str | None
-) -> None:
-    """Syntax, names other than `event`, and types that cannot fit are found without a payload."""
+def test_an_expression_is_checked_at_load(expression: str, boolean: bool, problem: str | None) -> None:
+    """Syntax, names other than `event`, and impossible types are found without a payload."""
     assert cel.compile_check(expression, boolean=boolean) == problem
 
 
@@ -238,8 +236,8 @@ _JSON = st.recursive(
 @given(payload=st.dictionaries(st.sampled_from(["a", "b", "\0"]), _JSON, max_size=3), expression=st.sampled_from(
     ["event.a", "event.a == event.b", "event.a.b", "event.a[0]", "size(event.a) > 0", "event.a < event.b", "!event.a"]
 ))  # fmt: skip
-def test_any_payload_gives_a_truth_value_or_the_named_error(payload: dict[str, Any], expression: str) -> None:
-    """Whatever a payload holds: a bool, or `ExpressionError`."""
+def test_any_payload_yields_a_boolean_or_the_named_error(payload: dict[str, Any], expression: str) -> None:
+    """Whatever a payload contains."""
     with contextlib.suppress(ExpressionError):
         assert type(cel.condition(expression, payload)) is bool
 
@@ -248,8 +246,8 @@ def test_any_payload_gives_a_truth_value_or_the_named_error(payload: dict[str, A
 @given(
     expression=st.text(st.characters(), max_size=60) | st.text("event.a()[]{}\"'!&|+-?:1 \\\0", max_size=60)
 )
-def test_any_text_as_an_expression_gives_a_value_or_the_named_error(expression: str) -> None:
-    """Whatever stands in an expression or template: a value, or an error of ours."""
+def test_any_expression_yields_a_value_or_the_named_error(expression: str) -> None:
+    """Whatever an expression or template contains."""
     for call in (cel.evaluate, cel.condition, cel.interpolate):
         with contextlib.suppress(CloseoutError):
             call(expression, {"a": 1})

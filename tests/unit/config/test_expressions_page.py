@@ -27,7 +27,7 @@ def test_the_page_has_examples() -> None:
 
 @pytest.mark.parametrize(("expression", "value"), _EXAMPLES)
 def test_an_example_is_true(expression: str, value: str) -> None:
-    """Each expression gives the value that stands behind it."""
+    """Each expression has the value shown next to it."""
     if value == "error":
         with pytest.raises(ExpressionError):
             cel.evaluate(expression, _EVENT)

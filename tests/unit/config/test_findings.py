@@ -1,4 +1,4 @@
-"""Mistakes in the file: each is found at its place, several at once, and none shows a secret."""
+"""Mistakes in the file: each is found in its place, several at once, and none shows a secret."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def found(tmp_path: Path, text: str | bytes) -> list[Finding]:
 
 
 @pytest.mark.parametrize("text", [AUTOMATION, SHELL, REQUEST])
-def test_a_right_file_has_no_findings(tmp_path: Path, text: str) -> None:
-    """The files that the samples are made from are right: each sample has the one mistake that it shows."""
+def test_a_valid_file_has_no_findings(tmp_path: Path, text: str) -> None:
+    """The files that the samples derive from are valid, so each sample has only its own mistake."""
     assert [finding.text() for finding in found(tmp_path, text)] == []
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.code)
-def test_each_mistake_is_found_at_its_place(tmp_path: Path, sample: Sample) -> None:
-    """A mistake has its code, the line and column where it stands, a sentence and a fix; and nothing else is found."""
+def test_each_mistake_is_found_in_its_place(tmp_path: Path, sample: Sample) -> None:
+    """With its code, line, column, message and fix; and nothing else is found."""
     text, place = sample.file()
     findings = found(tmp_path, text)
     assert [(finding.code, (finding.line, finding.column)) for finding in findings] == [
@@ -40,14 +40,14 @@ def test_each_mistake_is_found_at_its_place(tmp_path: Path, sample: Sample) -> N
 
 
 def test_every_code_has_a_sample() -> None:
-    """No code is documented that cannot be shown, and none can be given that is not documented."""
+    """Every documented code can occur, and every code is documented."""
     modules = {"module-failed", "bad-function", "duplicate-automation"}
     assert {sample.code for sample in SAMPLES} | modules == set(CODES)
     with pytest.raises(LookupError):
         Findings("closeout.yaml").error(1, 1, "no-such-code", "a mistake", "mend it")
 
 
-def test_the_caret_stands_under_the_place_behind_tabs_too() -> None:
+def test_the_caret_is_under_its_place_after_tabs() -> None:
     """A terminal shows a tab wider than a space, so the line of the caret has the same tabs."""
     findings = Findings("closeout.yaml", "a:\tb\tc\n")
     findings.error(1, 6, "bad-value", "c is wrong", "write d")
@@ -55,7 +55,7 @@ def test_the_caret_stands_under_the_place_behind_tabs_too() -> None:
 
 
 def test_the_files_own_findings_come_before_those_of_its_modules() -> None:
-    """Whatever the modules are called."""
+    """Whatever the modules are named."""
     module, file = Findings("a.py"), Findings("closeout.yaml")
     module.error(1, 1, "bad-function", "of the module", "mend it")
     file.extend(module.all())
@@ -64,7 +64,7 @@ def test_the_files_own_findings_come_before_those_of_its_modules() -> None:
 
 
 def test_several_mistakes_are_found_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
-    """One mistake never hides another."""
+    """One mistake does not hide another."""
     text = (
         AUTOMATION.replace("[closed]", "[]")
         .replace("preview:", "pre view:")
@@ -87,20 +87,20 @@ def test_several_mistakes_are_found_at_once_in_the_order_of_the_file(tmp_path: P
     ],
 )
 def test_a_misspelt_key_is_one_finding(tmp_path: Path, text: str, right: str) -> None:
-    """What it was meant to be is not reported as missing beside it; and the file is as unusable as before."""
+    """The intended key is not reported as missing in addition; the file still does not load."""
     (finding,) = found(tmp_path, text)
     assert (finding.code, finding.severity) in {("unknown-key", "error"), ("unknown-input", "error")}
     assert finding.fix == f"did you mean `{right}`?"
 
 
-def test_a_missing_key_is_found_beside_an_unknown_one(tmp_path: Path) -> None:
-    """A key that is like none that is missing explains nothing."""
+def test_a_missing_key_is_found_next_to_an_unknown_one(tmp_path: Path) -> None:
+    """An unknown key that resembles no missing one explains nothing."""
     text = AUTOMATION.replace("    repositories: [acme/shop]\n", "    colour: red\n")
     assert {finding.code for finding in found(tmp_path, text)} == {"unknown-key", "repositories-missing"}
 
 
 def test_a_finding_is_shown_with_its_line_a_caret_and_a_fix(tmp_path: Path) -> None:
-    """For people: FILE:LINE:COL, the sentence, the line, a caret under the place, and what to do."""
+    """FILE:LINE:COL, the message, the line, a caret under the place, and what to do."""
     findings = found(tmp_path, tidy("steps:", "stepz: []\n    steps:"))
     path = tmp_path / "closeout.yaml"
     assert findings[0].pretty() == (
@@ -122,7 +122,7 @@ def test_a_finding_is_shown_with_its_line_a_caret_and_a_fix(tmp_path: Path) -> N
 
 
 def test_load_raises_with_every_finding(tmp_path: Path) -> None:
-    """`load` refuses a file with errors, and its error holds what `check` gives."""
+    """`load` refuses a file with errors, and its error has every finding of `check`."""
     path = tmp_path / "closeout.yaml"
     path.write_text(SHELL.replace("on: push", "on: schedule"), encoding="utf-8")
     with pytest.raises(ConfigError) as error:
@@ -131,8 +131,8 @@ def test_load_raises_with_every_finding(tmp_path: Path) -> None:
     assert error.value.message == error.value.findings[0].text()
 
 
-def test_a_warning_does_not_refuse_the_file(tmp_path: Path) -> None:
-    """What is legal and probably not meant is said, and loads."""
+def test_a_warning_does_not_reject_the_file(tmp_path: Path) -> None:
+    """Something valid but probably not intended is reported, and loads."""
     path = tmp_path / "closeout.yaml"
     path.write_text(preview("'preview-${{ event.pull_request.number }}'", "preview"), encoding="utf-8")
     warning = load(path, REGISTRY).warnings[0]
@@ -174,15 +174,15 @@ def test_a_warning_does_not_refuse_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_secret_in_the_file_is_never_shown(tmp_path: Path, text: str) -> None:
-    """A literal secret is an error, and neither the sentence nor the line beside it repeats the value."""
+    """A literal secret is an error, and neither the message nor the line repeats the value."""
     findings = found(tmp_path, text)
     assert [finding for finding in findings if finding.severity == "error"]
     for finding in findings:
         assert "hunter2" not in finding.pretty() + str(finding.to_json())
 
 
-def test_a_line_is_hidden_from_the_first_secret_on() -> None:
-    """Not one character of it is shown, and nothing behind it; what stands before it is."""
+def test_a_line_is_hidden_from_its_first_secret_on() -> None:
+    """Not one character of the secret or after it is shown; the text before it is."""
     findings = Findings("closeout.yaml", "to: [hunter2, hunter3] # both\n")
     for column in (15, 6, 15):
         findings.hide(1, column)
@@ -191,13 +191,13 @@ def test_a_line_is_hidden_from_the_first_secret_on() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
-    """No file, a folder, a path that is none: a finding each, no exception."""
+    """No file, a folder, an invalid path: each is a finding, not an exception."""
     for path in (tmp_path / "none.yaml", tmp_path, Path("a\0b")):
         assert [finding.code for finding in check(path, REGISTRY)] == ["unreadable-file"]
 
 
-def test_a_file_that_is_not_there_is_told_how_to_get_one(tmp_path: Path) -> None:
-    """The commonest first mistake has its own fix; a file that cannot be read has another."""
+def test_a_missing_file_comes_with_the_command_that_creates_one(tmp_path: Path) -> None:
+    """The most common first mistake has its own fix; an unreadable file has another."""
     (missing,) = check(tmp_path / "none.yaml", REGISTRY)
     assert missing.message == "there is no such file"
     assert (
@@ -209,13 +209,13 @@ def test_a_file_that_is_not_there_is_told_how_to_get_one(tmp_path: Path) -> None
 
 
 def test_a_file_that_is_not_utf8_is_a_finding(tmp_path: Path) -> None:
-    """Another encoding is said, with the byte; a byte order mark is taken."""
+    """Another encoding is reported with the byte; a byte order mark is accepted."""
     assert "byte 3 is 0xe9" in found(tmp_path, b"# \xe9")[0].message
     assert found(tmp_path, b"\xef\xbb\xbf" + SHELL.encode()) == []
 
 
 def test_aliases_work_within_the_limit(tmp_path: Path) -> None:
-    """An alias stands for its anchor's value; a few lines of aliases cannot grow into millions of values."""
+    """An alias is its anchor's value; a few lines of aliases cannot grow into millions of values."""
     assert (
         found(tmp_path, tidy("on: push", "on: &e push\n    senders: &s [octocat]\n    concurrency: *e")) == []
     )
@@ -226,15 +226,15 @@ def test_aliases_work_within_the_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a\n  b: *a\n"])
 def test_an_alias_inside_of_its_own_anchor_is_a_finding(tmp_path: Path, text: str) -> None:
-    """YAML allows a value that holds itself; nothing here could read it to an end."""
+    """YAML allows a value that contains itself; no reader here could finish it."""
     assert [finding.code for finding in found(tmp_path, text)] == ["yaml-syntax"]
 
 
 @pytest.mark.parametrize(
     "text", ["&x !tag a", "&x ! a", "!tag &x a", "!<tag:x> a", "&x\n      !tag a", "! [a]"]
 )
-def test_a_tag_is_found_behind_an_anchor_too(tmp_path: Path, text: str) -> None:
-    """The value would be lost as silently there."""
+def test_a_tag_after_an_anchor_is_found_too(tmp_path: Path, text: str) -> None:
+    """The value would be lost silently there as well."""
     codes = [finding.code for finding in found(tmp_path, tidy("on: push", f"on: push\n    if: {text}"))]
     assert codes == ["yaml-tag"]
 
@@ -246,19 +246,19 @@ def test_one_mistake_in_aws_is_not_repeated_at_every_step(tmp_path: Path) -> Non
 
 
 def test_control_characters_do_not_reach_a_terminal() -> None:
-    """What is shown holds no character that steers a terminal."""
+    """What is shown has no character that controls a terminal."""
     assert printable("a\x1b[31m\u202eb\tc") == "a\ufffd[31m\ufffdb\tc"
 
 
-def test_a_line_is_masked_by_key_and_by_shape() -> None:
-    """`webhook: …` and tokens are masked wherever they stand; references stay."""
+def test_secrets_in_a_line_are_masked_by_key_and_by_form() -> None:
+    """`webhook: …` and tokens are masked everywhere; references stay."""
     assert mask("  webhook: hunter2") == "  webhook: ***"
     assert mask("  webhook: env:NAME") == "  webhook: env:NAME"
     assert mask("run: curl ghp_0123456789abcdef") == "run: curl ***"
 
 
-def test_the_near_word_is_found_over_case_and_underscores() -> None:
-    """`Empty_Buckets` means `empty-buckets`; what is far from everything means nothing."""
+def test_a_similar_word_is_found_despite_case_and_underscores() -> None:
+    """`Empty_Buckets` means `empty-buckets`; a word unlike all others gets no suggestion."""
     assert near("Empty_Buckets", ["empty-buckets", "role-arn"]) == "empty-buckets"
     assert near("zzz", ["empty-buckets"]) is None
     assert (listed(["a", "b", "c"]), listed(["a"]), listed([])) == ("a, b or c", "a", "nothing")
@@ -285,12 +285,12 @@ def test_a_value_of_the_wrong_kind_says_what_to_write(
     assert said in f"{finding.message} {finding.fix}"
 
 
-def test_a_context_of_255_characters_is_right(tmp_path: Path) -> None:
+def test_a_context_of_255_characters_is_valid(tmp_path: Path) -> None:
     """It is GitHub's limit."""
     assert found(tmp_path, tidy("    on: push", "    on: push\n    status: " + "x" * 255)) == []
 
 
-def test_a_mistake_on_the_first_line_shows_it(tmp_path: Path) -> None:
+def test_a_mistake_on_the_first_or_last_line_shows_it(tmp_path: Path) -> None:
     """And one on the last line."""
     findings = found(tmp_path, "nonsense: 1\n" + SHELL + "rubbish: 2")
     assert [finding.source for finding in findings if finding.code == "unknown-key"] == [

@@ -1,4 +1,4 @@
-"""`@on` functions: read by the same rules as the file, with the line of the function as their place."""
+"""`@on` functions: read by the same rules as the file, with the function's line as their place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _clean_imports() -> Iterator[None]:
 
 
 def write(tmp_path: Path, source: str, config: str = "") -> tuple[Path, str]:
-    """A folder with a config that names one module, and that module. Gives the config and the module's name."""
+    """Write a config that names one module, and that module. Return the config and the module's name."""
     name = f"hooks_{next(_NUMBER)}"
     (tmp_path / f"{name}.py").write_text("from closeout import on\n" + source, encoding="utf-8")
     config = config or "version: 1\n"
@@ -45,7 +45,7 @@ def loaded(tmp_path: Path, source: str, config: str = "") -> tuple[Loaded, str]:
 
 
 def test_a_function_is_an_automation(tmp_path: Path) -> None:
-    """Events, filters and keys of the decorator are those of the file; the function can be called by reference."""
+    """Its events, filters and keys have the same form as the file's; the function can be called by reference."""
     source = (
         '@on("pull_request.closed", branches=["develop"], repositories=["acme/shop"], timeout="1h")\n'
         "def clean_up(run):\n    return 'done'\n"
@@ -60,8 +60,8 @@ def test_a_function_is_an_automation(tmp_path: Path) -> None:
     assert result.functions[f"{module}:clean_up"](None) == "done"
 
 
-def test_a_function_alone_has_what_a_file_that_says_nothing_has(tmp_path: Path) -> None:
-    """Every file-level key is at its default."""
+def test_functions_without_a_file_have_the_default_settings(tmp_path: Path) -> None:
+    """Every file-level key has its default."""
 
     @on("push", destructive=False)
     def tell(run: Run) -> None: ...
@@ -70,8 +70,8 @@ def test_a_function_alone_has_what_a_file_that_says_nothing_has(tmp_path: Path) 
     assert load_function(tell, REGISTRY).settings == load(tmp_path / "closeout.yaml", REGISTRY).settings
 
 
-def test_functions_and_entries_of_the_file_stand_together(tmp_path: Path) -> None:
-    """The file's settings hold for functions too: secrets' variables, protection."""
+def test_functions_and_automations_of_the_file_work_together(tmp_path: Path) -> None:
+    """The file's settings apply to functions too: secrets' variables, protection."""
     source = (
         '@on("push", "create", name="other", destructive=False, condition="event.deleted")\ndef f(run): ...\n'
     )
@@ -109,7 +109,7 @@ def test_functions_and_entries_of_the_file_stand_together(tmp_path: Path) -> Non
     ],
 )
 def test_a_mistake_is_found_at_the_function(tmp_path: Path, source: str, code: str, line: int) -> None:
-    """The finding is in the module's file, at the line of the decorator, and shows that line."""
+    """The finding has the module's file and the decorator's line, and shows it."""
     path, module = write(tmp_path, source, SHELL)
     findings = check(path, REGISTRY)
     assert [(finding.code, finding.file, finding.line, finding.column) for finding in findings] == [
@@ -118,8 +118,8 @@ def test_a_mistake_is_found_at_the_function(tmp_path: Path, source: str, code: s
     assert findings[0].source.startswith("@on(")
 
 
-def test_a_mistake_of_a_function_without_a_line_is_found_at_the_modules_first(tmp_path: Path) -> None:
-    """A function in a cache has no line of its own that Python tells."""
+def test_a_mistake_of_a_function_without_a_line_is_found_on_the_modules_first(tmp_path: Path) -> None:
+    """Python knows no line for a function in a cache."""
     source = (
         'import functools\n@on("push", destructive=False, name="a b")\n@functools.cache\ndef f(run): ...\n'
     )
@@ -139,7 +139,7 @@ def test_a_mistake_of_a_function_without_a_line_is_found_at_the_modules_first(tm
     ],
 )
 def test_a_module_that_cannot_be_imported_is_a_finding(tmp_path: Path, source: str, says: str) -> None:
-    """Whatever importing raises is said at the place of `modules`, with the line of the module if it is known."""
+    """Whatever the import raises is reported at `modules`, with the module's line if it is known."""
     path, _ = write(tmp_path, source, SHELL)
     (finding,) = check(path, REGISTRY)
     assert (finding.code, finding.line) == ("module-failed", 1)
@@ -147,7 +147,7 @@ def test_a_module_that_cannot_be_imported_is_a_finding(tmp_path: Path, source: s
 
 
 def test_a_module_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
-    """A name in `modules` that cannot be found."""
+    """`modules` has a name that cannot be found."""
     (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: hooks_none\n", encoding="utf-8")
     (finding,) = check(tmp_path / "closeout.yaml", REGISTRY)
     assert (finding.code, finding.line, finding.column) == ("module-failed", 2, 10)
@@ -156,16 +156,14 @@ def test_a_module_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_while_a_module_is_imported_ends_the_command(tmp_path: Path) -> None:
-    """Ctrl-C is nobody's mistake in the file."""
+    """Ctrl-C is not a mistake in the file."""
     path, _ = write(tmp_path, "raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         check(path, REGISTRY)
 
 
-def test_a_module_beside_the_file_comes_before_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An installed module of its name is not used in its place."""
+def test_a_module_next_to_the_file_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed module with the same name is not used instead."""
     path, name = write(tmp_path, '@on("push", destructive=False)\ndef ours(run): ...\n')
     installed = tmp_path / "installed"
     installed.mkdir()
@@ -174,24 +172,24 @@ def test_a_module_beside_the_file_comes_before_others(
     assert [item.name for item in load(path, REGISTRY).automations] == ["ours"]
 
 
-def test_a_module_is_looked_up_beside_the_file_and_not_mistaken_for_another(tmp_path: Path) -> None:
-    """A file that has the name of a module which is loaded already is said, and never silently another's."""
+def test_a_module_next_to_the_file_is_not_mistaken_for_a_loaded_one(tmp_path: Path) -> None:
+    """A file with the name of an already loaded module is reported, and the other module is not used."""
     (tmp_path / "json.py").write_text("", encoding="utf-8")
     (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: [json]\n", encoding="utf-8")
     (finding,) = check(tmp_path / "closeout.yaml", REGISTRY)
     assert "another module named `json` is loaded already" in finding.message
 
 
-def test_modules_need_not_be_imported(tmp_path: Path) -> None:
-    """With `modules=False` nobody's code runs, and the folder is not put on the path."""
+def test_modules_can_be_left_unimported(tmp_path: Path) -> None:
+    """With `modules=False` no user code runs, and the folder is not added to the path."""
     path, _ = write(tmp_path, "raise SystemExit\n", SHELL)
     before = list(sys.path)
     assert [item.name for item in load(path, REGISTRY, modules=False).automations] == ["tidy"]
     assert sys.path == before
 
 
-def test_a_file_is_inspected_as_it_is_loaded_and_checked(tmp_path: Path) -> None:
-    """With its modules, and with what its steps call looked up; what it means comes only with a file without errors."""
+def test_an_inspected_file_is_loaded_and_checked(tmp_path: Path) -> None:
+    """With its modules and the functions of its steps; its meaning is returned only if there are no errors."""
     step = SHELL.replace("uses: shell", "uses: python").replace("run: 'true'", "function: 'hooks_none:f'")
     path, name = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n', step)
     found, findings = inspect(path, builtin())
@@ -208,7 +206,7 @@ def test_a_file_is_inspected_as_it_is_loaded_and_checked(tmp_path: Path) -> None
 def test_a_text_is_loaded_with_the_modules_of_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a file there would be; what steps call is imported when they run."""
+    """Like a file in that folder; the functions of its steps are imported when they run."""
     step = SHELL.replace("uses: shell", "uses: python").replace("run: 'true'", "function: 'hooks_none:f'")
     path, name = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n', step)
     monkeypatch.chdir(tmp_path)
@@ -218,7 +216,7 @@ def test_a_text_is_loaded_with_the_modules_of_the_current_folder(
 
 
 def test_the_folder_of_the_file_is_on_the_module_path(tmp_path: Path) -> None:
-    """A `python` step finds its function beside the file, with or without `modules`."""
+    """A `python` step finds its function next to the file, with or without `modules`."""
     (tmp_path / "closeout.yaml").write_text(SHELL, encoding="utf-8")
     load(tmp_path / "closeout.yaml", REGISTRY)
     load(tmp_path / "closeout.yaml", REGISTRY)

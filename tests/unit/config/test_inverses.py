@@ -41,7 +41,7 @@ def reason(step: dict[str, Any] | None = None, **automation: Any) -> str | None:
 
 
 def test_a_name_of_number_and_repository_has_an_inventory() -> None:
-    """What the others below differ from in one thing."""
+    """The other tests change one thing in it."""
     assert reason() is None
     assert reason({"inputs": {"stack-name": "p-${{ event.number }}"}}) is None
 
@@ -65,14 +65,14 @@ def test_a_name_of_number_and_repository_has_an_inventory() -> None:
         ),
     ],
 )
-def test_another_step_has_none_and_says_why(
+def test_any_other_step_has_none_and_says_why(
     step: dict[str, Any], automation: dict[str, Any], said: str
 ) -> None:
-    """`closeout check` shows it."""
+    """`closeout check` shows the reason."""
     assert said in (reason(step, **automation) or "")
 
 
-def test_a_step_that_deletes_nothing_is_left_out() -> None:
+def test_a_step_that_deletes_nothing_is_skipped() -> None:
     """It leaves nothing behind."""
     harmless = replace(STEP, destructive=False)
     assert inventories([replace(AUTOMATION, steps=(harmless, STEP))], builtin())[0].step is STEP
@@ -105,8 +105,8 @@ def test_a_step_that_deletes_nothing_is_left_out() -> None:
         ),
     ],
 )
-def test_a_role_of_the_step_is_not_assumed_on_aws(step: dict[str, Any], shown: dict[str, Any]) -> None:
-    """It may delete, so neither an audit nor a recheck takes it; a shell command has neither."""
+def test_a_steps_own_role_is_not_assumed_on_aws(step: dict[str, Any], shown: dict[str, Any]) -> None:
+    """It may delete, so neither an audit nor a recheck assumes it; a shell command has no inventory."""
     (one,) = inventories([replace(AUTOMATION, steps=(replace(STEP, **step),))], builtin())
     found = {**one.to_json()}
     if one.on_aws:

@@ -1,4 +1,4 @@
-"""What the fields of a name can hold, and which repositories a list of patterns lets through."""
+"""What the fields of a name can contain, and which repositories a list of patterns matches."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ HOLDS = {
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_a_field_holds_what_github_lets_it_hold(name: str) -> None:
-    """What a field may be is what a name is judged by: too little would let a collision through."""
+def test_a_field_can_contain_whatever_github_allows(name: str) -> None:
+    """Names are compared by these: too narrow a set would miss a collision."""
     good, bad = HOLDS[name]
     assert [text for text in good if not read(LANGUAGES[name], text)] == []
     assert [text for text in bad if read(LANGUAGES[name], text)] == []
 
 
-def test_one_value_can_be_left_out() -> None:
-    """For a side whose value is certain, the other side's must be another one."""
+def test_one_value_can_be_excluded() -> None:
+    """For two different values, of which one is known."""
     others = except_text(LANGUAGES["name"], "shop")
     assert not read(others, "shop")
     assert all(read(others, text) for text in ("sho", "shop1", "web", "xshop"))
@@ -68,8 +68,8 @@ def test_one_value_can_be_left_out() -> None:
         ("*a" + "[ab]" * 7 + "*/" + "x" * 950, False),
     ],
 )
-def test_a_pattern_that_lets_through_any_owner_is_seen(pattern: str, fixed: bool) -> None:
-    """It is decided by the owners that match, not by how the pattern is spelt; what takes too long to decide is too wide."""
+def test_a_pattern_that_matches_any_owner_is_detected(pattern: str, fixed: bool) -> None:
+    """By the owners that match, not by its spelling; if that takes too long to decide, it counts as too wide."""
     assert fixes_owner(pattern) is fixed
 
 
@@ -99,8 +99,8 @@ patterns = st.lists(
 
 
 @given(patterns)
-def test_the_cells_hold_exactly_what_the_patterns_let_through(found: list[str]) -> None:
-    """Negations, orders and wildcards included; and every example is let through."""
+def test_the_cells_contain_exactly_what_the_patterns_match(found: list[str]) -> None:
+    """Including negations, orders and wildcards; every example matches."""
     compiled = compile_patterns(found, "name")
     made = cells(found, ALPHABET, Budget(100_000))
     for repository in REPOSITORIES:
@@ -112,8 +112,8 @@ def test_the_cells_hold_exactly_what_the_patterns_let_through(found: list[str]) 
         assert all(compiled.matches(f"{owner}/{name}") for owner in cell.owners for name in cell.names)
 
 
-def test_one_example_alone_is_all_that_there_is() -> None:
-    """A single text is told from many, so that a fixed repository counts as fixed text."""
+def test_a_single_example_is_all_that_exists() -> None:
+    """A single text differs from many, so that a fixed repository counts as fixed text."""
     (one,) = cells(["acme/shop", "acme/shop"], ALPHABET, Budget(1_000))
     assert (one.owners, one.names) == (("acme",), ("shop",))
     (many,) = cells(["acme/sho?p"], ALPHABET, Budget(1_000))
@@ -121,8 +121,8 @@ def test_one_example_alone_is_all_that_there_is() -> None:
     assert len(examples(LANGUAGES["number"], ALPHABET, Budget(1_000))) == 2
 
 
-def test_a_search_without_end_ends() -> None:
-    """A hostile list of patterns costs a bounded number of states."""
+def test_an_endless_search_ends() -> None:
+    """A hostile list of patterns costs a limited number of states."""
     wide = ["acme/" + "*a" + "[ab]" * 12 + str(i) + "*" for i in range(12)]
     with pytest.raises(Undecided):
         cells(wide, ALPHABET, Budget(500))

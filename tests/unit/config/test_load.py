@@ -97,7 +97,7 @@ def read(tmp_path: Path, text: str) -> Loaded:
 
 
 def test_every_key_has_its_value(tmp_path: Path) -> None:
-    """A file that uses every key is read into the values that it says."""
+    """A file that uses every key is read into exactly its values."""
     loaded = read(tmp_path, EVERYTHING)
     assert loaded.settings == Settings(
         secrets_webhook=("env:HOOK", "file:/run/secrets/hook", "aws-secretsmanager:closeout/hook#secret"),
@@ -164,10 +164,8 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         ("recheck: 1m", (60.0,)),
     ],
 )
-def test_teardowns_are_looked_at_again_unless_the_file_says_off(
-    tmp_path: Path, key: str, times: tuple[float, ...]
-) -> None:
-    """One time or a list of them; `off` may stand with or without quotes."""
+def test_rechecks_are_on_unless_the_file_says_off(tmp_path: Path, key: str, times: tuple[float, ...]) -> None:
+    """One time or a list of them; `off` may be quoted."""
     text = AUTOMATION.replace("    steps:", f"    {key}\n    steps:" if key else "    steps:")
     assert read(tmp_path, text).automations[0].recheck == times
 
@@ -216,8 +214,8 @@ def test_every_key_of_a_step_has_its_value(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_left_out_has_the_defaults(tmp_path: Path) -> None:
-    """A short file gives complete values: timeout, retry and title are the action's own."""
+def test_an_omitted_key_has_its_default(tmp_path: Path) -> None:
+    """A short file yields complete values: timeout, retry and title are the action's own."""
     (automation,) = read(tmp_path, AUTOMATION).automations
     assert (automation.status_context, automation.timeout, automation.max_changes) == (
         "closeout/preview",
@@ -231,8 +229,8 @@ def test_what_is_left_out_has_the_defaults(tmp_path: Path) -> None:
     assert (step.account, step.region, step.assume_role) == ("123456789012", "eu-central-1", None)
 
 
-def test_a_file_says_what_holds_now_for_a_run_that_an_earlier_one_accepted(tmp_path: Path) -> None:
-    """Its automation, if it is still there, and what is protected, whatever became of the automation."""
+def test_the_current_file_applies_to_runs_accepted_under_an_earlier_one(tmp_path: Path) -> None:
+    """Its automation, if it still exists, and its protection even if the automation is gone."""
     loaded = read(tmp_path, "protect: { names: [prod], tags: { keep: '*' } }\n" + SHELL)
     assert loaded.current("tidy") == Current(loaded.automations[0], ("prod",), {"keep": "*"})
     assert loaded.current("gone") == Current(None, ("prod",), {"keep": "*"})
@@ -242,15 +240,15 @@ def test_a_file_says_what_holds_now_for_a_run_that_an_earlier_one_accepted(tmp_p
     ("deliveries", "state", "minutes"),
     [(300.0, 3_600.0, 5), (None, 3_600.0, 60), (61.0, None, 2), (None, None, None)],
 )
-def test_patrol_runs_as_often_as_its_shorter_interval_says(
+def test_patrols_schedule_is_its_shorter_interval(
     deliveries: float | None, state: float | None, minutes: int | None
 ) -> None:
-    """A schedule counts whole minutes, so a part of one counts as one; without an interval there is none."""
+    """Rounded up to whole minutes; without an interval there is no schedule."""
     assert PatrolSettings(deliveries=deliveries, state=state).minutes == minutes
 
 
 def test_a_loaded_automation_survives_being_stored(tmp_path: Path) -> None:
-    """What `load` gives is canonical JSON: it comes back equal."""
+    """`load` returns canonical JSON, which is equal after storing."""
     for text in (EVERYTHING, AUTOMATION, SHELL):
         (automation,) = read(tmp_path, text).automations
         assert Automation.from_canonical(automation.canonical()) == automation
@@ -270,12 +268,12 @@ def test_a_loaded_automation_survives_being_stored(tmp_path: Path) -> None:
     ],
 )
 def test_on_has_the_forms_of_github_actions(tmp_path: Path, on: str, triggers: object) -> None:
-    """One event, a list, or a map with filters; events that closeout has never heard of are fine."""
+    """One event, a list, or a map with filters; unknown events are accepted."""
     assert read(tmp_path, tidy("on: push", f"on: {on}")).automations[0].triggers == triggers
 
 
 @pytest.mark.parametrize("written", ["true", "false"])
-def test_a_condition_may_be_a_truth_value(tmp_path: Path, written: str) -> None:
+def test_a_condition_may_be_a_boolean(tmp_path: Path, written: str) -> None:
     """Of an automation and of a step, as in GitHub Actions."""
     text = tidy("    on: push", f"    on: push\n    if: {written}")
     text = text.replace("        destructive", f"        if: {written}\n        destructive")
@@ -313,10 +311,10 @@ LIMITS = [
     LIMITS,
     ids=[key.strip() for _, key, *_ in LIMITS],
 )
-def test_a_limit_is_the_last_value_that_is_taken(
+def test_a_limit_is_the_last_accepted_value(
     tmp_path: Path, place: str, key: str, below: str, lowest: str, highest: str, above: str
 ) -> None:
-    """And the next one is a finding."""
+    """The next one is a finding."""
 
     def codes(value: str) -> list[str]:
         path = tmp_path / "closeout.yaml"
@@ -334,14 +332,14 @@ def test_protect_may_be_a_list_of_names(tmp_path: Path) -> None:
 
 
 def test_addresses_may_come_from_the_environment(tmp_path: Path) -> None:
-    """`public-url` and `api-url` take `env:NAME`, which is read at start and not at load."""
+    """`public-url` and `api-url` accept `env:NAME`, which is read at start and not at load."""
     loaded = read(tmp_path, "public-url: env:URL\ngithub: { api-url: env:API }\n" + SHELL)
     assert (loaded.settings.public_url, loaded.settings.api_url) == ("env:URL", "env:API")
     assert loaded.automations[0].secret_variables == ()
 
 
-def test_several_destructive_repositories_need_one_part_of_the_name(tmp_path: Path) -> None:
-    """The repository may stand in any one of the inputs that name: bucket and prefix are one name together."""
+def test_several_destructive_repositories_must_be_part_of_the_name(tmp_path: Path) -> None:
+    """The repository may be in any of the naming inputs: bucket and prefix are one name together."""
     text = AUTOMATION.replace("acme/shop", "'acme/*'").replace(
         "cloudformation-delete-stack", "s3-delete-objects"
     )
@@ -352,8 +350,8 @@ def test_several_destructive_repositories_need_one_part_of_the_name(tmp_path: Pa
     assert len(read(tmp_path, text).automations) == 1
 
 
-def test_an_optional_role_does_not_tell_repositories_apart(tmp_path: Path) -> None:
-    """With a role per repository the stack's name would still be another repository's."""
+def test_an_optional_role_does_not_separate_repositories(tmp_path: Path) -> None:
+    """With a role per repository, the stack's name could still be another repository's."""
     text = AUTOMATION.replace("acme/shop", "'acme/*'")
     text = text.replace("{ stack-name", "{ role-arn: 'arn:${{ event.repository.name }}', stack-name")
     with pytest.raises(ConfigError, match="acme/shop#7 and acme/web#7 both produce preview-7"):
@@ -408,14 +406,14 @@ _FUZZ = settings(max_examples=75)
 
 @_FUZZ
 @given(data=st.binary(max_size=200))
-def test_any_bytes_give_findings_and_no_other_exception(tmp_path: Path, data: bytes) -> None:
-    """Whatever a file holds, `check` gives findings and `load` raises `ConfigError` or nothing."""
+def test_any_bytes_yield_findings_and_no_other_exception(tmp_path: Path, data: bytes) -> None:
+    """For whatever a file contains, `check` returns findings and `load` raises `ConfigError` or nothing."""
     _only_findings(tmp_path / "closeout.yaml", data)
 
 
 @_FUZZ
 @given(data=st.lists(_FRAGMENTS, max_size=25).map("".join) | st.text(max_size=100))
-def test_any_mixture_of_lines_gives_findings_and_no_other_exception(tmp_path: Path, data: str) -> None:
+def test_any_mixture_of_lines_yields_findings_and_no_other_exception(tmp_path: Path, data: str) -> None:
     """Lines of real files in any order, and any text."""
     _only_findings(tmp_path / "closeout.yaml", data.encode("utf-8", "surrogatepass"))
 
@@ -437,7 +435,7 @@ _TREES = st.recursive(
 @given(
     tree=st.dictionaries(_KEYS, _TREES, max_size=5), automations=st.dictionaries(_KEYS, _TREES, max_size=3)
 )
-def test_any_value_at_any_key_gives_findings(
+def test_any_value_at_any_key_yields_findings(
     tmp_path: Path, tree: dict[str, object], automations: object
 ) -> None:
     """Known keys with values of any type, at any level (JSON is YAML)."""
@@ -446,7 +444,7 @@ def test_any_value_at_any_key_gives_findings(
 
 
 def test_the_largest_file_is_read_in_bounded_time(tmp_path: Path) -> None:
-    """Size, depth and number are limited, so that no file keeps the reader busy."""
+    """Size, depth and number are limited, so that no file blocks the reader."""
     for text in (
         "[" * MAX_BYTES,
         "- a\n" * (MAX_BYTES // 4),
@@ -457,15 +455,15 @@ def test_the_largest_file_is_read_in_bounded_time(tmp_path: Path) -> None:
         assert check(path, REGISTRY)
 
 
-def test_a_file_may_be_so_large(tmp_path: Path) -> None:
-    """One byte more is refused by its size."""
+def test_a_file_has_a_maximum_size(tmp_path: Path) -> None:
+    """One byte more is refused."""
     path = tmp_path / "closeout.yaml"
     for more, codes in ((0, []), (1, ["unreadable-file"])):
         path.write_text(SHELL + "#" * (MAX_BYTES - len(SHELL) + more), "utf-8")
         assert [one.code for one in check(path, REGISTRY)] == codes
 
 
-def test_patrol_may_start_nothing_by_itself(tmp_path: Path) -> None:
+def test_patrol_may_be_told_to_start_nothing(tmp_path: Path) -> None:
     """`limit: off` is a limit of none."""
     assert read(tmp_path, f"patrol: {{ limit: off }}\n{SHELL}").settings.patrol.limit == 0
 
@@ -474,7 +472,7 @@ def test_patrol_may_start_nothing_by_itself(tmp_path: Path) -> None:
     ("written", "read"),
     [("repair", "repair"), ("report", "report"), ("off", "off"), ("'off'", "off"), ("false", "off")],
 )
-def test_patrol_repairs_what_the_file_says(tmp_path: Path, written: str, read: str) -> None:
+def test_patrol_repairs_as_configured(tmp_path: Path, written: str, read: str) -> None:
     """YAML reads `off` as false."""
     path = tmp_path / "closeout.yaml"
     path.write_text(AUTOMATION.replace("    steps:", f"    patrol: {written}\n    steps:"), "utf-8")

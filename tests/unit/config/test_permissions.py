@@ -1,4 +1,4 @@
-"""What a file's automations need to be allowed: exactly what their actions ask for, on exactly what they name."""
+"""The permissions that a file's automations need: exactly what their actions require, on exactly what they name."""
 
 from __future__ import annotations
 
@@ -69,10 +69,8 @@ def pairs(found: tuple[Statement, ...]) -> set[tuple[str, str | None, str, str]]
 
 
 @pytest.mark.parametrize("action", builtin().values(), ids=lambda action: action.uses)
-def test_every_registered_action_gets_what_it_asks_for_with_reason_and_step(
-    action: Action, tmp_path: Path
-) -> None:
-    """The action's own example: each permission that it declares for these inputs is there, none is added."""
+def test_every_action_gets_its_permissions_with_reason_and_step(action: Action, tmp_path: Path) -> None:
+    """For the action's own example: each declared permission is there, and none is added."""
     text = HEAD + automation("shown", more="    status: false\n")
     steps = textwrap.indent(action.example.strip(), "      ")
     (tmp_path / "previews").mkdir()
@@ -100,7 +98,7 @@ def test_every_registered_action_gets_what_it_asks_for_with_reason_and_step(
 
 
 def test_a_name_becomes_an_arn_of_the_steps_account_and_region(tmp_path: Path) -> None:
-    """A `${{ }}` is a `*`, what stands around it narrows; region and account are the step's, not every one's."""
+    """A `${{ }}` becomes `*`, the text around it narrows; region and account are the step's own."""
     found = needed(tmp_path, automation("a", STACK % "preview-${{ event.pull_request.number }}-x"))
     one = of(found, "cloudformation:DeleteStack")
     assert one.resources == ("arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-*-x/*",)
@@ -118,8 +116,8 @@ def test_the_partition_is_the_regions(tmp_path: Path, region: str, partition: st
     assert arn.startswith(f"arn:{partition}:cloudformation:{region}:123456789012:stack/preview-x/")
 
 
-def test_merging_allows_nothing_that_a_step_alone_would_not(tmp_path: Path) -> None:
-    """What is allowed by the merged statements is the union of what each automation needs, pair by pair."""
+def test_merging_allows_nothing_more_than_the_steps_alone(tmp_path: Path) -> None:
+    """The merged statements allow exactly the union of what each automation needs."""
     texts = [
         automation("a", STACK % "preview-${{ event.pull_request.number }}", STACK % "extra-stack"),
         automation(
@@ -141,7 +139,7 @@ def test_merging_allows_nothing_that_a_step_alone_would_not(tmp_path: Path) -> N
 
 
 def test_the_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
-    """The same needs give the same policy, so that a diff shows only what changed."""
+    """The same permissions yield the same policy, so that a diff shows only what changed."""
     one, two = automation("a", STACK % "preview-x"), automation("b", STACK % "other-y")
     assert needed(tmp_path, one, two) == needed(tmp_path, two, one)
 
@@ -156,10 +154,8 @@ def test_the_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
         ("x", False),
     ],
 )
-def test_a_name_needs_three_fixed_characters_before_a_policy_is_made_of_it(
-    tmp_path: Path, name: str, wide: bool
-) -> None:
-    """Two of them, or a template first, would cover nearly every stack; a name without template is exact."""
+def test_a_name_needs_three_fixed_characters_for_a_policy(tmp_path: Path, name: str, wide: bool) -> None:
+    """With two, or with a leading template, it would match nearly every stack; a name without a template is exact."""
     automations = read(tmp_path, automation("a", STACK % name))
     found = too_wide(automations, builtin())
     assert bool(found) is wide
@@ -172,8 +168,8 @@ def test_a_name_needs_three_fixed_characters_before_a_policy_is_made_of_it(
         assert statements(automations, builtin())
 
 
-def test_of_a_role_the_name_counts_and_not_the_arn_before_it(tmp_path: Path) -> None:
-    """`arn:aws:iam::…:role/` is fixed text in every role's ARN, and says nothing."""
+def test_a_roles_name_counts_and_not_the_arn_before_it(tmp_path: Path) -> None:
+    """`arn:aws:iam::…:role/` is in every role's ARN, and narrows nothing."""
     step = (
         "{ uses: aws/cloudformation-delete-stack, with: { stack-name: preview-x,"
         " role-arn: 'arn:aws:iam::123456789012:role/%s${{ event.pull_request.number }}' } }"
@@ -184,7 +180,7 @@ def test_of_a_role_the_name_counts_and_not_the_arn_before_it(tmp_path: Path) -> 
 
 
 def test_a_step_under_a_role_needs_only_to_assume_it(tmp_path: Path) -> None:
-    """What the step does is that role's to be allowed, in its own account, whatever its name looks like."""
+    """That role must allow what the step does, in its own account, whatever its name."""
     role = "arn:aws:iam::210987654321:role/previews"
     step = (
         "{ uses: aws/cloudformation-delete-stack, with: { stack-name: '${{ event.pull_request.number }}-x',"
@@ -202,7 +198,7 @@ def test_a_step_under_a_role_needs_only_to_assume_it(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:
-    """By name, with AWS's own six characters, or by ARN with or without them, which an ARN does not tell."""
+    """By name with AWS's six characters, or by an ARN, which may have them or not."""
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:api/key-AbCdEf"
     step = (
         "{ uses: http/request, with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:previews#k',"
@@ -223,8 +219,8 @@ def test_a_text_that_only_begins_like_a_reference_needs_no_right(tmp_path: Path)
     assert {one.system for one in needed(tmp_path, automation("a", step))} == {"github"}
 
 
-def test_secrets_outside_of_the_steps_may_be_read_by_who_needs_them() -> None:
-    """The notify function reads its own, and one right is enough for two values in one secret."""
+def test_secrets_outside_the_steps_may_be_read_by_their_function() -> None:
+    """The notify function reads its own, and one permission covers two values in one secret."""
     found = secret_statements(["aws-secretsmanager:slack#url", "aws-secretsmanager:slack#other"], "notify")
     one = of(found, "secretsmanager:GetSecretValue")
     assert one.resources == ("arn:aws:secretsmanager:*:*:secret:slack-??????",)
@@ -235,10 +231,10 @@ def test_secrets_outside_of_the_steps_may_be_read_by_who_needs_them() -> None:
 WEBHOOK = "{ uses: http/request, with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:%s' } } }"
 
 
-def test_a_secret_under_its_owners_key_may_be_decrypted_and_nothing_else_with_that_key(
+def test_a_secrets_own_key_may_only_decrypt_that_secret(
     tmp_path: Path,
 ) -> None:
-    """Through Secrets Manager of the secret's region, for that secret alone; the key's name nobody knows."""
+    """Through Secrets Manager of the secret's region, for that secret alone; the key's name is unknown."""
     arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:api/key"
     found = needed(tmp_path, automation("a", WEBHOOK % arn))
     assert of(found, "kms:Decrypt").conditions
@@ -273,7 +269,7 @@ def test_statements_under_other_conditions_are_not_merged(tmp_path: Path) -> Non
 
 
 def test_the_run_itself_needs_its_status_and_its_live_check(tmp_path: Path) -> None:
-    """On GitHub: a status unless there is none, and a look at the pull request or the ref only where it deletes."""
+    """On GitHub: a status unless it is off, and read access to the pull request or ref only for deletes."""
 
     def github(text: str) -> dict[str, tuple[str, ...]]:
         found = needed(tmp_path, text)
@@ -289,8 +285,8 @@ def test_the_run_itself_needs_its_status_and_its_live_check(tmp_path: Path) -> N
     assert "pull_requests:read" in github(automation("a", script, on=paths))
 
 
-def test_the_token_needs_no_more_than_the_events_say(tmp_path: Path) -> None:
-    """A comment on a pull request is not about issues, and `write` includes the `read` of the live check."""
+def test_the_token_needs_no_more_than_its_events_require(tmp_path: Path) -> None:
+    """A comment on a pull request needs no issues permission, and `write` includes the live check's `read`."""
 
     def github(text: str) -> set[str]:
         return {name for one in needed(tmp_path, text) if one.system == "github" for name in one.actions}
@@ -304,8 +300,8 @@ def test_the_token_needs_no_more_than_the_events_say(tmp_path: Path) -> None:
     assert "issues:write" in github(automation("a", another))
 
 
-def test_a_write_elsewhere_does_not_stand_for_a_read(tmp_path: Path) -> None:
-    """The live check reads the automation's repository, the comment is written in another: both are needed."""
+def test_a_write_elsewhere_does_not_replace_a_read(tmp_path: Path) -> None:
+    """The live check reads the automation's repository, the comment goes to another: both are needed."""
     elsewhere = "{ uses: github/comment, with: { body: Done., repository: acme/other, number: 7 } }"
     found = needed(tmp_path, automation("a", STACK % "preview-x", elsewhere))
     on = {one.resources: set(one.actions) for one in found if one.system == "github"}
@@ -313,16 +309,16 @@ def test_a_write_elsewhere_does_not_stand_for_a_read(tmp_path: Path) -> None:
     assert "pull_requests:read" in on[("acme/shop",)]
 
 
-def test_the_policy_holds_aws_alone(tmp_path: Path) -> None:
-    """GitHub's permissions are the token's: none of them stands in an IAM document."""
+def test_the_policy_has_only_aws_permissions(tmp_path: Path) -> None:
+    """GitHub's permissions belong to the token: none is in an IAM document."""
     found = needed(tmp_path, automation("a", "{ uses: github/comment, with: { body: Done. } }"))
     assert found
     assert policy(found) == {"Version": "2012-10-17", "Statement": []}
     assert roles(found) == ()
 
 
-def test_what_runs_code_of_ones_own_is_named(tmp_path: Path) -> None:
-    """No one can know what a script, a function or an `@on` function calls, and says so."""
+def test_code_of_the_users_own_is_named(tmp_path: Path) -> None:
+    """What a script, a function or an `@on` function calls is unknown, and the page says so."""
     (tmp_path / "hooks_of_ours.py").write_text(
         "from closeout import on\n\n@on('pull_request.closed', repositories=['acme/shop'])\n"
         "def clean(run):\n    run.record('x', lambda: None)\n"
@@ -342,7 +338,7 @@ S3 = "{ uses: aws/s3-delete-objects, with: { bucket: shop-previews, prefix: 'pr-
 
 
 def test_tags_are_readable_only_where_the_file_protects_by_tag(tmp_path: Path) -> None:
-    """The rights follow from `protect.tags`, and reach no further than each action says."""
+    """These permissions follow from `protect.tags`, and are as narrow as each action declares."""
     text = automation("a", STACK % "preview-${{ event.pull_request.number }}", S3)
     without = pairs(needed(tmp_path, text))
     names = pairs(needed(tmp_path, text, head="protect: { names: [x] }\n" + HEAD))
@@ -360,13 +356,13 @@ def test_tags_are_readable_only_where_the_file_protects_by_tag(tmp_path: Path) -
 @pytest.mark.parametrize(
     "action", [one for one in builtin().values() if one.needs_aws], ids=lambda one: one.uses
 )
-def test_every_aws_action_says_where_the_tags_of_what_it_changes_are(action: Action) -> None:
-    """By a read of its own; a build's project brings its tags with it."""
+def test_every_aws_action_says_where_the_tags_of_its_targets_are(action: Action) -> None:
+    """By a read of its own; a build's project includes its tags."""
     assert action.read_tags is not None or action.uses == "aws/codebuild-start-build"
 
 
-def test_an_audit_needs_no_right_to_change_anything(tmp_path: Path) -> None:
-    """Only the steps that have an inventory count, each under its own role."""
+def test_an_audit_needs_no_permission_to_change_anything(tmp_path: Path) -> None:
+    """Only steps that have an inventory count, each under its own role."""
     role = "arn:aws:iam::123456789012:role/audit"
     number = "${{ event.pull_request.number }}"
     prefix = f"bucket: previews, prefix: 'pr-{number}/', assume-role: '{role}'"
@@ -399,10 +395,10 @@ def test_an_audit_needs_no_right_to_change_anything(tmp_path: Path) -> None:
         ("delete: {}", "{}", {"repository_hooks:read"}),
     ],
 )
-def test_what_patrol_and_the_guard_read_is_listed_for_automations_that_delete_nothing(
+def test_permissions_of_patrol_and_the_guard_are_listed_without_deletes_too(
     tmp_path: Path, on: str, patrol: str, names: set[str]
 ) -> None:
-    """A closing that was lost is found for them too; what is switched off needs no right."""
+    """Lost closings are found for them as well; a switched-off feature needs no permission."""
     step = "{ uses: shell, destructive: false, with: { run: 'true' } }"
     text = automation("a", step, on=on, more="    status: false\n")
     (tmp_path / "closeout.yaml").write_text(f"patrol: {patrol}\n{HEAD}{text}")
@@ -412,8 +408,8 @@ def test_what_patrol_and_the_guard_read_is_listed_for_automations_that_delete_no
     assert {place for one in found for place in one.resources} <= {"acme/shop"}
 
 
-def test_a_recheck_needs_no_right_to_change_anything(tmp_path: Path) -> None:
-    """Of the typed deletes alone, and of no step that acts under a role of its own; without rechecks nothing."""
+def test_a_recheck_needs_no_permission_to_change_anything(tmp_path: Path) -> None:
+    """Only for typed deletes, without steps that have a role of their own; none if rechecks are off."""
     number = "${{ event.pull_request.number }}"
     role = "assume-role: 'arn:aws:iam::123456789012:role/other'"
     steps = (
@@ -447,8 +443,8 @@ def test_a_recheck_needs_no_right_to_change_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "action", [one for one in builtin().values() if one.absent], ids=lambda one: one.uses
 )
-def test_what_a_plan_needs_is_part_of_what_its_action_needs(action: Action) -> None:
-    """Each typed delete says it, and it holds reads alone."""
+def test_the_permissions_of_a_plan_are_part_of_its_actions(action: Action) -> None:
+    """Each typed delete declares them, and they only read."""
     given: dict[str, Any] = {
         "stack-name": "preview-1",
         "empty-buckets": True,

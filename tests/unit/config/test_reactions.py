@@ -1,4 +1,4 @@
-"""What a step may ask of the steps before it, checked when the file is loaded."""
+"""What a step may ask about the steps before it, checked at load."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def of(folder: Path, condition: str = "always()", body: str = "done") -> list[tu
         "event.steps.run == 1",
     ],
 )
-def test_a_step_may_ask_for_the_steps_before_it(tmp_path: Path, condition: str) -> None:
-    """As in GitHub Actions, and a text or a field that only looks like it is left alone."""
+def test_a_step_may_ask_about_the_steps_before_it(tmp_path: Path, condition: str) -> None:
+    """As in GitHub Actions; a text or a field that only looks like it is left alone."""
     assert of(tmp_path, condition) == []
 
 
@@ -71,20 +71,22 @@ def test_a_step_may_ask_for_the_steps_before_it(tmp_path: Path, condition: str) 
         ("failure() == 'x'", "bad-expression", "fields are below `event`"),
     ],
 )
-def test_what_no_step_can_answer_is_a_finding(tmp_path: Path, condition: str, code: str, fix: str) -> None:
+def test_a_question_that_no_step_can_answer_is_a_finding(
+    tmp_path: Path, condition: str, code: str, fix: str
+) -> None:
     """With what to write instead."""
     ((found_code, found_fix),) = of(tmp_path, condition)
     assert (found_code, fix in found_fix) == (code, True), found_fix
 
 
 def test_a_text_is_checked_like_a_condition(tmp_path: Path) -> None:
-    """Also below a list or a map."""
+    """Also inside a list or a map."""
     assert of(tmp_path, body="see ${{ run.url }}: ${{ steps.stack.outcome }}") == []
     assert [code for code, _ in of(tmp_path, body="${{ steps.gone.outcome }}")] == ["unknown-step"]
 
 
-def test_no_name_is_made_of_what_a_step_gave(tmp_path: Path) -> None:
-    """Nobody could tell before the run whose resource it is."""
+def test_no_name_may_come_from_a_steps_output(tmp_path: Path) -> None:
+    """Before the run, it would be unknown whose resource it is."""
     for expression in ("steps['drop-db'].outputs.name", "failure() ? 'a' : 'b'", "run.url"):
         step = f'      - uses: aws/cloudformation-delete-stack\n        with: {{ stack-name: "p-${{{{ {expression} }}}}" }}\n'
         text = FILE.replace("IF", "always()").replace("BODY", "x") + step
@@ -101,8 +103,8 @@ def test_no_name_is_made_of_what_a_step_gave(tmp_path: Path) -> None:
         "string(event.x in .steps.a.outputs.n)",
     ],
 )
-def test_no_spelling_hides_what_is_asked(expression: str) -> None:
-    """Else the delete that depends on it were looked at again without it, and a dry run would act."""
+def test_no_spelling_hides_the_question(expression: str) -> None:
+    """Otherwise a recheck would repeat a dependent delete without its condition, and a dry run would act."""
     assert cel.compile_check(expression, in_step=True) is None
     assert reactions.asked(expression) == (("a", "outputs"),)
     assert reactions.asks(expression)
@@ -110,15 +112,15 @@ def test_no_spelling_hides_what_is_asked(expression: str) -> None:
     assert not reactions.asks("event.x .steps")
 
 
-def test_a_name_never_sees_the_run_so_far() -> None:
-    """Whatever the check of the file did not find: a stored run of another version, for example."""
+def test_a_name_never_sees_the_outputs_of_the_run() -> None:
+    """Even if the check of the file missed it, for example in a stored run of another version."""
     so_far = cel.RunSoFar({"a": {"outcome": "success", "outputs": {"n": "v"}}})
     with pytest.raises(ExpressionError):
         resolve(step("preview-${{ steps.a.outputs.n }}"), DELETE, {}, so_far)
 
 
-def test_what_a_rerun_alone_could_not_answer_is_known() -> None:
-    """The expressions that a recheck, an audit and a dry run must not evaluate."""
+def test_expressions_that_only_a_run_can_answer_are_known() -> None:
+    """A recheck, an audit and a dry run must not evaluate them."""
     assert reactions.asked("failure() && event.x == 'steps.a.outcome'") == ()
     assert reactions.asked("steps.a.outcome == steps['b'].outputs.c") == (("a", "outcome"), ("b", "outputs"))
     assert reactions.runs_after_failure("always()")
@@ -137,14 +139,14 @@ SO_FAR = cel.RunSoFar(
     ("expression", "before", "after"),
     [("failure()", False, True), ("success()", True, False), ("always()", True, True)],
 )
-def test_the_functions_of_actions(expression: str, before: bool, after: bool) -> None:
+def test_status_functions(expression: str, before: bool, after: bool) -> None:
     """They depend on the run alone, in whatever order programs are evaluated."""
     for so_far, value in ((SO_FAR, after), (cel.NOTHING_YET, before), (SO_FAR, after)):
         assert cel.condition(expression, {}, so_far) is value
 
 
-def test_values_of_steps_fill_texts() -> None:
-    """An output that nobody gave is an error, and so is the address of a page that nobody knows."""
+def test_outputs_of_steps_fill_texts() -> None:
+    """A missing output is an error, and so is the address of an unknown page."""
     assert cel.interpolate("${{ steps['b-1'].outputs.rows }} at ${{ run.url }}", {}, so_far=SO_FAR) == (
         "7 at https://closeout.example.com/runs/x"
     )
@@ -156,7 +158,7 @@ def test_values_of_steps_fill_texts() -> None:
         cel.evaluate("always()", {}, cel.RunSoFar({"a": {"outputs": {"x": 2**70}}}))
 
 
-def test_without_a_run_nothing_of_it_is_known() -> None:
+def test_without_a_run_its_functions_are_unknown() -> None:
     """An automation's own condition compiles as before."""
     for expression in ("failure()", "steps.a.outcome == 'x'", "run.url == 'x'"):
         with pytest.raises(ExpressionError, match="undeclared"):

@@ -1,4 +1,4 @@
-"""What `check` says to do about an expression, with what the CEL library says of it."""
+"""The fix that `check` suggests for an expression, based on the CEL library's error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from closeout.config import cel, repairs
         ("'main'", "compare it with something, like event.pull_request.base.ref == 'main'"),
     ],
 )  # fmt: skip
-def test_the_fix_is_about_the_mistake(expression: str, fix: str | None) -> None:
-    """A missing parenthesis is not answered with where fields are."""
+def test_the_fix_fits_the_mistake(expression: str, fix: str | None) -> None:
+    """A missing parenthesis is not answered with a list of fields."""
     problem = cel.compile_check(expression, boolean=True)
     assert (repairs.fix(expression, problem, in_step=False) if problem else None) == fix

@@ -29,7 +29,7 @@ SHAPES = {
     "unknown-input",
     "bad-reference",
 }
-"""Findings that are about shapes: an editor can show them."""
+"""Findings about shapes, which an editor can show."""
 BEYOND = {"on: §3", "'env:1BAD'", "pull_request: [closed]"}
 
 
@@ -38,7 +38,7 @@ def _value(text: str) -> Any:
 
 
 @pytest.mark.parametrize("text", [EVERYTHING, AUTOMATION, SHELL, REQUEST, "version: 1\nmodules: [hooks]\n"])
-def test_right_files_are_valid(text: str) -> None:
+def test_valid_files_are_valid_by_the_schema(text: str) -> None:
     """The schema accepts the files that the loader accepts."""
     assert [error.message for error in VALIDATOR.iter_errors(_value(text))] == []
 
@@ -52,13 +52,13 @@ def test_right_files_are_valid(text: str) -> None:
     ],
     ids=lambda sample: sample.code,
 )
-def test_wrong_shapes_are_not_valid(sample: Sample) -> None:
-    """What is wrong in shape is shown while typing."""
+def test_wrong_shapes_are_invalid(sample: Sample) -> None:
+    """An editor shows a wrong shape while the user types."""
     assert not VALIDATOR.is_valid(_value(sample.file()[0]))
 
 
-def test_the_schema_is_one() -> None:
-    """It is valid by draft 2020-12's own schema, and each action's inputs are found by its `uses`."""
+def test_the_schema_itself_is_valid() -> None:
+    """By draft 2020-12's own schema, and each action's inputs are found by its `uses`."""
     Draft202012Validator.check_schema(SCHEMA)
     step = SCHEMA["$defs"]["step"]
     assert [rule["if"]["properties"]["uses"]["const"] for rule in step["allOf"]] == list(REGISTRY)
@@ -80,7 +80,7 @@ def test_generated_files_are_up_to_date(name: str) -> None:
 
 
 def test_every_key_and_code_is_documented() -> None:
-    """The reference pages name each key of the table and each code of a finding."""
+    """The reference pages name each key and each code of a finding."""
     config, errors = config_page(), errors_page()
     assert [key.name for key in keys.KEYS if f"| `{key.name}` |" not in config] == []
     assert [code for code in CODES if f"| `{code}` |" not in errors] == []

@@ -1,4 +1,4 @@
-"""What the loader says of triggers: combinations that Actions refuses, and filters that could never match."""
+"""What the loader says about triggers: combinations that Actions refuses, and filters that could never match."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ FAULTS: list[tuple[dict[str, Any], list[str], str]] = [
 
 
 @pytest.mark.parametrize(("trigger", "keys", "sentence"), FAULTS)
-def test_what_could_never_match_is_a_fault(trigger: dict[str, Any], keys: list[str], sentence: str) -> None:
+def test_a_filter_that_could_never_match_is_a_fault(
+    trigger: dict[str, Any], keys: list[str], sentence: str
+) -> None:
     """Each fault names its key and says what to do; all are reported at once."""
     found = faults(trigger)
     assert sorted(key for key, _ in found) == sorted(keys)

@@ -1,4 +1,4 @@
-"""Which steps a further attempt carries out, and whether there is one."""
+"""Which steps an orphan's run and a recheck carry out."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ STEPS = (
 AUTOMATION = Automation(name="a", triggers=({"event": "delete"},), steps=STEPS, grace=600.0)
 
 
-def test_a_run_for_an_orphan_and_a_recheck_carry_out_typed_deletes() -> None:
-    """A recheck repeats the scripts that ask for it too, and does not wait for its grace once more."""
+def test_an_orphans_run_and_a_recheck_carry_out_typed_deletes() -> None:
+    """A recheck also repeats the scripts that opt in, and does not wait for its grace period again."""
     orphan, recheck = alone(AUTOMATION, REGISTRY), again(AUTOMATION, REGISTRY)
     assert [one.id for one in orphan.steps] == ["delete"]
     assert (orphan.grace, orphan.late) == (600.0, False)
@@ -44,8 +44,6 @@ def test_a_run_for_an_orphan_and_a_recheck_carry_out_typed_deletes() -> None:
     ("changed", "due"),
     [({}, True), ({"recheck": ()}, False), ({"mode": "dry-run"}, False), ({"steps": STEPS[1:]}, False)],
 )
-def test_only_an_automation_with_a_typed_delete_is_looked_at_again(
-    changed: dict[str, Any], due: bool
-) -> None:
-    """And one that does delete, unless the file switches rechecks off."""
+def test_only_an_automation_with_a_typed_delete_is_rechecked(changed: dict[str, Any], due: bool) -> None:
+    """If it really deletes, and the file does not switch rechecks off."""
     assert is_due(replace(AUTOMATION, **changed), REGISTRY) is due

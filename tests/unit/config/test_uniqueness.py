@@ -239,13 +239,13 @@ COLLIDES = {
 
 
 @pytest.mark.parametrize("automations", PASSES.values(), ids=PASSES)
-def test_names_that_decode_in_one_way_pass(tmp_path: Path, automations: list[Auto]) -> None:
-    """A false alarm would teach people to write around the check."""
+def test_names_that_can_be_read_in_one_way_only_pass(tmp_path: Path, automations: list[Auto]) -> None:
+    """A false alarm would teach users to work around the check."""
     assert [finding.text() for finding in errors(tmp_path, *automations)] == []
 
 
 @pytest.mark.parametrize(("automations", "says"), COLLIDES.values(), ids=COLLIDES)
-def test_names_that_two_subjects_share_are_refused_with_both(
+def test_names_that_two_subjects_can_share_are_refused_with_both(
     tmp_path: Path, automations: list[Auto], says: str
 ) -> None:
     """One finding, at the last of the steps, with the two subjects and the name."""
@@ -256,8 +256,8 @@ def test_names_that_two_subjects_share_are_refused_with_both(
 
 
 @pytest.mark.parametrize("value", [BASE, "${{ event.pull_request.title }}"])
-def test_what_is_handed_on_beside_a_constant_name_is_warned_of(tmp_path: Path, value: str) -> None:
-    """It need not be meant as a name: a text for a chat may stay. For another repository's it is an error, as ever."""
+def test_a_payload_value_next_to_a_constant_name_is_a_warning(tmp_path: Path, value: str) -> None:
+    """It may be a text for a chat. For another repository's name it stays an error."""
     path = tmp_path / "closeout.yaml"
     for repositories, severity in ((SHOP, "warning"), (ALL, "error")):
         inputs = f"url: 'https://chat.example.org/x', body: {{ text: 'Closed: {value}' }}"
@@ -269,8 +269,8 @@ def test_what_is_handed_on_beside_a_constant_name_is_warned_of(tmp_path: Path, v
         assert "destructive: false if the step deletes nothing" in found[0].fix
 
 
-def test_a_warning_does_not_hide_what_another_repository_shares(tmp_path: Path) -> None:
-    """The second is worth a warning by itself, and an error beside the first: the first pass must not end the search."""
+def test_a_warning_does_not_hide_a_name_shared_with_another_repository(tmp_path: Path) -> None:
+    """The second finding alone is a warning, next to the first an error: the search must not stop early."""
     (found,) = errors(tmp_path, *(build(f"['{owner}/*']", "teardown", f"{{ A: '{NAME}' }}") for owner in ("acme", "beta")))  # fmt: skip
     assert "acme/a#7 (in " in found.message
     assert "and beta/a#7 both produce teardown, a" in found.message
@@ -278,7 +278,7 @@ def test_a_warning_does_not_hide_what_another_repository_shares(tmp_path: Path) 
 
 
 def test_a_part_of_an_expression_may_be_empty(tmp_path: Path) -> None:
-    """A value of outsiders' own can be: then the rest of the expression is all that stands there."""
+    """Outsiders can choose an empty value: then only the rest of the expression remains."""
     empty = '${{ "x" + event.pull_request.title }}'
     allowed = ALLOWED.replace("[", "[event.pull_request.title, ")
     path = tmp_path / "closeout.yaml"
@@ -293,16 +293,16 @@ def test_a_part_of_an_expression_may_be_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "repositories", [SHOP, ALL, "['acme/*', 'beta/*', '!beta/x']", "['*-acme/s[ho]?p+']"]
 )
-def test_the_advice_of_the_findings_passes(tmp_path: Path, repositories: str) -> None:
-    """What a finding says to write holds for any repositories, alone and beside others that follow it."""
+def test_a_name_that_follows_the_advice_passes(tmp_path: Path, repositories: str) -> None:
+    """For any repositories, alone and with others that follow it."""
     safe = [stack(repositories, f"preview-{SAFE}"), stack("['gamma/*']", f"preview-{SAFE}")]
     assert errors(tmp_path, *safe) == []
     (found,) = errors(tmp_path, stack("[acme/shop, beta/shop]", f"p-{NAME}-{NUMBER}"))
     assert SAFE in found.fix
 
 
-def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
-    """A `delete` has no number: a name made of one would fail at each run."""
+def test_the_advice_for_a_deleted_ref_passes_too(tmp_path: Path) -> None:
+    """A `delete` has no number: a name made of one would fail in each run."""
     (found,) = errors(tmp_path, stack(SHOP, f"p-{NAME}", on="delete"))
     assert found.fix == f"use {OF_REF}, with allow-untrusted: [event.ref]"
     (found,) = errors(tmp_path, stack(ALL, f"p-{NAME}-{GONE}", on="delete"))
@@ -333,14 +333,17 @@ def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_advice_is_about_what_is_missing(tmp_path: Path, automations: list[Auto], fix: str) -> None:
-    """The number, the repository, its owner, or something between the parts; of what the event has."""
+def test_the_advice_names_what_is_missing(tmp_path: Path, automations: list[Auto], fix: str) -> None:
+    """The number, the repository, its owner, or a separator; only fields of the event."""
     (found,) = errors(tmp_path, *automations)
     assert found.fix == fix
 
 
-def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp_path: Path) -> None:
-    """In a build's variables, a request's body, a script's environment, a function's arguments; a branch that is gone is the repository's own."""
+def test_passing_outsiders_text_to_a_deleting_step_is_a_warning(tmp_path: Path) -> None:
+    """In a build's variables, a request's body, a script's environment, a function's arguments.
+
+    A deleted branch is trusted.
+    """
     steps = [
         ("shell", "run: 'true', env: { A: '%s' }"),
         ("python", "function: 'm:f', args: { a: '%s' }"),
@@ -366,8 +369,8 @@ def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp
 
 
 @pytest.mark.parametrize("repositories", ["acme/r{0}", "acme/r{0}-*", "a{0}-*/*"])
-def test_fifty_automations_are_compared_in_a_moment(repositories: str) -> None:
-    """250 steps of 50 automations: by how names begin, and by one walk for each pair of templates."""
+def test_fifty_automations_are_compared_quickly(repositories: str) -> None:
+    """250 steps: by how names begin, and by one walk for each pair of templates."""
     keys = [
         Key(named(step(f"p{j}-{ID}-{NUMBER}"), REGISTRY[STACK], "pull_request"), (repositories.format(i),))  # type: ignore[arg-type]
         for i in range(50)
@@ -377,8 +380,8 @@ def test_fifty_automations_are_compared_in_a_moment(repositories: str) -> None:
     assert all(steps.collision(one, two) is None for one, two in pairwise(keys))
 
 
-def test_a_search_that_is_ended_never_says_that_two_names_differ() -> None:
-    """However many steps there were: two subjects, or that it is undecided."""
+def test_an_interrupted_search_never_says_that_two_names_differ() -> None:
+    """However many steps there were: two subjects, or undecided."""
     key = Key(named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"), ("acme/*",))  # type: ignore[arg-type]
     undecided = 0
     for steps in range(0, 2_000, 25):
@@ -389,16 +392,16 @@ def test_a_search_that_is_ended_never_says_that_two_names_differ() -> None:
     assert 0 < undecided < 80
 
 
-def test_each_character_that_two_names_share_is_a_step() -> None:
-    """A walk over two long names ends too, whatever was found out about each of them."""
+def test_each_character_that_two_names_share_counts_as_a_step() -> None:
+    """A walk over two long names ends too, whatever is already known about each."""
     one, two = (TemplateAutomaton(["a" * 20], "a", Budget(0)) for _ in range(2))
     assert [meeting.text for meeting in common_texts(one, two, Budget(20))] == ["a" * 20]
     with pytest.raises(Undecided):
         list(common_texts(one, two, Budget(19)))
 
 
-def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
-    """Patterns whose automata explode are not walked to the end, and a template of a hundred fields is not walked at all."""
+def test_a_hostile_file_costs_a_limited_search(tmp_path: Path) -> None:
+    """Patterns whose automata explode are not fully walked, and a template of a hundred fields is not walked at all."""
     hostile = Key(
         named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"),  # type: ignore[arg-type]
         ("acme/*a" + "[ab]" * 14 + "*", "acme/*b" + "[ab]" * 15 + "*"),
@@ -409,8 +412,8 @@ def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
     assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
 
 
-def test_names_that_could_be_one_as_far_as_the_search_sees_are_refused(tmp_path: Path) -> None:
-    """Here a text has two halves, so it can be read in one way; the search does not count, and says so."""
+def test_names_that_might_be_shared_are_refused(tmp_path: Path) -> None:
+    """The search cannot count: it refuses a text of two equal halves, though only one reading exists, and says so."""
     assert [one.code for one in errors(tmp_path, stack(ALL, f"p-{NAME}{NAME}-{NUMBER}"))] == [
         "undecided-name"
     ]

@@ -1,4 +1,4 @@
-"""What people paste from GitHub Actions: each word gets a hint of its own, a whole workflow one finding."""
+"""What users paste from GitHub Actions: each word gets its own hint, a whole workflow one finding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REQUEST = "      - uses: http/request\n        with: { url: 'https://example.com
 
 
 def found(folder: Path, text: str) -> list[Finding]:
-    """All findings about a file with this text, held against the real actions."""
+    """All findings about a file with this text, checked with the real actions."""
     path = folder / "closeout.yaml"
     path.write_text(text, encoding="utf-8")
     return check(path, builtin())
@@ -57,8 +57,8 @@ def one(folder: Path, old: str, new: str, text: str = AUTOMATION) -> Finding:
         ("name: Clean up", "key under `automations`"),
     ],
 )
-def test_a_key_of_a_job_has_a_hint_of_its_own(tmp_path: Path, key: str, says: str) -> None:
-    """An automation says what closeout has in the place of each key that a job would have."""
+def test_a_key_of_a_job_has_its_own_hint(tmp_path: Path, key: str, says: str) -> None:
+    """It names closeout's equivalent for an automation."""
     finding = one(tmp_path, "    steps:", f"    {key}\n    steps:")
     assert (finding.code, finding.line, finding.column) == ("unknown-key", 6, 5)
     assert says in finding.fix
@@ -80,8 +80,8 @@ def test_a_key_of_a_job_has_a_hint_of_its_own(tmp_path: Path, key: str, says: st
         (f"{STEP}        needs: build\n", "in the order"),
     ],
 )
-def test_a_key_of_a_workflows_step_has_a_hint_of_its_own(tmp_path: Path, step: str, says: str) -> None:
-    """A step too; `run` without `uses` is one finding and not two."""
+def test_a_key_of_a_workflows_step_has_its_own_hint(tmp_path: Path, step: str, says: str) -> None:
+    """`run` without `uses` is one finding and not two."""
     finding = one(tmp_path, STEP, step)
     assert finding.code == "unknown-key"
     assert says in finding.fix
@@ -91,8 +91,8 @@ def test_a_key_of_a_workflows_step_has_a_hint_of_its_own(tmp_path: Path, step: s
 @pytest.mark.parametrize(
     "uses", ["actions/checkout@v4", "acme/tool@main", "./.github/actions/x", "docker://a"]
 )
-def test_an_action_of_github_actions_is_not_mistaken_for_one_of_closeouts(tmp_path: Path, uses: str) -> None:
-    """What runs on GitHub's runners cannot be used here, and no stranger is suggested for it."""
+def test_an_action_of_github_actions_is_not_confused_with_closeouts(tmp_path: Path, uses: str) -> None:
+    """It cannot run here, and no unrelated action is suggested."""
     finding = one(tmp_path, "uses: shell", f"uses: {uses}")
     assert finding.code == "unknown-action"
     assert "GitHub Actions" in finding.message
@@ -100,8 +100,8 @@ def test_an_action_of_github_actions_is_not_mistaken_for_one_of_closeouts(tmp_pa
     assert "`shell`" in finding.fix
 
 
-def test_concurrency_as_a_map_says_to_write_the_group(tmp_path: Path) -> None:
-    """Actions have a group and a switch to cancel; closeout has the group alone and cancels nobody."""
+def test_concurrency_as_a_map_is_answered_with_the_group(tmp_path: Path) -> None:
+    """Actions have a group and a switch to cancel; closeout has only the group and cancels no run."""
     finding = one(
         tmp_path, "    steps:", "    concurrency: { group: x, cancel-in-progress: true }\n    steps:"
     )
@@ -110,8 +110,8 @@ def test_concurrency_as_a_map_says_to_write_the_group(tmp_path: Path) -> None:
     assert "cancels none" in finding.fix
 
 
-def test_workflows_of_workflow_run_become_a_condition(tmp_path: Path) -> None:
-    """The filter by a workflow's name is an `if`."""
+def test_workflows_of_workflow_run_are_answered_with_a_condition(tmp_path: Path) -> None:
+    """The filter by a workflow's name becomes an `if`."""
     finding = one(
         tmp_path,
         "{ pull_request: { types: [closed] } }",
@@ -138,7 +138,7 @@ def test_workflows_of_workflow_run_become_a_condition(tmp_path: Path) -> None:
         ("env.CI == 'true'", "`event` only"),
     ],
 )
-def test_a_condition_of_actions_is_said_in_closeouts_words(tmp_path: Path, condition: str, fix: str) -> None:
+def test_a_condition_of_actions_is_translated(tmp_path: Path, condition: str, fix: str) -> None:
     """The fix is what to write, not that something is not declared."""
     finding = one(tmp_path, "        with:", f'        if: "{condition}"\n        with:')
     assert finding.code == "bad-expression"
@@ -146,14 +146,14 @@ def test_a_condition_of_actions_is_said_in_closeouts_words(tmp_path: Path, condi
 
 
 @pytest.mark.parametrize("condition", ["failure()", "steps.build.outcome == 'success'", "run.url != ''"])
-def test_an_automation_cannot_ask_for_its_steps(tmp_path: Path, condition: str) -> None:
-    """Its condition is decided before any of them."""
+def test_an_automations_condition_cannot_ask_about_its_steps(tmp_path: Path, condition: str) -> None:
+    """It is decided before any of them runs."""
     finding = one(tmp_path, "    steps:", f'    if: "{condition}"\n    steps:')
     assert (finding.code, "of a step" in finding.fix) == ("bad-expression", True)
 
 
 def test_github_event_in_a_name_is_one_finding(tmp_path: Path) -> None:
-    """Who chooses a value is a question for expressions that mean something."""
+    """Whether outsiders choose the value is asked only for a valid expression."""
     text = AUTOMATION.replace(
         "version: 1\n", "version: 1\naws: { account: '123456789012', region: eu-central-1 }\n"
     )
@@ -163,8 +163,8 @@ def test_github_event_in_a_name_is_one_finding(tmp_path: Path) -> None:
     assert finding.fix.startswith("write event.number:")
 
 
-def test_a_secret_of_actions_says_where_secrets_come_from(tmp_path: Path) -> None:
-    """`secrets.X` is no field: a script gets secrets by `pass-env`."""
+def test_a_secret_of_actions_is_answered_with_pass_env(tmp_path: Path) -> None:
+    """`secrets.X` does not exist: a script gets secrets through `pass-env`."""
     finding = one(tmp_path, "run: 'true'", "run: 'true', env: { T: '${{ secrets.T }}' }")
     assert finding.code == "bad-expression"
     assert "pass-env" in finding.fix
@@ -207,7 +207,7 @@ jobs:
     ],
 )
 def test_a_pasted_workflow_is_one_finding_with_a_translation_that_loads(tmp_path: Path, text: str) -> None:
-    """It says what is different, where `jobs` stands, and shows an automation that closeout accepts."""
+    """It says what is different, where `jobs` is, and shows an automation that closeout accepts."""
     (finding,) = found(tmp_path, text)
     assert finding.code == "github-workflow"
     assert text.splitlines()[finding.line - 1][finding.column - 1 :] == "jobs:"
@@ -242,16 +242,16 @@ def test_the_translation_is_indented_below_the_fix(tmp_path: Path) -> None:
         ("body: {}", "text: 'file:/run/secrets/token'", "`secret-headers`"),
     ],
 )
-def test_a_reference_where_none_is_read_is_an_error(tmp_path: Path, old: str, new: str, says: str) -> None:
-    """Otherwise the text `env:SLACK_URL` itself would be sent, when the step's turn comes."""
+def test_a_reference_in_a_plain_text_is_an_error(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """Otherwise the text `env:SLACK_URL` itself would be sent when the step runs."""
     text = AUTOMATION.replace(STEP, REQUEST + "        destructive: false\n")
     finding = one(tmp_path, old, new, text)
     assert (finding.code, finding.severity) == ("reference-not-allowed", "error")
     assert says in finding.fix
 
 
-def test_a_reference_that_would_be_a_name_is_one_finding(tmp_path: Path) -> None:
-    """That the name is the same for every event is not said beside it."""
+def test_a_reference_used_as_a_name_is_one_finding(tmp_path: Path) -> None:
+    """That the name is the same for every event is not reported in addition."""
     finding = one(
         tmp_path, "url: 'https://example.com/'", "url: env:SLACK_URL", AUTOMATION.replace(STEP, REQUEST)
     )
@@ -259,28 +259,28 @@ def test_a_reference_that_would_be_a_name_is_one_finding(tmp_path: Path) -> None
 
 
 def test_a_reference_in_a_scripts_variables_says_pass_env(tmp_path: Path) -> None:
-    """`env` of `shell` holds texts; what is secret goes through `pass-env`."""
+    """`env` of `shell` has plain texts; secrets go through `pass-env`."""
     finding = one(tmp_path, "run: 'true'", "run: 'true', env: { TOKEN: env:TOKEN }")
     assert finding.code == "reference-not-allowed"
     assert "pass-env: [TOKEN]" in finding.fix
 
 
 @pytest.mark.parametrize("text", ["file:///etc/hosts", "environment: x", "env: x", "see env:NAME", "env:"])
-def test_other_texts_are_no_references(tmp_path: Path, text: str) -> None:
-    """Only what is a whole reference is taken for one, and a `file:` URL is none."""
+def test_other_texts_are_not_references(tmp_path: Path, text: str) -> None:
+    """Only a whole reference counts as one, and a `file:` URL does not."""
     assert found(tmp_path, AUTOMATION.replace("run: 'true'", f"run: 'true', env: {{ A: '{text}' }}")) == []
 
 
 @pytest.mark.parametrize("body", ["{ tags: ['env:prod', 'service:shop'] }", "{ path: 'file:/tmp/x' }"])
-def test_a_tag_in_a_body_is_no_reference(tmp_path: Path, body: str) -> None:
-    """Some services write `env:prod` for a tag, and a body belongs to the service that gets it."""
+def test_a_tag_in_a_body_is_not_a_reference(tmp_path: Path, body: str) -> None:
+    """Some services write `env:prod` for a tag, and the body belongs to the service."""
     step = REQUEST.replace("body: {}", f"body: {body}") + "        destructive: false\n"
     assert found(tmp_path, AUTOMATION.replace(STEP, step)) == []
 
 
 @pytest.mark.parametrize("uses", ABSENT)
-def test_an_action_that_is_not_there_yet_says_so(tmp_path: Path, uses: str) -> None:
-    """It shows a way with an action that is there, and none of these has been built meanwhile."""
+def test_an_action_that_does_not_exist_yet_says_so(tmp_path: Path, uses: str) -> None:
+    """It suggests an existing action, and none of the listed ones has been built meanwhile."""
     assert uses not in builtin()
     finding = one(tmp_path, "uses: shell", f"uses: {uses}")
     assert finding.code == "unknown-action"
@@ -300,8 +300,8 @@ def test_an_action_that_is_not_there_yet_says_so(tmp_path: Path, uses: str) -> N
         ("azure/delete-stack", None),
     ],
 )
-def test_a_stranger_is_not_suggested(tmp_path: Path, uses: str, meant: str | None) -> None:
-    """An action of another service is not what a misspelt one was meant to be."""
+def test_an_unrelated_action_is_not_suggested(tmp_path: Path, uses: str, meant: str | None) -> None:
+    """An action of another service is not a misspelling."""
     finding = one(tmp_path, "uses: shell", f"uses: {uses}")
     assert finding.fix == f"did you mean `{meant}`?" if meant else "did you mean" not in finding.fix
 
@@ -309,14 +309,14 @@ def test_a_stranger_is_not_suggested(tmp_path: Path, uses: str, meant: str | Non
 # --- advice that was wrong --------------------------------------------------------------------------------
 
 
-def test_a_script_on_a_release_is_told_to_say_that_it_deletes_nothing(tmp_path: Path) -> None:
-    """On an event without a live check the first question is whether the step deletes anything."""
+def test_a_script_on_a_release_is_asked_whether_it_deletes(tmp_path: Path) -> None:
+    """On an event without a live check that is the first question."""
     finding = one(tmp_path, "pull_request: { types: [closed] }", "release: { types: [published] }")
     assert finding.code == "unguarded-event"
     assert finding.fix.startswith("if the step deletes nothing, say destructive: false on it")
 
 
-def test_a_step_that_always_deletes_is_not_told_to_say_that_it_does_not(tmp_path: Path) -> None:
+def test_a_step_that_always_deletes_is_not_asked(tmp_path: Path) -> None:
     """`destructive: false` would be refused there."""
     text = AUTOMATION.replace(
         "version: 1\n", "version: 1\naws: { account: '123456789012', region: eu-central-1 }\n"
@@ -340,7 +340,7 @@ def test_a_step_that_always_deletes_is_not_told_to_say_that_it_does_not(tmp_path
         ("{ pull_request: { types: [closed] } }", "event.pull_request.number"),
     ],
 )
-def test_a_constant_name_is_told_of_fields_that_the_event_has(tmp_path: Path, on: str, says: str) -> None:
+def test_a_constant_name_is_answered_with_fields_of_the_event(tmp_path: Path, on: str, says: str) -> None:
     """A push has no pull request."""
     text = AUTOMATION.replace(
         "version: 1\n", "version: 1\naws: { account: '123456789012', region: eu-central-1 }\n"
@@ -356,8 +356,8 @@ def test_a_constant_name_is_told_of_fields_that_the_event_has(tmp_path: Path, on
 
 
 @pytest.mark.parametrize("text", ["file: the preview is gone", "file:preview-${{ event.number }}"])
-def test_a_text_that_only_begins_like_a_reference_is_none(tmp_path: Path, text: str) -> None:
-    """A comment or a message may begin with `file:`; it was valid before references were refused."""
+def test_a_text_that_only_begins_like_a_reference_is_valid(tmp_path: Path, text: str) -> None:
+    """A comment or a message may begin with `file:`, which earlier releases accepted."""
     step = REQUEST.replace("body: {}", f"text: '{text}'") + "        destructive: false\n"
     assert found(tmp_path, AUTOMATION.replace(STEP, step)) == []
 
@@ -379,15 +379,15 @@ def test_a_text_that_only_begins_like_a_reference_is_none(tmp_path: Path, text: 
 def test_a_workflow_is_translated_by_its_events(
     tmp_path: Path, on: str, shown: str, destructive: bool
 ) -> None:
-    """A pull request's or a deleted branch's end is what closeout cleans up after; other events delete nothing."""
+    """The end of a pull request or branch is what closeout cleans up after; other events delete nothing."""
     (finding,) = found(tmp_path, f"on: {on}\njobs:\n  a:\n    runs-on: x\n    steps: [{{ run: x }}]\n")
     assert f"    on: {shown}\n" in finding.fix
     assert ("destructive: false" in finding.fix) is not destructive
 
 
 @pytest.mark.parametrize("text", ["jobs: 3\n", "[1]\n", "jobs: { a: 3 }\n", "jobs: { a: { x: 1 } }\n"])
-def test_what_only_looks_like_a_workflow_is_not_translated(tmp_path: Path, text: str) -> None:
-    """Without a job that runs somewhere or has steps it is a file with unknown keys."""
+def test_a_file_that_only_resembles_a_workflow_is_not_translated(tmp_path: Path, text: str) -> None:
+    """Without a job that has `runs-on` or steps it is a file with unknown keys."""
     codes = {finding.code for finding in found(tmp_path, text)}
     assert codes & {"unknown-key", "wrong-type"}
     assert "github-workflow" not in codes

@@ -1,4 +1,4 @@
-"""A value of another type than its key's: the finding says how to write it."""
+"""A value of the wrong type: the finding says how to write it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PYTHON = SHELL.replace("uses: shell", "uses: python")
     ],
 )
 def test_each_says_how_to_write_it(tmp_path: Path, text: str, said: str, fix: str) -> None:
-    """Whoever writes a file reads this first."""
+    """A beginner reads this message first."""
     file = tmp_path / "closeout.yaml"
     file.write_text(text)
     found = [f"{one.message} {one.fix}" for one in check(file, builtin(), modules=False)]

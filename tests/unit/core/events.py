@@ -1,4 +1,4 @@
-"""Small payloads for the tests of the core: only what a rule looks at."""
+"""Small payloads for the tests of the core, with only what a rule reads."""
 
 from __future__ import annotations
 

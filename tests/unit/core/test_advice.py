@@ -16,8 +16,8 @@ ENDS_STEPS: list[type[errors.CloseoutError]] = [
 
 
 @pytest.mark.parametrize("code", [*(error.code for error in ENDS_STEPS), STILL_THERE, CRASHED])
-def test_every_code_that_ends_a_step_has_advice_of_its_own(code: str) -> None:
-    """One sentence or two, and none is the one for what nobody knows."""
+def test_every_code_that_ends_a_step_has_its_own_advice(code: str) -> None:
+    """One or two sentences, and never the one for unknown errors."""
     said = advice(code, "x")
     assert said.endswith(".")
     assert said != advice("unheard-of", "x") == advice(None, "")
@@ -44,6 +44,6 @@ def test_every_code_that_ends_a_step_has_advice_of_its_own(code: str) -> None:
         (None, "exit code 1", "script"),
     ],
 )
-def test_the_message_decides_where_the_code_leaves_it_open(code: str | None, message: str, part: str) -> None:
-    """A missing right, old credentials, a script and a full bucket are different work."""
+def test_the_message_decides_if_the_code_is_ambiguous(code: str | None, message: str, part: str) -> None:
+    """A missing permission, old credentials, a script and a full bucket need different work."""
     assert part in advice(code, message)

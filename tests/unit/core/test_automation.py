@@ -1,4 +1,4 @@
-"""An automation is kept with its run as canonical JSON."""
+"""An automation is stored with its run as canonical JSON."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ AUTOMATION = Automation(
 )
 
 
-def test_an_automation_comes_back_from_canonical_json_as_it_was() -> None:
+def test_an_automation_is_unchanged_by_canonical_json() -> None:
     """A run replays exactly what it was accepted with."""
     assert Automation.from_canonical(AUTOMATION.canonical()) == AUTOMATION
 
 
 def test_the_same_automation_gives_the_same_bytes() -> None:
-    """Whatever the order of keys in the file, and letters of any language are themselves."""
+    """Whatever the order of keys in the file, and without escaping letters of any language."""
     text = AUTOMATION.canonical()
     assert Automation.from_canonical(text).canonical() == text
     turned = dict(reversed(list(STEP.inputs.items())))
@@ -42,8 +42,8 @@ def test_the_same_automation_gives_the_same_bytes() -> None:
     assert '"name":"lösche"' in replace(AUTOMATION, name="lösche").canonical()
 
 
-def test_what_a_definition_does_not_say_is_as_it_was_before_there_was_a_key_for_it() -> None:
-    """A run that an earlier version accepted does no more than that version did, and tells no more."""
+def test_a_definition_without_a_newer_key_behaves_as_before() -> None:
+    """A run that an earlier version accepted does no more than that version did, and reports no more."""
     triggers = [{"event": "pull_request", "types": ["closed"]}]
     step = {
         "id": "a", "name": "", "uses": "shell", "timeout": 1.0, "retry_attempts": 1, "retry_backoff": 1.0,

@@ -1,4 +1,4 @@
-"""The payload made from GitHub's API has a webhook's shape, by GitHub's own description and from GitHub's own examples."""
+"""The payload built from GitHub's API has a webhook's shape, by GitHub's description and GitHub's examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT = "2011-01-26T19:01:12Z"
 ACTOR: dict[str, Any] = DESCRIBED["examples"]["issue-event-items"][0]["actor"]
 REQUIRED = re.compile(r"'(\w+)' is a required property")
 INCOMPLETE = {"type"}
-"""What GitHub's own examples lack: the `type` of a requested team."""
+"""What GitHub's own examples omit: the `type` of a requested team."""
 
 
 def example(name: str) -> dict[str, Any]:
@@ -47,15 +47,15 @@ def missing(payload: Mapping[str, Any]) -> set[str]:
     return {field[1] for _, field in found if field} - INCOMPLETE
 
 
-def test_a_whole_pull_request_becomes_a_whole_webhook() -> None:
+def test_a_complete_pull_request_becomes_a_complete_webhook() -> None:
     """Every required field is there, and every field has its type."""
     payload = closed_payload(example("pull-request"), ACTOR)
     assert missing(payload) == set()
     assert payload["sender"] == ACTOR
 
 
-def test_one_of_the_list_lacks_what_the_list_does_not_tell() -> None:
-    """No more than that: whether it was merged follows from when it was."""
+def test_an_entry_of_the_list_lacks_only_what_the_list_omits() -> None:
+    """Whether it was merged follows from the time of the merge."""
     pull = example("pull-request-simple-items")
     payload = closed_payload(pull, ACTOR)
     assert missing(payload) == UNLISTED - {"rebaseable"}
@@ -63,16 +63,16 @@ def test_one_of_the_list_lacks_what_the_list_does_not_tell() -> None:
     assert not closed_payload({**pull, "merged_at": None}, ACTOR)["pull_request"]["merged"]
 
 
-def test_without_a_sender_nothing_else_is_missing() -> None:
-    """Nobody is named rather than somebody."""
+def test_without_a_sender_only_the_sender_is_missing() -> None:
+    """Naming nobody is better than naming the wrong person."""
     payload = closed_payload(example("pull-request"), None)
     assert "sender" not in payload
     assert missing(payload) == {"sender"}
 
 
 @pytest.mark.parametrize("name", ["pull-request", "pull-request-simple-items"])
-def test_closing_and_live_check_can_be_read_from_it(name: str) -> None:
-    """The guards of a webhook hold for it."""
+def test_closing_and_live_check_can_be_read_from_the_payload(name: str) -> None:
+    """The guards of a webhook work with it."""
     payload = closed_payload(example(name), None)
     assert closing_of(facts_of("pull_request", payload)) == (1296269, 1, AT)
     subject = livecheck.subject_of("pull_request", payload)
@@ -80,8 +80,8 @@ def test_closing_and_live_check_can_be_read_from_it(name: str) -> None:
     assert (subject.repository, subject.id, subject.owner_id) == ("octocat/Hello-World", 1, 1)
 
 
-def test_a_webhook_has_the_shape_that_ours_have() -> None:
-    """What the tests send is told apart from a webhook by no field that a trigger or a guard reads."""
+def test_real_webhooks_have_the_shape_of_ours() -> None:
+    """No field that a trigger or a guard reads distinguishes the tests' payloads from a webhook."""
     sent = deliveries.pull_request(closed_at=AT, full=True)
     made = closed_payload(sent["pull_request"], sent["sender"])
     assert facts_of("pull_request", made) == facts_of("pull_request", sent)
@@ -93,8 +93,8 @@ def event(**changes: Any) -> dict[str, Any]:
     return {**found, "event": "closed", "created_at": AT, "issue": {"number": 17}, **changes}
 
 
-def test_who_closed_it_is_read_from_the_issue_events() -> None:
-    """Of the same pull request and moment; a renamed issue, a ghost or half an entry names nobody."""
+def test_the_issue_events_say_who_closed_it() -> None:
+    """Of the same pull request and time; a renamed issue, a ghost or half an entry names nobody."""
     other = {**ACTOR, "login": "ada"}
     known = closers(
         [
@@ -113,7 +113,7 @@ def test_who_closed_it_is_read_from_the_issue_events() -> None:
     assert closed_by(known, 17, "not a moment") is None
 
 
-def test_two_who_may_have_closed_it_are_nobody() -> None:
+def test_two_possible_closers_mean_none() -> None:
     """A guess would decide whether something is deleted."""
     known = closers(
         [

@@ -33,7 +33,7 @@ FOUND: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("event", "payload"), FOUND)
 def test_the_commit_of_each_event(event: str, payload: dict[str, Any]) -> None:
-    """The status goes to the repository that the event is about: for a fork's pull request, the base."""
+    """The status goes to the event's repository: for a fork's pull request, the base."""
     assert status_target(event, payload) == StatusTarget("acme/shop", SHA)
 
 
@@ -83,15 +83,15 @@ def test_without_a_commit_there_is_a_reason(event: str, payload: dict[str, Any],
         (None, SHA),
     ],
 )
-def test_what_is_no_name_or_sha_is_no_target(repository: Any, sha: Any) -> None:
-    """Both become part of a URL, so they have the form that GitHub gives them or are not used."""
+def test_an_invalid_name_or_sha_is_no_target(repository: Any, sha: Any) -> None:
+    """Both become part of a URL, so they must have GitHub's form."""
     payload = {"after": sha, "repository": {"full_name": repository}}
     assert status_target("push", payload) is None
     assert why_no_target("push", payload)
 
 
-def test_a_push_has_its_own_commit_and_another_event_its_pull_requests() -> None:
-    """An event with a known place is never looked up at a pull request that it may also name."""
+def test_a_push_has_its_own_commit_and_other_events_their_pull_requests() -> None:
+    """An event with a known commit is never looked up through a pull request that it also names."""
     pull = {"head": {"sha": "b" * 40}}
     payload = {"after": "a" * 40, "pull_request": pull, "repository": {"full_name": "acme/shop"}}
     assert "commit at after" in why_no_target("push", {**payload, "after": None})

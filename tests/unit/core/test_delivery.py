@@ -18,7 +18,7 @@ GITHUB = {
 
 
 def read(**changed: bytes | None) -> Headers:
-    """Read GitHub's headers with some changed; None: left out."""
+    """Read GitHub's headers with some changed; None removes one."""
     headers = dict(GITHUB)
     for name, value in changed.items():
         key = name.replace("_", "-").encode()
@@ -33,8 +33,8 @@ def test_githubs_headers_are_read() -> None:
     assert read() == Headers("pull_request", "72d3162e-cc78-11e3-81ab-4c9367dc0958", "292430182", form=False)
 
 
-def test_without_a_hook_id_the_target_names_the_hook() -> None:
-    """Dedupe is per hook, so something has to stand for it; without both it is `unknown`."""
+def test_without_a_hook_id_the_target_identifies_the_hook() -> None:
+    """Duplicates are detected per hook, so something must identify it; without both it is `unknown`."""
     assert read(x_github_hook_id=None).hook == "repository:79929171"
     assert read(x_github_hook_id=b"").hook == "repository:79929171"
     assert read(x_github_hook_id=None, x_github_hook_installation_target_id=None).hook == "unknown"
@@ -54,13 +54,13 @@ def test_without_a_hook_id_the_target_names_the_hook() -> None:
         (b"\xff", False),
     ],
 )
-def test_a_form_is_told_by_its_content_type(kind: bytes | None, form: bool) -> None:
-    """Whatever is not a form is taken for JSON and held against its rule."""
+def test_a_form_is_recognized_by_its_content_type(kind: bytes | None, form: bool) -> None:
+    """Anything that is not a form is treated as JSON and checked as such."""
     assert read(content_type=kind).form is form
 
 
 @pytest.mark.parametrize("event", [b"invented_by_github", b"A", b"x" * 255])
-def test_unknown_events_are_fine(event: bytes) -> None:
+def test_unknown_events_are_accepted(event: bytes) -> None:
     """GitHub adds events without notice."""
     assert read(x_github_event=event).event == event.decode()
 
@@ -69,8 +69,8 @@ def test_unknown_events_are_fine(event: bytes) -> None:
     "value", [b"\xff", "é".encode(), b"x" * 256, b"a b", b"a\tb", b"a\x00b", b"a\nb", b"\x7f", b"a\x1b[31m"]
 )
 @pytest.mark.parametrize("name", ["x_github_event", "x_github_delivery", "x_github_hook_id"])
-def test_what_is_not_plain_ascii_is_refused(name: str, value: bytes) -> None:
-    """These values become identifiers: nothing outside printable ASCII, no space, at most 255 characters."""
+def test_headers_that_are_not_plain_ascii_are_refused(name: str, value: bytes) -> None:
+    """These values become identifiers: printable ASCII without spaces, at most 255 characters."""
     with pytest.raises(BadDelivery) as caught:
         read(**{name: value})
     assert "X-GitHub" in caught.value.message

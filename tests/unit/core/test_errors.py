@@ -1,4 +1,4 @@
-"""Errors: their text, and what they carry."""
+"""Errors: their text, and the data they carry."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SERVICE = ServiceError(SENTENCE, service="github", operation="GET /x", reason="t
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_the_text_of_an_error_is_its_sentence(error: CloseoutError) -> None:
-    """A log shows the text; whatever else an error carries is not in it."""
+def test_the_text_of_an_error_is_its_message(error: CloseoutError) -> None:
+    """A log shows the text, without anything else that the error carries."""
     assert (str(error), error.message) == (SENTENCE, SENTENCE)
 
 
-def test_a_refused_signature_says_nothing_of_the_reason() -> None:
-    """The sender learns that it is refused; our log learns why."""
+def test_a_refused_signature_hides_the_reason_from_the_sender() -> None:
+    """Our log has the reason."""
     error = Unauthorized("no signature")
     assert (str(error), error.message, error.why) == (
         "Unauthorized request",
@@ -43,8 +43,8 @@ def test_a_refused_signature_says_nothing_of_the_reason() -> None:
     )
 
 
-def test_what_is_not_said_to_pass_by_itself_stays() -> None:
-    """Only an error that is marked so is worth another try."""
+def test_an_error_is_permanent_unless_marked_transient() -> None:
+    """Only a transient error is worth a retry."""
     assert SERVICE.transient
     lasting = ServiceError(SENTENCE, service="aws", operation="DeleteStack", reason="AccessDenied")
     assert (lasting.transient, CloseoutError(SENTENCE).transient) == (False, False)

@@ -1,4 +1,4 @@
-"""Facts: what is taken from each event, and what is not believed."""
+"""Facts: what is read from each event, and what is not trusted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from closeout.core.facts import Facts, facts_of, is_own, marked_sender
 from tests.unit.core.events import SHA, about, pull_request, push
 
 
-def test_a_pull_request_gives_its_base() -> None:
-    """`branches` filters are held against the base branch."""
+def test_a_pull_request_has_its_base() -> None:
+    """`branches` filters are compared with the base branch."""
     assert facts_of("pull_request", pull_request()) == Facts(
         event="pull_request",
         action="closed",
@@ -38,8 +38,8 @@ def test_a_pull_request_gives_its_base() -> None:
         ({}, None),
     ],
 )
-def test_the_number_is_looked_for_where_senders_put_it(payload: dict[str, Any], number: int | None) -> None:
-    """Some senders leave out the top-level number."""
+def test_the_number_is_read_wherever_senders_put_it(payload: dict[str, Any], number: int | None) -> None:
+    """Some senders omit the top-level number."""
     assert facts_of("pull_request", payload).number == number
 
 
@@ -76,10 +76,10 @@ REFS = [
 
 
 @pytest.mark.parametrize(("event", "payload", "branch", "tag"), REFS)
-def test_each_event_gives_the_branch_or_tag_that_it_is_about(
+def test_each_event_has_its_branch_or_tag(
     event: str, payload: dict[str, Any], branch: str | None, tag: str | None
 ) -> None:
-    """Branch and tag are short names, and never both."""
+    """As short names, and never both."""
     facts = facts_of(event, payload)
     assert (facts.branch, facts.tag) == (branch, tag)
 
@@ -94,13 +94,13 @@ def test_a_push_lists_each_changed_path_once() -> None:
 
 
 @pytest.mark.parametrize("commits", [None, "x", {}, [{"added": []}] * 1001])
-def test_a_push_whose_paths_are_not_known_says_so(commits: Any) -> None:
-    """Above 1,000 commits Actions does not look at paths either."""
+def test_a_push_with_unknown_paths_says_so(commits: Any) -> None:
+    """Above 1,000 commits, Actions ignores paths too."""
     assert facts_of("push", push(commits=commits)).changed_paths is None
 
 
 def test_only_a_push_lists_paths() -> None:
-    """A pull request's files have to be asked for."""
+    """A pull request's files must be requested."""
     assert facts_of("pull_request", pull_request(commits=[{"added": ["a"]}])).changed_paths is None
 
 
@@ -116,8 +116,8 @@ OWN = [
 
 
 @pytest.mark.parametrize(("event", "payload", "own"), OWN)
-def test_what_closeout_itself_caused_is_known(event: str, payload: dict[str, Any], own: bool) -> None:
-    """Its own statuses start nothing, so that it cannot keep itself going; a comment's marker proves nothing."""
+def test_events_that_closeout_caused_are_known(event: str, payload: dict[str, Any], own: bool) -> None:
+    """Its own statuses start nothing, so that it cannot trigger itself; a comment's marker proves nothing."""
     assert facts_of(event, payload).own is own
 
 
@@ -132,13 +132,15 @@ def test_what_closeout_itself_caused_is_known(event: str, payload: dict[str, Any
         ("push", {"comment": {"body": "<!-- closeout:x -->"}, "sender": {"id": 5}}, None),
     ],
 )
-def test_who_sent_a_comment_with_the_marker(event: str, payload: dict[str, Any], sender: int | None) -> None:
+def test_the_sender_of_a_comment_with_the_marker_is_known(
+    event: str, payload: dict[str, Any], sender: int | None
+) -> None:
     """Only the sender's id can prove that closeout wrote it."""
     assert marked_sender(event, payload) == sender
 
 
-def test_a_status_context_from_the_configuration_is_its_own_too() -> None:
-    """`status:` may name a context that does not begin `closeout/`."""
+def test_a_configured_status_context_is_recognized_as_our_own() -> None:
+    """`status:` may name a context that does not begin with `closeout/`."""
     assert is_own("status", {"context": "preview"}, ("preview",))
     assert not is_own("status", {"context": "preview"})
     assert facts_of("status", {"context": "preview"}, ("preview",)).own
@@ -149,8 +151,8 @@ def test_a_status_context_from_the_configuration_is_its_own_too() -> None:
     "key", ["action", "number", "pull_request", "repository", "sender", "ref", "commits", "issue", "release"]
 )
 @pytest.mark.parametrize("event", ["pull_request", "push", "release", "create"])
-def test_a_field_of_an_odd_type_counts_as_absent(event: str, key: str, odd: Any) -> None:
-    """Payloads are GitHub's to change: no field's type is relied upon."""
+def test_a_field_of_a_wrong_type_counts_as_absent(event: str, key: str, odd: Any) -> None:
+    """GitHub may change payloads: no field's type is relied upon."""
     facts = facts_of(event, {**pull_request(), **push(), key: odd})
     assert isinstance(facts, Facts)
     assert facts.number is None or type(facts.number) is int

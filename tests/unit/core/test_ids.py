@@ -14,19 +14,19 @@ GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 
 
 def test_a_run_id_is_base32_of_a_digest() -> None:
-    """Another implementation gives the same: RFC 4648, lower case, the first 26 characters."""
+    """Another implementation yields the same: RFC 4648, lower case, the first 26 characters."""
     digest = hashlib.sha256(f"{GUID}\npreview-cleanup".encode()).digest()
     assert run_id(GUID, "preview-cleanup") == base64.b32encode(digest).decode().lower()[:26]
 
 
 def test_a_run_id_depends_on_both_parts() -> None:
-    """The parts are told apart: no shift between them gives the same id."""
+    """The parts are separated: moving text from one to the other yields another id."""
     ids = {run_id(GUID, "a"), run_id(GUID, "b"), run_id("x", "a"), run_id("ab", "c"), run_id("a", "bc")}
     assert len(ids) == 5
 
 
 def test_an_execution_names_run_and_attempt() -> None:
-    """The name can be read back, and fits what AWS takes: 64 of letters, digits, dash and underscore."""
+    """The name can be parsed, and fits AWS: up to 64 letters, digits, dashes and underscores."""
     run = run_id(GUID, "a")
     name = execution_id(run, 12)
     assert parse_execution(name) == (run, 12)
@@ -46,7 +46,7 @@ def test_an_execution_names_run_and_attempt() -> None:
         "1" * 26 + "-1",
     ],
 )
-def test_what_is_no_execution_is_refused(text: str) -> None:
-    """A name that closeout never gives is an error that says what one looks like."""
+def test_an_invalid_execution_name_is_refused(text: str) -> None:
+    """The error says what a valid one looks like."""
     with pytest.raises(UsageError, match="not an execution"):
         parse_execution(text)

@@ -1,4 +1,4 @@
-"""Names read backwards: what is given back, and which names are refused a pattern."""
+"""Names parsed backwards: what is returned, and which names are too ambiguous for a pattern."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from closeout.core.inverse import NUMBER, NamePattern, Naming, pattern_of
         (("a-", NUMBER, "-b-", NUMBER), "a-17-b-18", None),
     ],
 )
-def test_a_name_gives_its_number_back(parts: tuple[str | None, ...], name: str, number: int | None) -> None:
-    """The number of exactly this name, as GitHub writes it; nothing for any other name."""
+def test_a_name_yields_its_number(parts: tuple[str | None, ...], name: str, number: int | None) -> None:
+    """The number in exactly this name, as GitHub writes it; none for any other name."""
     pattern = pattern_of(parts)
     assert isinstance(pattern, NamePattern)
     assert pattern.number(name) == number
@@ -43,15 +43,15 @@ def test_a_name_gives_its_number_back(parts: tuple[str | None, ...], name: str, 
         (("preview-", NUMBER, "", NUMBER), "no fixed text before the number"),
     ],
 )
-def test_a_name_that_decodes_in_two_ways_has_no_pattern(parts: tuple[str | None, ...], told: str) -> None:
-    """Nobody can tell where the number begins or ends."""
+def test_an_ambiguous_name_has_no_pattern(parts: tuple[str | None, ...], told: str) -> None:
+    """It is unknown where the number begins or ends."""
     found = pattern_of(parts)
     assert isinstance(found, str)
     assert told in found
 
 
-def test_all_inputs_must_be_of_one_pull_request() -> None:
-    """A fixed bucket must be that bucket, and two inputs must give one number."""
+def test_all_inputs_must_belong_to_one_pull_request() -> None:
+    """A fixed bucket must match exactly, and two inputs must yield one number."""
     bucket, prefix = pattern_of(("previews",)), pattern_of(("shop/", NUMBER, "/"))
     other = pattern_of(("pr-", NUMBER))
     assert not isinstance(bucket, str)

@@ -8,8 +8,8 @@ AT = 1_773_480_413.0
 TEXT = "2026-03-14T09:26:53.000Z"
 
 
-def test_times_are_in_iso_8601_wherever_they_stand() -> None:
-    """In an object, in objects of it and in lists of objects; a text or a number of another key stays as it is."""
+def test_times_are_in_iso_8601_at_every_level() -> None:
+    """In objects, nested objects and lists of objects; other texts and numbers stay unchanged."""
     shown = with_iso_times(
         {
             "since": AT,
@@ -28,8 +28,8 @@ def test_times_are_in_iso_8601_wherever_they_stand() -> None:
     }
 
 
-def test_what_is_not_closeouts_own_is_no_time() -> None:
-    """A tag may be called `at`, and a flag is no number."""
+def test_other_values_are_not_converted() -> None:
+    """A tag may be named `at`, and a flag is not a number."""
     changes = [{"tags": {"at": 5}}]
     assert with_iso_times({"changes": changes, "left": {"at": 5}, "at": True}) == {
         "changes": changes,

@@ -16,15 +16,15 @@ def key(template: str | None, event: str, payload: dict[str, Any], automation: s
     return concurrency_key(automation, template, facts_of(event, payload), lookup_of(payload))
 
 
-def test_pull_request_events_exclude_each_other_by_repository_and_number() -> None:
-    """The repository's id, not its name: a rename in between does not part two runs."""
+def test_events_of_one_pull_request_share_a_key() -> None:
+    """By the repository's id, not its name: a rename in between does not separate two runs."""
     renamed = pull_request(repository={"id": 186853002, "full_name": "acme/store"})
     assert key(None, "pull_request", pull_request()) == "a|186853002|17"
     assert key(None, "pull_request", renamed) == "a|186853002|17"
     assert key(None, "pull_request_review", pull_request("submitted")) == "a|186853002|17"
 
 
-def test_a_key_is_within_its_automation() -> None:
+def test_a_key_belongs_to_its_automation() -> None:
     """Two automations on one pull request do not wait for each other."""
     assert key(None, "pull_request", pull_request(), "a") != key(None, "pull_request", pull_request(), "b")
 
@@ -33,12 +33,12 @@ def test_a_key_is_within_its_automation() -> None:
     ("event", "payload"), [("push", push()), ("issue_comment", about(issue={"number": 1}))]
 )
 def test_other_events_have_no_default_key(event: str, payload: dict[str, Any]) -> None:
-    """Their runs go side by side."""
+    """Their runs are independent."""
     assert key(None, event, payload) is None
 
 
-def test_without_an_id_the_name_counts_and_without_both_all_share_a_key() -> None:
-    """What belongs together is never parted by a field that is missing."""
+def test_without_an_id_the_name_counts_and_without_both_a_key_is_shared() -> None:
+    """A missing field never lets related runs overlap."""
     assert key(None, "pull_request", pull_request(repository={"full_name": "acme/shop"})) == "a|acme/shop|17"
     assert key(None, "pull_request", {}) == f"a|{MISSING}|{MISSING}"
 
@@ -58,13 +58,13 @@ TEMPLATES = [
 
 @pytest.mark.parametrize(("template", "expected"), TEMPLATES)
 def test_a_template_takes_values_from_the_payload(template: str, expected: str) -> None:
-    """A value that is missing, or no plain value, becomes one fixed word: such runs share a key."""
+    """A value that is missing or not plain becomes one fixed word: such runs share a key."""
     assert check_template(template) is None
     assert key(template, "pull_request", pull_request()) == expected
 
 
 def test_a_long_key_becomes_its_digest() -> None:
-    """Equal stays equal and different stays different, at a bounded length."""
+    """Equal keys stay equal and different ones different, at a bounded length."""
     long = "${{ event.pull_request.title }}"
     one, two = pull_request(), pull_request()
     one["pull_request"]["title"], two["pull_request"]["title"] = "x" * 5000, "x" * 5001
@@ -73,8 +73,8 @@ def test_a_long_key_becomes_its_digest() -> None:
     assert all(found is not None and len(found) < 100 for found in keys)
 
 
-def test_a_key_is_as_long_as_its_bytes() -> None:
-    """A partition key of DynamoDB takes 2,048 of them, and `key#` stands before it."""
+def test_the_length_of_a_key_is_counted_in_bytes() -> None:
+    """A partition key of DynamoDB takes 2,048, including the prefix `key#`."""
     wide = pull_request()
     wide["pull_request"]["title"] = "\N{BROOM}" * 509
     found = key("${{ event.pull_request.title }}", "pull_request", wide)
@@ -97,6 +97,6 @@ def test_a_key_is_as_long_as_its_bytes() -> None:
         "${{}}",
     ],
 )
-def test_a_template_that_cannot_be_used_at_the_door_is_a_fault(template: str) -> None:
-    """There is no CEL where keys are made; the sentence says what is taken instead."""
+def test_a_template_that_the_receiver_cannot_evaluate_is_a_fault(template: str) -> None:
+    """It makes keys without CEL; the message says what it accepts instead."""
     assert "concurrency key" in (check_template(template) or "")

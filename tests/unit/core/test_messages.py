@@ -1,4 +1,4 @@
-"""The words of messages: each kind, one problem and many, and where they lead."""
+"""The texts of messages: each kind, one problem and many, and their links."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def words(event: str, *problems: Problem, links: Links = LINKS, now: float = SIN
 
 
 def test_orphans() -> None:
-    """Whose they are, that they were left, and the command that deletes them."""
+    """Their pull request, that they are left, and the command that deletes them."""
     assert words("orphans", ORPHANS, now=SINCE + 2 * DAY) == Text(
         "closeout: left behind by acme/shop#17",
         "acme/shop#17, a pull request by ada\nWhat is left: a, b\nWhy: nothing has deleted it (for 48 h)\n"
@@ -30,7 +30,7 @@ def test_orphans() -> None:
     )
 
 
-def test_closeout_itself_needs_somebody() -> None:
+def test_closeout_itself_needs_attention() -> None:
     """What is late, for how long, and where to look."""
     assert words("stale", STALE, now=SINCE + 2 * DAY) == Text(
         "closeout needs you: patrol has not ended",
@@ -39,15 +39,15 @@ def test_closeout_itself_needs_somebody() -> None:
     )
 
 
-def test_what_a_chat_would_make_a_link_is_text() -> None:
-    """A link with a text of its own hides where it leads."""
+def test_text_that_a_chat_would_turn_into_a_link_is_escaped() -> None:
+    """A link with its own text hides its target."""
     one = FAILED._replace(public="see <https://evil.example|the run> or [the run](https://evil.example)")
     body = words("failure", one).body
     assert "<\u200bhttps://evil.example|the run>" in body
     assert "[the run]\u200b(https://evil.example)" in body
 
 
-def test_repairs() -> None:
+def test_recoveries() -> None:
     """What is gone, or why it no longer matters."""
     bodies = [
         words("recovered", one._replace(closed_at=1.0, closed_by=by)).body.splitlines()[1]
@@ -65,7 +65,7 @@ def test_repairs() -> None:
 
 
 def test_many_causes_together() -> None:
-    """How many are open, how many are repaired, and where the list is."""
+    """How many are open, how many recovered, and where the list is."""
     over = FAILED._replace(closed_at=1.0, closed_by="abc-2")
     said = words("many", *[FAILED] * 11, over, STALE)
     assert said.title == "closeout: 12 more problems, 1 repaired"
@@ -102,15 +102,15 @@ def test_a_run_of_another_event_and_a_server_without_a_url() -> None:
     assert words("failure", other, other).title == "closeout: teardown failed for 2 problems, step stack"
 
 
-def test_a_line_is_never_long_and_never_two() -> None:
-    """Whatever somebody calls a stack."""
+def test_a_line_is_short_and_never_broken() -> None:
+    """Whatever the name of a stack contains."""
     said = words("orphans", ORPHANS._replace(public_left=("a\nb" * 500,)))
     assert all(len(line) <= LONGEST for line in said.body.splitlines())
     assert len(said.body.splitlines()) == 5
 
 
-def test_a_message_calls_nobody() -> None:
-    """Names may be an outsider's, and a chat would wake everybody up."""
+def test_a_message_mentions_nobody() -> None:
+    """Names may be an outsider's, and a chat would notify everybody."""
     said = words(
         "orphans", ORPHANS._replace(public_left=("pr-@everyone", "<!channel>", "<@U1>", "ada@example.com"))
     )
@@ -119,8 +119,8 @@ def test_a_message_calls_nobody() -> None:
     )
 
 
-def test_what_lasts_can_be_dismissed_and_who_did_that_is_said() -> None:
-    """A problem that needs nobody must not be told for ever."""
+def test_a_lasting_problem_can_be_dismissed_and_names_who_did() -> None:
+    """Otherwise it would be reported forever."""
     run = "abcdefghijklmnopqrstuvwxyz"
     lasting = FAILED._replace(execution=f"{run}-1")
     assert words("failure", lasting, now=SINCE + DAY - 1).body.count("dismiss") == 0

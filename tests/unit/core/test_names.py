@@ -1,4 +1,4 @@
-"""The right name: what fits into one, and who chose it."""
+"""Names of targets: which characters they accept, and who chose their values."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ UNFIT: list[object] = [
 
 
 def outsider_chosen(expression: str) -> str | None:
-    """All the fields that outsiders may choose in an expression, as one text."""
+    """All the fields in an expression that outsiders may choose, as one text."""
     return " + ".join(outsider_fields(expression)) or None
 
 
 @pytest.mark.parametrize("value", FIT)
-def test_a_plain_name_is_taken_as_it_is(value: str) -> None:
+def test_a_plain_name_is_accepted_unchanged(value: str) -> None:
     """Letters, digits, and a few marks between them."""
     assert check_interpolated(value, "event.x") == value
 
 
 @pytest.mark.parametrize(("length", "shown"), [(58, 60), (59, 58)])
-def test_a_long_value_is_shown_by_its_beginning(length: int, shown: int) -> None:
-    """Sixty characters with its quotes are shown as they are; of a longer one, 57 and a sign that more follow."""
+def test_a_long_value_is_shortened(length: int, shown: int) -> None:
+    """Sixty characters with quotes are shown in full; of a longer one, 57 and an ellipsis."""
     with pytest.raises(NameRefused) as caught:
         check_interpolated("*" * length, "event.x")
     text = caught.value.message.partition(" gave ")[2].partition(", which")[0]
     assert (len(text), text.endswith("…")) == (shown, length == 59)
 
 
-def test_a_number_is_taken_as_its_digits() -> None:
+def test_a_number_is_accepted_as_its_digits() -> None:
     """A pull request's number is an integer in the payload."""
     assert check_interpolated(17, "event.number") == "17"
 
 
 @pytest.mark.parametrize("value", UNFIT, ids=repr)
-def test_what_could_aim_a_name_elsewhere_is_refused(value: object) -> None:
-    """The sentence shows the expression and the value, shortened, on one line."""
+def test_a_value_that_could_change_the_target_is_refused(value: object) -> None:
+    """The message shows the expression and the value, shortened, on one line."""
     with pytest.raises(NameRefused) as caught:
         check_interpolated(value, "event.pull_request.title")
     assert "${{ event.pull_request.title }}" in caught.value.message
@@ -114,7 +114,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("expression", INSIDE)
-def test_what_github_or_the_repository_chose_is_no_outsiders(expression: str) -> None:
+def test_values_that_github_or_the_repository_chose_are_trusted(expression: str) -> None:
     """Numbers, SHAs, the base branch, the repository, literals, and sums of these."""
     assert outsider_chosen(expression) is None
     assert outsider_fields(expression) == ()
@@ -145,8 +145,8 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("expression", "field"), FIELDS)
-def test_what_outsiders_may_choose_is_named(expression: str, field: str) -> None:
-    """The dotted field is what `allow-untrusted` has to spell out."""
+def test_values_that_outsiders_may_choose_are_named(expression: str, field: str) -> None:
+    """With the dotted field that `allow-untrusted` must list."""
     assert outsider_chosen(expression) == field
     assert outsider_fields(expression) == (field,)
 
@@ -191,18 +191,18 @@ UNCLEAR = [
 
 
 @pytest.mark.parametrize("expression", UNCLEAR)
-def test_what_is_not_understood_counts_as_an_outsiders_choice(expression: str) -> None:
-    """Any other form of CEL gives its own text: no guess is made, and no entry for a field lets it through."""
+def test_an_unknown_form_of_expression_counts_as_an_outsiders_choice(expression: str) -> None:
+    """Its whole text is named: nothing is guessed, and no entry for a field allows it."""
     assert outsider_fields(expression) == (expression.strip(),)
 
 
-def test_an_expression_without_text_is_not_let_through() -> None:
-    """An empty expression has no field that could be allowed, and does not pass for harmless either."""
+def test_an_empty_expression_is_not_trusted() -> None:
+    """It has no field that could be allowed, and is not harmless either."""
     assert outsider_chosen("  ") == outsider_chosen("") == "${{ }}"
 
 
 def test_allowing_one_field_does_not_allow_its_neighbour() -> None:
-    """Of several fields none may hide behind another."""
+    """With several fields, none may hide behind another."""
     expression = "event.pull_request.head.ref + event.pull_request.title"
     assert outsider_fields(expression) == ("event.pull_request.head.ref", "event.pull_request.title")
     assert outsider_chosen(expression) not in (
@@ -235,8 +235,8 @@ FIELD = [Piece(None, "event.number")]
         ("", [Piece(None)]),
     ],
 )
-def test_what_an_expression_joins_is_told(expression: str, expected: list[Piece]) -> None:
-    """Texts are joined by `+`; numbers are added up, and a sum shows nothing of what it was made from."""
+def test_the_parts_of_a_joined_text_are_listed(expression: str, expected: list[Piece]) -> None:
+    """`+` joins texts; numbers are added, and a sum shows nothing of its parts."""
     assert list(pieces(expression)) == expected
 
 
@@ -255,5 +255,5 @@ def test_what_an_expression_joins_is_told(expression: str, expected: list[Piece]
 def test_outsiders_text_is_found_in_any_form_of_expression(
     expression: str, expected: tuple[str, ...]
 ) -> None:
-    """For a warning a field is looked for in what is not understood as a whole, too."""
+    """For a warning, a field is also looked for in an expression that is not understood as a whole."""
     assert outsider_texts(expression) == expected

@@ -1,4 +1,4 @@
-"""Filter patterns: the whole cheat sheet of GitHub's documentation, and what it leaves open."""
+"""Filter patterns: every row of GitHub's cheat sheet, and what it leaves open."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ TABLE = [("ref", *row) for row in REFS] + [("path", *row) for row in PATHS]
 def test_patterns_match_as_in_actions(
     kind: str, patterns: list[str], matching: list[str], other: list[str]
 ) -> None:
-    """Each row of GitHub's table, and the corners between them."""
+    """Each row of GitHub's table, and the edge cases between them."""
     compiled = compile_patterns(patterns, "path" if kind == "path" else "ref")
     assert [text for text in matching if not compiled.matches(text)] == []
     assert [text for text in other if compiled.matches(text)] == []
@@ -121,13 +121,13 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_patterns_are_errors(name: str) -> None:
-    """What Actions refuses as a broken pattern is refused when the file is loaded, with a sentence."""
+    """A pattern that Actions refuses is refused at load, with a message."""
     with pytest.raises(PatternError) as caught:
         compile_patterns(BROKEN[name])
     assert caught.value.message
 
 
-def test_an_error_gives_the_place_in_the_pattern() -> None:
+def test_an_error_has_the_position_in_the_pattern() -> None:
     """Counted from 1, the bang included."""
     with pytest.raises(PatternError, match=r"'!ab\+\+c'.*character 5"):
         compile_patterns(["x", "!ab++c"])
@@ -135,8 +135,8 @@ def test_an_error_gives_the_place_in_the_pattern() -> None:
         compile_patterns(["a[b"])
 
 
-def test_an_empty_list_says_so() -> None:
-    """It has no pattern that an error could point at."""
+def test_an_empty_list_is_an_error() -> None:
+    """There is no pattern that the error could point at."""
     with pytest.raises(PatternError, match=r"\Aan empty list of patterns matches nothing\Z"):
         compile_patterns([])
 
@@ -161,10 +161,10 @@ def test_names_match_without_case(patterns: list[str], matching: list[str], othe
 
 
 @pytest.mark.parametrize(("patterns", "matching", "other"), NAMES, ids=lambda value: str(value)[:40])
-def test_a_walk_ends_where_the_list_matches(
+def test_a_stepwise_match_equals_a_match_of_the_whole_text(
     patterns: list[str], matching: list[str], other: list[str]
 ) -> None:
-    """Character by character, the list lets through what it lets through at once."""
+    """Character by character, the list matches the same texts."""
     walk = compile_patterns(patterns, "name")
     for text in (*matching, *other):
         state: tuple[int, ...] | None = walk.start
@@ -192,15 +192,15 @@ def test_a_literal_pattern_has_no_special_character() -> None:
     ids=["double stars", "stars", "plus", "folders", "optional", "repeated"],
 )
 @pytest.mark.timeout(60)
-def test_a_hostile_pattern_costs_no_more_than_its_length_times_the_text(pattern: str) -> None:
-    """No pattern and text make matching explode: it takes milliseconds where a backtracking matcher takes ages."""
+def test_a_hostile_pattern_has_linear_cost(pattern: str) -> None:
+    """No pattern and text make matching explode: milliseconds where a backtracking matcher would take ages."""
     compiled = compile_patterns([pattern], "path")
     for text in ("a" * 4096, "a/" * 2048, "ab" * 2048, "".join(chr(300 + i % 5000) for i in range(4096))):
         compiled.matches(text)
 
 
 def test_many_different_texts_do_not_fill_memory() -> None:
-    """Remembered steps are dropped when there are many: outsiders choose the texts."""
+    """The cache of steps is dropped when it is large: outsiders choose the texts."""
     compiled = compile_patterns(["**/x*y"], "path")
     for code in range(0x4E00, 0x4E00 + 9000):
         compiled.matches(f"a/{chr(code)}")

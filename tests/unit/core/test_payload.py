@@ -1,4 +1,4 @@
-"""The one rule for payloads, held against the shared vectors."""
+"""The one rule for payloads, tested with the shared vectors."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def name_of(vector: Vector) -> str:
 
 @pytest.mark.parametrize("vector", ACCEPTED, ids=name_of)
 def test_accepted_vectors_decode(vector: Vector) -> None:
-    """What the rule allows passes `check_bytes` and decodes to what the standard decoder gives."""
+    """They pass `check_bytes` and decode to what the standard decoder returns."""
     payload.check_bytes(vector.text)
     assert payload.decode(vector.text) == json.loads(vector.text)
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=name_of)
-def test_refused_vectors_do_not_decode(vector: Vector) -> None:
-    """What breaks the rule is refused with one sentence that says what."""
+def test_rejected_vectors_do_not_decode(vector: Vector) -> None:
+    """The one-sentence error says which rule is broken."""
     with pytest.raises(PayloadRefused) as caught:
         payload.decode(vector.text)
     assert vector.reason in caught.value.message
@@ -40,19 +40,19 @@ def test_refused_vectors_do_not_decode(vector: Vector) -> None:
 
 
 @pytest.mark.parametrize("vector", IN_BYTES, ids=name_of)
-def test_the_door_sees_what_bytes_show(vector: Vector) -> None:
-    """Encoding, NUL and surrogates are refused before anything is decoded."""
+def test_invalid_bytes_are_refused_before_decoding(vector: Vector) -> None:
+    """Encoding, NUL and surrogates."""
     with pytest.raises(PayloadRefused, match=vector.reason):
         payload.check_bytes(vector.text)
 
 
-def test_of_two_equal_keys_the_last_counts() -> None:
+def test_the_last_of_two_equal_keys_counts() -> None:
     """As in GitHub's own language and in every decoder used here."""
     assert payload.decode(b'{"a":1,"a":{"b":2}}') == {"a": {"b": 2}}
 
 
-def test_a_refusal_shows_nothing_of_the_payload() -> None:
-    """The caller gets a sentence of closeout's, not the text of a decoder with a piece of the body in it."""
+def test_a_refusal_reveals_nothing_of_the_payload() -> None:
+    """The caller gets our message, not a decoder's with a piece of the body in it."""
     with pytest.raises(PayloadRefused) as caught:
         payload.decode(b'{"password":hunter2}')
     assert "hunter2" not in str(caught.value)
@@ -70,7 +70,7 @@ def test_a_refusal_shows_nothing_of_the_payload() -> None:
 )
 @pytest.mark.timeout(60)
 def test_the_slow_path_is_linear(text: bytes) -> None:
-    """A megabyte of escapes is looked through before the test's time is up: a quadratic look would take minutes."""
+    """A megabyte of escapes is checked within the test's time limit: quadratic cost would take minutes."""
     with contextlib.suppress(PayloadRefused):
         payload.check_bytes(text + b"\\ud800\\udc00")
 
@@ -80,8 +80,8 @@ def form(**fields: str) -> bytes:
     return urlencode(fields).encode()
 
 
-def test_a_form_holds_the_json_in_its_field_payload() -> None:
-    """Percent signs, plus signs and text outside ASCII come out as they went in."""
+def test_a_form_has_the_json_in_its_field_payload() -> None:
+    """Percent signs, plus signs and text outside ASCII survive the encoding."""
     text = '{"title":"100% a+b & é 😀"}'
     assert payload.from_form(form(payload=text)).decode() == text
     assert payload.from_form(form(other="1", payload=text, more="2")).decode() == text
@@ -89,12 +89,12 @@ def test_a_form_holds_the_json_in_its_field_payload() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"payload", b"Payload={}", b"xpayload={}", b"payload={}&payload={}"])
 def test_a_form_without_one_payload_is_refused(body: bytes) -> None:
-    """Missing or there twice: no guess is made."""
+    """Missing or present twice: nothing is guessed."""
     with pytest.raises(BadDelivery, match="payload"):
         payload.from_form(body)
 
 
-def test_a_form_may_hold_what_the_rule_refuses() -> None:
+def test_the_json_in_a_form_follows_the_same_rule() -> None:
     """The JSON inside a form is held against the same rule."""
     with pytest.raises(PayloadRefused):
         payload.decode(payload.from_form(b"payload=%EF%BB%BF%7B%7D"))

@@ -10,7 +10,7 @@ import pytest
 from closeout.core.plan import Change, Leftover, spoken_step
 
 
-def test_a_change_comes_back_from_json_as_it_was() -> None:
+def test_a_change_is_unchanged_by_json() -> None:
     """What was planned before a crash is what is applied after it."""
     change = Change(
         verb="delete",
@@ -26,7 +26,7 @@ def test_a_change_comes_back_from_json_as_it_was() -> None:
     assert Change.from_json(json.loads(json.dumps(change.to_json()))) == change
 
 
-def test_what_a_change_does_not_say_has_a_default() -> None:
+def test_a_missing_field_of_a_change_has_a_default() -> None:
     """A plan that an earlier version recorded can still be read."""
     assert Change.from_json({"verb": "run", "resource": "x", "reason": "y"}).to_json() == {
         "verb": "run",
@@ -57,7 +57,7 @@ FAILED = {"code": "service-error", "message": "GitHub: 502"}
     ],
 )
 def test_a_step_without_changes_says_why(step: dict[str, Any], says: tuple[str, str] | None) -> None:
-    """That nothing was done is left out: a plan that is only shown never does anything."""
+    """It does not say that nothing was done: a plan that is only shown never does anything."""
     assert spoken_step(step) == says
 
 

@@ -1,4 +1,4 @@
-"""What has to be said about problems: when, to whom, and how few messages that takes."""
+"""What is reported about problems: when, to whom, and in how few messages."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def said(
 
 
 def notified(one: Problem, at: float, *, recovered: bool = False) -> Notification:
-    """Return that `env:A` was notified."""
+    """Return the state after `env:A` was notified."""
     return Notification("env:A", one.automation, one.key, at, recovered)
 
 
-def test_a_problem_waits_and_is_told_once_a_day() -> None:
-    """Not before its time, once then, and again after a day."""
+def test_a_problem_waits_and_is_reported_once_a_day() -> None:
+    """Not before its time, then once, and again after a day."""
     one = problem()
     assert said([one], [], WAIT - 1) == []
     assert said([one], [], WAIT) == [Message("env:A", "failure", (one,))]
@@ -50,7 +50,7 @@ def test_a_problem_waits_and_is_told_once_a_day() -> None:
 
 
 def test_a_thousand_failures_of_one_cause_are_one_message() -> None:
-    """The younger ones come along with the oldest, however many; another step or code is another message."""
+    """More recent failures join the oldest, however many; another step or code makes another message."""
     many = [problem(f"1/{number}/a", since=number / 10) for number in range(1_000)]
     (message,) = said(many, [], WAIT)
     assert message.problems == tuple(many)
@@ -58,14 +58,14 @@ def test_a_thousand_failures_of_one_cause_are_one_message() -> None:
     assert len(said([*many, *others], [], WAIT)) == 4
 
 
-def test_a_problem_that_closes_before_it_is_told_is_never_told() -> None:
-    """Neither is its repair."""
+def test_a_problem_that_closes_before_it_is_reported_is_never_reported() -> None:
+    """Neither is its recovery."""
     over = problem(closed_at=30.0)
     assert said([over], [], 10 * AGAIN) == []
 
 
-def test_a_repair_is_told_once_to_whoever_knew_of_the_problem() -> None:
-    """After the same wait, so that many repairs are one message."""
+def test_a_recovery_is_reported_once_to_targets_that_know_the_problem() -> None:
+    """After the same wait, so that many recoveries make one message."""
     over = [problem(f"1/{number}/a", closed_at=500.0 + number) for number in range(3)]
     known = [notified(one, 100.0) for one in over]
     assert said(over, known, 500.0 + WAIT - 1) == []
@@ -73,16 +73,16 @@ def test_a_repair_is_told_once_to_whoever_knew_of_the_problem() -> None:
     assert said(over, [notified(one, 700.0, recovered=True) for one in over], 10 * AGAIN) == []
 
 
-def test_one_that_comes_back_is_a_new_one() -> None:
-    """If its repair was told. If not, the target still believes that it is open."""
+def test_a_problem_that_returns_after_its_recovery_was_reported_is_new() -> None:
+    """If the recovery was not reported, the target still has the problem as open, and it is not new."""
     again = problem(since=1_000.0)
     assert said([again], [notified(again, 500.0)], 1_000.0 + WAIT) == []
     assert said([again], [notified(again, 500.0, recovered=True)], 1_000.0 + WAIT)
 
 
 @pytest.mark.parametrize("ahead", [WAIT + 1, 300 * AGAIN])
-def test_a_clock_that_is_set_back_silences_nothing(ahead: float) -> None:
-    """Neither a problem that began in its future, nor one that was told then, nor a repair."""
+def test_setting_the_clock_back_suppresses_no_message(ahead: float) -> None:
+    """Neither of a problem that began or was reported in the clock's future, nor of a recovery."""
     new, over = problem(since=ahead), problem(closed_at=ahead)
     assert said([new], [], 0.0)
     assert said([problem()], [notified(problem(), ahead + AGAIN)], 0.0)
@@ -90,8 +90,8 @@ def test_a_clock_that_is_set_back_silences_nothing(ahead: float) -> None:
     assert said([problem()], [notified(problem(), 0.0)], 0.0) == []
 
 
-def test_each_automation_says_who_is_told_of_what() -> None:
-    """Its route replaces the default; one that is no longer configured has the default."""
+def test_each_automation_has_its_own_targets() -> None:
+    """Its route replaces the default; an automation that is no longer configured uses the default."""
     routes = Routes(Route(frozenset({"failure"}), ("env:A",)), {"quiet": Route(frozenset(), ("env:B",))})
     problems = [problem(automation="quiet"), problem(automation="gone"), problem(kind="orphans")]
     assert due(problems, [], AGAIN, routes) == {"env:A": [Message("env:A", "failure", (problems[1],))]}
@@ -100,8 +100,8 @@ def test_each_automation_says_who_is_told_of_what() -> None:
     assert routes.targets() == ("env:A", "env:B")
 
 
-def test_a_target_that_was_down_hears_few_messages() -> None:
-    """The oldest first; beyond the most, everything is in the last one, and nothing is left out."""
+def test_a_target_that_was_down_gets_few_messages() -> None:
+    """The oldest first; above the limit, the last message has everything else, and nothing is left out."""
     many = [problem(f"1/{number}/a", code=str(number), since=float(number)) for number in range(40)]
     most = said(many[:MOST_MESSAGES], [], AGAIN)
     assert [(one.event, one.problems) for one in most] == [
@@ -113,16 +113,16 @@ def test_a_target_that_was_down_hears_few_messages() -> None:
     assert [one for message in messages for one in message.problems] == many
 
 
-def test_a_repeated_message_takes_new_ones_along_and_repeats_none_early() -> None:
-    """Told at different times, each is repeated a day after its own."""
+def test_a_repeated_message_includes_new_problems_and_repeats_none_early() -> None:
+    """Problems reported at different times are each repeated a day after their own report."""
     early, late, new = problem("1/1/a"), problem("1/2/a"), problem("1/3/a", since=AGAIN)
     known = [notified(early, 0.0), notified(late, 50.0)]
     (message,) = said([early, late, new], known, AGAIN)
     assert message.problems == (early, new)
 
 
-def test_a_repair_that_nobody_hears_of_is_forgotten() -> None:
-    """By a target without `recovered`, and by one that is gone; the others still have to be told."""
+def test_a_recovery_that_no_target_wants_is_forgotten() -> None:
+    """By a target without `recovered`, and by one that is gone; the others are still notified."""
     over, still = problem(closed_at=1.0), problem("1/2/a")
     known = [notified(over, 0.0), notified(over, 0.0)._replace(target="env:GONE"), notified(still, 0.0)]
     assert unannounced_ends([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
@@ -133,8 +133,8 @@ def test_a_repair_that_nobody_hears_of_is_forgotten() -> None:
     ]
 
 
-def test_what_a_message_may_say() -> None:
-    """Of a public repository what anybody may read, and of one that nobody knows; of closeout itself all."""
+def test_a_message_about_a_public_repository_says_only_what_is_public() -> None:
+    """The same for a repository of unknown visibility; a problem of closeout itself is reported in full."""
     public = problem(text="all", public="some", left=("a", "b"), public_left=("a",))
     for one in (public, public._replace(repository="acme/shop")):
         assert (one.says, one.names) == ("some", ("a",))
@@ -143,6 +143,6 @@ def test_what_a_message_may_say() -> None:
 
 
 def test_what_a_success_closes() -> None:
-    """A closing closes all earlier ones of its pull request, another event only its own run."""
+    """A closing closes all earlier problems of its pull request, any other event only those of its own run."""
     assert closes("5/7/2026-03-14T09:26:53Z") == ("5/7/", "5/7/2026-03-14T09:26:53Z")
     assert closes("abc") == ("abc", "abc")

@@ -1,4 +1,4 @@
-"""What nothing may touch."""
+"""Protected resources, which no step may touch."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_built_in_names_are_protected(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["preview-17", "cdktoolkit", "MyCDKToolkit", "my-closeout-x", "StackSet", "stackset-x"]
 )
-def test_other_names_are_not(name: str) -> None:
-    """AWS tells names apart by case, and a pattern matches a whole name."""
+def test_other_names_are_not_protected(name: str) -> None:
+    """AWS names are case-sensitive, and a pattern matches a whole name."""
     assert protected_by(change(name), ()) is None
 
 
-def test_what_belongs_to_a_closeout_stack_is_protected_by_its_tag() -> None:
-    """A second stack of the account has any name. Neither key nor value is compared loosely."""
+def test_a_closeout_stack_is_protected_by_its_tag() -> None:
+    """A second stack of the account may have any name. Key and value must match exactly."""
     assert protected_by(change("team-b", closeout="team-b"), ()) == "the built-in tag closeout=team-b"
     assert protected_by(change("team-b", verb="keep", closeout="team-b"), ()) is None
     assert protected_by(change("preview-17", Closeout="x", owner="closeout"), ()) is None
@@ -67,7 +67,7 @@ def test_what_belongs_to_a_closeout_stack_is_protected_by_its_tag() -> None:
     ],
 )
 def test_patterns_of_the_file_protect_names(pattern: str, name: str, protected: bool) -> None:
-    """The phrase names the pattern, so that it can be found in the file."""
+    """The message names the pattern, so that it can be found in the file."""
     found = protected_by(change(name), [pattern])
     assert (found is not None) is protected
     assert found is None or repr(pattern) in found
@@ -90,8 +90,8 @@ def test_a_resource_without_a_name_is_known_by_its_last_word() -> None:
         ("echo now", False),
     ],
 )
-def test_a_script_is_known_by_its_first_line(pattern: str, protected: bool) -> None:
-    """A plan shows the whole of it, and a pattern for the command that it begins with still holds."""
+def test_a_script_is_matched_by_its_first_line(pattern: str, protected: bool) -> None:
+    """A plan shows all of it, and a pattern for the command that it begins with still matches."""
     script = change(None, "\n  terraform destroy \necho now", verb="run")
     assert (protected_by(script, [pattern]) is not None) is protected
 
@@ -110,11 +110,11 @@ def test_a_script_is_known_by_its_first_line(pattern: str, protected: bool) -> N
     ],
 )
 def test_tags_protect_as_well(tags: Mapping[str, str], protected: bool) -> None:
-    """A tag of the resource that matches key and value protects it, and the phrase shows the tag."""
+    """A resource with a matching tag is protected, and the message shows the tag."""
     found = protected_by(change("x", env="prod"), (), tags)
     assert found == ("tag env=prod" if protected else None)
 
 
-def test_what_is_kept_anyway_needs_no_protection() -> None:
+def test_a_resource_that_is_kept_anyway_needs_no_protection() -> None:
     """A retained resource in the plan does not refuse the plan."""
     assert protected_by(change("CDKToolkit", verb="keep"), ["*"]) is None

@@ -1,4 +1,4 @@
-"""Redaction, by value and by shape."""
+"""Redaction, by value and by form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORMS = {
 
 
 def remains(text: str, secret: str = SECRET) -> list[str]:
-    """Pieces of eight characters of any form of the secret that are still in the text."""
+    """Pieces of eight characters of any form of the secret that are left in the text."""
     raw = secret.encode()
     forms = [
         secret,
@@ -45,8 +45,8 @@ def remains(text: str, secret: str = SECRET) -> list[str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_secret_does_not_survive_in_any_form(form: str) -> None:
-    """However it gets into a log, it does not come out, and the text around it does."""
+def test_a_secret_is_redacted_in_any_form(form: str) -> None:
+    """However it gets into a log; the text around it stays."""
     done = Redactor([SECRET]).text(f"before {FORMS[form]} after")
     assert remains(done) == []
     assert done.startswith("before ")
@@ -64,7 +64,7 @@ def test_a_secret_inside_base64_is_found_at_every_offset(user: str) -> None:
 @pytest.mark.parametrize("around", ["{}", "x{}", "xy{}", "{}x", "x{}x", "xy{}x"])
 @pytest.mark.parametrize("secret", ["k" * (SHORT - 1) + "9", "k" * SHORT + "9"])
 def test_the_shortest_secrets_are_found_inside_base64_and_hexadecimal(secret: str, around: str) -> None:
-    """Their base64 may be shorter than the pieces that are looked for of others."""
+    """Their base64 may be shorter than the pieces searched for longer secrets."""
     raw = around.format(secret).encode()
     redactor = Redactor([secret])
     assert redactor.text(f"a{secret}b") == ("a***b" if len(secret) >= SHORT else f"a{secret}b")
@@ -80,7 +80,7 @@ def test_the_shortest_secrets_are_found_inside_base64_and_hexadecimal(secret: st
 def test_a_secret_in_json_or_a_url_is_found_inside_base64_and_hexadecimal(
     inner: Callable[[str], str],
 ) -> None:
-    """Where an escape follows each letter, no piece of it is a piece of the secret itself."""
+    """If an escape follows each letter, no piece of it is a piece of the secret itself."""
     secret = 'a"\u00e9"b"\u00fc"c"\u00e9"d'
     raw = inner(secret).encode()
     for encoded in (base64.b64encode(raw).decode(), raw.hex()):
@@ -88,44 +88,44 @@ def test_a_secret_in_json_or_a_url_is_found_inside_base64_and_hexadecimal(
 
 
 @pytest.mark.parametrize("char", ["\uffff", "\U00010000", "\U0001f600"])
-def test_one_character_may_be_two_escapes(char: str) -> None:
-    """What stands around it is neither left nor taken away."""
+def test_a_character_may_be_two_escapes(char: str) -> None:
+    """The text around it is kept completely."""
     secret = f"k{char}-secret-{char}"
     assert Redactor([secret]).text(f"x {json.dumps(secret)} y") == 'x "***" y'
 
 
-def test_a_secret_that_looks_encoded_is_known_decoded_too() -> None:
-    """Unless that is too short to be told from a word."""
+def test_a_secret_that_looks_encoded_is_found_decoded_too() -> None:
+    """Unless it is short enough to be an ordinary word."""
     assert Redactor(["%41bcdef"]).text("x Abcdef y") == "x *** y"
     assert Redactor(["%41bcde"]).text("x Abcde y") == "x Abcde y"
 
 
-def test_overlapping_and_touching_secrets_go_whole() -> None:
-    """What two secrets share saves neither."""
+def test_overlapping_and_adjacent_secrets_are_redacted_completely() -> None:
+    """Nothing of what two secrets share remains."""
     redactor = Redactor(["abcdefgh", "efghijkl"])
     assert redactor.text("abcdefghijkl") == "***"
     assert redactor.text("abcdefghefghijkl!") == "***!"
     assert redactor.text("abcdefgh efghijkl") == "*** ***"
 
 
-def test_of_two_secrets_the_longer_one_counts() -> None:
-    """A secret that begins like another does not leave its end behind."""
+def test_the_longer_of_two_secrets_is_redacted() -> None:
+    """A secret that begins like another leaves no rest behind."""
     assert Redactor(["secret-one", "secret-one-more"]).text("secret-one-more") == "***"
 
 
-def test_a_short_secret_goes_where_it_stands_alone() -> None:
-    """It is taken out, but words that only contain it can still be read."""
+def test_a_short_secret_is_redacted_as_a_whole_word() -> None:
+    """Words that only contain it stay readable."""
     redactor = Redactor(["abc"])
     assert redactor.text("abc, x=abc abcd xabc (abc)") == "***, x=*** abcd xabc (***)"
 
 
 @pytest.mark.parametrize("value", ["", " ", "\n", "***", "******"])
-def test_a_value_that_is_no_secret_changes_nothing(value: str) -> None:
-    """An empty value would match everywhere."""
+def test_an_empty_value_redacts_nothing(value: str) -> None:
+    """It would match everywhere."""
     assert Redactor([value]).text("a b ****** c") == "a b ****** c"
 
 
-def test_the_lines_of_a_long_secret_count_too() -> None:
+def test_each_line_of_a_long_secret_is_redacted() -> None:
     """A private key is often logged line by line."""
     key = "-----BEGIN X-----\nMIIEpAIBAAKCAQEA7\nzq8Yx0Zb1k2l3m4n5\n-----END X-----\n"
     done = Redactor([key]).text("line: zq8Yx0Zb1k2l3m4n5")
@@ -134,8 +134,8 @@ def test_the_lines_of_a_long_secret_count_too() -> None:
     assert lines.text("a twelve-chars eleven-char") == "a *** eleven-char", "a short line is any word"
 
 
-def test_a_secret_whose_base64_is_broken_into_short_lines_goes() -> None:
-    """Each line alone shows too little to be known."""
+def test_a_secret_in_base64_with_short_lines_is_redacted() -> None:
+    """Each line alone is too short to be recognized."""
     encoded = base64.b64encode(SECRET.encode()).decode()
     lines = [encoded[at : at + PIECE - 2] for at in range(0, len(encoded), PIECE - 2)]
     done = Redactor([SECRET]).text("\n".join(lines))
@@ -143,18 +143,18 @@ def test_a_secret_whose_base64_is_broken_into_short_lines_goes() -> None:
 
 
 @pytest.mark.parametrize("text", ["&#1114111;", "&#1114112;", "&#x110000;", "&#99999999;"])
-def test_a_number_of_no_character_is_no_reason_to_fail(text: str) -> None:
-    """Anybody may write one into a pull request's title."""
+def test_an_invalid_character_number_causes_no_error(text: str) -> None:
+    """Anyone may write one into a pull request's title."""
     assert Redactor([PLAIN]).text(f"{text} {PLAIN}") == f"{text} ***"
 
 
-def test_a_value_read_with_its_line_break_is_found_without_it() -> None:
-    """Secrets in files end in one."""
+def test_a_secret_is_found_without_its_final_line_break() -> None:
+    """Secrets in files end with one."""
     assert Redactor([PLAIN + "\n"]).text(f"x {PLAIN} y") == "x *** y"
 
 
-def test_what_is_taken_out_may_not_join_to_a_secret() -> None:
-    """Redaction is repeated until nothing is left to find."""
+def test_redacting_may_not_join_a_new_secret() -> None:
+    """Redaction is repeated until nothing more is found."""
     assert "ab***yz" not in Redactor(["ab***yz", "SECRET"]).text("abSECRETyz")
 
 
@@ -210,27 +210,27 @@ PLAIN_TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), SHAPES)
-def test_tokens_are_known_by_their_shape(text: str, expected: str) -> None:
-    """A token of GitHub's or AWS's goes, whether closeout knows it or not."""
+def test_tokens_are_recognized_by_their_form(text: str, expected: str) -> None:
+    """A token of GitHub's or AWS's is redacted, whether closeout knows it or not."""
     assert Redactor().text(text) == expected
     assert Redactor().text(expected) == expected
 
 
 @pytest.mark.parametrize("text", PLAIN_TEXTS)
-def test_ordinary_lines_stay_as_they_are(text: str) -> None:
-    """Redaction does not garble what people need to read."""
+def test_ordinary_lines_stay_unchanged(text: str) -> None:
+    """Redaction keeps logs readable."""
     assert Redactor([PLAIN]).text(text) == text
 
 
-def test_a_secret_that_is_read_later_is_known_from_then_on() -> None:
-    """Rotation and steps bring new ones; known ones stay known."""
+def test_a_secret_is_redacted_from_the_moment_it_is_read() -> None:
+    """Rotation and steps bring new ones; earlier ones stay known."""
     redactor = Redactor([PLAIN])
     redactor.add("another-secret")
     assert redactor.text(f"{PLAIN} another-secret") == "*** ***"
 
 
 def test_threads_may_add_and_redact_at_once() -> None:
-    """A line that is written while a secret is added is redacted by the old or the new knowledge."""
+    """A line that is written meanwhile is redacted with the old or the new set."""
     redactor = Redactor([PLAIN])
     adders = [threading.Thread(target=redactor.add, args=(f"secret-number-{n}",)) for n in range(20)]
     for thread in adders:
@@ -268,5 +268,5 @@ def test_threads_may_add_and_redact_at_once() -> None:
 )
 @pytest.mark.timeout(60)
 def test_a_hostile_line_costs_little(text: str) -> None:
-    """Outsiders write titles and branch names: no quarter of a megabyte makes redaction explode."""
+    """Outsiders write titles and branch names: a quarter of a megabyte must not make redaction explode."""
     Redactor([PLAIN]).text(text)

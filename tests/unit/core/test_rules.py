@@ -16,14 +16,14 @@ AUTOMATION = Automation(
 )
 
 
-def test_rules_come_back_as_they_were() -> None:
-    """The receiver on AWS matches by what it reads."""
+def test_rules_are_unchanged_by_storing() -> None:
+    """The receiver on AWS matches with what it reads."""
     text = compile_rules([AUTOMATION], ("closeout/preview",))
     assert read_rules(text) == (rules_of([AUTOMATION]), ("closeout/preview",))
 
 
-def test_the_same_automations_give_the_same_text() -> None:
-    """A stack that is made again from the same file does not change; letters of any language are themselves."""
+def test_the_same_automations_yield_the_same_text() -> None:
+    """Building a stack again from the same file changes nothing; letters of any language are not escaped."""
     text = compile_rules([AUTOMATION], ())
     turned = tuple(dict(reversed(list(one.items()))) for one in AUTOMATION.triggers)
     assert compile_rules([replace(AUTOMATION, triggers=turned)], ()) == text

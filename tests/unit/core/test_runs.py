@@ -1,4 +1,4 @@
-"""The life of a run: its states, its verdict and its words."""
+"""The life of a run: its states, its verdict and its texts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def after(*outcomes: Outcome) -> RunState:
 
 
 def test_a_run_goes_from_queued_to_finished() -> None:
-    """It keeps the time of its first start, and ends with its verdict."""
+    """It keeps its first start time, and ends with its verdict."""
     assert after(TAKEN).state == "running"
     waiting = after(TAKEN, PARKED)
     assert (waiting.state, waiting.wake) == ("waiting", 60.0)
@@ -47,26 +47,26 @@ def test_a_run_goes_from_queued_to_finished() -> None:
 
 
 def test_crashes_are_counted_until_something_is_recorded() -> None:
-    """A long run on a machine that restarts often is not its killer."""
+    """A long run on a machine that restarts often is not the cause."""
     assert after(TAKEN, Crashed(), TAKEN, Crashed()).crashes == 2
     assert after(TAKEN, Crashed(), TAKEN, Recorded(), Crashed()).crashes == 1
 
 
-def test_a_run_under_which_the_process_ended_waits_for_a_turn_alone() -> None:
-    """A second death before that turn does not find it under way, and the next turn lasts no longer for it."""
+def test_a_run_in_progress_when_the_process_died_waits_for_a_turn_alone() -> None:
+    """A second death before that turn does not count against it, and does not lengthen its turn."""
     run = after(TAKEN, Crashed(), Crashed())
     assert (run.state, run.alone, run.suspected, run.deaths) == ("waiting", "due", 1, 0)
 
 
 def test_only_a_death_in_its_own_turn_counts_against_a_run() -> None:
-    """Before its turn and after it others were under way too; but each doubles the next turn."""
+    """Before and after its turn, others were in progress too; each such death doubles the next turn."""
     assert after(TAKEN, Crashed(), ALONE, Joined(), Crashed())[-3:] == (2, "due", 0)
     assert after(TAKEN, Crashed(), ALONE, Crashed())[-3:] == (2, "due", 1)
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Crashed())[-3:] == (3, "due", 2)
 
 
-def test_a_death_in_a_turn_beside_others_counts_against_nobody() -> None:
-    """It may have been one whose turn was over; the next turn is longer, and the first at the next start."""
+def test_a_death_with_several_runs_in_progress_counts_against_none() -> None:
+    """It may be the one whose turn was over; the next turn is longer, and comes first at the next start."""
     beside = Taken("own", 2.0, alone=True, beside=True)
     assert after(TAKEN, Crashed(), beside)[-3:] == (1, "beside", 0)
     assert after(TAKEN, Crashed(), beside, Crashed())[-3:] == (2, "due", 0)
@@ -74,19 +74,19 @@ def test_a_death_in_a_turn_beside_others_counts_against_nobody() -> None:
     assert after(TAKEN, Crashed(), beside, TAKEN)[-3:] == (1, "due", 0), "taken out of turn, to end"
 
 
-def test_the_fifth_death_alone_is_the_last() -> None:
+def test_the_fifth_death_in_a_turn_is_the_last() -> None:
     """Six starts of a server in all, which a supervisor makes in less than a minute."""
     assert MAX_DEATHS == 5
 
 
-def test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer() -> None:
-    """That other is the one it counts against; an hour's script would hold up everybody for longer each time."""
+def test_a_death_in_another_runs_turn_lengthens_no_turn() -> None:
+    """It counts against that run; otherwise an hour's script would delay all others longer each time."""
     assert after(TAKEN, Crashed(by_another=True))[-3:] == (1, "due", 0)
     assert after(TAKEN, Crashed(), ALONE, Joined(), Crashed(by_another=True))[-3:] == (1, "due", 0)
 
 
-def test_a_run_that_got_on_is_no_suspect() -> None:
-    """Whatever it was at has not ended the process. What only says that a try was cut off is not that."""
+def test_a_run_that_made_progress_is_no_suspect() -> None:
+    """Its operation did not end the process. A record of an interrupted attempt is not progress."""
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded())[-3:] == (0, None, 0)
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded(progressed=False))[-3:] == (2, "now", 1)
 
@@ -97,32 +97,32 @@ def test_a_run_with_a_process_of_its_own_needs_no_turn() -> None:
     assert (run.state, run.alone, run.suspected, run.deaths) == ("running", None, 0, 2)
 
 
-def test_a_turn_that_a_stop_broke_off_is_due_again() -> None:
-    """A stop that was asked for is no death."""
+def test_a_turn_that_a_stop_interrupted_is_due_again() -> None:
+    """A requested stop is not a death."""
     assert after(TAKEN, Crashed(), ALONE, PARKED)[-3:] == (1, "due", 0)
 
 
 def test_only_a_running_run_can_crash() -> None:
-    """A process that ends takes nothing from runs that were waiting or queued."""
+    """A process that ends does not affect waiting or queued runs."""
     assert after(Crashed()) == RunState()
     assert after(Joined()) == RunState()
     assert after(TAKEN, PARKED, Crashed()).crashes == 0
 
 
 def test_a_run_out_of_its_turn_says_so() -> None:
-    """Its time in the queue is over, or it was cancelled there: it runs only to end."""
+    """Its time in the queue expired, or it was cancelled there: it runs only to end."""
     assert after(Taken("expired", 1.0)).turn == "expired"
 
 
-def test_a_cancel_request_is_kept_until_the_run_is_told() -> None:
-    """It does not end the run by itself: that happens at the next operation, and then it is used up."""
+def test_a_cancel_request_is_kept_until_the_run_learns_of_it() -> None:
+    """It does not end the run itself: the next operation does, and then the request is used up."""
     run = after(TAKEN, CancelAsked("ops"), PARKED)
     assert (run.state, run.cancel) == ("waiting", "ops")
     assert advance(run, CancelDelivered()).cancel is None
 
 
 def test_an_end_without_a_known_verdict_is_a_failure() -> None:
-    """What is not known to have succeeded has not."""
+    """What is not known to have succeeded has failed."""
     assert advance(RunState(), Ended("nonsense", "", 1.0)).verdict == "failure"
 
 
@@ -142,8 +142,8 @@ VERDICTS = [
 
 
 @pytest.mark.parametrize(("states", "verdict"), VERDICTS)
-def test_the_worst_step_decides(states: list[str], verdict: str) -> None:
-    """One verdict for all steps; a step that never ended is not a success."""
+def test_the_worst_step_decides_the_verdict(states: list[str], verdict: str) -> None:
+    """A step that never ended is not a success."""
     assert verdict_of(states) == verdict
 
 
@@ -163,18 +163,18 @@ def test_the_worst_step_decides(states: list[str], verdict: str) -> None:
 def test_each_verdict_has_its_commit_status(
     verdict: str, reopened: bool, deleted: bool, state: str | None
 ) -> None:
-    """Green only if all is well: a reopened pull request is fine as long as nothing was deleted."""
+    """Green only if all is well: a reopened pull request is green as long as nothing was deleted."""
     assert status_of(verdict, reopened=reopened, deleted=deleted) == state
 
 
 @pytest.mark.parametrize("length", [0, 1, 139, 140])
-def test_what_fits_is_not_cut(length: int) -> None:
+def test_a_text_that_fits_is_not_cut(length: int) -> None:
     """Exactly 140 characters are allowed."""
     assert clip("x" * length) == "x" * length
 
 
-def test_what_does_not_fit_is_cut_before_a_word() -> None:
-    """The cut shows, and stays within the limit."""
+def test_a_long_text_is_cut_before_a_word() -> None:
+    """With an ellipsis, within the limit."""
     cut = clip("x" * 120 + " " + "y" * 60)
     assert cut == "x" * 120 + "…"
     assert clip("x" * 141) == "x" * 139 + "…"
@@ -183,8 +183,8 @@ def test_what_does_not_fit_is_cut_before_a_word() -> None:
     assert len(clip("word " * 100)) <= MAX_DESCRIPTION
 
 
-def test_a_character_that_is_longer_than_the_limit_is_left_out() -> None:
-    """Anybody may heap accents upon a letter in a title."""
+def test_a_character_longer_than_the_limit_is_omitted() -> None:
+    """Anyone can stack accents on a letter in a title."""
     for heap in ("e" + "\u0301" * 200, "\u0301" * 200):
         assert clip(heap) == "…"
 
@@ -199,8 +199,8 @@ def test_a_character_that_is_longer_than_the_limit_is_left_out() -> None:
         ("dry run: would delete nothing was there", False),
     ],
 )
-def test_a_run_that_found_nothing_is_known_by_its_summary(summary: str, nothing: bool) -> None:
-    """A few of those in a row, and the names of an automation may be wrong."""
+def test_a_run_that_found_nothing_is_recognized_by_its_summary(summary: str, nothing: bool) -> None:
+    """After a few of them in a row, the names of an automation may be wrong."""
     assert found_nothing(summary) is nothing
 
 
@@ -214,8 +214,8 @@ def test_a_description_is_one_line_of_printable_text() -> None:
     ["e\u0301", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "n\u0303\u0323"],
     ids=["accent", "family", "tone", "heart", "two"],
 )
-def test_a_cut_never_parts_one_character(cluster: str) -> None:
-    """An accent stays with its letter and a joined emoji whole."""
+def test_a_cut_never_splits_a_character(cluster: str) -> None:
+    """An accent stays with its letter, a joined emoji stays whole."""
     for before in range(130, 141):
         cut = clip("x" * before + cluster * 12)
         rest = cut.removesuffix("…").lstrip("x")

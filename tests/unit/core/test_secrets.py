@@ -1,4 +1,4 @@
-"""A cached secret: rotation without a restart, a flood that costs one read a second, failures that open nothing."""
+"""A cached secret: rotated without a restart, read at most once a second, and safe if it cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from closeout.core.secrets import FRESH, Active, CachedSecret, StepSecrets
 
 
 class Clock:
-    """Seconds that pass when told."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.time = 1_000.0
@@ -23,7 +23,7 @@ class Clock:
 
 
 class Store:
-    """What stands behind a reference now; counts reads, may be slow or broken."""
+    """The store of a reference's current values; counts reads, may be slow or fail."""
 
     def __init__(self, *values: str) -> None:
         self.values: tuple[Active, ...] = tuple(Active(value) for value in values)
@@ -59,7 +59,7 @@ def cached(store: Store, clock: Clock, reference: str = REFERENCE, **options: ob
     )
 
 
-def test_a_secret_that_cannot_be_read_at_the_start_ends_the_start() -> None:
+def test_a_secret_that_cannot_be_read_prevents_the_start() -> None:
     """A server without its secret must not listen."""
     store = Store()
     store.error = SecretError("env:X is not set")
@@ -69,8 +69,8 @@ def test_a_secret_that_cannot_be_read_at_the_start_ends_the_start() -> None:
         CachedSecret([], store)
 
 
-def test_a_rotated_secret_is_taken_up_on_a_mismatch() -> None:
-    """The first delivery with the new signature is let in: refresh says "look again"."""
+def test_a_rotated_secret_is_read_on_a_mismatch() -> None:
+    """The first delivery with the new signature is accepted: `refresh` says to check it again."""
     store, clock = Store("old"), Clock()
     secret = cached(store, clock)
     store.holds("new", "old")
@@ -81,7 +81,7 @@ def test_a_rotated_secret_is_taken_up_on_a_mismatch() -> None:
     assert secret.newest() == "new"
 
 
-def test_a_mismatch_without_a_change_is_not_worth_another_look() -> None:
+def test_a_mismatch_without_a_new_secret_needs_no_second_check() -> None:
     """A wrong signature stays wrong."""
     store, clock = Store("s"), Clock()
     secret = cached(store, clock)
@@ -90,13 +90,13 @@ def test_a_mismatch_without_a_change_is_not_worth_another_look() -> None:
     assert store.reads == 2
 
 
-def test_a_mismatch_right_after_the_start_is_not_worth_another_look() -> None:
-    """What was just read is what the signature was checked with."""
+def test_a_mismatch_right_after_the_start_needs_no_second_check() -> None:
+    """The signature was checked with what was just read."""
     assert not cached(Store("s"), Clock()).refresh()
 
 
-def test_whoever_comes_two_seconds_after_a_change_has_its_value() -> None:
-    """Until then, a late comer may hold the value from before."""
+def test_a_changed_secret_is_used_within_two_seconds() -> None:
+    """Until then, a request may still be checked with the old value."""
     store, clock = Store("old"), Clock()
     secret = cached(store, clock)
     store.holds("new")
@@ -109,7 +109,7 @@ def test_whoever_comes_two_seconds_after_a_change_has_its_value() -> None:
 
 
 def test_a_thread_that_cannot_start_does_not_keep_others_from_reading() -> None:
-    """A machine without threads to spare raises, and the next delivery tries again."""
+    """A machine without free threads raises, and the next delivery tries again."""
     store, clock, starts = Store("old"), Clock(), list[Callable[[], None]]()
 
     def start(read: Callable[[], None]) -> None:
@@ -143,8 +143,8 @@ def test_a_flood_of_bad_signatures_costs_one_read_a_second() -> None:
     assert store.reads == 1 + 3
 
 
-def test_one_thread_reads_and_the_others_get_its_answer() -> None:
-    """Deliveries that arrive while the new secret is being read are let in as well."""
+def test_one_thread_reads_and_the_others_get_its_result() -> None:
+    """Deliveries that arrive while the new secret is being read are accepted as well."""
     store, clock = Store("old"), Clock()
     secret = cached(store, clock)
     store.holds("new")
@@ -172,7 +172,7 @@ def test_one_thread_reads_and_the_others_get_its_answer() -> None:
 
 
 def test_a_variable_is_never_read_again() -> None:
-    """A process's environment does not change, so a flood costs nothing at all."""
+    """A process's environment does not change, so a flood costs nothing."""
     store, clock = Store("s"), Clock()
     secret = cached(store, clock, "env:HOOK")
     clock.time += 10_000
@@ -181,8 +181,8 @@ def test_a_variable_is_never_read_again() -> None:
     assert store.reads == 1
 
 
-def test_a_secret_is_read_again_when_its_time_is_up() -> None:
-    """A withdrawn secret stops working within the time limit, mismatch or not."""
+def test_a_secret_is_read_again_when_it_expires() -> None:
+    """A withdrawn secret stops working within the time limit, with or without a mismatch."""
     store, clock = Store("old"), Clock()
     secret = cached(store, clock, ttl=300.0)
     store.holds("new")
@@ -192,8 +192,8 @@ def test_a_secret_is_read_again_when_its_time_is_up() -> None:
     assert secret.values() == ("new",)
 
 
-def test_reading_again_does_not_hold_whoever_asks() -> None:
-    """`values` answers at once from what is known, while a thread reads."""
+def test_reading_again_blocks_no_caller() -> None:
+    """`values` answers at once with the known ones, while a thread reads."""
     store, clock = Store("old"), Clock()
     secret = CachedSecret([REFERENCE], store, now=clock, tick=clock)
     go, done = threading.Event(), threading.Event()
@@ -213,8 +213,8 @@ def test_reading_again_does_not_hold_whoever_asks() -> None:
 
 
 @pytest.mark.parametrize("error", [SecretError("the store is down"), RuntimeError("defect: s3cret")])
-def test_a_failure_keeps_the_old_value_and_is_reported_once(error: Exception) -> None:
-    """A store that is down neither opens the door nor closes it, and does not fill the log."""
+def test_a_failed_read_keeps_the_old_value_and_is_logged_once(error: Exception) -> None:
+    """A store that is down neither accepts nor refuses more than before, and does not fill the log."""
     reports: list[str] = []
     store, clock = Store("s"), Clock()
     secret = cached(store, clock, report=reports.append)
@@ -234,8 +234,8 @@ def test_a_failure_keeps_the_old_value_and_is_reported_once(error: Exception) ->
     assert len(reports) == 2
 
 
-def test_a_former_secret_ends_in_time_even_if_nothing_can_be_read() -> None:
-    """AWSPREVIOUS ends a day after the rotation, whatever the store says by then."""
+def test_a_previous_secret_expires_even_if_nothing_can_be_read() -> None:
+    """AWSPREVIOUS expires a day after the rotation, whatever the store says then."""
     store, clock = Store(), Clock()
     store.values = (Active("new"), Active("old", until=clock.time + 100))
     secret = cached(store, clock)
@@ -260,8 +260,8 @@ def test_several_references_are_accepted_together() -> None:
 # --- the secrets of steps -------------------------------------------------------------------------------
 
 
-def test_the_secrets_of_steps_are_read_at_once_and_again_after_a_while() -> None:
-    """A rotation brings a new value, which somebody may print before a step has read it."""
+def test_the_secrets_of_steps_are_read_at_the_start_and_periodically() -> None:
+    """After a rotation, a script may print the new value before a step has read it."""
     store, clock = Store("one"), Clock()
     secrets = StepSecrets(["env:A", "file:b"], lambda: store, report=pytest.fail, ttl=300.0, tick=clock)
     secrets.learn()
@@ -272,8 +272,8 @@ def test_the_secrets_of_steps_are_read_at_once_and_again_after_a_while() -> None
     assert store.reads == 4
 
 
-def test_a_secret_of_a_step_that_cannot_be_read_is_said_once() -> None:
-    """The server serves all the same: the step that needs it will fail by itself, with the same reason."""
+def test_a_steps_unreadable_secret_is_logged_once() -> None:
+    """The server starts all the same: the step that needs it will fail with the same reason."""
     store, clock, told = Store(), Clock(), list[str]()
     store.error = SecretError("env:A is not set; set the environment variable A")
     secrets = StepSecrets(["env:A"], lambda: store, report=told.append, ttl=1.0, tick=clock)
@@ -290,7 +290,7 @@ def test_a_secret_of_a_step_that_cannot_be_read_is_said_once() -> None:
     ]
 
 
-def test_a_store_that_does_not_answer_is_asked_once() -> None:
+def test_a_store_that_does_not_answer_is_called_once() -> None:
     """A run waits for one time limit at most, however many secrets there are."""
     store, told = Store(), list[str]()
     store.error = SecretError("aws-secretsmanager:a cannot be read: there is no connection to AWS")
@@ -301,8 +301,8 @@ def test_a_store_that_does_not_answer_is_asked_once() -> None:
     assert (store.reads, len(told)) == (1, 3)
 
 
-def test_a_store_that_does_not_answer_holds_up_no_other() -> None:
-    """A file is read although AWS is away; and what was read again and fails once more is said once more."""
+def test_a_store_that_does_not_answer_delays_no_other() -> None:
+    """A file is read although AWS is down; a secret that fails again after a success is logged again."""
     told, read, clock = list[str](), list[str](), Clock()
     away = SecretError("aws-ssm:a cannot be read: there is no connection to AWS")
     away.transient = True
@@ -326,8 +326,8 @@ def test_a_store_that_does_not_answer_holds_up_no_other() -> None:
         assert len(told) == count
 
 
-def test_only_the_first_reading_is_waited_for() -> None:
-    """Until it is over nothing is known; later on a run does not wait for what another one reads again."""
+def test_runs_wait_only_for_the_first_reading() -> None:
+    """Before it nothing is known; later, a run does not wait while another one reads again."""
     store, clock, order = Store("one"), Clock(), list[str]()
     begun, go_on = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""The signature: GitHub's own vector, every secret tried, and one answer to everything else."""
+"""The signature: GitHub's own vector, every secret tried, and one error for everything else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIGNED = b"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e
 
 
 def test_githubs_own_vector_verifies() -> None:
-    """The example of GitHub's documentation is accepted, and signing gives it too."""
+    """The example of GitHub's documentation is accepted, and signing reproduces it."""
     verify(BODY, SIGNED, [SECRET])
     assert sign(BODY, SECRET).encode() == SIGNED
 
@@ -60,8 +60,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_the_signature_is_unauthorized(name: str) -> None:
-    """Missing, malformed, of another algorithm or wrong: always the same error with the same words."""
+def test_anything_but_the_signature_is_unauthorized(name: str) -> None:
+    """Missing, malformed, of another algorithm or wrong: always the same error with the same text."""
     with pytest.raises(Unauthorized) as caught:
         verify(BODY, REFUSED[name], [SECRET])
     assert str(caught.value) == "Unauthorized request"
@@ -71,21 +71,21 @@ def test_what_is_not_the_signature_is_unauthorized(name: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"Hello, World", b"Hello, World!\n", b"hello, World!"])
 def test_another_body_is_unauthorized(body: bytes) -> None:
-    """The signature is over the exact raw bytes."""
+    """The signature covers the exact raw bytes."""
     with pytest.raises(Unauthorized):
         verify(body, SIGNED, [SECRET])
 
 
 @pytest.mark.parametrize("secrets", [[], [b""], [b"", b""]])
-def test_no_secret_is_never_no_check(secrets: list[bytes]) -> None:
-    """Without a secret nothing verifies, not even what is signed with the empty one."""
+def test_without_secrets_nothing_verifies(secrets: list[bytes]) -> None:
+    """Not even a body signed with the empty secret."""
     empty = b"sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest().encode()
     with pytest.raises(Unauthorized):
         verify(BODY, empty, secrets)
 
 
-def test_an_empty_secret_beside_a_real_one_opens_nothing() -> None:
-    """A secret that was emptied by mistake does not let in what everybody can sign."""
+def test_an_empty_secret_next_to_a_real_one_is_ignored() -> None:
+    """A secret emptied by mistake does not accept what anyone can sign."""
     empty = b"sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest().encode()
     with pytest.raises(Unauthorized):
         verify(BODY, empty, [SECRET, b""])
@@ -93,13 +93,13 @@ def test_an_empty_secret_beside_a_real_one_opens_nothing() -> None:
 
 
 def test_nothing_is_signed_with_an_empty_secret() -> None:
-    """`closeout deliver` does not send what everybody could have signed."""
+    """`closeout deliver` does not send what anyone could have signed."""
     with pytest.raises(SecretError):
         sign(BODY, b"")
 
 
-def test_the_error_carries_no_expected_value() -> None:
-    """Neither the message nor the arguments nor a chained error hold the right signature."""
+def test_the_error_does_not_contain_the_expected_signature() -> None:
+    """Neither its message, its arguments nor a chained error."""
     with pytest.raises(Unauthorized) as caught:
         verify(BODY, SIGNED[:-1] + b"8", [SECRET])
     assert caught.value.args == ("Unauthorized request",)
@@ -107,8 +107,8 @@ def test_the_error_carries_no_expected_value() -> None:
     assert caught.value.__context__ is None
 
 
-def test_the_form_of_the_header_is_known_before_the_body() -> None:
-    """A header of the right form may still be wrong; one of the wrong form needs no body to be refused."""
+def test_the_form_of_the_header_is_checked_before_the_body() -> None:
+    """A header of the right form may still be wrong; one of the wrong form is refused without reading a body."""
     assert well_formed(SIGNED)
     assert well_formed(b"sha256=" + b"0" * 64)
     assert not any(well_formed(REFUSED[name]) for name in REFUSED if name != "one digit wrong")
@@ -118,8 +118,8 @@ def test_the_form_of_the_header_is_known_before_the_body() -> None:
     st.lists(st.binary(max_size=50), max_size=5),
     st.sampled_from([[SECRET], [b"new", SECRET], [b"new"], [b""], []]),
 )
-def test_a_body_in_pieces_verifies_as_the_whole_does(pieces: list[bytes], secrets: list[bytes]) -> None:
-    """However it is cut, with any number of secrets; an empty one verifies nothing."""
+def test_a_body_in_pieces_verifies_like_the_whole(pieces: list[bytes], secrets: list[bytes]) -> None:
+    """However it is split, with any number of secrets; an empty one verifies nothing."""
     header = sign(b"".join(pieces), SECRET).encode()
     check = Check(secrets)
     for piece in pieces:
@@ -136,7 +136,7 @@ def test_a_body_in_pieces_verifies_as_the_whole_does(pieces: list[bytes], secret
     "header", [None, b"", b"sha256=", SIGNED[:-1], SIGNED.upper(), b"sha1=" + SIGNED[7:]]
 )
 def test_a_body_in_pieces_needs_a_well_formed_signature(header: bytes | None) -> None:
-    """As a whole one does."""
+    """Like a whole one."""
     check = Check([SECRET])
     check.update(BODY)
     with pytest.raises(Unauthorized):

@@ -39,13 +39,13 @@ def test_an_expression_ends_at_its_own_braces(template: str, found: tuple[str, .
     "template", ["${{", "a ${{ event.a }", "${{ '}} ", '${{ {"a": 1 }}', "${{ a }} ${{ b"]
 )
 def test_an_expression_without_an_end_is_an_error(template: str) -> None:
-    """It is said where it begins, and nothing is filled in."""
+    """The error names its beginning, and nothing is filled in."""
     with pytest.raises(ExpressionError, match="has no `}}`"):
         parts(template)
 
 
-def test_parts_know_where_they_begin() -> None:
-    """Offsets are those of the template, the space before an expression left out."""
+def test_parts_have_their_offsets() -> None:
+    """In the template, without the space before an expression."""
     assert parts("ab-${{  event.x }}c") == (
         Part("ab-", False, 0),
         Part("event.x", True, 8),
@@ -64,14 +64,14 @@ def test_parts_know_where_they_begin() -> None:
         ("https://${{ event.a + '/b' }}", "https://${{ event.a + '/b' }}"),
     ],
 )
-def test_what_stands_before_the_path_of_a_url_is_known(template: str, before: str) -> None:
-    """A host that outsiders choose is another matter than a path. An expression is no path, whatever it gives."""
+def test_the_host_part_of_a_url_is_known(template: str, before: str) -> None:
+    """Outsiders must not choose a host. An expression is not a path, whatever its value."""
     assert template[: before_path(template)] == before
 
 
 @given(st.text("${}'\"\\r ae.", max_size=40))
 def test_any_text_is_split_or_refused(template: str) -> None:
-    """Any text gives parts that are all of it but the marks, or the named error."""
+    """The parts are the whole text without its marks, or the named error is raised."""
     try:
         found = parts(template)
     except ExpressionError:

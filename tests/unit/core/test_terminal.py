@@ -1,4 +1,4 @@
-"""Text for a terminal: what could move the cursor or hide a character is taken out or shown."""
+"""Text for a terminal: whatever could move the cursor or hide a character is removed or made visible."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from closeout.core.terminal import escaped, escaped_json, stripped
         ("\ud800", r"\ud800"),
     ],
 )
-def test_every_character_of_a_line_shows(text: str, shown: str) -> None:
-    """A branch's name can neither colour the line, nor turn it, nor hide a part of it."""
+def test_every_character_of_a_line_is_visible(text: str, shown: str) -> None:
+    """A branch's name can neither colour the line, nor reverse it, nor hide a part of it."""
     assert escaped(text) == shown
 
 
-def test_escape_sequences_are_taken_out_of_text() -> None:
-    """Its lines and tabs stay."""
+def test_escape_sequences_are_removed_from_text() -> None:
+    """Its line breaks and tabs stay."""
     assert stripped("plain") == "plain"
     assert stripped("\x1b[31mred\x1b[0m\tx\n") == "red\tx\n"
 
 
 @pytest.mark.parametrize("value", ["\x9b31m", "\ud800", "a\u202eb", "plain grün"])
-def test_json_shows_them_as_escapes_and_means_the_same(value: str) -> None:
-    """A program reads what was meant, and a terminal gets no command."""
+def test_json_escapes_control_characters_and_keeps_its_meaning(value: str) -> None:
+    """A program reads the original text, and a terminal gets no command."""
     document = json.dumps({"a": value}, ensure_ascii=False)
     done = escaped_json(document)
     assert json.loads(done) == {"a": value}

@@ -1,4 +1,4 @@
-"""Triggers: a table of events, filters and the sentence that explains each answer."""
+"""Triggers: a table of events, filters and the message that explains each answer."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ TABLE: list[tuple[Any, str, Any, bool, str]] = [
 def test_triggers_match_as_in_actions(
     trigger: Any, event: str, payload: Any, matched: bool, reason: str
 ) -> None:
-    """Each answer is right, and its sentence says why."""
+    """Each answer is right, and its message says why."""
     answer = run(trigger, event, payload)
     assert (answer.matched, answer.paths_pending) == (matched, False)
     assert reason in answer.reason
@@ -188,39 +188,39 @@ REPOSITORIES = [
 
 
 @pytest.mark.parametrize(("repositories", "senders", "matched", "reason"), REPOSITORIES)
-def test_repositories_and_senders_narrow_down(
+def test_repositories_and_senders_filter_events(
     repositories: list[str], senders: list[str], matched: bool, reason: str
 ) -> None:
-    """An organization's hook sends every repository's events; only those named count."""
+    """An organization's hook sends every repository's events; only those listed count."""
     answer = run(SEED, "pull_request", pull_request(), repositories, senders)
     assert answer.matched is matched
     assert reason in answer.reason
 
 
 def test_an_event_without_repository_or_sender_does_not_pass_a_filter() -> None:
-    """What cannot be compared does not match."""
+    """A missing value matches no filter."""
     anonymous = {"action": "closed"}
     assert "names no repository" in run(CLOSED, "pull_request", anonymous, ["**"]).reason
     assert "names no sender" in run(CLOSED, "pull_request", anonymous, [], ["**"]).reason
 
 
-def test_closeouts_own_events_match_nothing() -> None:
-    """Not even an automation that asks for every status."""
+def test_our_own_events_match_nothing() -> None:
+    """Not even an automation on every status."""
     answer = run({"event": "status"}, "status", about(context="closeout/x"))
     assert answer == Match(False, "closeout itself caused this event")
     own = facts_of("status", about(context="closeout/x"))
     assert not match_paths([{"event": "status"}], own, []).matched
 
 
-def test_a_comment_with_closeouts_marker_matches_at_the_door() -> None:
-    """Anybody can write the marker, and would otherwise silence every automation on comments."""
+def test_a_comment_with_our_marker_matches_in_the_receiver() -> None:
+    """Anyone can write the marker, and could otherwise silence every automation on comments."""
     assert run(
         {"event": "issue_comment"}, "issue_comment", about(comment={"body": "<!-- closeout:x -->"})
     ).matched
 
 
 def test_paths_of_a_pull_request_are_pending_until_they_are_known() -> None:
-    """The payload has no list of files: it matches so far, and says that paths are to be asked for."""
+    """The payload has no list of files: it matches so far, and says that paths must be requested."""
     trigger = {**SEED, "paths": ["web/**"]}
     facts = facts_of("pull_request", pull_request())
     assert match([trigger], [], [], facts).paths_pending
@@ -232,8 +232,8 @@ def test_paths_of_a_pull_request_are_pending_until_they_are_known() -> None:
     assert not match_paths([trigger], facts, []).matched
 
 
-def test_paths_are_not_asked_for_in_vain() -> None:
-    """A branch that does not match needs no look at the paths, nor does a second trigger that matches outright."""
+def test_paths_are_requested_only_if_they_decide() -> None:
+    """Not if the branch does not match, nor if a second trigger matches without them."""
     trigger = {**SEED, "paths": ["web/**"]}
     assert not run(trigger, "pull_request", pull_request(base="main")).paths_pending
     assert run([trigger, CLOSED], "pull_request", pull_request()) == run(
@@ -241,8 +241,8 @@ def test_paths_are_not_asked_for_in_vain() -> None:
     )
 
 
-def test_known_paths_are_held_against_every_trigger() -> None:
-    """With the paths known, one trigger may refuse and another one match."""
+def test_known_paths_are_compared_with_every_trigger() -> None:
+    """One trigger may refuse them and another match."""
     facts = facts_of("pull_request", pull_request())
     triggers = [{**SEED, "paths": ["web/**"]}, {**SEED, "paths-ignore": ["docs/**"]}]
     assert match_paths(triggers, facts, ["api/a.py"]).matched
@@ -258,19 +258,19 @@ def test_known_paths_are_held_against_every_trigger() -> None:
         ({"event": "pull_request", "types": ["closed"]}, False),
         ({"event": "pull_request", "types": ["closed"], "branches": None}, False),
         ({"event": "pull_request", "types": ["opened"], "branches": ["main"]}, False),
-        ({"event": "pull_request", "branches": ["main"]}, False),  # `closed` is none of the default types
+        ({"event": "pull_request", "branches": ["main"]}, False),  # `closed` is not one of the default types
         ({"event": "push", "types": ["closed"], "branches": ["main"]}, False),
     ],
 )
-def test_earlier_bases_matter_only_where_a_closing_is_compared_with_branches(
+def test_earlier_bases_matter_only_for_a_closing_filtered_by_branches(
     trigger: dict[str, Any], compares: bool
 ) -> None:
-    """Elsewhere `bases: ever` would ask GitHub for nothing."""
+    """Elsewhere `bases: ever` would call GitHub for nothing."""
     assert closes_by_base([{"event": "push"}, trigger]) is compares
 
 
 def test_a_closing_whose_branch_does_not_match_is_a_candidate() -> None:
-    """An earlier base may match, if GitHub can be asked: for that it takes a repository and a number."""
+    """An earlier base may match; to ask GitHub, a repository and a number are needed."""
     other = pull_request(base="main")
 
     def candidate(payload: dict[str, Any], event: str = "pull_request") -> bool:
@@ -286,7 +286,7 @@ def test_a_closing_whose_branch_does_not_match_is_a_candidate() -> None:
     assert not candidate(numberless)
 
 
-def test_only_a_pull_requests_paths_can_be_asked_for() -> None:
+def test_only_a_pull_requests_paths_can_be_requested() -> None:
     """An issue has a number too, and a branch may have no pull request."""
     wanted = {"event": "issues", "paths": ["web/**"]}
     found = match([wanted], (), (), facts_of("issues", about(issue={"number": 3})))

@@ -1,4 +1,4 @@
-"""Durations and sizes: written, read and shown in one way."""
+"""Durations and sizes: written, read and shown in one format."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "90", "h", "1m1h", "1.5h", "-1s", "1 h", "1H", "1s ", "1s\n", "1w", "१s", "9" * 20 + "s"]
 )
-def test_other_texts_are_no_duration(text: str) -> None:
-    """A bare number least of all: nobody remembers its unit."""
+def test_other_texts_are_not_durations(text: str) -> None:
+    """A plain number least of all: nobody remembers its unit."""
     assert parse_duration(text) is None
 
 
 @given(st.integers(min_value=1, max_value=10**7))
-def test_what_is_written_is_read_back(seconds: int) -> None:
+def test_a_written_duration_can_be_read(seconds: int) -> None:
     """The text of a whole number of seconds means that number."""
     assert parse_duration(duration_text(seconds)) == seconds
 
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_back(seconds: int) -> None:
     ("seconds", "text"),
     [(-1, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.95, "10 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (900, "15 min"), (3600, "1 h"), (7830, "2 h 10 min")],
 )  # fmt: skip
-def test_a_duration_is_said_in_at_most_two_units(seconds: float, text: str) -> None:
+def test_a_duration_is_shown_in_at_most_two_units(seconds: float, text: str) -> None:
     """Rounded, and never with 60 seconds."""
     assert spoken_duration(seconds) == text
 

@@ -1,4 +1,4 @@
-"""A URL is read in one way, or refused with what is wrong."""
+"""A URL is read unambiguously, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
-def test_what_could_be_read_differently_is_refused_without_repeating_it(text: str) -> None:
-    """The message has no part of the URL: it may hold a secret."""
+def test_an_ambiguous_url_is_refused_without_repeating_it(text: str) -> None:
+    """The message has no part of the URL: it may contain a secret."""
     with pytest.raises(InputError) as caught:
         url.parse(text)
     assert text not in caught.value.message
@@ -66,7 +66,7 @@ def test_what_could_be_read_differently_is_refused_without_repeating_it(text: st
         ("http://h/a{1}|2%41", "http://h", "/a{1}|2%41"),
     ],
 )
-def test_an_address_is_what_is_connected_to_and_asked_for(text: str, origin: str, target: str) -> None:
+def test_an_address_says_where_to_connect_and_what_to_request(text: str, origin: str, target: str) -> None:
     """Scheme and host in lower case, the port unless it is the scheme's, the path without dots."""
     found = url.parse(text)
     assert (found.origin, found.target, str(found)) == (origin, target, origin + target)
@@ -94,13 +94,13 @@ def test_an_address_is_what_is_connected_to_and_asked_for(text: str, origin: str
     ],
 )
 def test_a_location_leads_within_the_origin_or_nowhere(location: str | None, target: str | None) -> None:
-    """RFC 3986's forms of a reference; another origin, nothing, or two values are no place to go to."""
+    """RFC 3986's forms of a reference; another origin, nothing, or two values lead nowhere."""
     found = url.parse("http://h/a/b?c").redirected(location)
     assert (found and found.target) == target
 
 
-def test_what_others_begin_with_has_neither_query_nor_last_slash() -> None:
-    """A base is put before a path."""
+def test_a_base_url_has_neither_query_nor_final_slash() -> None:
+    """Paths are appended to it."""
     assert str(url.parse_base("https://h/api/v3/")) == "https://h/api/v3"
     assert str(url.parse_base("https://h/")) == "https://h"
     with pytest.raises(InputError, match="query"):
@@ -111,8 +111,8 @@ def test_what_others_begin_with_has_neither_query_nor_last_slash() -> None:
     ("host", "good"),
     [("a" * 63, True), ("a" * 64, False), ("[::1]", True), ("[::1::]", False), ("[::g]", False)],
 )
-def test_a_label_may_be_so_long_and_an_address_must_be_one(host: str, good: bool) -> None:
-    """As DNS and IPv6 have it."""
+def test_the_length_of_a_label_and_the_form_of_an_address_are_checked(host: str, good: bool) -> None:
+    """By the rules of DNS and IPv6."""
     if good:
         assert url.parse(f"http://{host}/").host
     else:

@@ -1,4 +1,4 @@
-"""A stage for `ReplayDurable` alone: a clock that is moved by hand, a store in memory, crashes at chosen points."""
+"""A stage for `ReplayDurable` alone: a clock that tests advance, a store in memory, crashes at chosen points."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Stage:
     # --- the engine ---
 
     def once(self, run: Callable[[ReplayDurable], Any]) -> Any:
-        """Execute once. Gives what `run` gave, or the `Suspended` that unwound it."""
+        """Execute once. Return what `run` returned, or the `Suspended` that unwound it."""
         self.executions += 1
         durable = ReplayDurable(self, sorted(self.stored.values(), key=lambda operation: operation.position))
         try:
@@ -92,7 +92,7 @@ class Stage:
         return result if durable.suspended is None else Suspended(durable.suspended)
 
     def through(self, run: Callable[[ReplayDurable], Any]) -> Any:
-        """Execute to the end, moving the clock to each wake, taking the run up again after each crash."""
+        """Execute to the end, moving the clock to each wake, continuing after each crash."""
         for _ in range(200):
             try:
                 result = self.once(run)

@@ -1,6 +1,6 @@
-"""Whole runs, line by line: what the log says, what is asked of GitHub and AWS in which order, and how long it takes.
+"""Whole runs, line by line: what they log, what they ask of GitHub and AWS in which order, and how long they take.
 
-Each line is read by somebody who must trust the run, so none may be lost, said twice or said in another case.
+An operator must be able to trust each line, so none may be lost, repeated or misleading.
 """
 
 from __future__ import annotations
@@ -528,11 +528,13 @@ OPERATIONS = {
     "late": f"{PLANNED} delete-1/end deleted-before final",
     "no time left": f"{PLANNED} delete-1/status delete-1/delete delete-1/left delete-1/end final",
 }
-"""The names under which a run has recorded what it did, where that is not all of `WHOLE`. A run under way has them, so that none changes."""
+"""The names under which a run has recorded its operations, where it did not record all of `WHOLE`. Runs in progress
+have recorded them, so a name must not change.
+"""
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_says_and_does_exactly_this(name: str) -> None:
+def test_a_run_logs_and_calls_exactly_this(name: str) -> None:
     """In this order, and nothing else."""
     make, told = RUNS[name]
     scene = make()

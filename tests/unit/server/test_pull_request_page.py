@@ -1,4 +1,4 @@
-"""The page of a pull request as values: everything in order, and what it comes to."""
+"""The page of a pull request as values: its timeline in order, and the outcome."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def resource(name: str, outcome: str, execution: str = "r1-2", reason: str = "")
     return Resource(name, "delete", outcome, reason, "stack", execution)
 
 
-def test_what_happened_is_told_in_order() -> None:
-    """Deliveries, a retarget, runs and attempts, however they were read."""
+def test_the_timeline_is_in_order() -> None:
+    """Deliveries, a retarget, runs and attempts, in whatever order they were read."""
     retarget = heard("edited", 20)
     retarget.payload["changes"] = {"base": {"ref": {"from": "main"}}}  # type: ignore[index]
     page = shown(
@@ -88,8 +88,8 @@ def test_what_happened_is_told_in_order() -> None:
     assert page.entries[0].url == "/deliveries/1"
 
 
-def test_the_header_says_what_the_newest_delivery_says() -> None:
-    """Title, state and branches; nothing is guessed without one."""
+def test_the_header_shows_the_newest_delivery() -> None:
+    """Title, state and branches; without a delivery nothing is guessed."""
     page = shown(heard("opened", 0, title="Old"), heard("closed", 9, merged=True, title="New"))
     assert (page.about.title, page.state, page.about.url is not None) == ("New", "Merged", True)
     assert dict(page.facts)["Branches"] == "feature/basket → develop"
@@ -102,16 +102,16 @@ def test_the_header_says_what_the_newest_delivery_says() -> None:
     assert ("Earlier", "earlier in acme/old") in renamed.facts
 
 
-def test_nothing_is_known_of_a_pull_request_that_nobody_told_of() -> None:
-    """Not even that it exists."""
+def test_a_pull_request_without_deliveries_has_no_page() -> None:
+    """The page does not even confirm that it exists."""
     page = pull_request_page.shown(
         PullRequestView("acme/shop", 4711, (), None, None, (), (), (), (), 0), (), NOW
     )
     assert (page.entries, [*page.groups.values()], page.next, page.state) == ((), [[]] * 4, (), "Unknown")
 
 
-def test_what_became_of_each_resource_last_counts() -> None:
-    """In four groups, each with a link to the attempt that says so, and why something is left."""
+def test_the_last_outcome_of_each_resource_is_shown() -> None:
+    """In four groups, each with a link to the attempt that reported it, and why something is left."""
     page = shown(
         resources=(
             resource("stack preview-17", "left", reason="DELETE_FAILED"),
@@ -141,8 +141,8 @@ def test_what_became_of_each_resource_last_counts() -> None:
     assert shown().summary == ""
 
 
-def test_resources_of_several_automations_say_whose_they_are() -> None:
-    """The same name may be planned by two."""
+def test_resources_of_several_automations_name_their_automation() -> None:
+    """Two automations may plan the same name."""
     runs = (attempt("success", execution="r1-2"), attempt("success", execution="r9-1", automation="docs"))
     page = shown(attempts=runs, resources=(resource("a", "done"), resource("a", "done", "r9-1")))
     assert [one.says for one in page.groups["gone"]] == ["deleted by preview-cleanup", "deleted by docs"]
@@ -151,7 +151,7 @@ def test_resources_of_several_automations_say_whose_they_are() -> None:
 
 
 def test_a_long_list_of_resources_is_cut_and_counted() -> None:
-    """What is not listed is still told."""
+    """The page says how many are not listed."""
     page = shown(resources=tuple(resource(f"bucket {number}", "left") for number in range(250)))
     assert page.summary == "250 resources left."
     text = Renderer().fragment(
@@ -168,7 +168,7 @@ def test_a_long_list_of_resources_is_cut_and_counted() -> None:
 
 
 def test_what_comes_next() -> None:
-    """A failed run is to be repaired and rerun, one under way says what it waits for, a recheck says when."""
+    """A failed run needs a repair and a rerun; an open one says what it waits for; a recheck says when."""
     failed, going = attempt("failure"), attempt("waiting", id="going", accepted_at=NOW + 9, automation="docs")
     page = shown(
         attempts=(failed, going),
@@ -186,8 +186,8 @@ def test_what_comes_next() -> None:
     assert page.next[1].text.startswith("docs: stack/deleted: stack preview-17 is DELETE_IN_PROGRESS")
 
 
-def test_the_icon_tells_a_tab_in_the_background() -> None:
-    """What is left or has to be repaired before what goes on, and that before what is gone."""
+def test_the_icon_shows_the_state_in_a_background_tab() -> None:
+    """What is left or needs a repair comes before what is in progress, and that before what is gone."""
     left, gone = resource("a", "left"), resource("b", "done")
     going = attempt("waiting")
     assert shown(attempts=(going,), resources=(left, gone)).icon == "failure"
@@ -197,8 +197,8 @@ def test_the_icon_tells_a_tab_in_the_background() -> None:
     assert shown().icon == "none"
 
 
-def test_nothing_comes_after_a_repair() -> None:
-    """By a further attempt, or by the run of a later closing, which deletes the same names."""
+def test_a_repaired_failure_needs_nothing_more() -> None:
+    """Repaired by a further attempt, or by the run of a later closing, which deletes the same names."""
     failed = attempt("failure")
     again = attempt("success", id=failed.id, attempt=2, accepted_at=NOW + 500)
     assert shown(attempts=(failed, again)).next == ()
@@ -207,8 +207,8 @@ def test_nothing_comes_after_a_repair() -> None:
     assert len(shown(attempts=(failed, earlier)).next) == 1
 
 
-def test_hostile_payloads_change_nothing() -> None:
-    """Wrong types everywhere: the page is there and says less."""
+def test_hostile_payloads_do_not_break_the_page() -> None:
+    """With wrong types everywhere, the page is shown and says less."""
     view = WORLD.delivery(1)
     payloads: list[dict[str, Any]] = [
         {},

@@ -1,4 +1,4 @@
-"""The story of one pull request, over a ledger in memory."""
+"""The timeline of one pull request, over a ledger in memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class World:
         self.ledger.finish(pending.number, Ending(verdict, summary), self.clock.now())
 
     def story(self, name: str = "acme/shop", **given: Any) -> PullRequestView:
-        """Return the story, which is there."""
+        """Return the timeline, which must exist."""
         found = read_pull_request(self.ledger, name, 17, self.clock.now(), **given)
         assert found is not None
         return found
@@ -64,7 +64,7 @@ def planned(*changes: dict[str, Any]) -> Operation:
 CALLED = operation("stack/delete", 2, {"result": {}}, kind="wait")
 
 
-def test_everything_is_told_in_order() -> None:
+def test_the_timeline_is_complete_and_in_order() -> None:
     """Deliveries, a retarget, each attempt with who asked for it, and how it ended."""
     world = World()
     world.hear("g1", "opened")
@@ -94,8 +94,8 @@ def test_everything_is_told_in_order() -> None:
     assert json.loads(json.dumps(told.to_json()))["entries"][0]["kind"] == "delivery"
 
 
-def test_what_is_gone_and_what_is_left_is_as_the_last_attempt_saw_it() -> None:
-    """A resource that an earlier attempt left is gone once a later one has deleted it."""
+def test_the_last_attempt_decides_what_is_gone_and_what_is_left() -> None:
+    """A resource that an earlier attempt left counts as gone once a later one has deleted it."""
     world = World()
     world.hear("g3", "closed", "clean", closing=CLOSED)
     left = {"state": "failure", "left": [{"resource": "image preview-17", "reason": "in use"}]}
@@ -114,8 +114,8 @@ def test_what_is_gone_and_what_is_left_is_as_the_last_attempt_saw_it() -> None:
     assert ([one.resource for one in told.gone], told.left) == (["stack preview-17", "image preview-17"], ())
 
 
-def test_what_a_later_success_did_not_meet_is_gone() -> None:
-    """Its plan lists what it met: what an earlier attempt left was not there any more."""
+def test_a_resource_that_a_later_success_did_not_find_is_gone() -> None:
+    """The later plan lists what existed then: what an earlier attempt left was no longer there."""
     world = World()
     world.hear("g3", "closed", "clean", closing=CLOSED)
     end = operation(
@@ -129,7 +129,7 @@ def test_what_a_later_success_did_not_meet_is_gone() -> None:
 
 
 def test_what_comes_next() -> None:
-    """An open run with why it waits; the next recheck of a teardown, counted from the attempt that deleted something."""
+    """An open run says why it waits; the next recheck counts from the attempt that deleted something."""
     world = World()
     world.hear("g3", "closed", "clean", closing=CLOSED)
     (queued,) = world.story(paused="by ada").next[1:]
@@ -149,8 +149,8 @@ def test_what_comes_next() -> None:
     assert world.story(rechecks=again).next == ()
 
 
-def test_a_repository_keeps_its_story_when_it_gets_another_name() -> None:
-    """By the id in its closings; another repository that took over the name has a story of its own."""
+def test_a_renamed_repository_keeps_its_timeline() -> None:
+    """Closings have the repository's id; a repository that took over the old name has its own timeline."""
     world = World()
     world.hear("g1", "opened", repository="acme/old")
     world.hear("g2", "closed", closing=CLOSED, repository="acme/old")
@@ -164,8 +164,8 @@ def test_a_repository_keeps_its_story_when_it_gets_another_name() -> None:
     assert "g3" not in [entry.delivery.guid for entry in other.entries if entry.delivery]
 
 
-def test_a_pull_request_that_nobody_told_of_has_no_story() -> None:
-    """Neither has another number of a known repository."""
+def test_a_pull_request_without_deliveries_has_no_timeline() -> None:
+    """Nor has an unknown number of a known repository."""
     world = World()
     world.hear("g1", "opened", number=18)
     assert read_pull_request(world.ledger, "acme/shop", 17, 0.0) is None

@@ -41,7 +41,7 @@ SELECT id FROM definition WHERE text = ?;
 INSERT INTO definition (text) VALUES (?) RETURNING id;
 
 -- name: last_attempt
-SELECT attempt, automation, delivery, guid
+SELECT attempt, automation, delivery, guid, state
 FROM run WHERE run_id = ? ORDER BY attempt DESC LIMIT 1;
 
 -- name: find_delivery_by_id

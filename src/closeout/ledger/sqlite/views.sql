@@ -48,7 +48,7 @@ SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delive
     r.alone, r.deaths, d.origin, d.closing, r.definition
 FROM json_each(:numbers) j JOIN run r ON r.number = j.value JOIN delivery d ON d.id = r.delivery
 WHERE (:automation IS NULL OR r.automation = :automation)
-  AND (:state IS NULL OR r.state = :state)
+  AND (:state IS NULL OR r.state = :state OR (:state = 'unfinished' AND r.state <> 'finished'))
   AND (:verdict IS NULL OR r.verdict = :verdict)
   AND (:repository IS NULL OR d.repository = :repository)
   AND (:number IS NULL OR d.number = :number)

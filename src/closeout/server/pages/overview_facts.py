@@ -76,5 +76,6 @@ def to_json(facts: Facts) -> dict[str, Any]:
 
 
 def _open_runs(views: PageReader) -> Iterable[RunView]:
-    for state in _OPEN:
-        yield from views.run_page(RunFilter(state=state), None, MOST_OPEN).rows
+    """Return some runs of each state, each once: one may change its state between two reads, and the later read counts."""
+    pages = (views.run_page(RunFilter(state=state), None, MOST_OPEN) for state in _OPEN)
+    return {run.execution: run for page in pages for run in page.rows}.values()

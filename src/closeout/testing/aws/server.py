@@ -118,7 +118,7 @@ class FakeAws:
         else:
             self._server = make(self.emulator(delete_seconds=self._delete_seconds, clock=self._clock))
             threading.Thread(
-                target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+                target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
             ).start()
             self.url = f"http://127.0.0.1:{self._server.server_port}"
         return self

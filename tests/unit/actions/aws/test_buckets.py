@@ -1,4 +1,4 @@
-"""Batches of versions over a small S3 of plain values, with the answers that moto does not give."""
+"""Batches of versions over a small S3 of plain values, with answers that moto cannot produce."""
 
 from __future__ import annotations
 
@@ -73,8 +73,11 @@ def test_until_nothing_is_left() -> None:
     assert deleted(s3) == {"deleted": 0, "bytes": 0, "more": 0}
 
 
-def test_a_delete_asks_s3_to_answer_with_errors_alone() -> None:
-    """A thousand keys come back otherwise. Each is deleted by its version, for the owner that the plan had."""
+def test_a_delete_requests_errors_only() -> None:
+    """The answer would otherwise repeat a thousand keys.
+
+    Each is deleted by version, for the owner named in the plan.
+    """
     s3 = SmallS3("a")
     deleted(s3)
     assert s3.calls[-1] == {
@@ -84,8 +87,8 @@ def test_a_delete_asks_s3_to_answer_with_errors_alone() -> None:
     }
 
 
-def test_only_what_is_wanted() -> None:
-    """Versions that are not wanted are passed over, page after page."""
+def test_only_matching_versions_are_listed() -> None:
+    """Others are skipped, page after page."""
     s3 = SmallS3(*"abcdef")
     assert deleted(s3, lambda version: version.key == "f")["deleted"] == 1
     assert s3.keys == list("abcde")
@@ -96,7 +99,7 @@ def test_only_what_is_wanted() -> None:
     [("bcdef", "f (version v): said no (AccessDenied)"), ("bcdefg", "; and 1 more")],
 )
 def test_refused_keys_are_named(refused: str, end: str) -> None:
-    """Keys that S3 refused fail the batch by name, the first five of them; the others are gone."""
+    """Keys that S3 refused fail the batch by name, the first five of them; the others are deleted."""
     s3 = SmallS3(*"abcdefg", refused=dict.fromkeys(refused, "AccessDenied"))
     with pytest.raises(ActionFailed) as caught:
         deleted(s3)
@@ -117,8 +120,10 @@ def test_refused_keys_are_named(refused: str, end: str) -> None:
         (("InternalError", "AccessDenied"), False),
     ],
 )
-def test_refused_keys_that_may_pass(codes: tuple[str, ...], transient: bool) -> None:
-    """If every refused key was only unlucky, the batch is to be tried again."""
+def test_a_batch_whose_refusals_are_all_transient_is_tried_again(
+    codes: tuple[str, ...], transient: bool
+) -> None:
+    """If every refused key may work next time, nothing has failed for good."""
     s3 = SmallS3(*"abcd", refused=dict(zip("abcd", codes, strict=False)))
     with pytest.raises(ServiceError if transient else ActionFailed) as caught:
         deleted(s3)

@@ -1,4 +1,4 @@
-"""aws/codebuild-start-build over answers that a test says: a build that is gone, or that cannot be stopped."""
+"""aws/codebuild-start-build over answers that a test sets: a build that is gone, or that cannot be stopped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def work() -> ImmediateWork:
 
 
 def polled(build: dict[str, Any] | None, doing: ImmediateWork | None = None, name: str = "poll") -> Any:
-    """Look at the build once."""
+    """Poll the build once."""
     doing = doing or work()
     return doing.record(name, lambda: action._look(Says(build), "b:1", doing))
 
@@ -71,7 +71,7 @@ def test_a_plan_says_whose_code_will_run(given: dict[str, Any], project: dict[st
 
 
 def test_a_build_that_codebuild_no_longer_knows_has_failed() -> None:
-    """It is neither waited for nor taken for a success."""
+    """It is neither awaited nor taken for a success."""
     with pytest.raises(StepFailed, match="build b:1 is gone"):
         polled(None)
 
@@ -100,8 +100,8 @@ def test_a_build_that_codebuild_no_longer_knows_has_failed() -> None:
         ),
     ],
 )
-def test_an_end_names_the_first_phase_that_failed(phases: list[Any], phase: str, reason: str) -> None:
-    """And what it said."""
+def test_a_failure_names_the_first_phase_that_failed(phases: list[Any], phase: str, reason: str) -> None:
+    """And its message."""
     build = {
         "buildStatus": "FAILED",
         "currentPhase": "COMPLETED",
@@ -111,16 +111,16 @@ def test_an_end_names_the_first_phase_that_failed(phases: list[Any], phase: str,
     assert polled(build) == {"status": "FAILED", "link": "l", "phase": phase, "reason": reason}
 
 
-def test_a_build_that_goes_on_is_waited_for() -> None:
-    """Its phase is said once."""
+def test_a_running_build_is_awaited() -> None:
+    """Its phase is logged once."""
     doing = work()
     build = {"buildStatus": "IN_PROGRESS", "currentPhase": "BUILD"}
     assert (polled(build, doing, "one"), polled(build, doing, "two")) == (None, None)
     assert doing.lines == ["build b:1: BUILD"]
 
 
-def test_a_build_that_cannot_be_stopped_is_said_and_an_outage_is_waited_out() -> None:
-    """The run is cancelled all the same."""
+def test_a_build_that_cannot_be_stopped_is_logged() -> None:
+    """The run is cancelled all the same; an outage is waited out."""
     doing = work()
     assert stopped(error(transient=False), doing) == {"stopped": False}
     assert doing.lines == ["build b:1 could not be stopped: no"]

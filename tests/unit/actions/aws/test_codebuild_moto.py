@@ -79,7 +79,7 @@ def test_without_waiting(clients: Any, codebuild: Any, aws: FakeAws) -> None:
 
 
 def test_started_once_over_a_crash(clients: Any, codebuild: Any, aws: FakeAws) -> None:
-    """A start whose answer was lost is found again by its trace, not made twice."""
+    """A start whose answer was lost is found by its trace, and not repeated."""
     aws.build_outcome("preview-teardown", seconds=0.05)
     (change,) = ACTION.plan(INPUTS, clients)
     with pytest.raises(Crashed):
@@ -107,7 +107,7 @@ def test_cancelling_stops_it(clients: Any, codebuild: Any, aws: FakeAws) -> None
 
 
 def test_time_is_up(clients: Any, codebuild: Any, aws: FakeAws) -> None:
-    """A build that outlives the step's time is a failure that names it and says that it goes on."""
+    """A build that exceeds the step's time is a failure that names it and says that it is still running."""
     aws.build_outcome("preview-teardown", seconds=60)
     with pytest.raises(ActionFailed, match="had not ended when the time was up, and continues"):
         run(clients, polls=3)
@@ -122,7 +122,7 @@ def test_throttled(clients: Any, codebuild: Any, aws: FakeAws) -> None:
 
 
 def test_project_that_is_not_there(clients: Any) -> None:
-    """A missing project is a failure at plan: nothing would have been cleaned up."""
+    """A missing project fails the plan: nothing would have been cleaned up."""
     with pytest.raises(ActionFailed, match="no project preview-teardown"):
         ACTION.plan(INPUTS, clients)
 

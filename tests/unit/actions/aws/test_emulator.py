@@ -72,7 +72,7 @@ def test_deleted_stack_is_found_by_id_only(clients: Any) -> None:
 
 @pytest.mark.parametrize("content", ["object", "old version", "delete marker"])
 def test_full_bucket_fails(clients: Any, content: str) -> None:
-    """Anything in a bucket, a delete marker too, ends in DELETE_FAILED; what did not need it is really gone."""
+    """Anything in a bucket, even a delete marker, ends in DELETE_FAILED; independent resources are deleted."""
     stack = create(clients)
     s3 = clients.aws("s3")
     if content == "object":
@@ -89,7 +89,7 @@ def test_full_bucket_fails(clients: Any, content: str) -> None:
 
 
 def test_failure_blocks_what_it_needs(clients: Any) -> None:
-    """What a resource that failed depends on is not touched."""
+    """The dependencies of a resource that failed are not touched."""
     stack = create(
         clients, body=template(Queue=queue("q"), Assets=bucket("preview-17-assets", DependsOn="Queue"))
     )
@@ -100,7 +100,7 @@ def test_failure_blocks_what_it_needs(clients: Any) -> None:
 
 
 def test_token(clients: Any, aws: FakeAws) -> None:
-    """The same token again does nothing, another one deletes again; events carry the token."""
+    """The same token again does nothing, another one deletes again; events contain the token."""
     stack = create(clients)
     fill(clients)
     delete(clients, stack, "one")
@@ -141,7 +141,7 @@ def test_termination_protection(clients: Any) -> None:
 
 
 def test_export_in_use(clients: Any) -> None:
-    """A stack whose export is in use goes back to where it was, with a reason."""
+    """A stack whose export is in use returns to its previous state, with a reason."""
     output = {"Value": {"Ref": "Queue"}, "Export": {"Name": "url"}}
     body = json.dumps({"Resources": {"Queue": queue("q")}, "Outputs": {"Url": output}})
     stack = create(clients, body=body)
@@ -153,7 +153,7 @@ def test_export_in_use(clients: Any) -> None:
 
 
 def test_retained_resource_stays(clients: Any) -> None:
-    """DeletionPolicy Retain skips a resource, whatever is in it."""
+    """DeletionPolicy Retain skips a resource, whatever it contains."""
     stack = create(
         clients, body=template(Kept=bucket("preview-17-assets", DeletionPolicy="Retain"), T=table("t"))
     )
@@ -171,7 +171,7 @@ def test_versioning_of_templates(clients: Any) -> None:
 
 
 def test_undeletable(clients: Any, aws: FakeAws) -> None:
-    """A switch makes a resource fail a number of times, with the reason given."""
+    """A switch makes a resource fail a number of times, with a given reason."""
     stack = create(clients)
     aws.undeletable(STACK, "Table", "it is in use", times=1)
     delete(clients, stack, "one")
@@ -194,7 +194,7 @@ def test_repository_with_images(clients: Any) -> None:
 
 
 def test_held_call(clients: Any, aws: FakeAws) -> None:
-    """A held call is seen in the journal while it waits, so that a test can kill its caller, and goes on when released."""
+    """A held call appears in the journal while it waits, so that a test can kill its caller, and can be released."""
     aws.fault(operation="GetCallerIdentity", kind="hold", seconds=10)
     thread = threading.Thread(target=clients.account)
     thread.start()
@@ -228,8 +228,8 @@ def test_own_process() -> None:
         assert [entry["operation"] for entry in aws.requests()] == ["GetCallerIdentity"]
 
 
-def test_a_transaction_that_fails_leaves_the_items_that_it_names_as_they_were(clients: Any) -> None:
-    """Of four writes in one: an item that is put, changed or deleted before the fourth is refused is restored."""
+def test_a_failed_transaction_changes_no_item(clients: Any) -> None:
+    """If the last of four writes is refused, the items that the others put, changed or deleted are restored."""
     dynamo = clients.aws("dynamodb")
     create_ledger(dynamo, "ledger")
     items = [{"pk": {"S": "a"}, "sk": {"S": sk}, "n": {"N": "1"}} for sk in ("put", "changed", "deleted")]

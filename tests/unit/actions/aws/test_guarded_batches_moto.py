@@ -1,4 +1,4 @@
-"""Batches of DeleteObjects: each is listed first and guarded then, so that nothing but the delete stands behind the guards."""
+"""Batches of DeleteObjects: each is listed first and guarded then, so that only the delete comes after the guards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEPS = {
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("step", STEPS)
 def test_between_the_guards_and_a_delete_nothing_is_listed(clients: Any, aws: FakeAws, step: str) -> None:
-    """A prefix of a hundred thousand versions takes minutes to list, and a pull request opens in a second."""
+    """Listing a prefix of a hundred thousand versions takes minutes, and a pull request is reopened in a second."""
     action, inputs, batches = STEPS[step]
     create(clients)
     fill_many(ASSETS, 30, "old/")
@@ -45,12 +45,10 @@ def test_between_the_guards_and_a_delete_nothing_is_listed(clients: Any, aws: Fa
         assert behind[0] == "DeleteObjects"
 
 
-def test_a_bucket_that_changed_hands_after_the_listing_keeps_what_is_in_it(
-    clients: Any, aws: FakeAws
-) -> None:
-    """The stack's state is asked again behind the guards: a new stack may own a bucket of that name by then.
+def test_a_bucket_that_changed_hands_after_the_listing_is_not_emptied(clients: Any, aws: FakeAws) -> None:
+    """The stack's state is read again after the guards: a new stack may own a bucket of that name.
 
-    In a bucket without versions its objects have the names of the old ones, and no id that tells them apart.
+    In a bucket without versioning, its objects have the old names, and no id that distinguishes them.
     """
     plain = template(Assets=bucket(ASSETS, versioned=False))
     index = {"Bucket": ASSETS, "Key": "index.html", "Body": b"x"}

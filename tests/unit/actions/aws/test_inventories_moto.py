@@ -52,7 +52,7 @@ WORLDS: dict[str, tuple[dict[str, str], Callable[[Any], None], str]] = {
         f"s3://{BUCKET}/shop/17/",
     ),
 }
-"""For each action a step's inputs, what exists, and the one thing that is of a pull request."""
+"""For each action: a step's inputs, what exists, and the one thing that belongs to a pull request."""
 
 
 def named(action: Action, given: dict[str, str]) -> Naming:
@@ -79,7 +79,7 @@ def listed(action: Action, form: Naming, clients: Any) -> list[Existing]:
 
 @pytest.mark.parametrize("action", INVENTORIES, ids=lambda action: action.uses)
 def test_an_inventory_finds_what_the_plan_finds(action: Action, clients: Any, aws: FakeAws) -> None:
-    """What is listed and reads backwards is there for the plan too, made just now; every call is declared and a read."""
+    """A listed name that can be parsed exists for the plan too; every call is declared and only reads."""
     given, fill, resource = WORLDS[action.uses]
     fill(clients)
     form = named(action, given)
@@ -108,8 +108,8 @@ def test_an_inventory_finds_what_the_plan_finds(action: Action, clients: Any, aw
 
 
 @pytest.mark.parametrize("action", INVENTORIES, ids=lambda action: action.uses)
-def test_a_listing_that_fails_is_no_empty_one(action: Action, clients: Any, aws: FakeAws) -> None:
-    """Whoever may not list hears so."""
+def test_a_failed_listing_is_not_an_empty_one(action: Action, clients: Any, aws: FakeAws) -> None:
+    """A missing permission is reported."""
     given, fill, _ = WORLDS[action.uses]
     fill(clients)
     aws.fault(operation="*", code="AccessDenied", status=403, times=9)
@@ -117,15 +117,15 @@ def test_a_listing_that_fails_is_no_empty_one(action: Action, clients: Any, aws:
         listed(action, named(action, given), clients)
 
 
-def test_a_bucket_that_is_not_there_is_no_empty_listing(clients: Any) -> None:
-    """Its name is wrong, or somebody deleted it: an audit that found nothing would say that all is clean."""
+def test_a_missing_bucket_is_not_an_empty_listing(clients: Any) -> None:
+    """Its name is wrong, or it was deleted: an audit that found nothing would report that all is clean."""
     action = builtin()["aws/s3-delete-objects"]
     with pytest.raises(ServiceError, match="NoSuchBucket"):
         listed(action, named(action, WORLDS[action.uses][0]), clients)
 
 
 def test_every_page_of_stacks_is_read() -> None:
-    """AWS gives a hundred at a time, and nested stacks too, which are deleted through their parent."""
+    """AWS returns a hundred at a time, including nested stacks, which are deleted through their parent."""
     asked: list[dict[str, Any]] = []
 
     class Pages:
@@ -149,14 +149,14 @@ def test_every_page_of_stacks_is_read() -> None:
     assert "DELETE_COMPLETE" not in asked[0]["StackStatusFilter"]
 
 
-def test_stacks_of_every_state_are_asked_for() -> None:
-    """Of all that CloudFormation knows, but for those that are deleted."""
+def test_stacks_in_every_state_are_listed() -> None:
+    """Every state that CloudFormation knows, except deleted."""
     shape = Loader().load_service_model("cloudformation", "service-2")["shapes"]["StackStatus"]
     assert sorted(listing.STATES) == sorted({*shape["enum"]} - {"DELETE_COMPLETE"})
 
 
 def test_a_stack_that_is_being_deleted_says_so(clients: Any, aws: FakeAws) -> None:
-    """It is not for anybody else to delete."""
+    """No other tool should delete it too."""
     create(clients, "preview-17", template(Queue=queue("q")))
     aws.delete_takes(60)
     try:
@@ -176,7 +176,7 @@ def test_a_stack_that_is_being_deleted_says_so(clients: Any, aws: FakeAws) -> No
     ],
 )
 def test_some_forms_of_a_prefix_are_not_listed(given: dict[str, str], told: str) -> None:
-    """S3 groups keys by one delimiter behind one text."""
+    """S3 groups keys by one delimiter after one fixed prefix."""
     action = builtin()["aws/s3-delete-objects"]
     step = Step(
         id="s",
@@ -198,8 +198,8 @@ def test_every_inventory_is_tested_here() -> None:
     assert {action.uses for action in INVENTORIES} == set(WORLDS)
 
 
-def test_a_stack_that_is_still_updated_is_not_the_pull_requests() -> None:
-    """Somebody may have adopted it: when it was last updated counts as well as when it was created."""
+def test_a_stack_that_was_updated_recently_is_not_an_orphan() -> None:
+    """Someone may have adopted it: the last update counts as well as the creation."""
     made, updated = datetime(2026, 3, 14, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
     row = {"StackName": "preview-17", "StackStatus": "UPDATE_COMPLETE", "CreationTime": made}
     page = {"StackSummaries": [row | {"LastUpdatedTime": updated}, row]}

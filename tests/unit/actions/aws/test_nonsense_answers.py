@@ -1,6 +1,6 @@
-"""Answers of AWS that are no answers: each ends in a sentence, none in a KeyError, and none is read as absence.
+"""Malformed answers of AWS: each ends in a message, none in a KeyError, and none is read as absence.
 
-The emulator answers everything but one operation; that one gets a body that the real botocore then has to parse.
+The emulator answers everything but one operation, whose body the real botocore then has to parse.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ class Garbled:
 
 @pytest.fixture(scope="module")
 def garbled(aws_server: FakeAws) -> Garbled:
-    """Made once: clients are costly."""
+    """Made once, since clients are slow to make."""
     return Garbled(aws_server)
 
 
 def refused(call: Callable[[], Any]) -> CloseoutError:
-    """The named error that a call ends in."""
+    """The named error that a call ends with."""
     with pytest.raises(CloseoutError) as caught:
         call()
     assert caught.value.message
@@ -77,14 +77,14 @@ def refused(call: Callable[[], Any]) -> CloseoutError:
 
 
 def work(garbled: Garbled) -> ImmediateWork:
-    """A work that does not wait long."""
+    """A `Work` that does not wait long."""
     return ImmediateWork(garbled.clients, polls=3, pause=lambda _: None)
 
 
 @pytest.mark.parametrize(
     "operation", ["DescribeStacks", "ListStackResources", "GetTemplate", "ListObjectVersions"]
 )
-def test_a_stack_is_never_planned_from_nonsense(aws: FakeAws, garbled: Garbled, operation: str) -> None:
+def test_a_malformed_answer_yields_no_plan(aws: FakeAws, garbled: Garbled, operation: str) -> None:
     """An empty plan would be a success that says there is nothing to delete."""
     garbled.operation = ""
     create(garbled.clients)
@@ -95,8 +95,10 @@ def test_a_stack_is_never_planned_from_nonsense(aws: FakeAws, garbled: Garbled, 
 
 
 @pytest.mark.parametrize("operation", ["DescribeStacks", "DescribeStackEvents", "ListObjectVersions"])
-def test_a_teardown_over_nonsense_ends_in_a_sentence(aws: FakeAws, garbled: Garbled, operation: str) -> None:
-    """Whatever it had asked for by then."""
+def test_a_teardown_with_a_malformed_answer_ends_in_a_message(
+    aws: FakeAws, garbled: Garbled, operation: str
+) -> None:
+    """Whatever it had already requested."""
     for body in XML:
         aws.reset()
         garbled.operation = ""
@@ -108,8 +110,10 @@ def test_a_teardown_over_nonsense_ends_in_a_sentence(aws: FakeAws, garbled: Garb
 
 
 @pytest.mark.parametrize("operation", ["DescribeStacks", "ListStackResources"])
-def test_a_look_at_nonsense_is_no_absence(aws: FakeAws, garbled: Garbled, operation: str) -> None:
-    """What is left cannot be told, so it is not gone."""
+def test_a_malformed_answer_to_an_existence_check_is_not_absence(
+    aws: FakeAws, garbled: Garbled, operation: str
+) -> None:
+    """It is unknown whether something is left, so it does not count as gone."""
     garbled.operation = ""
     create(garbled.clients)
     changes = DELETE_STACK.plan(STACK, garbled.clients)
@@ -122,8 +126,8 @@ def test_a_look_at_nonsense_is_no_absence(aws: FakeAws, garbled: Garbled, operat
         assert left
 
 
-def test_a_prefix_is_never_empty_by_nonsense(aws: FakeAws, garbled: Garbled) -> None:
-    """A well-formed page of somebody's proxy lists no objects."""
+def test_a_malformed_listing_is_not_an_empty_prefix(aws: FakeAws, garbled: Garbled) -> None:
+    """A well-formed page of a proxy lists no objects."""
     garbled.operation = ""
     garbled.clients.aws("s3").create_bucket(Bucket=PREFIX["bucket"])
     garbled.operation = "ListObjectVersions"
@@ -131,8 +135,8 @@ def test_a_prefix_is_never_empty_by_nonsense(aws: FakeAws, garbled: Garbled) -> 
         assert isinstance(refused(lambda: DELETE_OBJECTS.plan(PREFIX, garbled.clients)), ServiceError)
 
 
-def test_an_account_is_never_nonsense(aws: FakeAws, garbled: Garbled) -> None:
-    """The guard of the right account rests on it."""
+def test_a_malformed_account_id_is_refused(aws: FakeAws, garbled: Garbled) -> None:
+    """The guard of the right account depends on it."""
     garbled.operation = "GetCallerIdentity"
     for garbled.body in XML:
         assert isinstance(refused(garbled.clients.account), ServiceError)
@@ -150,7 +154,9 @@ WRONG = [
 @pytest.mark.parametrize(
     "operation", ["BatchGetProjects", "ListBuildsForProject", "StartBuild", "BatchGetBuilds"]
 )
-def test_a_build_over_nonsense_ends_in_a_sentence(aws: FakeAws, garbled: Garbled, operation: str) -> None:
+def test_a_build_with_a_malformed_answer_ends_in_a_message(
+    aws: FakeAws, garbled: Garbled, operation: str
+) -> None:
     """JSON of any form, parsed by botocore or not."""
     garbled.operation = ""
     garbled.clients.aws("codebuild").create_project(
@@ -169,8 +175,8 @@ def test_a_build_over_nonsense_ends_in_a_sentence(aws: FakeAws, garbled: Garbled
             refused(lambda: BUILD.apply(changes[0], PROJECT, work(garbled)))
 
 
-def test_another_stacks_answer_is_refused(garbled: Garbled) -> None:
-    """Whoever asks about one stack and hears of another deletes neither."""
+def test_an_answer_about_another_stack_is_refused(garbled: Garbled) -> None:
+    """Neither the requested stack nor the other one is deleted."""
     garbled.operation = "DescribeStacks"
     garbled.body = (
         b"<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackId>arn:other</StackId>"

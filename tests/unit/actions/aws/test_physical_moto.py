@@ -1,4 +1,4 @@
-"""The looks at single resources, each against the emulated service: there, then not."""
+"""The existence checks of single resources, each against the emulated service: found, then gone."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ MISSING: dict[str, str] = {
 UNTRIED = {"AWS::Lambda::Function", "AWS::StepFunctions::StateMachine", "AWS::RDS::DBInstance"}
 
 
-def test_every_look_is_tried() -> None:
-    """A new look needs a line in the table below."""
+def test_every_existence_check_is_tested() -> None:
+    """A new check needs a line in the table below."""
     assert set(MISSING) == set(EXISTENCE_CHECKS)
 
 
 @pytest.mark.parametrize("kind", sorted(EXISTENCE_CHECKS))
 def test_absent(clients: Any, kind: str) -> None:
-    """Each service's own answer about something that is not there is read as absence."""
+    """Each service's own answer about something that does not exist is read as absence."""
     assert is_there(clients, kind, MISSING[kind], ACCOUNT) is False
 
 
@@ -97,7 +97,7 @@ def _delete(clients: Any) -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(EXISTENCE_CHECKS) - UNTRIED))
 def test_refused(clients: Any, aws: FakeAws, kind: str) -> None:
-    """Not being allowed to look is an error, never absence."""
+    """A missing permission to look is an error, never absence."""
     code, status = ("403", 403) if kind == "AWS::S3::Bucket" else ("AccessDeniedException", 400)
     aws.fault(code=code, status=status, message="not authorized")
     with pytest.raises(ServiceError) as caught:
@@ -105,8 +105,8 @@ def test_refused(clients: Any, aws: FakeAws, kind: str) -> None:
     assert not caught.value.transient
 
 
-def test_the_right_to_look_is_narrowed_to_an_arn_that_iam_takes() -> None:
-    """Only IAM and S3 have ARNs without a region: in any other a right without one would cover nothing."""
+def test_a_check_needs_an_arn_that_iam_accepts() -> None:
+    """Only IAM and S3 have ARNs without a region: for others, a permission without one would cover nothing."""
     named = [check.resource for check in EXISTENCE_CHECKS.values() if check.resource != EVERYTHING]
     global_ = {arn for arn in named if arn.split(":")[3] == ""}
     assert {arn.split(":")[2] for arn in global_} == {"iam", "s3"}
@@ -114,20 +114,20 @@ def test_the_right_to_look_is_narrowed_to_an_arn_that_iam_takes() -> None:
 
 
 def test_log_group_by_its_exact_name(clients: Any) -> None:
-    """`/preview-1` is not there because `/preview-12` is."""
+    """`/preview-1` does not exist only because `/preview-12` does."""
     clients.aws("logs").create_log_group(logGroupName="/preview-12")
     assert is_there(clients, "AWS::Logs::LogGroup", "/preview-1", ACCOUNT) is False
 
 
 def answers(kind: str) -> Callable[[dict[str, Any]], bool]:
-    """The look's reading of an answer."""
+    """How the check reads an answer."""
     there = EXISTENCE_CHECKS[kind].there
     assert there is not None
     return lambda answer: there(answer, "x")
 
 
-def test_waiting_for_their_end_is_gone() -> None:
-    """A key or secret that is scheduled to go, and a terminated instance, are gone."""
+def test_a_resource_that_is_scheduled_to_be_deleted_is_gone() -> None:
+    """A key or secret that is scheduled for deletion, and a terminated instance."""
     assert not answers("AWS::KMS::Key")({"KeyMetadata": {"KeyState": "PendingDeletion"}})
     assert answers("AWS::KMS::Key")({"KeyMetadata": {"KeyState": "Enabled"}})
     assert not answers("AWS::SecretsManager::Secret")({"DeletedDate": "2026-01-01"})

@@ -1,4 +1,4 @@
-"""What AWS refuses, over plain answers: an error is raised or said, and never read as gone."""
+"""What AWS refuses, over plain answers: an error is raised or reported, and never read as gone."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def clients(**calls: Callable[..., Any]) -> Any:
         ("AccessDenied", f"{GONE} or you may not see it", False),
     ],
 )
-def test_a_stack_is_forgotten_only_by_its_own_sentence(reason: str, message: str, known: bool) -> None:
-    """Any other refusal says nothing of its resources, nor of whose a resource is."""
+def test_only_one_error_message_means_that_a_stack_is_gone(reason: str, message: str, known: bool) -> None:
+    """Any other refusal says nothing about its resources, nor about their owner."""
     client = clients(
         list_stack_resources=raises(error(reason, message)),
         describe_stack_resources=raises(error(reason, message)),
@@ -82,14 +82,14 @@ def failure(kind: str, physical_id: str, reason: str) -> Failure:
     ],
 )
 def test_each_failure_says_what_to_do(failed: Failure, empties: bool, fix: str) -> None:
-    """The sentence is in the step's error."""
-    planned = PlannedStack(ID, "preview-17", ACCOUNT, 1, ("assets",))
-    teardown = Teardown(planned, ImmediateWork(clients()), empty_buckets=empties, role_arn=None)
+    """The message is in the step's error."""
+    doomed = PlannedStack(ID, "preview-17", ACCOUNT, 1, ("assets",))
+    teardown = Teardown(doomed, ImmediateWork(clients()), empty_buckets=empties, role_arn=None)
     assert fix in teardown._explain([failed], "")
 
 
-def test_a_delete_that_somebody_else_goes_on_with_is_joined() -> None:
-    """While closeout waits for the reason of a failure, the stack may be deleted again, or be gone."""
+def test_a_delete_that_someone_else_continues_is_joined() -> None:
+    """While closeout waits for the reason of a failure, the stack may be deleted again, or disappear."""
     looks = [{"StackStatus": "DELETE_IN_PROGRESS", "StackId": ID, "StackName": "preview-17"}]
     work = ImmediateWork(clients(describe_stacks=lambda **_named: {"Stacks": looks}))
     teardown = Teardown(
@@ -107,8 +107,8 @@ def test_a_delete_that_somebody_else_goes_on_with_is_joined() -> None:
         ("AccessDenied", "not authorized in UPDATE_IN_PROGRESS", False),
     ],
 )
-def test_only_an_operation_under_way_makes_a_delete_wait(reason: str, message: str, waits: bool) -> None:
-    """It began after the look, and ends. Whatever else CloudFormation refuses is the step's end."""
+def test_only_an_operation_in_progress_delays_a_delete(reason: str, message: str, waits: bool) -> None:
+    """It began after the check, and will end. Any other refusal of CloudFormation fails the step."""
     work = ImmediateWork(clients(delete_stack=raises(error(reason, message))))
     teardown = Teardown(
         PlannedStack(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None
@@ -124,7 +124,7 @@ def test_only_an_operation_under_way_makes_a_delete_wait(reason: str, message: s
 def test_a_bucket_is_emptied_only_while_its_stack_could_not_be_deleted(
     state: str | None, empties: bool
 ) -> None:
-    """A stack whose delete somebody began again, or that is gone, may have left the bucket's name to another."""
+    """A stack that is being deleted again, or is gone, may have left the bucket's name to another."""
     known = [] if state is None else [{"StackStatus": state, "StackId": ID, "StackName": "preview-17"}]
     gone = error("ValidationError", f"Stack with id {ID} does not exist")
     look = (lambda **_named: {"Stacks": known}) if known else raises(gone)
@@ -136,7 +136,7 @@ def test_a_bucket_is_emptied_only_while_its_stack_could_not_be_deleted(
 
 
 def test_a_resource_belongs_to_the_stack_that_has_it_now() -> None:
-    """CloudFormation answers with every resource of the stack, and with those that it deleted."""
+    """CloudFormation's answer has every resource of the stack, including those that it deleted."""
 
     def owner(*rows: tuple[str, str, str]) -> str | None:
         found = [
@@ -151,8 +151,8 @@ def test_a_resource_belongs_to_the_stack_that_has_it_now() -> None:
     assert owner(other, old) is None
 
 
-def test_a_resource_without_a_check_of_its_own_is_what_cloudformation_says() -> None:
-    """It is left while its stack is there and does not call it deleted."""
+def test_a_resource_without_its_own_check_follows_cloudformation() -> None:
+    """It is left while its stack exists and does not list it as deleted."""
 
     def left(stack: str | None, word: str | None) -> bool:
         known = [] if stack is None else [{"StackId": ID, "StackName": "preview-17", "StackStatus": stack}]
@@ -179,8 +179,8 @@ def test_a_resource_without_a_check_of_its_own_is_what_cloudformation_says() -> 
     assert not left("DELETE_FAILED", "DELETE_SKIPPED")
 
 
-def test_tags_of_which_one_answer_holds_only_a_part_are_not_read() -> None:
-    """A tag that protects could be among the others."""
+def test_tags_that_fill_more_than_one_answer_are_refused() -> None:
+    """A tag that protects might be among the others."""
     many = clients(list_tags_for_stream=lambda **_named: {"HasMoreTags": True, "Tags": []})
     with pytest.raises(ValueError, match="more tags"):
         list(_Reader(many)._read(StackMember("AWS::Kinesis::Stream", "s", ID, ACCOUNT)))
@@ -189,8 +189,8 @@ def test_tags_of_which_one_answer_holds_only_a_part_are_not_read() -> None:
 FROZEN = s3_delete_objects.freeze([Version("k", "v", "2026-01-01T00:00:00Z", 1)], 10).frozen.to_json()
 
 
-def test_a_listing_that_is_refused_is_left_over_and_one_that_may_pass_is_made_again() -> None:
-    """A refusal is no empty bucket."""
+def test_a_refused_listing_is_left_over_and_a_transient_one_is_repeated() -> None:
+    """A refusal is not an empty bucket."""
     identity = {"bucket": "b", "owner": ACCOUNT, "prefix": "p/", "frozen": FROZEN}
     change = Change(verb="delete", resource="b/p/", reason="", identity=identity)
     (left,) = s3_delete_objects.verify([change], clients(list_object_versions=raises(error("AccessDenied"))))
@@ -201,8 +201,8 @@ def test_a_listing_that_is_refused_is_left_over_and_one_that_may_pass_is_made_ag
         )
 
 
-def test_a_refusal_among_several_reads_is_raised_and_not_asked_for_again() -> None:
-    """Only what may pass is read one after the other."""
+def test_a_refusal_among_several_reads_is_raised_and_not_repeated() -> None:
+    """Only transient errors are read again, one after the other."""
     asked: list[int] = []
 
     def read(item: int) -> int:
@@ -225,10 +225,10 @@ def test_a_refusal_among_several_reads_is_raised_and_not_asked_for_again() -> No
         ("AccessDenied", f"Stack with id {ID} does not exist", False),
     ],
 )
-def test_a_nested_stack_has_no_tags_only_when_cloudformation_says_that_it_is_gone(
+def test_a_nested_stack_has_no_tags_only_if_cloudformation_says_it_is_gone(
     reason: str, message: str, gone: bool
 ) -> None:
-    """Of one whose tags cannot be read nobody knows whether a tag protects it."""
+    """If its tags cannot be read, a tag might protect it."""
     reader = _Reader(clients(describe_stacks=raises(error(reason, message))))
     named = StackMember("AWS::CloudFormation::Stack", ID, ID, ACCOUNT)
     if gone:
@@ -249,8 +249,10 @@ def test_a_nested_stack_has_no_tags_only_when_cloudformation_says_that_it_is_gon
         ({"PhysicalResourceId": "", "ResourceStatus": "CREATE_IN_PROGRESS"}, False),
     ],
 )
-def test_what_was_never_made_or_is_deleted_already_is_not_planned(row: dict[str, Any], listed: bool) -> None:
-    """A plan names what is there."""
+def test_resources_that_were_never_made_or_are_deleted_are_not_planned(
+    row: dict[str, Any], listed: bool
+) -> None:
+    """A plan names what exists."""
     whole = {**row, "LogicalResourceId": "B", "ResourceType": BUCKET}
     client = clients(
         get_template=lambda **_named: {"TemplateBody": {"Resources": {}}},

@@ -33,7 +33,7 @@ def version(key: str, second: int, version_id: str = "v") -> Version:
 class TestFreeze:
     @given(listing=versions, known=st.integers(1, 12))
     def test_everything_seen_counts(self, listing: list[Version], known: int) -> None:
-        """Whatever the limit, each version of the listing counts as having been there."""
+        """Whatever the limit, each version of the listing counts as seen."""
         seen = freeze(listing, known)
         assert all(seen.frozen.has(item) for item in listing)
         assert (seen.objects, seen.bytes) == (len(listing), sum(item.size for item in listing))
@@ -46,7 +46,7 @@ class TestFreeze:
 
     @given(listing=versions, key=st.text(min_size=7, max_size=8), second=st.integers(0, 9))
     def test_up_to_the_limit_it_is_exact(self, listing: list[Version], key: str, second: int) -> None:
-        """While every version is known, nothing else counts, whenever it claims to be from."""
+        """While every version is recorded, nothing else counts, whatever its date."""
         assert not freeze(listing, known=30).frozen.has(version(key, second))
 
     def test_same_second_over_the_limit(self) -> None:
@@ -60,13 +60,13 @@ class TestFreeze:
         ("versions", "since", "known"),
         [(2, "", 2), (3, "", 3), (4, "2026-01-01T00:00:02Z", 3), (9, "2026-01-01T00:00:07Z", 3)],
     )
-    def test_the_newest_are_known_one_by_one(self, versions: int, since: str, known: int) -> None:
+    def test_the_newest_are_recorded_individually(self, versions: int, since: str, known: int) -> None:
         """As many as the limit says, and older ones by their time. Up to the limit the time does not count."""
         frozen = freeze([version(f"key-{n}", n) for n in range(1, versions + 1)], known=3).frozen
         assert (frozen.since, len(frozen.known)) == (since, known)
 
     def test_overwritten_object_without_versioning(self) -> None:
-        """A `null` version that was overwritten since is another one."""
+        """A `null` version that was overwritten since is a different one."""
         frozen = freeze([version("a", 1, "null")]).frozen
         assert not frozen.has(version("a", 2, "null"))
 
@@ -76,7 +76,7 @@ class TestFreeze:
         assert len(json.dumps(freeze(listing).frozen.to_json())) < 120_000
 
     def test_survives_being_stored(self) -> None:
-        """What was frozen is the same after JSON."""
+        """The frozen listing is the same after JSON."""
         frozen = freeze([version("a", 1), version("b", 2)]).frozen
         assert Frozen.from_json(json.loads(json.dumps(frozen.to_json()))) == frozen
 
@@ -97,7 +97,7 @@ class TestFreeze:
     ],
 )
 def test_prefix(inputs: dict[str, Any], said: str | None) -> None:
-    """A prefix must have a text of its own and end in its delimiter; this is said when the file is loaded."""
+    """A prefix must contain literal text and end in its delimiter; the error comes when the file is loaded."""
     found = ACTION.check(inputs) if ACTION.check else ()
     assert list(found) == list(check(inputs))
     if said is None:

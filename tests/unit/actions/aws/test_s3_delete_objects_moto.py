@@ -18,7 +18,7 @@ INPUTS = {"bucket": BUCKET, "prefix": "shop/1/", "delimiter": "/"}
 
 @pytest.fixture
 def s3(clients: Any) -> Any:
-    """A versioned bucket with a neighbour of the prefix in it."""
+    """A versioned bucket with an object next to the prefix."""
     client = clients.aws("s3")
     client.create_bucket(Bucket=BUCKET)
     client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
@@ -33,7 +33,7 @@ def left(s3: Any) -> list[str]:
 
 
 def test_deletes_every_version(clients: Any, s3: Any) -> None:
-    """All versions and markers under the prefix go; the neighbour stays; objects and bytes are told."""
+    """All versions and markers under the prefix are deleted, and no others; objects and bytes are reported."""
     s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"old")
     s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"newer")
     s3.put_object(Bucket=BUCKET, Key="shop/1/b", Body=b"x")
@@ -46,8 +46,8 @@ def test_deletes_every_version(clients: Any, s3: Any) -> None:
     assert list(ACTION.verify([change], clients)) == []
 
 
-def test_a_bucket_that_somebody_deletes_after_the_plan_has_nothing_left(clients: Any, s3: Any) -> None:
-    """Neither a batch nor the verification takes that for an error."""
+def test_a_bucket_that_is_deleted_after_the_plan_is_empty(clients: Any, s3: Any) -> None:
+    """Neither a batch nor the verification treats that as an error."""
     s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"x")
     (change,) = ACTION.plan(INPUTS, clients)
     for row in s3.list_object_versions(Bucket=BUCKET)["Versions"]:
@@ -77,7 +77,7 @@ def test_prefix_is_checked_again(clients: Any, s3: Any) -> None:
         ACTION.plan({**INPUTS, "prefix": "shop/1"}, clients)
 
 
-def test_what_came_since_stays(clients: Any, s3: Any) -> None:
+def test_later_versions_stay(clients: Any, s3: Any) -> None:
     """A version written after the plan is neither deleted nor reported as left."""
     s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"old")
     (change,) = ACTION.plan(INPUTS, clients)
@@ -108,7 +108,7 @@ def test_batches(clients: Any, s3: Any, aws: FakeAws) -> None:
 
 @pytest.mark.usefixtures("small_batches")
 def test_cancelled_between_batches(clients: Any, s3: Any) -> None:
-    """A run that is cancelled keeps what it had not deleted yet."""
+    """A run that is cancelled keeps what it has not deleted yet."""
     fill_many(BUCKET, 30, "shop/1/")
     (change,) = ACTION.plan(INPUTS, clients)
 
@@ -128,7 +128,7 @@ def test_cancelled_between_batches(clients: Any, s3: Any) -> None:
     [("SlowDown", 503, True), ("InternalError", 500, True), ("AccessDenied", 403, False)],
 )
 def test_errors_of_the_call(clients: Any, s3: Any, aws: FakeAws, code: str, status: int, waits: bool) -> None:
-    """A busy S3 is waited out; a refusal ends the step and deletes nothing."""
+    """A busy S3 is waited for; a refusal ends the step and deletes nothing."""
     s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"x")
     (change,) = ACTION.plan(INPUTS, clients)
     aws.fault(operation="DeleteObjects", code=code, status=status, times=2)
@@ -141,7 +141,7 @@ def test_errors_of_the_call(clients: Any, s3: Any, aws: FakeAws, code: str, stat
         assert len(left(s3)) == 2
 
 
-def test_owner_is_given_in_every_call(clients: Any, s3: Any, aws: FakeAws) -> None:
+def test_the_expected_owner_is_sent_with_every_call(clients: Any, s3: Any, aws: FakeAws) -> None:
     """A bucket that belongs to another account answers 403, and nothing is deleted."""
     s3.put_object(Bucket=BUCKET, Key="shop/1/a", Body=b"x")
     (change,) = ACTION.plan(INPUTS, clients)

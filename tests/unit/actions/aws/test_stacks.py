@@ -36,7 +36,7 @@ def event(
 
 
 class Script:
-    """CloudFormation that plays a script: the stack's state at each look, and the events so far."""
+    """A scripted CloudFormation: the stack's state at each poll, and the events so far."""
 
     def __init__(self, *looks: tuple[str | None, list[dict[str, Any]]], template: Any = None) -> None:
         self.looks = list(looks)
@@ -49,19 +49,19 @@ class Script:
         return self
 
     def describe_stacks(self, *, StackName: str) -> Mapping[str, Any]:  # noqa: N803
-        """The next look; the last one for ever."""
+        """The next state; the last one forever."""
         status, self._events = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         stack = {"StackId": ID, "StackName": "preview-17", "StackStatus": status or "DELETE_COMPLETE"}
         return {"Stacks": [stack]}
 
     def describe_stack_events(self, *, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803
-        """Events of that look, the newest first, two a page."""
+        """Events at that poll, the newest first, two a page."""
         newest, start = self._events[::-1], int(NextToken)
         more = {"NextToken": str(start + 2)} if len(newest) > start + 2 else {}
         return {"StackEvents": newest[start : start + 2], **more}
 
     def delete_stack(self, **arguments: Any) -> None:
-        """Keep the request."""
+        """Record the request."""
         self.deleted.append(arguments)
 
     def list_stack_resources(self, **arguments: Any) -> Mapping[str, Any]:
@@ -107,8 +107,8 @@ BEGUN = [*OLD_END, event(5, "DELETE_IN_PROGRESS")]
 
 
 class TestEndOfADelete:
-    def test_a_state_from_before_is_not_the_answer(self) -> None:
-        """DELETE_FAILED of an earlier delete, still shown after the request, is waited over."""
+    def test_a_state_from_before_the_delete_does_not_count(self) -> None:
+        """DELETE_FAILED of an earlier delete, still shown after the request, is ignored."""
         script = Script(
             ("DELETE_FAILED", OLD_END),
             ("DELETE_FAILED", OLD_END),
@@ -122,7 +122,7 @@ class TestEndOfADelete:
         assert f"asked CloudFormation to delete stack preview-17 ({ID})" in work.lines
         assert work.lines[-1] == "stack preview-17 is deleted"
 
-    def test_only_this_deletes_failures(self) -> None:
+    def test_only_failures_of_this_delete_count(self) -> None:
         """The reasons are those of this delete."""
         end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
         with pytest.raises(ActionFailed) as caught:
@@ -130,8 +130,8 @@ class TestEndOfADelete:
         assert "New (New-1): today" in caught.value.message
         assert "yesterday" not in caught.value.message
 
-    def test_a_late_event_of_another_request_is_not_this_deletes(self) -> None:
-        """It comes behind the beginning of this delete, and carries the token of the one before."""
+    def test_a_late_event_of_another_request_does_not_count(self) -> None:
+        """It comes after this delete began, and has the previous one's token."""
         mine, other = {"ClientRequestToken": "mine"}, {"ClientRequestToken": "other"}
         begun = [*OLD_END, event(5, "DELETE_IN_PROGRESS", **mine)]
         end = [
@@ -144,8 +144,8 @@ class TestEndOfADelete:
         found = stacks.failures(Script(("x", [])), end)
         assert [failure.logical_id for failure in found] == ["New", "Nobodys"]
 
-    def test_what_an_earlier_closeout_recorded_is_read_to_its_end(self) -> None:
-        """Its `ready-1` did not say whether a delete was under way, so the whole of the last one is read."""
+    def test_a_record_of_an_earlier_closeout_continues_to_its_end(self) -> None:
+        """Its `ready-1` did not say whether a delete was in progress, so all of the last one's events are read."""
         end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
         script = Script(("DELETE_FAILED", end))
         work = scripted(script)
@@ -153,8 +153,8 @@ class TestEndOfADelete:
         with pytest.raises(ActionFailed, match=r"New \(New-1\): today"):
             Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
 
-    def test_a_failed_delete_that_an_earlier_closeout_recorded_without_a_reason(self) -> None:
-        """Its `end-1` has no failures and no time: the events are read once more, and not waited for."""
+    def test_an_earlier_closeouts_failed_delete_without_a_reason(self) -> None:
+        """Its `end-1` has no failures and no time: the events are read once more, without waiting for them."""
         end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
         script = Script(("DELETE_FAILED", end))
         work = scripted(script, polls=1)
@@ -172,14 +172,14 @@ class TestEndOfADelete:
         waited = seconds_until(script, "CREATE_COMPLETE again: CloudFormation gave no reason")
         assert (waited, len(script.deleted)) == (40, 1)
 
-    def test_reasons_that_never_come_are_waited_for_a_minute(self) -> None:
-        """Then the stack's own reason is all there is."""
+    def test_missing_reasons_are_waited_for_a_minute(self) -> None:
+        """Then the stack's own reason is all that is known."""
         end = [event(1, "DELETE_IN_PROGRESS"), event(2, "DELETE_FAILED", reason="failed to delete: [New]")]
         script = Script(("CREATE_COMPLETE", []), ("DELETE_FAILED", end))
         assert seconds_until(script, r"could not be deleted: failed to delete: \[New\]") == 60
 
-    def test_a_reason_that_comes_late_is_logged_and_told(self) -> None:
-        """The log has each event of the delete once, in order; it comes as soon as the reason is there."""
+    def test_a_late_reason_is_logged_and_reported(self) -> None:
+        """The log has each event of the delete once, in order; the wait ends as soon as the reason arrives."""
         end = [event(1, "DELETE_IN_PROGRESS"), event(3, "DELETE_FAILED", reason="failed to delete: [New]")]
         late = [end[0], event(2, "DELETE_FAILED", "New", "today"), end[1]]
         looks = [("CREATE_COMPLETE", []), *[("DELETE_FAILED", end)] * 3, ("DELETE_FAILED", late)]
@@ -193,7 +193,7 @@ class TestEndOfADelete:
         ]
 
     def test_back_to_complete(self) -> None:
-        """A stack that went back is a failure with the reason from its event."""
+        """A stack that returned to its previous state is a failure with the reason from its event."""
         created = [event(1, "CREATE_COMPLETE")]
         back = [
             *created,
@@ -214,7 +214,7 @@ class TestEndOfADelete:
         ],
     )
     def test_waits_out(self, state: str) -> None:
-        """Nothing is asked of a stack while another operation is under way."""
+        """Nothing is requested of a stack while another operation is in progress."""
         created = [event(1, "CREATE_COMPLETE")]
         script = Script((state, created), (state, created), ("CREATE_COMPLETE", created), (None, created))
         work, _ = tear_down(script)
@@ -234,18 +234,18 @@ class TestEndOfADelete:
             tear_down(Script(*((state, []) for state in states)))
 
     def test_review_in_progress_is_not_waited_for(self) -> None:
-        """A stack that has only a change set is deleted at once: nothing is under way there."""
+        """A stack that has only a change set is deleted at once: no operation is in progress."""
         script = Script(("REVIEW_IN_PROGRESS", []), (None, []))
         tear_down(script)
         assert len(script.deleted) == 1
 
-    def test_what_failed_is_told_although_the_beginning_of_the_delete_is_not_among_the_events(self) -> None:
-        """The events may begin behind a marker that is newer than the delete."""
+    def test_failures_are_reported_even_if_the_deletes_first_event_is_missing(self) -> None:
+        """The events may begin after a marker that is newer than the delete."""
         found = stacks.failures(Script(("x", [])), [event(6, "DELETE_FAILED", "New", "today")])
         assert [failure.logical_id for failure in found] == ["New"]
 
     def test_cancelled_deletions_are_consequences(self) -> None:
-        """A deletion that was only cancelled is left out when there is a cause."""
+        """A cancelled deletion is left out when there is a cause."""
         end = [
             *BEGUN,
             event(6, "DELETE_FAILED", "Queue", "Resource deletion cancelled"),
@@ -277,7 +277,7 @@ class TestEndOfADelete:
     ],
 )
 def test_not_empty(kind: str, reason: str, not_empty: bool) -> None:
-    """Only S3's own words about a bucket, old or new, mean that it is not empty."""
+    """Only S3's own messages about a bucket, old or new, mean that it is not empty."""
     assert Failure(type=kind, logical_id="A", physical_id="a", reason=reason).not_empty is not_empty
 
 
@@ -303,12 +303,12 @@ def test_not_empty(kind: str, reason: str, not_empty: bool) -> None:
     ],
 )
 def test_deletion_policies(template: Any, policies: dict[str, str]) -> None:
-    """Policies in plain text are read from JSON and YAML; what cannot be read counts as none, and runs nothing."""
+    """Plain-text policies are read from JSON and YAML; an unreadable one counts as none, and no template code runs."""
     assert stacks.deletion_policies(Script(("x", []), template=template), ID) == policies
 
 
-def test_a_plan_says_what_stays_and_how_each_end_is_verified() -> None:
-    """In the order of the stack, with what is nested in it behind it."""
+def test_a_plan_says_what_stays_and_how_each_deletion_is_verified() -> None:
+    """In the order of the stack, nested resources after their stack."""
     held = {
         "preview-17": [
             ("Kept", "AWS::S3::Bucket"),
@@ -378,8 +378,8 @@ def test_permissions() -> None:
     assert full[4].resources == ("arn:aws:s3:::preview-**", "arn:aws:s3:::preview-**/*")
 
 
-def test_a_failed_delete_is_explained_when_each_resource_of_its_reason_is_told() -> None:
-    """Of a nested stack that failed an event must say what failed in it."""
+def test_a_failed_delete_is_explained_once_each_resource_has_a_reason() -> None:
+    """For a nested stack that failed, an event must say what failed in it."""
     begun, failed = event(1, "DELETE_IN_PROGRESS"), event(2, "DELETE_FAILED", "Bucket", "in use")
     events = [event(0, "DELETE_FAILED", "Role"), begun, failed]
     reason = "The following resource(s) failed to delete: [Bucket]. "

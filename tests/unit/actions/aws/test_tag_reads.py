@@ -1,4 +1,4 @@
-"""How the tags of each type are asked for, and where they stand in the answer."""
+"""How the tags of each type are requested, and where the answer has them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "AWS::Events::Rule": ("events list_tags_for_resource", {"ResourceARN": A.format("events", "rule/x/y")}),
     "AWS::ECS::Service": ("ecs list_tags_for_resource", {"resourceArn": "x|y"}),
 }
-"""Beside these a type's tags come with the answer of its existence check."""
+"""Types whose tags come with the answer of their existence check, in addition to these."""
 IN: dict[str, Any] = {
     "AWS::S3::Bucket": {"TagSet": TAGS},
     "AWS::Logs::LogGroup": {"tags": TAGS},
@@ -64,11 +64,11 @@ MAY_BE_LEFT_OUT = {
     "AWS::Logs::LogGroup",
     "AWS::SecretsManager::Secret",
 }
-"""And wherever the tags stand beside others of the resource."""
+"""Also where the answer has the tags among other properties of the resource."""
 
 
 @pytest.mark.parametrize("kind", sorted(READS))
-def test_tags_are_asked_for_and_found(kind: str) -> None:
+def test_tags_are_requested_and_found(kind: str) -> None:
     """By the id that CloudFormation knows, in the stack's partition, region and account."""
     read = READS[kind]
     named = StackMember(kind, "x|y", STACK, "123456789012")
@@ -84,7 +84,7 @@ def test_tags_are_asked_for_and_found(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(READS))
 def test_an_answer_without_tags_is_an_error_unless_the_service_leaves_them_out(kind: str) -> None:
-    """No tags and an answer that is none are two things: only the first lets a delete go on."""
+    """No tags and a malformed answer are different: only the first lets a delete continue."""
     read = READS[kind]
     if kind not in IN or kind in CALLS:
         empty: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""`protect.tags` against the emulated services: the tags of what a plan names, read from where they are."""
+"""`protect.tags` against the emulated services: the tags of the resources in a plan, read from each service."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read(clients: Any, kind: str, physical_id: str) -> dict[str, str]:
 
 
 def tag_bucket(clients: Any, name: str = ASSETS) -> None:
-    """Tag a bucket by hand, as somebody does who wants to keep it."""
+    """Tag a bucket by hand, like a person who wants to keep it."""
     clients.aws("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "keep", "Value": "yes"}]})
 
 
@@ -57,31 +57,31 @@ def test_a_resources_tags_are_read_from_its_own_service(clients: Any, kind: str)
     cloudformation = clients.aws("cloudformation")
     cloudformation.create_stack(StackName="s", TemplateBody=json.dumps({"Resources": {"It": entry}}))
     (row,) = cloudformation.list_stack_resources(StackName="s")["StackResourceSummaries"]
-    if kind == "AWS::SNS::Topic":  # moto's CloudFormation leaves a topic's tags out
+    if kind == "AWS::SNS::Topic":  # moto's CloudFormation omits a topic's tags
         pair = {"Key": "keep", "Value": "yes"}
         clients.aws("sns").tag_resource(ResourceArn=row["PhysicalResourceId"], Tags=[pair])
     assert read(clients, kind, row["PhysicalResourceId"])["keep"] == "yes"
 
 
 @pytest.mark.parametrize("kind", sorted(MISSING))
-def test_what_is_gone_has_no_tags(clients: Any, kind: str) -> None:
-    """Each service's own answer about something that is not there."""
+def test_a_deleted_resource_has_no_tags(clients: Any, kind: str) -> None:
+    """Each service's own answer about something that does not exist."""
     assert read(clients, kind, MISSING[kind]) == {}
 
 
-def test_every_look_has_a_read() -> None:
-    """A type that closeout looks at is one whose tags it reads."""
+def test_every_type_with_an_existence_check_has_a_tag_read() -> None:
+    """Otherwise its tags could not protect it."""
     assert set(READS) >= set(physical.EXISTENCE_CHECKS)
 
 
 def test_a_bucket_without_tags_is_not_an_error(clients: Any) -> None:
-    """S3 answers NoSuchTagSet, and that is the one answer that means none."""
+    """S3 answers NoSuchTagSet, the only answer that means none."""
     clients.aws("s3").create_bucket(Bucket=ASSETS)
     assert read(clients, "AWS::S3::Bucket", ASSETS) == {}
 
 
 def test_more_than_a_page_of_tags(clients: Any) -> None:
-    """DynamoDB answers ten at a time."""
+    """DynamoDB returns ten at a time."""
     create(clients)
     many = [{"Key": f"k{number}", "Value": "x"} for number in range(25)] + [{"Key": "keep", "Value": "yes"}]
     arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/preview-17-table"
@@ -90,7 +90,7 @@ def test_more_than_a_page_of_tags(clients: Any) -> None:
 
 
 def test_each_service_has_its_own_keys_for_the_next_page() -> None:
-    """KMS answers with another key than it asks by."""
+    """KMS returns the next page under a different key than the request uses."""
     pages = {
         None: {"Tags": [{"TagKey": "a", "TagValue": "1"}], "NextMarker": "two"},
         "two": {"Tags": [{"TagKey": "keep", "TagValue": "yes"}]},
@@ -104,7 +104,7 @@ def test_each_service_has_its_own_keys_for_the_next_page() -> None:
     "kind", sorted(set(READS) - {"AWS::StepFunctions::StateMachine", "AWS::RDS::DBInstance"})
 )
 def test_tags_that_cannot_be_read_are_refused(clients: Any, aws: FakeAws, kind: str) -> None:
-    """Not being allowed to read is not having none: the sentence says what is missing."""
+    """A missing permission does not mean no tags: the message names the permission."""
     aws.fault(code="AccessDeniedException", status=403, message="not authorized", times=10)
     physical_id = {**MISSING, "AWS::CloudFormation::Stack": STACK_ID}.get(kind, "x")
     with pytest.raises(
@@ -113,8 +113,8 @@ def test_tags_that_cannot_be_read_are_refused(clients: Any, aws: FakeAws, kind: 
         read(clients, kind, physical_id)
 
 
-def test_a_throttled_read_is_made_again(clients: Any, aws: FakeAws) -> None:
-    """It is neither yes nor no."""
+def test_a_throttled_read_is_repeated(clients: Any, aws: FakeAws) -> None:
+    """It answers neither yes nor no."""
     clients.aws("s3").create_bucket(Bucket=ASSETS)
     aws.fault(code="SlowDown", status=503)
     with pytest.raises(ServiceError) as caught:
@@ -123,7 +123,7 @@ def test_a_throttled_read_is_made_again(clients: Any, aws: FakeAws) -> None:
 
 
 def test_a_tagged_bucket_in_a_stack_refuses_the_plan(clients: Any) -> None:
-    """The stack has no such tag, the bucket has: nothing of the stack is deleted."""
+    """The stack does not have the tag, its bucket has: nothing of the stack is deleted."""
     create(clients)
     fill(clients)
     tag_bucket(clients)
@@ -135,7 +135,7 @@ def test_a_tagged_bucket_in_a_stack_refuses_the_plan(clients: Any) -> None:
 
 
 def test_a_tagged_bucket_that_the_template_keeps_refuses_nothing(clients: Any) -> None:
-    """It stays anyway."""
+    """It stays in any case."""
     create(clients, body=template(Assets=bucket(ASSETS, DeletionPolicy="Retain")))
     tag_bucket(clients)
     changes = guards.with_tags(DELETE_STACK, DELETE_STACK.plan(STACK_INPUTS, clients), clients)
@@ -143,7 +143,7 @@ def test_a_tagged_bucket_that_the_template_keeps_refuses_nothing(clients: Any) -
 
 
 def test_a_tagged_bucket_refuses_a_prefix_in_it(clients: Any) -> None:
-    """`aws/s3-delete-objects` empties what is tagged as little as `empty-buckets` does."""
+    """`aws/s3-delete-objects` does not empty a tagged bucket either, just as `empty-buckets` does not."""
     clients.aws("s3").create_bucket(Bucket=ASSETS)
     clients.aws("s3").put_object(Bucket=ASSETS, Key="old/x", Body=b"x")
     tag_bucket(clients)
@@ -156,7 +156,7 @@ def test_a_tagged_bucket_refuses_a_prefix_in_it(clients: Any) -> None:
 
 
 class Registry:
-    """CloudFormation's registry and Cloud Control, with the schema and the properties that a test gives."""
+    """CloudFormation's registry and Cloud Control, with a schema and properties that a test sets."""
 
     def __init__(self, schema: Any, properties: Any) -> None:
         self.schema, self.properties = schema, properties
@@ -216,10 +216,10 @@ REFUSED = ServiceError(
         ({"properties": {"Tags": {}}, "tagging": []}, TAGGED, None),
     ],
 )
-def test_any_other_type_is_asked_of_cloud_control(schema: Any, properties: Any, found: Any) -> None:
-    """Only a schema that says so means that a type has no tags; whatever cannot be read is refused.
+def test_any_other_type_is_read_through_cloud_control(schema: Any, properties: Any, found: Any) -> None:
+    """Only a schema that says so means that a type has no tags; an unreadable one is refused.
 
-    What Cloud Control does not find may be there: of many types it wants another id than CloudFormation's.
+    A resource that Cloud Control does not find may exist: for many types it wants another id than CloudFormation's.
     """
     registry = Registry(schema, properties)
     if found is None:
@@ -231,8 +231,8 @@ def test_any_other_type_is_asked_of_cloud_control(schema: Any, properties: Any, 
 
 
 @pytest.mark.parametrize("kind", ["Custom::Thing", "AWS::CDK::Metadata"])
-def test_types_behind_which_there_is_nothing_are_not_asked_for(kind: str) -> None:
-    """A custom resource is a function's word."""
+def test_types_without_a_real_resource_are_not_asked_for(kind: str) -> None:
+    """A custom resource is only what its function reports."""
     registry = Registry("", "")
     assert read(registry, kind, "x") == {}
     assert registry.asked == []
@@ -245,7 +245,7 @@ def test_the_emulators_unknown_service_is_a_refusal(clients: Any) -> None:
 
 
 def test_arns_are_in_the_stacks_partition_region_and_account() -> None:
-    """Also where that is not the partition `aws`."""
+    """Also outside the partition `aws`."""
     stack = "arn:aws-cn:cloudformation:cn-north-1:111122223333:stack/x/1"
     named = StackMember("AWS::Lambda::Function", "f", stack, "111122223333")
     assert named.arn("lambda", "function:") == "arn:aws-cn:lambda:cn-north-1:111122223333:function:f"
@@ -259,7 +259,7 @@ class Stages(Registry):
         self.stages = stages
 
     def get_resource(self, **arguments: Any) -> Any:
-        """The stage that has both ids, else the error of one that is not there."""
+        """The stage that has both ids, else the error for a missing one."""
         if arguments["Identifier"] not in self.stages:
             raise GONE
         return {"ResourceDescription": {"Properties": json.dumps(self.stages[arguments["Identifier"]])}}
@@ -275,8 +275,8 @@ class Stages(Registry):
         ({"prod": TAGGED, "a3|prod": TAGGED}, None),
     ],
 )
-def test_a_stage_is_asked_for_by_the_apis_of_its_stack_too(stages: dict[str, Any], found: Any) -> None:
-    """CloudFormation gives the stage's name alone, and Cloud Control takes it with its API's id only."""
+def test_a_stage_is_requested_with_the_apis_of_its_stack(stages: dict[str, Any], found: Any) -> None:
+    """CloudFormation knows only the stage's name, and Cloud Control also needs its API's id."""
     registry: Any = Stages(stages)
     kinds = (
         ("AWS::ApiGateway::RestApi", "a1"),
@@ -298,8 +298,8 @@ def test_a_stage_is_asked_for_by_the_apis_of_its_stack_too(stages: dict[str, Any
         assert tags.of_stack(changes, registry)[2].tags == found
 
 
-def test_a_rule_and_a_service_are_asked_of_their_own_services(clients: Any) -> None:
-    """A rule by the name that CloudFormation gives, a service by its ARN."""
+def test_a_rule_and_a_service_are_read_from_their_own_services(clients: Any) -> None:
+    """A rule by the name that CloudFormation knows, a service by its ARN."""
     pair = {"Key": "keep", "Value": "yes"}
     clients.aws("events").put_rule(Name="nightly", ScheduleExpression="rate(1 day)", Tags=[pair])
     assert read(clients, "AWS::Events::Rule", "nightly") == {"keep": "yes"}

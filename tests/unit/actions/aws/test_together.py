@@ -1,4 +1,4 @@
-"""Reads that run several at a time."""
+"""Reads that run concurrently."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from closeout.core.errors import ServiceError
 
 
 @pytest.mark.parametrize(("at_once", "items"), [(2, 2), (AT_ONCE, 3 * AT_ONCE)])
-def test_reads_run_side_by_side_and_their_results_keep_the_order(at_once: int, items: int) -> None:
-    """Each waits until as many as may run together are there: one after the other, the first would wait in vain."""
+def test_reads_run_concurrently_and_their_results_keep_the_order(at_once: int, items: int) -> None:
+    """Each waits until as many as allowed are there: one after the other, the first would wait in vain."""
     together = threading.Barrier(at_once, timeout=20)
 
     def read(item: int) -> int:
@@ -26,8 +26,8 @@ def test_reads_run_side_by_side_and_their_results_keep_the_order(at_once: int, i
     assert each(read, range(items)) == [item * 2 for item in range(items)]
 
 
-def test_no_more_run_at_once_than_a_service_bears() -> None:
-    """The most that were ever under way."""
+def test_concurrent_reads_are_limited() -> None:
+    """To the number that a service accepts."""
     lock, more = threading.Lock(), threading.Event()
     state = {"now": 0, "most": 0}
 
@@ -46,7 +46,7 @@ def test_no_more_run_at_once_than_a_service_bears() -> None:
 
 
 def test_the_error_of_the_first_item_counts() -> None:
-    """As one after the other, whichever comes first in time."""
+    """As if they ran one after the other, whichever fails first in time."""
     second = threading.Event()
 
     def read(item: int) -> int:
@@ -63,12 +63,12 @@ def test_the_error_of_the_first_item_counts() -> None:
 
 
 def throttled() -> ServiceError:
-    """What AWS answers to too many requests."""
+    """The answer of AWS to too many requests."""
     return ServiceError("later", service="lambda", operation="ListTags", reason="Throttling", transient=True)
 
 
-def test_what_a_service_throttles_is_read_one_after_the_other() -> None:
-    """A plan that begins anew at the same pace would be throttled again, however often it is tried."""
+def test_throttled_reads_are_repeated_one_after_the_other() -> None:
+    """A plan that starts again at the same pace would be throttled again, however often it is tried."""
     reading = threading.Semaphore(2)
 
     def read(item: int) -> int:
@@ -83,8 +83,8 @@ def test_what_a_service_throttles_is_read_one_after_the_other() -> None:
     assert each(read, range(100)) == [item * 2 for item in range(100)]
 
 
-def test_a_service_that_does_not_answer_is_not_asked_for_every_item() -> None:
-    """Each would take its time-out, and a run has no hour for that. What cannot be read never counts as read."""
+def test_a_service_that_does_not_answer_is_not_called_for_every_item() -> None:
+    """Each call would use up its time-out. What cannot be read never counts as read."""
     asked: list[int] = []
 
     def read(item: int) -> int:
@@ -103,7 +103,7 @@ def test_none_and_one_need_no_thread() -> None:
 
 
 class Nested:
-    """CloudFormation with a stack in which each of four stacks has four stacks of its own; `most` calls were under way."""
+    """CloudFormation with a stack of four stacks that have four stacks each; `most` calls ran at once."""
 
     def __init__(self) -> None:
         self.most = self._now = 0
@@ -140,8 +140,8 @@ def stack(name: str) -> dict[str, str]:
     return {"StackId": name, "StackName": name, "StackStatus": "CREATE_COMPLETE"}
 
 
-def test_nested_stacks_are_read_side_by_side_and_not_more_of_them_for_each_level() -> None:
-    """Behind their stack, in its order; what the parent keeps is kept with all that is in it."""
+def test_nested_stacks_are_read_concurrently_within_the_same_limit() -> None:
+    """After their stack, in its order; what the parent keeps is kept with everything in it."""
     client = Nested()
     found = stacks.resources(cast("Any", client), stack("x"))
     names = [

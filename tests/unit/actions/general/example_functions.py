@@ -9,7 +9,7 @@ go = threading.Event()
 
 
 def good(context: Any, number: int, **rest: Any) -> Any:
-    """Give back what it was called with."""
+    """Return its arguments."""
     context.log(f"dropping {number}\nsecond line")
     return {
         "number": number,
@@ -46,7 +46,7 @@ def huge(context: Any) -> Any:
 
 
 def slow(context: Any) -> None:
-    """Wait until told, then try to log."""
+    """Wait until released, then try to log."""
     go.wait(10)
     context.log("too late")
 

@@ -1,4 +1,4 @@
-"""What these actions reach: HTTP and secrets, nothing else."""
+"""The clients that these actions use: HTTP and secrets, nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sent:
 
 @dataclass
 class ScriptedHttp:
-    """`ports.Http` that gives one answer (or raises one error) after another, the last for ever."""
+    """`ports.Http` that returns one answer (or raises one error) after another, the last one forever."""
 
     answers: list[HttpAnswer | Exception]
     sent: list[Sent] = field(default_factory=list)

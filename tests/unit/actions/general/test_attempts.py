@@ -1,4 +1,4 @@
-"""Tries: what leaves no trace is run again only with the knowledge that it may have run before."""
+"""Attempts: an effect that cannot be verified runs again only if it learns that it may have run before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.work import Crashed, ImmediateWork
 
 
 class Scripted(attempts.Attempt):
-    """A trial that ends as it is told, and notes what was done with it."""
+    """An attempt with a scripted end, which records its calls."""
 
     def __init__(self, done: list[str], *failures: str) -> None:
         self.done = done
@@ -41,7 +41,7 @@ class Scripted(attempts.Attempt):
         self.done.append("dispose")
 
 
-def test_what_succeeds_runs_once() -> None:
+def test_a_successful_attempt_runs_once() -> None:
     """Begin, run, done; a replay runs nothing."""
     done: list[str] = []
     kept: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def test_what_succeeds_runs_once() -> None:
 
 
 def test_a_crash_in_the_middle_raises_the_number() -> None:
-    """The second life ends what the first has left, and says with the number that it may have run before."""
+    """The second process ends what the first one left, and the number says that it may have run before."""
     done: list[str] = []
     kept: dict[str, Any] = {}
     with pytest.raises(Crashed):
@@ -64,7 +64,7 @@ def test_a_crash_in_the_middle_raises_the_number() -> None:
     assert done == ["begin", "run 1", "dispose", "end 1", "begin", "run 2", "dispose"]
 
 
-def test_a_crash_before_the_beginning_was_kept_is_a_first_try() -> None:
+def test_a_crash_before_the_beginning_was_stored_leaves_a_first_attempt() -> None:
     """Nothing can have run yet."""
     done: list[str] = []
     kept: dict[str, Any] = {}
@@ -77,15 +77,15 @@ def test_a_crash_before_the_beginning_was_kept_is_a_first_try() -> None:
     assert done == ["begin", "dispose", "begin", "run 1", "dispose"]
 
 
-def test_a_rerun_begins_with_its_attempt() -> None:
-    """Attempt 3 of the run may be the third time."""
+def test_a_rerun_counts_from_its_attempt() -> None:
+    """In attempt 3 of the run, the step may run for the third time."""
     done: list[str] = []
     attempts.carry_out(ImmediateWork(nothing(), execution="a" * 26 + "-3"), lambda: Scripted(done))
     assert done[1] == "run 3"
 
 
 def test_failures_are_tried_again_as_often_as_the_step_says() -> None:
-    """With the step's own waits, which no thread sits through."""
+    """With the step's own waits, which block no thread."""
     done: list[str] = []
     failures = ["a", "b", "c"]
     retry = Retry(attempts=3, backoff=Backoff(first=2.0, factor=2.0))
@@ -96,7 +96,7 @@ def test_failures_are_tried_again_as_often_as_the_step_says() -> None:
     assert work.slept == [2.0, 4.0]
 
 
-def test_a_guard_that_holds_the_try_back_does_not_make_it_a_second_one() -> None:
+def test_an_attempt_that_a_guard_holds_does_not_count() -> None:
     """A pause, or a pull request that cannot be read: nothing has run yet."""
     done: list[str] = []
     held = [1, 1]
@@ -110,8 +110,8 @@ def test_a_guard_that_holds_the_try_back_does_not_make_it_a_second_one() -> None
     assert done == ["begin", "run 1", "dispose"]
 
 
-def test_a_try_that_was_cut_off_before_it_ran_is_not_counted() -> None:
-    """A pause suspends the run, or the process dies during one: whichever process goes on, nothing has run."""
+def test_an_attempt_that_ended_before_it_ran_does_not_count() -> None:
+    """A pause suspends the run, or the process dies during one: whichever process continues, nothing has run."""
     done: list[str] = []
     kept: dict[str, Any] = {}
 
@@ -127,7 +127,7 @@ def test_a_try_that_was_cut_off_before_it_ran_is_not_counted() -> None:
     assert work.lines == []
 
 
-def test_a_try_that_may_have_run_says_so() -> None:
+def test_an_attempt_that_may_have_run_counts() -> None:
     """Its beginning is in the ledger and its end is not; the next process knows no more than that."""
     done: list[str] = []
     kept: dict[str, Any] = {"begin-1": {"value": {"mark": 1}}, "run-1": {"marked": True}}
@@ -137,7 +137,7 @@ def test_a_try_that_may_have_run_says_so() -> None:
     assert work.lines == ["attempt 1 was interrupted before its end was recorded; it may have run in part"]
 
 
-def test_deaths_are_the_engines_to_count() -> None:
+def test_only_the_engine_counts_deaths() -> None:
     """Only it knows whether the step ran alone."""
     done: list[str] = []
     kept: dict[str, Any] = {}
@@ -151,8 +151,8 @@ def test_deaths_are_the_engines_to_count() -> None:
     )
 
 
-def test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay() -> None:
-    """An earlier version gave up after two; the run may still be open, and its later steps replay this one."""
+def test_a_step_that_an_earlier_version_gave_up_is_not_run_again_on_replay() -> None:
+    """It gave up after two deaths; the run may still be open, and its later steps replay this one."""
     cut_off = {"value": {"result": {"interrupted": True, "ran": True, "crashed": True}}}
     kept: dict[str, Any] = {}
     for number in (1, 2):
@@ -163,8 +163,8 @@ def test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay()
     assert done == []
 
 
-def test_being_cut_off_by_restarts_for_ever_ends() -> None:
-    """A script that takes longer than the server lives is not begun without end."""
+def test_endless_restarts_end_an_attempt() -> None:
+    """A script that takes longer than the server's life must not begin again forever."""
 
     class CutOff(ImmediateWork):
         def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
@@ -174,8 +174,8 @@ def test_being_cut_off_by_restarts_for_ever_ends() -> None:
         attempts.carry_out(CutOff(nothing()), lambda: Scripted([]))
 
 
-def test_it_is_interrupted_so_often_and_no_more() -> None:
-    """Each time in another process, which ends what the one before has begun."""
+def test_interruptions_are_limited() -> None:
+    """Each in another process, which ends what the one before has begun."""
     for interrupted in (attempts.LIMIT - 1, attempts.LIMIT):
         kept: dict[str, Any] = {
             f"begin-{number}": {"value": {"mark": number}} for number in range(1, interrupted + 1)

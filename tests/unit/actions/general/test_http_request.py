@@ -40,7 +40,7 @@ def run(*answers: HttpAnswer | Exception, **inputs: Any) -> tuple[Any, ScriptedH
 
 
 def test_json_is_sent_with_its_type_and_an_idempotency_key() -> None:
-    """The key is the execution's and the step's: the same on every try, another on a rerun."""
+    """The key names the execution and the step: the same on every attempt, another on a rerun."""
     result, http, work = run(body={"preview": 17, "é": [1, None]})
     (sent,) = http.sent
     assert (sent.method, sent.url) == ("POST", URL)
@@ -49,8 +49,8 @@ def test_json_is_sent_with_its_type_and_an_idempotency_key() -> None:
     assert result == {"status": 200, "summary": f"{URL}: 200"}
 
 
-def test_text_is_sent_as_it_is() -> None:
-    """With a content type of one's own if it is given."""
+def test_text_is_sent_unchanged() -> None:
+    """With a custom content type if there is one."""
     _, http, _ = run(text="a=1", headers={"content-type": "application/x-www-form-urlencoded"})
     assert http.sent[0].body == b"a=1"
     assert http.sent[0].headers["content-type"] == "application/x-www-form-urlencoded"
@@ -59,21 +59,21 @@ def test_text_is_sent_as_it_is() -> None:
 
 
 def test_a_secret_that_an_answer_repeats_is_not_cut_in_half() -> None:
-    """Secrets are taken out first and the text is cut afterwards, or the log would keep a part of one."""
+    """Secrets are removed before the text is cut, or the log would keep a part of one."""
     body = "x" * (2_048 - 10) + SECRET + "y" * 100
     _, _, work = run(answer(200, body), secret_headers={"X-Api-Key": "env:KEY"})
     assert not any(SECRET[:6] in line for line in work.lines)
 
 
-def test_a_secret_header_goes_its_own_way() -> None:
-    """Read when it is sent; in no plan, no plain header, no record and no log."""
+def test_a_secret_header_appears_only_in_the_request() -> None:
+    """It is read when it is sent, and is in no plan, plain header, record or log."""
     result, http, work = run(answer(body=f"your key is {SECRET}"), secret_headers={"X-Api-Key": "env:KEY"})
     assert http.sent[0].secret == {"X-Api-Key": SECRET}
     assert SECRET not in repr(http.sent[0].headers) + repr(result) + repr(work.operations) + repr(work.lines)
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "ü", "nul\0", "tab\t"])
-def test_a_secret_that_is_no_header_is_refused_without_showing_it(value: str) -> None:
+def test_a_secret_that_is_no_valid_header_is_refused_without_showing_it(value: str) -> None:
     """The reference is named, the value is not."""
     http = ScriptedHttp([answer()])
     clients = LocalClients(http, FixedSecrets({"env:KEY": value}))
@@ -89,8 +89,8 @@ def test_a_secret_that_is_no_header_is_refused_without_showing_it(value: str) ->
 @pytest.mark.parametrize(
     "first", [no_answer(), answer(500), answer(502), answer(503), answer(429), answer(408), answer(425)]
 )
-def test_what_may_pass_is_tried_again_with_the_same_key(first: HttpAnswer | Exception) -> None:
-    """So that the other side can tell a repetition."""
+def test_transient_errors_are_retried_with_the_same_key(first: HttpAnswer | Exception) -> None:
+    """So that the other side can recognize a repetition."""
     _, http, work = run(first, answer(204))
     assert len(http.sent) == 2
     why = f"answered {first.status}" if isinstance(first, HttpAnswer) else "no answer"
@@ -99,7 +99,7 @@ def test_what_may_pass_is_tried_again_with_the_same_key(first: HttpAnswer | Exce
 
 
 def test_a_retry_after_is_obeyed_without_holding_a_thread() -> None:
-    """It is a lower bound for the next try, waited durably; nonsense is none, an hour is enough."""
+    """It is a lower bound for the next attempt, waited durably; an invalid one is ignored, an hour is the limit."""
     _, _, work = run(
         answer(503, retry_after="120"),
         answer(429, retry_after="soon"),
@@ -109,8 +109,8 @@ def test_a_retry_after_is_obeyed_without_holding_a_thread() -> None:
     assert work.slept == [120.0, 4.0, 3_600.0]
 
 
-def test_a_host_that_stays_away_fails_the_step_after_the_tries_it_may_have() -> None:
-    """`retry` bounds them, and the failure says what the last one met."""
+def test_a_host_that_stays_down_fails_the_step_after_its_retries() -> None:
+    """`retry` limits them, and the failure has the last error."""
     http = ScriptedHttp([answer(503)])
     clients = LocalClients(http)
     inputs = {"method": "POST", "url": URL}
@@ -124,7 +124,7 @@ def test_a_host_that_stays_away_fails_the_step_after_the_tries_it_may_have() -> 
 
 
 def test_a_crash_after_sending_sends_again_with_the_same_key() -> None:
-    """The other side can tell that it is the same request."""
+    """The other side can recognize the repeated request."""
     http = ScriptedHttp([answer()])
     clients = LocalClients(http)
     inputs = {"method": "POST", "url": URL}
@@ -137,8 +137,8 @@ def test_a_crash_after_sending_sends_again_with_the_same_key() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 409, 410, 422])
-def test_a_no_is_a_no(status: int) -> None:
-    """One request, and a message with the status that came and the one that was expected."""
+def test_a_refusal_is_not_retried(status: int) -> None:
+    """One request, and a message with the actual status and the expected one."""
     with pytest.raises(StepFailed, match=f"answered {status}, expected 2xx"):
         run(answer(status))
 
@@ -154,7 +154,7 @@ def test_a_no_is_a_no(status: int) -> None:
     ],
 )
 def test_the_expected_statuses_are_success(expect: Any, status: int, good: bool) -> None:
-    """404 on a delete is success for whoever says so, even a 503 is."""
+    """A step can accept 404 on a delete, or even 503."""
     if good:
         assert run(answer(status), expect=expect)[0]["status"] == status
     else:
@@ -168,8 +168,8 @@ def test_the_log_has_the_first_two_kilobytes_of_the_answer() -> None:
     assert 1_000 < len(work.lines[-1]) < 1_100
 
 
-def test_the_query_is_shown_nowhere() -> None:
-    """Tokens travel in queries, although they should not."""
+def test_the_query_is_never_shown() -> None:
+    """Queries may contain tokens, although they should not."""
     result, http, work = run(url=URL + "?token=hush")
     assert http.sent[0].url.endswith("?token=hush")
     assert (
@@ -183,7 +183,7 @@ def test_the_query_is_shown_nowhere() -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://h/x", "h/x", "https://u:p@h/", "https://h/a b", "https://", "https://h\\@evil/"]
 )
-def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
+def test_an_invalid_url_fails_the_plan(url: str) -> None:
     """Before anything is sent."""
     with pytest.raises(InputError, match=r"^`url`: "):
         run(url=url)
@@ -212,7 +212,7 @@ def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
         ({"url": URL, "headers": {"idempotency-key": "x"}}, "itself"),
         ({"url": URL, "headers": {"Host": "x"}}, "itself"),
         ({"url": URL, "headers": {"X Y": "x"}}, "name of a header"),
-        ({"url": URL, "headers": ["X Y"]}, None),  # the type is for the schema to say
+        ({"url": URL, "headers": ["X Y"]}, None),  # the schema checks the type
         ({"url": URL, "secret-headers": "env:TOKEN"}, None),
         ({"url": URL, "secret-headers": {"X-Key": SECRET}}, "reference"),
         ({"url": "https://pr-${{ event.number }}.h.example:${{ event.a }}/${{ event.b }}?c"}, None),
@@ -223,7 +223,7 @@ def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
     ],
 )
 def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:
-    """A secret that stands in the file itself is not repeated in the message."""
+    """A secret written into the file itself is not repeated in the message."""
     assert ACTION.check is not None
     problems = ACTION.check(inputs)
     assert (problems == []) if word is None else (word in problems[0])
@@ -241,8 +241,8 @@ def test_the_plan_is_the_request() -> None:
     assert ACTION.permissions({}) == ()
 
 
-def test_a_request_that_cannot_be_sent_fails_at_once() -> None:
-    """What does not pass is not tried again: a wrong certificate, a redirect in a circle."""
+def test_a_request_that_can_never_be_sent_fails_at_once() -> None:
+    """Permanent errors are not retried: a wrong certificate, a redirect loop."""
     final = ServiceError("wrong certificate", service="http", operation="POST", reason="tls", transient=False)
     http = ScriptedHttp([final, answer()])
     clients = LocalClients(http)

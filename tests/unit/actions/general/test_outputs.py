@@ -1,4 +1,4 @@
-"""What a script gives to later steps, in the form of GitHub Actions."""
+"""What a script passes to later steps, in the form of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from closeout.core.errors import ActionFailed
 
 
 def test_lines_and_blocks() -> None:
-    """The last of one name counts, as it does there."""
+    """The last value of a name counts, as in GitHub Actions."""
     written = b"rows=7\nurl=https://x/?a=b\n\nempty=\nlog<<EOF\none\n\ntwo=2\nEOF\r\nrows=8\n"
     assert outputs.parse(written) == {
         "rows": "8",
@@ -33,14 +33,14 @@ def test_lines_and_blocks() -> None:
         (b"a=" + b"x" * outputs.LIMIT, "longer than 100,000 bytes"),
     ],
 )
-def test_what_is_no_output_is_said(written: bytes, said: str) -> None:
-    """Half of it is never taken."""
+def test_a_malformed_output_is_an_error(written: bytes, said: str) -> None:
+    """It is never accepted in part."""
     with pytest.raises(ActionFailed, match=said):
         outputs.parse(written)
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="a=<E\n\r ", max_size=60).map(str.encode))
-def test_any_bytes_give_texts_or_the_named_error(written: bytes) -> None:
+def test_any_bytes_yield_outputs_or_the_named_error(written: bytes) -> None:
     """Whatever a script writes."""
     try:
         found = outputs.parse(written)

@@ -1,4 +1,4 @@
-"""`python`: a function of one's own, with clear errors, JSON back, and a time limit that does not lie."""
+"""`python`: a user's function, with clear errors, JSON results, and an honest time limit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def call(function: str, work: ImmediateWork | None = None, **args: Any) -> tuple
 
 
 def test_a_function_is_called_with_its_context_and_arguments() -> None:
-    """Event, run id, attempt and log; what it returns is kept with the run."""
+    """Event, run id, attempt and log; its result is stored with the run."""
     result, work = call("example_functions:good", number=17, table="x")
     assert result["outputs"] == {
         "number": 17,
@@ -44,8 +44,8 @@ def test_a_function_in_a_class_can_be_named() -> None:
     assert call("example_functions:Group.inner")[0]["outputs"] == {"result": "inner"}
 
 
-def test_what_is_raised_is_the_reason_and_the_traceback_is_in_the_log() -> None:
-    """So that whoever wrote the function finds the line."""
+def test_an_exception_is_the_reason_and_its_traceback_is_in_the_log() -> None:
+    """So that the function's author finds the line."""
     work = ImmediateWork(nothing(), event={"n": 17})
     with pytest.raises(ActionFailed, match="raised KeyError: 'database'"):
         call("example_functions:raising", work)
@@ -59,14 +59,14 @@ def test_a_function_cannot_end_the_server() -> None:
 
 
 @pytest.mark.parametrize("name", ["not_json", "infinite", "huge"])
-def test_a_result_that_cannot_be_kept_is_a_failure(name: str) -> None:
-    """JSON of a reasonable size, or the run could not be replayed."""
+def test_a_result_that_cannot_be_stored_is_a_failure(name: str) -> None:
+    """It must be JSON of a reasonable size, or the run could not be replayed."""
     with pytest.raises(ActionFailed, match="JSON"):
         call(f"example_functions:{name}")
 
 
-def test_wrong_arguments_are_said() -> None:
-    """Python's own sentence is clear enough."""
+def test_wrong_arguments_are_reported() -> None:
+    """With Python's own message."""
     with pytest.raises(ActionFailed, match="number"):
         call("example_functions:good")
 
@@ -84,13 +84,13 @@ def test_wrong_arguments_are_said() -> None:
     ],
 )
 def test_a_function_that_cannot_be_found_fails_the_plan_with_the_reason(function: str, words: str) -> None:
-    """Before anything runs; each kind of trouble has its own sentence."""
+    """Before anything runs; each kind of mistake has its own message."""
     with pytest.raises(InputError, match=words.replace(".", r"\.")):
         ACTION.plan({"function": f"{HERE}.{function}", "args": {}}, nothing())
 
 
-def test_a_call_over_its_time_fails_and_is_said_to_run_on() -> None:
-    """A thread cannot be killed: the step ends, the call does not, and closeout knows. The server can end, too."""
+def test_a_call_over_its_time_limit_fails_and_is_reported_as_still_running() -> None:
+    """A thread cannot be killed: the step ends, the call does not, and closeout says so. The server can still stop."""
     written: list[str] = []
 
     class Hurried(ImmediateWork):
@@ -120,7 +120,7 @@ def test_a_call_over_its_time_fails_and_is_said_to_run_on() -> None:
 
 
 def test_a_call_is_waited_for() -> None:
-    """As long as there is time."""
+    """As long as time remains."""
     example_functions.go.clear()
     timer = threading.Timer(0.02, example_functions.go.set)
     timer.start()
@@ -151,7 +151,7 @@ def test_a_crash_in_the_middle_raises_the_attempt() -> None:
     ],
 )
 def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:
-    """The form of the name and of the arguments; whether it is there, the plan says."""
+    """The form of the name and the arguments; the plan finds out whether the function exists."""
     assert ACTION.check is not None
     problems = ACTION.check(inputs)
     assert (problems == []) if word is None else (word in problems[0])

@@ -1,4 +1,4 @@
-"""`shell`: the environment that a script gets, the reasons that it leaves, and its tries."""
+"""`shell`: a script's environment, its errors, and its attempts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shell(
 
 
 def test_a_script_runs_with_its_variables_and_streams_its_output(tmp_path: Path) -> None:
-    """Values come by `env`, the payload as a file, the run's id and attempt as variables."""
+    """Values come from `env`, the payload as a file, the run's id and attempt as variables."""
     script = 'echo "$NUMBER"; cat "$CLOSEOUT_EVENT_PATH"; echo; echo "$CLOSEOUT_RUN_ID $CLOSEOUT_ATTEMPT"'
     result, work = shell({"run": script, "env": {"NUMBER": "17"}}, tmp_path, event={"number": 17})
     assert work.lines[1:] == ["17", '{"number": 17}', f"{work.run_id} 1"]
@@ -39,7 +39,7 @@ def test_a_script_runs_with_its_variables_and_streams_its_output(tmp_path: Path)
 
 
 def test_a_program_runs_without_a_shell_in_between(tmp_path: Path) -> None:
-    """Nothing in `argv` means anything to anybody but the program."""
+    """No shell interprets `argv`."""
     _, work = shell({"argv": ["printf", "%s\\n", "$HOME; `id`", "a b"]}, tmp_path)
     assert work.lines[1:] == ["$HOME; `id`", "a b"]
 
@@ -52,8 +52,8 @@ def test_payload_text_in_a_variable_is_only_text(tmp_path: Path) -> None:
     assert not (tmp_path / "hacked").exists()
 
 
-def test_the_environment_is_the_servers_without_what_is_secret() -> None:
-    """Variables that secret references name, and those that hold cloud and GitHub credentials."""
+def test_the_environment_is_the_servers_without_its_secrets() -> None:
+    """Without variables that secret references name, and those with cloud and GitHub credentials."""
     server = {
         "PATH": "/bin",
         "HOME": "/home/x",
@@ -79,8 +79,8 @@ def test_the_environment_is_the_servers_without_what_is_secret() -> None:
     assert "GH_TOKEN" not in passed
 
 
-def test_a_script_really_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the supervisor and all."""
+def test_a_real_script_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Including the supervisor that starts it."""
     monkeypatch.setenv("CLOSEOUT_WEBHOOK_SECRET", "correct-horse")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "battery-staple")
     settings = {"directory": str(tmp_path), "secret-variables": ("CLOSEOUT_WEBHOOK_SECRET",), "pass-env": ()}
@@ -122,7 +122,7 @@ def test_stdout_and_stderr_are_one_log(tmp_path: Path) -> None:
 
 
 def test_a_failure_never_quotes_half_a_secret(tmp_path: Path) -> None:
-    """The line is cut to length after secrets were taken out, and a long line is logged in one piece."""
+    """The line is cut after secrets were removed, and a long line is logged in one piece."""
     secret = "correct-horse-battery-staple"
 
     def clean(text: str) -> str:
@@ -137,7 +137,7 @@ def test_a_failure_never_quotes_half_a_secret(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_is_a_failure_that_says_so(tmp_path: Path) -> None:
-    """With what it last said."""
+    """With its last output."""
 
     class Hurried(ImmediateWork):
         def remaining(self) -> float:
@@ -149,7 +149,7 @@ def test_a_time_limit_is_a_failure_that_says_so(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_tried_again_only_if_the_step_says_so(tmp_path: Path) -> None:
-    """Each try learns that it is not the first."""
+    """Each attempt learns that it is not the first."""
     script = 'echo "$CLOSEOUT_ATTEMPT" >> tries; test "$CLOSEOUT_ATTEMPT" = 3'
     with pytest.raises(ActionFailed):
         shell({"run": script}, tmp_path)
@@ -161,7 +161,7 @@ def test_a_failure_is_tried_again_only_if_the_step_says_so(tmp_path: Path) -> No
 
 
 def test_the_pid_is_recorded_before_anything_runs(tmp_path: Path) -> None:
-    """A crash between the two leaves a supervisor that was told nothing, and goes."""
+    """A crash between the two leaves a supervisor without a command, which exits."""
     kept: dict[str, Any] = {}
     settings = {"directory": str(tmp_path)}
     work = ImmediateWork(nothing(), settings=settings, operations=kept, crash=lambda name: name == "begin-1")
@@ -183,14 +183,14 @@ def test_a_crash_in_the_middle_runs_again_with_a_raised_attempt(tmp_path: Path) 
     assert (tmp_path / "tries").read_text() == "1\n2\n"
 
 
-def test_a_supervisor_of_an_earlier_life_is_ended_before_the_next_try(tmp_path: Path) -> None:
-    """The recorded pid and start time find it."""
+def test_a_supervisor_of_an_earlier_process_is_ended_before_the_next_attempt(tmp_path: Path) -> None:
+    """The recorded pid and start time identify it."""
     from closeout.actions.general.process import Supervised
 
     earlier = Supervised()
     settings = {"directory": str(tmp_path)}
     kept: dict[str, Any] = {"begin-1": {"value": earlier.identity}}
-    # A supervisor that is parked is let go by its server; here its "server" is this test, which lets go.
+    # A parked supervisor is released by its server; here this test is its server.
     earlier._close_input()
     shell({"run": "true"}, tmp_path, ImmediateWork(nothing(), settings=settings, operations=kept))
     assert started(earlier.identity["pid"]) is None
@@ -198,10 +198,10 @@ def test_a_supervisor_of_an_earlier_life_is_ended_before_the_next_try(tmp_path: 
     earlier.dispose()
 
 
-def test_a_try_that_cannot_be_ended_holds_the_next_one_back(
+def test_an_attempt_that_cannot_be_ended_delays_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two of them would run beside each other; the operator gets the process's number."""
+    """Otherwise both would run at once; the operator gets the process's number."""
     monkeypatch.setattr(process, "end_survivor", lambda begun: begun["pid"] != 4711)
     kept: dict[str, Any] = {"begin-1": {"value": {"pid": 4711, "started": "x"}}}
     work = ImmediateWork(nothing(), settings={"directory": str(tmp_path)}, operations=kept)
@@ -210,8 +210,8 @@ def test_a_try_that_cannot_be_ended_holds_the_next_one_back(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_try_that_a_guard_forbids_leaves_no_process(tmp_path: Path) -> None:
-    """The supervisor was parked before the guard looked; it is told nothing, and has gone."""
+def test_an_attempt_that_a_guard_forbids_leaves_no_process(tmp_path: Path) -> None:
+    """The supervisor was parked before the guard's check; it gets no command, and exits."""
 
     def reopened(name: str) -> None:
         raise RunCancelled(name, "reopened", "the pull request is open again")
@@ -238,7 +238,7 @@ def test_a_try_that_a_guard_forbids_leaves_no_process(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:
-    """One way to say what runs, and names that are names."""
+    """Exactly one of `run` and `argv`, and valid names of variables."""
     assert ACTION.check is not None
     problems = ACTION.check(inputs)
     assert (problems == []) if word is None else (word in problems[0])
@@ -252,7 +252,7 @@ def test_templates_are_for_variables_only() -> None:
 
 
 def test_the_plan_is_the_command() -> None:
-    """Every line of a script or every argument, and the values that it gets."""
+    """Every line of a script or every argument, and the values it receives."""
     script = "cd infra\n  terraform init\n\nterraform destroy -auto-approve"
     (change,) = ACTION.plan({"run": f"\n{script}\n", "env": {"N": "17"}}, nothing())
     assert (change.verb, change.resource, change.reason) == ("run", script, 'with N="17"')
@@ -279,7 +279,7 @@ def test_the_plan_is_the_command() -> None:
         ({"run": " \n "}, "give `argv` or `run`"),
     ],
 )
-def test_what_cannot_run_is_never_planned(inputs: Any, said: str) -> None:
+def test_an_invalid_command_is_never_planned(inputs: Any, said: str) -> None:
     """Names of variables may come from a payload, so the plan checks them too."""
     with pytest.raises(InputError, match=re.escape(said)):
         ACTION.plan(inputs, None)  # type: ignore[arg-type]

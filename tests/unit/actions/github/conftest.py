@@ -1,4 +1,4 @@
-"""A fake GitHub for each test, whose every request is held against GitHub's description afterwards."""
+"""A fake GitHub for each test, whose every request is validated against GitHub's API description afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.openapi.description import check
 
 @dataclass
 class GitHubOnly:
-    """`ports.Clients` that reach GitHub and nothing else."""
+    """`ports.Clients` for GitHub only."""
 
     github: GitHub
 

@@ -31,14 +31,14 @@ MARK = marker("preview-cleanup")
 
 
 def test_the_first_time_a_comment_is_written(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """It begins with the hidden marker, and the result links it."""
+    """It begins with the hidden marker, and the result links to it."""
     result = write(clients)
     assert bodies(github) == [f"{MARK}\nGone."]
     assert result["url"] in result["summary"]
 
 
 def test_the_next_time_the_same_comment_is_updated(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """However often, and behind hundreds of other comments."""
+    """However often, and after hundreds of other comments."""
     write(clients, "one")
     for i in range(150):
         github.world.add_comment(github.world.repository("acme/shop"), 17, f"+{i}", {"login": "x", "id": 5})
@@ -60,10 +60,10 @@ def test_our_comment_is_found_on_a_later_page(github: FakeGitHub, clients: GitHu
 
 
 @pytest.mark.parametrize("before", [4_999, 5_000])
-def test_five_thousand_comments_are_searched_and_no_more(
+def test_at_most_five_thousand_comments_are_searched(
     github: FakeGitHub, clients: GitHubOnly, before: int
 ) -> None:
-    """Whoever gave up silently would write a second comment."""
+    """Giving up silently would write a second comment."""
     shop = github.world.repository("acme/shop")
     write(clients, "old")
     ours = shop.comments[17].pop()
@@ -79,15 +79,15 @@ def test_five_thousand_comments_are_searched_and_no_more(
 
 
 def test_the_same_text_again_changes_nothing(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """No "edited" mark for nothing."""
+    """No "edited" mark without a reason."""
     write(clients)
     github.clear_requests()
     write(clients, execution="b" * 26 + "-1")
     assert {entry["method"] for entry in github.requests()} == {"GET"}
 
 
-def test_the_log_says_what_became_of_the_comment(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """With its link, which a reader follows."""
+def test_the_log_says_what_happened_to_the_comment(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """With its link for the reader."""
     lines: list[str] = []
     for attempt, body in enumerate(("one", "one", "two"), start=1):
         work = ImmediateWork(clients, event=EVENT, execution=f"{'a' * 26}-{attempt}")
@@ -98,7 +98,7 @@ def test_the_log_says_what_became_of_the_comment(github: FakeGitHub, clients: Gi
 
 
 def test_a_planted_marker_is_left_alone(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """Anybody can write the marker; only the token's own user's comment counts."""
+    """Anyone can write the marker; only the comment of the token's own user counts."""
     shop = github.world.repository("acme/shop")
     github.world.add_comment(shop, 17, f"{MARK}\nplanted", {"login": "closeout-bot", "id": 666})
     write(clients)
@@ -121,24 +121,22 @@ def test_each_automation_has_its_own_comment(github: FakeGitHub, clients: GitHub
 
 
 def test_a_crash_after_writing_does_not_write_twice(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """The comment is its own trace: the repetition finds it."""
+    """A repetition finds the comment itself."""
     with pytest.raises(Crashed):
         write(clients, crash=lambda name: name == "comment")
     write(clients)
     assert bodies(github) == [f"{MARK}\nGone."]
 
 
-def test_an_answer_that_was_lost_does_not_write_twice(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """GitHub had written it, and hung up."""
+def test_a_lost_answer_does_not_write_twice(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """GitHub had written the comment before the connection broke."""
     github.faults.add("drop", method="POST", path=r".*/comments", after=True)
     write(clients)
     assert bodies(github) == [f"{MARK}\nGone."]
 
 
-def test_without_knowing_whose_token_it_is_nothing_is_written(
-    github: FakeGitHub, clients: GitHubOnly
-) -> None:
-    """An App's token has no user: rather no comment than somebody else's overwritten."""
+def test_nothing_is_written_if_the_tokens_user_is_unknown(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """An App's token has no user: no comment is better than overwriting another's."""
     github.world.tokens[github.token]["user"] = None
     with pytest.raises(StepFailed, match="whose token"):
         write(clients)
@@ -146,7 +144,7 @@ def test_without_knowing_whose_token_it_is_nothing_is_written(
 
 
 def test_a_github_that_is_down_is_waited_for(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """Every call of it: the user, the list, the comment."""
+    """For every call: the user, the list, the comment."""
     for path in ("/user", r".*/comments", r".*/comments"):
         github.faults.add("status", status=502, path=path)
     github.faults.add("rate-limit", method="POST", headers={"retry-after": "0"})
@@ -154,8 +152,8 @@ def test_a_github_that_is_down_is_waited_for(github: FakeGitHub, clients: GitHub
     assert len(bodies(github)) == 1
 
 
-def test_the_place_may_be_given(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """Another repository or number than the event's; a template gives a number as text."""
+def test_the_repository_and_number_can_be_set(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """Others than the event's; a template yields the number as text."""
     github.world.open_pull("acme/shop", number=18)
     write(clients, event={}, inputs={"repository": "acme/shop", "number": "18"})
     assert len(bodies(github, 18)) == 1
@@ -164,27 +162,27 @@ def test_the_place_may_be_given(github: FakeGitHub, clients: GitHubOnly) -> None
 @pytest.mark.parametrize(
     "event", [{}, {"repository": {"full_name": "acme/shop"}}, {"number": 17}, {"number": "x"}]
 )
-def test_an_event_about_nothing_is_refused(clients: GitHubOnly, event: Any) -> None:
-    """A push is about no pull request."""
+def test_an_event_without_a_pull_request_is_refused(clients: GitHubOnly, event: Any) -> None:
+    """A push belongs to no pull request."""
     with pytest.raises(InputError, match="set `repository` and `number`"):
         write(clients, event=event)
 
 
-def test_an_issue_comments_event_is_about_its_issue(github: FakeGitHub, clients: GitHubOnly) -> None:
+def test_an_issue_comment_event_uses_its_issue(github: FakeGitHub, clients: GitHubOnly) -> None:
     """`issue_comment` has no number of its own."""
     write(clients, event={"issue": {"number": 17}, "repository": {"full_name": "acme/shop"}})
     assert len(bodies(github)) == 1
 
 
 def test_a_text_that_is_too_long_is_cut_and_says_so(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """GitHub takes 65,536 characters."""
+    """GitHub accepts 65,536 characters."""
     write(clients, "x" * 70_000)
     assert len(bodies(github)[0]) == LIMIT
     assert bodies(github)[0].endswith("(cut: GitHub takes no more)")
 
 
 def test_the_plan_says_where(clients: GitHubOnly) -> None:
-    """One change, which verify has nothing to look for after."""
+    """One change, and nothing that verify must look for afterwards."""
     (change,) = ACTION.plan({"body": "x"}, clients)
     assert (change.verb, change.resource) == ("comment", "this pull request")
     (change,) = ACTION.plan({"body": "x", "repository": "acme/shop", "number": 3}, clients)
@@ -199,7 +197,7 @@ def test_the_plan_says_where(clients: GitHubOnly) -> None:
 def test_the_first_pull_request_of_a_repository_gets_its_comment(
     github: FakeGitHub, clients: GitHubOnly, number: Any
 ) -> None:
-    """Its number is 1; there is no 0."""
+    """Its number is 1, and 0 does not exist."""
     github.world.open_pull("acme/shop", number=1)
     write(clients, event={"number": number, "repository": {"full_name": "acme/shop"}})
     assert bodies(github, 1) == [f"{MARK}\nGone."]

@@ -26,7 +26,7 @@ INTENDED = 1_700_000_000.0
 
 
 class Clock:
-    """Time that passes when told; real enough for the fake's timestamps."""
+    """A clock that a test advances; real enough for the fake's timestamps."""
 
     def __init__(self) -> None:
         import time
@@ -66,14 +66,14 @@ def dispatch(
 
 
 class Listening(ImmediateWork):
-    """Notes how long each failed try of the dispatch asks to wait."""
+    """Records how long each failed attempt to dispatch asks to wait."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.heard: list[float | None] = []
 
     def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
-        """Run it, and listen."""
+        """Run it, and record."""
 
         def listened() -> Any:
             try:
@@ -91,7 +91,7 @@ def runs(github: FakeGitHub) -> list[Any]:
 
 
 def test_a_workflow_is_dispatched_and_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """With its inputs, at its ref; the summary links the run."""
+    """With its inputs, at its ref; the summary links to the run."""
     plain(github, polls=3)
     result, work = dispatch(clients)
     (run,) = runs(github)
@@ -108,21 +108,21 @@ def test_a_workflow_is_dispatched_and_awaited(github: FakeGitHub, clients: GitHu
     "conclusion", ["failure", "cancelled", "timed_out", "skipped", "neutral", "action_required"]
 )
 def test_only_success_is_success(github: FakeGitHub, clients: GitHubOnly, conclusion: str) -> None:
-    """Any other conclusion fails the step, and the message links the run."""
+    """Any other conclusion fails the step, and the message links to the run."""
     plain(github, conclusion=conclusion)
     with pytest.raises(ActionFailed, match=f"ended as {conclusion}: https://.*/actions/runs/"):
         dispatch(clients)
 
 
-def test_it_need_not_be_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
+def test_waiting_can_be_turned_off(github: FakeGitHub, clients: GitHubOnly) -> None:
     """`wait: false` ends with the dispatch."""
     plain(github, conclusion=None)
     result, _ = dispatch(clients, INPUTS | {"wait": False})
     assert runs(github)[0]["html_url"] in result["summary"]
 
 
-def test_a_server_that_names_no_run_cannot_be_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """An older GHES answers 204: rather a failure than a guess at which run it was."""
+def test_a_server_that_returns_no_run_cannot_be_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """An older GHES answers 204: failing is better than guessing which run it was."""
     plain(github, details=False)
     with pytest.raises(ActionFailed, match="trace-input"):
         dispatch(clients)
@@ -131,8 +131,10 @@ def test_a_server_that_names_no_run_cannot_be_awaited(github: FakeGitHub, client
 
 
 @pytest.mark.parametrize("broken", ["repository", "workflow", "ref"])
-def test_what_is_not_there_fails_at_once(github: FakeGitHub, clients: GitHubOnly, broken: str) -> None:
-    """GitHub's 404 and 422 do not pass."""
+def test_a_missing_workflow_or_ref_fails_at_once(
+    github: FakeGitHub, clients: GitHubOnly, broken: str
+) -> None:
+    """GitHub's 404 and 422 are permanent."""
     plain(github)
     wrong = {"repository": "acme/nothing", "workflow": "nothing.yml", "ref": "nothing"}
     with pytest.raises(CloseoutError, match=r"404|No ref"):
@@ -143,7 +145,7 @@ def test_what_is_not_there_fails_at_once(github: FakeGitHub, clients: GitHubOnly
 def test_a_crash_after_the_dispatch_does_not_dispatch_twice(
     infrastructure: FakeGitHub, clients: GitHubOnly
 ) -> None:
-    """The run's name carries the token of this execution: the repetition finds it and awaits it."""
+    """The run's name contains this execution's token: the repetition finds the run and awaits it."""
     kept: dict[str, Any] = {}
     with pytest.raises(Crashed):
         dispatch(clients, TRACED, operations=kept, crash=lambda name: name == "dispatch")
@@ -153,19 +155,17 @@ def test_a_crash_after_the_dispatch_does_not_dispatch_twice(
     assert "found the run" in work.lines[0]
 
 
-def test_an_answer_that_was_lost_does_not_dispatch_twice(
-    infrastructure: FakeGitHub, clients: GitHubOnly
-) -> None:
-    """GitHub started it and hung up: the next try looks first."""
+def test_a_lost_answer_does_not_dispatch_twice(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
+    """GitHub started it before the connection broke: the next attempt looks for it first."""
     infrastructure.faults.add("drop", method="POST", path=r".*/dispatches", after=True)
     dispatch(clients, TRACED)
     assert len(runs(infrastructure)) == 1
 
 
-def test_a_lost_answer_asks_to_wait_until_the_list_has_caught_up(
+def test_a_lost_answer_waits_until_the_list_has_caught_up(
     infrastructure: FakeGitHub, clients: GitHubOnly
 ) -> None:
-    """GitHub's list of runs lags behind by seconds."""
+    """GitHub's list of runs is seconds late."""
     infrastructure.faults.add("status", status=502, method="POST", path=r".*/dispatches", after=True)
     (change,) = ACTION.plan(TRACED, clients)
     work = Listening(clients)
@@ -173,10 +173,10 @@ def test_a_lost_answer_asks_to_wait_until_the_list_has_caught_up(
     assert work.heard[0] == SETTLE
 
 
-def test_after_a_crash_a_missing_trace_counts_only_when_the_list_has_caught_up(
+def test_after_a_crash_a_missing_trace_counts_only_after_the_lag(
     infrastructure: FakeGitHub, clients: GitHubOnly
 ) -> None:
-    """A process that is younger than the lag waits out the rest of it before it believes that nothing was dispatched."""
+    """A new process waits out the lag of GitHub's list before it concludes that nothing was dispatched."""
     kept: dict[str, Any] = {}
     clock = Clock()
     with pytest.raises(Crashed):
@@ -197,8 +197,8 @@ def test_after_a_crash_a_missing_trace_counts_only_when_the_list_has_caught_up(
     assert len(runs(infrastructure)) == 1
 
 
-def test_another_runs_trace_is_not_ours(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
-    """Attempt 1 is not attempt 12, step `teardown` not `teardown-2`, and neither is another run's."""
+def test_the_trace_of_another_run_does_not_match(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
+    """Attempt 1 is not attempt 12, step `teardown` not `teardown-2`, and another run's trace is never ours."""
     for execution, step in (
         ("a" * 26 + "-12", "teardown"),
         ("a" * 26 + "-1", "teardown-2"),
@@ -220,7 +220,7 @@ def _intent() -> dict[str, Any]:
     return {"intent": {"value": {"at": INTENDED, "token": "closeout-" + "a" * 26 + "-1-teardown"}}}
 
 
-def test_without_a_trace_a_dispatch_that_was_cut_off_is_repeated_and_says_so(
+def test_without_a_trace_an_interrupted_dispatch_is_repeated_and_logged(
     github: FakeGitHub, clients: GitHubOnly
 ) -> None:
     """At least once: two runs, and a line in the log."""
@@ -233,8 +233,8 @@ def test_without_a_trace_a_dispatch_that_was_cut_off_is_repeated_and_says_so(
     assert "may have dispatched" in work.lines[0]
 
 
-def test_a_rerun_dispatches_anew(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
-    """The next attempt has a token of its own."""
+def test_a_rerun_dispatches_again(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
+    """The next attempt has its own token."""
     dispatch(clients, TRACED)
     dispatch(clients, TRACED, execution="a" * 26 + "-2")
     assert len(runs(infrastructure)) == 2
@@ -242,7 +242,7 @@ def test_a_rerun_dispatches_anew(infrastructure: FakeGitHub, clients: GitHubOnly
 
 @pytest.mark.parametrize("kind", ["cancelled", "reopened"])
 def test_cancelling_cancels_the_workflow_run_too(github: FakeGitHub, clients: GitHubOnly, kind: str) -> None:
-    """And the cancel goes on as it was."""
+    """The cancel itself continues unchanged."""
     plain(github, conclusion=None)
     looks: list[int] = []
 
@@ -260,8 +260,8 @@ def test_cancelling_cancels_the_workflow_run_too(github: FakeGitHub, clients: Gi
     assert work.operations["cancel"] == {"value": {"cancelled": True}}
 
 
-def test_a_cancel_that_github_refuses_is_only_said(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """The run may have ended in the meantime: that changes nothing for the cancelled step."""
+def test_a_cancel_that_github_refuses_is_only_logged(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """The run may have ended in the meantime, which changes nothing for the cancelled step."""
     plain(github, conclusion=None)
 
     class Cancelling(ImmediateWork):
@@ -279,15 +279,15 @@ def test_a_cancel_that_github_refuses_is_only_said(github: FakeGitHub, clients: 
     assert work.operations["cancel"] == {"value": {"cancelled": False}}
 
 
-def test_a_run_that_does_not_end_in_time_is_linked(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """It goes on; whoever reads the failure finds it."""
+def test_a_run_over_the_time_limit_is_linked(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """It continues, and the failure leads to it."""
     plain(github, conclusion=None)
     with pytest.raises(ActionFailed, match="still running: https://"):
         dispatch(clients, polls=3)
 
 
 def test_an_outage_while_waiting_is_waited_out(github: FakeGitHub, clients: GitHubOnly) -> None:
-    """Errors of the server are "not yet"."""
+    """Server errors mean "not yet"."""
     plain(github)
     github.faults.add("status", status=503, path=r".*/actions/runs/\d+", times=2)
     github.faults.add("half", path=r".*/actions/runs/\d+")
@@ -306,8 +306,8 @@ def test_an_outage_while_waiting_is_waited_out(github: FakeGitHub, clients: GitH
         (TRACED | {"inputs": {"closeout_run": "x"}}, "leave it out"),
     ],
 )
-def test_what_github_would_refuse_is_found_at_load(inputs: Any, word: str | None) -> None:
-    """At most 25 inputs, the trace among them, and nobody but closeout fills that one."""
+def test_invalid_inputs_are_found_at_load(inputs: Any, word: str | None) -> None:
+    """At most 25 inputs including the trace, which only closeout may set."""
     assert ACTION.check is not None
     problems = ACTION.check(inputs)
     assert (problems == []) if word is None else (word in problems[0])
@@ -359,8 +359,8 @@ OURS = {"id": 7, "display_title": "teardown closeout-" + "a" * 26 + "-1-teardown
 
 
 @pytest.mark.parametrize("full", [0, 1, _PAGES - 1])
-def test_our_run_is_found_behind_full_pages_of_others(full: int) -> None:
-    """A page of exactly a hundred is not the last one, and clocks may differ by so much."""
+def test_our_run_is_found_after_full_pages_of_others(full: int) -> None:
+    """A page of exactly a hundred is not the last one, and clocks may differ a little."""
     pages = Pages(*[others(OLDER)] * full, [OURS])
     assert run_after(pages) == 7
     assert pages.asked == [str(page) for page in range(1, full + 2)]
@@ -375,15 +375,15 @@ def test_our_run_is_found_behind_full_pages_of_others(full: int) -> None:
     ],
     ids=["older than the dispatch", "more than GitHub lists", "the last page"],
 )
-def test_our_run_is_not_searched_for_ever(pages: Pages, asked: int) -> None:
-    """Where it cannot be, nobody asks."""
+def test_the_search_for_our_run_is_limited(pages: Pages, asked: int) -> None:
+    """Pages that are too old for it are not requested."""
     assert run_after(pages) == 8
     assert len(pages.asked) == asked
 
 
 @pytest.mark.parametrize("count", [_MAX_INPUTS - 1, _MAX_INPUTS])
-def test_so_many_inputs_are_sent_with_the_trace(github: FakeGitHub, clients: GitHubOnly, count: int) -> None:
-    """More would be refused by GitHub with words that name no number."""
+def test_the_most_inputs_are_sent_with_the_trace(github: FakeGitHub, clients: GitHubOnly, count: int) -> None:
+    """GitHub's error about more would not name the limit."""
     given = {f"i{number}": "x" for number in range(count)}
     github.world.add_workflow(
         "acme/infrastructure", "teardown.yml", inputs=[*given, "closeout_run"], run_name="{closeout_run}"

@@ -1,4 +1,4 @@
-"""Answers of GitHub that are not what was asked for: a comment is not written twice for them, a run not believed."""
+"""Malformed answers of GitHub: they cause no second comment, and no workflow run is trusted because of one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DISPATCH = {
 
 
 class Says:
-    """A GitHub that answers what a test says."""
+    """A GitHub that answers what a test sets."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -81,8 +81,8 @@ def cause(call: Callable[[], object]) -> CloseoutError:
     return caught.value
 
 
-def test_right_answers_write_the_comment() -> None:
-    """What the others differ from in one answer."""
+def test_correct_answers_write_the_comment() -> None:
+    """The other tests change one of these answers."""
     assert "u" in write(commented())["summary"]
 
 
@@ -97,13 +97,13 @@ def test_right_answers_write_the_comment() -> None:
     ],
 )
 def test_a_comment_is_not_written_on_a_guess(answer: Answer) -> None:
-    """Who we are, which comments there are, and what was written: each must be an answer to that."""
+    """Our user, the existing comments and the written one: each answer must be well formed."""
     error = cause(lambda: write(answer))
     assert "the answer is not what was asked for" in error.message
 
 
-def test_a_token_without_a_user_is_said_and_an_outage_is_waited_out() -> None:
-    """An app's token cannot tell its own comment; a timeout says nothing of the token."""
+def test_a_token_without_a_user_is_reported_and_an_outage_waited_for() -> None:
+    """An App's token cannot identify its own comment; a timeout says nothing about the token."""
     forbidden = ServiceError("403", service="github", operation="x", reason="forbidden", transient=False)
     assert "does not say whose token this is" in cause(lambda: write(commented(user=forbidden))).message
     outage = ServiceError("no answer", service="github", operation="x", reason="x", transient=True)
@@ -111,7 +111,7 @@ def test_a_token_without_a_user_is_said_and_an_outage_is_waited_out() -> None:
         comment.own_id(Says(commented(user=outage)))  # type: ignore[arg-type]
 
 
-def test_a_discussion_without_end_is_given_up() -> None:
+def test_the_search_in_an_endless_discussion_is_given_up() -> None:
     """Rather than writing a second comment."""
     error = cause(lambda: write(commented(comments=[{"user": {"id": 6}, "body": "x"}] * 100)))
     assert "comments; closeout does not search further for its own" in error.message
@@ -129,7 +129,7 @@ def test_a_run_that_has_ended_well_is_success() -> None:
 
 
 @pytest.mark.parametrize("run", [[], {}, {"id": 8, "status": "completed", "conclusion": "success"}])
-def test_another_runs_end_is_not_believed(run: Any) -> None:
+def test_the_end_of_another_run_is_ignored(run: Any) -> None:
     """The answer must be about this run."""
     error = cause(lambda: dispatch(dispatched(run)))
     assert isinstance(error, StepFailed | ServiceError)
@@ -137,7 +137,7 @@ def test_another_runs_end_is_not_believed(run: Any) -> None:
 
 
 @pytest.mark.parametrize("runs", [[], {}, {"workflow_runs": {}}])
-def test_a_list_of_runs_that_is_none_does_not_say_that_there_is_no_run(runs: Any) -> None:
+def test_a_malformed_list_of_runs_does_not_mean_that_no_run_exists(runs: Any) -> None:
     """A second dispatch would start the workflow twice."""
     github = Says(lambda _method, _path: runs)
     clients = GitHubOnly(github)  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_a_list_of_runs_that_is_none_does_not_say_that_there_is_no_run(runs: Any
     assert github.asked == ["GET /repos/acme/infra/actions/workflows/x.yml/runs"] * 2
 
 
-def test_more_inputs_than_github_takes_are_refused_before_the_call() -> None:
+def test_more_inputs_than_github_accepts_are_refused_before_the_call() -> None:
     """The trace counts too."""
     inputs = {f"i{number}": "x" for number in range(25)}
     github = Says(dispatched({}))
