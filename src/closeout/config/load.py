@@ -21,7 +21,7 @@ from closeout.config.functions import ATTRIBUTE, Declaration, Run
 from closeout.config.modules import findings_of, import_modules, read_function
 from closeout.config.settings import Settings, read_settings, read_version
 from closeout.config.steps import StepContext
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 from closeout.core.problems import NOBODY, Routes
@@ -123,7 +123,7 @@ def _parse(
     node = document.parse(text, findings)
     if node is None:
         return None, findings.all()
-    root = At(node=node, path="", findings=findings)
+    root = ConfigNode(node=node, path="", findings=findings)
     if workflow_words.refuse_workflow(root):
         return None, findings.all()
     section = root.section(keys.names("file"), partial(workflow_words.hint, "file"))
@@ -138,7 +138,7 @@ def _parse(
 
 
 def _sections(
-    root: At, section: Mapping[str, At], registry: Registry, folder: Path | None
+    root: ConfigNode, section: Mapping[str, ConfigNode], registry: Registry, folder: Path | None
 ) -> tuple[Loaded, Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)
@@ -168,7 +168,7 @@ def _sections(
     return loaded, around.later
 
 
-def _given(at: At | None) -> tuple[str, ...]:
+def _given(at: ConfigNode | None) -> tuple[str, ...]:
     """Return the keys of `aws` in the file, right or wrong."""
     if at is None:
         return ()

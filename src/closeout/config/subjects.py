@@ -34,7 +34,7 @@ from closeout.config.collisions import (
     common_texts,
     counterexample,
 )
-from closeout.config.fields import Field, Item, Kind, Named
+from closeout.config.fields import Field, Item, Kind, StepNames
 from closeout.config.languages import (
     SEPARATOR,
     Budget,
@@ -61,7 +61,7 @@ _FILLED = "\ue000"
 class Key(NamedTuple):
     """Everything that decides whether two names can be equal: a name's parts, and which repositories match."""
 
-    named: Named
+    named: StepNames
     repositories: tuple[str, ...]
 
 

@@ -15,7 +15,7 @@ from closeout.config.collisions import Collision
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
 from closeout.config.subjects import Affixes, Key, NameComparer
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core.automation import Automation, Step
 from closeout.core.templates import OPEN
 
@@ -35,7 +35,7 @@ class NameUse(NamedTuple):
     automation: Automation
     step: Step
     action: Action
-    at: At
+    at: ConfigNode
 
 
 class _ComparedName(NamedTuple):

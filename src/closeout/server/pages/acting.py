@@ -22,7 +22,7 @@ from closeout.server.pages.plans import Rows
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Handler, PageRequest, Route, is_program
 from closeout.server.pages.wording import with_query
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 
 GLANCE = 3.0
 """Seconds to wait for a plan before the page says that planning continues, and reloads itself."""
@@ -33,10 +33,10 @@ POLL = 0.05
 LONGEST_REASON = 500
 
 
-class ActingPages:
+class ActionPages:
     """The base of every group of pages that act. `seconds` is the limit of a plan."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer, seconds: float) -> None:
+    def __init__(self, parts: ServerParts, acting: PageActions, renderer: Renderer, seconds: float) -> None:
         self._views = parts.views
         self._acting = acting
         self._renderer = renderer

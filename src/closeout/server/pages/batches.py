@@ -21,14 +21,14 @@ from closeout.ledger.filters import run_filter
 from closeout.orphans.audit import Target
 from closeout.ports import RunView
 from closeout.server.details import line_id
-from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActionPages, by, started, visitor_of
 from closeout.server.pages.lists import FAILED, RUNS
 from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import RERUN, run_path, with_query
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import cleaning
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Proposed(NamedTuple):
     more: str | None = None
 
 
-class BatchPages(ActingPages):
+class BatchPages(ActionPages):
     """The routes of one kind of batch. A subclass proposes runs, and makes the plan for one target."""
 
     kind: str
@@ -77,7 +77,7 @@ class BatchPages(ActingPages):
     requested: str
     """The title of the answer."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
+    def __init__(self, parts: ServerParts, acting: PageActions, renderer: Renderer) -> None:
         super().__init__(parts, acting, renderer, SECONDS)
         self._clock = parts.clock
         self.routes: Sequence[Route] = self._both(self.path, self._show, self._start, self.here)

@@ -18,13 +18,13 @@ from closeout.core.payload import decode
 from closeout.ledger.problems import dismissable
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
-from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
+from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActionPages, by, started, visitor_of
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import execution_path, problem_name
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0
@@ -65,10 +65,10 @@ class PlanChanged(ChangedMeanwhile):
         self.action, self.plan = action, plan
 
 
-class UserActions(ActingPages):
+class UserActions(ActionPages):
     """The routes for the operations of visitors. The ledger is read and written in threads."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
+    def __init__(self, parts: ServerParts, acting: PageActions, renderer: Renderer) -> None:
         super().__init__(parts, acting, renderer, PLAN_SECONDS)
         self.routes: Sequence[Route] = (
             *self._routes_of("/runs/{run_id}/rerun", "/runs", self._rerun),
