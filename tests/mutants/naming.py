@@ -12,7 +12,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names are not held against each other",
         f"{CONFIG}/load.py",
-        "    uniqueness.check(around.uses)",
+        "    uniqueness.check(context.uses)",
         "    pass",
         (TABLE,),
     ),

@@ -39,7 +39,7 @@ class Function(NamedTuple):
     destructive: bool
 
 
-def read_automations(at: ConfigNode, around: StepContext, settings: Settings) -> tuple[Automation, ...]:
+def read_automations(at: ConfigNode, context: StepContext, settings: Settings) -> tuple[Automation, ...]:
     """Read the map of automations."""
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write a name for each automation, and its keys below it")
@@ -48,7 +48,7 @@ def read_automations(at: ConfigNode, around: StepContext, settings: Settings) ->
     for key, node in at.node.entries:
         name = str(key.value)
         check_name(at.to(key, name), name)
-        automation = read_automation(name, at.to(node, name), around, settings)
+        automation = read_automation(name, at.to(node, name), context, settings)
         if automation is not None:
             read.append(automation)
     return tuple(read)
@@ -62,7 +62,7 @@ def check_name(at: ConfigNode, name: str) -> None:
 
 
 def read_automation(
-    name: str, at: ConfigNode, around: StepContext, settings: Settings, function: Function | None = None
+    name: str, at: ConfigNode, context: StepContext, settings: Settings, function: Function | None = None
 ) -> Automation | None:
     """Read one automation; with `function`, one that an `@on` function declares."""
     if workflow_words.refuse_workflow(at):
@@ -79,7 +79,7 @@ def read_automation(
     before = at.findings.count()
     triggers = read_on(section["on"]) if "on" in section else ()
     sound = at.findings.count() == before
-    steps = read_steps(section["steps"], around) if "steps" in section else ()
+    steps = read_steps(section["steps"], context) if "steps" in section else ()
     automation = Automation(
         name=name,
         triggers=triggers,
@@ -100,28 +100,28 @@ def read_automation(
         **_limits(section),
     )
     automation = replace(
-        automation, bases=bases.read_bases(section.get("bases"), automation, around.registry)
+        automation, bases=bases.read_bases(section.get("bases"), automation, context.registry)
     )
     route = read_notify(section.get("notify"))
     if route is not None:
-        around.routes[name] = route
+        context.routes[name] = route
     destroys = _destroys(automation, steps)
     repositories = section.get("repositories")
     if destroys and (repositories is not None or at.lacks("repositories", keys.names("automation"))):
         guards.check_repositories(at, repositories, automation.repositories, destroys)
-    around.uses.extend(_uses(automation, steps))
+    context.uses.extend(_uses(automation, steps))
     if sound and destroys is not None:
         on = section.get("on", at)
         guards.check_events(automation.triggers, on, unguarded=automation.unguarded, destroys=destroys)
     return automation
 
 
-def step_secrets(automations: tuple[Automation, ...], around: StepContext) -> tuple[str, ...]:
+def step_secrets(automations: tuple[Automation, ...], context: StepContext) -> tuple[str, ...]:
     """Return every secret reference that a step names, each once."""
     references: list[Any] = []
     for automation in automations:
         for step in automation.steps:
-            for name, spec in around.registry[step.uses].inputs.items():
+            for name, spec in context.registry[step.uses].inputs.items():
                 if spec.secret and name in step.inputs:
                     value = step.inputs[name]
                     references += value.values() if isinstance(value, dict) else [value]

@@ -119,22 +119,22 @@ def by_ref(step: Step, action: Action) -> bool:
 def _texts(step: Step, action: Action) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
         if key in step.inputs and distinguishes(spec):
-            for place, text in leaves(key, step.inputs[key]):
-                yield _Text(place, text, spec)
+            for path, text in leaves(key, step.inputs[key]):
+                yield _Text(path, text, spec)
 
 
-def leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
+def leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield each text in an input with its place, `environment.TAG`; other values as JSON."""
     if isinstance(value, Mapping):
         for key in sorted(value):
-            yield from leaves(f"{place}.{key}", value[key])
+            yield from leaves(f"{path}.{key}", value[key])
     elif isinstance(value, str):
-        yield place, value
+        yield path, value
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):
-            yield from leaves(f"{place}[{index}]", item)
+            yield from leaves(f"{path}[{index}]", item)
     else:
-        yield place, json.dumps(value)
+        yield path, json.dumps(value)
 
 
 def _paths(texts: Iterator[_Text] | Sequence[_Text]) -> Iterator[str]:

@@ -77,8 +77,8 @@ def load_function(function: Callable[[Run], object], registry: Registry) -> Load
     reference = f"{function.__module__}:{name}"
     settings = Settings()
     findings = findings_of(sys.modules.get(function.__module__), function.__module__)
-    around = StepContext(registry=registry, aws=settings.aws)
-    read = read_function(function, reference, findings, settings, around, set())
+    context = StepContext(registry=registry, aws=settings.aws)
+    read = read_function(function, reference, findings, settings, context, set())
     automation = _sound(read, findings.all())
     return Loaded(settings=settings, automations=(automation,), functions={reference: function})
 
@@ -142,30 +142,30 @@ def _sections(
 ) -> tuple[Loaded, Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)
-    around = StepContext(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
+    context = StepContext(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
     automations: tuple[Automation, ...] = ()
     if "automations" in section:
-        automations = reading.read_automations(section["automations"], around, settings)
+        automations = reading.read_automations(section["automations"], context, settings)
     functions: dict[str, Callable[..., Any]] = {}
     if folder is not None:
         place = section.get("modules", root)
         added, functions = import_modules(
-            place, folder, settings, around, {item.name for item in automations}
+            place, folder, settings, context, {item.name for item in automations}
         )
         automations += added
-    uniqueness.check(around.uses)
+    uniqueness.check(context.uses)
     known = keys.names("file")
     if root.lacks("automations", known) and root.lacks("modules", known):
         fix = "add automations: with at least one entry, or modules: with @on functions"
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
-    secrets = reading.step_secrets(automations, around)
-    routes = Routes(settings.notify or NOBODY.default, around.routes)
+    secrets = reading.step_secrets(automations, context)
+    routes = Routes(settings.notify or NOBODY.default, context.routes)
     hidden = (*secrets, *routes.targets())
     automations = tuple(reading.with_secret_variables(item, settings, hidden) for item in automations)
     loaded = Loaded(
         settings=settings, automations=automations, functions=functions, step_secrets=secrets, routes=routes
     )
-    return loaded, around.later
+    return loaded, context.later
 
 
 def _given(at: ConfigNode | None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ Functions = dict[str, Callable[..., Any]]
 
 
 def import_modules(
-    at: ConfigNode, folder: Path, settings: Settings, around: StepContext, taken: set[str]
+    at: ConfigNode, folder: Path, settings: Settings, context: StepContext, taken: set[str]
 ) -> tuple[tuple[Automation, ...], Functions]:
     """Import the modules, looked up in `folder` first, and read their `@on` functions.
 
@@ -44,7 +44,7 @@ def import_modules(
         module = _import(at, name, folder.resolve())
         if module is None:
             continue
-        added, found = _functions(at, name, module, settings, around, taken)
+        added, found = _functions(at, name, module, settings, context, taken)
         automations += added
         functions |= found
     return tuple(automations), functions
@@ -94,7 +94,7 @@ def read_function(
     reference: str,
     findings: Findings,
     settings: Settings,
-    around: StepContext,
+    context: StepContext,
     taken: set[str],
 ) -> Automation | None:
     """Read what `@on` declares for a function; `reference` is `module:name`. Never raises: mistakes become findings."""
@@ -104,7 +104,7 @@ def read_function(
     name = str(declared.name if declared.name is not None else attribute)
     at = ConfigNode(node=from_value(declared.keys, line, 1), path=f"@on {attribute}", findings=findings)
     _check_function(at, function, name, taken)
-    return read_automation(name, at, around, settings, Function(reference, bool(declared.destructive)))
+    return read_automation(name, at, context, settings, Function(reference, bool(declared.destructive)))
 
 
 def findings_of(module: ModuleType | None, name: str) -> Findings:
@@ -122,7 +122,7 @@ def _functions(
     module_name: str,
     module: ModuleType,
     settings: Settings,
-    around: StepContext,
+    context: StepContext,
     taken: set[str],
 ) -> tuple[list[Automation], Functions]:
     automations: list[Automation] = []
@@ -133,7 +133,7 @@ def _functions(
         if not isinstance(declared, Declaration) or getattr(value, "__module__", None) != module_name:
             continue
         reference = f"{module_name}:{attribute}"
-        automation = read_function(value, reference, findings, settings, around, taken)
+        automation = read_function(value, reference, findings, settings, context, taken)
         if automation is not None:
             automations.append(automation)
             functions[reference] = value

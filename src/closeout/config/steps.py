@@ -61,12 +61,12 @@ class StepContext:
     routes: dict[str, Route] = field(default_factory=dict)
 
 
-def read_steps(at: ConfigNode, around: StepContext) -> tuple[ReadStep, ...]:
+def read_steps(at: ConfigNode, context: StepContext) -> tuple[ReadStep, ...]:
     """Read `steps`. Steps that cannot be read are left out; the findings say why."""
     read: list[ReadStep] = []
     seen: dict[str, int] = {}
     for position, item in enumerate(at.items() or [], 1):
-        found = _step(item, position, around, {one.step.id: one.action for one in read})
+        found = _step(item, position, context, {one.step.id: one.action for one in read})
         if found is None:
             continue
         first = seen.setdefault(found.step.id, found.at.node.line)
@@ -78,12 +78,12 @@ def read_steps(at: ConfigNode, around: StepContext) -> tuple[ReadStep, ...]:
 
 
 def _step(
-    at: ConfigNode, position: int, around: StepContext, earlier: MappingType[str, Action]
+    at: ConfigNode, position: int, context: StepContext, earlier: MappingType[str, Action]
 ) -> ReadStep | None:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write `uses: …` and `with: …`")
         return None
-    uses, action = _action(at, around.registry)
+    uses, action = _action(at, context.registry)
     section = _section(at, action)
     if action is None:
         return None
@@ -95,7 +95,7 @@ def _step(
         for place, text in texts_of(with_):
             for expression in templates.expressions(text):
                 _check_asked(place, expression, earlier)
-    target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
+    target = _target(at, with_, extra, context) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
     step = Step(
@@ -117,7 +117,7 @@ def _step(
         rechecked=_rechecked(section.get("recheck"), uses, action),
     )
     if action.look_up is not None:  # called if nothing is wrong
-        around.later.append(partial(_look_up, with_ or at, action.look_up, inputs))
+        context.later.append(partial(_look_up, with_ or at, action.look_up, inputs))
     return ReadStep(step=step, action=action, at=at, inputs=with_)
 
 
@@ -302,19 +302,19 @@ def _pass_env(at: ConfigNode | None, uses: str, action: Action) -> tuple[str, ..
 
 
 def _target(
-    at: ConfigNode, with_: ConfigNode | None, extra: tuple[str, ...], around: StepContext
+    at: ConfigNode, with_: ConfigNode | None, extra: tuple[str, ...], context: StepContext
 ) -> AwsSettings:
     own: dict[str, ConfigNode] = {}
     if with_ is not None and isinstance(with_.node, Mapping):
         own = {key: with_.to(node, key) for key in extra if (node := with_.node.get(key)) is not None}
-    aws = around.aws
+    aws = context.aws
     read = read_aws(own)
     target = AwsSettings(
         account=read.account or aws.account,
         region=read.region or aws.region,
         assume_role=read.assume_role or aws.assume_role,
     )
-    given = {*own, *around.aws_given}
+    given = {*own, *context.aws_given}
     missing = [key for key in ("account", "region") if getattr(target, key) is None and key not in given]
     if missing:
         fix = "add aws: { account: '123456789012', region: eu-central-1 } to the file"

@@ -62,7 +62,7 @@ class ServerParts:
     metrics_token: str | None = None
     access: Access | None = None
     """Checks sessions and tokens; without it, there are only the pages of Details links."""
-    acting: PageActions | None = None
+    page_actions: PageActions | None = None
     """What visitors with the right to act can do; without it, no page can change anything."""
     loaded: Loaded | None = None
     """The current configuration, for the pages that show it."""

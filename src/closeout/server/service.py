@@ -198,7 +198,7 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
-        acting=_acting(runtime),
+        page_actions=_page_actions(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
         redact=runtime.redactor.text,
@@ -210,7 +210,7 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
     )
 
 
-def _acting(runtime: Runtime) -> PageActions:
+def _page_actions(runtime: Runtime) -> PageActions:
     planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
     return PageActions(
         requests=Requests(runtime.ledger.path, clock=runtime.clock),

@@ -251,7 +251,7 @@ def action_site() -> Iterator[ActionSite]:
     """Serve in a thread until the block ends."""
     store, planned = ActionStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
-    acting = PageActions(
+    page_actions = PageActions(
         requests=store,
         plan=planned,
         plan_cleaning=planned.cleaning,
@@ -260,6 +260,9 @@ def action_site() -> Iterator[ActionSite]:
         read=lambda each: {"ref": "refs/heads/main", "guid": each.guid},
     )
     with serving(
-        store=store, access=access, acting=acting, redact=lambda text: text.replace(SECRET, "[redacted]")
+        store=store,
+        access=access,
+        page_actions=page_actions,
+        redact=lambda text: text.replace(SECRET, "[redacted]"),
     ) as server:
         yield ActionSite(server, store, planned)
