@@ -160,7 +160,7 @@ def _check_untrusted(at: ConfigNode, text: str, allowed: Sequence[str]) -> set[s
     """Check who controls the values that are filled in. Return the fields that only `allow-untrusted` permits."""
     used: set[str] = set()
     for expression in templates.expressions(text):
-        if reactions.asks(expression):
+        if reactions.reads_run(expression):
             at.error(
                 "untrusted-name",
                 f"`{expression}` is known only in the run, and it would become part of a name",

@@ -1,6 +1,6 @@
 """Which steps have an inventory: those whose names can be read backwards, to a pull request of a listed repository.
 
-This is stricter than the law of names, which asks whether two subjects could share a name. Here the name alone must identify
+This is stricter than the rule of names, which asks whether two subjects could share a name. Here the name alone must identify
 its pull request: only the number and the repository are filled in. `closeout check` reports it for each step.
 """
 

@@ -25,7 +25,7 @@ from closeout.config.values import ConfigNode
 from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
 from closeout.core.problems import Route
-from closeout.core.reactions import asked
+from closeout.core.reactions import references_in
 from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -94,7 +94,7 @@ def _step(
     if with_ is not None and at.findings.count() == before:
         for place, text in texts_of(with_):
             for expression in templates.expressions(text):
-                _check_asked(place, expression, earlier)
+                _check_references(place, expression, earlier)
     target = _target(at, with_, extra, context) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
@@ -222,13 +222,13 @@ def read_condition(at: ConfigNode | None, earlier: MappingType[str, Action] | No
         fix = repairs.fix(expression, problem, in_step=in_step)
         at.error("bad-expression", f"`{expression}`: {problem}", fix)
     elif earlier is not None:
-        _check_asked(at, expression, earlier)
+        _check_references(at, expression, earlier)
     return expression
 
 
-def _check_asked(at: ConfigNode, expression: str, earlier: MappingType[str, Action]) -> None:
+def _check_references(at: ConfigNode, expression: str, earlier: MappingType[str, Action]) -> None:
     """Report what an expression reads of earlier steps that they never have: the run would fail after it deleted something."""
-    for step, asks_for in asked(expression):
+    for step, asks_for in references_in(expression):
         if not step:
             what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if asks_for == "steps" else "run.url"
             at.error(

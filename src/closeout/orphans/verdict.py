@@ -22,7 +22,7 @@ from closeout.core.closed_payload import UNLISTED, closed_payload
 from closeout.core.closing import EVENT
 from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
-from closeout.core.reactions import needs_earlier
+from closeout.core.reactions import depends_on_outcomes
 from closeout.core.units import MINUTE, duration_text
 from closeout.orphans.reading import Pull, UnknownState
 from closeout.ports import AwsTarget, Json
@@ -143,7 +143,7 @@ def _by_event(find: Find, payload: Mapping[str, Any], ask: PullRequestQueries) -
     if row["outcome"] != explain.RUN:
         return Verdict("unknown", row["reason"], failed=row["outcome"] == explain.UNKNOWN)
     condition = find.step.condition
-    if needs_earlier(condition):
+    if depends_on_outcomes(condition):
         return Verdict("unknown", f"the step's `if` asks for the steps before it: {condition}")
     try:
         if condition is not None and not cel.condition(condition, payload, cel.NOTHING_YET):

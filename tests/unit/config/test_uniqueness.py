@@ -406,9 +406,9 @@ def test_a_hostile_file_costs_a_limited_search(tmp_path: Path) -> None:
         named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"),  # type: ignore[arg-type]
         ("acme/*a" + "[ab]" * 14 + "*", "acme/*b" + "[ab]" * 15 + "*"),
     )
-    law = NameComparer([hostile], steps=30_000)
+    comparer = NameComparer([hostile], steps=30_000)
     with pytest.raises(Undecided):
-        law.collision(hostile, hostile)
+        comparer.collision(hostile, hostile)
     assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
 
 
