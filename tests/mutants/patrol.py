@@ -90,8 +90,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the watermark is kept before its closings are stored",
         "src/closeout/patrol/closings.py",
-        "                self._take_in(name, read)\n",
-        "                self._save(read.mark)\n                self._take_in(name, read)\n",
+        "                taken = self._take_in(name, read)\n",
+        "                self._save(read.mark)\n                taken = self._take_in(name, read)\n",
         (f"{LIST}::test_what_could_not_be_stored_is_read_again",),
     ),
     Mutant(
