@@ -15,16 +15,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "lists: open runs of an automation are left out",
         SOURCE,
-        "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
+        "    return merge(unfinished, finished, reverse=not newer)",
         "    return finished",
         (RUNS,),
-    ),
-    Mutant(
-        "lists: a run that finishes while the list is read is listed twice",
-        SOURCE,
-        "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
-        "    return merge(unfinished, finished, reverse=not newer)",
-        (f"{INTERLEAVED}::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",),
     ),
     Mutant(
         "lists: numbers and runs are read at two moments",
