@@ -16,8 +16,8 @@ from closeout.ports import EVERY_RUN, Ending, Operation
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 
-def test_a_connection_is_not_closed_under_a_thread_that_reads_from_it(ledger: Ledger, views: Views) -> None:
-    """SQLite would read memory that is freed, which ends the process: a server that stops has readers."""
+def test_a_connection_is_not_closed_while_a_thread_reads(ledger: Ledger, views: Views) -> None:
+    """SQLite would read freed memory and crash the process: a server that stops has readers."""
     ledger.accept_wait(delivery(), [])
     over = threading.Event()
     read: list[int] = []
@@ -41,7 +41,7 @@ def test_a_connection_is_not_closed_under_a_thread_that_reads_from_it(ledger: Le
     assert set(read) == {1}
 
 
-def test_rows_that_nobody_reads_to_their_end_hold_nothing(ledger: Ledger, views: Views) -> None:
+def test_unfinished_reads_hold_nothing(ledger: Ledger, views: Views) -> None:
     """The garbage collector may free them in any thread, and a stop must not wait for them."""
     ledger.accept_wait(delivery(), [])
     left: list[object] = []
