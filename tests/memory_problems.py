@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable
 
 from closeout.core.problems import Notification, Problem, cause
-from closeout.ledger.problems import Closes
+from closeout.ledger.problems import ProblemClosure
 
 
 class MemoryProblems:
@@ -63,7 +63,7 @@ class MemoryProblems:
         with self._lock:
             self._notifications |= {(one.target, one.automation, one.key): one for one in notifications}
 
-    def settle(self, outcome: Problem | Closes | None, automation: str | None, at: float) -> None:
+    def settle(self, outcome: Problem | ProblemClosure | None, automation: str | None, at: float) -> None:
         """Keep what a run's end or a delivery means."""
         if isinstance(outcome, Problem):
             self.open_problem(outcome)

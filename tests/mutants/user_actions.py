@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _ACTIONS = "src/closeout/server/pages/user_actions.py"
-_ACTING = "src/closeout/server/pages/acting.py"
+_ACTING = "src/closeout/server/pages/page_actions.py"
 _CLEANUP = "src/closeout/server/pages/batches.py"
 _CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
 _PLANS = "src/closeout/server/pages/plans.py"

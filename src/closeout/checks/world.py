@@ -123,7 +123,7 @@ class LedgerView(Protocol):
         """Return who paused destructive calls, and why; None if they are allowed."""
 
 
-class Owned(NamedTuple):
+class OwnedHook(NamedTuple):
     """A webhook and its owner: `acme/shop` or `acme`."""
 
     target: str
@@ -136,9 +136,9 @@ class Owned(NamedTuple):
 class HooksFound(NamedTuple):
     """The webhooks that receive one repository's events."""
 
-    ours: tuple[Owned, ...]
+    ours: tuple[OwnedHook, ...]
     """Those with this closeout's URL."""
-    others: tuple[Owned, ...]
+    others: tuple[OwnedHook, ...]
     unread: ServiceError | None
     """Why the organization's are missing."""
 
@@ -240,13 +240,13 @@ class World:
 
     def hooks(self, name: str) -> HooksFound:
         """Return the webhooks that receive a repository's events. Raises `ServiceError` if its own cannot be read."""
-        found = [Owned(name, hook) for hook in self._hooks_of(name)]
+        found = [OwnedHook(name, hook) for hook in self._hooks_of(name)]
         unread: ServiceError | None = None
         owner = self.repository(name).get("owner") or {}
         if owner.get("type") != "User":
             login = name.partition("/")[0]
             try:
-                found += [Owned(login, hook) for hook in self._hooks_of(login)]
+                found += [OwnedHook(login, hook) for hook in self._hooks_of(login)]
             except ServiceError as error:
                 unread = error
         base = self.base() or ""
@@ -256,7 +256,7 @@ class World:
     def _hooks_of(self, target: str) -> Sequence[Hook]:
         return self.once(("hooks", target), lambda: tuple(self.outside.webhooks(target).all()))
 
-    def last_delivery(self, one: Owned) -> HookDelivery | None:
+    def last_delivery(self, one: OwnedHook) -> HookDelivery | None:
         """Return the newest delivery in a webhook's log, None if there is none. Raises `ServiceError`."""
         log = self.once(
             ("log", one.target, one.hook.id),

@@ -32,7 +32,7 @@ AT_ONCE = (
 """What to do after a change while the value before the former one was still accepted."""
 
 
-class Kind(NamedTuple):
+class StackSecret(NamedTuple):
     """One of the stack's secrets: what it is, which output names it, and what to do after a change."""
 
     what: str
@@ -41,12 +41,12 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "github": Kind(
+    "github": StackSecret(
         "GitHub token",
         "GitHubTokenSecretName",
         "The stack uses it within 300 s, or as soon as GitHub rejects the former one.",
     ),
-    "webhook": Kind(
+    "webhook": StackSecret(
         "webhook secret",
         "WebhookSecretName",
         "Hooks still sign with the former value, which the stack accepts for 24 hours. Set this one on them with"

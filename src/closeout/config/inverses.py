@@ -14,7 +14,7 @@ from closeout.actions.spec import Action
 from closeout.config.fields import distinguishes
 from closeout.core import names, templates
 from closeout.core.automation import Automation, Step
-from closeout.core.inverse import NUMBER, NamePattern, Naming, Part, pattern_of
+from closeout.core.inverse import NUMBER, NamePattern, NamePatterns, Part, pattern_of
 from closeout.core.patterns import is_literal
 
 _NUMBERS = ("event.pull_request.number", "event.number")
@@ -60,7 +60,7 @@ def inventories(
     )
 
 
-def naming(step: Step, action: Action, repository: str) -> Naming | str:
+def naming(step: Step, action: Action, repository: str) -> NamePatterns | str:
     """Return what a step names in one repository, spelled like this, or why that cannot be read backwards."""
     patterns: dict[str, NamePattern] = {}
     for key, spec in action.inputs.items():
@@ -73,7 +73,7 @@ def naming(step: Step, action: Action, repository: str) -> Naming | str:
         patterns[key] = found
     if all(pattern.fixed is not None for pattern in patterns.values()):
         return "its name does not contain the pull request's number"
-    return Naming(repository, patterns)
+    return NamePatterns(repository, patterns)
 
 
 def _pattern(text: str, repository: str) -> NamePattern | str:

@@ -68,7 +68,7 @@ def answer(
     return {"statusCode": status, "headers": HEADERS, "body": json.dumps(body), "isBase64Encoded": False}
 
 
-def _question(event: Event) -> guard.Question:
+def _question(event: Event) -> guard.GuardRequest:
     headers = (event.get("multiValueHeaders") or {}).items()
     authorization = [value for name, values in headers if name.lower() == "authorization" for value in values]
     query = event.get("multiValueQueryStringParameters") or {}

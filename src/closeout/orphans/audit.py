@@ -16,7 +16,7 @@ from closeout.actions.spec import Existing
 from closeout.config.inverses import StepInventory, naming
 from closeout.core.closing import Closing
 from closeout.core.errors import CloseoutError
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.core.units import iso
 from closeout.orphans.reading import Pull, PullRequestReader, UnknownState, at_once, reading
 from closeout.orphans.verdict import Find, PullRequestQueries, State, Verdict, judge, seconds
@@ -156,14 +156,14 @@ class Audit:
 
         An action lists once, for all steps that act in one place.
         """
-        groups: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, Naming]]] = {}
+        groups: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, NamePatterns]]] = {}
         for one in steps:
             target = inputs.target(one.step, {})
             for repository in one.automation.repositories:
                 known = readings[repository]
                 spelled = known.name if isinstance(known, PullRequestReader) else repository
                 form = naming(one.step, one.action, spelled)
-                if isinstance(form, Naming):
+                if isinstance(form, NamePatterns):
                     form = form._replace(repository=repository)
                     groups.setdefault((one.step.uses, target), []).append((one, form))
         return [
@@ -175,7 +175,7 @@ class Audit:
         ]
 
     def _existing(
-        self, uses: str, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, Naming]]
+        self, uses: str, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, NamePatterns]]
     ) -> list[Existing]:
         """List what exists in one place. What was read before an error counts, and the error is reported."""
         self.progress(

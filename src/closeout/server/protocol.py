@@ -1,7 +1,7 @@
 """An HTTP/1.1 connection: one request at a time, and a deadline in every state.
 
 Only a finished request extends the deadline, never a single byte, so the connection ends in bounded time no matter what the peer
-sends. `Unverified` counts the memory of requests that are not verified. A delivery is an `Upload`; a request to any other
+sends. `UnverifiedMemory` counts the memory of requests that are not verified. A delivery is an `Upload`; a request to any other
 path is an `Exchange`, which runs the ASGI application.
 """
 

@@ -54,15 +54,15 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
     """
     with bind(host, port) as listener, signals() as received:
         connection_limits = ConnectionLimits(most or most_connections(), trusted_proxies, _on_full(app))
-        doors = [(listener, Shared(app, connection_limits, timers or Timers()))]
+        endpoints = [(listener, Shared(app, connection_limits, timers or Timers()))]
         if pages is not None:
-            doors.append((pages, Shared(app, connection_limits, timers or Timers(), pages_alone=True)))
+            endpoints.append((pages, Shared(app, connection_limits, timers or Timers(), pages_alone=True)))
         app.metrics.connections = connection_limits.__len__
         app.metrics.most_connections = connection_limits.most
         # Spooled bodies are open files too, out of RESERVED_FILES.
         app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, connection_limits.most // 8))
         serving = _serve(
-            doors,
+            endpoints,
             lambda: bool(received) or (stop is not None and stop.is_set()),
             lambda: len(received) > 1,
             partial(on_listening, base_address(listener)),
@@ -88,16 +88,16 @@ def _on_full(app: Application) -> Callable[[str, str], None]:
 
 
 async def _serve(
-    doors: Sequence[tuple[socket.socket, Shared]],
+    endpoints: Sequence[tuple[socket.socket, Shared]],
     stopped: Callable[[], bool],
-    hurried: Callable[[], bool],
+    interrupted_again: Callable[[], bool],
     on_listening: Callable[[], None],
     on_draining: Callable[[], None],
     drain_seconds: float,
 ) -> None:
-    """Accept connections at each address until `stopped`, and drain until `hurried`. Deadlines apply throughout."""
+    """Accept connections at each address until `stopped`, and drain until `interrupted_again`. Deadlines apply throughout."""
     loop = asyncio.get_running_loop()
-    all_shared = [shared for _, shared in doors]
+    all_shared = [shared for _, shared in endpoints]
 
     def sweep() -> None:
         for shared in all_shared:
@@ -114,7 +114,7 @@ async def _serve(
     sweep()
     servers = [
         await loop.create_server(partial(Connection, shared), sock=listener, backlog=BACKLOG)
-        for listener, shared in doors
+        for listener, shared in endpoints
     ]
     on_listening()
     await until(stopped)
@@ -124,7 +124,9 @@ async def _serve(
     for shared in all_shared:
         shared.drain()
     ends = loop.time() + drain_seconds
-    await until(lambda: hurried() or not any(each.connections for each in all_shared) or loop.time() > ends)
+    await until(
+        lambda: interrupted_again() or not any(each.connections for each in all_shared) or loop.time() > ends
+    )
     for connection in [each for shared in all_shared for each in shared.connections]:
         connection.abort()
     all_shared[0].app.webhook.spool.close()

@@ -26,7 +26,7 @@ from closeout.server.access import Access
 from closeout.server.app import Application
 from closeout.server.connection_limits import LOOPBACK
 from closeout.server.log import Log
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
 from closeout.wiring.orphans import STOPPING
@@ -198,7 +198,7 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
-        acting=_acting(runtime),
+        page_actions=_page_actions(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
         redact=runtime.redactor.text,
@@ -210,9 +210,9 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
     )
 
 
-def _acting(runtime: Runtime) -> Acting:
+def _page_actions(runtime: Runtime) -> PageActions:
     planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
-    return Acting(
+    return PageActions(
         requests=Requests(runtime.ledger.path, clock=runtime.clock),
         plan=planner.plan,
         plan_cleaning=planner.plan_cleaning,

@@ -21,7 +21,7 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.ports import Incoming
-from closeout.server.bodies import Unverified
+from closeout.server.bodies import UnverifiedMemory
 from closeout.server.head import Head
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spool, Spooled
@@ -53,7 +53,7 @@ class Webhook:
         self.waits_for_secrets: dict[Upload, tuple[Mapping[bytes, bytes], bytes, float]] = {}
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
-        self.unverified = Unverified(limits.memory_bytes)
+        self.unverified = UnverifiedMemory(limits.memory_bytes)
         self.spool = Spool(limits, parts.receiver.check, parts.spool_file)
         self.held = 0
         """Bytes of verified bodies that wait for their commit."""

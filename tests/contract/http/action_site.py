@@ -17,8 +17,8 @@ from closeout.orphans.audit import Report, Row, Target
 from closeout.patrol.ignored import Ignored
 from closeout.ports import Ending
 from closeout.ports.access import ACT, READ, SESSION, TOKEN, Credential
-from closeout.server.access import Access, Presented, digest, new_secret
-from closeout.server.parts import Acting
+from closeout.server.access import Access, PresentedSecret, digest, new_secret
+from closeout.server.parts import PageActions
 from closeout.testing import deliveries
 from tests.contract.http.serving import AUTOMATION, KEY, Answer, FakeStore, Running, serving
 
@@ -241,7 +241,7 @@ def headers(who: str, accept: str = "text/html") -> dict[str, str]:
 
 def form_token(who: str) -> str:
     """Return what each form of a session carries."""
-    visitor = Access(KEY, Visitors(), lambda: 1.0).visitor(Presented(SESSION, SECRETS[who]))
+    visitor = Access(KEY, Visitors(), lambda: 1.0).visitor(PresentedSecret(SESSION, SECRETS[who]))
     assert visitor is not None
     return str(visitor.form_token)
 
@@ -251,7 +251,7 @@ def action_site() -> Iterator[ActionSite]:
     """Serve in a thread until the block ends."""
     store, planned = ActionStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
-    acting = Acting(
+    page_actions = PageActions(
         requests=store,
         plan=planned,
         plan_cleaning=planned.cleaning,
@@ -260,6 +260,9 @@ def action_site() -> Iterator[ActionSite]:
         read=lambda each: {"ref": "refs/heads/main", "guid": each.guid},
     )
     with serving(
-        store=store, access=access, acting=acting, redact=lambda text: text.replace(SECRET, "[redacted]")
+        store=store,
+        access=access,
+        page_actions=page_actions,
+        redact=lambda text: text.replace(SECRET, "[redacted]"),
     ) as server:
         yield ActionSite(server, store, planned)

@@ -10,7 +10,7 @@ import pytest
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.problems import Problem
 from closeout.orphans.audit import Report
-from closeout.server.pages import acting
+from closeout.server.pages import page_actions
 from closeout.server.pages import user_actions as action_pages
 from closeout.server.pages.wording import problem_name
 from tests.contract.http.action_site import (
@@ -386,7 +386,7 @@ def test_a_request_that_waits_is_answered_with_its_number(
     world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine is busy: the request is stored, and the page says so."""
-    monkeypatch.setattr(acting, "OUTCOME_SECONDS", 0.0)
+    monkeypatch.setattr(page_actions, "OUTCOME_SECONDS", 0.0)
     world.store.held = True
     pause = world.form("/pause")
     done = world.post("/pause", pause.fields)

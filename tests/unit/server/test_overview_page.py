@@ -16,15 +16,15 @@ from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import DayTally, RunView
 from closeout.server.pages import chart, overview_page
 from closeout.server.pages.overview_facts import read_facts
-from closeout.server.pages.overview_page import Facts, Need
+from closeout.server.pages.overview_page import AttentionItem, OverviewData
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 from tests.memory_problems import causes_of
 
-QUIET = Facts(now=NOW, paused=None, open_runs=(), open_count=0, queue_age=0.0, last_delivery=NOW - 60)
+QUIET = OverviewData(now=NOW, paused=None, open_runs=(), open_count=0, queue_age=0.0, last_delivery=NOW - 60)
 
 
-def needs(facts: Facts) -> tuple[Need, ...]:
+def needs(facts: OverviewData) -> tuple[AttentionItem, ...]:
     """Return what needs somebody."""
     return overview_page.shown(facts).needs
 

@@ -1,7 +1,7 @@
 """`aws/s3-delete-objects`: delete all versions under a prefix, but only those in the plan.
 
 A plan must stay small and a prefix may hold 100,000 versions. So the plan freezes a time and, for the newest
-versions, one short digest each. `Frozen` is that rule, and apply and verify use only it.
+versions, one short digest each. `PlannedVersions` is that rule, and apply and verify use only it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DELIMITERS = ("/", "-", "_", ".", ":", "=", "|")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
+class PlannedVersions:
     """The versions that existed when the plan was made.
 
     A version counts if it was modified before `since`, or if it is one of the `known`, which are all that the
@@ -49,21 +49,21 @@ class Frozen:
         return {"since": self.since, "known": sorted(self.known)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Frozen:
+    def from_json(cls, value: Mapping[str, Any]) -> PlannedVersions:
         """Read the object of `to_json`."""
         return cls(since=value["since"], known=frozenset(value["known"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ListingSummary:
     """The versions of a listing: how many, how many bytes, and which."""
 
     objects: int
     bytes: int
-    frozen: Frozen
+    frozen: PlannedVersions
 
 
-def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
+def freeze(versions: Iterable[Version], known: int = KNOWN) -> ListingSummary:
     """Read a listing once, with at most `known` + 1 versions in memory, and freeze it."""
     newest: list[tuple[str, str]] = []
     objects = size = 0
@@ -82,8 +82,8 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
         newest = [entry for entry in newest if entry[0] > cut]
         # `~` sorts after every digit and letter of a date.
         since = min(newest)[0] if newest else cut + "~"
-    frozen = Frozen(since=since, known=frozenset(digest for _, digest in newest))
-    return Seen(objects=objects, bytes=size, frozen=frozen)
+    frozen = PlannedVersions(since=since, known=frozenset(digest for _, digest in newest))
+    return ListingSummary(objects=objects, bytes=size, frozen=frozen)
 
 
 def _digest(version: Version) -> str:
@@ -134,7 +134,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 
 def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
     """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` with the keys that S3 refused."""
-    location, frozen = _location(change.identity), Frozen.from_json(change.identity["frozen"])
+    location, frozen = _location(change.identity), PlannedVersions.from_json(change.identity["frozen"])
     deleted, size = buckets.delete_all(
         work,
         "delete",
@@ -150,7 +150,7 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     """Return a leftover if versions of the plan still exist; later ones do not count."""
     left: list[Leftover] = []
     for change in changes:
-        frozen = Frozen.from_json(change.identity["frozen"])
+        frozen = PlannedVersions.from_json(change.identity["frozen"])
         try:
             there = buckets.versions(clients.aws("s3"), _location(change.identity))
             found = list(filter(frozen.has, there))

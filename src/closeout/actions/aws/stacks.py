@@ -160,14 +160,14 @@ def _parse(text: str) -> Any:
         return None
 
 
-class Trace(NamedTuple):
+class DeleteEvents(NamedTuple):
     """A stack's events about the latest delete, the oldest first. `since` are those after a marker."""
 
     events: list[Mapping[str, Any]]
     since: list[Mapping[str, Any]]
 
 
-def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool) -> Trace:
+def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool) -> DeleteEvents:
     """Read a stack's events back to the beginning of the latest delete.
 
     Stop at the event with id `marker`, unless this `joins` a delete that was in progress when the marker was taken, because
@@ -183,7 +183,7 @@ def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool)
         found.append(event)
         if is_about_stack(event) and event["ResourceStatus"] == "DELETE_IN_PROGRESS":
             break
-    return Trace(found[::-1], found[:passed][::-1])
+    return DeleteEvents(found[::-1], found[:passed][::-1])
 
 
 def newest_event(client: Any, stack_id: str) -> str | None:

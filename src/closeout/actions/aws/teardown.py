@@ -126,13 +126,13 @@ class Teardown:
             return {"state": "back", "status": stack["StackStatus"], "reason": _reason(stack, trace.since)}
         return {"state": "failed", "at": self.work.now(), **self._failed(stack, trace)}
 
-    def _trace(self, ready: Json) -> stacks.Trace:
+    def _trace(self, ready: Json) -> stacks.DeleteEvents:
         # Records of an earlier release do not say whether it joins; then the whole delete is read.
         return stacks.trace_delete(
             self._client, self.planned.stack_id, ready["marker"], joins=ready.get("joins", True)
         )
 
-    def _failed(self, stack: Mapping[str, Any], trace: stacks.Trace) -> dict[str, Any]:
+    def _failed(self, stack: Mapping[str, Any], trace: stacks.DeleteEvents) -> dict[str, Any]:
         """Return why the stack could not be deleted, and whether the explanation is complete."""
         answered = _answers(stack, trace.since)
         events = trace.events if answered else trace.since

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.core.problems import Notification, Problem
-from closeout.ledger.problems import Closes
+from closeout.ledger.problems import ProblemClosure
 from closeout.ledger.sqlite.sql import SQL
 
 if TYPE_CHECKING:  # the writer imports this module
@@ -43,7 +43,7 @@ class Problems:
 
     def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
         """Close the open problems with these keys and wait for the commit; return how many."""
-        outcome = Closes(first, last, by)
+        outcome = ProblemClosure(first, last, by)
         closed: int = self._writer().run(lambda connection: settle(connection, outcome, at, automation))
         return closed
 
@@ -54,7 +54,10 @@ class Problems:
 
 
 def settle(
-    connection: sqlite3.Connection, outcome: Problem | Closes | None, at: float, automation: str | None = None
+    connection: sqlite3.Connection,
+    outcome: Problem | ProblemClosure | None,
+    at: float,
+    automation: str | None = None,
 ) -> int:
     """Write the effect of a run's end, a delivery or patrol on the problems of one automation or of all; return how many changed."""
     if outcome is None:

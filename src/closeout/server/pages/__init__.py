@@ -7,5 +7,5 @@ A page is a route, which reads data, and a template, which shows it. `compositio
 - Groups that read: `overview` (`overview_facts` reads, `overview_page` judges, with `chart`), `lists` (with
   `filter_form`), `run_pages` (`run_page`, `step_rows`, `log_folds`, `history`, `console`),
   `pull_requests` (`pull_request_page`), `setup_pages` and `api`.
-- Groups that act: `user_actions`, and `batches` for several at once; both over `acting`, `confirmations` and `plans`.
+- Groups that act: `user_actions`, and `batches` for several at once; both over `page_actions`, `confirmations` and `plans`.
 """

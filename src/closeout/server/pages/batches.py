@@ -21,14 +21,22 @@ from closeout.ledger.filters import run_filter
 from closeout.orphans.audit import Target
 from closeout.ports import RunView
 from closeout.server.details import line_id
-from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
 from closeout.server.pages.lists import FAILED, RUNS
+from closeout.server.pages.page_actions import (
+    GLANCE,
+    LONGEST_REASON,
+    LOOK,
+    ActionPages,
+    by,
+    started,
+    visitor_of,
+)
 from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import RERUN, run_path, with_query
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import cleaning
 
 T = TypeVar("T")
@@ -62,7 +70,7 @@ class Proposed(NamedTuple):
     more: str | None = None
 
 
-class BatchPages(ActingPages):
+class BatchPages(ActionPages):
     """The routes of one kind of batch. A subclass proposes runs, and makes the plan for one target."""
 
     kind: str
@@ -77,8 +85,8 @@ class BatchPages(ActingPages):
     requested: str
     """The title of the answer."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
-        super().__init__(parts, acting, renderer, SECONDS)
+    def __init__(self, parts: ServerParts, page_actions: PageActions, renderer: Renderer) -> None:
+        super().__init__(parts, page_actions, renderer, SECONDS)
         self._clock = parts.clock
         self.routes: Sequence[Route] = self._both(self.path, self._show, self._start, self.here)
 
@@ -189,7 +197,7 @@ class Cleanup(BatchPages):
         if not 1 <= limit <= MOST:
             raise UsageError(f"`limit` is a number from 1 to {MOST}.")
         try:
-            report = self._acting.audit()
+            report = self._page_actions.audit()
         except CloseoutError as error:
             return Proposed((), (f"The audit could not be made: {clean(self._said(error))}",))
         orphans, targets = report.of("orphan"), report.targets()
@@ -213,7 +221,9 @@ class Cleanup(BatchPages):
 
     def _rows_plan(self, target: str) -> Plan:
         found = cleaning.read_target(target)
-        return plan_of(self._acting.plan_cleaning(found), target) if found else no_plan("no such target")
+        return (
+            plan_of(self._page_actions.plan_cleaning(found), target) if found else no_plan("no such target")
+        )
 
     def _is_target(self, name: str) -> bool:
         return cleaning.read_target(name) is not None

@@ -23,6 +23,6 @@ def compose(parts: ServerParts) -> Site:
     renderer = Renderer(parts.access.base_path if parts.access else "")
     readers = (RunPages, Overview, Lists, PullRequests, SetupPages, Api)
     groups = [of(parts, renderer).routes for of in readers]
-    if parts.acting is not None:
-        groups += [of(parts, parts.acting, renderer).routes for of in (UserActions, Cleanup, Reruns)]
+    if parts.page_actions is not None:
+        groups += [of(parts, parts.page_actions, renderer).routes for of in (UserActions, Cleanup, Reruns)]
     return Site(parts.access, renderer, groups, parts.views)

@@ -79,7 +79,7 @@ class Resource(NamedTuple):
     url: str
 
 
-class Step(NamedTuple):
+class NextStep(NamedTuple):
     """What comes next."""
 
     tone: str
@@ -101,7 +101,7 @@ class PullRequest(NamedTuple):
     facts: tuple[tuple[str, str], ...]
     groups: Mapping[str, Sequence[Resource]]
     """All resources that any attempt planned for: left, to be deleted, gone and kept."""
-    next: tuple[Step, ...]
+    next: tuple[NextStep, ...]
     entries: tuple[Entry, ...]
     left_out: int
     """Older deliveries that are not shown."""
@@ -199,21 +199,21 @@ def _groups(story: PullRequestView) -> Mapping[str, Sequence[Resource]]:
 # --- what comes next ---------------------------------------------------------------------------------------
 
 
-def _next(story: PullRequestView, now: float) -> Iterable[Step]:
+def _next(story: PullRequestView, now: float) -> Iterable[NextStep]:
     """Yield what is expected, and what a person has to do: a failed run whose work no later one has done."""
     latest = {run.id: run for run in sorted(story.runs, key=lambda one: one.attempt)}
     for run in sorted(latest.values(), key=lambda one: one.accepted_at):
         name = run.automation
         if run.state != "finished":
             says = presentation.banner(run, now).says or "It continues."
-            yield Step("busy", f"{name}: {says}", run_path(run.id), f"{run_path(run.id)}/cancel")
+            yield NextStep("busy", f"{name}: {says}", run_path(run.id), f"{run_path(run.id)}/cancel")
         elif run.verdict == "failure" and not _repaired(run, latest.values()):
             text = f"{name} failed. Open the run to see what is left and why, repair that, and rerun it."
-            yield Step("bad", text, run_path(run.id), f"{run_path(run.id)}/rerun")
+            yield NextStep("bad", text, run_path(run.id), f"{run_path(run.id)}/rerun")
     for expected in story.next:
         if expected.kind == "recheck" and expected.at is not None:
             says, when = expected.says, presentation.moment(expected.at)[1]
-            yield Step("none", f"{says}, on {when}.")
+            yield NextStep("none", f"{says}, on {when}.")
 
 
 def _repaired(run: RunView, others: Iterable[RunView]) -> bool:

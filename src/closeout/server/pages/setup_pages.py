@@ -24,7 +24,7 @@ from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import RunFilter
 from closeout.ports.access import READ
 from closeout.server.pages.overview_facts import read_facts
-from closeout.server.pages.overview_page import Facts
+from closeout.server.pages.overview_page import OverviewData
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Handler, PageRequest, Route
 from closeout.server.pages.wording import ago
@@ -173,7 +173,7 @@ def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
     }
 
 
-def health(facts: Facts, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[HealthFact, ...]:
+def health(facts: OverviewData, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[HealthFact, ...]:
     """Return when each part last worked, from the ledger."""
 
     def when(at: float | None, never: str = "never") -> str:

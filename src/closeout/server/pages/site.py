@@ -21,7 +21,7 @@ from starlette.routing import Route as StarletteRoute
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
 from closeout.ports import PageReader
 from closeout.ports.access import ACT, READ
-from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Presented, Visitor
+from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, PresentedSecret, Visitor
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.pages.rendering import MOST_COUNTED, Renderer
@@ -131,7 +131,7 @@ class Site:
             self._access.check_form(visitor, form, http.headers)
         return PageRequest(http, visitor, form)
 
-    def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
+    def _visitor(self, access: Access, presented: PresentedSecret) -> Visitor | None:
         """Return the visitor, with what the bar of the page shows. Called in threads."""
         visitor = access.visitor(presented)
         if visitor is None:

@@ -18,13 +18,21 @@ from closeout.core.payload import decode
 from closeout.ledger.problems import dismissable
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
-from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
+from closeout.server.pages.page_actions import (
+    GLANCE,
+    LONGEST_REASON,
+    LOOK,
+    ActionPages,
+    by,
+    started,
+    visitor_of,
+)
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import execution_path, problem_name
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0
@@ -65,11 +73,11 @@ class PlanChanged(ChangedMeanwhile):
         self.action, self.plan = action, plan
 
 
-class UserActions(ActingPages):
+class UserActions(ActionPages):
     """The routes for the operations of visitors. The ledger is read and written in threads."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
-        super().__init__(parts, acting, renderer, PLAN_SECONDS)
+    def __init__(self, parts: ServerParts, page_actions: PageActions, renderer: Renderer) -> None:
+        super().__init__(parts, page_actions, renderer, PLAN_SECONDS)
         self.routes: Sequence[Route] = (
             *self._routes_of("/runs/{run_id}/rerun", "/runs", self._rerun),
             *self._routes_of("/runs/{run_id}/cancel", "/runs", self._cancel),
@@ -146,11 +154,11 @@ class UserActions(ActingPages):
             "Replay",
             str(found.id),
             f"/deliveries/{found.id}",
-            lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
+            lambda: self._page_actions.plan(found.event, decode(self._views.body(found.id))),
         )
 
     def _recover(self, guid: str) -> UserAction:
-        each = self._acting.left_alone(guid)
+        each = self._page_actions.left_alone(guid)
         event = f"{each.event} {each.action}" if each.action else each.event
         return UserAction(
             recovery.KIND,
@@ -164,7 +172,7 @@ class UserActions(ActingPages):
             "Recover and replay",
             guid,
             "/deliveries",
-            lambda: self._acting.plan(each.event, self._acting.read(each)),
+            lambda: self._page_actions.plan(each.event, self._page_actions.read(each)),
         )
 
     def _dismiss(self, request: PageRequest) -> UserAction:

@@ -22,7 +22,7 @@ from closeout.server.pages.plans import Rows
 from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.site import Handler, PageRequest, Route, is_program
 from closeout.server.pages.wording import with_query
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 
 GLANCE = 3.0
 """Seconds to wait for a plan before the page says that planning continues, and reloads itself."""
@@ -33,12 +33,14 @@ POLL = 0.05
 LONGEST_REASON = 500
 
 
-class ActingPages:
+class ActionPages:
     """The base of every group of pages that act. `seconds` is the limit of a plan."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer, seconds: float) -> None:
+    def __init__(
+        self, parts: ServerParts, page_actions: PageActions, renderer: Renderer, seconds: float
+    ) -> None:
         self._views = parts.views
-        self._acting = acting
+        self._page_actions = page_actions
         self._renderer = renderer
         self._log = parts.log
         self._redact = parts.redact
@@ -66,7 +68,7 @@ class ActingPages:
         return run
 
     def _plan_again(self, run: RunView) -> Rows:
-        return self._acting.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
+        return self._page_actions.plan(run.event, decode(self._views.body(run.delivery)), only=run.automation)
 
     def _explained(self, answer: Handler, here: str) -> Handler:
         """Return a handler that answers every error with its sentence, even the ledger's, because its visitors may act."""
@@ -107,7 +109,9 @@ class ActingPages:
         reason = " ".join(request.form.get("reason", "").split()) or None  # one line in statuses and logs
         if reason is not None and len(reason) > LONGEST_REASON:
             raise UsageError(f"A reason has at most {LONGEST_REASON} characters.")
-        number = await asyncio.to_thread(self._acting.requests.add_request, kind, target, by(request), reason)
+        number = await asyncio.to_thread(
+            self._page_actions.requests.add_request, kind, target, by(request), reason
+        )
         self._log.line(f"a visitor asked for {kind}", request=number, by=by(request), target=target or "-")
         return number
 
@@ -115,7 +119,7 @@ class ActingPages:
         """Return the outcome of a request; None if there is none after a few seconds."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + OUTCOME_SECONDS
-        while (outcome := await asyncio.to_thread(self._acting.requests.outcome, number)) is None:
+        while (outcome := await asyncio.to_thread(self._page_actions.requests.outcome, number)) is None:
             if loop.time() > ends:
                 return None
             await asyncio.sleep(POLL)
