@@ -541,7 +541,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/deployed.py",
         "if self._kept is None or self._kept[0] != packed:",
         "if self._kept is None:",
-        ("tests/unit/ledger/dynamodb/test_deployed.py::test_each_reading_gives_what_was_written_last",),
+        ("tests/unit/ledger/dynamodb/test_deployed.py::test_each_read_returns_what_was_written_last",),
     ),
     Mutant(
         "a function's mode is recorded before it is known",

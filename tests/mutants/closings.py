@@ -18,14 +18,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/intake/receiver.py",
         "                closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),",
         "                ids.run_id(guid, rule.name),",
-        (f"{INTAKE}::test_a_closing_is_one_run_whatever_its_guid",),
+        (f"{INTAKE}::test_a_closing_has_one_run_whatever_its_guid",),
     ),
     Mutant(
         "a pull request that is closed again has no closing of its own",
         "src/closeout/core/closing.py",
         '        return short_digest(f"closing\\n{self}\\n{automation}")',
         '        return short_digest(f"closing\\n{self[:2]}\\n{automation}")',
-        (f"{INTAKE}::test_a_closing_is_one_run_whatever_its_guid",),
+        (f"{INTAKE}::test_a_closing_has_one_run_whatever_its_guid",),
     ),
     Mutant(
         "SQLite finds no run of an earlier release",
@@ -158,6 +158,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/intake/recovered.py",
         '    identity = f"{closing} {decision.delivery.repository}"',
         '    identity = f"{closing}"',
-        (f"{RECOVERED}::test_a_closing_told_by_another_name_of_its_repository_is_another_delivery",),
+        (f"{RECOVERED}::test_a_closing_under_another_repository_name_is_another_delivery",),
     ),
 )

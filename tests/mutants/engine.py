@@ -47,21 +47,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/durable.py",
         "progressed=not (under_way or self._interrupted)",
         "progressed=not under_way",
-        (f"{DURABLE}::test_a_new_try_of_what_was_cut_off_is_no_progress",),
+        (f"{DURABLE}::test_a_new_attempt_after_an_interruption_is_no_progress",),
     ),
     Mutant(
         "that a script begins counts as progress",
         "src/closeout/engine/durable.py",
         "progressed=not (under_way or self._interrupted)",
         "progressed=not self._interrupted",
-        (f"{DURABLE}::test_that_something_begins_is_no_progress",),
+        (f"{DURABLE}::test_a_begun_effect_is_no_progress",),
     ),
     Mutant(
         "a script that was cut off fails before what is left of it is ended",
         "src/closeout/engine/durable.py",
         'kind != "sleep" and not _effect_begun(recorded)',
         'kind != "sleep"',
-        (f"{DURABLE}::test_what_was_cut_off_is_ended_before_its_step_fails",),
+        (f"{DURABLE}::test_an_interrupted_operation_is_ended_before_its_step_fails",),
     ),
     Mutant(
         "others begin during a turn alone",
@@ -154,7 +154,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/writer.py",
         "    *(UnicodeEncodeError, OverflowError),\n",
         "",
-        ("tests/unit/ledger/sqlite/test_accept.py::test_what_cannot_be_bound_fails_only_its_own_job",),
+        (
+            "tests/unit/ledger/sqlite/test_accept.py::test_a_value_that_cannot_be_bound_fails_only_its_own_job",
+        ),
     ),
     Mutant(
         "a cancel waits for turns alone",

@@ -224,9 +224,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/triggers.py",
         'facts.action != "closed" or facts.base_ref is None',
         "facts.base_ref is None",
-        (
-            "tests/unit/intake/test_receiver.py::test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate",
-        ),
+        ("tests/unit/intake/test_receiver.py::test_a_closing_that_only_its_base_excludes_is_a_candidate",),
     ),
     Mutant(
         "a step that expects something is content with nothing",

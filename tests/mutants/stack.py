@@ -52,7 +52,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/lambdas/run.py",
         '        if operation["Type"] != "EXECUTION" or state.get("NextMarker"):',
         "        if False:",
-        (f"{RUN}::test_every_other_event_is_the_sdks",),
+        (f"{RUN}::test_every_other_event_goes_to_the_sdk",),
     ),
     Mutant(
         "what was advanced already is advanced again",
@@ -66,7 +66,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/table.py",
         'getattr(error.__cause__, "response", None) or error.details or {}',
         'getattr(error.__cause__, "response", None) or {}',
-        (f"{CLIENTS}::test_a_condition_that_does_not_hold_is_told_apart_from_an_outage",),
+        (f"{CLIENTS}::test_a_failed_condition_differs_from_an_outage",),
     ),
     Mutant(
         "operations stand where the receiver may write",
@@ -152,6 +152,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/lambdas/aws_client.py",
         " and self._endpoint is not None\n",
         "\n",
-        ("tests/unit/lambdas/test_aws_client.py::test_only_an_emulator_is_called_in_the_clear",),
+        ("tests/unit/lambdas/test_aws_client.py::test_only_an_emulator_is_called_without_tls",),
     ),
 )

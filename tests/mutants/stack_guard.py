@@ -80,14 +80,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/guard.py",
         "    if len(authorization) != 1 or not (",
         "    if not authorization or not (",
-        (f"{FUNCTION}::test_what_is_no_question_is_refused_before_anything_is_asked",),
+        (f"{FUNCTION}::test_an_invalid_request_is_refused_before_any_call",),
     ),
     Mutant(
         "a defect of the guard is a yes",
         "src/closeout/lambdas/guard.py",
         "        status, body = 500, FAILED\n",
         "        status, body = 200, FAILED\n",
-        (f"{FUNCTION}::test_a_defect_is_500_and_its_text_stays_inside",),
+        (f"{FUNCTION}::test_a_bug_is_500_and_its_text_stays_inside",),
     ),
     Mutant(
         "a late deploy brings no recheck forward on AWS",

@@ -39,10 +39,13 @@ class LogReading(NamedTuple):
     """Lines to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
     delay: float
     """Seconds after a run's end in which its last lines may still arrive."""
+    back: int = 0
+    """How far below the highest id that was read a line may still arrive."""
 
 
 OF_FILE = LogReading(every=0.2, lines=2000, delay=0.0)
-OF_STACK = LogReading(every=2.0, lines=None, delay=6.0)
+# Each invocation of a run may write to a log stream of its own, so lines arrive out of order. Ids are microseconds.
+OF_STACK = LogReading(every=2.0, lines=None, delay=6.0, back=30_000_000)
 
 
 class CurrentConfig(NamedTuple):

@@ -7,7 +7,8 @@ stack they are carried out at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import click
 
@@ -128,13 +129,12 @@ def logs(*, run_id: str, selected: SelectedLedger, attempt: int | None, follow: 
     """
     views = selected.views
     run = find(views, run_id, attempt)
-    last = 0
+    cursor = LogCursor(selected.log.back)
     ended: float | None = None
     while True:
         # Read the state first: a line written between the two reads is then still printed.
         run = find(views, run.id, run.attempt)
-        for line in _lines(selected, run, last):
-            last = line.id
+        for line in cursor.unread(partial(_lines, selected, run)):
             _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
             ended = time.monotonic()
@@ -297,6 +297,26 @@ def _step_lines(step: StepView) -> list[str]:
     lines = [text for text in (step.summary, step.reason) if text]
     lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.left)
     return lines
+
+
+class LogCursor:
+    """Yields each line of a growing log once, also one that arrives later than a line with a higher id."""
+
+    def __init__(self, back: int) -> None:
+        self._back = back
+        self._last = 0
+        self._seen: set[int] = set()
+
+    def unread(self, read: Callable[[int], Iterable[LogLine]]) -> Iterator[LogLine]:
+        """Yield the lines that it has not yielded. `read` reads those with an id over the given one."""
+        for line in read(max(0, self._last - self._back)):
+            if line.id in self._seen:
+                continue
+            if self._back:
+                self._seen.add(line.id)
+            self._last = max(self._last, line.id)
+            yield line
+        self._seen = {one for one in self._seen if one > self._last - self._back}
 
 
 def _lines(selected: SelectedLedger, run: RunView, after: int) -> Iterator[LogLine]:

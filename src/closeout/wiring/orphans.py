@@ -126,12 +126,14 @@ class OrphanRounds:
         """Open and close problems by what an audit found. One that has changed meanwhile waits for the next audit."""
         now = self.clients.now()
         known = self.problems.problems()
-        for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
-            left = tuple(map(self.redact, problem.left)), tuple(map(self.redact, problem.public_left))
-            self.problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
+        # Close directly after this read, and read again before opening: a run that fails in between keeps its problem.
         over = closed(report, [one for one in before if one in known], self._sees)
         for problem, by in (*over, *abandoned(known, [one.name for one in self.loaded.automations])):
             self.problems.close_problems(problem.automation, problem.key, problem.key, now, by)
+        basis = {name: one.basis for name, one in self._sees.items()}
+        for problem in opened(report, self.problems.problems(), basis, now):
+            left = tuple(map(self.redact, problem.left)), tuple(map(self.redact, problem.public_left))
+            self.problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
 
 
 def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub:

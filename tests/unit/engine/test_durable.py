@@ -1,4 +1,4 @@
-"""Replay, waits, cancel and crashes of one execution, with the clock moved by hand."""
+"""Replay, waits, cancel and crashes of one execution, with a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stage() -> Stage:
 # --- what is stored -----------------------------------------------------------------------------------
 
 
-def test_operations_keep_the_order_in_which_they_were_reached(stage: Stage) -> None:
+def test_operations_keep_their_order(stage: Stage) -> None:
     """Positions count from 1 and stay with the name over replays."""
 
     def run(durable: ReplayDurable) -> None:
@@ -54,8 +54,8 @@ def test_operations_keep_the_order_in_which_they_were_reached(stage: Stage) -> N
     assert {name: operation.position for name, operation in stage.stored.items()} == {"a": 1, "b": 2, "c": 3}
 
 
-def test_tries_are_stored_while_a_retry_waits(stage: Stage) -> None:
-    """The retry counter is in the store, not in memory: a restart does not begin it anew."""
+def test_attempts_are_stored_while_a_retry_waits(stage: Stage) -> None:
+    """The retry counter is in the store, not in memory: a restart does not reset it."""
     retry = Retry(attempts=3, backoff=Backoff(first=4.0, factor=2.0))
     suspended = stage.once(lambda durable: durable.record("delete", raiser(busy()), retry))
     assert isinstance(suspended, Suspended)
@@ -65,8 +65,8 @@ def test_tries_are_stored_while_a_retry_waits(stage: Stage) -> None:
     assert (stage.stored["delete"].tries, stage.stored["delete"].wake) == (2, 1_012.0)
 
 
-def test_a_wait_is_one_operation_with_its_first_poll_as_beginning(stage: Stage) -> None:
-    """However often it polls; `tries` counts the polls, `ended_at` says when it came about."""
+def test_a_wait_is_one_operation_that_begins_with_its_first_poll(stage: Stage) -> None:
+    """However often it polls; `tries` counts the polls, `ended_at` is when the condition was met."""
     polls = iter([None, None, "gone"])
     stage.through(lambda durable: durable.wait_until("gone", lambda: next(polls), 10.0, 60.0))
     operation = stage.stored["gone"]
@@ -74,21 +74,21 @@ def test_a_wait_is_one_operation_with_its_first_poll_as_beginning(stage: Stage) 
     assert (operation.started_at, operation.ended_at) == (1_000.0, 1_020.0)
 
 
-def test_what_a_poll_heard_is_kept_while_it_waits(stage: Stage) -> None:
-    """People can see why a run waits; secrets are taken out."""
+def test_a_polls_answer_is_stored_while_it_waits(stage: Stage) -> None:
+    """An operator can see why a run waits; secrets are redacted."""
     stage.once(lambda durable: durable.wait_until("gone", raiser(busy("bad hunter2")), 10.0, 60.0))
     assert json.loads(stage.stored["gone"].result or "")["heard"] == "bad ***"
 
 
 def test_error_messages_are_redacted_before_they_are_stored(stage: Stage) -> None:
-    """And what is raised is what is stored."""
+    """The raised error has the stored text."""
     with pytest.raises(StepFailed, match="token \\*\\*\\* refused"):
         stage.once(lambda durable: durable.record("call", raiser(ValueError("token hunter2 refused"))))
     assert "hunter2" not in (stage.stored["call"].result or "")
 
 
-def test_an_error_whose_text_fails_is_still_an_error(stage: Stage) -> None:
-    """Somebody's `__str__` may raise."""
+def test_an_error_without_a_readable_text_is_still_an_error(stage: Stage) -> None:
+    """A user's `__str__` may raise."""
 
     class Odd(Exception):
         def __str__(self) -> str:
@@ -99,8 +99,8 @@ def test_an_error_whose_text_fails_is_still_an_error(stage: Stage) -> None:
     assert caught.value.kind == "Odd"
 
 
-def test_a_mark_that_took_long_to_store_has_begun_nothing(stage: Stage) -> None:
-    """What was looked at before it may have changed: the poll says that nothing began, and the ledger too."""
+def test_an_effect_whose_mark_took_long_to_store_has_not_begun(stage: Stage) -> None:
+    """What was checked before may have changed: both the poll and the ledger say that nothing began."""
     begins: list[str] = []
     stage.save_takes = LATE + 0.5
 
@@ -121,7 +121,7 @@ def test_a_mark_that_took_long_to_store_has_begun_nothing(stage: Stage) -> None:
 
 
 def test_the_timeout_counts_from_the_first_poll(stage: Stage) -> None:
-    """It does not begin anew with each execution, and the last poll is made at the deadline."""
+    """It does not restart with each execution, and the last poll is made at the deadline."""
     times = []
 
     def poll() -> None:
@@ -133,7 +133,7 @@ def test_the_timeout_counts_from_the_first_poll(stage: Stage) -> None:
 
 
 def test_after_a_long_outage_one_more_poll_is_made(stage: Stage) -> None:
-    """What came about while the server was down is seen, though the time is long over."""
+    """A condition that was met while the server was down counts, even if the time is long over."""
     polls = iter([None, "gone"])
 
     def run(durable: ReplayDurable) -> Any:
@@ -144,16 +144,16 @@ def test_after_a_long_outage_one_more_poll_is_made(stage: Stage) -> None:
     assert stage.once(run) == "gone"
 
 
-def test_a_poll_is_not_made_sooner_than_the_service_said(stage: Stage) -> None:
-    """`retry_after` is a lower bound, within the timeout."""
+def test_a_poll_waits_for_the_services_retry_after(stage: Stage) -> None:
+    """It is a lower bound, within the timeout."""
     suspended = stage.once(
         lambda durable: durable.wait_until("gone", raiser(busy(retry_after=40)), Backoff(first=1.0), 60.0)
     )
     assert suspended.wake == 1_040.0
 
 
-def test_a_service_that_asks_for_longer_than_the_timeout_is_not_asked_again(stage: Stage) -> None:
-    """The wait ends at its own deadline and says what the service said."""
+def test_a_retry_after_beyond_the_timeout_ends_the_wait_at_its_deadline(stage: Stage) -> None:
+    """The error has the service's message."""
     calls = []
 
     def poll() -> None:
@@ -167,7 +167,7 @@ def test_a_service_that_asks_for_longer_than_the_timeout_is_not_asked_again(stag
 
 
 @pytest.mark.parametrize("asked", [float("inf"), 1e300, LONGEST_RETRY_AFTER * 5])
-def test_no_answer_can_park_a_run_for_ever(stage: Stage, asked: float) -> None:
+def test_no_answer_can_delay_a_run_forever(stage: Stage, asked: float) -> None:
     """A retry_after of years counts as a day."""
     suspended = stage.once(
         lambda durable: durable.record("call", raiser(busy(retry_after=asked)), Retry(attempts=2))
@@ -175,7 +175,7 @@ def test_no_answer_can_park_a_run_for_ever(stage: Stage, asked: float) -> None:
     assert suspended.wake == stage.clock + LONGEST_RETRY_AFTER
 
 
-def test_a_run_woken_too_early_goes_back_to_sleep(stage: Stage) -> None:
+def test_a_run_woken_too_early_sleeps_again(stage: Stage) -> None:
     """Without another poll."""
     calls = []
 
@@ -188,8 +188,8 @@ def test_a_run_woken_too_early_goes_back_to_sleep(stage: Stage) -> None:
     assert len(calls) == 1
 
 
-def test_a_sleep_that_was_slept_stays_slept(stage: Stage) -> None:
-    """It is recorded, so that a clock that goes back does not repeat it."""
+def test_a_finished_sleep_is_not_repeated(stage: Stage) -> None:
+    """It is recorded, so that setting the clock back does not repeat it."""
 
     def run(durable: ReplayDurable) -> str:
         durable.sleep("pause", 10)
@@ -203,7 +203,7 @@ def test_a_sleep_that_was_slept_stays_slept(stage: Stage) -> None:
 # --- cancel -------------------------------------------------------------------------------------------
 
 
-def test_cancel_is_told_at_the_next_operation_and_used_up(stage: Stage) -> None:
+def test_a_cancel_takes_effect_at_the_next_operation_and_is_used_up(stage: Stage) -> None:
     """The operation's outcome is the cancel; the one after it works, so that a final status can be posted."""
 
     def run(durable: ReplayDurable) -> str:
@@ -223,7 +223,7 @@ def test_cancel_is_told_at_the_next_operation_and_used_up(stage: Stage) -> None:
 
 
 def test_cancel_is_replayed_where_it_happened(stage: Stage) -> None:
-    """A replay raises it at the same place, though the request is used up."""
+    """A replay raises it at the same place, even though the request is used up."""
 
     def run(durable: ReplayDurable) -> str:
         try:
@@ -239,8 +239,8 @@ def test_cancel_is_replayed_where_it_happened(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sleep", "wait", "retry"])
-def test_cancel_reaches_a_run_in_its_wait(stage: Stage, kind: str) -> None:
-    """In a sleep, in a wait, and between two tries, before its time and without another call."""
+def test_a_cancel_interrupts_a_wait(stage: Stage, kind: str) -> None:
+    """A sleep, a wait, and a pause between two attempts end early, without another call."""
     calls = []
 
     def call() -> None:
@@ -273,21 +273,21 @@ def test_cancel_reaches_a_run_in_its_wait(stage: Stage, kind: str) -> None:
 
 
 def test_an_operation_that_crashed_the_process_once_is_tried_again(stage: Stage) -> None:
-    """Once may be bad luck; the try that was cut off counts."""
+    """Once may be bad luck; the interrupted attempt counts."""
     stage.crash_count = 1
     assert stage.once(lambda durable: durable.record("script", lambda: "done")) == "done"
     assert stage.stored["script"].tries == 2
     assert stage.crash_count == 0
 
 
-def test_deaths_in_company_never_fail_an_operation(stage: Stage) -> None:
-    """Whoever else was under way may have been the one."""
+def test_deaths_with_several_runs_in_progress_fail_no_operation(stage: Stage) -> None:
+    """Any of them may have been the cause."""
     stage.crash_count = 100
     assert stage.once(lambda durable: durable.record("script", lambda: "done")) == "done"
 
 
-def test_an_operation_that_ends_the_process_whenever_it_is_alone_is_not_tried_again(stage: Stage) -> None:
-    """It fails by name, recorded with the tries that were made; what comes after it works."""
+def test_an_operation_that_kills_the_process_each_time_it_is_alone_fails(stage: Stage) -> None:
+    """By name, recorded with its attempts; the operations after it work."""
     stage.death_count = MAX_DEATHS
     stage.crash_count = 1
     calls = []
@@ -305,8 +305,8 @@ def test_an_operation_that_ends_the_process_whenever_it_is_alone_is_not_tried_ag
     assert (stage.stored["script"].state, stage.stored["script"].tries) == ("error", 1)
 
 
-def test_a_cancel_ends_what_was_suspected(stage: Stage) -> None:
-    """That it is told is progress, though nothing was tried anew since the process ended."""
+def test_a_cancel_ends_a_suspicion(stage: Stage) -> None:
+    """Recording the cancel is progress, even though nothing was tried again since the process died."""
     stage.stored["run-1"] = Operation("run-1", 1, "wait", "waiting", '{"marked": true}', 0, None, 1.0, None)
     stage.death_count = 2
 
@@ -320,15 +320,15 @@ def test_a_cancel_ends_what_was_suspected(stage: Stage) -> None:
     assert stage.death_count == 0
 
 
-def test_one_death_fewer_is_no_proof(stage: Stage) -> None:
+def test_one_death_fewer_does_not_fail_the_operation(stage: Stage) -> None:
     """The machine may have been switched off each time."""
     stage.death_count = MAX_DEATHS - 1
     assert stage.once(lambda durable: durable.record("script", lambda: "done")) == "done"
     assert stage.death_count == 0
 
 
-def test_what_was_cut_off_is_ended_before_its_step_fails(stage: Stage) -> None:
-    """A script's children may live: its operation is told that it was cut off, and the next one fails."""
+def test_an_interrupted_operation_is_ended_before_its_step_fails(stage: Stage) -> None:
+    """A script's children may live: the operation is told of the interruption, and the next one fails."""
     stage.stored["run-1"] = Operation("run-1", 1, "wait", "waiting", '{"marked": true}', 0, None, 1.0, None)
     stage.death_count = MAX_DEATHS
     begun: list[int] = []
@@ -346,8 +346,8 @@ def test_what_was_cut_off_is_ended_before_its_step_fails(stage: Stage) -> None:
     assert begun == []
 
 
-def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
-    """Or a script that ends the process would never have done so twice: each try has operations of its own."""
+def test_a_new_attempt_after_an_interruption_is_no_progress(stage: Stage) -> None:
+    """Otherwise a script that kills the process would look new each time: each attempt has operations of its own."""
     stage.stored["run-1"] = Operation("run-1", 1, "wait", "waiting", '{"marked": true}', 0, None, 1.0, None)
     stage.death_count = 2
     seen: list[int] = []
@@ -367,8 +367,8 @@ def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
     assert stage.death_count == 0, "the new try came to its end"
 
 
-def test_that_something_begins_is_no_progress(stage: Stage) -> None:
-    """Its begin is stored before it does anything."""
+def test_a_begun_effect_is_no_progress(stage: Stage) -> None:
+    """Its beginning is stored before it does anything."""
     stage.death_count = 2
     seen: list[int] = []
 
@@ -382,7 +382,7 @@ def test_that_something_begins_is_no_progress(stage: Stage) -> None:
     assert (seen, stage.death_count) == ([2], 0)
 
 
-def test_a_poll_that_ends_the_process_whenever_it_is_alone_fails_its_wait(stage: Stage) -> None:
+def test_a_poll_that_kills_the_process_each_time_it_is_alone_fails_its_wait(stage: Stage) -> None:
     """A destructive call is the poll of a wait; it can kill the process like any other."""
     stage.death_count = MAX_DEATHS
     with pytest.raises(StepFailed) as caught:
@@ -391,7 +391,7 @@ def test_a_poll_that_ends_the_process_whenever_it_is_alone_fails_its_wait(stage:
 
 
 def test_recorded_operations_are_replayed_whatever_the_crash_count(stage: Stage) -> None:
-    """Only the first operation that is not recorded is in question."""
+    """Only the first operation without a record is a suspect."""
     stage.once(lambda durable: durable.record("done", lambda: 1))
     stage.death_count = MAX_DEATHS
     assert stage.once(lambda durable: durable.record("done", lambda: 2)) == 1
@@ -401,7 +401,7 @@ def test_recorded_operations_are_replayed_whatever_the_crash_count(stage: Stage)
 
 
 def test_a_draining_engine_begins_no_operation(stage: Stage) -> None:
-    """The run is unwound at the boundary, to go on at the next start."""
+    """The run is unwound there, and continues at the next start."""
     calls = []
 
     def first() -> None:
@@ -426,8 +426,8 @@ def test_a_draining_engine_begins_no_operation(stage: Stage) -> None:
     plan=st.lists(st.sampled_from(["record", "fail", "retry", "sleep", "wait"]), min_size=1, max_size=8),
     crash_points=st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=6),
 )
-def test_what_is_recorded_never_runs_again(plan: list[str], crash_points: list[tuple[int, bool]]) -> None:
-    """Whatever the operations and wherever the process dies: a recorded outcome is final, and it is replayed."""
+def test_a_recorded_operation_never_runs_again(plan: list[str], crash_points: list[tuple[int, bool]]) -> None:
+    """Whatever the operations and wherever the process dies: a recorded outcome is final and replayed."""
     stage = Stage()
     repeats: list[str] = []
     outcomes: dict[str, set[str]] = {}
@@ -480,8 +480,8 @@ def test_what_is_recorded_never_runs_again(plan: list[str], crash_points: list[t
     assert list(stage.stored) == [f"{kind}-{number}" for number, kind in enumerate(plan)]
 
 
-def test_a_sleep_that_was_cancelled_is_cancelled_in_each_replay(stage: Stage) -> None:
-    """What comes after it goes on where it was."""
+def test_a_cancelled_sleep_is_cancelled_in_each_replay(stage: Stage) -> None:
+    """The operations after it continue."""
     told: list[str] = []
 
     def run(durable: ReplayDurable) -> str:

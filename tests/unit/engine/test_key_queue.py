@@ -1,4 +1,4 @@
-"""A run's place in the queue of its key on AWS: when it looks again, and what is cleared out of its way."""
+"""A run's place in the queue of its key on AWS: when it checks again, and which leftovers it clears."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ NOW = 1_000_000.0
         (4 * LONGEST_QUEUE + 4, LONGEST_QUEUE),
     ],
 )
-def test_the_pause_grows_with_the_time_waited(waited: float, pause: float) -> None:
-    """Between a shortest and a longest."""
+def test_the_pause_grows_with_the_waiting_time(waited: float, pause: float) -> None:
+    """Between a minimum and a maximum."""
     assert next_check(NOW - waited, 10**9, NOW) == NOW + pause
 
 
-def test_the_last_look_is_at_the_queues_timeout() -> None:
-    """And one that is late comes in a second."""
+def test_the_last_check_is_at_the_queues_timeout() -> None:
+    """A late one follows in a second."""
     assert next_check(NOW, 10.0, NOW) == NOW + 10.0
     assert next_check(NOW - 20.0, 10.0, NOW) == NOW + 1.0
 
@@ -55,7 +55,7 @@ def record(
 
 
 class Scene:
-    """A queue with one run ahead, and what is done about it."""
+    """A queue with one run ahead, and what happens to that run."""
 
     def __init__(
         self, ahead: Any, *, status: str | Exception = "SUCCEEDED", wake_up: float | None = None
@@ -118,7 +118,7 @@ class Scene:
         (record("other", age=UNSTARTED - 1, started=False), 0.0, None, []),
     ],
 )
-def test_what_is_over_is_cleared_and_what_may_be_dead_is_asked_about(
+def test_finished_runs_are_cleared_and_possibly_dead_ones_checked(
     ahead: Any, mine: float, turn: str | None, done: list[str]
 ) -> None:
     """To the second: a ticket may be visible before its row, and each request to Lambda counts."""
@@ -128,13 +128,13 @@ def test_what_is_over_is_cleared_and_what_may_be_dead_is_asked_about(
 
 
 @pytest.mark.parametrize("status", sorted(ALIVE))
-def test_what_lives_is_left_in_peace(status: str) -> None:
+def test_a_live_run_is_left_alone(status: str) -> None:
     """However old it is."""
     assert Scene(record("other", age=9 * SUSPECT), status=status).turn() == (None, ["ask other"])
 
 
-def test_a_status_that_cannot_be_read_is_told_and_clears_nothing() -> None:
-    """Whose it is, and why."""
+def test_a_status_that_cannot_be_read_is_logged_and_clears_nothing() -> None:
+    """With the run's name and the reason."""
     scene = Scene(record("other", age=SUSPECT), status=LedgerError("no"))
     assert scene.turn() == (None, ["ask other"])
     assert scene.reports == ["other: its status in Lambda is unknown: no"]
@@ -149,7 +149,7 @@ def test_a_status_that_cannot_be_read_is_told_and_clears_nothing() -> None:
         ("queued", None, True),
     ],
 )
-def test_one_that_waits_and_will_look_itself_is_not_asked_about(
+def test_a_run_that_waits_and_checks_for_itself_is_not_asked_about(
     state: str, until: float | None, asked: bool
 ) -> None:
     """Only the first of a queue asks."""
@@ -158,7 +158,7 @@ def test_one_that_waits_and_will_look_itself_is_not_asked_about(
 
 
 def test_a_cancel_comes_before_the_timeout_and_both_after_the_turn() -> None:
-    """At the timeout itself it has expired."""
+    """At the timeout itself the run has expired."""
     for mine, turn in (
         (record("mine", cancel="ada", age=100.0), "cancelled"),
         (record("mine", age=100.0), "expired"),
@@ -170,15 +170,15 @@ def test_a_cancel_comes_before_the_timeout_and_both_after_the_turn() -> None:
     assert free.turn(record("mine", cancel="ada", age=100.0)) == ("own", [])
 
 
-def test_so_many_are_cleared_at_once() -> None:
-    """The rest at the next look."""
+def test_a_limited_number_is_cleared_at_once() -> None:
+    """The rest at the next check."""
     scene = Scene(record("other", state="finished"))
     scene.store.clear = lambda _key, name: scene.done.append(name)
     assert scene.turn() == (None, ["other"] * MOST_CLEARED)
 
 
-def test_the_next_of_a_key_is_woken_and_an_error_is_told() -> None:
-    """It looks later by itself."""
+def test_the_next_of_a_key_is_woken_and_an_error_logged() -> None:
+    """Otherwise it checks later by itself."""
     scene = Scene(None)
     scene.queue.wake_next("k")
     scene.queue.wake_next(None)

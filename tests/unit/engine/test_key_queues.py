@@ -1,4 +1,4 @@
-"""First in, first out for each key: nobody overtaken, nobody dropped, one at a time."""
+"""First in, first out for each key: no run is overtaken or dropped, and one runs at a time."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from closeout.engine.schedule import KeyQueues
 
 
 def test_the_first_of_a_key_runs_and_the_others_wait() -> None:
-    """Only who comes to a free key may run at once."""
+    """Only a run that finds its key free starts at once."""
     queues = KeyQueues()
     assert [queues.join("pr-17", number) for number in (1, 2, 3)] == [True, False, False]
 
 
-def test_without_a_key_everybody_runs() -> None:
-    """No key, no exclusion, nothing to give up."""
+def test_runs_without_a_key_start_at_once() -> None:
+    """They exclude no other, and hold nothing."""
     queues = KeyQueues()
     assert queues.join(None, 1)
     assert queues.join(None, 2)
     assert queues.leave(None, 1) is None
 
 
-def test_other_keys_are_not_in_the_way() -> None:
+def test_keys_do_not_block_each_other() -> None:
     """Each key has its own queue."""
     queues = KeyQueues()
     assert queues.join("pr-17", 1)
     assert queues.join("pr-18", 2)
 
 
-def test_who_leaves_the_middle_frees_nobody() -> None:
-    """A queued run that ends out of turn changes nothing for the holder, and nobody takes its place twice."""
+def test_a_run_that_leaves_the_middle_frees_no_other() -> None:
+    """If a queued run ends out of turn, the holder stays, and no run takes a second place."""
     queues = KeyQueues()
     for number in (1, 2, 3):
         queues.join("pr-17", number)
@@ -48,7 +48,7 @@ def test_who_leaves_the_middle_frees_nobody() -> None:
 def test_any_order_of_endings_keeps_the_order_of_acceptance(
     keys: list[str | None], choices: list[int]
 ) -> None:
-    """Whatever ends when, each key's runs begin in order of acceptance, one at a time, and all of them begin."""
+    """Each key's runs begin in order of acceptance, one at a time, and all of them begin."""
     queues = KeyQueues()
     running: set[int] = set()
     begun: dict[str | None, list[int]] = defaultdict(list)

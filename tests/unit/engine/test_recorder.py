@@ -1,4 +1,4 @@
-"""A run always ends in an ending, and an outcome is stored however long the ledger accepts no writes."""
+"""A run always gets an ending, and an outcome is stored however long the ledger refuses writes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from closeout.engine.recorder import OutOfTime, call, persist
 from closeout.ports import Ending
 
 
-def test_the_pauses_between_two_tries_double_up_to_two_seconds() -> None:
-    """The first try is made at once, and its answer is returned."""
+def test_the_pauses_between_attempts_double_up_to_two_seconds() -> None:
+    """The first attempt is made at once, and its result is returned."""
     pauses: list[float] = []
 
     def attempt() -> str:
@@ -31,7 +31,7 @@ def test_the_pauses_between_two_tries_double_up_to_two_seconds() -> None:
 
 
 def test_a_process_that_stops_gives_up() -> None:
-    """Whoever continues the run makes the operation again."""
+    """The process that continues the run repeats the operation."""
     with pytest.raises(OutOfTime):
         persist(lambda: None, lambda _seconds: True)
 
@@ -47,10 +47,10 @@ def test_a_process_that_stops_gives_up() -> None:
         (Suspended(1.0), "internal error: the run raised Suspended itself", []),
     ],
 )
-def test_a_defect_of_a_run_function_is_its_ending(
+def test_a_bug_in_a_run_function_ends_the_run(
     raised: BaseException, summary: str, reports: list[str]
 ) -> None:
-    """Without secrets in what is stored; the operator is told of an error."""
+    """Without secrets in the stored text; an error is logged for the operator."""
     said: list[str] = []
 
     def run(_durable: Any, _execution: Any) -> Ending:

@@ -44,11 +44,11 @@ class Bench:
 
 
 def never(_target: str, _by: str) -> bool:
-    """Nobody asked to cancel."""
+    """No cancel was requested."""
     raise AssertionError
 
 
-def test_a_cancel_says_who_asked_and_what_became_of_it() -> None:
+def test_a_cancel_records_who_asked_and_its_outcome() -> None:
     """With the reason, if there is one."""
     asked: list[tuple[str, str]] = []
 
@@ -64,8 +64,8 @@ def test_a_cancel_says_who_asked_and_what_became_of_it() -> None:
     assert bench.outcomes == {1: "done", 2: "unknown or finished"}
 
 
-def test_a_cancel_that_fails_is_its_own_outcome() -> None:
-    """The others are carried out. But a store that does not answer is asked again for all."""
+def test_a_failed_cancel_is_its_own_outcome() -> None:
+    """The others are carried out. If the store does not answer, all are repeated."""
 
     def fails(target: str, _by: str) -> bool:
         if target == "bad":
@@ -89,8 +89,8 @@ def test_a_cancel_that_fails_is_its_own_outcome() -> None:
     ("answer", "outcome"),
     [(None, "done"), ("r2-1", "r2-1"), (RuntimeError("hunter2 is wrong"), "failed: *** is wrong")],
 )
-def test_another_request_is_the_owners(answer: Any, outcome: str) -> None:
-    """It is given out once; no secret is in its outcome."""
+def test_other_requests_belong_to_the_owner(answer: Any, outcome: str) -> None:
+    """Each is handed over once; its outcome contains no secret."""
 
     def serve(_request: Request) -> str | None:
         if isinstance(answer, Exception):
@@ -125,8 +125,8 @@ def test_a_request_that_ends_while_the_list_is_read_is_not_carried_out_twice() -
     )
 
 
-def test_an_engine_without_an_owner_says_that_it_cannot() -> None:
-    """Rather than leave the request open for ever."""
+def test_an_engine_without_an_owner_refuses_other_requests() -> None:
+    """Otherwise the request would stay open forever."""
     bench = Bench(request(1, "rerun"), cancel=never)
     for found in bench.requests.take():
         bench.requests.serve(found)

@@ -1,4 +1,4 @@
-"""Turns alone after a crash: how long each is, who comes first, and what the log says of them."""
+"""Turns alone after a crash: how long each is, which run comes first, and what the log says."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_a_turn_doubles_with_each_suspicion_after_the_first(suspected: int, seco
     assert turns.seconds(5.0, suspected) == seconds
 
 
-def test_suspects_come_first_and_of_them_those_that_died_most() -> None:
-    """The others keep their place."""
+def test_suspects_come_first_and_those_with_most_deaths_before_others() -> None:
+    """The other runs keep their order."""
     found = [
         pending("new", alone=None),
         pending("once"),
@@ -47,7 +47,7 @@ def said(*found: Any) -> list[str]:
     return lines
 
 
-def test_a_start_says_which_runs_take_turns() -> None:
+def test_a_start_logs_which_runs_take_turns() -> None:
     """One, several, and more than it names."""
     assert said(pending("new", alone=None)) == []
     begins = "after a crash: "
@@ -62,8 +62,8 @@ def test_a_start_says_which_runs_take_turns() -> None:
         assert line.endswith(f"r{turns.NAMED - 1} (5 s){told}")
 
 
-def test_a_turn_lasts_from_when_its_run_is_under_way() -> None:
-    """Nobody else sets its end, and at the end itself it is over."""
+def test_a_turn_begins_when_its_run_is_in_progress() -> None:
+    """No other run sets its end, and at the end itself it is over."""
     one = turns.Turns()
     assert one.add(1, (0, 1)) == [1]
     assert one.overdue(1e9) is None

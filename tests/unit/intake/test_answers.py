@@ -1,4 +1,4 @@
-"""The JSON of every answer, and what must not be in it."""
+"""The JSON of every answer, and what it must not reveal."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_an_accepted_delivery_names_its_runs() -> None:
     assert (answer.status, json.loads(answer.body)) == (202, {"delivery": 7, "runs": ["aa", "bb"]})
 
 
-def test_a_duplicate_says_so_and_names_the_originals_runs() -> None:
+def test_a_duplicate_names_the_originals_runs() -> None:
     """200, so that GitHub counts it as delivered."""
     answer = answers.accepted(Accepted(7, (), True, ()))
     assert (answer.status, json.loads(answer.body)) == (200, {"delivery": 7, "duplicate": True, "runs": []})
 
 
-def test_a_senders_fault_is_said_in_the_errors_own_words() -> None:
-    """A 4xx carries the code and the sentence."""
+def test_a_senders_mistake_is_answered_with_its_error() -> None:
+    """A 4xx has the code and the message."""
     answer = answers.refused(BadDelivery("the header X-GitHub-Event is missing"))
     assert answer.status == 400
     assert json.loads(answer.body) == {
@@ -41,8 +41,8 @@ def test_a_senders_fault_is_said_in_the_errors_own_words() -> None:
     }
 
 
-def test_unauthorized_says_always_the_same() -> None:
-    """There is one sentence for every way to fail the signature."""
+def test_unauthorized_always_says_the_same() -> None:
+    """There is one message for every invalid signature."""
     answer = answers.refused(Unauthorized("its signature matches no active secret"))
     assert json.loads(answer.body) == {"error": "unauthorized", "message": "Unauthorized request"}
 
@@ -57,9 +57,7 @@ def test_unauthorized_says_always_the_same() -> None:
         (CloseoutError("internals"), 500, "internal-error"),
     ],
 )
-def test_what_lies_on_our_side_is_said_in_fixed_sentences(
-    error: CloseoutError, status: int, code: str
-) -> None:
+def test_our_own_errors_have_fixed_messages(error: CloseoutError, status: int, code: str) -> None:
     """No path, table or reference of ours reaches a caller."""
     answer = answers.refused(error)
     assert (answer.status, json.loads(answer.body)["error"]) == (status, code)

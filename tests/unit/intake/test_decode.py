@@ -1,4 +1,4 @@
-"""The fast decoder says what the slow one says, on everything that the slow one takes."""
+"""The fast decoder returns what the slow one returns, for everything that the slow one accepts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ payloads = st.dictionaries(st.sampled_from(KEYS), values, max_size=8)
 
 
 def agree(event: str, text: bytes) -> None:
-    """Both ways give the same facts, or the slow one refuses."""
+    """Both ways yield the same facts, or the slow one refuses."""
     try:
         slow = core_facts.facts_of(event, payload.decode(text))
     except PayloadRefused:
@@ -63,8 +63,8 @@ def agree(event: str, text: bytes) -> None:
 @example("pull_request", {"number": True, "pull_request": {"number": 2}}, False)
 @example("pull_request", {"pull_request": [], "repository": "x", "sender": 1}, False)
 @example("push", {"commits": [{"added": ["a", 1]}, None, 3]}, False)
-def test_both_decoders_give_the_same_facts(event: str, value: dict[str, Any], escaped: bool) -> None:
-    """Whatever the types of a payload's fields are, matching sees the same."""
+def test_both_decoders_yield_the_same_facts(event: str, value: dict[str, Any], escaped: bool) -> None:
+    """Whatever the types of a payload's fields, matching sees the same."""
     agree(event, json.dumps(value, ensure_ascii=escaped).encode())
 
 
@@ -78,7 +78,7 @@ def test_both_decoders_agree_on_deliveries_as_github_sends_them(name: str) -> No
 
 @pytest.mark.parametrize("vector", payload_vectors(), ids=lambda vector: vector.name)
 def test_both_decoders_agree_on_the_shared_vectors(vector: Any) -> None:
-    """What the one rule takes is read alike; what it refuses is refused in its bytes or before it is used."""
+    """An accepted payload is read the same way; a refused one is refused by its bytes or before it is used."""
     for event in ("pull_request", "push", "status"):
         agree(event, vector.text)
 
@@ -96,23 +96,23 @@ def test_both_decoders_agree_on_the_shared_vectors(vector: Any) -> None:
     ],
 )
 def test_odd_but_valid_json_is_read_alike(text: bytes) -> None:
-    """Escaped keys, equal keys and odd numbers give the same facts both ways."""
+    """Escaped keys, equal keys and odd numbers yield the same facts."""
     agree("pull_request", text)
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"[]", b"3", b"{", b'{"a": nul}', b'{"a": 1} x', b"[" * 100_000, b'{"a":' * 50_000]
 )
-def test_what_is_no_object_is_refused_by_name(text: bytes) -> None:
-    """A payload that no decoder takes is a PayloadRefused, never another error, however deep it is."""
+def test_a_payload_that_is_not_an_object_is_refused(text: bytes) -> None:
+    """With PayloadRefused, never another error, however deep it is."""
     with pytest.raises(PayloadRefused):
         decode.facts("pull_request", text)
 
 
 @settings(max_examples=60)
 @given(st.binary(max_size=64))
-def test_any_bytes_give_facts_or_the_named_error(text: bytes) -> None:
-    """Nothing but PayloadRefused comes out, whatever goes in."""
+def test_any_bytes_yield_facts_or_the_named_error(text: bytes) -> None:
+    """No other exception than PayloadRefused is possible."""
     try:
         payload.check_bytes(text)
         decode.facts("pull_request", text)
@@ -130,6 +130,6 @@ def told(read: Any, text: bytes) -> Any:
 
 
 @pytest.mark.parametrize("vector", payload_vectors(), ids=lambda vector: str(vector.name))
-def test_the_receiver_on_aws_takes_and_refuses_what_the_local_one_does(vector: Vector) -> None:
-    """One delivery gets one answer: what the fast decoder skips over, the standard library's does not refuse either."""
+def test_the_receiver_on_aws_accepts_the_same_payloads(vector: Vector) -> None:
+    """What the fast decoder skips, the standard library's does not refuse either."""
     assert told(plain_facts, vector.text) == told(decode.facts, vector.text)

@@ -1,4 +1,4 @@
-"""What the headers alone decide, before a byte of the body is read."""
+"""What the headers alone decide, before the body is read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def pairs(**headers: bytes) -> list[tuple[bytes, bytes]]:
     return [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
 
 
-def test_a_well_formed_request_is_let_in() -> None:
-    """Headers come back by name when size and form of the signature are right."""
+def test_a_well_formed_request_is_accepted() -> None:
+    """The headers are returned by name if the signature's size and form are right."""
     checked = headers.check(pairs(content_length=b"10", x_hub_signature_256=GOOD, x_other=b"1"))
     assert checked[b"x-other"] == b"1"
 
@@ -27,7 +27,7 @@ def test_a_well_formed_request_is_let_in() -> None:
     ids=["empty", "sha-1", "short", "long", "upper case", "non-ASCII", "not hex"],
 )  # fmt: skip
 def test_a_malformed_signature_is_unauthorized(signature: bytes) -> None:
-    """Whatever is not `sha256=` and 64 hex digits is refused without an HMAC, with the one message."""
+    """Anything but `sha256=` and 64 hex digits is refused without an HMAC, with the one message."""
     with pytest.raises(Unauthorized) as refused:
         headers.check(pairs(x_hub_signature_256=signature))
     assert refused.value.message == "Unauthorized request"
@@ -35,43 +35,43 @@ def test_a_malformed_signature_is_unauthorized(signature: bytes) -> None:
 
 
 def test_a_missing_signature_is_unauthorized() -> None:
-    """No signature is no entry, also when the old SHA-1 one is there."""
+    """Even if the old SHA-1 signature is there."""
     with pytest.raises(Unauthorized):
         headers.check(pairs(x_hub_signature=b"sha1=" + b"a" * 40))
 
 
 def test_two_signatures_are_unauthorized() -> None:
-    """Which of two counts would be for the sender to choose, so neither does, equal or not."""
+    """The sender could choose which one counts, so neither does, equal or not."""
     with pytest.raises(Unauthorized):
         headers.check([(headers.SIGNATURE, GOOD), (headers.SIGNATURE, GOOD)])
 
 
-def test_another_header_sent_twice_is_let_in() -> None:
-    """Only the signature must be alone: proxies repeat headers of theirs."""
+def test_another_header_sent_twice_is_accepted() -> None:
+    """Only the signature must be unique: proxies repeat other headers."""
     assert headers.check([(b"via", b"1"), (b"via", b"2"), (headers.SIGNATURE, GOOD)])
 
 
 @pytest.mark.parametrize("length", [b"26214401", b"99999999999999999999999999"])
 def test_an_announced_size_over_the_cap_is_too_large(length: bytes) -> None:
-    """413 comes before 401: nobody needs a signature to hear that."""
+    """413 comes before 401, and needs no signature."""
     with pytest.raises(PayloadTooLarge):
         headers.check(pairs(content_length=length))
 
 
-def test_the_cap_itself_is_let_in() -> None:
+def test_a_size_at_the_cap_is_accepted() -> None:
     """GitHub delivers up to 25 MB."""
     assert headers.check(pairs(content_length=str(headers.MAX_BODY).encode(), x_hub_signature_256=GOOD))
 
 
 @pytest.mark.parametrize("length", [b"-1", b"1e3", b"0x10", b" ", "१".encode()])
-def test_a_size_that_is_no_number_is_named(length: bytes) -> None:
+def test_a_size_that_is_not_a_number_is_refused(length: bytes) -> None:
     """An HTTP server should have refused it; nothing here relies on that."""
     with pytest.raises(BadDelivery):
         headers.check(pairs(content_length=length, x_hub_signature_256=GOOD))
 
 
-def test_refusals_are_all_errors_of_ours() -> None:
-    """Each has a status below 500: the sender is at fault."""
+def test_every_refusal_is_the_senders_mistake() -> None:
+    """Each is an error of ours with a status below 500."""
     assert all(
         issubclass(error, CloseoutError) and error.status < 500 for error in (Unauthorized, PayloadTooLarge)
     )

@@ -44,7 +44,7 @@ def raw(event: str, body: bytes, guid: str = "g-1", **more: Any) -> dict[bytes, 
 
 
 def decide(event: str, payload: Mapping[str, Any], *automations: Automation, **more: Any) -> Decision:
-    """What is decided about a signed delivery."""
+    """Return the decision about a signed delivery."""
     form = bool(more.get("form", False))
     body = deliveries.encode(dict(payload), form=form)
     return receiver(*automations).decide(raw(event, body, **more), body, 12.5)
@@ -69,8 +69,8 @@ def test_a_matching_delivery_starts_a_run_of_each_automation() -> None:
     assert first.queue_timeout == 60.0
 
 
-def test_a_closing_is_one_run_whatever_its_guid() -> None:
-    """Opened and closed again it is another one; what is no closing, or lacks a part of it, has a run of its GUID."""
+def test_a_closing_has_one_run_whatever_its_guid() -> None:
+    """Closed again later, it has another; other events, or an incomplete closing, have a run per GUID."""
     payload = deliveries.pull_request(closed_at="2026-03-14T09:26:53Z")
     opened = Automation(name="all", triggers=({"event": "pull_request", "types": ["closed", "edited"]},))
 
@@ -99,20 +99,20 @@ def test_a_closing_is_one_run_whatever_its_guid() -> None:
         )
 
 
-def test_the_events_that_are_closings_are_those_with_a_live_check_of_a_pull_request() -> None:
-    """Each of them would otherwise be acted upon once for every delivery, or not at all."""
+def test_closings_are_the_events_with_a_live_check_of_a_pull_request() -> None:
+    """Otherwise each would be acted upon once for every delivery, or not at all."""
     checked = [(one.event, one.action) for one in livecheck.CHECKS if one.kind == "pull request"]
     assert checked == [(closing.EVENT, closing.ACTION)]
 
 
-def test_a_delivery_that_matches_nothing_is_still_kept() -> None:
+def test_a_delivery_that_matches_nothing_is_still_stored() -> None:
     """`explain` and `replay` need it: it is stored without a run."""
     decision = decide("pull_request", deliveries.pull_request(base="main"), CLEANUP)
     assert decision.delivery is not None
     assert decision.runs == ()
 
 
-def test_an_unknown_event_is_kept() -> None:
+def test_an_unknown_event_is_stored() -> None:
     """GitHub adds events without notice."""
     decision = decide("unheard_of", {"something": 1}, CLEANUP)
     assert decision.delivery is not None
@@ -120,14 +120,14 @@ def test_an_unknown_event_is_kept() -> None:
 
 
 def test_a_ping_is_neither_stored_nor_run() -> None:
-    """It only asks whether somebody is there, with the right secret."""
+    """It only checks that the receiver is there and has the right secret."""
     assert decide("ping", deliveries.ping(), CLEANUP) == Decision(None)
     with pytest.raises(PayloadRefused, match="JSON"):
         receiver(CLEANUP).decide(raw("ping", b'{"zen": '), b'{"zen": ', 12.5)
 
 
 def test_a_form_is_stored_as_it_was_signed() -> None:
-    """The signature covers the raw form; its JSON is what is matched."""
+    """The signature covers the raw form; its JSON is matched."""
     decision = decide("pull_request", deliveries.pull_request(), CLEANUP, form=True)
     assert decision.delivery is not None
     assert decision.delivery.form
@@ -135,8 +135,8 @@ def test_a_form_is_stored_as_it_was_signed() -> None:
     assert [run.automation for run in decision.runs] == ["cleanup"]
 
 
-def test_what_closeout_itself_caused_starts_nothing() -> None:
-    """Its own status would otherwise start the automation that set it."""
+def test_events_that_closeout_caused_start_nothing() -> None:
+    """Otherwise its own status would start the automation that set it."""
     watching = Automation(name="watch", triggers=({"event": "status"},))
     own = decide("status", deliveries.status("closeout/cleanup"), watching)
     other = decide("status", deliveries.status("ci/test"), watching)
@@ -144,7 +144,7 @@ def test_what_closeout_itself_caused_starts_nothing() -> None:
 
 
 def test_a_concurrency_template_reads_the_payload() -> None:
-    """The key is made at the door from any plain path of the payload; what is missing is one fixed word."""
+    """The receiver makes the key from any plain path of the payload; a missing value becomes one fixed word."""
     keyed = Automation(
         name="keyed",
         triggers=({"event": "push"},),
@@ -156,7 +156,7 @@ def test_a_concurrency_template_reads_the_payload() -> None:
 
 @pytest.mark.parametrize("missing", [b"x-github-event", b"x-github-delivery"])
 def test_a_delivery_without_its_headers_is_bad(missing: bytes) -> None:
-    """A GUID that is missing cannot be made up: dedupe would be gone."""
+    """A missing GUID cannot be invented: duplicates would no longer be detected."""
     body = deliveries.encode(deliveries.pull_request())
     headers = raw("pull_request", body)
     del headers[missing]
@@ -165,21 +165,21 @@ def test_a_delivery_without_its_headers_is_bad(missing: bytes) -> None:
 
 
 def test_a_form_without_a_payload_is_bad() -> None:
-    """The field `payload` holds the JSON; nothing else is looked at."""
+    """The field `payload` has the JSON; nothing else is read."""
     body = b"other=1"
     with pytest.raises(BadDelivery):
         receiver(CLEANUP).decide(raw("push", body, form=True), body, 0.0)
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"nonsense", b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xef\xbb\xbf{}", b'{"a": "\\u0000"}'])  # fmt: skip
-def test_a_payload_against_the_rule_is_refused(body: bytes) -> None:
-    """What decoders disagree on is no delivery."""
+def test_an_invalid_payload_is_refused(body: bytes) -> None:
+    """Decoders disagree on it, so it is not accepted."""
     with pytest.raises(PayloadRefused):
         receiver(CLEANUP).decide(raw("push", body), body, 0.0)
 
 
 def test_every_active_secret_is_tried() -> None:
-    """A rotation has two; either signs."""
+    """During a rotation there are two; either may sign."""
     body = b"{}"
     two = receiver(secrets=(b"new", SECRET))
     two.verify(raw("push", body), body)
@@ -188,15 +188,15 @@ def test_every_active_secret_is_tried() -> None:
         two.verify(raw("push", body, secret=b"third"), body)
 
 
-def test_without_a_secret_nobody_gets_in() -> None:
-    """No secret, or an empty one, is never "no check" (the server does not even start like that)."""
+def test_without_a_secret_every_delivery_is_refused() -> None:
+    """A missing or empty secret never disables the check (the server does not even start)."""
     body = b"{}"
     for secrets in ((), (b"",)):
         with pytest.raises(Unauthorized):
             receiver(secrets=secrets).verify(raw("push", body, secret=b""), body)
 
 
-def test_secrets_are_asked_for_anew_each_time() -> None:
+def test_secrets_are_read_for_each_request() -> None:
     """A secret that was read again counts from the next request on."""
     active = [b"old"]
     asking = Receiver.of((), lambda: active)
@@ -207,14 +207,14 @@ def test_secrets_are_asked_for_anew_each_time() -> None:
     asking.verify(raw("push", body), body)
 
 
-def test_a_replay_matches_a_kept_payload_again() -> None:
-    """`runs` gives what today's automations would start."""
+def test_a_replay_matches_a_stored_payload_again() -> None:
+    """`runs` returns what today's automations would start."""
     text = deliveries.encode(deliveries.pull_request())
     assert [run.automation for run in receiver(CLEANUP).runs("pull_request", "g-9", text)] == ["cleanup"]
 
 
-def test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate() -> None:
-    """Where the automation counts every base that it had: the run asks GitHub, which the receiver has no time for."""
+def test_a_closing_that_only_its_base_excludes_is_a_candidate() -> None:
+    """If the automation counts earlier bases, the run asks GitHub, since the receiver has no time for it."""
     trigger = {**CLEANUP.triggers[0], "types": ["closed", "reopened"]}
     ever = replace(CLEANUP, triggers=(trigger,), bases="ever")
     into_main = deliveries.pull_request(base="main", repository="acme/shop")
@@ -229,7 +229,7 @@ def test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate() -> Non
 
 
 def test_compiled_rules_say_which_bases_count() -> None:
-    """The receiver on AWS reads them; rules that an earlier release compiled count the base at the close."""
+    """The receiver on AWS reads them; rules from an earlier release count the base at the close."""
     text = compile_rules([replace(CLEANUP, bases="ever")], ())
     assert read_rules(text)[0][0].bases == "ever"
     old = json.loads(text)
@@ -238,7 +238,7 @@ def test_compiled_rules_say_which_bases_count() -> None:
 
 
 def test_a_status_that_the_configuration_sets_starts_nothing() -> None:
-    """`status: ci/teardown` on one automation and another one on `status` events: without this, for ever."""
+    """Otherwise `status: ci/teardown` and an automation on `status` events would trigger each other forever."""
     sets = Automation(name="sets", triggers=({"event": "push"},), status_context="ci/teardown")
     hears = Automation(name="hears", triggers=({"event": "status"},), status_context="other-name")
     for own in ("ci/teardown", "other-name", "closeout/anything"):
@@ -263,10 +263,10 @@ header_values = st.one_of(st.none(), st.binary(max_size=300), text, st.sampled_f
     ),
     st.one_of(st.binary(max_size=80), st.sampled_from([b"{}", b"payload=%7B%7D", b"payload=%ff", b"payload=", b'{"commits":[{}]}'])),
 )  # fmt: skip
-def test_any_headers_and_body_give_a_decision_or_a_named_error(
+def test_any_headers_and_body_yield_a_decision_or_a_named_error(
     headers: dict[bytes, bytes | None], body: bytes
 ) -> None:
-    """Whoever knows the secret can still send nonsense: it gets a 400, never a 500."""
+    """A sender with the secret can still send nonsense: it gets a 400, never a 500."""
     given_headers = {name: value for name, value in headers.items() if value is not None}
     try:
         decision = receiver(CLEANUP, BRANCH).decide(given_headers, body, 0.0)

@@ -1,4 +1,4 @@
-"""What GitHub's API told becomes a delivery with the runs that a webhook would have started."""
+"""A closing found through GitHub's API becomes a delivery with the runs that a webhook would have started."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RECEIVER = Receiver.of((CLEANUP,), lambda: (b"secret",))
 
 
 def told(payload: Any = CLOSED, **given: Any) -> Decision:
-    """What is decided about an event of the list of closed pull requests."""
+    """Return the decision about an event of the list of closed pull requests."""
     return recovered(RECEIVER, payload, **{"heard": "closed-list", "at": 12.5, **given})
 
 
 def test_a_closing_of_the_list_has_the_runs_of_its_webhook() -> None:
-    """The same run id, key and definition; the delivery says how it was heard, and holds the payload."""
+    """The same run id, key and definition; the delivery says how closeout learned of it, and has the payload."""
     body = deliveries.encode(CLOSED)
     headers = deliveries.signed_headers("pull_request", body, "secret", "g-1")
     webhook = RECEIVER.decide(
@@ -51,16 +51,16 @@ def test_a_closing_of_the_list_has_the_runs_of_its_webhook() -> None:
     assert found.delivery.form is False
 
 
-def test_a_closing_told_twice_is_one_delivery() -> None:
-    """Closed again it is another one."""
+def test_a_closing_reported_twice_is_one_delivery() -> None:
+    """Closed again later, it is another one."""
     again = told(deliveries.pull_request(closed_at="2026-03-14T09:26:54Z"))
     assert told().delivery == told().delivery
     assert again.delivery is not None
     assert (told().delivery or again.delivery).guid != again.delivery.guid
 
 
-def test_a_closing_told_by_another_name_of_its_repository_is_another_delivery() -> None:
-    """A further attempt reads it: the first one's name may match no automation any more. The run is the same one."""
+def test_a_closing_under_another_repository_name_is_another_delivery() -> None:
+    """A further attempt reads it: the old name may match no automation any more. The run is the same."""
     renamed = told(deliveries.pull_request(closed_at=AT, repository="acme/renamed"))
     first = told()
     assert renamed.delivery is not None
@@ -71,7 +71,7 @@ def test_a_closing_told_by_another_name_of_its_repository_is_another_delivery() 
 
 
 def test_no_header_can_name_a_delivery_of_the_api() -> None:
-    """Headers are not signed: a webhook that took its place would make the closing a duplicate that starts nothing."""
+    """Headers are unsigned: a webhook in its place would make the closing a duplicate that starts nothing."""
     delivery = told().delivery
     assert delivery is not None
     body = deliveries.encode(CLOSED)
@@ -84,15 +84,15 @@ def test_no_header_can_name_a_delivery_of_the_api() -> None:
             RECEIVER.decide(raw, body, 1.0)
 
 
-def test_an_entry_of_the_delivery_log_is_the_delivery_that_its_webhook_is() -> None:
-    """Should it still come, it is a duplicate."""
+def test_an_entry_of_the_delivery_log_equals_its_webhook() -> None:
+    """If the webhook still arrives, it is a duplicate."""
     found = told(heard="delivery-log", hook="400001", guid="g-1").delivery
     assert found is not None
     assert (found.hook, found.guid, found.origin) == ("400001", "g-1", "delivery-log")
 
 
 def test_other_triggers_start_nothing() -> None:
-    """The same filters hold as for a webhook."""
+    """The same filters apply as for a webhook."""
     assert told(deliveries.pull_request(closed_at=AT, base="main")).runs == ()
     assert told(deliveries.pull_request(closed_at=AT, repository="other/shop")).runs == ()
 
@@ -100,13 +100,13 @@ def test_other_triggers_start_nothing() -> None:
 @pytest.mark.parametrize(
     "payload", [deliveries.pull_request("reopened"), {}, {**CLOSED, "pull_request": {**CLOSED["pull_request"], "closed_at": None}}]
 )  # fmt: skip
-def test_what_is_no_closing_and_has_no_guid_is_refused(payload: Any) -> None:
-    """Two answers of the API about it could not be told apart."""
+def test_an_event_without_closing_and_guid_is_refused(payload: Any) -> None:
+    """Two answers of the API about it could not be distinguished."""
     with pytest.raises(BadDelivery, match="which pull request was closed, and when"):
         told(payload)
 
 
 def test_a_payload_that_no_webhook_could_carry_is_refused() -> None:
-    """The rule of payloads holds for the API's answers too."""
+    """The payload rule applies to the API's answers too."""
     with pytest.raises(PayloadRefused):
         told({**CLOSED, "text": "\ud800"})

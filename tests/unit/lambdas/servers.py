@@ -1,4 +1,4 @@
-"""A TCP server whose every connection does what a test says."""
+"""A TCP server whose every connection behaves as a test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receiver's calls to AWS over connections that a server closes, breaks or never answers on."""
+"""The receiver's calls to AWS over connections that a server closes, breaks or never answers."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def ask(aws: AwsClient) -> None:
     assert aws.json_call("dynamodb", "DynamoDB_20120810.GetItem", {}) == {}
 
 
-def test_a_call_has_the_token_of_the_roles_session(servers: Callable[..., Server]) -> None:
-    """AWS refuses the keys of a role without it."""
+def test_a_call_has_the_session_token_of_the_role(servers: Callable[..., Server]) -> None:
+    """AWS refuses a role's keys without it."""
     asked: list[bytes] = []
 
     def serve(_number: int, connection: socket.socket) -> None:
@@ -69,8 +69,8 @@ def test_a_call_has_the_token_of_the_roles_session(servers: Callable[..., Server
     assert b"x-amz-security-token: of-the-session\r\n" in asked[0]
 
 
-def test_servers_are_verified_with_the_bundle_of_the_environment(tmp_path: Path) -> None:
-    """One that cannot be read is an error, and not the machine's certificates."""
+def test_servers_are_verified_with_the_configured_bundle(tmp_path: Path) -> None:
+    """An unreadable bundle is an error; the machine's certificates do not replace it."""
     bundle = {"AWS_REGION": "us-east-1", "AWS_CA_BUNDLE": str(tmp_path / "absent.pem")}
     with pytest.raises(FileNotFoundError):
         AwsClient(bundle)
@@ -91,8 +91,8 @@ def test_connections_are_kept(servers: Callable[..., Server]) -> None:
     assert (len(server.connections), pauses) == (1, [])
 
 
-def test_a_connection_that_was_closed_while_idle_costs_no_pause(servers: Callable[..., Server]) -> None:
-    """A frozen environment wakes up with a dead connection: the call goes over a new one at once."""
+def test_a_connection_closed_while_idle_costs_no_pause(servers: Callable[..., Server]) -> None:
+    """A frozen environment wakes up with a dead connection: the call uses a new one at once."""
     closed = threading.Event()
 
     def serve(_number: int, connection: socket.socket) -> None:
@@ -111,8 +111,8 @@ def test_a_connection_that_was_closed_while_idle_costs_no_pause(servers: Callabl
         assert (len(server.connections), pauses) == (count, [])
 
 
-def test_a_kept_connection_that_breaks_under_a_call_is_no_try(servers: Callable[..., Server]) -> None:
-    """The server closes as the request arrives: a new connection at once, and all pauses are still to come."""
+def test_a_kept_connection_that_breaks_during_a_call_costs_no_attempt(servers: Callable[..., Server]) -> None:
+    """The server closes as the request arrives: a new connection at once, without using up a retry."""
 
     def serve(number: int, connection: socket.socket) -> None:
         read_request(connection)
@@ -133,8 +133,8 @@ def test_a_kept_connection_that_breaks_under_a_call_is_no_try(servers: Callable[
     assert (len(server.connections), pauses) == (5, [0.05, 0.2, 0.6])
 
 
-def test_all_calls_of_a_request_share_the_time_for_trying_again(servers: Callable[..., Server]) -> None:
-    """GitHub waits ten seconds for all of them together; past the time none begins."""
+def test_all_calls_of_a_request_share_the_time_for_retries(servers: Callable[..., Server]) -> None:
+    """GitHub waits ten seconds in total; after that no call begins."""
     clock = [1_700_000_000.0]
 
     def serve(_number: int, connection: socket.socket) -> None:
@@ -158,10 +158,8 @@ def test_all_calls_of_a_request_share_the_time_for_trying_again(servers: Callabl
 
 
 @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_transaction_that_others_were_in_the_way_of_is_tried_again(
-    servers: Callable[..., Server], code: str
-) -> None:
-    """The reasons that pass, as API_TransactWriteItems lists them: moto never gives the last two."""
+def test_a_transaction_that_conflicts_is_tried_again(servers: Callable[..., Server], code: str) -> None:
+    """The transient reasons of API_TransactWriteItems: moto never returns the last two."""
     error = json.dumps(
         {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -190,7 +188,7 @@ def test_a_transaction_that_others_were_in_the_way_of_is_tried_again(
 def test_a_connection_that_the_server_ends_is_not_kept(
     servers: Callable[..., Server], head: bytes, length: bytes
 ) -> None:
-    """Its answer is read to the end, with a length or without, and the next call makes a connection of its own."""
+    """Its answer is read to the end, with or without a length, and the next call opens a connection."""
 
     def serve(_number: int, connection: socket.socket) -> None:
         read_request(connection)
@@ -207,7 +205,7 @@ def test_a_connection_that_the_server_ends_is_not_kept(
 
 
 def test_an_answer_in_chunks_is_read_to_its_end(servers: Callable[..., Server]) -> None:
-    """And the connection is kept."""
+    """The connection is kept."""
 
     def serve(_number: int, connection: socket.socket) -> None:
         while read_request(connection):
@@ -231,10 +229,8 @@ def test_an_answer_in_chunks_is_read_to_its_end(servers: Callable[..., Server]) 
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" + ANSWER, "UnknownProtocol"),
     ],
 )
-def test_an_answer_that_breaks_off_is_none(
-    servers: Callable[..., Server], answer: bytes, reason: str
-) -> None:
-    """Nothing is known of the call: it is tried again, and then fails with what was wrong."""
+def test_an_incomplete_answer_is_refused(servers: Callable[..., Server], answer: bytes, reason: str) -> None:
+    """The call's outcome is unknown: it is repeated, and finally fails with the cause."""
 
     def serve(_number: int, connection: socket.socket) -> None:
         read_request(connection)
@@ -258,7 +254,7 @@ def answering(_number: int, connection: socket.socket) -> None:
         connection.sendall(ANSWER)
 
 
-def test_a_call_takes_the_connection_that_was_made_ahead(servers: Callable[..., Server]) -> None:
+def test_a_call_uses_the_connection_opened_in_advance(servers: Callable[..., Server]) -> None:
     """One for each host, and an emulator is one host for all services."""
     pauses: list[float] = []
     server = servers(answering)
@@ -272,7 +268,7 @@ def test_a_call_takes_the_connection_that_was_made_ahead(servers: Callable[..., 
 def test_a_connection_that_was_closed_before_the_first_call_costs_no_pause(
     servers: Callable[..., Server],
 ) -> None:
-    """An environment that waited for its first request for hours has none left."""
+    """An environment that waited for its first request for hours has lost it."""
 
     def serve(number: int, connection: socket.socket) -> None:
         if number == 0:
@@ -289,7 +285,7 @@ def test_a_connection_that_was_closed_before_the_first_call_costs_no_pause(
 
 
 def test_a_connection_that_waited_too_long_is_not_used(servers: Callable[..., Server]) -> None:
-    """A frozen environment does not hear of its end: the call goes over a new one at once."""
+    """A frozen environment does not learn of its end: the call uses a new one at once."""
     clock = [1_700_000_000.0]
     server = servers(answering)
     aws = client(server.url, [], now=lambda: clock[0])
@@ -300,8 +296,8 @@ def test_a_connection_that_waited_too_long_is_not_used(servers: Callable[..., Se
     assert len(server.connections) == 2
 
 
-def test_a_connection_that_cannot_be_made_ahead_is_made_by_the_call() -> None:
-    """Nobody listens yet: the start goes on, and the call that needs it finds somebody, or says why not."""
+def test_a_connection_that_cannot_be_opened_in_advance_is_opened_by_the_call() -> None:
+    """Nothing listens yet: the start continues, and the call connects or reports why not."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     pauses: list[float] = []
@@ -312,8 +308,8 @@ def test_a_connection_that_cannot_be_made_ahead_is_made_by_the_call() -> None:
     assert pauses == [0.05, 0.2, 0.6]
 
 
-def test_a_connection_ahead_that_hangs_leaves_time_for_another(servers: Callable[..., Server]) -> None:
-    """The call that needs it makes one itself, within the same try."""
+def test_a_hanging_early_connection_leaves_time_for_another(servers: Callable[..., Server]) -> None:
+    """The call that needs it opens one itself, within the same attempt."""
     hanging = threading.Thread(target=threading.Event().wait, args=(5,), daemon=True)
     hanging.start()
     clock = [1_700_000_000.0]
@@ -330,7 +326,7 @@ def test_a_connection_ahead_that_hangs_leaves_time_for_another(servers: Callable
 @pytest.mark.parametrize(
     ("url", "tls"), [("http://localhost:1", False), ("http://", True), ("HTTP://h", True)]
 )
-def test_only_an_emulator_is_called_in_the_clear(url: str, tls: bool) -> None:
+def test_only_an_emulator_is_called_without_tls(url: str, tls: bool) -> None:
     """An endpoint without a host means AWS itself, whose calls carry the role's token."""
     assert (client(url, [])._context is not None) is tls
 
@@ -362,7 +358,7 @@ XML = b"<Error><Code>SlowDown</Code><Message>m</Message></Error>"
 def test_a_refusal_has_its_code_wherever_aws_puts_it(
     status: int, kind: str, body: bytes, reason: str, transient: bool
 ) -> None:
-    """In a header, in JSON or in XML; without one the status is the reason."""
+    """In a header, in JSON or in XML; without a code the status is the reason."""
     error = _refusal(CALL, status, kind, body)
     assert (error.reason, error.transient, error.operation) == (reason, transient, "PutItem")
     assert error.message == f"dynamodb PutItem failed: {reason}"
@@ -373,6 +369,6 @@ def test_a_refusal_has_its_code_wherever_aws_puts_it(
     [("eu-central-1", "sqs.eu-central-1.amazonaws.com"), ("cn-north-1", "sqs.cn-north-1.amazonaws.com.cn")],
 )
 def test_a_service_is_called_in_its_region(region: str, host: str) -> None:
-    """China's have a domain of their own."""
+    """China's regions have a domain of their own."""
     environment = {"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     assert AwsClient(environment, now=lambda: 0.0, pause=lambda _: None)._host("sqs") == host

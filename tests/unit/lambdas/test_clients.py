@@ -36,8 +36,8 @@ KEY = to_item({"pk": "run#1", "sk": "attempt#1"})
 VALUES = {"data": bytes(range(256)), "text": "é", "number": 1.5, "count": 3, "yes": True, "list": ["a", "b"]}
 
 
-def test_what_is_written_is_read(table: Table) -> None:
-    """Bytes and numbers too, in an item, in a query and as boto3 reads it."""
+def test_a_written_item_can_be_read(table: Table) -> None:
+    """Bytes and numbers too, in an item, in a query and through boto3."""
     assert table.change(put(KEY | to_item(VALUES)))
     found = table.get(KEY)
     assert found is not None
@@ -46,8 +46,8 @@ def test_what_is_written_is_read(table: Table) -> None:
     assert table.get(to_item({"pk": "run#2", "sk": "attempt#1"})) is None
 
 
-def test_a_condition_that_does_not_hold_is_told_apart_from_an_outage(table: Table, signed: AwsClient) -> None:
-    """By its part of the transaction: a claim that is lost must not be tried again, and an outage must."""
+def test_a_failed_condition_differs_from_an_outage(table: Table, signed: AwsClient) -> None:
+    """By its part of the transaction: a lost claim must not be tried again, an outage must."""
     other = to_item({"pk": "run#2", "sk": "attempt#1"})
     assert table.change(put(KEY, NEW))
     assert not table.change(put(KEY, NEW))
@@ -58,7 +58,7 @@ def test_a_condition_that_does_not_hold_is_told_apart_from_an_outage(table: Tabl
 
 
 def test_several_threads_may_call(table: Table) -> None:
-    """Each call has a connection for itself: no thread reads the answer to another one's question."""
+    """Each call has its own connection: no thread reads another's answer."""
     keys = [to_item({"pk": f"run#{number}", "sk": "attempt#1"}) for number in range(12)]
     for number, key in enumerate(keys):
         assert table.change(put(key | to_item({"number": number})))
@@ -74,7 +74,7 @@ def test_only_binary_attributes_become_bytes() -> None:
     assert from_wire(to_wire(item)) == item
 
 
-def test_a_secret_is_read_with_the_one_before(aws: StackAws, signed: AwsClient) -> None:
+def test_a_secret_is_read_with_its_previous_version(aws: StackAws, signed: AwsClient) -> None:
     """For a day after a rotation both count, as with boto3; errors have AWS's code."""
     secrets = client(aws, "secretsmanager")
     secrets.create_secret(Name="token", SecretString="first")

@@ -1,4 +1,4 @@
-"""Storing a delivery where others write at the same moment, or where it can never fit."""
+"""Storing a delivery while others write, or one that can never fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(number: int) -> NewRun:
 
 
 class Writer(DeliveryWriter):
-    """A writer over a table that answers each transaction so."""
+    """A writer over a table with these answers to transactions."""
 
     def __init__(self, *codes: str | None, reason: str = "TransactionCanceledException") -> None:
         self.pauses: list[float] = []
@@ -41,8 +41,8 @@ class Writer(DeliveryWriter):
         raise error
 
 
-def test_a_transaction_that_others_cancel_is_made_again_after_longer_and_longer_pauses() -> None:
-    """And GitHub is asked to send the delivery again in the end."""
+def test_a_conflicting_transaction_is_repeated_after_growing_pauses() -> None:
+    """In the end GitHub is asked to send the delivery again."""
     writer = Writer("TransactionConflict", "None")
     with pytest.raises(StoreUnavailable, match="again and again"):
         writer.accept(DELIVERY, [run(1)])
@@ -59,7 +59,7 @@ def test_a_transaction_that_others_cancel_is_made_again_after_longer_and_longer_
     ],
 )
 def test_another_refusal_is_not_tried_again(codes: tuple[str, ...], reason: str) -> None:
-    """It would come again."""
+    """It would be refused again."""
     writer = Writer(*codes, reason=reason)
     with pytest.raises(StoreUnavailable, match="canceled"):
         writer.accept(DELIVERY, [run(1)])
@@ -67,7 +67,7 @@ def test_another_refusal_is_not_tried_again(codes: tuple[str, ...], reason: str)
     assert writer.pauses == []
 
 
-def test_a_delivery_of_too_many_runs_is_not_written() -> None:
+def test_a_delivery_with_too_many_runs_is_not_written() -> None:
     """A transaction has a limit."""
     writer = Writer("None")
     with pytest.raises(StoreUnavailable, match=f"starts {table.MOST_RUNS + 1} runs"):
@@ -75,8 +75,8 @@ def test_a_delivery_of_too_many_runs_is_not_written() -> None:
     assert writer.asked == []
 
 
-def test_a_delivery_that_is_there_and_cannot_be_read_is_sent_again() -> None:
-    """Whether its runs were started, nobody knows."""
+def test_a_stored_delivery_that_cannot_be_read_is_sent_again() -> None:
+    """It is unknown whether its runs were started."""
     writer = Writer("ConditionalCheckFailed", "None")
     with pytest.raises(StoreUnavailable, match="cannot be read"):
         writer.accept(DELIVERY, [run(1)])

@@ -1,4 +1,4 @@
-"""Which runs an event of Lambda or of the dead-letter queue is about, and what becomes of them."""
+"""Which runs an event of Lambda or of the dead-letter queue is about, and what happens to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def queued(*messages: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "STOPPED"])
-def test_an_end_names_its_execution_and_how_it_ended(status: str) -> None:
+def test_an_end_names_its_execution_and_outcome(status: str) -> None:
     """As Lambda reports it."""
     assert list(about(changed(status))) == [(NAME, Change(NAME, ARN, status))]
 
@@ -44,13 +44,13 @@ def test_an_end_names_its_execution_and_how_it_ended(status: str) -> None:
         queued("no JSON", [], 5),
     ],
 )
-def test_what_is_no_end_names_nothing(event: dict[str, Any]) -> None:
+def test_other_events_name_no_execution(event: dict[str, Any]) -> None:
     """Nor does a message that cannot be read."""
     assert list(about(event)) == []
 
 
-def test_a_batch_holds_ends_and_payloads_of_starts() -> None:
-    """Each by itself; one that cannot be read does not hide the others."""
+def test_a_batch_may_mix_ends_and_failed_starts() -> None:
+    """Each is handled separately; one that cannot be read does not hide the others."""
     found = list(about(queued("no JSON", changed(), {"execution": "b-2"})))
     assert found == [(NAME, Change(NAME, ARN, "FAILED")), ("b-2", None)]
 
@@ -88,7 +88,7 @@ CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 42_000)
         (queued({"execution": "b-2"}), True, "lost b-2 42"),
     ],
 )
-def test_an_end_finalizes_and_a_lost_start_is_made_again(
+def test_an_end_finalizes_a_run_and_a_lost_start_is_repeated(
     event: dict[str, Any], current: bool, done: str
 ) -> None:
     """So is one that another durable execution continues."""
@@ -97,7 +97,7 @@ def test_an_end_finalizes_and_a_lost_start_is_made_again(
     assert (objects.done, objects.reports) == ([done], [])
 
 
-def test_what_could_not_be_ended_comes_again() -> None:
+def test_a_run_that_could_not_be_ended_is_delivered_again() -> None:
     """The others of its batch are done."""
     objects = Objects(lost=False)
     with pytest.raises(Unavailable, match="to be retried: b-2"):
@@ -105,8 +105,8 @@ def test_what_could_not_be_ended_comes_again() -> None:
     assert (len(objects.done), objects.reports) == (2, [])
 
 
-def test_an_event_about_nothing_is_told_in_part() -> None:
-    """Somebody has to find out what sends it."""
+def test_an_event_about_no_run_is_logged_in_part() -> None:
+    """Someone has to find out what sends it."""
     objects = Objects()
     assert handle({"x": "y" * 2_000}, CONTEXT, cast("Any", objects)) == {"executions": []}
     (line,) = objects.reports
@@ -114,10 +114,10 @@ def test_an_event_about_nothing_is_told_in_part() -> None:
     assert len(line) == len("an event is about no execution that failed: ") + 1_000
 
 
-def test_the_function_runs_nobodys_code(
+def test_the_function_runs_no_user_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A module that fails to import may be why a run has to be ended. An event about no run is told."""
+    """A module that fails to import may be why a run must be ended. An event about no run is logged."""
     (tmp_path / "broken.py").write_text("raise SystemExit", "utf-8")
     (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: [broken]\n", "utf-8")
     for name in ("TABLE", "BUCKET", "GITHUB_SECRET", "LOG_GROUP"):

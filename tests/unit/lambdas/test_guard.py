@@ -1,4 +1,4 @@
-"""The guard's function between an emulated account and a fake GitHub: whatever goes wrong, the answer is not 200."""
+"""The guard's function between an emulated account and a fake GitHub: whatever fails, the answer is not 200."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def scene(aws: StackAws) -> Iterator[Scene]:
 
 
 def test_an_open_pull_request_without_a_teardown_may_be_deployed(scene: Scene) -> None:
-    """The one 200; a closing whose run has not finished makes it a 409, and so does GitHub's "closed"."""
+    """The only 200. A closing with an unfinished run makes it a 409, and so does GitHub's "closed"."""
     assert scene.ask() == (200, "open")
     closing = NewDelivery("1", "g", "pull_request", "closed", "acme/shop", b"{}", False, 1.5, "github", 17)
     run = NewRun("a" * 26, "cleanup", None, "{}", 60.0)
@@ -109,7 +109,7 @@ def test_an_open_pull_request_without_a_teardown_may_be_deployed(scene: Scene) -
 
 
 def test_a_late_deploy_brings_the_recheck_forward(scene: Scene) -> None:
-    """Only "closed" does, once a minute; a recheck that cannot be started leaves the answer as it is."""
+    """Only on "closed", once a minute; a recheck that cannot be started does not change the answer."""
     assert scene.ask() == (200, "open")
     assert scene.ask(scene.token(repository_id="1")) == (503, "unknown")
     assert scene.ask(scene.token(repository="stranger/shop")) == (401, "token-refused")
@@ -150,20 +150,20 @@ def _another_repository_id(scene: Scene) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "cannot", [_no_keys, _no_github, _nothing_at_the_issuer, _no_token_of_its_own, _another_repository_id]
 )
-def test_what_cannot_be_told_is_503(scene: Scene, cannot: Callable[[Scene], tuple[int, str]]) -> None:
+def test_an_unknown_state_is_503(scene: Scene, cannot: Callable[[Scene], tuple[int, str]]) -> None:
     """Never "open"."""
     assert cannot(scene) == (503, "unknown")
 
 
 def test_a_ledger_that_cannot_be_read_is_503(scene: Scene) -> None:
-    """Neither the configuration nor teardowns are known then."""
+    """Neither the configuration nor the teardowns are known then."""
     assert scene.ask(CLOSEOUT_TABLE="absent") == (503, "store-unavailable")
     scene.table.change({"Delete": {"Key": layout.DEPLOYED_KEY}})
     assert scene.ask() == (503, "unavailable")
 
 
-def test_a_token_that_proves_nothing_is_401(scene: Scene) -> None:
-    """GitHub's API is not asked, and no teardown is looked for."""
+def test_an_invalid_token_is_401(scene: Scene) -> None:
+    """GitHub's API is not called, and no teardown is searched."""
     wrong: tuple[dict[str, Any], ...] = (
         {"aud": "https://a1b2c4.execute-api.us-east-1.amazonaws.com/prod"},
         {"aud": f"{URL}/guard"},
@@ -180,7 +180,7 @@ def test_a_token_that_proves_nothing_is_401(scene: Scene) -> None:
 
 
 def test_an_automation_must_name_the_owner(scene: Scene) -> None:
-    """Without `repositories` it listens to the webhook's, and with a wildcard for the owner to everybody's who delivers."""
+    """Without `repositories`, or with a wildcard as owner, it would accept tokens of any owner."""
     for repositories, may in (
         ((), False),
         (("*",), False),
@@ -195,8 +195,8 @@ def test_an_automation_must_name_the_owner(scene: Scene) -> None:
         assert scene.ask() == ((200, "open") if may else (401, "token-refused")), repositories
 
 
-def test_who_may_ask_follows_what_is_deployed(scene: Scene) -> None:
-    """In an environment that lives on."""
+def test_the_guard_follows_the_deployed_configuration(scene: Scene) -> None:
+    """Even in an environment that stays alive."""
     guard = open_guard(scene.environment)
     assert function.answer(event(scene.token()), guard.ask, scene.lines.append)["statusCode"] == 200
     scene.publish(EVERYWHERE)
@@ -204,7 +204,7 @@ def test_who_may_ask_follows_what_is_deployed(scene: Scene) -> None:
 
 
 def asked(answer: Callable[[], Answer], **changed: Any) -> tuple[int, str, dict[str, Any]]:
-    """The status, the code and the log line of a question that this answers."""
+    """The status, code and log line for a request with this token."""
     lines: list[str] = []
     said = function.answer(event("a.b.c", **changed), lambda _token, _number: answer(), lines.append)
     (line,) = lines
@@ -226,9 +226,7 @@ def asked(answer: Callable[[], Answer], **changed: Any) -> tuple[int, str, dict[
         ({"multiValueQueryStringParameters": {"pull-request": ["-1"]}}, 400),
     ],
 )
-def test_what_is_no_question_is_refused_before_anything_is_asked(
-    changed: dict[str, Any], status: int
-) -> None:
+def test_an_invalid_request_is_refused_before_any_call(changed: dict[str, Any], status: int) -> None:
     """In the one shape of errors."""
 
     def answer() -> Answer:
@@ -238,7 +236,7 @@ def test_what_is_no_question_is_refused_before_anything_is_asked(
     assert (found, line["status"], line["level"]) == (status, status, "info")
 
 
-def test_a_defect_is_500_and_its_text_stays_inside() -> None:
+def test_a_bug_is_500_and_its_text_stays_inside() -> None:
     """It may quote what the caller sent."""
 
     def answer() -> Answer:

@@ -1,4 +1,4 @@
-"""What an event asks of patrol's function: done once, in a step of its own, and anything else is refused."""
+"""What an event asks of patrol's function: done once, in its own durable step; anything else is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARN = "arn:aws:lambda:eu-central-1:123456789012:function:patrol:1/durable-execut
 
 
 class Execution:
-    """A durable execution that notes its operations, and patrols that note what they do."""
+    """A durable execution that records its operations, and patrols that record their calls."""
 
     arn = ARN
 
@@ -74,10 +74,10 @@ class Execution:
         ({"recheck": {"run_id": "r", "attempt": 1}}, [], ("recheck", {"run_id": "r", "attempt": 1}), {}),
     ],
 )  # fmt: skip
-def test_an_event_says_what_is_done(
+def test_an_event_decides_what_is_done(
     event: Mapping[str, Any], steps: list[str], done: tuple[Any, ...], result: Mapping[str, Any]
 ) -> None:
-    """In one step, which Lambda does not repeat once it is done. A recheck is an operation itself."""
+    """In one durable step, which Lambda does not repeat once it is done. A recheck is an operation itself."""
     execution = Execution()
     assert execution.carry_out(event) == result
     assert (execution.steps, execution.done, execution.lines) == (steps, [done], [])
@@ -95,7 +95,7 @@ def test_an_event_says_what_is_done(
     ],
 )
 def test_any_other_event_is_refused(event: dict[str, Any]) -> None:
-    """By its keys, and nothing of it is done."""
+    """By its keys, and nothing is done."""
     execution = Execution()
     with pytest.raises(UsageError, match="nothing that can be done; its keys are") as refused:
         execution.carry_out(event)
@@ -104,7 +104,7 @@ def test_any_other_event_is_refused(event: dict[str, Any]) -> None:
 
 
 def test_a_round_is_logged_and_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its line is what the alarms count; whoever started it reads the report, with the notes for people."""
+    """The alarms count its line; the caller reads the report, with the notes for people."""
     monkeypatch.setenv("CLOSEOUT_METRICS", "closeout/staging")
     execution = Execution(RoundResult(Report(started=2, notes=["new"]), None))
     result = execution.carry_out(EVERYTHING)

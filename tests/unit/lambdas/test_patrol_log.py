@@ -1,4 +1,4 @@
-"""The line that a round of patrol leaves: a log line that CloudWatch reads as metrics."""
+"""The log line of a patrol round, which CloudWatch reads as metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from closeout.wiring.stack_patrols import RoundResult
 
 
 def test_a_line_has_the_report_and_its_metrics() -> None:
-    """Each metric is named once, and has its value beside it. Odd text breaks no line."""
+    """Each metric is named once, next to its value. Odd text breaks no line."""
     report = Report(
         recovered=2,
         started=1,
@@ -48,15 +48,15 @@ def test_a_line_has_the_report_and_its_metrics() -> None:
     assert (found["level"], found["deliveries"]["recovered"]) == ("error", 2)
 
 
-def test_a_round_without_lists_says_nothing_of_them() -> None:
+def test_a_round_without_lists_omits_their_metrics() -> None:
     """Zero repositories would look like a loss of coverage."""
     found = json.loads(next(lines(RoundResult(Report(), None), "closeout", 1.0)))
     assert "PatrolRepositories" not in found
     assert found["level"] == "info"
 
 
-def test_before_the_first_drill_no_line_says_that_nothing_failed() -> None:
-    """Nobody knows yet."""
+def test_before_the_first_drill_its_metric_is_omitted() -> None:
+    """The result is not known yet."""
     found = json.loads(
         next(lines(RoundResult(Report(), None, DrillFigures(None, None, 5.0)), "closeout", 1.0))
     )
@@ -64,8 +64,8 @@ def test_before_the_first_drill_no_line_says_that_nothing_failed() -> None:
     assert not {"DrillFailed", "DrillUnknown"} & set(found)
 
 
-def test_what_is_long_costs_no_metric() -> None:
-    """CloudWatch cuts a line of 256 KB, and then the alarm would say that patrol made no round."""
+def test_a_long_report_costs_no_metric() -> None:
+    """CloudWatch cuts a line at 256 KB, and the alarm would say that patrol made no round."""
     orphans = [f"preview-{number} is left of acme/{'x' * 90}#{number}" for number in range(10_000)]
     first, *more = lines(RoundResult(Report(notes=orphans, orphans_found=10_000), None), "closeout", 1.0)
     assert max(map(len, (first, *more))) < 50_000
@@ -75,7 +75,7 @@ def test_what_is_long_costs_no_metric() -> None:
     assert [*found["notes"][:MOST_REPORTED], *told] == orphans
 
 
-def test_what_has_room_is_told_whole() -> None:
+def test_the_most_entries_are_listed_in_full() -> None:
     """One more is counted instead."""
     for many, more in (
         (MOST_REPORTED, []),

@@ -77,14 +77,14 @@ def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -
 
 
 def test_a_delivery_that_starts_nothing_is_stored_and_no_duplicate(stack: Stack) -> None:
-    """A person may have it replayed."""
+    """An operator may replay it."""
     status, said = ask(stack, event("pull_request", deliveries.pull_request(action="opened")))
     assert (status, said) == (202, {"delivery": table.delivery_id("400001", GUID), "runs": []})
     assert stack.aws.executions() == []
 
 
-def test_a_defect_is_500_and_logged_as_an_error(stack: Stack) -> None:
-    """GitHub may send the delivery again; the sender learns nothing of it."""
+def test_a_bug_is_500_and_logged_as_an_error(stack: Stack) -> None:
+    """GitHub may send the delivery again; the sender learns no detail."""
     status, said = ask(stack, {**closed(), "body": 5})
     line = json.loads(stack.logged[-1])
     assert (status, said["error"], line["level"]) == (500, "internal-error", "error")
@@ -103,7 +103,7 @@ def test_the_same_delivery_again_is_a_duplicate(stack: Stack) -> None:
 
 
 def test_the_same_event_through_a_second_hook_starts_nothing_new(stack: Stack) -> None:
-    """The delivery is kept, and its runs are those that are there."""
+    """The delivery is stored and shows the existing runs."""
     assert ask(stack, closed())[0] == 202
     status, said = ask(stack, closed(hook_id=7))
     assert (status, said["runs"]) == (200, [CLEANUP, TOLD])
@@ -111,7 +111,7 @@ def test_the_same_event_through_a_second_hook_starts_nothing_new(stack: Stack) -
 
 
 def test_the_same_closing_under_another_guid_starts_nothing_new(stack: Stack) -> None:
-    """It is stored, and answered with the runs that are there; what failed to start is started."""
+    """It is stored, and answered with the existing runs; a run that failed to start is started."""
     stack.aws.fault(service="lambda", operation="Invoke", code="AccessDeniedException", status=403, times=1)
     assert ask(stack, closed())[0] == 503
     again = event("pull_request", deliveries.pull_request(closed_at=CLOSED_AT), guid="g-2")
@@ -125,8 +125,8 @@ def test_the_same_closing_under_another_guid_starts_nothing_new(stack: Stack) ->
 
 
 @pytest.mark.parametrize("service_down", ["Invoke"])
-def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, service_down: str) -> None:
-    """A crash between the transaction and the start loses nothing: the delivery sent again starts what was not."""
+def test_a_failed_start_is_repeated_by_the_next_delivery(stack: Stack, service_down: str) -> None:
+    """A crash between the transaction and the start loses nothing: sending the delivery again starts the run."""
     stack.aws.fault(service="lambda", operation=service_down, code="ServiceException", status=500, times=8)
     status, said = ask(stack, closed())
     assert (status, said["error"]) == (503, "store-unavailable")
@@ -139,7 +139,7 @@ def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, s
     )
 
 
-def test_a_start_that_failed_is_made_up_for_by_another_hook(stack: Stack) -> None:
+def test_a_failed_start_is_repeated_by_another_hook(stack: Stack) -> None:
     """Nobody looks at the first hook's failure when the second one's delivery is green."""
     stack.aws.fault(service="lambda", operation="Invoke", code="ServiceException", status=500, times=4)
     assert ask(stack, closed())[0] == 503
@@ -150,8 +150,8 @@ def test_a_start_that_failed_is_made_up_for_by_another_hook(stack: Stack) -> Non
     )
 
 
-def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
-    """Whatever Lambda compares of two starts by one name: that it refuses the second says that there was a first."""
+def test_an_execution_that_already_exists_counts_as_started(stack: Stack) -> None:
+    """Whatever Lambda compares of two starts with one name: refusing the second means that there was a first."""
     stack.aws.fault(
         service="lambda",
         operation="Invoke",
@@ -166,8 +166,8 @@ def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("code", ["ResourceConflictException", "PreconditionFailedException", ""])
-def test_another_conflict_is_no_start(stack: Stack, code: str) -> None:
-    """A function that is being updated, or whatever stands between, answers 409 as well: only the durable service's code counts."""
+def test_another_conflict_is_not_a_start(stack: Stack, code: str) -> None:
+    """A function that is being updated also answers 409: only the durable service's code counts."""
     stack.aws.fault(service="lambda", operation="Invoke", code=code, status=409, times=2)
     assert ask(stack, closed())[0] == 503
     row = stored(stack, table.attempt_key(CLEANUP, 1))
@@ -175,8 +175,8 @@ def test_another_conflict_is_no_start(stack: Stack, code: str) -> None:
     assert not row.get("started")
 
 
-def test_what_is_left_of_an_expired_delivery_is_not_in_the_way(stack: Stack) -> None:
-    """DynamoDB removes what has expired item by item, so the body may outlive its delivery for hours."""
+def test_leftovers_of_an_expired_delivery_do_not_block_it(stack: Stack) -> None:
+    """DynamoDB deletes expired items one by one, so the body may outlive its delivery for hours."""
     name = table.delivery_id("1", GUID)
     old = table.body_key(name) | table.to_item({"data": b"old", "expires": 1})
     stack.client("dynamodb").put_item(TableName="ledger", Item=old)
@@ -187,7 +187,7 @@ def test_what_is_left_of_an_expired_delivery_is_not_in_the_way(stack: Stack) -> 
 
 
 def test_a_lost_answer_of_the_transaction_loses_nothing(stack: Stack) -> None:
-    """The call is repeated; whether the store remembers its token (AWS) or sees a repeat (moto), the runs start once."""
+    """Whether the store recognizes its token (AWS) or a repetition (moto), the runs start once."""
     stack.aws.fault(service="dynamodb", operation="TransactWriteItems", kind="drop", after=True, times=1)
     status, said = ask(stack, closed())
     assert status in {200, 202}
@@ -199,8 +199,10 @@ def test_a_lost_answer_of_the_transaction_loses_nothing(stack: Stack) -> None:
     ("operation", "code"),
     [("TransactWriteItems", "InternalServerError"), ("TransactWriteItems", "AccessDeniedException")],
 )
-def test_what_cannot_be_stored_is_not_acknowledged(stack: Stack, operation: str, code: str) -> None:
-    """503 with a fixed sentence, nothing stored, nothing started."""
+def test_a_delivery_that_cannot_be_stored_is_not_acknowledged(
+    stack: Stack, operation: str, code: str
+) -> None:
+    """503 with a fixed message, nothing stored, nothing started."""
     stack.aws.fault(service="dynamodb", operation=operation, code=code, status=500 if "Internal" in code else 400, times=9)  # fmt: skip
     status, said = ask(stack, closed())
     assert (status, said["error"]) == (503, "store-unavailable")
@@ -209,7 +211,7 @@ def test_what_cannot_be_stored_is_not_acknowledged(stack: Stack, operation: str,
     assert stack.aws.executions() == []
 
 
-def test_a_start_that_fails_keeps_no_other_run_from_its_own(stack: Stack) -> None:
+def test_a_failed_start_does_not_prevent_the_other_runs(stack: Stack) -> None:
     """503, so that the delivery is sent again; then the rest is started."""
     stack.aws.fault(service="lambda", operation="Invoke", code="AccessDeniedException", status=403, times=1)
     status, said = ask(stack, closed())
@@ -224,7 +226,7 @@ def test_a_start_that_fails_keeps_no_other_run_from_its_own(stack: Stack) -> Non
 
 
 def test_a_large_body_goes_into_the_bucket_first(stack: Stack) -> None:
-    """The table holds where it is."""
+    """The table has its location."""
     import random
 
     noise = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=900_000))
@@ -261,7 +263,7 @@ def changed(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
     ],
     ids=["missing", "short", "not ASCII", "other body", "other secret", "sent twice"],
 )  # fmt: skip
-def test_what_is_not_signed_is_refused_always_alike(stack: Stack, request_: dict[str, Any]) -> None:
+def test_every_unsigned_request_gets_the_same_answer(stack: Stack, request_: dict[str, Any]) -> None:
     """401 `Unauthorized request`, nothing stored, and nothing of the request in the log."""
     status, said = ask(stack, request_)
     assert (status, said) == (401, {"error": "unauthorized", "message": "Unauthorized request"})
@@ -278,8 +280,8 @@ def test_other_methods_and_pings(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_base64_is_verified_over_the_right_bytes(stack: Stack, form: bool) -> None:
-    """API Gateway may encode a body; what GitHub signed are the bytes inside."""
+def test_a_base64_body_is_verified_over_its_bytes(stack: Stack, form: bool) -> None:
+    """API Gateway may encode a body; GitHub signed the bytes inside."""
     request = closed(form=form)
     coded = {**request, "body": b64encode(request["body"].encode()).decode(), "isBase64Encoded": True}
     assert ask(stack, coded)[0] == 202
@@ -289,8 +291,8 @@ def test_base64_is_verified_over_the_right_bytes(stack: Stack, form: bool) -> No
     )
 
 
-def test_a_rotated_secret_is_taken_up_and_the_old_one_stays_for_a_day(stack: Stack) -> None:
-    """Within one environment: a signature that does not fit makes it read again, once a second at most."""
+def test_a_rotated_secret_is_used_and_the_old_one_stays_for_a_day(stack: Stack) -> None:
+    """Within one environment, a mismatch causes another read, at most once a second."""
     app = stack.app()
     assert app.answer(closed())["statusCode"] == 202
     stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
@@ -299,8 +301,8 @@ def test_a_rotated_secret_is_taken_up_and_the_old_one_stays_for_a_day(stack: Sta
     assert app.answer(closed(guid="g-3"))["statusCode"] == 202
 
 
-def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
-    """A counter of seconds may stand still meanwhile: a new secret would be refused as if it had been read just now."""
+def test_time_advances_while_an_environment_is_frozen(stack: Stack) -> None:
+    """A counter of seconds may stop meanwhile: a new secret would be refused as if the old one had just been read."""
     clock = [time.time()]
     app = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
     assert app.answer(closed())["statusCode"] == 202
@@ -311,10 +313,10 @@ def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("since", "first"), [(301.0, "TransactWriteItems"), (601.0, "GetSecretValue")])
-def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
+def test_a_known_secret_is_refreshed_after_the_delivery_is_stored(
     stack: Stack, since: float, first: str
 ) -> None:
-    """A store of secrets that hangs then uses up nobody's time; only a value from long ago is read anew before."""
+    """So a hanging store of secrets costs no delivery's time; only a very old value is refreshed before."""
     clock = [time.time()]
     app = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
     assert app.answer(closed())["statusCode"] == 202
@@ -327,8 +329,8 @@ def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
     assert set(order) == {"TransactWriteItems", "GetSecretValue"}
 
 
-def test_a_signature_that_does_not_fit_reads_what_is_due_at_once(stack: Stack) -> None:
-    """The secret was rotated: the delivery that says so is not refused."""
+def test_a_mismatch_refreshes_the_secret_at_once(stack: Stack) -> None:
+    """The secret was rotated: the delivery that shows it is not refused."""
     clock = [time.time()]
     app = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
     assert app.answer(closed())["statusCode"] == 202
@@ -339,7 +341,7 @@ def test_a_signature_that_does_not_fit_reads_what_is_due_at_once(stack: Stack) -
 
 
 def test_a_flood_of_bad_signatures_costs_one_read_a_second(stack: Stack) -> None:
-    """A hundred in a moment: the secret is read once more at most."""
+    """A hundred at once: the secret is read once more at most."""
     app = stack.app()
     assert app.answer(closed())["statusCode"] == 202
     before = [entry for entry in stack.aws.requests() if entry["operation"] == "GetSecretValue"]
@@ -348,7 +350,7 @@ def test_a_flood_of_bad_signatures_costs_one_read_a_second(stack: Stack) -> None
     assert len(after) - len(before) <= 2 * 2
 
 
-def test_without_a_readable_secret_nobody_comes_in(stack: Stack) -> None:
+def test_without_a_readable_secret_every_delivery_is_refused(stack: Stack) -> None:
     """503, and the log names the secret and the reason, never a value."""
     stack.aws.fault(service="secretsmanager", operation="*", code="AccessDeniedException", times=99)
     status, said = ask(stack, closed())
@@ -357,7 +359,7 @@ def test_without_a_readable_secret_nobody_comes_in(stack: Stack) -> None:
     assert SECRET not in "".join(stack.logged)
 
 
-def test_the_answer_has_the_headers_of_every_answer(stack: Stack) -> None:
+def test_every_answer_has_the_protective_headers(stack: Stack) -> None:
     """As on one machine."""
     answer = stack.app().answer(closed())
     assert answer["headers"] == dict(answers.HEADERS)

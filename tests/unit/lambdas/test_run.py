@@ -1,4 +1,4 @@
-"""The entry of runs on AWS: the first invocation goes as far as it can before the durable SDK is imported."""
+"""The entry of runs on AWS: the first invocation does as much as it can before the durable SDK is imported."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ LATE = (
     "closeout.engine.local",
     "closeout.ledger.dynamodb.views",
 )
-"""What a run needs only after `pending`; the last releases imported all of it before."""
+"""What a run needs only after `pending`; earlier releases imported all of it before."""
 PACKAGES = {"closeout"}
-"""All that is imported at the start besides the standard library."""
+"""All imports of the start besides the standard library."""
 AT_PENDING = """
 import sys
 from closeout.adapters.github import GitHubClient
@@ -73,7 +73,7 @@ def late(modules: list[str]) -> list[str]:
 
 
 def test_the_start_imports_no_sdk_and_little_else() -> None:
-    """Each import is paid for by everybody who waits for `pending` after a quiet hour."""
+    """Each import delays `pending` for everyone after a quiet hour."""
     ((*modules,),) = loaded("import sys\nimport closeout.lambdas.run\nprint(*sys.modules)")
     assert late(modules) == []
     roots = {name.partition(".")[0] for name in modules}
@@ -82,7 +82,7 @@ def test_the_start_imports_no_sdk_and_little_else() -> None:
 
 
 def test_pending_is_posted_before_anything_else_is_imported(aws: StackAws, tmp_path: Path) -> None:
-    """Over real connections, in an environment that has just begun, as the ledger has accepted the run."""
+    """Over real connections, in a new environment, as soon as the ledger has accepted the run."""
     with FakeGitHub(token="token") as github:
         world = StackWorld(aws, github, tmp_path, token="token")
         execution, sha = world.closes()
@@ -94,7 +94,7 @@ def test_pending_is_posted_before_anything_else_is_imported(aws: StackAws, tmp_p
 
 
 class Engine:
-    """An engine that notes what it is asked."""
+    """An engine that records its calls."""
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
@@ -106,7 +106,7 @@ class Engine:
 
 
 def invoke(event: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Invoke the entry over an SDK that notes what it gets; return what happened in order."""
+    """Invoke the entry over an SDK that records its calls; return what happened in order."""
     said: list[str] = []
     sdk = types.ModuleType("closeout.lambdas.worker")
 
@@ -154,13 +154,13 @@ def test_a_first_invocation_advances_before_the_sdk_is_there(monkeypatch: pytest
         None,
     ],
 )
-def test_every_other_event_is_the_sdks(event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A later invocation, and what is no event of an execution: the SDK says what is wrong with it."""
+def test_every_other_event_goes_to_the_sdk(event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later invocation, and an event that is no execution's: the SDK reports what is wrong with it."""
     assert invoke(event, monkeypatch) == ["sdk None"]
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_an_environment_in_which_a_call_is_still_at_work_is_left(
+def test_an_environment_with_a_call_still_running_is_abandoned(
     running: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a failure, before anything of the invocation is done: Lambda invokes again in a new one."""

@@ -1,4 +1,4 @@
-"""The webhook's secret from Secrets Manager: the value of now, and for a day the one before."""
+"""The webhook's secret from Secrets Manager: the current value, and for a day the previous one."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def active(now: float, **versions: Any) -> tuple[Active, ...]:
     ("now", "two"),
     [(ROTATED, True), (ROTATED + PREVIOUS_SECONDS - 1, True), (ROTATED + PREVIOUS_SECONDS, False)],
 )
-def test_the_value_before_holds_for_a_day(now: float, two: bool) -> None:
+def test_the_previous_value_is_valid_for_a_day(now: float, two: bool) -> None:
     """To the second."""
     new, old = {"SecretString": "new", "CreatedDate": ROTATED}, {"SecretString": "old"}
     before = (Active("old", ROTATED + PREVIOUS_SECONDS),) if two else ()
     assert active(now, AWSCURRENT=new, AWSPREVIOUS=old) == (Active("new"), *before)
 
 
-def test_a_value_that_nobody_dated_has_none_before() -> None:
-    """Nor does one whose version before is gone or empty."""
+def test_a_value_without_a_date_has_no_previous_one() -> None:
+    """Nor does one whose previous version is gone or empty."""
     assert active(
         PREVIOUS_SECONDS, AWSCURRENT={"SecretString": "new"}, AWSPREVIOUS={"SecretString": "old"}
     ) == (Active("new"),)
@@ -60,7 +60,7 @@ def test_a_value_that_nobody_dated_has_none_before() -> None:
 
 
 @pytest.mark.parametrize("current", [{}, {"SecretString": ""}, None])
-def test_without_a_value_it_says_how_to_store_one(current: Any) -> None:
-    """Before the first one."""
+def test_a_missing_value_comes_with_the_way_to_store_one(current: Any) -> None:
+    """Before the first one was stored."""
     with pytest.raises(SecretError, match="has no value"):
         active(ROTATED, **({} if current is None else {"AWSCURRENT": current}))

@@ -1,4 +1,4 @@
-"""The start of an environment, as Lambda does it: the module is imported, then asked."""
+"""The start of an environment, as Lambda does it: the module is imported, then called."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def start(folder: Path, url: str) -> int:
     return int(done.stdout.splitlines()[-1])
 
 
-def test_a_start_connects(servers: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_start_opens_its_connections(servers: Callable[..., Server], tmp_path: Path) -> None:
     """On a thread: a request that needs no call does not wait for it."""
     server = servers(lambda _number, _connection: None)
     assert start(tmp_path, server.url) == 405
@@ -62,15 +62,15 @@ def test_a_start_connects(servers: Callable[..., Server], tmp_path: Path) -> Non
     assert len(server.connections) == 1
 
 
-def test_a_start_does_not_need_anybody_to_answer(tmp_path: Path) -> None:
-    """What cannot be reached is told by the request that needs it."""
+def test_a_start_succeeds_without_an_answer(tmp_path: Path) -> None:
+    """The request that needs an unreachable service reports it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     assert start(tmp_path, url) == 405
 
 
 def imported(name: str) -> Any:
-    """Import a module anew, beside the one that is there."""
+    """Import a module again, separately from the loaded one."""
     spec = importlib.util.find_spec(f"closeout.lambdas.{name}")
     assert spec is not None
     assert spec.loader is not None
@@ -82,10 +82,10 @@ def imported(name: str) -> Any:
 @pytest.mark.parametrize(
     ("name", "function"), [("receive", "receiver"), ("guard", "own_guard"), ("run", "runtime")]
 )
-def test_what_requests_need_is_made_while_the_environment_starts(
+def test_shared_objects_are_made_while_the_environment_starts(
     name: str, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once, and Lambda gives more of a processor then. Where its variables are missing, the import makes nothing."""
+    """Once, while Lambda gives more of a processor. Without its variables, the import makes nothing."""
     (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
     for variable in VARIABLES:
         monkeypatch.delenv(f"CLOSEOUT_{variable}", raising=False)

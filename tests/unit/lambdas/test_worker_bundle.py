@@ -1,4 +1,4 @@
-"""What the worker and the handler of failed executions import: only what their bundle holds."""
+"""What the worker and the handler of failed executions import: only what their bundle contains."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def bundled() -> set[str]:
     return set(re.findall(r"(?m)^([A-Za-z0-9_.-]+)==", text))
 
 
-def test_nothing_is_imported_that_the_bundle_does_not_hold(tmp_path: Path) -> None:
+def test_nothing_outside_the_bundle_is_imported(tmp_path: Path) -> None:
     """The receiver's fast decoder, SQLite's compression, the server and the command line stay out of Lambda."""
     (tmp_path / "closeout.yaml").write_text(FILE, encoding="utf-8")
     absent = {"msgspec", "lz4", "click", "starlette", "uvloop", "httptools", "jinja2"}
@@ -63,8 +63,8 @@ def test_nothing_is_imported_that_the_bundle_does_not_hold(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
 
 
-def test_the_durable_sdk_is_imported_by_the_drivers_of_executions_alone() -> None:
-    """Whatever changes in it, these modules have to follow and no other."""
+def test_only_the_drivers_of_executions_import_the_durable_sdk() -> None:
+    """If it changes, only these modules have to follow."""
     users = [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "src").rglob("*.py"))

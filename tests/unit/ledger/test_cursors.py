@@ -1,4 +1,4 @@
-"""Pages of a numbered list: the rows of each, and the cursors to the pages beside it."""
+"""Pages of a numbered list: the rows of each, and the cursors to the next and previous page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from closeout.ledger.cursors import Start, page
         ((1, 2, 3, 4, 5), "newer-3", 2, [5, 4], None, "older-4"),
         ((1, 2), None, 2, [2, 1], None, None),
         ((), None, 2, [], None, None),
-        # What a cursor leads to was pruned, or has not arrived: the rows on its other side can be reached.
+        # A cursor's target was pruned, or has not arrived: the rows on its other side can be reached.
         ((3, 4, 5), "older-3", 2, [], "newer-2", None),
         ((1, 2, 3), "newer-3", 2, [], None, "older-4"),
         ((1, 2, 3), "older-0", 2, [], "newer-0", None),
@@ -27,7 +27,7 @@ from closeout.ledger.cursors import Start, page
         ((), "newer-3", 2, [], None, None),
     ],
 )
-def test_a_page_says_what_is_beside_it(
+def test_a_page_has_cursors_to_its_neighbours(
     numbers: Sequence[int],
     cursor: str | None,
     limit: int,

@@ -29,7 +29,7 @@ NOW = 1_773_480_413.0
     ],
 )
 def test_a_filter_of_runs_is_read(given: dict[str, str], wanted: RunFilter) -> None:
-    """As an address, a form and the command line write it."""
+    """In the form that an address, a form and the command line use."""
     assert run_filter(given, NOW) == wanted
 
 
@@ -53,7 +53,7 @@ def test_a_filter_of_deliveries_is_read() -> None:
         ({"automation": "a\0b"}, "no text"),
     ],
 )
-def test_a_bad_filter_is_refused_with_a_sentence(given: dict[str, str], said: str) -> None:
-    """It names the filter and what it takes."""
+def test_a_bad_filter_is_refused_with_a_message(given: dict[str, str], said: str) -> None:
+    """It names the filter and what it accepts."""
     with pytest.raises(BadFilter, match=said):
         run_filter(given, NOW)

@@ -1,4 +1,4 @@
-"""Log lines before they are stored: redacted, storable, and no more of them than a disk can hold."""
+"""Log lines before they are stored: redacted, storable, and limited to what a disk can hold."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from closeout.ledger import lines
 from closeout.ledger.lines import FULL, LONGEST_LINE, JournalLines
 
 
-def test_a_long_line_is_cut_and_says_how_much_was_there() -> None:
-    """One of exactly the limit is whole."""
+def test_a_long_line_is_cut_and_says_how_long_it_was() -> None:
+    """A line at the limit is whole."""
     journal = JournalLines(str)
     assert journal.line("a", "x" * LONGEST_LINE) == "x" * LONGEST_LINE
     assert journal.line("a", "x" * (LONGEST_LINE + 3)) == "x" * LONGEST_LINE + " … (3 characters more)"
 
 
 def test_a_line_is_redacted_and_made_storable() -> None:
-    """A lone surrogate is no UTF-8."""
+    """A lone surrogate is not UTF-8."""
     assert (
         JournalLines(lambda text: text.replace("secret", "***")).line("a", "a secret \ud800")
         == "a *** \\ud800"
     )
 
 
-def test_an_execution_has_a_limit_of_characters_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line that goes over it says so, those after it are dropped, and others go on."""
+def test_each_execution_has_a_limit_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that exceeds it says so, later ones are dropped, and other executions continue."""
     monkeypatch.setattr(lines, "MOST_CHARACTERS", 10)
     journal = JournalLines(str)
     assert [journal.line("a", "12345") for _ in range(4)] == ["12345", "12345", FULL, None]
     assert journal.line("b", "12345") == "12345"
 
 
-def test_an_execution_has_a_limit_of_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_execution_has_a_limit_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for characters."""
     monkeypatch.setattr(lines, "MOST_LINES", 2)
     journal = JournalLines(str)
@@ -39,8 +39,8 @@ def test_an_execution_has_a_limit_of_lines_of_its_own(monkeypatch: pytest.Monkey
     assert journal.line("b", "x") == "x"
 
 
-def test_the_execution_that_wrote_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that lives for years counts no more than it must."""
+def test_the_least_recent_execution_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that runs for years must not count forever."""
     monkeypatch.setattr(lines, "REMEMBERED", 2)
     monkeypatch.setattr(lines, "MOST_LINES", 1)
     journal = JournalLines(str)

@@ -1,4 +1,4 @@
-"""What became of each planned change, from what a step recorded."""
+"""The outcome of each planned change, from what a step recorded."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def became(changes: list[dict[str, Any]], state: str, *left: str, dry_run: bool 
     ("state", "expected"),
     [("success", "done done kept"), ("skipped", "untouched untouched kept")],
 )
-def test_a_step_that_ended_well_did_what_it_planned(state: str, expected: str) -> None:
-    """Nothing is `delete` any more after a success."""
+def test_a_successful_step_did_what_it_planned(state: str, expected: str) -> None:
+    """After a success no change is still `delete`."""
     assert became([STACK, BUCKET, TABLE], state) == expected
 
 
 def test_a_dry_run_only_planned() -> None:
-    """It says so of each resource."""
+    """Each resource says so."""
     assert became([STACK, BUCKET, TABLE], "success", dry_run=True) == "planned planned kept"
 
 
-def test_what_is_left_is_told_from_what_is_gone() -> None:
-    """After a look each resource is left or gone: by this step if its call was made."""
+def test_left_and_deleted_resources_differ() -> None:
+    """After verification each is left or gone: deleted by this step if its call was made."""
     plan = [STACK, BUCKET, ROLE, TABLE]
     made = {"ready_1": READ, "delete_1": MADE, "left": LOOKED}
     assert became(plan, "failure", "stack s", "bucket b", **made) == "left left done kept"
@@ -72,22 +72,22 @@ def test_what_is_left_is_told_from_what_is_gone() -> None:
     )
 
 
-def test_what_nobody_could_look_for_is_unknown() -> None:
-    """An answer that cannot be read is no deletion; what was never begun is untouched."""
+def test_a_resource_that_could_not_be_verified_is_unknown() -> None:
+    """An unreadable answer is not a deletion; a change that never began is untouched."""
     assert became([STACK, BUCKET], "failure", "what is left", delete_1=MADE, left=LOOKED) == "unknown unknown"
     assert became([STACK, BUCKET], "failure", delete_1=MADE, end_1=DENIED) == "unknown unknown"
     assert became([STACK, BUCKET], "cancelled", delete_1=BEGUN) == "unknown unknown"
 
 
 def test_a_guard_leaves_everything_untouched() -> None:
-    """It refuses before the call; reading before it changes nothing."""
+    """It refuses before the call; reading before that changes nothing."""
     assert became([STACK, BUCKET], "failure", ready_1=READ, delete_1=REFUSED) == "untouched untouched"
     assert became([SCRIPT], "failure", run=REFUSED) == "untouched"
     assert became([STACK, BUCKET], "failure") == "untouched untouched"
 
 
 def test_changes_are_applied_one_after_another() -> None:
-    """Their calls are numbered when there are several."""
+    """Their calls are numbered if there are several."""
     plan = [STACK, PREFIX, SCRIPT]
     assert became(plan, "failure", **{"1__delete_1": MADE, "2__delete": DENIED}) == "done untouched untouched"
     assert (
@@ -103,8 +103,8 @@ def test_changes_are_applied_one_after_another() -> None:
     ("result", "expected"),
     [(None, "pending"), ({"marked": True}, "under-way"), ({"heard": "Throttling"}, "under-way")],
 )
-def test_a_call_that_waits_for_its_next_try_was_not_made(result: Any, expected: str) -> None:
-    """A pause holds it back; one that is marked or had an error may have been made. One that was made before is under way."""
+def test_a_call_that_waits_for_its_next_attempt_was_not_made(result: Any, expected: str) -> None:
+    """A pause holds it; one that is marked or failed may have been made. An earlier one is in progress."""
     held = Operation("delete-1", 2, "wait", "waiting", json.dumps(result), 3, 30.0, 0.0, None)
     made = Operation("delete-1", 2, "wait", "ok", '{"result": null}', 1, None, 0.0, 1.0)
     polls = held._replace(name="end-1", position=3)
@@ -116,7 +116,7 @@ def test_a_call_that_waits_for_its_next_try_was_not_made(result: Any, expected: 
 
 
 def test_the_last_error_is_the_steps() -> None:
-    """Earlier ones were survived; damaged text is none."""
+    """Earlier ones were overcome; damaged text is ignored."""
 
     def operation(state: str, result: str | None) -> Operation:
         return Operation("s/x", 1, "record", state, result, 1, None, 0.0, None)
@@ -129,8 +129,8 @@ def test_the_last_error_is_the_steps() -> None:
     assert error_code([operation("error", "{")]) is None
 
 
-def test_what_is_part_of_nothing_planned_was_not_made_by_anybody() -> None:
-    """A plan may name a part alone; that it is gone is then all that is known."""
+def test_a_part_without_a_planned_whole_was_not_deleted_by_us() -> None:
+    """A plan may name a part alone; then it is only known to be gone."""
     assert became([BUCKET], "failure", left=LOOKED) == "gone"
     assert became([BUCKET], "failure") == "unknown"
     assert became([BUCKET], "running") == "unknown"

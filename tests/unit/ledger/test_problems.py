@@ -1,4 +1,4 @@
-"""What a delivery says of problems: only that a pull request is open again ends those of its closings until then."""
+"""Which deliveries close problems: only a reopened pull request, and only those of its earlier closings."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def of(
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_a_reopened_pull_request_ends_the_problems_of_its_closings(form: bool) -> None:
-    """Until the moment at which GitHub changed it."""
+def test_a_reopened_pull_request_closes_the_problems_of_its_closings(form: bool) -> None:
+    """Up to the time at which GitHub changed it."""
     assert of(PAYLOAD, form=form) == ProblemClosure("1/2/", "1/2/2026-03-14T09:26:53Z", "reopened")
 
 
@@ -44,12 +44,12 @@ def test_a_reopened_pull_request_ends_the_problems_of_its_closings(form: bool) -
         PAYLOAD | {"pull_request": {"id": 2, "updated_at": 5}},
     ],
 )
-def test_half_a_payload_ends_nothing(payload: Any) -> None:
-    """Whichever half."""
+def test_an_incomplete_payload_closes_nothing(payload: Any) -> None:
+    """Whichever half is missing."""
     assert of(payload) is None
 
 
 @pytest.mark.parametrize(("event", "action"), [("pull_request", "closed"), ("issues", "reopened")])
-def test_another_event_ends_nothing(event: str, action: str) -> None:
-    """A closing opens problems by its run."""
+def test_another_event_closes_nothing(event: str, action: str) -> None:
+    """A closing opens problems through its run."""
     assert of(PAYLOAD, event, action) is None

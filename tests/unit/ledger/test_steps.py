@@ -72,7 +72,7 @@ def test_a_step_has_its_name_or_its_id() -> None:
         ([PLAN, polls()], "cancelled", "cancelled"),
     ],
 )
-def test_a_step_stands_where_its_last_operation_does(
+def test_a_step_has_the_state_of_its_last_operation(
     operations: list[Operation], verdict: str | None, state: str
 ) -> None:
     """Until its end is recorded, or the run is over without it."""
@@ -82,7 +82,7 @@ def test_a_step_stands_where_its_last_operation_does(
 @pytest.mark.parametrize(
     ("operations", "attempts"), [([], 0), ([polls()], 1), ([PLAN], 1), ([PLAN, DENIED, polls()], 3)]
 )
-def test_tries_of_calls_are_attempts_and_polls_are_none(operations: list[Operation], attempts: int) -> None:
+def test_attempts_of_calls_count_and_polls_do_not(operations: list[Operation], attempts: int) -> None:
     """The call that was tried most often counts."""
     assert first(*operations).attempts == attempts
 
@@ -97,15 +97,15 @@ def test_tries_of_calls_are_attempts_and_polls_are_none(operations: list[Operati
         ([PLAN, HEARD, END], None, "left behind"),
     ],
 )
-def test_the_reason_is_what_the_step_waits_for_and_then_why_it_failed(
+def test_the_reason_is_what_the_step_waits_for_or_why_it_failed(
     operations: list[Operation], verdict: str | None, reason: str | None
 ) -> None:
-    """A step that is over waits for nothing."""
+    """A finished step waits for nothing."""
     assert first(*operations, verdict=verdict).reason == reason
 
 
-def test_the_code_of_a_failure_is_its_ends_or_that_of_its_last_error() -> None:
-    """A step that goes on after an error has none."""
+def test_the_code_of_a_failure_is_its_ends_or_its_last_errors() -> None:
+    """A step that continues after an error has none."""
     named = operation("stack/end", {"state": "failure", "code": "protected"})
     assert first(DENIED, named).code == "protected"
     assert first(DENIED, END).code == "denied"
@@ -113,8 +113,8 @@ def test_the_code_of_a_failure_is_its_ends_or_that_of_its_last_error() -> None:
     assert first(DENIED, operation("stack/end", {"state": "success"})).code is None
 
 
-def test_only_what_ended_well_counts_as_plan_and_end() -> None:
-    """A plan that failed has an error in the place of its changes."""
+def test_only_successful_operations_count_as_plan_and_end() -> None:
+    """A plan that failed has an error instead of changes."""
     view = first(operation("stack/plan", {"changes": []}, "error"))
     assert (view.changes, view.ended_at) == (None, None)
     assert (first(PLAN, END).changes, first(PLAN, END).ended_at) == (
@@ -123,8 +123,8 @@ def test_only_what_ended_well_counts_as_plan_and_end() -> None:
     )
 
 
-def test_a_run_waits_in_the_last_of_its_operations_that_wait() -> None:
-    """An earlier one was left by a run function that took another way."""
+def test_a_run_waits_in_its_last_waiting_operation() -> None:
+    """A run function that took another path may have left an earlier one."""
     left, sleep = polls({"heard": "old"}), operation("tell/nap", None, "waiting", kind="sleep", wake=5.0)
     assert waits_for([left, sleep]) == "waits in tell"
     assert sleep_of([left, sleep]) == ("tell", 5.0)
@@ -150,11 +150,11 @@ REHEARSAL = operation("stack/plan", {"dry_run": True, "changes": [{"verb": "dele
     ],
 )
 def test_a_run_has_deleted_what_it_planned_and_called(operations: list[Operation], deleted: bool) -> None:
-    """In one step: reads before a call, a rehearsal and a script delete nothing."""
+    """Within one step: reads before a call, a rehearsal and a script delete nothing."""
     assert has_deleted(operations) is deleted
 
 
-def test_a_rehearsal_and_a_pull_request_that_is_open_again_are_recognized() -> None:
+def test_a_rehearsal_and_a_reopened_pull_request_are_recognized() -> None:
     """By the plan, and by the code of an error."""
     assert (rehearsed([REHEARSAL]), rehearsed([PLAN])) == (True, False)
     assert not rehearsed([REHEARSAL._replace(name="stack/ready")])
@@ -177,5 +177,5 @@ def test_a_rehearsal_and_a_pull_request_that_is_open_again_are_recognized() -> N
 def test_the_last_status_says_whether_it_was_delivered(
     operations: list[Operation], delivered: str | None, readable: str | None
 ) -> None:
-    """And what anybody may read of the result."""
+    """And which part of the result is public."""
     assert (reported(operations), public(operations)) == (delivered, readable)

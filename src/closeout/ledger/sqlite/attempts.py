@@ -43,9 +43,8 @@ class Attempts:
             if found is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
             attempt, automation, former, guid, state = found
-            if (
-                state != "finished"
-            ):  # the caller read it earlier, and two callers may both have found it finished
+            # The caller read it earlier, and two callers may both have found it finished.
+            if state != "finished":
                 raise LedgerError(
                     f"run {run_id} has not finished, or its next attempt was asked for just now"
                 )

@@ -15,8 +15,8 @@ from tests.ledger_table import deploy
 from tests.unit.core.test_automation import AUTOMATION
 
 
-def test_each_reading_gives_what_was_written_last(bench: RemoteBench) -> None:
-    """Absent with a stack of before; then whatever a deployment has written, at once."""
+def test_each_read_returns_what_was_written_last(bench: RemoteBench) -> None:
+    """None on a stack from before; then what a deployment has written, at once."""
     deployed = DynamoDeployed(bench.table)
     assert deployed.read() is None
     for mode in ("apply", "dry-run"):
@@ -35,8 +35,8 @@ def test_each_reading_gives_what_was_written_last(bench: RemoteBench) -> None:
         {"data": {"B": b"damaged"}},
     ],
 )
-def test_what_cannot_be_read_is_no_answer(bench: RemoteBench, item: layout.Item) -> None:
-    """Not the form that was read before, and not "nothing is stricter": whoever asks tries again."""
+def test_an_unreadable_item_is_an_error(bench: RemoteBench, item: layout.Item) -> None:
+    """Neither the previous value nor "nothing is stricter" may be assumed: the caller tries again."""
     deployed = DynamoDeployed(bench.table)
     deploy(bench.dynamo, bench.name, [AUTOMATION])
     assert deployed.read() is not None
@@ -48,7 +48,7 @@ def test_what_cannot_be_read_is_no_answer(bench: RemoteBench, item: layout.Item)
     assert deployed.read() is not None
 
 
-def test_a_table_that_does_not_answer_is_no_answer(bench: RemoteBench) -> None:
+def test_a_table_that_does_not_answer_is_an_error(bench: RemoteBench) -> None:
     """Even if it was read a moment before."""
     deployed = DynamoDeployed(bench.table)
     deploy(bench.dynamo, bench.name, [AUTOMATION])

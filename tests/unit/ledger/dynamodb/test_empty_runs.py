@@ -9,7 +9,7 @@ NOTHING = "nothing was there: there is no stack preview-17"
 
 
 def test_runs_that_found_nothing_are_counted_until_one_finds_something(bench: RemoteBench) -> None:
-    """A dry run counts too, and what was found stays found, whichever environment counts."""
+    """A dry run counts too, and a find resets the count for good, whichever environment counts."""
     one, other = EmptyRuns(bench.table), EmptyRuns(bench.table)
     assert one.counts() == {}
     assert [counts.note("a", text) for counts, text in ((one, NOTHING), (other, f"dry run: {NOTHING}"))] == [

@@ -1,4 +1,4 @@
-"""A run's items: how long each is kept, and what becomes of a run whose row is gone."""
+"""A run's items: how long each is kept, and what happens to a run whose row is gone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def item(bench: RemoteBench, key: layout.Item) -> dict[str, Any]:
 def test_a_finished_run_is_kept_for_the_retention_and_a_closing_for_400_days(
     bench: RemoteBench, days: int, closing: str | None, expires: int, shown: int | None
 ) -> None:
-    """A closing that comes again must find its run; lists leave the run out sooner."""
+    """A repeated closing must find its run; lists drop the run sooner."""
     store = Executions(bench.table, bench.bodies, bench.clock, retention_days=days)
     execution = bench.accept("a")
     record = read(bench, execution)._replace(closing=closing)
@@ -56,8 +56,11 @@ def test_a_finished_run_is_kept_for_the_retention_and_a_closing_for_400_days(
     )
 
 
-def test_what_a_run_records_outlives_its_row(bench: RemoteBench) -> None:
-    """For twice the retention, so that no part of a run is gone before it. How to wake a run is kept longer than it may sleep."""
+def test_a_runs_record_outlives_its_row(bench: RemoteBench) -> None:
+    """For twice the retention, so that no part of a run disappears before it.
+
+    Its callback outlives its longest sleep.
+    """
     execution = bench.accept("a")
     record, now = read(bench, execution), int(bench.clock.now())
     assert bench.store.save(record, record.run, [OPERATION], "seal")
@@ -67,7 +70,7 @@ def test_what_a_run_records_outlives_its_row(bench: RemoteBench) -> None:
     assert item(bench, layout.wake_up_key(execution[:-2], 1))["expires"] == now + 100 + 30 * DAY
 
 
-def test_the_claim_of_a_closing_is_kept_as_long_as_a_run_of_it(bench: RemoteBench) -> None:
+def test_the_claim_of_a_closing_is_kept_as_long_as_its_run(bench: RemoteBench) -> None:
     """Otherwise the closing's next delivery would start another run."""
     owner, other = bench.accept("a")[:-2], "c" * 26
     assert bench.attempts.claim_closing("5/7/x", other, owner) == owner
@@ -76,7 +79,7 @@ def test_the_claim_of_a_closing_is_kept_as_long_as_a_run_of_it(bench: RemoteBenc
 
 
 def test_a_run_whose_row_is_gone_is_neither_loaded_nor_finished(bench: RemoteBench) -> None:
-    """And no problem is opened for it. A record that was read without its definition cannot be loaded either."""
+    """No problem is opened for it. A record that was read without its definition cannot be loaded either."""
     execution = bench.accept("a")
     record, bare = read(bench, execution), bench.store.look(execution)
     assert bare is not None

@@ -1,4 +1,4 @@
-"""What AWS refuses when a log or a body is read: never that there is nothing."""
+"""What AWS refuses when a log or a body is read: never taken for an empty one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_function_that_never_ran_has_no_log_and_another_refusal_is_an_error() 
 
 
 def test_lines_are_those_of_the_attempt_in_order_over_all_pages() -> None:
-    """Two of one microsecond get ids one apart; Lambda's own lines, and a run's end, are none."""
+    """Two of one microsecond get ids one apart; Lambda's own lines and a run's end are not part of it."""
     pages = {
         None: {"events": [line(5.0, step="b"), {"message": "START RequestId"}], "nextToken": "2"},
         "2": {
@@ -75,7 +75,7 @@ def test_lines_are_those_of_the_attempt_in_order_over_all_pages() -> None:
     assert [one["startTime"] for one in asked] == [9_000, 9_000]
 
 
-def test_a_log_of_long_ago_begins_at_no_negative_time() -> None:
+def test_an_old_log_does_not_begin_at_a_negative_time() -> None:
     """CloudWatch would refuse it."""
     asked: list[int] = []
 
@@ -103,15 +103,15 @@ def bodies(call: Any, item: Any) -> Bodies:
         ("SlowDown", StoreUnavailable),
     ],
 )
-def test_a_body_that_is_gone_is_told_from_one_that_cannot_be_read(code: str, error: type[Exception]) -> None:
-    """The first stays so; the second may come."""
+def test_a_missing_body_differs_from_one_that_cannot_be_read(code: str, error: type[Exception]) -> None:
+    """The first is permanent, the second may be transient."""
     large = bodies(refuses(code), to_item({"object": "a"}))
     for read in (large.text, large.renew):
         with pytest.raises(error):
             read("d1")
 
 
-def test_a_body_in_the_table_is_not_renewed_and_one_that_is_damaged_is_no_body() -> None:
+def test_a_body_in_the_table_is_not_renewed_and_a_damaged_one_is_refused() -> None:
     """It expires with its item."""
     small = bodies(refuses("AccessDenied"), to_item({"data": b"no zlib"}))
     small.renew("d1")
@@ -122,8 +122,8 @@ def test_a_body_in_the_table_is_not_renewed_and_one_that_is_damaged_is_no_body()
     bodies(refuses("AccessDenied"), None).renew("d1")
 
 
-def test_a_listing_is_bounded_where_a_filter_has_a_time() -> None:
-    """On the side that it has, a millisecond wider."""
+def test_a_filter_with_a_time_limits_the_listing() -> None:
+    """On its side, a millisecond wider."""
     assert _between(RunFilter()) is None
     first, last = _between(RunFilter(since=100.0)) or ("", "")
     assert listed_at(99.999, "") == first

@@ -1,4 +1,4 @@
-"""What a command asks of a stack's ledger, done at once: cancel, rerun, replay, pause."""
+"""What a command requests of a stack's ledger, done at once: cancel, rerun, replay, pause."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BODY = json.dumps({"ref": "refs/heads/x", "repository": {"id": 5, "full_name": "
 
 
 class Desk:
-    """A command line beside a bench."""
+    """A command line with a bench."""
 
     def __init__(self, bench: RemoteBench, folder: Path) -> None:
         self.bench = bench
@@ -50,7 +50,7 @@ class Desk:
         self.without_file = ledger.requests(None)
 
     def ask(self, kind: str, target: str | None = None, reason: str | None = None) -> str | None:
-        """Ask as a command does."""
+        """Send a request as a command does."""
         return self.requests.outcome(self.requests.add_request(kind, target, "ada", reason))
 
     def started(self) -> list[str]:
@@ -83,8 +83,8 @@ def done(durable: Durable, execution: Execution) -> Ending:
     return Ending("success", "done")
 
 
-def test_a_cancel_is_kept_with_who_and_why_and_a_run_that_was_never_started_is_started(desk: Desk) -> None:
-    """Somebody must come to tell it."""
+def test_a_cancel_starts_a_run_that_was_never_started(desk: Desk) -> None:
+    """It is stored with who and why, and only an invocation can carry it out."""
     execution = desk.bench.accept("a")
     assert desk.ask("cancel", execution, "wrong stack") == "done"
     row = desk.bench.store.look(execution)
@@ -100,8 +100,8 @@ def test_a_cancel_is_kept_with_who_and_why_and_a_run_that_was_never_started_is_s
 
 
 @pytest.mark.parametrize("status", ["FAILED", "STOPPED"])
-def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, status: str) -> None:
-    """Lambda no longer invokes it, and what should have ended it is lost: it is taken up under another name."""
+def test_a_cancel_ends_a_run_that_lambda_gave_up(desk: Desk, status: str) -> None:
+    """Lambda no longer invokes it, and its failure event is lost: it is started under another name."""
 
     def waits(durable: Durable, execution: Execution) -> Ending:
         try:
@@ -119,14 +119,14 @@ def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, s
     first, second = desk.bench.aws.executions()
     assert [layout.without_stack(one["name"]) for one in (first, second)] == [execution, f"{execution}_1"]
     assert (second["payload"].encode(), second["status"]) == (layout.worker_event(execution, 1), "RUNNING")
-    assert desk.ask("cancel", execution) == "done"  # the new one is alive: nothing more is started
+    assert desk.ask("cancel", execution) == "done"  # the new one is alive: nothing more starts
     assert len(desk.bench.aws.executions()) == 2
     assert desk.bench.engine.advance(execution, lambda: FOREVER) == DONE
     assert desk.bench.ending(execution).verdict == "cancelled"
 
 
-def test_a_cancel_stands_when_lambda_cannot_be_asked(desk: Desk) -> None:
-    """It is written first, and what is not known is told."""
+def test_a_cancel_is_kept_if_lambda_cannot_be_called(desk: Desk) -> None:
+    """It is written first, and what is unknown is reported."""
     execution = desk.bench.accept("a")
     desk.bench.starts.start(execution)
     desk.bench.aws.fault(
@@ -138,8 +138,8 @@ def test_a_cancel_stands_when_lambda_cannot_be_asked(desk: Desk) -> None:
     assert row.run.cancel == "ada"
 
 
-def test_a_replay_begins_what_todays_file_matches_and_a_rerun_the_next_attempt(desk: Desk) -> None:
-    """Each is stored with who asked, has its ticket, and is started by name; nothing else is."""
+def test_a_replay_starts_what_todays_file_matches_and_a_rerun_the_next_attempt(desk: Desk) -> None:
+    """Each is stored with its requester, has its ticket, and is started by name; nothing else is."""
     delivery = keep_push(desk.bench)
     run = run_id("guid-push", "tidy")
     assert desk.ask("replay", delivery) == f"{run}-1"
@@ -164,7 +164,7 @@ def test_a_replay_begins_what_todays_file_matches_and_a_rerun_the_next_attempt(d
 
 
 def test_a_rerun_takes_todays_concurrency_key(desk: Desk) -> None:
-    """With yesterday's it could run beside a run that holds the key of today."""
+    """With yesterday's it could run at the same time as a run that holds today's key."""
     from closeout.core.records import NewRun
 
     run = run_id("guid-push", "tidy")
@@ -178,8 +178,8 @@ def test_a_rerun_takes_todays_concurrency_key(desk: Desk) -> None:
     assert view.key == "tidy|all-of-5"
 
 
-def test_what_is_not_there_is_said(desk: Desk) -> None:
-    """In sentences; nothing is stored."""
+def test_an_unknown_run_or_delivery_is_reported(desk: Desk) -> None:
+    """Nothing is stored."""
     execution = desk.bench.accept("gone")
     desk.bench.functions["gone"] = done
     desk.bench.engine.advance(execution, lambda: FOREVER)
@@ -193,8 +193,8 @@ def test_what_is_not_there_is_said(desk: Desk) -> None:
     assert [view.attempt for view in desk.bench.views.runs()] == [1]
 
 
-def test_a_delivery_lives_as_long_as_what_reads_it(desk: Desk) -> None:
-    """A rerun or a replay in its last days gives it the time of a new one; nothing brings back what is gone."""
+def test_a_delivery_lives_as_long_as_its_runs(desk: Desk) -> None:
+    """A rerun or replay in its last days extends it like a new one; nothing brings back a deleted one."""
     bench = desk.bench
     assert isinstance(bench.clock, FakeClock)
     delivery = keep_push(bench)
@@ -226,7 +226,7 @@ def test_a_delivery_lives_as_long_as_what_reads_it(desk: Desk) -> None:
 
 
 def test_a_body_in_the_bucket_lives_on_with_its_delivery(desk: Desk) -> None:
-    """The bucket counts days from when an object was written: a replay writes it anew, or does not begin."""
+    """The bucket counts days from when an object was written: a replay writes it again, or does not begin."""
     import time
     import zlib
 
@@ -252,8 +252,8 @@ def test_a_body_in_the_bucket_lives_on_with_its_delivery(desk: Desk) -> None:
     assert len(desk.started()) == 1
 
 
-def test_two_reruns_at_once_make_one_attempt(desk: Desk) -> None:
-    """The second finds that the first is not finished, or loses the write."""
+def test_two_concurrent_reruns_make_one_attempt(desk: Desk) -> None:
+    """The second finds the first one unfinished, or loses the write."""
     execution = desk.bench.accept("a")
     desk.bench.functions["a"] = done
     desk.bench.engine.advance(execution, lambda: FOREVER)
@@ -266,8 +266,8 @@ def test_two_reruns_at_once_make_one_attempt(desk: Desk) -> None:
         attempts.new_attempt("nothing", "{}", "bob", key="k", queue_timeout=1.0)
 
 
-def test_a_delivery_that_is_kept_gets_no_run_twice(desk: Desk) -> None:
-    """Runs that are there are left alone; a delivery that is not there has none."""
+def test_a_stored_delivery_gets_no_run_twice(desk: Desk) -> None:
+    """Existing runs are left alone; an unknown delivery has none."""
     from closeout.core.records import NewRun
 
     delivery = keep_push(desk.bench)
@@ -279,6 +279,6 @@ def test_a_delivery_that_is_kept_gets_no_run_twice(desk: Desk) -> None:
         attempts.add_runs("nothing", new, "ada")
 
 
-def test_somebody_always_carries_requests_out(desk: Desk) -> None:
-    """There is no server to wait for."""
+def test_requests_are_carried_out_without_a_server(desk: Desk) -> None:
+    """There is none to wait for."""
     assert desk.requests.server_running()

@@ -1,4 +1,4 @@
-"""One table: pages, conditions by part, conflicts tried again, and errors that are never taken for answers."""
+"""One table: pages, conditions by part, repeated conflicts, and errors that are never taken for answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contract.remote_harness import RemoteBench
 
 
 class Scripted:
-    """boto3's client with a script: each call gives or raises the next of `answers`, then it works."""
+    """boto3's client with a script: each call returns or raises the next of `answers`, then it works."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -62,7 +62,7 @@ def table(client: Scripted, pauses: list[float] | None = None) -> Table:
 
 
 def test_a_conflict_with_another_transaction_is_tried_again() -> None:
-    """It says nothing about the condition; the same token tells DynamoDB that it is the same write."""
+    """It says nothing about the condition; the same token marks it as the same write."""
     client = Scripted(cancelled("None", "TransactionConflict"), failed("TransactionInProgressException"))
     pauses: list[float] = []
     assert table(client, pauses).write([put(item("a")), put(item("b"))]) == ()
@@ -72,16 +72,16 @@ def test_a_conflict_with_another_transaction_is_tried_again() -> None:
     assert pauses[0] > 0
 
 
-def test_a_conflict_that_does_not_end_is_no_answer() -> None:
-    """Whoever asked comes back later."""
+def test_a_permanent_conflict_is_an_error() -> None:
+    """The caller tries again later."""
     client = Scripted(*[failed("TransactionConflictException")] * TRIES)
     with pytest.raises(StoreUnavailable, match="busy with other writes"):
         table(client).change(put(item("a")))
     assert len(client.calls) == TRIES
 
 
-def test_a_refused_transaction_says_which_parts_refused_it() -> None:
-    """A condition that does not hold is an answer."""
+def test_a_refused_transaction_names_the_parts_that_refused() -> None:
+    """A failed condition is an answer."""
     client = Scripted(cancelled("None", "ConditionalCheckFailed", "ConditionalCheckFailed"))
     assert table(client).write([put(item(name)) for name in "abc"]) == (1, 2)
 
@@ -97,7 +97,7 @@ def test_a_refused_transaction_says_which_parts_refused_it() -> None:
     ],
     ids=["denied", "no table", "throttled", "throttled transaction", "unreachable"],
 )
-def test_everything_else_is_no_answer(error: Exception) -> None:
+def test_any_other_error_is_not_an_answer(error: Exception) -> None:
     """Never "not there", and never "refused"."""
     for call in (
         lambda t: t.get(item("a")),
@@ -111,7 +111,7 @@ def test_everything_else_is_no_answer(error: Exception) -> None:
 
 
 def test_different_writes_have_different_tokens_and_some_have_none() -> None:
-    """What may be meant twice must not be taken for a repetition."""
+    """A write that may be intended twice must not be taken for a repetition."""
     client = Scripted()
     written = table(client)
     written.write([put(item("a"))])
@@ -124,11 +124,11 @@ def test_different_writes_have_different_tokens_and_some_have_none() -> None:
 
 
 def test_marks_and_further_attempts_have_no_token(bench: RemoteBench) -> None:
-    """A mark may go back to a value of the last ten minutes, and two people may ask for the same at once."""
+    """A mark may return to a value of the last ten minutes, and two people may request the same at once."""
     tokens: list[bool] = []
 
     class Noting:
-        """boto3's client, which notes whether a transaction has a token."""
+        """boto3's client, which records whether a transaction has a token."""
 
         def transact_write_items(self, **arguments: Any) -> Any:
             tokens.append("ClientRequestToken" in arguments)
@@ -150,7 +150,7 @@ def test_marks_and_further_attempts_have_no_token(bench: RemoteBench) -> None:
 
 
 def test_reads_are_consistent_and_lists_are_not() -> None:
-    """An index cannot be read consistently, so nothing is decided by it."""
+    """An index cannot be read consistently, so nothing is decided with it."""
     client = Scripted({}, {"Items": []}, {"Items": []}, {"Responses": {}})
     reader = table(client)
     reader.get(item("a"))
@@ -178,8 +178,8 @@ def test_several_items_are_read_at_once_in_the_order_of_their_keys() -> None:
     assert len(pauses) == 1
 
 
-def test_items_that_are_never_answered_are_not_absent() -> None:
-    """Whoever asked comes back later."""
+def test_items_without_an_answer_are_not_absent() -> None:
+    """The caller tries again later."""
     left = {"Responses": {}, "UnprocessedKeys": {"ledger": {"Keys": [item("a")]}}}
     client = Scripted(*[left] * TRIES)
     with pytest.raises(StoreUnavailable, match="DynamoDB returned only parts of a read"):
@@ -190,7 +190,7 @@ def test_items_that_are_never_answered_are_not_absent() -> None:
 @pytest.mark.parametrize(
     ("limit", "names", "calls"), [(None, "abcd", 3), (3, "abc", 2), (2, "ab", 1), (0, "", 1)]
 )
-def test_all_pages_are_read_as_far_as_they_are_wanted(limit: int | None, names: str, calls: int) -> None:
+def test_pages_are_read_as_far_as_needed(limit: int | None, names: str, calls: int) -> None:
     """A page may be short, or empty, without being the last."""
     pages = [
         {"Items": [item("a"), item("b")], "LastEvaluatedKey": item("b")},
@@ -236,8 +236,8 @@ def test_a_condition_may_fail_a_whole_transaction(bench: RemoteBench) -> None:
     assert bench.table.get(item("a")) is None
 
 
-def test_conflicts_without_end_are_given_up_after_growing_pauses() -> None:
-    """None follows the last try, and none is longer than half a second."""
+def test_permanent_conflicts_are_given_up_after_growing_pauses() -> None:
+    """None follows the last attempt, and none is longer than half a second."""
     pauses: list[float] = []
     client = Scripted(*(cancelled("TransactionConflict") for _ in range(TRIES)))
     with pytest.raises(StoreUnavailable, match="the ledger is busy with other writes"):

@@ -1,4 +1,4 @@
-"""What is particular to reading from DynamoDB: the listing, the bucket, CloudWatch Logs. The rest is LedgerSuite's."""
+"""What is specific to reading from DynamoDB: the listing, the bucket, CloudWatch Logs. The rest is LedgerSuite's."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import BUCKET, GROUP, RemoteBench, client, run_name
 
 
-def test_what_is_listed_of_a_run_stays_small_however_long_its_definition(bench: RemoteBench) -> None:
-    """Each change of it is written to the table and to the listing: a kilobyte is one unit of either."""
+def test_a_runs_listing_stays_small_however_long_its_definition(bench: RemoteBench) -> None:
+    """Each change is written to the table and to the listing: a kilobyte is one unit of either."""
     bench.accept("a", key="acme/shop#17", definition=json.dumps({"steps": [], "filler": "x" * 50_000}))
     found = bench.dynamo.query(
         TableName=bench.name,
@@ -31,8 +31,8 @@ def test_what_is_listed_of_a_run_stays_small_however_long_its_definition(bench: 
     assert [0 < len(json.dumps(item)) < 1_024 for item in found] == [True]
 
 
-def test_a_large_body_comes_out_of_the_bucket(bench: RemoteBench) -> None:
-    """Once the bucket has let go of it, that is an error and no empty payload."""
+def test_a_large_body_is_read_from_the_bucket(bench: RemoteBench) -> None:
+    """Once the bucket has deleted it, that is an error and not an empty payload."""
     large = NewDelivery("1", "large", "push", None, None, b"[1]" * 200_000, False, 1.0, "github")
     for item in layout.acceptance(large, [], [], None, 2_000_000_000):
         bench.table.change(put(item))
@@ -45,8 +45,8 @@ def test_a_large_body_comes_out_of_the_bucket(bench: RemoteBench) -> None:
     assert bench.views.body(name) == large.body
 
 
-def test_a_body_that_is_damaged_is_said_to_be(bench: RemoteBench) -> None:
-    """And is no payload."""
+def test_a_damaged_body_is_an_error(bench: RemoteBench) -> None:
+    """And never a payload."""
     bench.accept("a")
     name = layout.delivery_id("1", "guid-a")
     bench.table.change(put(layout.body_key(name) | layout.to_item({"data": b"nonsense", "form": False})))
@@ -54,8 +54,8 @@ def test_a_body_that_is_damaged_is_said_to_be(bench: RemoteBench) -> None:
         bench.views.body(name)
 
 
-def test_a_log_is_what_the_worker_printed(bench: RemoteBench) -> None:
-    """Out of the log group, in order, of this attempt alone; other lines there are Lambda's own."""
+def test_a_log_consists_of_the_workers_lines(bench: RemoteBench) -> None:
+    """From the log group, in order, of this attempt only; Lambda's own lines are left out."""
     assert isinstance(bench.clock, FakeClock)
     bench.clock.advance(time.time() - bench.clock.now())
     a, b = bench.accept("a"), bench.accept("b")
@@ -88,7 +88,7 @@ def test_a_log_is_what_the_worker_printed(bench: RemoteBench) -> None:
     assert bench.views.logs(run_name("zzz")) == []
 
 
-def test_a_line_is_out_before_lambda_freezes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_written_before_lambda_freezes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each at once, on a line of its own."""
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written))
@@ -97,7 +97,7 @@ def test_a_line_is_out_before_lambda_freezes_the_environment(monkeypatch: pytest
 
 
 def test_a_line_of_a_journal_is_one_json_object(bench: RemoteBench) -> None:
-    """Whatever its text is: bounded, redacted, on one line."""
+    """Whatever its text contains: limited, redacted, on one line."""
     printed: list[str] = []
     journal = LogJournal(bench.clock, lambda text: text.replace("hunter2", "***"), printed.append)
     journal.write(run_name("a") + "-1", "x", 'quote " \n \ud800 ☃ hunter2')

@@ -1,4 +1,4 @@
-"""A fresh ledger in a temporary folder, with a clock that is moved by hand."""
+"""A fresh ledger in a temporary folder, with a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from closeout.ledger.sqlite import Ledger, Views
 
 
 class HandClock:
-    """Time that moves when it is told to."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.time = 1_000.0

@@ -1,4 +1,4 @@
-"""Deliveries and runs are stored together, once, and only what is stored is answered."""
+"""Deliveries and runs are stored together, once, and only a stored delivery is answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 
 def together(ledger: Ledger, submit: Callable[[Callable[[Any], None]], int]) -> list[Any]:
-    """Have everything that `submit` queues share one group; return the outcomes in the order they were settled."""
+    """Let everything that `submit` queues share one group; return the outcomes in the order they were settled."""
     entered, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Any) -> None:
@@ -47,7 +47,7 @@ def together(ledger: Ledger, submit: Callable[[Callable[[Any], None]], int]) -> 
 
 
 def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views) -> None:
-    """The original and its duplicate may share one commit; everybody gets their own answer, and what follows from it."""
+    """The original and its duplicate may share one commit; each caller gets its own answer, and its consequences."""
     ledger.problems.open_problem(Problem("tidy", "1/17/2026-03-14T00:00:00Z", "failure", "x", "x", 9.0))
     pull = {"repository": {"id": 1}, "pull_request": {"id": 17, "updated_at": "2026-03-15T00:00:00Z"}}
     reopened = delivery("g2", body=json.dumps(pull).encode())._replace(action="reopened")
@@ -82,7 +82,7 @@ def test_a_group_of_any_size_is_stored_at_once(ledger: Ledger, views: Views, cou
 
 
 def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> None:
-    """What the database refuses is one caller's error, with nothing of it stored; its neighbours are stored."""
+    """The database's refusal is one caller's error, with nothing of it stored; the others are stored."""
     twice = new_run("r2", definition='{"new": 1}')
 
     def submit(done: Callable[[Any], None]) -> int:
@@ -99,8 +99,10 @@ def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> N
 
 
 @pytest.mark.parametrize("value", ["half a pair \ud800", 2**70], ids=["text", "number"])
-def test_what_cannot_be_bound_fails_only_its_own_job(ledger: Ledger, views: Views, value: Any) -> None:
-    """A run that would end with such a summary tries it again and again, and took the deliveries beside it with it."""
+def test_a_value_that_cannot_be_bound_fails_only_its_own_job(
+    ledger: Ledger, views: Views, value: Any
+) -> None:
+    """A run with such a summary retries forever, and used to fail the deliveries in its group."""
 
     def submit(done: Callable[[Any], None]) -> int:
         ledger.accept_group([(delivery("g1"), [new_run("r1")], done)])
@@ -114,7 +116,7 @@ def test_what_cannot_be_bound_fails_only_its_own_job(ledger: Ledger, views: View
 
 @pytest.mark.parametrize("field", ["event", "action", "repository", "guid", "hook", "origin"])
 def test_a_text_that_cannot_be_stored_is_refused_before_it_is_queued(ledger: Ledger, field: str) -> None:
-    """A lone surrogate would fail a whole batch; it never comes that far."""
+    """A lone surrogate would fail a whole batch, so it is refused earlier."""
     odd: dict[str, Any] = {field: "x\ud800"}
     with pytest.raises(BadDelivery):
         ledger.accept_wait(delivery()._replace(**odd), [])
@@ -125,7 +127,7 @@ def test_a_text_that_cannot_be_stored_is_refused_before_it_is_queued(ledger: Led
 def test_a_callback_that_fails_does_not_end_the_writer(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next delivery is stored all the same, and the log has the defect."""
+    """The next delivery is stored all the same, and the log has the bug."""
 
     def fails(result: Any) -> None:
         raise RuntimeError(result)
@@ -146,10 +148,10 @@ def failing(name: str) -> Callable[..., None]:
     return fail
 
 
-def test_a_file_that_cannot_be_read_anew_after_an_io_error_does_not_end_the_writer(
+def test_a_file_that_cannot_be_reopened_after_an_io_error_does_not_end_the_writer(
     ledger: Ledger, path: Path
 ) -> None:
-    """An I/O error makes the writer open the file again; if that fails half-way, callers still get their answer."""
+    """The writer reopens the file after an I/O error; if that fails half-way, callers still get their answer."""
     with contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE setting")
     writer = ledger._writer()
@@ -162,8 +164,8 @@ def test_a_file_that_cannot_be_read_anew_after_an_io_error_does_not_end_the_writ
     assert answers == [(1,), (1,)]
 
 
-def test_what_was_stored_before_an_io_error_keeps_its_number(ledger: Ledger, views: Views) -> None:
-    """The error may come after the commit has reached the file: whoever is told that nothing was stored sends it again."""
+def test_a_delivery_stored_before_an_io_error_keeps_its_number(ledger: Ledger, views: Views) -> None:
+    """The error may come after the commit reached the file: a sender who gets an error sends it again."""
     first = ledger._acceptance(delivery("g1"), [new_run("r1")], print)
 
     def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> None:
@@ -177,8 +179,8 @@ def test_what_was_stored_before_an_io_error_keeps_its_number(ledger: Ledger, vie
     assert ledger.accept_wait(delivery("g1"), [new_run("r1")]) == (1, ("r1",), True, ())
 
 
-def test_a_closed_ledger_takes_nothing(path: Path, clock: HandClock) -> None:
-    """Before it is opened and after it is closed, accepting is an error and not a hope."""
+def test_a_closed_ledger_accepts_nothing(path: Path, clock: HandClock) -> None:
+    """Before opening and after closing, accepting is an error."""
     ledger = Ledger(path, clock=clock)
     with pytest.raises(StoreUnavailable):
         ledger.accept_wait(delivery(), [])
@@ -203,7 +205,7 @@ def test_what_was_queued_before_closing_is_stored(path: Path, clock: HandClock) 
     views.close()
 
 
-def test_a_form_stays_as_it_was_signed_and_its_payload_can_be_read(ledger: Ledger, views: Views) -> None:
+def test_a_form_stays_as_signed_and_its_payload_can_be_read(ledger: Ledger, views: Views) -> None:
     """The raw body is kept; views and runs get the JSON inside."""
     body = b"payload=%7B%22number%22%3A+17%7D"
     ledger.accept_wait(delivery(body=body, form=True), [new_run("r1")])
@@ -218,7 +220,7 @@ def test_a_form_stays_as_it_was_signed_and_its_payload_can_be_read(ledger: Ledge
         ("DELETE FROM body", "its delivery no longer has a body"),
     ],
 )
-def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
+def test_a_lost_payload_is_reported_and_the_rest_can_be_read(
     ledger: Ledger, path: Path, sql: str, why: str
 ) -> None:
     """The run has its record and its definition, so it can end with a status."""
@@ -231,15 +233,15 @@ def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
     assert why in str(execution.unreadable)
 
 
-def test_definitions_are_kept_once(ledger: Ledger) -> None:
+def test_equal_definitions_are_stored_once(ledger: Ledger) -> None:
     """A thousand runs of one automation share its text."""
     for number in range(5):
         ledger.accept_wait(delivery(f"g{number}"), [new_run(f"r{number}", definition='{"same": 1}')])
     assert ledger._connection()[0].execute("SELECT count(*) FROM definition").fetchone() == (1,)
 
 
-def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock) -> None:
-    """The writer's counts come from the file."""
+def test_numbers_continue_after_the_ledger_was_closed(path: Path, clock: HandClock) -> None:
+    """The writer's counters come from the file."""
     with Ledger(path, clock=clock) as ledger:
         ledger.accept_wait(delivery("g1"), [new_run("r1")])
     with Ledger(path, clock=clock) as ledger:
@@ -248,8 +250,8 @@ def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock)
 
 
 @pytest.mark.parametrize(("name", "anew"), [("SQLITE_IOERR_FSYNC", True), ("SQLITE_FULL", False)])
-def test_the_file_is_opened_anew_after_an_io_error_only(ledger: Ledger, name: str, anew: bool) -> None:
-    """Rolled back or not: SQLite may have lost its view of the log, and every later commit would stand on it."""
+def test_the_file_is_reopened_only_after_an_io_error(ledger: Ledger, name: str, anew: bool) -> None:
+    """SQLite may have lost its view of the log, and every later commit would build on it."""
     run = new_run("r1", definition='{"new": 1}')
 
     def submit(done: Callable[[Any], None]) -> int:
@@ -265,15 +267,15 @@ def test_the_file_is_opened_anew_after_an_io_error_only(ledger: Ledger, name: st
     assert ledger.load(1)[0].definition == run.definition
 
 
-def test_a_file_that_is_removed_while_it_is_written_has_stored_nothing(ledger: Ledger, path: Path) -> None:
-    """SQLite commits to a file that nobody will find."""
+def test_a_file_removed_during_a_write_has_stored_nothing(ledger: Ledger, path: Path) -> None:
+    """SQLite commits to a file that nobody can find."""
     with pytest.raises(StoreUnavailable, match="was removed or replaced; nothing was stored"):
         ledger._writer().run(lambda _connection: path.unlink())
 
 
 @pytest.mark.parametrize("reading", [True, False])
-def test_a_file_that_has_shown_damage_is_not_healthy_again(ledger: Ledger, path: Path, reading: bool) -> None:
-    """Whoever met it, a reader or the writer: the rest of the file may still take a probe."""
+def test_a_file_that_has_shown_damage_stays_unhealthy(ledger: Ledger, path: Path, reading: bool) -> None:
+    """Whether a reader or the writer found it: the intact rest may still accept a probe."""
     ledger.save_mark("hook", "1", {"last": 7})
     ledger.probe()
     if reading:
@@ -289,8 +291,8 @@ def test_a_file_that_has_shown_damage_is_not_healthy_again(ledger: Ledger, path:
         ledger.probe()
 
 
-def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits(path: Path) -> None:
-    """Not for commits alone while the log is short; a count that has fallen is a new connection's."""
+def test_a_checkpoint_is_due_after_many_rows_and_then_after_many_commits(path: Path) -> None:
+    """Commits alone do not count while the log is short; a lower count means a new connection."""
 
     def due(*totals: int) -> list[bool]:
         found = []
@@ -307,8 +309,8 @@ def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits
     assert due(0) == [True]
 
 
-def test_a_checkpoint_is_made_once_each_time_that_it_is_due(path: Path, ledger: Ledger) -> None:
-    """Then the thread rests; it ends before the ledger is closed, whose log would stay beside the file otherwise."""
+def test_a_checkpoint_is_made_once_each_time_it_is_due(path: Path, ledger: Ledger) -> None:
+    """Then the thread waits; it ends before the ledger is closed, whose log would otherwise stay."""
     checkpointer = Checkpointer(path)
     checkpointer.start()
     checkpointer.wrote(EVERY)
@@ -318,7 +320,7 @@ def test_a_checkpoint_is_made_once_each_time_that_it_is_due(path: Path, ledger: 
 
 
 def test_no_thread_of_a_ledger_keeps_a_process_from_ending(ledger: Ledger) -> None:
-    """A command that fails before it has closed the ledger ends all the same, and one that closes it leaves none."""
+    """A command that fails before it has closed the ledger exits all the same; closing leaves no thread."""
     assert daemons() == {"ledger-writer": True, "ledger-checkpointer": True}
     ledger.close()
     assert daemons() == {}

@@ -1,4 +1,4 @@
-"""A ledger of a version before lists had an index: what had finished is found and counted like everything after it."""
+"""A ledger from before lists had an index: its finished runs are found and counted like later ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DAY_OF_RUNS = 1_773_480_413.0
 """14 March 2026."""
 
 
-def test_what_had_finished_is_found_and_counted(tmp_path: Path) -> None:
-    """By its words, its automation, repository and verdict; its day has the closing once, with how its runs ended."""
+def test_earlier_finished_runs_are_found_and_counted(tmp_path: Path) -> None:
+    """By words, automation, repository and verdict; their day counts the closing once, and the results of its runs."""
     path = tmp_path / "ledger.db"
     connection = sqlite3.connect(path, isolation_level=None)
     for number, script in migrations():

@@ -1,4 +1,4 @@
-"""What the machine says of a ledger's disk."""
+"""What the machine reports about a ledger's disk."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
         ("/over/closeout.db", "9p"),
     ],
 )
-def test_the_nearest_mount_says_the_kind_of_file_system(tmp_path: Path, path: str, kind: str) -> None:
-    """By whole names, blanks included; of two on one point the later one."""
+def test_the_nearest_mount_decides_the_kind_of_file_system(tmp_path: Path, path: str, kind: str) -> None:
+    """By whole names, including blanks; of two at one point the later one."""
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS)
     assert disk.file_system(Path(path), mounts) == kind
 
 
-def test_without_a_list_of_mounts_nobody_knows(tmp_path: Path) -> None:
+def test_without_a_list_of_mounts_it_is_unknown(tmp_path: Path) -> None:
     """As on macOS."""
     assert disk.file_system(tmp_path / "closeout.db", tmp_path / "none") is None
 
 
 def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
-    """The file is where it leads."""
+    """The file is where the link leads."""
     mounts = tmp_path / "mountinfo"
     (tmp_path / "there").mkdir()
     (tmp_path / "here.db").symlink_to(tmp_path / "there/closeout.db")
@@ -50,8 +50,8 @@ def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
     assert disk.file_system(tmp_path / "here.db", mounts) == "nfs"
 
 
-def test_this_machine_says_how_much_is_free_and_what_may_be_written(tmp_path: Path) -> None:
-    """The tests' own folder can be written."""
+def test_free_space_and_write_permission_are_reported(tmp_path: Path) -> None:
+    """The tests' own folder is writable."""
     free = shutil.disk_usage(tmp_path).free
     assert disk.free(tmp_path / "closeout.db") == pytest.approx(free, rel=0.5), "others write there, too"
     assert disk.unwritable(tmp_path / "closeout.db") is None

@@ -1,4 +1,4 @@
-"""What may be wrong with the file is said as a sentence with the path and the fix."""
+"""A fault of the file is reported in a message with the path and the fix."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def test_migrations_lead_to_the_documented_schema(path: Path, ledger: Ledger) -> None:
-    """`schema.sql` is what a reader trusts; the migrations are what ran."""
+    """Readers trust `schema.sql`; the migrations are what ran."""
     with closing(sqlite3.connect(":memory:")) as expected:
         expected.executescript((FOLDER / "schema.sql").read_text())
         with closing(open_reader(path)) as migrated:
@@ -54,7 +54,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
 
 @pytest.mark.parametrize("file", ["queries.sql", "views.sql"])
 def test_every_statement_can_be_prepared(file: str) -> None:
-    """A statement that names a column that is not there fails here and not in a run."""
+    """A statement with an unknown column fails here and not in a run."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript((FOLDER / "schema.sql").read_text())
         for name, statement in named(file).items():
@@ -80,7 +80,7 @@ def test_rows_are_cut_without_loss(count: int) -> None:
 
 
 def test_the_file_is_for_its_owner_alone(path: Path, ledger: Ledger) -> None:
-    """Payloads of private repositories are in it, in the log beside it too."""
+    """It contains payloads of private repositories, and so does its log."""
     ledger.accept_wait(delivery(), [])
     files = list(path.parent.glob("ledger.db*"))
     assert len(files) >= 3
@@ -93,18 +93,18 @@ def test_commits_are_synced_to_disk(ledger: Ledger) -> None:
     assert ledger._writer().run(lambda c: c.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
 
 
-def test_the_writer_copies_the_log_itself_only_when_it_is_long(ledger: Ledger) -> None:
+def test_the_writer_copies_the_log_only_when_it_is_long(ledger: Ledger) -> None:
     """The checkpointer's thread does it before, so that no answer waits for it."""
     assert ledger._writer().run(lambda c: c.execute("PRAGMA wal_autocheckpoint").fetchone()[0]) == LIMIT
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path, clock: HandClock) -> None:
-    """And not created: it is most likely a slip of the pen."""
+def test_a_missing_folder_is_named(tmp_path: Path, clock: HandClock) -> None:
+    """It is not created, since it is most likely a typo."""
     with pytest.raises(LedgerError, match="no-such of the ledger does not exist; create it"):
         Ledger(tmp_path / "no-such" / "ledger.db", clock=clock).open()
 
 
-def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, clock: HandClock) -> None:
+def test_a_file_that_is_not_a_database_is_left_alone(tmp_path: Path, clock: HandClock) -> None:
     """Its bytes are the same afterwards."""
     file = tmp_path / "notes.txt"
     file.write_bytes(b"my notes\n" * 200)
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, clock: HandClo
     assert file.read_bytes() == b"my notes\n" * 200
 
 
-def test_somebody_elses_database_is_left_alone(tmp_path: Path, clock: HandClock) -> None:
+def test_another_programs_database_is_left_alone(tmp_path: Path, clock: HandClock) -> None:
     """A SQLite file with other tables is not migrated into a ledger."""
     file = tmp_path / "other.db"
     with closing(sqlite3.connect(file)) as connection:
@@ -125,7 +125,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path, clock: HandClock)
 
 
 def test_a_ledger_of_a_newer_closeout_is_left_alone(path: Path, clock: HandClock) -> None:
-    """The sentence says both versions, for the writer and for readers."""
+    """The message has both versions, for the writer and for readers."""
     with Ledger(path, clock=clock):
         pass
     with closing(sqlite3.connect(path)) as connection:
@@ -139,15 +139,15 @@ def test_a_ledger_of_a_newer_closeout_is_left_alone(path: Path, clock: HandClock
         Requests(path).add_request("pause", None, "ada", None)
 
 
-def test_reading_a_ledger_that_is_not_there_does_not_create_it(path: Path) -> None:
-    """The sentence says who creates it."""
+def test_reading_a_missing_ledger_does_not_create_it(path: Path) -> None:
+    """The message says what creates it."""
     with pytest.raises(LedgerError, match="there is no ledger at"):
         Views(path).runs()
     assert not path.exists()
 
 
 def test_a_ledger_that_does_not_answer_a_request_says_so(path: Path, ledger: Ledger) -> None:
-    """Neither asking nor waiting for the answer is a defect of the command."""
+    """Neither sending the request nor waiting for it is reported as a bug."""
     with closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE request")
     with pytest.raises(StoreUnavailable, match=r"cannot be written now .*; nothing was stored"):
@@ -157,7 +157,7 @@ def test_a_ledger_that_does_not_answer_a_request_says_so(path: Path, ledger: Led
 
 
 def test_a_ledger_without_a_server_can_be_read(path: Path, clock: HandClock) -> None:
-    """After a clean end there is no log beside it; views work all the same."""
+    """After a clean stop there is no log; views work all the same."""
     with Ledger(path, clock=clock) as ledger:
         ledger.accept_wait(delivery(), [])
     assert not path.with_name("ledger.db-wal").exists()
@@ -166,8 +166,8 @@ def test_a_ledger_without_a_server_can_be_read(path: Path, clock: HandClock) -> 
     views.close()
 
 
-def test_a_few_commits_are_moved_out_of_the_log(path: Path, clock: HandClock) -> None:
-    """Once the log's file is long enough: long before as many rows as under load."""
+def test_a_few_commits_are_moved_out_of_a_long_log(path: Path, clock: HandClock) -> None:
+    """Once the log's file is long enough: after far fewer rows than under load."""
     with Ledger(path, clock=clock) as ledger:
         for number in range(160):
             ledger.accept_wait(delivery(f"f{number}"), [])
@@ -183,7 +183,7 @@ def test_a_few_commits_are_moved_out_of_the_log(path: Path, clock: HandClock) ->
 def test_a_ledger_of_an_older_schema_is_read_after_a_server_has_migrated_it(
     path: Path, ledger: Ledger
 ) -> None:
-    """A reader changes nothing, and says what does."""
+    """A reader changes nothing, and says that `serve` does."""
     ledger.close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {newest_version() - 1}")
@@ -197,7 +197,7 @@ def test_a_ledger_of_an_older_schema_is_read_after_a_server_has_migrated_it(
 
 
 def without_modules(connection: sqlite3.Connection) -> None:
-    """Have SQLite say that it was built without any module."""
+    """Let SQLite report that it was built without any module."""
     connection.set_authorizer(
         lambda _action, table, *_rest: (
             sqlite3.SQLITE_IGNORE if table == "pragma_module_list" else sqlite3.SQLITE_OK
@@ -213,10 +213,10 @@ def without_modules(connection: sqlite3.Connection) -> None:
         ((3, 37, 0), lambda _: None, None),
     ],
 )
-def test_a_python_whose_sqlite_cannot_do_it_is_refused(
+def test_a_python_with_an_unsuitable_sqlite_is_refused(
     version: tuple[int, ...], prepare: Callable[[sqlite3.Connection], None], said: str | None
 ) -> None:
-    """With what it lacks: an old system's SQLite has no STRICT tables, and a build may have no full-text search."""
+    """With what it lacks: an old SQLite has no STRICT tables, and a build may have no full-text search."""
     with closing(sqlite3.connect(":memory:")) as connection:
         prepare(connection)
         if said is None:
@@ -236,7 +236,7 @@ def test_a_python_whose_sqlite_cannot_do_it_is_refused(
         (None, "see that this user may write the file and its folder"),
     ],
 )
-def test_why_a_ledger_cannot_be_opened_says_what_to_do(name: str | None, said: str) -> None:
+def test_a_ledger_that_cannot_be_opened_says_what_to_do(name: str | None, said: str) -> None:
     """By SQLite's own name of the error."""
     error = sqlite3.OperationalError("disk I/O")
     if name is not None:
@@ -244,8 +244,8 @@ def test_why_a_ledger_cannot_be_opened_says_what_to_do(name: str | None, said: s
     assert said in unusable(Path("x.db"), error).message
 
 
-def test_a_text_that_is_damaged_is_not_repeated() -> None:
-    """It may be a payload's or a log's."""
+def test_a_damaged_text_is_not_repeated() -> None:
+    """It may be part of a payload or a log."""
     error = sqlite3.OperationalError("Could not decode to UTF-8 column 'line' with text 'hunter2\udcff'")
     said = "the ledger x.db is damaged (Could not decode to UTF-8 column 'line'); stop the server"
     assert unusable(Path("x.db"), error).message.startswith(said)

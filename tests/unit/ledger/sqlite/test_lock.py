@@ -1,4 +1,4 @@
-"""One engine per ledger, whatever name the file is opened by; and nothing that this process does drops SQLite's locks."""
+"""One engine per ledger, whatever name the file is opened by; and nothing in this process drops SQLite's locks."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def holding(path: Path, script: str = HOLD) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_one_process_holds_a_ledger(path: Path, clock: HandClock) -> None:
-    """The second is told who the first is; when the first dies, however it dies, the ledger is free at once."""
+    """The second learns which process is the first; when that dies, however it dies, the ledger is free at once."""
     with holding(path) as holder:
         with pytest.raises(LedgerInUse, match=f"in use by process {holder.pid}"):
             Ledger(path, clock=clock).open()
@@ -89,8 +89,8 @@ def test_one_process_holds_a_ledger(path: Path, clock: HandClock) -> None:
         assert not Requests(path).server_running()
 
 
-def test_a_ledger_that_is_not_there_is_held_by_nobody(path: Path) -> None:
-    """To ask does not make the file, and a file alone is no server."""
+def test_a_missing_ledger_is_held_by_no_process(path: Path) -> None:
+    """Asking does not create the file, and a file alone does not mean a server."""
     assert not is_held(path)
     assert not path.exists()
     path.touch()
@@ -98,8 +98,8 @@ def test_a_ledger_that_is_not_there_is_held_by_nobody(path: Path) -> None:
 
 
 @linux
-def test_who_has_asked_or_let_go_leaves_a_ledger_to_others(path: Path, clock: HandClock) -> None:
-    """Though its descriptor stays open, because closing it would drop SQLite's locks."""
+def test_a_ledger_is_free_after_it_was_asked_about_or_released(path: Path, clock: HandClock) -> None:
+    """Its descriptor stays open, because closing it would drop SQLite's locks."""
     with Ledger(path, clock=clock):
         pass
     assert can_be_held(path)
@@ -127,7 +127,7 @@ def test_a_process_may_hold_two_ledgers(path: Path, ledger: Ledger, clock: HandC
 
 
 def test_a_lock_file_that_cannot_be_made_leaves_the_ledger_free(path: Path, clock: HandClock) -> None:
-    """The next try finds it free, and the error says what to do."""
+    """The next attempt finds it free, and the error says what to do."""
     blocking = path.with_name("ledger.db.lock")
     blocking.mkdir()
     with pytest.raises(LedgerError, match=r"cannot be written .* give this user write access"):
@@ -138,8 +138,8 @@ def test_a_lock_file_that_cannot_be_made_leaves_the_ledger_free(path: Path, cloc
         assert is_held(path)
 
 
-def test_one_object_in_a_process_holds_a_ledger(path: Path, ledger: Ledger, clock: HandClock) -> None:
-    """Though a second flock on the one descriptor would succeed, and somebody has removed the lock file."""
+def test_only_one_object_in_a_process_holds_a_ledger(path: Path, ledger: Ledger, clock: HandClock) -> None:
+    """Even though a second flock on the descriptor would succeed, and the lock file was removed."""
     path.with_name("ledger.db.lock").unlink()
     with pytest.raises(LedgerInUse):
         Ledger(path, clock=clock).open()
@@ -148,7 +148,7 @@ def test_one_object_in_a_process_holds_a_ledger(path: Path, ledger: Ledger, cloc
 
 @pytest.mark.parametrize("remove_lock_file", [False, True])
 def test_a_symbolic_link_leads_to_the_same_lock(path: Path, clock: HandClock, remove_lock_file: bool) -> None:
-    """The second start is refused under any name, without the lock file too."""
+    """The second start is refused under any name, even without the lock file."""
     link = path.with_name("link.db")
     link.symlink_to(path)
     with holding(path):
@@ -162,8 +162,8 @@ def test_a_symbolic_link_leads_to_the_same_lock(path: Path, clock: HandClock, re
             assert is_held(name)
 
 
-def test_the_lock_file_is_beside_the_file_and_not_beside_a_link(path: Path, clock: HandClock) -> None:
-    """So that it is one file too, for releases and systems that have no other lock."""
+def test_the_lock_file_is_next_to_the_file_and_not_to_a_link(path: Path, clock: HandClock) -> None:
+    """So it is one file too, for releases and systems that have no other lock."""
     link = path.with_name("link.db")
     link.symlink_to(path)
     folder = path.with_name("folder")
@@ -178,7 +178,7 @@ def test_the_lock_file_is_beside_the_file_and_not_beside_a_link(path: Path, cloc
 
 
 @linux
-def test_an_owner_that_cannot_be_named_can_be_found(path: Path, clock: HandClock) -> None:
+def test_an_unknown_owner_can_be_found(path: Path, clock: HandClock) -> None:
     """Without the lock file the message says how."""
     with holding(path):
         path.with_name("ledger.db.lock").unlink()
@@ -188,7 +188,7 @@ def test_an_owner_that_cannot_be_named_can_be_found(path: Path, clock: HandClock
             Ledger(path, clock=clock).open()
 
 
-def test_a_second_hard_link_is_refused_by_whoever_opens_the_file(path: Path, clock: HandClock) -> None:
+def test_a_file_with_a_second_hard_link_cannot_be_opened(path: Path, clock: HandClock) -> None:
     """SQLite keeps a log for each name: what is acknowledged under one is missing under the other."""
     with Ledger(path, clock=clock) as ledger:
         ledger.accept_wait(delivery("g1"), [])
@@ -208,10 +208,8 @@ def test_a_second_hard_link_is_refused_by_whoever_opens_the_file(path: Path, clo
 
 
 @linux
-def test_a_running_server_outlives_a_hard_link_that_somebody_makes(
-    path: Path, ledger: Ledger, clock: HandClock
-) -> None:
-    """Its own name and log stay the right ones; whoever comes by the other name is refused."""
+def test_a_running_server_survives_a_new_hard_link(path: Path, ledger: Ledger, clock: HandClock) -> None:
+    """Its own name and log stay the right ones; opening by the other name is refused."""
     other = path.with_name("other.db")
     os.link(path, other)
     ledger.accept_wait(delivery("g1"), [])
@@ -233,7 +231,7 @@ def second_start(path: Path) -> str:
 
 @pytest.mark.parametrize("named", ["ledger.db", "link.db"])
 def test_a_server_of_an_earlier_release_keeps_this_one_out(path: Path, clock: HandClock, named: str) -> None:
-    """It holds nothing but the lock file, beside the name that it was given."""
+    """It holds only the lock file, next to the name that it was given."""
     with Ledger(path, clock=clock):
         pass
     path.with_name("link.db").symlink_to(path)

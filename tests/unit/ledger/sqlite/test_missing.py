@@ -1,4 +1,4 @@
-"""What a ledger does not hold is an error or nothing, never an empty run."""
+"""A missing record is an error or nothing, never an empty run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ from tests.unit.ledger.sqlite.conftest import delivery, new_run
         lambda ledger: ledger.attempts.add_runs(9, [new_run("a")], "ada"),
     ],
 )
-def test_a_run_or_a_delivery_that_is_not_there_is_an_error(
-    ledger: Ledger, call: Callable[[Any], object]
-) -> None:
-    """It was pruned, or somebody has mistyped its name."""
+def test_an_unknown_run_or_delivery_is_an_error(ledger: Ledger, call: Callable[[Any], object]) -> None:
+    """It was pruned, or its name was mistyped."""
     with pytest.raises(LedgerError, match=r"is no longer in the ledger|there is no "):
         call(ledger)
 
 
-def test_a_replay_adds_the_runs_that_are_new(ledger: Ledger) -> None:
-    """One that is there is left alone."""
+def test_a_replay_adds_only_new_runs(ledger: Ledger) -> None:
+    """An existing one is left alone."""
     accepted = ledger.accept_wait(delivery(), [new_run("a")])
     assert ledger.attempts.add_runs(accepted.delivery, [new_run("a"), new_run("b", "other")], "ada") == (
         "b-1",
@@ -44,7 +42,7 @@ def test_a_replay_adds_the_runs_that_are_new(ledger: Ledger) -> None:
 
 
 def test_operations_are_read_by_run_and_by_attempt(path: Path, ledger: Ledger) -> None:
-    """Of the latest attempt unless one is named; of nobody there are none."""
+    """Of the latest attempt unless one is named; an unknown run has none."""
     ledger.accept_wait(delivery(), [new_run("a")])
     first = Operation("one/plan", 1, "record", "ok", "{}", 1, None, 1_000.0, 1_001.0)
     ledger.save(1, first)
@@ -60,8 +58,8 @@ def test_operations_are_read_by_run_and_by_attempt(path: Path, ledger: Ledger) -
     views.close()
 
 
-def test_a_file_that_is_gone_or_another_is_lost_for_good(tmp_path: Path) -> None:
-    """Also if the first one comes back: what was stored meanwhile is not in it."""
+def test_a_file_that_was_lost_or_replaced_stays_lost(tmp_path: Path) -> None:
+    """Even if the first one returns: it lacks what was stored meanwhile."""
     path = tmp_path / "ledger.db"
     path.write_bytes(b"")
     identity = FileIdentity(path)

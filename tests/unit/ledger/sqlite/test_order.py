@@ -1,4 +1,4 @@
-"""What is written first, and what waits: a delivery never stands behind a flood of log lines."""
+"""Which writes go first, and which wait: a delivery never waits for a flood of log lines."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def held(ledger: Ledger) -> Iterator[Callable[[], None]]:
     go_on.set()
 
 
-def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Callable[[], None]) -> None:
-    """Each waits for one bounded group at most, and of the others none is overtaken by another."""
+def test_deliveries_overtake_what_was_queued_earlier(ledger: Ledger, held: Callable[[], None]) -> None:
+    """Each waits for one small group at most, and the other jobs keep their order."""
     done: list[Any] = []
     count = 5 * MOST_OTHERS
     for number in range(count):
@@ -58,7 +58,7 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
 
 
 class PausedQueue(SimpleQueue[Any]):
-    """A queue whose first job comes in late: its thread pauses on the way."""
+    """A queue whose first job arrives late: its thread pauses on the way."""
 
     def __init__(self) -> None:
         self.reached, self.go_on = threading.Event(), threading.Event()
@@ -71,8 +71,8 @@ class PausedQueue(SimpleQueue[Any]):
         super().put(item, block, timeout)
 
 
-def test_a_job_that_is_taken_while_the_ledger_closes_is_answered(ledger: Ledger) -> None:
-    """Otherwise its thread would wait without end."""
+def test_a_job_that_is_queued_while_the_ledger_closes_is_answered(ledger: Ledger) -> None:
+    """Otherwise its thread would wait forever."""
     writer, answers, queue = ledger._writer(), list[Any](), PausedQueue()
     before, writer._queue = writer._queue, queue
     before.put(())  # the writer's thread waits here, and looks at the other queue next
@@ -117,7 +117,7 @@ def _append(done: list[Any], what: Any, result: Any, then: Callable[[Any], None]
 
 
 def test_a_runs_end_is_stored_after_its_log(ledger: Ledger, views: Views) -> None:
-    """Who follows a log stops at the end, so nothing may come after it."""
+    """A reader of the log stops at the end, so nothing may come after it."""
     ledger.accept_wait(delivery(), [new_run(RUN)])
     for number in range(3 * MOST_OTHERS):
         ledger.write(f"{RUN}-1", None, f"line {number}")
@@ -125,10 +125,10 @@ def test_a_runs_end_is_stored_after_its_log(ledger: Ledger, views: Views) -> Non
     assert len(views.logs(RUN)) == 3 * MOST_OTHERS
 
 
-def test_who_writes_lines_faster_than_they_are_stored_waits(
+def test_lines_written_faster_than_stored_make_the_script_wait(
     ledger: Ledger, views: Views, held: Callable[[], None]
 ) -> None:
-    """A flood stands in the pipe of its script and not in memory."""
+    """A flood stays in the script's pipe and not in memory."""
     ledger.accept_group([(delivery(), [new_run(RUN)], lambda _result: None)])
     written: list[int] = []
 
@@ -149,16 +149,16 @@ def test_who_writes_lines_faster_than_they_are_stored_waits(
     ]
 
 
-def test_lines_that_are_refused_leave_their_room(ledger: Ledger) -> None:
-    """A ledger that is closed blocks nobody for good."""
+def test_refused_lines_free_their_room(ledger: Ledger) -> None:
+    """A closed ledger blocks no writer for good."""
     ledger.close()
     for _ in range(LINES_WAITING + 1):
         with pytest.raises(StoreUnavailable):
             ledger.write(f"{RUN}-1", None, "line")
 
 
-def test_a_run_stores_a_bounded_number_of_lines() -> None:
-    """However short they are; the log says so, and other runs are not touched."""
+def test_the_lines_of_a_run_are_limited() -> None:
+    """However short they are; the log says so, and other runs are not affected."""
     lines = JournalLines(str)
     kept = [lines.line("a-1", "x") for _ in range(MOST_LINES + 10)]
     assert kept[:MOST_LINES] == ["x"] * MOST_LINES
@@ -176,8 +176,8 @@ def test_a_run_stores_a_bounded_number_of_lines() -> None:
         "teardowns",
     ],
 )
-def test_a_look_at_one_closing_scans_no_table(views: Views, name: str) -> None:
-    """A ledger of a million runs must answer the guard, and a run that found nothing, at once."""
+def test_a_lookup_of_one_closing_scans_no_table(views: Views, name: str) -> None:
+    """A ledger with a million runs must answer the guard, and a run that found nothing, at once."""
     from closeout.ledger.sqlite.sql import READ
 
     values = {"run_id": RUN, "attempt": 1, "since": 9.0, "repository": "acme/shop", "number": 17}
@@ -186,7 +186,7 @@ def test_a_look_at_one_closing_scans_no_table(views: Views, name: str) -> None:
 
 
 def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> None:
-    """The plan of both statements is a range of the index over runs."""
+    """Both statements use a range of the index over runs."""
     from closeout.ledger.sqlite.sql import READ
 
     values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "search": "", "limit": 2}

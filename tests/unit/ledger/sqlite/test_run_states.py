@@ -1,4 +1,4 @@
-"""How a run stands in the ledger: changed by the rules of `core.runs`, and by nothing else."""
+"""A run's state in the ledger: changed only by the rules of `core.runs`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVENTS = (*SAVED, "begin", "begin-alone", "join", "save", "park", "cancel", "fin
 
 
 def _do(ledger: Ledger, event: str) -> tuple[runs.Outcome, ...]:
-    """Do one thing to run 1 as the engine would; return what has happened to it in the words of the core."""
+    """Do one thing to run 1 as the engine would; return what happened in the terms of the core."""
     match event:
         case "begin":
             ledger.begin(1, "own", 1_005.0, wait=True)
@@ -62,8 +62,8 @@ def _row(path: Path) -> runs.RunState:
 
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from(EVENTS), max_size=8))
-def test_the_ledger_stands_where_the_core_says(tmp_path_factory: object, events: list[str]) -> None:
-    """Whatever the engine does, in whatever order, the row is what `advance` gives."""
+def test_the_ledger_has_the_state_that_the_core_computes(tmp_path_factory: object, events: list[str]) -> None:
+    """Whatever the engine does, in whatever order, the row equals the result of `advance`."""
     path = tmp_path_factory.mktemp("ledger") / "ledger.db"  # type: ignore[attr-defined]
     expected = runs.RunState()
     with Ledger(path, clock=HandClock()) as ledger:
@@ -75,8 +75,8 @@ def test_the_ledger_stands_where_the_core_says(tmp_path_factory: object, events:
         assert _row(path) == expected
 
 
-def test_a_finished_run_is_not_taken_up_again_and_counts_once(ledger: Ledger, views: Views) -> None:
-    """A late word of an engine changes neither the verdict nor the figures."""
+def test_a_finished_run_is_not_resumed_and_counts_once(ledger: Ledger, views: Views) -> None:
+    """A late write of an engine changes neither the verdict nor the figures."""
     ledger.accept_wait(delivery(), [new_run("r1")])
     ledger.begin(1, "own", 1_001.0, wait=True)
     ledger.finish(1, Ending("failure", "left: a bucket"), 1_002.0)

@@ -1,4 +1,4 @@
-"""What people see of runs on a server: suspects, marks, restarts. What every store shows is LedgerSuite's."""
+"""What users see of runs on a server: suspects, marks, restarts. What every store shows is LedgerSuite's."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def states(views: Views) -> list[tuple[str, str, int]]:
     return [(step.id, step.state, step.attempts) for step in view.steps]
 
 
-def test_a_run_that_polls_says_what_it_waits_for(run: Ledger, views: Views) -> None:
-    """Nobody knows when it hears something."""
+def test_a_polling_run_says_what_it_waits_for(run: Ledger, views: Views) -> None:
+    """The time of its answer is unknown."""
     poll = operation("stack/gone", 1, {}, kind="wait", state="waiting", wake=1_700.0, ended_at=None)
     run.save(1, poll, Parked(1_700.0))
     view = views.run("r1")
@@ -61,7 +61,7 @@ def test_a_run_that_polls_says_what_it_waits_for(run: Ledger, views: Views) -> N
 
 
 def test_a_suspect_says_why_it_waits_and_why_it_runs_alone(run: Ledger, views: Views) -> None:
-    """With the deaths that counted against it so far."""
+    """With the number of deaths that count against it."""
     run.begin(1, "own", 1_001.0, wait=True)
     run.recover()
     view = views.run("r1")
@@ -90,8 +90,8 @@ def test_a_suspect_says_why_it_waits_and_why_it_runs_alone(run: Ledger, views: V
     assert (view.reason, views.stats()["suspects"]) == (None, 0)
 
 
-def test_what_is_marked_as_begun_is_running_and_not_waiting(run: Ledger, views: Views) -> None:
-    """A script that takes an hour; what failed after its mark waits, and has nothing to say of it."""
+def test_a_begun_effect_is_running_and_not_waiting(run: Ledger, views: Views) -> None:
+    """A script may take an hour; an effect that failed after its mark waits, without a reason to show."""
     marked = operation(
         "stack/run-1", 1, {"marked": True}, kind="wait", state="waiting", tries=0, ended_at=None
     )
@@ -128,7 +128,7 @@ def test_whether_the_final_status_was_delivered(
 def deleted(
     ledger: Ledger, number: int, *, verb: str = "delete", call: str = "ok", dry_run: bool = False
 ) -> None:
-    """Let a run plan one change, and make the call, or only try it."""
+    """Let a run plan one change, and make or only attempt the call."""
     plan = {"changes": [{"verb": verb}], "dry_run": dry_run}
     ledger.save(number, operation("stack/plan", 1, plan))
     ledger.save(number, operation("stack/delete", 2, {}, kind="wait", state=call))
@@ -136,7 +136,7 @@ def deleted(
 
 
 def test_an_earlier_attempt_that_deleted_is_found(ledger: Ledger, views: Views) -> None:
-    """Only what it began to delete counts: not a script, not a dry run, not a call that the live check stopped."""
+    """Only deletes that it began count: not a script, not a dry run, not a call that the live check stopped."""
     ledger.accept_wait(delivery(), [new_run("r1", definition=DEFINITION)])
     deleted(ledger, 1, verb="run")
     tries: list[dict[str, Any]] = [{"call": "error"}, {"dry_run": True}, {}]
@@ -168,7 +168,7 @@ def test_an_earlier_attempt_that_deleted_is_found(ledger: Ledger, views: Views) 
 def test_earlier_and_later_closings_are_those_of_the_same_pull_request(
     ledger: Ledger, views: Views, before: tuple[str, str | None], after: tuple[str, str], same: bool
 ) -> None:
-    """By GitHub's ids where the ledger has them; by name where an earlier release has stored one of the two."""
+    """By GitHub's ids if the ledger has them; by name if an earlier release stored one of the two."""
     for guid, run, (repository, closing) in (("g1", "r1", before), ("g2", "r2", after)):
         ledger.accept_wait(delivery(guid)._replace(repository=repository, closing=closing), [new_run(run)])
     deleted(ledger, 1)
@@ -176,9 +176,7 @@ def test_earlier_and_later_closings_are_those_of_the_same_pull_request(
     assert views.superseded("r1", 1) is same
 
 
-def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
-    ledger: Ledger, views: Views
-) -> None:
+def test_an_earlier_run_of_the_same_pull_request_is_found_on_request(ledger: Ledger, views: Views) -> None:
     """Of the same automation, and accepted before."""
     ledger.accept_wait(delivery("g1"), [new_run("r1"), new_run("other", "other")])
     ledger.accept_wait(delivery("g2"), [new_run("r2"), new_run("other2", "other")])
@@ -189,15 +187,15 @@ def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
     assert views.deleted_before("r1", 1, closings=True) is False
 
 
-def test_steps_of_a_function_are_those_that_it_recorded(ledger: Ledger, views: Views) -> None:
+def test_a_functions_steps_are_those_that_it_recorded(ledger: Ledger, views: Views) -> None:
     """A definition without steps declares none."""
     ledger.accept_wait(delivery(), [new_run("r1", definition='{"steps": [], "function": "cleanup:main"}')])
     ledger.save(1, operation("function/drop", 1))
     assert states(views) == [("function", "running", 1)]
 
 
-def test_a_line_for_an_execution_that_is_not_there_is_dropped(ledger: Ledger, views: Views) -> None:
-    """The journal never raises."""
+def test_a_line_for_an_unknown_execution_is_dropped(ledger: Ledger, views: Views) -> None:
+    """Logging never raises."""
     ledger.write("nope", None, "x")
     ledger.write("nope-1", None, "x")
     ledger.probe()
@@ -217,7 +215,7 @@ def test_a_pause_survives_a_restart(path: Any, clock: HandClock) -> None:
 
 
 def test_requests_wait_until_they_are_done(ledger: Ledger, path: Any) -> None:
-    """Taking is not doing: a request that a crash cut off is taken again."""
+    """A request that a crash interrupted is taken again."""
     requests = Requests(path)
     number = requests.add_request("rerun", "r1", "ada", "flaky")
     [request] = ledger.take_requests()
@@ -259,7 +257,7 @@ def test_prune_removes_what_is_old_and_finished(ledger: Ledger, views: Views, cl
 
 
 def test_any_number_of_deliveries_is_pruned(ledger: Ledger, views: Views, clock: HandClock) -> None:
-    """In as many small transactions as it takes."""
+    """In as many small transactions as needed."""
     count = 201
     ledger.accept_group([(delivery(f"g{number}"), [], print) for number in range(count)])
     clock.time += 100_000.0
@@ -268,7 +266,7 @@ def test_any_number_of_deliveries_is_pruned(ledger: Ledger, views: Views, clock:
 
 
 def test_numbers_are_never_given_twice(path: Any, clock: HandClock) -> None:
-    """Not even when everything was pruned and the ledger opened anew."""
+    """Not even after everything was pruned and the ledger reopened."""
     with Ledger(path, clock=clock) as ledger:
         ledger.accept_wait(delivery("g1"), [])
         ledger.accept_wait(delivery("g2"), [])
@@ -278,8 +276,8 @@ def test_numbers_are_never_given_twice(path: Any, clock: HandClock) -> None:
         assert ledger.accept_wait(delivery("g3"), []).delivery == 3
 
 
-def test_of_many_problems_of_a_cause_some_are_read(ledger: Ledger, views: Views) -> None:
-    """The oldest and the newest, with how many there are; one that is over is none, and each cause is told."""
+def test_some_of_many_problems_of_a_cause_are_read(ledger: Ledger, views: Views) -> None:
+    """The oldest and the newest, with the total; a closed one does not count, and each cause is listed."""
     for number in range(9):
         for code in ("a", "b"):
             ledger.problems.open_problem(
@@ -297,8 +295,8 @@ def test_of_many_problems_of_a_cause_some_are_read(ledger: Ledger, views: Views)
     assert [views.problem_count(most) for most in (100, 5)] == [10, 5]
 
 
-def test_a_reader_beside_the_server_knows_deliveries_too(run: Ledger, views: Views) -> None:
-    """By hook and GUID: commands ask so without the server's own connection."""
+def test_a_reader_outside_the_server_finds_deliveries_too(run: Ledger, views: Views) -> None:
+    """By hook and GUID: commands have no connection of the server's."""
     assert views.has_delivery("h1", "g1")
     assert not views.has_delivery("h2", "g1")
     assert not views.has_delivery("h1", "g2")
