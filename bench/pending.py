@@ -134,7 +134,7 @@ def _close(world: World, number: int, *, cold: bool) -> Close:
         answered = time.perf_counter() - began
         while not world.statuses(sha, repository=REPOSITORY):
             if time.perf_counter() - began > LONGEST:
-                raise TimeoutError(f"no status within {LONGEST:g} s\n{world.cloud.last_words(20)}")
+                raise TimeoutError(f"no status within {LONGEST:g} s\n{world.cloud.last_output(20)}")
             time.sleep(0.002)
         pending = time.perf_counter() - began
     used = sum(seconds - before.get(one, 0.0) for one, seconds in _functions(world.cloud.pid))

@@ -25,13 +25,13 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
-from closeout.engine.key_queue import next_look
+from closeout.engine.key_queue import next_check
 from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.stack.table import SETTINGS
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.stack_ledger import Place
+from closeout.wiring.stack_ledger import LedgerResources
 from closeout.wiring.stack_runtime import StackRuntime
 from tests.ledger_table import create_ledger, deploy
 from tests.stack_aws import StackAws
@@ -282,7 +282,7 @@ class _Scene:
             one, outcome = self._visit(runtime, meter, execution, f"{CALLBACK}{number:03}")
             used = used.plus(one)
             assert "queued" in outcome, outcome
-            wake = next_look(**outcome["queued"], now=self._clock.now())
+            wake = next_check(**outcome["queued"], now=self._clock.now())
             if wake >= until:
                 return used
             self._clock.advance(wake - self._clock.now())
@@ -335,7 +335,7 @@ class _Scene:
             return meter.watch(made) if service == "dynamodb" else made
 
         return StackRuntime(
-            Place("ledger", "bodies", WORKER, "/closeout/worker"),
+            LedgerResources("ledger", "bodies", WORKER, "/closeout/worker"),
             lambda: self._loaded,
             directory=self._loaded.directory,
             api_url=self._loaded.settings.api_url,

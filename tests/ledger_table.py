@@ -12,7 +12,7 @@ from typing import Any
 from closeout.actions.registry import builtin
 from closeout.config.typed_deletes import further
 from closeout.core.automation import Automation
-from closeout.stack.deployed import definition_digest, digest_of, outlasts, pack
+from closeout.stack.deployed import definition_digest, definition_lifetime, digest_of, pack
 from closeout.stack.table import LISTING, deployed_item, known_item
 
 
@@ -45,7 +45,7 @@ def deploy(
     """Write into the table what a deployment of these automations, and of this `protect`, writes into it."""
     every = tuple(automations)
     for one in (*every, *further(every, builtin())):
-        known = known_item(definition_digest(one.canonical()), one.name, outlasts(one))
+        known = known_item(definition_digest(one.canonical()), one.name, definition_lifetime(one))
         client.put_item(TableName=name, Item=known)
     packed = pack(every, api_url, protect_names)
     client.put_item(TableName=name, Item=deployed_item(packed, digest_of(packed), time.time()))

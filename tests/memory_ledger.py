@@ -31,6 +31,7 @@ from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     EVERY_DELIVERY,
     EVERY_RUN,
+    UNFINISHED,
     Clock,
     DayTally,
     DeliveryFilter,
@@ -140,6 +141,8 @@ class MemoryLedger:
             last = self._find(run_id)
             if last is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
+            if last.state.state != "finished":
+                raise LedgerError(f"run {run_id} has not finished")
             run = NewRun(run_id, last.run.automation, key, definition, queue_timeout)
             source = last.delivery if delivery is None else int(delivery)
             if source not in self._deliveries:
@@ -687,6 +690,8 @@ def _is_wanted_run(run: RunView, wanted: RunFilter) -> bool:
         return False
     if wanted.phrases and not words.found(run.summary or "", wanted.phrases):
         return False
+    if wanted.state == UNFINISHED:
+        return run.state != "finished" and _is_wanted_run(run, wanted._replace(state=None))
     names = ("automation", "state", "verdict", "repository", "number")
     return _within(run.accepted_at, wanted) and _same(run, wanted, names)
 

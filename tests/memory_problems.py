@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from closeout.core.problems import Problem, Told, cause
-from closeout.ledger.problems import Closes
+from closeout.core.problems import Notification, Problem, cause
+from closeout.ledger.problems import ProblemClosure
 
 
 class MemoryProblems:
@@ -18,22 +18,24 @@ class MemoryProblems:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._problems: dict[tuple[str, str], Problem] = {}
-        self._told: dict[tuple[str, str, str], Told] = {}
+        self._notifications: dict[tuple[str, str, str], Notification] = {}
 
     def problems(self) -> list[Problem]:
         """Return the open problems, and closed ones that a target believes to be open."""
         with self._lock:
-            believed = {(one.automation, one.key) for one in self._told.values() if not one.recovered}
+            believed = {
+                (one.automation, one.key) for one in self._notifications.values() if not one.recovered
+            }
             found = [one for of, one in self._problems.items() if one.closed_at is None or of in believed]
         return sorted(found, key=lambda one: (one.since, one.automation, one.key))
 
-    def told(self) -> list[Told]:
-        """Return what was told of them."""
+    def notifications(self) -> list[Notification]:
+        """Return the last notifications."""
         with self._lock:
             shown = {(one.automation, one.key) for one in self._problems.values() if one.closed_at is None}
             return [
                 one
-                for one in self._told.values()
+                for one in self._notifications.values()
                 if (one.automation, one.key) in self._problems
                 and (not one.recovered or (one.automation, one.key) in shown)
             ]
@@ -56,12 +58,12 @@ class MemoryProblems:
             self._problems |= {of: self._problems[of]._replace(closed_at=at, closed_by=by) for of in found}
         return len(found)
 
-    def mark_told(self, told: Iterable[Told]) -> None:
-        """Keep what was told."""
+    def record_notifications(self, notifications: Iterable[Notification]) -> None:
+        """Store notifications."""
         with self._lock:
-            self._told |= {(one.target, one.automation, one.key): one for one in told}
+            self._notifications |= {(one.target, one.automation, one.key): one for one in notifications}
 
-    def settle(self, outcome: Problem | Closes | None, automation: str | None, at: float) -> None:
+    def settle(self, outcome: Problem | ProblemClosure | None, automation: str | None, at: float) -> None:
         """Keep what a run's end or a delivery means."""
         if isinstance(outcome, Problem):
             self.open_problem(outcome)
@@ -77,7 +79,9 @@ class MemoryProblems:
                 for of, one in self._problems.items()
                 if one.closed_at is None or one.closed_at >= cutoff
             }
-            self._told = {of: one for of, one in self._told.items() if of[1:] in self._problems}
+            self._notifications = {
+                of: one for of, one in self._notifications.items() if of[1:] in self._problems
+            }
 
 
 def causes_of(problems: Iterable[Problem], most: int) -> list[tuple[Problem, int]]:

@@ -46,8 +46,8 @@ class ImmediateWork:
         guard: Callable[[str], None] = lambda _name: None,
         crash: Callable[[str], bool] = lambda _name: False,
         clean: Callable[[str], str] = str,
-        pause: Callable[[float], None] = lambda _seconds: time.sleep(0.02),
-        polls: int = 500,
+        pause: Callable[[float], None] = lambda _seconds: time.sleep(0.002),
+        polls: int = 5_000,
     ) -> None:
         self.clients = clients
         self.execution = execution

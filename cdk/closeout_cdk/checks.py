@@ -24,7 +24,7 @@ from closeout.core.units import DAY, duration_text
 from closeout.core.url import parse_base
 from closeout.stack import table
 from closeout.stack.invocation import LONGEST_CALL, WHY
-from closeout.stack.problems import is_told
+from closeout.stack.problems import is_notifiable
 from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
@@ -201,7 +201,7 @@ def _notify(routes: Routes) -> Iterator[Problem]:
     named |= {("automations", name, "notify", "to"): one for name, one in routes.automations.items()}
     for at, route in named.items():
         for target in route.to:
-            if not is_told(target):
+            if not is_notifiable(target):
                 yield Problem(
                     at,
                     "bad-value",

@@ -11,7 +11,7 @@ from constructs import Construct, IConstruct
 
 from closeout.config.findings import listed
 from closeout.core.protect import TAG
-from closeout.stack.problems import is_told
+from closeout.stack.problems import is_notifiable
 from closeout_cdk import permissions
 from closeout_cdk.alarms import Alarms
 from closeout_cdk.api import Api
@@ -121,7 +121,7 @@ class CloseoutStack(Stack):
 
     def _notify(self, config: Config) -> tuple[Notify, ...]:
         """Return the notifier, if there is one."""
-        if not any(map(is_told, config.routes.targets())):
+        if not any(map(is_notifiable, config.routes.targets())):
             return ()
         made = self.functions
         return (Notify(self, "Notify", config=config, functions=made, ledger=self.ledger),)

@@ -21,7 +21,7 @@ from closeout.config.typed_deletes import further
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.table import Table
 from closeout.stack import table as layout
-from closeout.stack.deployed import definition_digest, digest_of, outlasts, pack, unpack
+from closeout.stack.deployed import definition_digest, definition_lifetime, digest_of, pack, unpack
 from closeout_cdk.config import LARGEST
 from closeout_cdk.parameters import ParameterError
 from support import DELETES, Made, Make, flat
@@ -150,7 +150,7 @@ def test_what_is_written_is_what_the_worker_reads(
     assert found.automations == unpack(packed, 0).automations
     items = boto3.client("dynamodb").scan(TableName=wanted["Table"])["Items"]
     known = [
-        layout.known_item(definition_digest(one.canonical()), one.name, outlasts(one))
+        layout.known_item(definition_digest(one.canonical()), one.name, definition_lifetime(one))
         for one in (*found.automations.values(), *further(found.automations.values(), builtin()))
     ]
     deployed = layout.deployed_item(packed, wanted["Digest"], found.since)
@@ -179,7 +179,7 @@ def test_a_definition_is_known_until_the_runs_that_use_it_must_have_ended(
     assert known(wanted) == {automation.name: None}
     ask(handler, cloudformation, "Update", **other(wanted))
     left = known(wanted)[automation.name]
-    assert left == pytest.approx(outlasts(automation), abs=60)
+    assert left == pytest.approx(definition_lifetime(automation), abs=60)
     client = boto3.client("dynamodb")
     key = layout.known_key(definition_digest(automation.canonical()))
     client.update_item(
@@ -193,7 +193,7 @@ def test_a_definition_is_known_until_the_runs_that_use_it_must_have_ended(
     ask(handler, cloudformation, "Update", **wanted)
     assert known(wanted) == {automation.name: None}
     ask(handler, cloudformation, "Delete", **wanted)
-    assert known(wanted)[automation.name] == pytest.approx(outlasts(automation), abs=60)
+    assert known(wanted)[automation.name] == pytest.approx(definition_lifetime(automation), abs=60)
 
 
 def test_what_further_attempts_carry_out_is_known_too(
@@ -225,7 +225,7 @@ def test_the_first_upgrade_knows_what_was_deployed_before(
     before = layout.deployed_item(packed, wanted["Digest"], time.time())
     boto3.client("dynamodb").put_item(TableName=wanted["Table"], Item=before)
     ask(handler, cloudformation, "Update", **other(wanted))
-    assert known(wanted)[automation.name] == pytest.approx(outlasts(automation), abs=60)
+    assert known(wanted)[automation.name] == pytest.approx(definition_lifetime(automation), abs=60)
 
 
 # --- ways of a deployment -------------------------------------------------------------------------------------

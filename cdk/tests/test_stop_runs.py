@@ -10,7 +10,7 @@ from test_housekeeping import CloudFormation, cloudformation, handler
 
 __all__ = ["cloudformation", "handler"]
 
-RUN, QUEUED, PAUSED = (f"{letter * 26}-1" for letter in "abc")
+RUN, QUEUED, PAUSED, CONTINUED = (f"{letter * 26}-1" for letter in "abcd")
 
 
 class Account:
@@ -95,6 +95,45 @@ def test_runs_are_stopped_when_the_stack_goes_and_their_ends_are_waited_for(
     assert account.stopped == [PAUSED, QUEUED, RUN]
     assert account.written == ["removal"]
     assert account.seconds == 840.0 - 2 * handler.PAUSE
+
+
+def test_an_execution_that_one_list_missed_is_stopped_too(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """It changed its status while the statuses were read one after the other, or another one has just started it."""
+
+    class Changing(Account):
+        def paginate(self, FunctionName: str, Statuses: list[str]) -> Any:  # noqa: N803
+            pages = list(super().paginate(FunctionName, Statuses))
+            if Statuses == ["RUNNING"]:
+                self.open_[PAUSED] = ("RUNNING", 3)
+            return pages
+
+        def stop_durable_execution(self, DurableExecutionArn: str, Error: dict[str, str]) -> None:  # noqa: N803
+            super().stop_durable_execution(DurableExecutionArn, Error)
+            if DurableExecutionArn.endswith(QUEUED):
+                self.open_[CONTINUED] = ("RUNNING", 4)
+
+    account = Changing()
+    assert stop(handler, cloudformation, account)["Reason"] == "done"
+    assert account.stopped == [QUEUED, RUN, CONTINUED, PAUSED]
+
+
+def test_a_later_list_that_fails_keeps_no_run_from_its_end(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """What the first list showed is stopped, and waited for."""
+
+    class Failing(Account):
+        def paginate(self, FunctionName: str, Statuses: list[str]) -> Any:  # noqa: N803
+            if self.stopped:
+                raise RuntimeError("TooManyRequestsException")
+            return super().paginate(FunctionName, Statuses)
+
+    account = Failing()
+    assert stop(handler, cloudformation, account)["Reason"] == "done"
+    assert account.stopped == [PAUSED, QUEUED, RUN]
+    assert account.looks[RUN] > 2
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])

@@ -75,14 +75,37 @@ def closeout_main(arguments: list[str]) -> int:
     return main(arguments)
 
 
-def closeout_hurried(arguments: list[str]) -> int:
-    """Run a command that takes a second and a half for the five that a rotation waits: nobody delivers meanwhile.
+def closeout_quick(arguments: list[str]) -> int:
+    """Run the command line where AWS is emulated: a stack is gone, and a log line there, within a tenth of a second."""
+    from closeout.actions.aws import codebuild_start_build, teardown
+    from closeout.actions.github import dispatch_workflow
+    from closeout.cli import ledger_option
+    from closeout.core.retry import Backoff
+    from closeout.run import step
 
-    It stands here, because a process imports the module of the function that it is to run: a test's imports much more.
+    often = Backoff(first=0.1, factor=1.5, cap=30.0)
+    teardown.POLL = codebuild_start_build.POLL = dispatch_workflow.POLL = step.VERIFY_POLL = often
+    ledger_option.OF_STACK = ledger_option.OF_STACK._replace(every=0.2, delay=1.0)
+    return closeout_main(arguments)
+
+
+def closeout_hurried(arguments: list[str]) -> int:
+    """Run a rotation that waits half as long: still more than twice the second after which a receiver reads again.
+
+    It is here because a process imports the module of the function that it runs: a test's imports much more.
     """
     from closeout.cli import rotation
 
-    rotation.SETTLE = 1.5
+    rotation.SETTLE = 2.5
+    return closeout_main(arguments)
+
+
+def closeout_undisturbed(arguments: list[str]) -> int:
+    """Run a rotation that waits just until a receiver may read again: without deliveries nothing makes it read before."""
+    from closeout.cli import rotation
+    from closeout.core.secrets import READ_EVERY
+
+    rotation.SETTLE, rotation.PING_AGAIN = READ_EVERY + 0.1, 0.3
     return closeout_main(arguments)
 
 

@@ -20,7 +20,7 @@ import boto3
 
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
-from tests.acceptance.forked import Forked, Main, closeout_main, run
+from tests.acceptance.forked import Forked, Main, closeout_quick, run
 from tests.until import until
 
 REGION = "eu-central-1"
@@ -73,7 +73,12 @@ class Machine:
     """The whole scene. `aws`, `github` are the fakes; `start`, `kill`, `stop` are about the server."""
 
     def __init__(
-        self, folder: Path, aws: FakeAws, github: FakeGitHub, config: str = CONFIG, main: Main = closeout_main
+        self,
+        folder: Path,
+        aws: FakeAws,
+        github: FakeGitHub,
+        config: str = CONFIG,
+        main: Main = closeout_quick,
     ) -> None:
         self.folder = folder
         self.aws = aws
@@ -225,7 +230,7 @@ def machine(
     config: str = CONFIG,
     *,
     private: bool = True,
-    main: Main = closeout_main,
+    main: Main = closeout_quick,
     variables: Mapping[str, str] = {},
 ) -> Iterator[Machine]:
     """A machine whose server is up and whose repository has a hook that points to it."""

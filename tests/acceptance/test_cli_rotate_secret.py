@@ -16,7 +16,7 @@ import pytest
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import following
-from tests.acceptance.forked import closeout_hurried
+from tests.acceptance.forked import closeout_hurried, closeout_undisturbed
 from tests.acceptance.machine import REPOSITORY
 from tests.acceptance.stack_world import FIRST, STACK, WEBHOOK_SECRET, StackWorld, stack_world
 from tests.openapi.description import check
@@ -43,7 +43,7 @@ def world(tmp_path: Path, cloud: FakeAws) -> Iterator[StackWorld]:
 @pytest.fixture
 def quiet(world: StackWorld) -> None:
     """No traffic, so that a rotation need not wait as long."""
-    world.main = closeout_hurried
+    world.main = closeout_undisturbed
 
 
 def refused(world: StackWorld) -> list[tuple[int, str, int]]:
@@ -175,6 +175,7 @@ def test_the_secret_goes_through_the_hooks_config_and_nothing_else_is_touched(wo
 )
 def test_a_rotation_that_was_killed_goes_on_with_the_same_value(world: StackWorld, moment: str) -> None:
     """`kill -9` at any moment, then the same call: no second value is generated, and nothing is refused meanwhile."""
+    world.main = closeout_hurried
     second = next(iter(world.github.world.organizations["acme"].hooks))
     config, pings = f"/orgs/acme/hooks/{second}/config", f"/orgs/acme/hooks/{second}/pings"
     held = {

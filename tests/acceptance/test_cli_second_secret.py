@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from closeout.cli.secret import shuts_out
+from closeout.cli.secret import lockout_warning
 from closeout.core.errors import ServiceError
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import Stack
@@ -84,12 +84,12 @@ def test_only_a_value_that_is_accepted_beside_the_present_one_counts(
     """For 24 hours from the present one's creation, as the receiver reckons; of a secret's first value there is none."""
     at = datetime.fromtimestamp(datetime.now(UTC).timestamp() - hours * 3600, UTC)
     listed = [{"VersionStages": [stage], "CreatedDate": at} for stage in stages]
-    assert (shuts_out(stack([*listed, {"CreatedDate": at}]), WEBHOOK_SECRET) is not None) == asked
+    assert (lockout_warning(stack([*listed, {"CreatedDate": at}]), WEBHOOK_SECRET) is not None) == asked
 
 
 def test_who_may_not_look_is_asked_too() -> None:
     """Rather once too often; a secret that is not there is told of when the value is stored."""
     denied = ServiceError("denied", service="secretsmanager", operation="X", reason="AccessDeniedException")
-    assert "cannot find out" in (shuts_out(stack(denied), WEBHOOK_SECRET) or "")
+    assert "cannot find out" in (lockout_warning(stack(denied), WEBHOOK_SECRET) or "")
     gone = ServiceError("gone", service="secretsmanager", operation="X", reason="ResourceNotFoundException")
-    assert shuts_out(stack(gone), WEBHOOK_SECRET) is None
+    assert lockout_warning(stack(gone), WEBHOOK_SECRET) is None

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from closeout.orphans.audit import Report
-from closeout.server.pages import acting
+from closeout.server.pages import user_actions as action_pages
 from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
-from tests.contract.http.deed_world import SECRETS, Deeds, deeds, orphan
+from tests.contract.http.action_site import SECRETS, ActionSite, action_site, orphan
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -27,16 +27,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Deeds]:
+def world() -> Iterator[ActionSite]:
     """A server with three orphans."""
-    with deeds() as it:
+    with action_site() as it:
         it.planned.report = Report(
             (orphan(17, "preview-17"), orphan(18, "preview-18")), ("AWS: AccessDenied",)
         )
         yield it
 
 
-def signed_in(browser: Browser, world: Deeds, width: int, **options: Any) -> Page:
+def signed_in(browser: Browser, world: ActionSite, width: int, **options: Any) -> Page:
     """Return a page of the operator's session."""
     context = browser.new_context(viewport={"width": width, "height": 844}, **options)
     context.add_cookies([{"name": "closeout_session", "value": SECRETS["operator"], "url": world.server.url}])
@@ -48,7 +48,7 @@ def signed_in(browser: Browser, world: Deeds, width: int, **options: Any) -> Pag
     [("light", 390, ("/runs/{run}/rerun", "/orphans/clean")), ("dark", 1600, ("/pause", "/orphans/clean"))],
 )
 def test_a_confirmation_is_readable_for_everybody(
-    browser: Browser, world: Deeds, scheme: Any, width: int, paths: tuple[str, ...]
+    browser: Browser, world: ActionSite, scheme: Any, width: int, paths: tuple[str, ...]
 ) -> None:
     """axe-core finds nothing, on a phone and on a desk, and nothing scrolls sideways.
 
@@ -66,7 +66,7 @@ def test_a_confirmation_is_readable_for_everybody(
     assert complaints == []
 
 
-def test_a_rerun_is_confirmed_by_keyboard_and_without_script(browser: Browser, world: Deeds) -> None:
+def test_a_rerun_is_confirmed_by_keyboard_and_without_script(browser: Browser, world: ActionSite) -> None:
     """The reason comes first, then the button, then the way back; the answer is the new attempt's page."""
     run = world.store.finished("by keyboard")
     page = signed_in(browser, world, 390, java_script_enabled=False)
@@ -87,10 +87,10 @@ def test_a_rerun_is_confirmed_by_keyboard_and_without_script(browser: Browser, w
 
 
 def test_a_slow_plan_appears_without_script(
-    browser: Browser, world: Deeds, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page says that it waits, which a screen reader hears, and goes on by itself."""
-    monkeypatch.setattr(acting, "GLANCE", 0.0)
+    monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished("slowly")
     world.planned.ready.clear()
     page = signed_in(browser, world, 390)

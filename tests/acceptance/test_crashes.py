@@ -187,10 +187,11 @@ automations:
     repositories: [acme/shop]
     status: false
     steps:
-      - uses: shell
+      - uses: python
         destructive: false
-        with: { argv: ['true'] }
+        with: { function: 'notes:note' }
 """
+NOTES = "def note(context):\n    context.log('noted')\n"
 
 
 KILLER = """\
@@ -248,6 +249,7 @@ def test_twenty_deaths_under_load_lose_nothing(tmp_path: Path, cloud: FakeAws) -
     """What was acknowledged is kept and ends; no finished operation is repeated."""
     chance = random.Random(17)
     acknowledged: set[str] = set()
+    (tmp_path / "notes.py").write_text(NOTES)
     with machine(tmp_path, cloud, LOAD_CONFIG) as scene, ThreadPoolExecutor(8) as pool:
         finished: dict[Any, Any] = {}
         for life in range(20):

@@ -212,7 +212,7 @@ def test_a_pull_request_that_github_cannot_show_is_not_taken_as_closed(scene: Ma
 def test_sigterm_drains_and_the_next_start_goes_on(scene: Machine) -> None:
     """A stopped server exits with 0, and what it had begun ends after the next start."""
     stack = scene.preview()
-    scene.aws.delete_takes(3)
+    scene.aws.delete_takes(1)
     close(scene)
     until("the delete", lambda: [c for c in scene.aws.requests() if c["operation"] == "DeleteStack"])
     assert scene.stop() == 0

@@ -17,7 +17,7 @@ from tests.acceptance.forked import closeout_prompt
 from tests.acceptance.machine import CONFIG, REPOSITORY, Machine
 from tests.acceptance.machine import machine as running_machine
 from tests.acceptance.test_cli_orphans import DAY, HOUR, machine, pull, stack
-from tests.contract.http.deed_world import Form
+from tests.contract.http.action_site import Form
 from tests.notified import Service, service
 from tests.until import until
 

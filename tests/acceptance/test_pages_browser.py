@@ -9,6 +9,7 @@ import pytest
 
 from closeout.core import ids
 from closeout.server import details
+from closeout.server.pages import run_page
 from closeout.testing import deliveries
 from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
@@ -307,8 +308,9 @@ def test_the_keyboard_reaches_what_the_mouse_does(pages: Pages) -> None:
     assert {"A", "SUMMARY", "INPUT", "BUTTON"} <= set(seen)
 
 
-def test_a_page_works_without_script(pages: Pages) -> None:
+def test_a_page_works_without_script(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reloads itself until the run has finished."""
+    monkeypatch.setattr(run_page, "REFRESH_SECONDS", 1)
     world = pages.world
     execution = page_world.waiting(world)
     page = pages.open(execution, script=False)

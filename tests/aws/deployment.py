@@ -111,6 +111,6 @@ class Cdk:
         if check and said.code != 0:
             last = "\n".join(said.text.splitlines()[-25:])
             raise Unavailable(
-                f"cdk {arguments[0]} ended with {said.code}:\n{last}\nThe emulator said:\n{self._cloud.last_words()}"
+                f"cdk {arguments[0]} ended with {said.code}:\n{last}\nThe emulator said:\n{self._cloud.last_output()}"
             )
         return said

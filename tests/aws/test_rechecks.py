@@ -44,14 +44,14 @@ def torn_down(world: World, number: int) -> str:
     return run.id
 
 
-def hurry(world: World, number: int, minute: int) -> None:
+def recheck_now(world: World, number: int, minute: int) -> None:
     """Look at once, as the guard asks for a deploy that is too late; wait until that has ended."""
 
     def now() -> float:
         return minute * 60.0
 
     invoke = partial(start_by_name, world.cloud.client("lambda"), now)
-    RecheckStarts(invoke, world.outputs["PatrolAlias"], now, print).hurry(REPOSITORY, number)
+    RecheckStarts(invoke, world.outputs["PatrolAlias"], now, print).recheck_now(REPOSITORY, number)
 
     name = _named(world, f"hurry-{short_digest(f'{REPOSITORY}#{number}')}-{minute}")
     ended = world.until(
@@ -65,10 +65,10 @@ def test_what_was_deployed_late_is_found_and_deleted(late: World) -> None:
     run = torn_down(late, 81)
     scheduled = late.until(lambda: executions(late), lambda found: _named(late, f"recheck-{run}-1") in found)
     assert scheduled[_named(late, f"recheck-{run}-1")]["Status"] == "RUNNING"
-    hurry(late, 81, 1)
+    recheck_now(late, 81, 1)
     assert late.run(run)["attempt"] == 1
     late.make_stack("preview-late-81")
-    hurry(late, 81, 2)
+    recheck_now(late, 81, 2)
     ended = late.ended(f"{run}-2")
     assert (ended["verdict"], ended["requested_by"]) == ("success", BY)
     assert ended["summary"].startswith("deployed after the pull request was closed")
@@ -83,7 +83,7 @@ def test_a_pull_request_that_is_open_again_keeps_its_preview(late: World) -> Non
     run = torn_down(late, 82)
     late.make_stack("preview-late-82")
     late.github.world.change_pull(REPOSITORY, 82, "reopened")
-    hurry(late, 82, 3)
+    recheck_now(late, 82, 3)
     assert (late.run(run)["attempt"], late.has_stack("preview-late-82")) == (1, True)
 
 

@@ -15,7 +15,7 @@ from tests.contract.remote_harness import RemoteBench
 from tests.emulator.meter import Meter
 from tests.stack_aws import StackAws
 from tests.unit.run.world import AUTOMATION, Scene
-from tests.unit.wiring.test_stack_looks import DAY, HOUR, RUN, Bench
+from tests.unit.wiring.test_stack_rechecker import DAY, HOUR, RUN, Bench
 
 
 class Skipping:
@@ -30,7 +30,7 @@ class Skipping:
         """Look, and jump."""
         if self.wakes:
             self._bench.scene.clock.advance(max(0.0, self.wakes[-1] - self.now()))
-        found = self._bench.looks.advance(asked, state)
+        found = self._bench.rechecker.advance(asked, state)
         if "wake" in found:
             self.wakes.append(found["wake"])
         return found
@@ -42,17 +42,17 @@ def test_a_day_of_rechecks_is_one_operation_with_few_polls(aws: StackAws, meters
     scene.world.resources.clear()
     bench = Bench(RemoteBench(aws, clock=scene.clock), scene)
     bench.ends(bench.accepts())
-    began, looks = scene.clock.now(), Skipping(bench)
+    began, rechecker = scene.clock.now(), Skipping(bench)
 
     @durable_execution
     def handler(event: dict[str, Any], context: DurableContext) -> None:
-        recheck(event["recheck"], context, looks)  # type: ignore[arg-type]
+        recheck(event["recheck"], context, rechecker)  # type: ignore[arg-type]
 
     asked = json.dumps({"recheck": {"run_id": RUN, "attempt": 1}})
     with DurableFunctionTestRunner(handler=handler, skip_time=True, poll_interval=0.01) as runner:
         result = runner.run(input=asked, execution_name=f"recheck-{RUN}-1", execution_timeout=2 * 86_400)
     assert result.status is InvocationStatus.SUCCEEDED, result.error
-    assert [at - began for at in looks.wakes] == [900.0, HOUR, DAY]
+    assert [at - began for at in rechecker.wakes] == [900.0, HOUR, DAY]
     assert scene.world.log.count("plan") == 3
     assert [(operation.name, operation.attempt) for operation in result.operations] == [("recheck", 4)]
     assert [meter.operations for meter in meters.values()] == [6]

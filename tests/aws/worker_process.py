@@ -24,7 +24,7 @@ from closeout.core.errors import StepFailed
 from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, Operation
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 
 JOURNAL = Path(os.environ["JOURNAL"])
 KILL_AT = os.environ.get("KILL_AT", "")
@@ -110,8 +110,8 @@ class Mortal:
 
 def engine() -> LambdaEngine:
     """What the worker composes, with this run function and this store."""
-    place = Place(os.environ["TABLE"], "bodies", "worker:live", "/closeout/worker")
-    ledger = StackLedger(place, boto_clients("us-east-1"), SystemClock())
+    resources = LedgerResources(os.environ["TABLE"], "bodies", "worker:live", "/closeout/worker")
+    ledger = StackLedger(resources, boto_clients("us-east-1"), SystemClock())
     return LambdaEngine(
         Mortal(ledger.store),
         run,

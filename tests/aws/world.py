@@ -21,7 +21,7 @@ from closeout.ledger.dynamodb.views import Views
 from closeout.stack.table import durable_name
 from closeout.testing import deliveries
 from closeout.testing.github.server import FakeGitHub
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 from tests.aws.deployment import ROOT, Cdk
 from tests.emulator.launcher import Ministack
 
@@ -157,13 +157,13 @@ class World:
         value = secrets.get_secret_value(SecretId=self.outputs["WebhookSecretName"])
         self.secret = str(value["SecretString"])
         self.webhook = self.cloud.webhook(self.outputs["ApiId"])
-        place = Place(
+        resources = LedgerResources(
             self.outputs["TableName"],
             self.outputs["BucketName"],
             self.outputs["WorkerAlias"],
             self.outputs["LogGroupName"],
         )
-        self.ledger = StackLedger(place, self.cloud.client, SystemClock())
+        self.ledger = StackLedger(resources, self.cloud.client, SystemClock())
 
     def deploy_again(self, config: str) -> None:
         """Deploy another configuration over the one that is there."""
@@ -250,7 +250,7 @@ class World:
             if enough(seen):
                 return seen
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {patience:g} s: {seen}\n{self.cloud.last_words(40)}")
+                raise AssertionError(f"not within {patience:g} s: {seen}\n{self.cloud.last_output(40)}")
             time.sleep(0.1)
 
     def statuses(

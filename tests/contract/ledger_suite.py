@@ -17,6 +17,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE, RESTARTED, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
+    UNFINISHED,
     Attempts,
     DeliveryFilter,
     DeliveryId,
@@ -304,6 +305,8 @@ class LedgerSuite:
         assert listed(automation="d") == "d"
         assert listed(3, state="queued") == "fed"
         assert listed(state="finished") == listed(verdict="success") == "c"
+        assert listed(state=UNFINISHED) == "fedb"
+        assert listed(1, state=UNFINISHED, repository="acme/shop") == "f"
         assert listed(repository="acme/shop") == "fedcb"
         assert listed(repository="acme/other") == listed(verdict="failure") == ""
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
@@ -484,6 +487,16 @@ class LedgerSuite:
         """The error names the run."""
         with pytest.raises(LedgerError, match=run_id("no")):
             again(bench, "no")
+
+    def test_two_reruns_that_both_found_the_run_finished_start_one_attempt(self, bench: LedgerBench) -> None:
+        """The caller reads the run first, and another one may store the next attempt in between."""
+        accept(bench, "r")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
+        assert shown(bench, "r").state == "finished"
+        assert again(bench, "r") == f"{run_id('r')}-2"
+        with pytest.raises(LedgerError, match="has not finished"):
+            again(bench, "r")
+        assert (shown(bench, "r").attempt, shown(bench, "r").state) == (2, "queued")
 
     def test_a_replay_adds_missing_runs(self, bench: LedgerBench) -> None:
         """The delivery shows them; an existing run is left alone."""
@@ -704,6 +717,7 @@ class ServerLedgerSuite(LedgerSuite):
         number = bench.requests.add_request("rerun", run_id("r"), "ada", "flaky")
         bench.carry_out()
         assert bench.requests.outcome(number) is None
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
         execution = again(bench, "r", request=number)
         assert bench.requests.outcome(number) == execution
 

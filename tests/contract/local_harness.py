@@ -48,7 +48,7 @@ def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 class Bench:
-    """One ledger and its engine. `run` may be set per automation in `functions`."""
+    """One ledger and its engine, which reads the ledger often. `run` may be set per automation in `functions`."""
 
     def __init__(self, path: Path, run: RunFunction | None = None, **options: Any) -> None:
         self.path = path
@@ -62,7 +62,13 @@ class Bench:
             lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
                 durable, execution
             ),
-            **{"clock": WallClock(), "jitter": lambda: 0.0, "report": self.reports.append, **options},
+            **{
+                "clock": WallClock(),
+                "jitter": lambda: 0.0,
+                "report": self.reports.append,
+                "look_every": 0.05,
+                **options,
+            },
         )
 
     def _required(self) -> RunFunction:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from closeout.core.automation import steps_digest
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Notification, Problem
 from closeout.core.records import NewDelivery
 from closeout.ports import Ending, ProblemStore
 from tests.contract.ledger_suite import LedgerBench, new_delivery, new_run, operation, run_id
@@ -95,15 +95,17 @@ class ProblemSuite:
     def test_a_successful_attempt_closes_the_problem(self, bench: ProblemBench) -> None:
         """A closed problem is listed only while a target still has it as open."""
         _fail(bench, "r")
-        bench.problems.mark_told([Told("env:A", "teardown", FIRST, 5.0, recovered=False)])
+        bench.problems.record_notifications([Notification("env:A", "teardown", FIRST, 5.0, recovered=False)])
         _again(bench, "r")
         bench.finish(f"{run_id('r')}-2", Ending("success", "deleted stack preview-17"))
         (problem,) = bench.problems.problems()
         assert (problem.closed_at is not None, problem.closed_by) == (True, f"{run_id('r')}-2")
-        assert bench.problems.told() == [Told("env:A", "teardown", FIRST, 5.0, recovered=False)]
-        bench.problems.mark_told([Told("env:A", "teardown", FIRST, 6.0, recovered=True)])
+        assert bench.problems.notifications() == [
+            Notification("env:A", "teardown", FIRST, 5.0, recovered=False)
+        ]
+        bench.problems.record_notifications([Notification("env:A", "teardown", FIRST, 6.0, recovered=True)])
         assert list(bench.problems.problems()) == []
-        assert list(bench.problems.told()) == []
+        assert list(bench.problems.notifications()) == []
 
     @pytest.mark.parametrize("attempt", [1, 2])
     def test_an_attempt_that_learned_its_closing_closes_what_failed_before(
@@ -188,14 +190,14 @@ class ProblemSuite:
 
     def test_what_was_reported_of_an_open_problem_is_kept(self, bench: ProblemBench) -> None:
         """By target; a problem that returns after its recovery was reported counts as reported."""
-        told = [
-            Told("env:A", "a", FIRST, 5.0, recovered=True),
-            Told("env:B", "a", FIRST, 7.0, recovered=False),
+        notifications = [
+            Notification("env:A", "a", FIRST, 5.0, recovered=True),
+            Notification("env:B", "a", FIRST, 7.0, recovered=False),
         ]
-        bench.problems.mark_told(told)
-        assert list(bench.problems.told()) == []
+        bench.problems.record_notifications(notifications)
+        assert list(bench.problems.notifications()) == []
         bench.problems.open_problem(Problem("a", FIRST, "failure", "x", "x", since=1.0))
-        assert sorted(bench.problems.told()) == told
+        assert sorted(bench.problems.notifications()) == notifications
 
 
 class ServerProblemSuite(ProblemSuite):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.core import runs
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Notification, Problem
 from closeout.ledger import sqlite
 from closeout.ports import DeliveryFilter, Ending, RunFilter
 from closeout.testing.durable import FakeClock
@@ -77,7 +77,7 @@ def tell(bench: Any) -> list[str | None]:
         Problem("a", "k", "failure", "why", "public why", NOW, left=("x",), repository="acme/shop", number=17)
     )
     bench.problems.open_problem(Problem("a", "k2", "orphans", "why", "public why", NOW + 1, private=True))
-    bench.problems.mark_told([Told("env:A", "a", "k", NOW + 2, recovered=False)])
+    bench.problems.record_notifications([Notification("env:A", "a", "k", NOW + 2, recovered=False)])
     bench.problems.close_problems("a", "k2", "k2", clock.now(), "patrol")
     clock.advance(1)
     other = accept(bench, "form", hook="h2").delivery
@@ -117,7 +117,7 @@ def shows(bench: Any) -> dict[str, Any]:
         ],
         "teardowns": list(reader.teardowns("acme/shop", 17)),
         "problems": [problem._asdict() for problem in bench.problems.problems()],
-        "told": [told._asdict() for told in bench.problems.told()],
+        "told": [one._asdict() for one in bench.problems.notifications()],
         "marks": bench.patrol.marks("hook"),
         "stats": [f"{name}: {found}" for name, found in sorted(reader.stats().items())]
         if hasattr(reader, "stats")
@@ -184,8 +184,8 @@ def _plain(value: Any) -> Any:
 def sqlite_story(folder: Path) -> dict[str, Any]:
     """Return what a server's ledger has of the story."""
     with in_sqlite(folder) as (bench, path):
-        told = tell(bench)
-        found = {"requests": told, **shows(bench), **pages(bench), "rows": rows(path)}
+        requests = tell(bench)
+        found = {"requests": requests, **shows(bench), **pages(bench), "rows": rows(path)}
         bench.clock.advance(DAY)
         pruned = bench.ledger.prune(DAY)
         return as_json({**found, "pruned": pruned, "rows after": rows(path)})
@@ -196,8 +196,8 @@ def dynamodb_story(aws: StackAws) -> dict[str, Any]:
     aws.reset()
     bench = StackLedger(aws)
     bench.clock.advance(NOW - bench.clock.now())
-    told = tell(bench)
-    return as_json({"requests": told, **shows(bench), "items": items(bench)})
+    requests = tell(bench)
+    return as_json({"requests": requests, **shows(bench), "items": items(bench)})
 
 
 def as_json(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_a_restart_on_one_machine(tmp_path: Path) -> None:
 
     def stop(bench: Bench) -> None:
         assert not bench.engine.stop(0.1)
-        bench.close()
+        bench.close(timeout=0.0)
 
     script = Script()
     run_on_one_machine(tmp_path / "ledger.db", script, stop)

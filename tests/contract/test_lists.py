@@ -17,7 +17,7 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.ledger import sqlite
 from closeout.ledger.sqlite.lists import FEWEST, SLACK
-from closeout.ports import DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
+from closeout.ports import UNFINISHED, DeliveryFilter, DeliveryView, Ending, ListPage, RunFilter, RunView
 from closeout.testing.durable import FakeClock
 from tests.contract.ledger_suite import run_id
 from tests.memory_ledger import MemoryLedger
@@ -103,7 +103,7 @@ MINUTES = st.integers(-2, RUNS + 2).map(lambda minute: 1_000.0 + 60 * minute)
 RUN_FILTERS = _filters(
     RunFilter,
     automation=st.sampled_from((*AUTOMATIONS, "other")),
-    state=st.sampled_from(("queued", "running", "finished")),
+    state=st.sampled_from(("queued", "running", "finished", UNFINISHED)),
     verdict=st.sampled_from(("success", "failure", "skipped")),
     repository=st.sampled_from(("acme/shop", "acme/Shop.js", "acme/shop.js")),
     number=st.sampled_from((1, 3, 9)),
@@ -125,6 +125,8 @@ DELIVERY_FILTERS = _filters(
 def _is_wanted(row: Any, wanted: RunFilter | DeliveryFilter, at: float) -> bool:
     fields = wanted._asdict()
     since, until, search = fields.pop("since"), fields.pop("until"), fields.pop("search", None)
+    if fields.get("state") == UNFINISHED:
+        fields["state"] = None if row.state != "finished" else UNFINISHED
     if (
         isinstance(row, RunView)
         and fields["verdict"] != "skipped"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core.problems import Problem, Told
+from closeout.core.problems import Notification, Problem
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.requests import Requests
 from closeout.ledger.problems import dismiss
@@ -65,7 +65,9 @@ class TestDynamodb(ProblemSuite):
         accept(accepted, "r")
         bench.finish(f"{run_id('r')}-1", Ending("failure", "x"))
         (problem,) = bench.problems.problems()
-        bench.problems.mark_told([Told("env:A", problem.automation, problem.key, 5.0, recovered=False)])
+        bench.problems.record_notifications(
+            [Notification("env:A", problem.automation, problem.key, 5.0, recovered=False)]
+        )
         store: Any = bench.problems
         requests = Requests(
             bench.attempts, None, bench.switch,  # type: ignore[arg-type]
@@ -104,8 +106,8 @@ class TestDynamodb(ProblemSuite):
         """Once no message about it can be in flight. If a target still has it as open, it stays."""
         for key in ("told", "untold", "believed", "open"):
             bench.problems.open_problem(Problem("a", key, "failure", "x", "x", since=1.0))
-        bench.problems.mark_told([Told("env:A", "a", "believed", 1.0, recovered=False)])
-        bench.problems.mark_told([Told("env:A", "a", "told", 1.0, recovered=True)])
+        bench.problems.record_notifications([Notification("env:A", "a", "believed", 1.0, recovered=False)])
+        bench.problems.record_notifications([Notification("env:A", "a", "told", 1.0, recovered=True)])
         for key in ("told", "untold", "believed"):
             assert bench.problems.close_problems("a", key, key, bench.clock.now(), "patrol") == 1
         bench.problems.prune()
@@ -143,12 +145,14 @@ class TestSqlite(ServerProblemSuite):
         problems = bench.ledger.problems
         problems.open_problem(Problem("a", "k", "failure", "x", "x", since=1.0))
         problems.open_problem(Problem("a", "o", "failure", "x", "x", since=1.0))
-        problems.mark_told([Told("env:A", "a", "k", 1.0, recovered=False)])
+        problems.record_notifications([Notification("env:A", "a", "k", 1.0, recovered=False)])
         problems.close_problems("a", "k", "k", bench.clock.now(), "patrol")
         bench.clock.advance(2 * DAY)
         assert [one.key for one in problems.problems()] == ["k", "o"]
         bench.ledger.prune(DAY)
         assert [one.key for one in problems.problems()] == ["o"]
-        assert list(problems.told()) == []
+        assert list(problems.notifications()) == []
         problems.open_problem(Problem("a", "k", "failure", "x", "x", since=3 * DAY))
-        assert list(problems.told()) == [], "whoever was told of the old one knows nothing of the new one"
+        assert list(problems.notifications()) == [], (
+            "whoever was told of the old one knows nothing of the new one"
+        )

@@ -13,7 +13,7 @@ from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
 from closeout.engine.invocation import FRESH, LONGEST_WAIT
-from closeout.engine.key_queue import LONGEST_QUEUE, SHORTEST_QUEUE, SUSPECT, next_look
+from closeout.engine.key_queue import LONGEST_QUEUE, SHORTEST_QUEUE, SUSPECT, next_check
 from closeout.engine.lambda_ import AFTER_A_FAULT, DONE
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.rows import row_key
@@ -159,7 +159,7 @@ def test_a_queued_run_polls_less_often_the_longer_it_waits(bench: RemoteBench) -
     for seconds in (0, 360, 36_000):
         later(bench, seconds)
         outcome = advance(bench, b)
-        assert outcome["wake"] == next_look(**outcome["queued"], now=bench.clock.now())
+        assert outcome["wake"] == next_check(**outcome["queued"], now=bench.clock.now())
         waits.append(outcome["wake"] - bench.clock.now())
     assert waits == [SHORTEST_QUEUE, 90.0, LONGEST_QUEUE]
 

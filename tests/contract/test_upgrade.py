@@ -28,7 +28,7 @@ from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.stack_ledger import Place
+from closeout.wiring.stack_ledger import LedgerResources
 from closeout.wiring.stack_runtime import StackRuntime
 from tests.contract.remote_harness import WORKER, client
 from tests.ledger_table import create_ledger
@@ -62,7 +62,7 @@ class Upgraded:
         (folder / "kept.py").write_text(FUNCTIONS, "utf-8")
         (folder / "go").touch()
         self.runtime = StackRuntime(
-            Place(self.name, "bodies", WORKER, "/closeout/worker"),
+            LedgerResources(self.name, "bodies", WORKER, "/closeout/worker"),
             partial(load, folder / "closeout.yaml", builtin()),
             directory=folder,
             api_url=github.url,

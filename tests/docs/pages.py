@@ -45,8 +45,10 @@ def pages() -> tuple[Path, ...]:
 def blocks() -> tuple[Block, ...]:
     """Every fenced block of every page, in order."""
     found = []
+    parser = MarkdownIt("commonmark")
+    parser.core.ruler.enableOnly(["normalize", "block"])  # each worker reads them, to collect a test for each
     for page in pages():
-        for token in MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8")):
+        for token in parser.parse(page.read_text("utf-8")):
             if token.type == "fence":
                 language, _, note = token.info.strip().partition(" ")
                 line = (token.map or [0])[0] + 1

@@ -237,7 +237,7 @@ TESTED_BY = {
         "tests/unit/run/test_finalize.py",
     ),
     "What is deployed after a teardown is found and deleted": (
-        "tests/unit/wiring/test_stack_looks.py",
+        "tests/unit/wiring/test_stack_rechecker.py",
         "tests/aws/test_rechecks.py",
     ),
     "The file that was deployed last also limits runs that already wait": ("tests/aws/test_redeployment.py",),

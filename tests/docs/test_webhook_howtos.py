@@ -11,6 +11,7 @@ import pytest
 from closeout.cli import rotation
 from closeout.core.secrets import PREVIOUS_SECONDS, READ_EVERY, TTL
 from closeout.testing.aws import FakeAws
+from tests.acceptance.forked import closeout_undisturbed
 from tests.acceptance.stack_world import FIRST, StackWorld, stack_world
 from tests.docs.pages import ROOT, blocks, commands
 
@@ -72,6 +73,7 @@ def _shape(text: str) -> str:
 @pytest.mark.slow
 def test_the_secret_is_rotated_as_the_page_says(world: StackWorld) -> None:
     """Once, carried on, and another time: then the first value is no version that anybody accepts."""
+    world.main = closeout_undisturbed
     for target in ("acme/shop", "acme"):
         world.closeout("webhook", "create", target, "--stack", "closed-pr-event-stack")
     told = run(world, ROTATE)

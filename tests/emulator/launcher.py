@@ -98,7 +98,7 @@ class Ministack:
         assert self._process is not None
         return self._process.pid
 
-    def last_words(self, lines: int = 20) -> str:
+    def last_output(self, lines: int = 20) -> str:
         """Return the end of what it wrote."""
         if not self.log.exists():
             return ""
@@ -221,7 +221,7 @@ class Ministack:
                     return
             except (OSError, http.client.HTTPException):
                 time.sleep(0.05)
-        raise Unavailable(f"The emulator did not start: {self.last_words() or 'it said nothing'}")
+        raise Unavailable(f"The emulator did not start: {self.last_output() or 'it said nothing'}")
 
 
 def _free_port() -> int:

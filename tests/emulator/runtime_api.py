@@ -76,7 +76,7 @@ class RuntimeApi:
 
     def __enter__(self) -> Self:
         """Start the environment; it is cold."""
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             **self._environment,

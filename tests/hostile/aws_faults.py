@@ -96,7 +96,7 @@ def run(stage: Stage, report: Report) -> None:
             contains = case.contains.format(number=number)
             aws.fault(service="*", operation=case.operation, contains=contains, **case.options)
         aws.undeletable(f"preview-{UNDELETABLE}", "Jobs", "the queue is held by a test")
-        late: Any = getattr(aws, "events_come_late", None)
+        late: Any = getattr(aws, "delay_events", None)
         if report.check(late is not None, "the emulator cannot let events come late"):
             late(1.0)
         for number in stacks:

@@ -290,7 +290,7 @@ class Closings(People):
         name = name or repository.full_name
         answer = guard.ask(self.github, self.store.teardowns, name, pull.number)
         if answer.verdict == "closed":
-            self.process.rechecks.hurry(name, pull.number)
+            self.process.rechecks.recheck_now(name, pull.number)
         if answer.verdict == "open" and not self.github.lag:
             assert pull.state == "open"
         if answer.verdict == "open":

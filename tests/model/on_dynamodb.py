@@ -29,7 +29,7 @@ from closeout.stack.patrol import mark_key
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github.world import Pull, Repository
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 from closeout.wiring.stack_patrols import StackPatrols, StartingAttempts
 from tests.direct import DirectClient, pass_over_sockets
 from tests.ledger_table import create_ledger, deploy
@@ -120,7 +120,7 @@ class TableLedger:
         self.service = Lambda(fate)
         create_ledger(self.dynamo, name)
         clients = {"dynamodb": _Mortal(self.dynamo, fate), "lambda": self.service}
-        self.stack = StackLedger(Place(name, "no-bucket", WORKER, "no-logs"), clients.get, clock)
+        self.stack = StackLedger(LedgerResources(name, "no-bucket", WORKER, "no-logs"), clients.get, clock)
         self.attempts = StartingAttempts(self.stack)
         self._clock = clock
         writer = DeliveryWriter(
@@ -252,7 +252,7 @@ class NoRechecks:
     def recover(self) -> None:
         """Do nothing."""
 
-    def hurry(self, _repository: str, _number: int) -> None:
+    def recheck_now(self, _repository: str, _number: int) -> None:
         """Do nothing."""
 
     def next_at(self) -> None:

@@ -23,7 +23,7 @@ from closeout.ports import HttpAnswer
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github.handler import Handler
-from closeout.testing.github.routes import Cut
+from closeout.testing.github.routes import ListedPage
 from closeout.testing.github.webhooks import Hook, Sender, stamp
 from closeout.testing.github.world import Pull, Repository, World
 
@@ -222,7 +222,7 @@ class GitHub(GitHubClient):
         since = stamp(self.clock.now() - self.lag)
         if not self.lag:
             return body
-        if isinstance(body, Cut):
+        if isinstance(body, ListedPage):
             body[:] = [item for item in body if not (_closed(item) > since and item["number"] % 3)]
         elif _closed(body) > since:
             body = {**body, "state": "open", "closed_at": None, "merged": False, "merged_at": None}

@@ -16,7 +16,7 @@ from closeout.actions.spec import Action, Existing
 from closeout.config.inverses import inventories
 from closeout.core.automation import Automation, Current
 from closeout.core.closing import Closing
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.core.redact import Redactor
 from closeout.core.runs import Outcome, Parked
 from closeout.engine.durable import Suspended
@@ -279,7 +279,7 @@ class Process:
         )
 
 
-def _inventory(_names: Sequence[Naming], clients: Any) -> Iterator[Existing]:
+def _inventory(_names: Sequence[NamePatterns], clients: Any) -> Iterator[Existing]:
     cloud: Cloud = clients.aws("x")
     return (Existing(name, {"name": name}, cloud.created[name]) for name in sorted(cloud.made))
 

@@ -73,28 +73,28 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "sign-in leads to any address",
-        "src/closeout/server/pages/way_back.py",
+        "src/closeout/server/pages/return_path.py",
         '        return self._own(path, query) or "/"',
         "        return text",
         (
-            "tests/contract/http/test_way_back.py::test_a_cookie_that_closeout_did_not_write_leads_to_the_overview",
+            "tests/contract/http/test_return_path.py::test_a_cookie_that_closeout_did_not_write_leads_to_the_overview",
         ),
     ),
     Mutant(
         "sign-in leads up from a page",
-        "src/closeout/server/pages/way_back.py",
+        "src/closeout/server/pages/return_path.py",
         'unquote(part) in (".", "..")',
         'part == "."',
         (
-            "tests/contract/http/test_way_back.py::test_a_cookie_that_closeout_did_not_write_leads_to_the_overview",
+            "tests/contract/http/test_return_path.py::test_a_cookie_that_closeout_did_not_write_leads_to_the_overview",
         ),
     ),
     Mutant(
         "a browser keeps what opens a page",
-        "src/closeout/server/pages/way_back.py",
+        "src/closeout/server/pages/return_path.py",
         '_NOT_KEPT = (*SECRETS, "expires", "part")',
         '_NOT_KEPT = ("part",)',
-        ("tests/contract/http/test_way_back.py::test_sign_in_leads_back_to_the_page_that_was_asked_for",),
+        ("tests/contract/http/test_return_path.py::test_sign_in_leads_back_to_the_page_that_was_asked_for",),
     ),
     Mutant(
         "a link that nobody signed signs in",
@@ -155,7 +155,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a body that was not read is an empty form",
         _SITE,
-        '    if "transfer-encoding" in request.headers or int(length) > FORM_BYTES:',
+        '    if "transfer-encoding" in http.headers or int(length) > FORM_BYTES:',
         "    if not length:",
         ("tests/contract/http/test_access_forms.py::test_a_body_that_cannot_be_read_is_refused",),
     ),

@@ -135,8 +135,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "drill on AWS: a broken link is told by no metric",
         "src/closeout/wiring/stack_patrols.py",
-        "        return Made(report, rounds, self.drills.round(loaded, self._marks, self._remaining))",
-        "        return Made(report, rounds)",
+        "        return RoundResult(report, rounds, self.drills.round(loaded, self._marks, self._remaining))",
+        "        return RoundResult(report, rounds)",
         (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
     ),
 )

@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "problems on AWS: what a target believes in is deleted",
         STORE,
-        "ended < before and not row.is_shown:",
+        "ended < before and not row.is_active:",
         "ended < before:",
         (f"{SUITE}::test_a_problem_that_every_target_knows_to_be_closed_is_deleted",),
     ),
@@ -65,7 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages on AWS: what the function cannot read is deployed",
         "src/closeout/stack/problems.py",
-        "list(filter(is_told, route.to))]",
+        "list(filter(is_notifiable, route.to))]",
         "list(route.to)]",
         (f"{TOLD}::test_only_targets_that_a_stack_can_reach_are_deployed",),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-LOOKS = "tests/unit/wiring/test_stack_looks.py"
+LOOKS = "tests/unit/wiring/test_stack_rechecker.py"
 TIMES = "tests/unit/wiring/test_rechecks.py"
 READS = "tests/contract/test_teardowns.py"
 END = "tests/unit/wiring/test_stack_end.py"
@@ -19,28 +19,28 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "rechecks on AWS: a look assumes a role that may delete",
-        "src/closeout/wiring/stack_looks.py",
+        "src/closeout/wiring/stack_rechecker.py",
         "            assumes=False,",
         "            assumes=True,",
         (f"{LOOKS}::test_steps_with_a_role_of_their_own_are_left_out",),
     ),
     Mutant(
         "rechecks on AWS: a look starts what no worker runs",
-        "src/closeout/wiring/stack_looks.py",
+        "src/closeout/wiring/stack_rechecker.py",
         '        if known is None or from_item(known).get("expires", math.inf) <= self.now():',
         "        if False:",
         (f"{LOOKS}::test_a_definition_that_was_not_deployed_starts_no_attempt",),
     ),
     Mutant(
         "rechecks on AWS: they keep a stack from being deleted",
-        "src/closeout/wiring/stack_looks.py",
+        "src/closeout/wiring/stack_rechecker.py",
         "            if self.ledger.deployed.is_removed():",
         "            if False:",
         (f"{LOOKS}::test_a_deleted_stack_has_no_rechecks",),
     ),
     Mutant(
         "rechecks on AWS: what GitHub does not say counts as nothing there",
-        "src/closeout/wiring/stack_looks.py",
+        "src/closeout/wiring/stack_rechecker.py",
         '        if "unknown" in outcomes:',
         "        if False:",
         (f"{LOOKS}::test_a_recheck_without_an_answer_is_repeated",),

@@ -10,7 +10,6 @@ from tests.mutants import (
     checks,
     closings,
     connections,
-    deeds,
     deployment,
     engine,
     invocations,
@@ -30,6 +29,7 @@ from tests.mutants import (
     stack,
     stack_guard,
     turns,
+    user_actions,
 )
 from tests.mutants.mutant import Mutant
 
@@ -304,8 +304,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a stack is deleted by its name",
         "src/closeout/actions/aws/teardown.py",
-        "                StackName=self.doomed.stack_id, ClientRequestToken",
-        "                StackName=self.doomed.name, ClientRequestToken",
+        "                StackName=self.planned.stack_id, ClientRequestToken",
+        "                StackName=self.planned.name, ClientRequestToken",
         (f"{STACK}::TestInterruptions::test_stack_created_anew_under_the_name",),
     ),
     Mutant(
@@ -318,7 +318,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "buckets are emptied although the plan did not list them",
         "src/closeout/actions/aws/teardown.py",
-        "if item.not_empty} & set(self.doomed.buckets))",
+        "if item.not_empty} & set(self.planned.buckets))",
         "if item.not_empty})",
         (f"{STACK}::TestApply::test_bucket_that_the_plan_did_not_list",),
     ),
@@ -555,8 +555,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a rerun on a stack goes by the file here",
         "src/closeout/cli/ledger_option.py",
-        "return Today(lambda: loaded, told, code_here=False)",
-        "return Today(lambda: load(self.config, builtin()), told, code_here=False)",
+        "return CurrentConfig(lambda: loaded, description, code_here=False)",
+        "return CurrentConfig(lambda: load(self.config, builtin()), description, code_here=False)",
         ("tests/acceptance/test_cli_deployed.py::test_the_next_attempt_is_what_is_deployed",),
     ),
     Mutant(
@@ -584,7 +584,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
-    *deeds.MUTANTS,
+    *user_actions.MUTANTS,
     *deployment.MUTANTS,
     *ledger.MUTANTS,
     *model.MUTANTS,

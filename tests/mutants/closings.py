@@ -158,8 +158,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "closings: the list tells of a renamed repository by the delivery of its old name",
         "src/closeout/intake/recovered.py",
-        '    told = f"{closing} {decision.delivery.repository}"',
-        '    told = f"{closing}"',
+        '    identity = f"{closing} {decision.delivery.repository}"',
+        '    identity = f"{closing}"',
         (f"{RECOVERED}::test_a_closing_under_another_repository_name_is_another_delivery",),
     ),
 )

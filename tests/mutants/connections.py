@@ -7,7 +7,7 @@ from tests.mutants.mutant import Mutant
 _PROTOCOL = "src/closeout/server/protocol.py"
 _BODIES = "src/closeout/server/bodies.py"
 _SPOOL = "src/closeout/server/spool.py"
-_PLACES = "src/closeout/server/places.py"
+_CONNECTION_LIMITS = "src/closeout/server/connection_limits.py"
 _UPLOAD = "src/closeout/server/upload.py"
 _HEAD = "src/closeout/server/head.py"
 _HOSTILE = "tests/contract/http/test_hostile_connections.py::"
@@ -104,31 +104,31 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the newest connection is refused when all places are taken",
-        _PLACES,
+        _CONNECTION_LIMITS,
         "            if not (self._make_room(self._waiting) or self._make_room(self._proven)):",
         "            if self._open:",
         (_HOSTILE + "test_a_full_server_still_takes_a_delivery",),
     ),
     Mutant(
         "a proxy that delivered makes room like a stranger",
-        _PLACES,
+        _CONNECTION_LIMITS,
         "        (self._proven if connection.proven else self._waiting)[connection] = None",
         "        self._waiting[connection] = None",
         (_HOSTILE + "test_who_delivered_is_the_last_to_make_room",),
     ),
     Mutant(
         "one address may take every place",
-        _PLACES,
+        _CONNECTION_LIMITS,
         "        if address is not None and self._taken[address] >= self.share:",
         "        if address is not None and self._taken[address] >= self.most:",
         (_HOSTILE + "test_one_address_has_a_share",),
     ),
     Mutant(
         "each address of a /64 has a share of its own",
-        _PLACES,
+        _CONNECTION_LIMITS,
         "_V6_PREFIX = 64",
         "_V6_PREFIX = 128",
-        ("tests/unit/server/test_places.py::test_what_counts_as_one_peer",),
+        ("tests/unit/server/test_connection_limits.py::test_what_counts_as_one_peer",),
     ),
     Mutant(
         "a connection that is gone is kept until the garbage collector comes",

@@ -138,7 +138,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "values that nobody wrote are a defect",
         "src/closeout/cli/ledger_option.py",
-        "            where.check_file()  # a value that closeout does not write: the file may be damaged",
+        "            selected.check_file()  # a value that closeout does not write: the file may be damaged",
         "            pass",
         (f"{DAMAGED}::test_values_of_a_wrong_type_are_damage",),
     ),

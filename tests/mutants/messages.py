@@ -30,8 +30,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages: what was told is told again at every look",
         PROBLEMS,
-        "        return _Need(problem, told.at + AGAIN, True)",
-        "        return _Need(problem, told.at, True)",
+        "        return _Need(problem, last.at + AGAIN, True)",
+        "        return _Need(problem, last.at, True)",
         (PROPERTY, f"{TELLS}::test_a_restart_repeats_nothing"),
     ),
     Mutant(

@@ -12,7 +12,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names are not held against each other",
         f"{CONFIG}/load.py",
-        "    uniqueness.check(around.uses)",
+        "    uniqueness.check(context.uses)",
         "    pass",
         (TABLE,),
     ),
@@ -26,22 +26,22 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a name is held against itself only",
         f"{CONFIG}/uniqueness.py",
-        "    for other in (placed, *earlier[:-1]):",
-        "    for other in (placed,):",
+        "    for other in (compared, *earlier[:-1]):",
+        "    for other in (compared,):",
         (TABLE,),
     ),
     Mutant(
         "two owners count as one",
         f"{CONFIG}/subjects.py",
-        '            ("owner" in known or _same_only(left.owners, right.owners))',
-        "            True",
+        '    return ("owner" in known or _same_only(one.owners, two.owners)) and (',
+        "    return True and (",
         (TABLE,),
     ),
     Mutant(
         "a prefix may begin like another subject's",
         f"{CONFIG}/subjects.py",
-        "    return [*bound, TAIL] if tail else bound",
-        "    return bound",
+        "    return [*filled, TAIL] if tail else filled",
+        "    return filled",
         (TABLE,),
     ),
     Mutant(
@@ -61,7 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a pattern for any owner passes",
         f"{CONFIG}/languages.py",
-        "        return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)",
+        "        return any(not _owner_states(automaton, _OWNER - {char}, budget) for char in shared)",
         "        return True",
         ("tests/unit/config/test_languages.py::test_a_pattern_that_matches_any_owner_is_detected",),
     ),

@@ -85,8 +85,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "runs show prints a fact as it is",
         "src/closeout/cli/runs.py",
-        "    output.say(told.replace(colour, output.word(colour), 1) if colour else told)",
-        "    click.echo(output.wrapped(text, first, following))",
+        "    output.say(text.replace(colour, output.word(colour), 1) if colour else text)",
+        "    click.echo(output.wrapped(sentence, first, following))",
         ("tests/acceptance/test_cli_hostile.py",),
     ),
     Mutant(

@@ -40,8 +40,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pages: an open page is told that nothing has changed",
         "src/closeout/server/pages/rendering.py",
-        '        if asked.request.headers.get("if-none-match") == tag:',
-        '        if "if-none-match" in asked.request.headers:',
+        '        if request.http.headers.get("if-none-match") == tag:',
+        '        if "if-none-match" in request.http.headers:',
         (f"{HTTP}::test_a_live_part_is_sent_only_when_it_has_changed",),
     ),
     Mutant(

@@ -90,8 +90,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the watermark is kept before its closings are stored",
         "src/closeout/patrol/closings.py",
-        "                self._take_in(name, read)\n",
-        "                self._save(read.mark)\n                self._take_in(name, read)\n",
+        "                taken = self._take_in(name, read)\n",
+        "                self._save(read.mark)\n                taken = self._take_in(name, read)\n",
         (f"{LIST}::test_a_closing_that_could_not_be_stored_is_read_again",),
     ),
     Mutant(
@@ -174,9 +174,23 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a run that met an old answer is not heard of again",
         "src/closeout/patrol/closings.py",
-        "self._save(replace(self._held(read), told=not read.begun))",
+        "self._save(replace(self._held(read, taken), told=not read.begun))",
         "self._save(replace(read.mark, told=not read.begun))",
         (f"{LIST}::test_a_closing_is_read_until_its_run_has_ended",),
+    ),
+    Mutant(
+        "patrol: a run that ends as cancelled while a list is taken in is not heard of again",
+        "src/closeout/patrol/closings.py",
+        "                closed.id not in taken and self.intake.is_new(closed, begun)",
+        "                False",
+        (f"{LIST}::test_a_closing_whose_run_is_cancelled_while_the_list_is_taken_in_is_seen_again",),
+    ),
+    Mutant(
+        "orphans: a run that begins during the audit does not count",
+        "src/closeout/wiring/orphans.py",
+        "        found = later().get(about)",
+        "        found = None",
+        ("tests/unit/wiring/test_busy_runs.py::test_a_run_that_begins_after_an_audit_is_busy_too",),
     ),
     Mutant(
         "patrol: an automation that asks who closed it starts without knowing",

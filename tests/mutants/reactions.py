@@ -57,14 +57,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a delete that waits for another step's success is looked at again without it",
         "src/closeout/core/reactions.py",
-        "    return condition is not None and bool(asked(condition) or _OUTCOME.search(_code(condition)))",
-        "    return condition is not None and bool(asked(condition))",
+        "    return condition is not None and bool(references_in(condition) or _OUTCOME.search(_code(condition)))",
+        "    return condition is not None and bool(references_in(condition))",
         ("tests/unit/run/test_reactions.py::test_a_delete_that_depends_on_another_step_is_not_rechecked",),
     ),
     Mutant(
         "an orphan is decided without the steps that its step waits for",
         "src/closeout/orphans/verdict.py",
-        "    if needs_earlier(condition):",
+        "    if depends_on_outcomes(condition):",
         "    if False:",
         ("tests/unit/orphans/test_verdict.py::test_the_steps_own_condition_counts",),
     ),

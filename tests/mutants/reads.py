@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 LISTS = "tests/contract/test_lists.py"
 RUNS = f"{LISTS}::test_pages_of_runs_are_the_filtered_list"
 DELIVERIES = f"{LISTS}::test_pages_of_deliveries_are_the_filtered_list"
+INTERLEAVED = "tests/unit/ledger/sqlite/test_reads.py"
 STORY = "tests/unit/wiring/test_pull_requests.py"
 SOURCE = "src/closeout/ledger/sqlite/lists.py"
 
@@ -14,18 +15,33 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "lists: open runs of an automation are left out",
         SOURCE,
-        "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
+        "    return merge(unfinished, finished, reverse=not newer)",
         "    return finished",
         (RUNS,),
     ),
     Mutant(
-        "lists: a run that finishes while the list is read is listed twice",
-        SOURCE,
-        "    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))",
-        "    return merge(unfinished, finished, reverse=not newer)",
+        "lists: numbers and runs are read at two moments",
+        "src/closeout/ledger/sqlite/reads.py",
+        '                connection.execute("BEGIN")',
+        "                pass",
         (
-            "tests/unit/ledger/sqlite/test_reads.py"
-            "::test_a_run_that_finishes_while_a_list_is_read_is_listed_once",
+            "tests/unit/ledger/sqlite/test_reads.py::test_a_run_that_gets_its_next_attempt_while_a_list_is_read_is_listed",
+        ),
+    ),
+    Mutant(
+        "rerun: two that both found the run finished start two attempts",
+        "src/closeout/ledger/sqlite/attempts.py",
+        '            if state != "finished":',
+        "            if False:",
+        ("tests/contract/test_ledgers.py::TestSqlite",),
+    ),
+    Mutant(
+        "requests: one that ends while the list is read is taken again",
+        "src/closeout/engine/requests.py",
+        "        self._taken.intersection_update(request.id for request in requests)",
+        "        self._taken.clear()",
+        (
+            "tests/unit/engine/test_requests.py::test_a_request_that_ends_while_the_list_is_read_is_not_carried_out_twice",
         ),
     ),
     Mutant(

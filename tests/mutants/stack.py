@@ -36,8 +36,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a run's environment starts with boto3",
         "src/closeout/lambdas/run.py",
-        "from closeout.lambdas.late_clients import late_clients",
-        "import boto3\nfrom closeout.lambdas.late_clients import late_clients",
+        "from closeout.lambdas.lazy_clients import lazy_clients",
+        "import boto3\nfrom closeout.lambdas.lazy_clients import lazy_clients",
         (f"{RUN}::test_the_start_imports_no_sdk_and_little_else",),
     ),
     Mutant(

@@ -92,7 +92,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a late deploy brings no recheck forward on AWS",
         "src/closeout/lambdas/guard.py",
-        "        late=hurry,\n",
+        "        late=recheck_now,\n",
         "",
         (f"{FUNCTION}::test_a_late_deploy_brings_the_recheck_forward",),
     ),

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.core.commit import StatusTarget, status_target, why_none
+from closeout.core.commit import StatusTarget, status_target, why_no_target
 from closeout.core.errors import CloseoutError, PatternError
 from closeout.core.facts import Facts, facts_of
-from closeout.core.keys import check_template, concurrency_key, look_in
+from closeout.core.keys import check_template, concurrency_key, lookup_of
 from closeout.core.patterns import compile_patterns
 from closeout.core.triggers import match, match_paths
 from tests.unit.config.trigger_faults import faults
@@ -206,7 +206,7 @@ def test_any_payload_has_a_commit_or_a_reason(event: str, payload: dict[str, Any
     """A target is well formed; without one there is a sentence."""
     target = status_target(event, payload)
     if target is None:
-        assert why_none(event, payload)
+        assert why_no_target(event, payload)
     else:
         assert isinstance(target, StatusTarget)
         assert re.fullmatch(r"[0-9a-f]{40,64}", target.sha)
@@ -225,8 +225,8 @@ def test_any_payload_has_a_key_of_bounded_length(
     if template is not None and check_template(template):
         return
     facts = facts_of(event, payload)
-    key = concurrency_key("auto", template, facts, look_in(payload))
-    assert key == concurrency_key("auto", template, facts, look_in(payload))
+    key = concurrency_key("auto", template, facts, lookup_of(payload))
+    assert key == concurrency_key("auto", template, facts, lookup_of(payload))
     if key is not None:
         assert len(key) <= 512
         assert key.startswith(("auto|", "sha256:"))

@@ -1,4 +1,4 @@
-"""The law of names: if a file loads, no two subjects give one name; if it does not, the two that are shown do."""
+"""The rule of names: if a file loads, no two subjects give one name; if it does not, the two that are shown do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from closeout.config import cel, load
 from closeout.config.collisions import Subject
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
-from closeout.config.subjects import Key, Law
+from closeout.config.subjects import Key, NameComparer
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import CloseoutError
 from closeout.core.patterns import compile_patterns
@@ -214,12 +214,12 @@ def test_every_counter_example_collides_when_it_is_rendered(
         for step, found in uses
         if (shape := named(step, REGISTRY[step.uses], "pull_request"))
     ]
-    law = Law([key for key, _ in keys], steps=10_000_000)
+    comparer = NameComparer([key for key, _ in keys], steps=10_000_000)
     for (one, first), (two, second) in product(keys, repeat=2):
         if first.uses != second.uses:
             continue
         try:
-            found = law.collision(one, two)
+            found = comparer.collision(one, two)
         except Undecided:
             assert loose(one) or loose(two)
             continue

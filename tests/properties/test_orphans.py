@@ -13,7 +13,7 @@ from closeout.actions.spec import Existing
 from closeout.core.automation import RECHECK
 from closeout.core.units import iso
 from closeout.orphans.reading import Pull
-from closeout.orphans.verdict import SLACK, Find, GitHubSays, judge
+from closeout.orphans.verdict import SLACK, Find, PullRequestQueries, judge
 from closeout.testing import payloads
 from tests.unit.orphans.test_verdict import AUTOMATION, STEP
 
@@ -54,7 +54,7 @@ def test_an_orphan_has_all_proofs_and_nothing_else_is_one(**drawn: Any) -> None:
     step = replace(STEP, condition=drawn["step_condition"])
     find = Find(existing, None, automation, step, builtin()[USES], "acme/shop", 17)
     whole = Pull(answer | {"merged": False}, whole=True)
-    ask = GitHubSays(lambda _number: whole, lambda _name, _number: (), lambda _name, _number: ())
+    ask = PullRequestQueries(lambda _number: whole, lambda _name, _number: (), lambda _name, _number: ())
     verdict = judge(find, pull, ask)
     matched = drawn["condition"] is None or (
         drawn["condition"] == KEEPS and "keep-preview" not in drawn["labels"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closeout.core.problems import AGAIN, WAIT, Problem, Route, Routes, Told, due
+from closeout.core.problems import AGAIN, WAIT, Notification, Problem, Route, Routes, due
 from tests.memory_problems import MemoryProblems
 
 STEP = 10.0
@@ -42,7 +42,9 @@ class World:
 
     def look(self) -> None:
         """Send what is due, as the notifier does: mark it told after it was sent, unless the process dies between."""
-        for target, messages in due(self.store.problems(), self.store.told(), self.now, ROUTES).items():
+        for target, messages in due(
+            self.store.problems(), self.store.notifications(), self.now, ROUTES
+        ).items():
             if target in self.down:
                 continue
             for message in messages:
@@ -51,8 +53,9 @@ class World:
                     self.crash.discard(target)
                     continue
                 recovered = message.event == "recovered"
-                self.store.mark_told(
-                    Told(target, one.automation, one.key, self.now, recovered) for one in message.problems
+                self.store.record_notifications(
+                    Notification(target, one.automation, one.key, self.now, recovered)
+                    for one in message.problems
                 )
 
     def check(self) -> None:

@@ -194,7 +194,7 @@ def test_a_secrets_text_form_hides_it() -> None:
 )
 def test_what_tells_events_apart_depends_on_the_event(events: list[str], field: str) -> None:
     """A push has no pull request, and an issue no ref."""
-    assert f"add ${{{{ {field} }}}}" in guards._telling([{"event": event} for event in events])
+    assert f"add ${{{{ {field} }}}}" in guards._distinguishing_fields([{"event": event} for event in events])
 
 
 @pytest.mark.parametrize(

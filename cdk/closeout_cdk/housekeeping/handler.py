@@ -28,12 +28,13 @@ PERSISTENCE = 12
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
 REMOVAL = {"pk": {"S": "settings"}, "sk": {"S": "removal"}}
 ALIVE = ("RUNNING", "PAUSING", "PAUSED")
+ARN = "DurableExecutionArn"
 RESERVED = 90.0
 """Seconds of the function's time that are reserved for the answer."""
 NAMED = 20
 """Most runs that an answer names: CloudFormation accepts 4 KB."""
 LATE = 86_400.0
-"""Seconds that a run may begin late, or be ended late: `stack.deployed.outlasts`."""
+"""Seconds that a run may begin late, or be ended late: `stack.deployed.definition_lifetime`."""
 
 Item = dict[str, Any]
 Clients = Callable[[str], Any]
@@ -144,8 +145,34 @@ def _stop_all(worker: str, functions: Any, sleep: Sleep, remaining: Remaining) -
 
     Stop the newest first, because a run begins when the run before it in its queue has ended.
     """
-    failed, stopped = [], []
-    found = _persist(lambda: _open(worker, functions), sleep)
+    failed: list[str] = []
+    stopped: list[str] = []
+    seen: set[str] = set()
+    while found := [one for one in _listed(worker, functions, sleep, seen) if one[ARN] not in seen]:
+        seen.update(one[ARN] for one in found)
+        _stop_each(found, functions, remaining, failed, stopped)
+    return failed, stopped
+
+
+def _listed(worker: str, functions: Any, sleep: Sleep, seen: set[str]) -> list[dict[str, Any]]:
+    """Return the open executions. Raises an error only for the first list: what that one shows is stopped in any case.
+
+    A single list may miss an execution that changes its status between two of its reads, or that another one starts, which
+    hands its run over.
+    """
+    try:
+        return list(_persist(lambda: _open(worker, functions), sleep))
+    except Exception as error:
+        if not seen:
+            raise
+        print(json.dumps({"level": "error", "text": f"runs that began late were not listed: {error!r}"}))
+        return []
+
+
+def _stop_each(
+    found: list[dict[str, Any]], functions: Any, remaining: Remaining, failed: list[str], stopped: list[str]
+) -> None:
+    """Stop executions, the newest first; add each run to `failed` or to `stopped`."""
     for execution in sorted(found, key=lambda one: one["StartTimestamp"], reverse=True):
         run = re.sub(r"^.*?([a-z2-7]{26}-[0-9]+).*$", r"\1", execution["DurableExecutionName"])
         if remaining() < RESERVED:
@@ -153,7 +180,7 @@ def _stop_all(worker: str, functions: Any, sleep: Sleep, remaining: Remaining) -
             continue
         try:
             functions.stop_durable_execution(
-                DurableExecutionArn=execution["DurableExecutionArn"],
+                DurableExecutionArn=execution[ARN],
                 Error={"ErrorType": "StackRemoved", "ErrorMessage": "the stack was removed"},
             )
         except Exception as error:  # noqa: BLE001 - the others are stopped all the same
@@ -161,7 +188,6 @@ def _stop_all(worker: str, functions: Any, sleep: Sleep, remaining: Remaining) -
             failed.append(run)
         else:
             stopped.append(run)
-    return failed, stopped
 
 
 def _open(worker: str, functions: Any) -> list[dict[str, Any]]:

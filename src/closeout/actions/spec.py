@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
@@ -213,14 +213,14 @@ class Action:
     Raises `GuardRefused` for tags that cannot be read."""
     tag_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
     """Permissions that `read_tags` needs in addition to `permissions`."""
-    inventory: Callable[[Sequence[Naming], Clients], Iterable[Existing]] | None = None
+    inventory: Callable[[Sequence[NamePatterns], Clients], Iterable[Existing]] | None = None
     """Yields the resources with names that steps make in some repositories; reads only. It may yield others, because the
     caller parses each name. It never leaves out a page: a failed read raises `ServiceError`."""
     inventory_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
     """All permissions that `inventory` needs: to list, never to change."""
     plan_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
     """For an action with `absent`, all permissions that `plan` needs: to read, never to change. A recheck on AWS plans with them."""
-    not_listed: Callable[[Naming], str | None] = lambda _naming: None
+    not_listed: Callable[[NamePatterns], str | None] = lambda _naming: None
     """Why `inventory` cannot list resources with names of this form; None if it can."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """Checks raw inputs at load (a prefix must end in a delimiter) and returns a sentence for each mistake."""

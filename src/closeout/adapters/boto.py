@@ -25,9 +25,9 @@ def boto_client(service: str, region: str | None) -> Any:
     import boto3  # noqa: PLC0415 - as above
 
     # boto3 reads AWS_DEFAULT_REGION and the profile; every other SDK reads AWS_REGION first.
-    place = region or os.environ.get("AWS_REGION") or None
+    name = region or os.environ.get("AWS_REGION") or None
     # A new session, because boto3's default one does not support several threads.
-    return boto3.Session().client(service, region_name=place, config=_config(2, connect_timeout=5.0))
+    return boto3.Session().client(service, region_name=name, config=_config(2, connect_timeout=5.0))
 
 
 def _config(attempts: int, connect_timeout: float) -> Any:

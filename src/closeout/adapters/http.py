@@ -48,14 +48,14 @@ class HttpClient:
         """
         secret = dict(secret_headers or {})
         _check({**headers, **secret})
-        place = parse(url)
+        parsed = parse(url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._send(method, place, {**headers, **secret}, body, timeout)
-            target = place.redirected(answer.headers.get("location"))
+            answer = self._send(method, parsed, {**headers, **secret}, body, timeout)
+            target = parsed.redirected(answer.headers.get("location"))
             if not _repeats(method, answer.status) or target is None:
                 return answer
-            place = target
-        raise _error(method, place, "redirect", f"more than {MAX_REDIRECTS} redirects", transient=False)
+            parsed = target
+        raise _error(method, parsed, "redirect", f"more than {MAX_REDIRECTS} redirects", transient=False)
 
     def _send(
         self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None, timeout: float

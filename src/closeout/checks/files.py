@@ -69,13 +69,13 @@ def _secrets(world: World, references: Sequence[str]) -> Result:
         try:
             world.outside.secrets.read(reference)
         except SecretError as error:
-            results.append(failed(error, _mended(reference)))
+            results.append(failed(error, _fix_for(reference)))
         except Exception as error:  # noqa: BLE001 - its text may contain the value
             results.append(unknown(f"{reference} cannot be read: {type(error).__name__}"))
     return worst(results, f"{', '.join(references)} can be read")
 
 
-def _mended(reference: str) -> str:
+def _fix_for(reference: str) -> str:
     """Return how to make a secret readable at the place in its reference."""
     kind, _, place = reference.partition(":")
     if kind == "env":

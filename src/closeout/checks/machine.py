@@ -61,9 +61,9 @@ def _github_offset(world: World) -> float | None:
 
 
 def _disk(world: World) -> Result:
-    folder = world.place.path.parent.resolve()
+    folder = world.host.path.parent.resolve()
     try:
-        free = world.place.free()
+        free = world.host.free()
     except OSError as error:
         return unknown(f"it is not known how much space {folder} has ({error.strerror})")
     if free < FREE_BYTES:
@@ -72,16 +72,16 @@ def _disk(world: World) -> Result:
 
 
 def _place(world: World) -> Result:
-    kind = world.place.file_system()
+    kind = world.host.file_system()
     if kind is None:
         return skipped("this machine does not say what file system the ledger is on")
     if kind in REMOTE:
-        return wrong(f"{world.place.path} is on a network file system ({kind})")
+        return wrong(f"{world.host.path} is on a network file system ({kind})")
     return fine(f"the ledger is on a local file system ({kind})")
 
 
 def _ledger(world: World) -> Result:
-    path = world.place.path
+    path = world.host.path
     if not path.parent.is_dir():
         return wrong(
             f"the folder {path.parent} of the ledger does not exist",
@@ -97,16 +97,16 @@ def _ledger(world: World) -> Result:
 
 
 def _writable(world: World) -> Result:
-    place = world.place.unwritable()
-    if place is not None:
-        return wrong(f"this user may not write {place}")
+    path = world.host.unwritable()
+    if path is not None:
+        return wrong(f"this user may not write {path}")
     return fine("this user may write the ledger and its folder")
 
 
 def _server(world: World) -> Result:
     if not world.ledger.exists():
         return skipped("there is no ledger yet, so no server")
-    if not world.place.held():
+    if not world.host.held():
         return wrong("no server runs on this ledger")
     return fine("a server runs on this ledger")
 

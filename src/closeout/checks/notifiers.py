@@ -53,7 +53,7 @@ def _deliveries(world: World) -> Result:
         return skipped("the file has no `notify`, so no message is sent")
     if not world.ledger.exists():
         return skipped("no server has run yet")
-    failures = world.place.notifier_failures()
+    failures = world.host.notifier_failures()
     results = []
     for target in filter(failures.get, targets):
         since = spoken_duration(world.now() - failures[target]["since"])

@@ -38,9 +38,9 @@ ON_STACK = tuple(check for check in CHECKS if check.id not in OF_A_MACHINE)
 
 
 def ask(
-    world: World, checks: Sequence[Check] = CHECKS, told: Callable[[Check], object] = lambda _check: None
+    world: World, checks: Sequence[Check] = CHECKS, on_start: Callable[[Check], object] = lambda _check: None
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each check. `told` receives a check before it is asked."""
+    """Yield the outcome of each check. `on_start` receives a check before it is asked."""
     hindered: dict[str, str] = {}
     """For each check that is not fine, the one that is the cause."""
     for check in checks:
@@ -48,7 +48,7 @@ def ask(
         if cause is not None:
             result = unknown(f"not run: first fix `{cause}`")
         else:
-            told(check)
+            on_start(check)
             result = _answer(check, world)
         if result.state in ("wrong", "unknown"):
             hindered[check.id] = cause or check.id

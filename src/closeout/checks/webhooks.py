@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
 from closeout.checks.machine import LOOPBACK
 from closeout.checks.token import ASKING, UNREADABLE, repositories_in_all, tried, visible, with_token
-from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World, events, repositories
+from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, OwnedHook, World, events, repositories
 from closeout.core.errors import ServiceError
 from closeout.core.units import counted
 from closeout.ports.clients import HookDelivery
@@ -37,7 +37,7 @@ def found(world: World) -> Iterator[tuple[str, HooksFound]]:
             continue
 
 
-def ours(world: World) -> list[Owned]:
+def ours(world: World) -> list[OwnedHook]:
     """Return the active webhooks that lead here, each once."""
     known = {
         (one.target, one.hook.id): one for _, hooks in found(world) for one in hooks.ours if one.hook.active
@@ -83,12 +83,12 @@ def _heard(world: World, name: str, hooks: HooksFound) -> bool:
     return bool(world.heard(name) - own)
 
 
-def _moved(world: World, name: str, hooks: HooksFound) -> Owned | None:
+def _moved(world: World, name: str, hooks: HooksFound) -> OwnedHook | None:
     """Return a webhook that has delivered to this closeout but now leads somewhere else."""
     return next((one for one in hooks.others if str(one.hook.id) in world.heard(name)), None)
 
 
-def _similar(hooks: HooksFound) -> Owned | None:
+def _similar(hooks: HooksFound) -> OwnedHook | None:
     """Return a webhook whose URL ends like closeout's. It may be another program's."""
     return next((one for one in hooks.others if urlsplit(one.hook.url).path.endswith(WEBHOOK)), None)
 
@@ -138,12 +138,12 @@ def _events(world: World) -> Result:
     return worst(results, "the webhooks send each event that starts an automation")
 
 
-def _json(one: Owned) -> Result:
+def _json(one: OwnedHook) -> Result:
     what = f"{one} sends {one.hook.content_type}"
     return fine(what) if one.hook.content_type == "json" else wrong(what)
 
 
-def _encrypted(one: Owned) -> Result:
+def _encrypted(one: OwnedHook) -> Result:
     place = urlsplit(one.hook.url)
     if place.scheme == "http" and place.hostname not in LOOPBACK:
         return wrong(f"{one} sends payloads over http, which everybody on the network can read")
@@ -152,7 +152,7 @@ def _encrypted(one: Owned) -> Result:
     return fine(str(one))
 
 
-def _each(look: Callable[[Owned], Result], what: str, world: World) -> Result:
+def _each(look: Callable[[OwnedHook], Result], what: str, world: World) -> Result:
     hooks = ours(world)
     if not hooks:
         return _nothing(world)
@@ -165,7 +165,7 @@ def _ping(world: World) -> Result:
     hooks = ours(world)
     if not hooks:
         return _nothing(world)
-    before: dict[Owned, frozenset[int]] = {}
+    before: dict[OwnedHook, frozenset[int]] = {}
     results = []
     for one in hooks:
         webhooks = world.outside.webhooks(one.target)
@@ -181,7 +181,7 @@ def _ping(world: World) -> Result:
     return worst(results, f"GitHub sent a ping through {counted(len(hooks), 'webhook')}")
 
 
-def _silent(world: World, before: dict[Owned, frozenset[int]]) -> list[Owned]:
+def _silent(world: World, before: dict[OwnedHook, frozenset[int]]) -> list[OwnedHook]:
     """Wait until each webhook's log shows a new ping; return those whose log does not."""
     waiting = list(before)
     for look in range(PATIENCE):
@@ -192,7 +192,7 @@ def _silent(world: World, before: dict[Owned, frozenset[int]]) -> list[Owned]:
     return waiting
 
 
-def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
+def _pinged(world: World, one: OwnedHook, before: frozenset[int]) -> bool:
     try:
         log = world.outside.webhooks(one.target).deliveries(one.hook.id)
     except ServiceError:
@@ -200,7 +200,7 @@ def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
     return any(delivery.event == "ping" and delivery.id not in before for delivery in log)
 
 
-def _answered(one: Owned, last: HookDelivery) -> Result:
+def _answered(one: OwnedHook, last: HookDelivery) -> Result:
     code = last.status_code
     if code == 401 or 200 <= code < 300:
         return fine(str(one))  # `hook-secret` reports a 401
@@ -210,7 +210,7 @@ def _answered(one: Owned, last: HookDelivery) -> Result:
     return wrong(f"{one}: its delivery of {last.delivered_at} was answered with {code or last.status}: {why}")
 
 
-def _verified(one: Owned, last: HookDelivery) -> Result:
+def _verified(one: OwnedHook, last: HookDelivery) -> Result:
     code, delivery = last.status_code, f"its delivery of {last.delivered_at}"
     if code == 401:
         return wrong(f"{one} has another secret than closeout's, or none: {delivery} got 401")
@@ -219,7 +219,7 @@ def _verified(one: Owned, last: HookDelivery) -> Result:
     return unknown(f"{one}: {delivery} did not reach closeout ({code or last.status})")
 
 
-def _deliveries(look: Callable[[Owned, HookDelivery], Result], what: str, world: World) -> Result:
+def _deliveries(look: Callable[[OwnedHook, HookDelivery], Result], what: str, world: World) -> Result:
     results = []
     for one in ours(world):
         try:

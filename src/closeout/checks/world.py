@@ -32,7 +32,7 @@ PATIENCE = 30
 """Looks at a webhook's log for its ping, a second apart."""
 
 
-class GitHubAsks(GitHubReads, GitHubRequests, Protocol):
+class GitHubQueries(GitHubReads, GitHubRequests, Protocol):
     """What is needed from GitHub's client."""
 
 
@@ -53,7 +53,7 @@ class Outside(Protocol):
     """Everything outside this machine, with the clients that the configuration needs."""
 
     @property
-    def github(self) -> GitHubAsks:
+    def github(self) -> GitHubQueries:
         """GitHub's API with the configured token."""
 
     @property
@@ -78,7 +78,7 @@ class Outside(Protocol):
         """Return a URL from the file, where it may be written as `env:NAME`. Raises `ConfigError`."""
 
 
-class Place(Protocol):
+class Host(Protocol):
     """The machine with the ledger's file. A stack has none."""
 
     @property
@@ -101,7 +101,7 @@ class Place(Protocol):
         """Return, for each notifier that accepts no messages, since when and why."""
 
 
-class LedgerLook(Protocol):
+class LedgerView(Protocol):
     """The ledger, for reading. Methods raise `LedgerError` or `StoreUnavailable`."""
 
     def exists(self) -> bool:
@@ -123,7 +123,7 @@ class LedgerLook(Protocol):
         """Return who paused destructive calls, and why; None if they are allowed."""
 
 
-class Owned(NamedTuple):
+class OwnedHook(NamedTuple):
     """A webhook and its owner: `acme/shop` or `acme`."""
 
     target: str
@@ -136,9 +136,9 @@ class Owned(NamedTuple):
 class HooksFound(NamedTuple):
     """The webhooks that receive one repository's events."""
 
-    ours: tuple[Owned, ...]
+    ours: tuple[OwnedHook, ...]
     """Those with this closeout's URL."""
-    others: tuple[Owned, ...]
+    others: tuple[OwnedHook, ...]
     unread: ServiceError | None
     """Why the organization's are missing."""
 
@@ -149,12 +149,12 @@ class World:
 
     load: Callable[[], Loaded]
     connect: Callable[[Loaded], Outside]
-    ledger: LedgerLook
+    ledger: LedgerView
     _: KW_ONLY
     file: Path
     now: Callable[[], float]
     pause: Callable[[float], object]
-    machine: Place | None = None
+    machine: Host | None = None
     """None for a stack."""
     pings: bool = False
     """Whether GitHub may be asked for pings."""
@@ -180,7 +180,7 @@ class World:
         return self.once("configuration", self.load)
 
     @property
-    def place(self) -> Place:
+    def host(self) -> Host:
         """The machine of the ledger's file. Raises `LookupError` for a stack, whose checks do not ask."""
         if self.machine is None:
             raise LookupError("a stack has no machine")
@@ -240,13 +240,13 @@ class World:
 
     def hooks(self, name: str) -> HooksFound:
         """Return the webhooks that receive a repository's events. Raises `ServiceError` if its own cannot be read."""
-        found = [Owned(name, hook) for hook in self._hooks_of(name)]
+        found = [OwnedHook(name, hook) for hook in self._hooks_of(name)]
         unread: ServiceError | None = None
         owner = self.repository(name).get("owner") or {}
         if owner.get("type") != "User":
             login = name.partition("/")[0]
             try:
-                found += [Owned(login, hook) for hook in self._hooks_of(login)]
+                found += [OwnedHook(login, hook) for hook in self._hooks_of(login)]
             except ServiceError as error:
                 unread = error
         base = self.base() or ""
@@ -256,7 +256,7 @@ class World:
     def _hooks_of(self, target: str) -> Sequence[Hook]:
         return self.once(("hooks", target), lambda: tuple(self.outside.webhooks(target).all()))
 
-    def last_delivery(self, one: Owned) -> HookDelivery | None:
+    def last_delivery(self, one: OwnedHook) -> HookDelivery | None:
         """Return the newest delivery in a webhook's log, None if there is none. Raises `ServiceError`."""
         log = self.once(
             ("log", one.target, one.hook.id),

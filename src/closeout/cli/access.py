@@ -20,7 +20,7 @@ from closeout.adapters.clock import SystemClock
 from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Group, command, group
 from closeout.cli.confirm import who
-from closeout.cli.requests import by_the_writer
+from closeout.cli.requests import via_writer
 from closeout.core.errors import InputError, NotFound, Unavailable
 from closeout.core.json_times import with_iso_times
 from closeout.core.url import parse_base
@@ -219,6 +219,6 @@ def _written(path: Path, kind: str, target: str, alone: Callable[[Ledger], Any])
         alone(ledger)
         return "done"
 
-    outcome = by_the_writer(path, kind, target, write, PATIENCE)
+    outcome = via_writer(path, kind, target, write, PATIENCE)
     if outcome != "done":
         raise Unavailable(f"The server could not carry out the request `{kind}`; it says: {outcome}.")

@@ -15,7 +15,7 @@ import click
 from closeout.cli import options, output, plan, requests, suggestions
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
-from closeout.cli.ledger_option import Where, ledger
+from closeout.cli.ledger_option import SelectedLedger, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.json_times import with_iso_times
 from closeout.ledger import filters
@@ -45,7 +45,9 @@ def deliveries() -> None:
     help="List instead the deliveries that did not arrive and that patrol ignored.",
 )
 @options.as_json
-def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **given: str | None) -> None:
+def list_(
+    *, selected: SelectedLedger, limit: int | None, ignored: bool, as_json: bool, **given: str | None
+) -> None:
     """List deliveries, the newest first. --limit shortens the list.
 
     Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
@@ -61,10 +63,10 @@ def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **gi
     if ignored and options.given(given):
         raise UsageError("--ignored lists what did not arrive, and takes no filter.")
     if ignored:
-        _show_ignored(where, limit, as_json=as_json)
+        _show_ignored(selected, limit, as_json=as_json)
         return
     wanted = filters.delivery_filter(options.given(given), time.time())
-    found = [delivery.to_json() for delivery in where.views.deliveries(limit, wanted)]
+    found = [delivery.to_json() for delivery in selected.views.deliveries(limit, wanted)]
     if as_json:
         output.print_json([with_iso_times(row) for row in found])
         return
@@ -85,7 +87,7 @@ def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **gi
     # On a stack the GUID is part of the id.
     shown = 6 if any(isinstance(row["id"], str) for row in found) else 7
     output.table(headings[:shown], [row[:shown] for row in rows], shrink=(1, 3, 6)[: shown - 4])
-    count = len(recovery.left_alone(where.patrol_marks, time.time()))
+    count = len(recovery.left_alone(selected.patrol_marks, time.time()))
     if count:
         listed = "`closeout deliveries list --ignored` shows them."
         output.note(f"{count} more did not arrive, and patrol ignored them. {listed}")
@@ -102,11 +104,11 @@ def list_(*, where: Where, limit: int | None, ignored: bool, as_json: bool, **gi
 @ledger
 @click.option("--payload", is_flag=True, help="Print the payload's JSON and nothing else.")
 @options.as_json
-def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
+def show(delivery: str, selected: SelectedLedger, payload: bool, as_json: bool) -> None:
     """Show one delivery and the runs that it started; --payload prints its payload."""
-    row = _find(where, delivery)
+    row = _find(selected, delivery)
     if payload:
-        output.print_document(where.views.body(row["id"]))
+        output.print_document(selected.views.body(row["id"]))
     elif as_json:
         output.print_json(with_iso_times(row))
     else:
@@ -117,7 +119,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
         output.say(f"  heard by  {row['heard']}")
         runs = ", ".join(row["runs"]) or "none: no automation matched"
         output.say(output.wrapped(runs, "  runs      ", "            "))
-        for run in filter(None, map(where.views.run, row["runs"])):
+        for run in filter(None, map(selected.views.run, row["runs"])):
             if run.verdict == "skipped":
                 said = f"{run.automation} was skipped: {run.summary}"
                 output.say(output.wrapped(output.clean(said), "            ", "              "))
@@ -135,7 +137,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
 @options.reason
 @options.yes
 @options.as_json
-def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
+def replay(*, delivery: str, selected: SelectedLedger, reason: str | None, yes: bool, as_json: bool) -> None:
     """Match a delivery again with the current configuration, and run what matches as the next attempt.
 
     Shows the plan and asks first, unless you give --yes. The ledger records who asked. With --stack, the current
@@ -145,23 +147,23 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     from GitHub and stores it as recovered. On a stack, patrol's function reads and stores it before the plan is shown, and
     starts nothing; without your confirmation it stays in the list of deliveries.
     """
-    if "-" in delivery and not where.on_stack:
-        _recover(where, delivery, reason, yes=yes, as_json=as_json)
+    if "-" in delivery and not selected.on_stack:
+        _recover(selected, delivery, reason, yes=yes, as_json=as_json)
         return
     if "-" in delivery:
-        delivery = _stored_by_patrol(where, delivery)
-    row = _find(where, delivery)
-    today = where.today
+        delivery = _stored_by_patrol(selected, delivery)
+    row = _find(selected, delivery)
+    current = selected.current_config
     if not yes:
-        output.note(output.clean(f"Delivery {delivery} ({_about(row)}) would do{today.told}:"))
-        plan.preview(today, row["event"], where.views.body(row["id"]))
+        output.note(output.clean(f"Delivery {delivery} ({_about(row)}) would do{current.description}:"))
+        plan.preview(current, row["event"], selected.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
-    requests.send(where, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
+    requests.send(selected, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
 
 
-def _show_ignored(where: Where, limit: int | None, *, as_json: bool) -> None:
+def _show_ignored(selected: SelectedLedger, limit: int | None, *, as_json: bool) -> None:
     """Print what did not arrive and patrol left alone, the newest first."""
-    found = recovery.left_alone(where.patrol_marks, time.time())[:limit]
+    found = recovery.left_alone(selected.patrol_marks, time.time())[:limit]
     if as_json:
         output.print_json([with_iso_times(each.to_json()) for each in found])
         return
@@ -179,36 +181,36 @@ def _show_ignored(where: Where, limit: int | None, *, as_json: bool) -> None:
     output.table(("EVENT", "REPOSITORY", "AGE", "GUID", "WHY"), rows, shrink=(1, 4, 0))
 
 
-def _recover(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
+def _recover(selected: SelectedLedger, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
     """Show what a delivery would do, ask, and request that the server recovers it. Raises `NotFound` or `NotConfirmed`."""
-    each = recovery.find(where.patrol_marks, time.time(), guid)
+    each = recovery.find(selected.patrol_marks, time.time(), guid)
     if not yes:
-        told = f"Delivery {guid} ({_about(each._asdict())}), of {output.moment(each.delivered_at)}, would do:"
-        output.note(output.clean(told))
-        payload = recovery.read(github_of(where.today.load()), each)
-        plan.preview(where.today, each.event, json.dumps(payload).encode())
+        text = f"Delivery {guid} ({_about(each._asdict())}), of {output.moment(each.delivered_at)}, would do:"
+        output.note(output.clean(text))
+        payload = recovery.read(github_of(selected.current_config.load()), each)
+        plan.preview(selected.current_config, each.event, json.dumps(payload).encode())
     confirm("Recover and replay it?", yes=yes)
-    requests.send(where, recovery.KIND, guid, reason, done="Recovery queued.", as_json=as_json)
+    requests.send(selected, recovery.KIND, guid, reason, done="Recovery queued.", as_json=as_json)
 
 
-def _stored_by_patrol(where: Where, guid: str) -> str:
+def _stored_by_patrol(selected: SelectedLedger, guid: str) -> str:
     """Have a stack's patrol read a delivery from GitHub and store it, without a run; return the delivery's id.
 
     The command does not have the stack's token. Storing starts nothing. Raises `NotFound`, or `Unavailable` with the reason
     why it is not stored.
     """
-    where.today.load()  # what raises here must do so before anything is stored
-    marks = where.patrol_marks
+    selected.current_config.load()  # what raises here must do so before anything is stored
+    marks = selected.patrol_marks
     each = recovery.named(marks, time.time(), guid)
     if marks.has_delivery(str(each.hook), guid):
         return delivery_id(str(each.hook), guid)
-    stored = where.stack.recover(guid)
+    stored = selected.stack.recover(guid)
     output.note(f"Patrol's function read it from GitHub and stored it as {stored}. Nothing has started.")
     return stored
 
 
-def _find(where: Where, delivery: str) -> dict[str, Any]:
-    found = where.views.delivery(where.delivery_id(delivery))
+def _find(selected: SelectedLedger, delivery: str) -> dict[str, Any]:
+    found = selected.views.delivery(selected.delivery_id(delivery))
     if found is None:
         raise NotFound(
             f"The ledger has no delivery {delivery}; `closeout deliveries list` shows what it has."

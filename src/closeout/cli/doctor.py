@@ -79,11 +79,11 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
         source = click.get_current_context().get_parameter_source("config")
         given = config if source is ParameterSource.COMMANDLINE else None
-        checks = _shown(lambda told: inspect_stack(stack_name, given=given, told=told))
+        checks = _shown(lambda on_start: inspect_stack(stack_name, given=given, on_start=on_start))
         return _report(checks, as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
-        rows = requests.by_the_server(ledger, "drill", PATIENCE)
+        rows = requests.via_server(ledger, "drill", PATIENCE)
     else:
         rows = _asked_here(config, ledger, pings=True)
     return _report(rows, as_json=as_json)
@@ -93,7 +93,7 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
     from closeout.server.details import BASE_SETTING
     from closeout.wiring.checking import inspect
 
-    return _shown(lambda told: inspect(config, ledger, BASE_SETTING, pings=pings, told=told))
+    return _shown(lambda on_start: inspect(config, ledger, BASE_SETTING, pings=pings, on_start=on_start))
 
 
 def _shown(
@@ -119,10 +119,10 @@ def _report(rows: Iterable[dict[str, Any]], *, as_json: bool) -> int:
     group = None
     for row in rows:
         found.append(row)
-        told = (row["group"], row["what"])
-        if as_json or row["cause"] or (row["state"] in ("skipped", "unknown") and told in said):
+        key = (row["group"], row["what"])
+        if as_json or row["cause"] or (row["state"] in ("skipped", "unknown") and key in said):
             continue
-        said.add(told)
+        said.add(key)
         if row["group"] != group:
             output.say(("\n" if group else "") + output.style(row["group"], bold=True))
             group = row["group"]

@@ -14,7 +14,7 @@ from closeout.cli import exits, options, output
 from closeout.cli.commands import command
 from closeout.cli.event_source import EventSource, event_source
 
-TOLD = {
+TEXTS = {
     "run": ("would run", "green", ""),
     "skip": ("would be skipped", "yellow", ""),
     "fail": ("would fail", "red", "; the run fails and deletes nothing"),
@@ -55,7 +55,7 @@ def explain(*, source: EventSource, online: bool, as_json: bool) -> int:
         output.print_json({"automations": rows} | source.read)
         return outcome(rows)
     for row in rows:
-        words, colour, _ = TOLD[row["outcome"]]
+        words, colour, _ = TEXTS[row["outcome"]]
         output.say(f"{row['name']}: {output.style(words, fg=colour)}")
         output.say(output.wrapped(because(row), "  ", "  "))
     if not rows:
@@ -65,7 +65,7 @@ def explain(*, source: EventSource, online: bool, as_json: bool) -> int:
 
 def because(row: Mapping[str, Any]) -> str:
     """Return the reason for an outcome, and its consequence."""
-    return output.clean(row["reason"] + TOLD[row["outcome"]][2])
+    return output.clean(row["reason"] + TEXTS[row["outcome"]][2])
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:

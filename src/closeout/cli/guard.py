@@ -13,7 +13,7 @@ from closeout.actions.registry import builtin
 from closeout.cli import exits, ledger_option, options, output
 from closeout.cli.commands import command
 from closeout.cli.event_source import read_name
-from closeout.cli.ledger_option import Where
+from closeout.cli.ledger_option import SelectedLedger
 from closeout.config.load import load
 from closeout.run.guard import ask
 from closeout.wiring.preview import github_of
@@ -35,7 +35,7 @@ CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE
     help="The pull request whose preview you deploy; its URL will do.",
 )
 @options.as_json
-def guard(where: Where, pull_request: str, as_json: bool) -> int:
+def guard(selected: SelectedLedger, pull_request: str, as_json: bool) -> int:
     """Say whether a pull request is open and no teardown of it is on its way, in one sentence.
 
     Exit code 0 if so, 3 if it is closed or a teardown is on its way, 4 if GitHub or the ledger does not say for
@@ -43,10 +43,14 @@ def guard(where: Where, pull_request: str, as_json: bool) -> int:
     must name you. With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
     repository, number = read_name(pull_request)
-    loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
+    loaded = (
+        selected.current_config.load()
+        if selected.on_stack
+        else load(selected.config, builtin(), modules=False)
+    )
 
     def teardowns(name: str, of: int) -> Sequence[str]:
-        return where.views.teardowns(name, of)  # the ledger is opened only once GitHub says "open"
+        return selected.views.teardowns(name, of)  # the ledger is opened only once GitHub says "open"
 
     answer = ask(github_of(loaded), teardowns, repository, number)
     if as_json:

@@ -39,22 +39,25 @@ class LogReading(NamedTuple):
     """Lines to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
     delay: float
     """Seconds after a run's end in which its last lines may still arrive."""
+    back: int = 0
+    """How far below the highest id that was read a line may still arrive."""
 
 
 OF_FILE = LogReading(every=0.2, lines=2000, delay=0.0)
-OF_STACK = LogReading(every=2.0, lines=None, delay=6.0)
+# Each invocation of a run may write to a log stream of its own, so lines arrive out of order. Ids are microseconds.
+OF_STACK = LogReading(every=2.0, lines=None, delay=6.0, back=30_000_000)
 
 
-class Today(NamedTuple):
-    """The configuration that a rerun or a replay uses; `told` names it in a sentence. `load` may raise."""
+class CurrentConfig(NamedTuple):
+    """The configuration that a rerun or a replay uses; `description` names it in a sentence. `load` may raise."""
 
     load: Callable[[], Loaded]
-    told: str
+    description: str
     code_here: bool
     """Whether the Python that it names is on this machine."""
 
 
-class Where:
+class SelectedLedger:
     """The ledger that a command works on. Nothing is opened before it is needed.
 
     `named` says that `config` was given on the command line, and is not the default.
@@ -126,7 +129,7 @@ class Where:
         return details.link(base.decode(), key, run.execution, time.time()) if key and base else None
 
     @cached_property
-    def today(self) -> Today:
+    def current_config(self) -> CurrentConfig:
         """Return the configuration that a rerun or a replay uses: the server's file, or what is deployed, read once.
 
         Raises `Unavailable` when a stack does not say what is deployed, `UsageError` for a file that differs from it.
@@ -135,7 +138,7 @@ class Where:
         from closeout.config.load import load
 
         if not self._stack:
-            return Today(lambda: load(self.config, builtin()), "", code_here=True)
+            return CurrentConfig(lambda: load(self.config, builtin()), "", code_here=True)
         from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 
         stack = self.stack
@@ -144,15 +147,15 @@ class Where:
             check_same(stack, deployed, load(self.config, builtin()), self.config)
         loaded = as_loaded(stack, deployed)
         since = output.moment(deployed.since)
-        told = f", as deployed {since} and planned here with your rights"
-        return Today(lambda: loaded, told, code_here=False)
+        description = f", as deployed {since} and planned here with your rights"
+        return CurrentConfig(lambda: loaded, description, code_here=False)
 
     def requests(self, kind: str) -> Requests:
         """Return what takes a request of this kind; a rerun and a replay on a stack use `today`."""
         from closeout.ledger.sqlite import Requests as LedgerRequests
 
         if self._stack:
-            loaded = self.today.load() if kind in ("rerun", "replay") else None
+            loaded = self.current_config.load() if kind in ("rerun", "replay") else None
             return self._remote.requests(loaded, clean=self.stack.clean)
         return LedgerRequests(self.path)
 
@@ -190,7 +193,7 @@ class Where:
 
 
 def ledger(function: F) -> F:
-    """Add `--config`, `--db` and `--stack`; the command gets them as one `where`."""
+    """Add `--config`, `--db` and `--stack`; the command gets them as one `selected`."""
 
     @functools.wraps(function)
     def called(*, config: Path, db: Path | None, stack_name: str | None, **rest: Any) -> Any:
@@ -198,11 +201,11 @@ def ledger(function: F) -> F:
         if stack_name is not None and source("db") is ParameterSource.COMMANDLINE:
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
         named = source("config") is ParameterSource.COMMANDLINE
-        where = Where(config, db, stack_name, named=named)
+        selected = SelectedLedger(config, db, stack_name, named=named)
         try:
-            return function(where=where, **rest)
+            return function(selected=selected, **rest)
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
-            where.check_file()  # a value that closeout does not write: the file may be damaged
+            selected.check_file()  # a value that closeout does not write: the file may be damaged
             raise
 
     stack = click.option(

@@ -59,8 +59,8 @@ def test(*, config: Path, stack_name: str | None, as_json: bool) -> int:
     else:
         for row in rows:
             said = output.style("✓", fg="green") if row["ok"] else output.style("✗", fg="red")
-            told = "took the message" if row["ok"] else output.clean(row["error"])
-            output.say(f"{said} {row['notifier']}: {told}")
+            result = "took the message" if row["ok"] else output.clean(row["error"])
+            output.say(f"{said} {row['notifier']}: {result}")
     if not rows:
         output.note(add)
     return code if rows else exits.FAILED

@@ -15,7 +15,7 @@ import click
 from closeout.cli import exits, options, output, plan, requests
 from closeout.cli.commands import command
 from closeout.cli.confirm import confirm, who
-from closeout.cli.ledger_option import Where, ledger
+from closeout.cli.ledger_option import SelectedLedger, ledger
 from closeout.config.load import Loaded
 from closeout.orphans.audit import Report, Row, Target
 from closeout.wiring.cleaning import KIND
@@ -42,7 +42,9 @@ from closeout.wiring.preview import Planner
 @options.reason
 @options.yes
 @options.as_json
-def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: bool, as_json: bool) -> int:
+def orphans(
+    *, selected: SelectedLedger, clean: bool, limit: int, reason: str | None, yes: bool, as_json: bool
+) -> int:
     """List the resources that exist under the names of closed pull requests. Reads only, unless you give --clean.
 
     A resource is an orphan only if a step makes exactly its name for a pull request that GitHub calls closed, if the
@@ -58,21 +60,21 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
     Exit code 1 if there are orphans, 0 if there are none, 4 if AWS or GitHub did not answer everything. With --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
     "unknown": [{"resource", "reason"}]}; --clean adds "requests": [{"target", "outcome"}].
     """
-    loaded, now = where.today.load(), time.time()
-    if clean and not where.on_stack:
-        _ = where.path  # raises if there is no ledger that could take the requests
-    report = audit(loaded, where.views_if_any, now, output.note)
+    loaded, now = selected.current_config.load(), time.time()
+    if clean and not selected.on_stack:
+        _ = selected.path  # raises if there is no ledger that could take the requests
+    report = audit(loaded, selected.views_if_any, now, output.note)
     if not as_json:
         _show(report, now)
     for error in report.errors:
         output.note(output.wrapped(f"Not asked: {error}"))
-    asked = _clean(where, loaded, report, limit, reason, yes=yes) if clean else []
+    asked = _clean(selected, loaded, report, limit, reason, yes=yes) if clean else []
     if as_json:
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "orphans": [row.to_json(now) for row in report.of("orphan")],
             "unknown": [{"resource": row.resource, "reason": row.reason} for row in report.of("unknown")],
         }
-        output.print_json(told | ({"requests": asked} if clean else {}))
+        output.print_json(content | ({"requests": asked} if clean else {}))
     else:
         for row in asked:
             output.say(output.clean(f"{row['target']}: {row['outcome'] or 'queued'}"))
@@ -82,7 +84,7 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
 
 
 def _clean(
-    where: Where, loaded: Loaded, report: Report, limit: int, reason: str | None, *, yes: bool
+    selected: SelectedLedger, loaded: Loaded, report: Report, limit: int, reason: str | None, *, yes: bool
 ) -> list[dict[str, str | None]]:
     """Show the plans, ask, and request a run for each of the oldest; return the requests with their outcomes.
 
@@ -101,7 +103,7 @@ def _clean(
     if not yes:
         _show_plans(loaded, chosen)
     confirm(f"Start {_count(len(chosen), 'run')}?", yes=yes)
-    by, asked = who(), where.requests(KIND)
+    by, asked = who(), selected.requests(KIND)
     found: list[dict[str, str | None]] = []
     for target in chosen:
         running, outcome = requests.ask(asked, KIND, str(target), by, reason)

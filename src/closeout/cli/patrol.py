@@ -15,7 +15,7 @@ import click
 from closeout.actions.registry import builtin
 from closeout.cli import exits, options, output, requests
 from closeout.cli.commands import command
-from closeout.cli.ledger_option import Where, ledger
+from closeout.cli.ledger_option import SelectedLedger, ledger
 from closeout.config.load import load
 from closeout.core.errors import LedgerInUse, UsageError
 from closeout.server.details import BASE_SETTING
@@ -38,7 +38,7 @@ BUSY_POLL = 2.0
 @click.option("--once", is_flag=True, help="Look once, now. A server patrols by itself and needs no command.")
 @ledger
 @options.as_json
-def patrol(*, where: Where, once: bool, as_json: bool) -> int:
+def patrol(*, selected: SelectedLedger, once: bool, as_json: bool) -> int:
     """Read GitHub's delivery logs and lists of closed pull requests; start the runs that are missing.
 
     Patrol covers a repository from the moment it first reads it, and starts nothing for pull requests closed before. If a
@@ -51,11 +51,13 @@ def patrol(*, where: Where, once: bool, as_json: bool) -> int:
     everything. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
     "orphans": {"found", "started", "unknown"}, "errors": [...]}.
     """
-    if not once and not where.on_stack:
+    if not once and not selected.on_stack:
         raise UsageError(
             "Add --once. `closeout serve` patrols by itself; see the key `patrol` of the configuration."
         )
-    report = _by_the_stack(where.stack) if where.on_stack else _patrol(where.config, where.path_if_any)
+    report = (
+        _by_the_stack(selected.stack) if selected.on_stack else _patrol(selected.config, selected.path_if_any)
+    )
     for note in report.pop("notes"):
         output.note(output.wrapped(output.clean(note)))
     if as_json:
@@ -75,7 +77,7 @@ def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
     try:
         return patrol_without_server(loaded, ledger, BASE_SETTING).with_notes()
     except LedgerInUse:
-        report: dict[str, Any] = requests.by_the_server(ledger, "patrol", PATIENCE)
+        report: dict[str, Any] = requests.via_server(ledger, "patrol", PATIENCE)
         return report
 
 

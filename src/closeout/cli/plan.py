@@ -15,7 +15,7 @@ from closeout.cli import exits, options, output
 from closeout.cli.commands import command
 from closeout.cli.event_source import EventSource, event_source
 from closeout.cli.explain import because
-from closeout.cli.ledger_option import Today
+from closeout.cli.ledger_option import CurrentConfig
 from closeout.core.errors import CloseoutError
 from closeout.core.payload import decode
 from closeout.core.plan import REFUSALS, spoken_error, spoken_step
@@ -78,10 +78,10 @@ def show_aside(rows: Sequence[Mapping[str, Any]]) -> None:
         show(rows)
 
 
-def preview(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
-    """Print on standard error today's plan for an event (of the automation `only`), or why it cannot be shown."""
+def preview(current: CurrentConfig, event: str, body: bytes, *, only: str | None = None) -> None:
+    """Print on standard error the current plan for an event (of the automation `only`), or why it cannot be shown."""
     try:
-        rows = Planner(today.load(), code_here=today.code_here).plan(event, decode(body), only=only)
+        rows = Planner(current.load(), code_here=current.code_here).plan(event, decode(body), only=only)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return

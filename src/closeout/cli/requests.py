@@ -15,7 +15,7 @@ from typing import Any
 from closeout.adapters.clock import SystemClock
 from closeout.cli import output
 from closeout.cli.confirm import who
-from closeout.cli.ledger_option import Where
+from closeout.cli.ledger_option import SelectedLedger
 from closeout.core.errors import LedgerInUse, Unavailable
 from closeout.ledger import sqlite
 from closeout.ports import Requests
@@ -40,7 +40,7 @@ def ask(
     return running, outcome
 
 
-def by_the_writer(
+def via_writer(
     path: Path, kind: str, target: str, alone: Callable[[sqlite.Ledger], str], patience: float
 ) -> str:
     """Return the result of `alone` on the ledger; if a server holds it, write a request and return the server's answer.
@@ -54,7 +54,7 @@ def by_the_writer(
         return _word(path, kind, target, patience)
 
 
-def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
+def via_server(ledger: Path, kind: str, patience: float) -> Any:
     """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
     return answer(kind, _word(ledger, kind, None, patience))
 
@@ -62,15 +62,22 @@ def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
 def _word(ledger: Path, kind: str, target: str | None, patience: float) -> str:
     """Write a request to the server that holds a ledger, and wait for its answer. Raises `Unavailable`."""
     requests = sqlite.Requests(ledger)
-    number = requests.add_request(kind, target, who(), None)
+    return wait_for(requests, requests.add_request(kind, target, who(), None), kind, patience)
+
+
+def wait_for(requests: Requests, number: int, kind: str, patience: float) -> str:
+    """Return the outcome of a request. Raises `Unavailable` if the server stops first, or is not done within `patience` seconds."""
     deadline = time.monotonic() + patience
-    while (outcome := requests.outcome(number)) is None:
+    while True:
+        running = requests.server_running()  # read first: a server may store the outcome and then stop
+        outcome = requests.outcome(number)
+        if outcome is not None:
+            return outcome
         if time.monotonic() > deadline:
             raise Unavailable(f"The server was asked for a {kind} and is still working.")
-        if not requests.server_running():
+        if not running:
             raise Unavailable(f"The server stopped before its {kind} ended; the next one takes the request.")
         time.sleep(POLL)
-    return outcome
 
 
 def answer(kind: str, outcome: str) -> Any:
@@ -82,11 +89,11 @@ def answer(kind: str, outcome: str) -> Any:
 
 
 def send(
-    where: Where, kind: str, target: str | None, reason: str | None, *, done: str, as_json: bool
+    selected: SelectedLedger, kind: str, target: str | None, reason: str | None, *, done: str, as_json: bool
 ) -> None:
     """Write the request and say `done`, with the answer to it, or that there is no server to take it."""
     by = who()
-    running, outcome = ask(where.requests(kind), kind, target, by, reason)
+    running, outcome = ask(selected.requests(kind), kind, target, by, reason)
     if as_json:
         output.print_json(
             {
@@ -100,7 +107,7 @@ def send(
         )
         return
     said = (
-        output.clean(f" The {'stack' if where.on_stack else 'server'} says: {outcome}.")
+        output.clean(f" The {'stack' if selected.on_stack else 'server'} says: {outcome}.")
         if outcome not in (None, "done")
         else ""
     )

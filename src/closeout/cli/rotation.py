@@ -36,6 +36,8 @@ since a read takes time too. Nobody has to wait for the cache's 300 s.
 RECENT, RECENT_DAYS = 500, 7
 """Deliveries that are looked through for hooks that the call does not name, and how old they may be."""
 PINGS = 3
+PING_AGAIN = 2.0
+"""Seconds until a ping that was rejected is sent again."""
 ATTEMPTS = 6
 LONGEST_WAIT = 300.0
 
@@ -65,7 +67,7 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
     """
     url = stack.output("WebhookUrl")
     hooks = [(each, hook) for each in targets for hook in _hooks(stack, each, url)]
-    for line in forgotten(stack, {str(hook.id) for _, hook in hooks}):
+    for line in other_hooks_warning(stack, {str(hook.id) for _, hook in hooks}):
         output.note(line)
     name = stack.output("WebhookSecretName")
     value = _value(stack, name, new=new, tell=tell)
@@ -92,7 +94,7 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
     }
 
 
-def forgotten(stack: Stack, known: set[str]) -> list[str]:
+def other_hooks_warning(stack: Stack, known: set[str]) -> list[str]:
     """Return a warning for each other hook that has delivered to the stack lately: it is refused when the former value ends."""
     since = time.time() - RECENT_DAYS * DAY
     try:
@@ -150,7 +152,7 @@ def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
     text = secrets.token_hex(32)
     version = stack.put_secret(name, text, after=current.version)
     if version is None:
-        return _of_somebody_else(stack, name, current, text, tell)
+        return _use_concurrent_value(stack, name, current, text, tell)
     value = Value(text, version, time.time(), generated=True)
     tell(
         f"{name} has a new value (version {version}). The former one is accepted until {output.moment(value.until)}."
@@ -158,7 +160,7 @@ def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
     return value
 
 
-def _of_somebody_else(stack: Stack, name: str, before: StoredSecret, text: str, tell: Tell) -> Value:
+def _use_concurrent_value(stack: Stack, name: str, before: StoredSecret, text: str, tell: Tell) -> Value:
     """Use the value that another call stored at the same moment: two new ones would shut out the former at once.
 
     A version with that id may also be an old one, if somebody restored the value before it.
@@ -188,19 +190,19 @@ def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
     """Set the secret and wait until a ping signed with it is answered with 200; send a rejected ping again."""
 
     def pinged() -> int:
-        return patiently(lambda: webhook_context.ping(hooks, hook.id)).status_code
+        return with_retries(lambda: webhook_context.ping(hooks, hook.id)).status_code
 
-    patiently(lambda: hooks.set_secret(hook.id, secret))
+    with_retries(lambda: hooks.set_secret(hook.id, secret))
     for _ in range(PINGS - 1):
         try:
             return pinged()
         except ActionFailed as error:
             output.note(f"{error.message} Pinging it again.")
-            time.sleep(2.0)
+            time.sleep(PING_AGAIN)
     return pinged()
 
 
-def patiently(call: Callable[[], T]) -> T:
+def with_retries(call: Callable[[], T]) -> T:
     """Call again after the time for which GitHub asks (rate limits), or after a while if the call fails."""
     for attempt in range(1, ATTEMPTS):
         try:

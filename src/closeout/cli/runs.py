@@ -7,14 +7,15 @@ stack they are carried out at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import click
 
 from closeout.cli import exits, options, output, plan, requests, suggestions
 from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
-from closeout.cli.ledger_option import Where, ledger
+from closeout.cli.ledger_option import SelectedLedger, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
 from closeout.core.json_times import with_iso_times
@@ -63,7 +64,7 @@ def runs() -> None:
 )
 @options.limit
 @options.as_json
-def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None) -> None:
+def list_(*, selected: SelectedLedger, limit: int | None, as_json: bool, **given: str | None) -> None:
     """List runs, the newest first, each by its latest attempt. --limit shortens the list.
 
     Options narrow the list together. A time is 2026-03-14, 2026-03-14T09:26Z (UTC unless it says otherwise), or a
@@ -74,7 +75,7 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
     "webhook|delivery-log|closed-list|inventory|recheck", "closing": "REPOSITORY-ID/PULL-REQUEST-ID/CLOSED-AT" or null,
     "steps": [{"id", "state", "attempts"}], …}].
     """
-    found = where.views.runs(limit, filters.run_filter(options.given(given), time.time()))
+    found = selected.views.runs(limit, filters.run_filter(options.given(given), time.time()))
     if as_json:
         output.print_json([with_iso_times(run.to_json()) for run in found])
         return
@@ -91,10 +92,10 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
         for run in found
     ]
     output.table(("STATE", "RUN", "AUTOMATION", "ABOUT", "AGE"), rows, shrink=(2, 3))
-    for name, count in where.empty_runs.items():
+    for name, count in selected.empty_runs.items():
         if count >= FIRST_RUNS:
-            told = f"{name} has found nothing to delete in any of its {count} runs: check the names that its steps make."
-            output.note(output.wrapped(output.clean(told)))
+            text = f"{name} has found nothing to delete in any of its {count} runs: check the names that its steps make."
+            output.note(output.wrapped(output.clean(text)))
 
 
 @runs.command("show", examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json"))
@@ -102,14 +103,14 @@ def list_(*, where: Where, limit: int | None, as_json: bool, **given: str | None
 @ledger
 @_attempt
 @options.as_json
-def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> None:
+def show(*, run_id: str, selected: SelectedLedger, attempt: int | None, as_json: bool) -> None:
     """Show one run: its event, each step with its plan and result, what is left after a failure, and its page."""
-    run = find(where.views, run_id, attempt)
+    run = find(selected.views, run_id, attempt)
     if as_json:
         output.print_json(with_iso_times(run.to_json()))
         return
     _show(run)
-    link = where.page(run)
+    link = selected.page(run)
     if link:
         output.say(f"  page      {link}")
 
@@ -120,27 +121,26 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
 @_attempt
 @click.option("--follow", "-f", is_flag=True, help="Continue until the run has finished.")
 @options.as_json
-def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_json: bool) -> int:
+def logs(*, run_id: str, selected: SelectedLedger, attempt: int | None, follow: bool, as_json: bool) -> int:
     """Print a run's log. --follow continues until the run has finished; exit code 1 if it failed.
 
     On a stack, log lines arrive some seconds late, so --follow waits a little longer. With --json: one object a line,
     {"id", "step", "at", "text"}.
     """
-    views = where.views
+    views = selected.views
     run = find(views, run_id, attempt)
-    last = 0
+    cursor = LogCursor(selected.log.back)
     ended: float | None = None
     while True:
         # Read the state first: a line written between the two reads is then still printed.
         run = find(views, run.id, run.attempt)
-        for line in _lines(where, run, last):
-            last = line.id
+        for line in cursor.unread(partial(_lines, selected, run)):
             _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
             ended = time.monotonic()
-        if not follow or (ended is not None and time.monotonic() - ended >= where.log.delay):
+        if not follow or (ended is not None and time.monotonic() - ended >= selected.log.delay):
             break
-        time.sleep(where.log.every)
+        time.sleep(selected.log.every)
     if follow:
         output.note(f"{run.verdict}: {output.clean(run.summary or '')}")
     return exits.FAILED if follow and run.verdict == "failure" else exits.OK
@@ -151,16 +151,16 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
 @ledger
 @options.reason
 @options.as_json
-def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
+def cancel(*, run_id: str, selected: SelectedLedger, reason: str | None, as_json: bool) -> None:
     """Stop a run at its next operation or in its wait. It does not undo what the run has done.
 
     Its status becomes `error`. The ledger records who cancelled it.
     """
-    run = find(where.views, run_id)
+    run = find(selected.views, run_id)
     if run.state == "finished":
         raise NotFound(f"Run {run.id} has finished ({run.verdict}); there is nothing to cancel.")
     requests.send(
-        where,
+        selected,
         "cancel",
         run.execution,
         reason,
@@ -175,23 +175,25 @@ def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> N
 @options.reason
 @options.yes
 @options.as_json
-def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
+def rerun(*, run_id: str, selected: SelectedLedger, reason: str | None, yes: bool, as_json: bool) -> None:
     """Run again: the next attempt, on the same event, with the current configuration and every guard.
 
     Shows the plan and asks first, unless you give --yes. The ledger records who asked. With --stack, the current
     configuration is the deployed one; a file that you name with --config must be equal to it.
     """
-    views = where.views
+    views = selected.views
     run = find(views, run_id)
     if run.state != "finished":
         raise NotFound(f"Run {run.id} is {run.state}; it can be run again when it has finished.")
-    today = where.today
+    current = selected.current_config
     if not yes:
-        told = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{today.told}:"
-        output.note(output.clean(told))
-        plan.preview(today, run.event, views.body(run.delivery), only=run.automation)
+        text = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{current.description}:"
+        output.note(output.clean(text))
+        plan.preview(current, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
-    requests.send(where, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json)
+    requests.send(
+        selected, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json
+    )
 
 
 @runs.command("dismiss", examples=('closeout runs dismiss RUN --reason "deleted by hand"',))
@@ -199,19 +201,19 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 @ledger
 @options.reason
 @options.as_json
-def dismiss(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
+def dismiss(*, run_id: str, selected: SelectedLedger, reason: str | None, as_json: bool) -> None:
     """Close the problem of a failed run that no longer needs attention, so that no more messages follow.
 
     It deletes nothing, and the run stays failed. If a further attempt fails, the problem opens again.
     """
     try:
-        target = find(where.views, run_id).id
+        target = find(selected.views, run_id).id
     except NotFound:
         if len(run_id) != LENGTH:
             raise
         target = run_id  # a run may be pruned while its problem is still open
     done = f"Run {target} no longer needs attention."
-    requests.send(where, "dismiss", target, reason, done=done, as_json=as_json)
+    requests.send(selected, "dismiss", target, reason, done=done, as_json=as_json)
 
 
 def short_length(ids: Sequence[str]) -> int:
@@ -284,11 +286,11 @@ def _took(run: RunView) -> str:
     return f" after {spoken_duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
 
 
-def _tell(text: str, first: str, following: str, *, colour: str = "") -> None:
-    told = output.wrapped(
-        output.clean(text), first, following
+def _tell(sentence: str, first: str, following: str, *, colour: str = "") -> None:
+    text = output.wrapped(
+        output.clean(sentence), first, following
     )  # coloured afterwards: a colour takes no column
-    output.say(told.replace(colour, output.word(colour), 1) if colour else told)
+    output.say(text.replace(colour, output.word(colour), 1) if colour else text)
 
 
 def _step_lines(step: StepView) -> list[str]:
@@ -297,11 +299,31 @@ def _step_lines(step: StepView) -> list[str]:
     return lines
 
 
-def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
+class LogCursor:
+    """Yields each line of a growing log once, also one that arrives later than a line with a higher id."""
+
+    def __init__(self, back: int) -> None:
+        self._back = back
+        self._last = 0
+        self._seen: set[int] = set()
+
+    def unread(self, read: Callable[[int], Iterable[LogLine]]) -> Iterator[LogLine]:
+        """Yield the lines that it has not yielded. `read` reads those with an id over the given one."""
+        for line in read(max(0, self._last - self._back)):
+            if line.id in self._seen:
+                continue
+            if self._back:
+                self._seen.add(line.id)
+            self._last = max(self._last, line.id)
+            yield line
+        self._seen = {one for one in self._seen if one > self._last - self._back}
+
+
+def _lines(selected: SelectedLedger, run: RunView, after: int) -> Iterator[LogLine]:
     """Read the lines after one, a part at a time: a log may not fit into memory."""
-    most = where.log.lines
+    most = selected.log.lines
     while True:
-        lines = where.views.logs(run.id, run.attempt, after=after, limit=most)
+        lines = selected.views.logs(run.id, run.attempt, after=after, limit=most)
         yield from lines
         if most is None or len(lines) < most:
             return

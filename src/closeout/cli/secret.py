@@ -32,7 +32,7 @@ AT_ONCE = (
 """What to do after a change while the value before the former one was still accepted."""
 
 
-class Kind(NamedTuple):
+class StackSecret(NamedTuple):
     """One of the stack's secrets: what it is, which output names it, and what to do after a change."""
 
     what: str
@@ -41,12 +41,12 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "github": Kind(
+    "github": StackSecret(
         "GitHub token",
         "GitHubTokenSecretName",
         "The stack uses it within 300 s, or as soon as GitHub rejects the former one.",
     ),
-    "webhook": Kind(
+    "webhook": StackSecret(
         "webhook secret",
         "WebhookSecretName",
         "Hooks still sign with the former value, which the stack accepts for 24 hours. Set this one on them with"
@@ -83,13 +83,13 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     stack = open_stack(stack_name)
     where = stack.output(kind.output)
     after = kind.after
-    why = shuts_out(stack, where) if name == "webhook" else None
+    why = lockout_warning(stack, where) if name == "webhook" else None
     if why is not None:
         output.note(output.wrapped(why))
         confirm("Store another value?", yes=yes)
         after = AT_ONCE
     value = read_value(kind.what)
-    for doubt in doubts(name, value):
+    for doubt in value_warning(name, value):
         output.note(f"Warning: {doubt}")
     version = stack.put_secret(where, value)
     if as_json:
@@ -99,7 +99,7 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     output.say(output.wrapped(after.format(stack=stack.name)))
 
 
-def shuts_out(stack: Stack, where: str) -> str | None:
+def lockout_warning(stack: Stack, where: str) -> str | None:
     """Return a warning if another secret would shut out hooks at once: two values are accepted, not three."""
     now = time.time()
     try:
@@ -147,7 +147,7 @@ def read_value(what: str) -> str:
     return text
 
 
-def doubts(name: str, value: str) -> list[str]:
+def value_warning(name: str, value: str) -> list[str]:
     """Return why a value may be the wrong one; no character of it is in the reasons."""
     looks_like_token = _TOKEN.fullmatch(value) is not None
     if name == "github":

@@ -22,7 +22,7 @@ def _checked_proxies(
     _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the networks of trusted proxies, loopback by default."""
-    from closeout.server.places import LOOPBACK, networks
+    from closeout.server.connection_limits import LOOPBACK, networks
 
     if given == ("none",):
         return ()

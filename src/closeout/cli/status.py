@@ -18,7 +18,7 @@ from closeout.ledger.sqlite import Requests, Views
 from closeout.patrol.marks import REPORT
 from closeout.ports import RunView
 from closeout.server.pages import overview_facts, overview_page
-from closeout.server.pages.overview_page import Facts, Need
+from closeout.server.pages.overview_page import AttentionItem, OverviewData
 
 SHOWN = 10
 """Runs that are listed."""
@@ -63,7 +63,7 @@ def _patrols(config: Path, views: Views) -> bool:
         return "lists" in views.marks(REPORT)
 
 
-def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
+def _show(facts: OverviewData, needs: tuple[AttentionItem, ...], *, serves: bool) -> None:
     if not serves:
         output.say(output.style("No server runs on this ledger: start `closeout serve`.", fg="yellow"))
     if not needs:
@@ -91,7 +91,7 @@ def _show(facts: Facts, needs: tuple[Need, ...], *, serves: bool) -> None:
         output.say(f"{label:14} {output.ago(at, facts.now)}{'' if at is None else ' ago'}")
 
 
-def _runs_of(need: Need) -> list[tuple[str, str]]:
+def _runs_of(need: AttentionItem) -> list[tuple[str, str]]:
     """Return the items of a need, each with the path of its run, to which a page would link."""
     if need.items:
         pairs = [(f"{item.label}: ", item.url or "") for item in need.items]
@@ -103,5 +103,5 @@ def _runs_of(need: Need) -> list[tuple[str, str]]:
 def _row(run: RunView, now: float) -> tuple[str, ...]:
     since = run.accepted_at if run.started_at is None else run.started_at
     limit = run.queue_timeout if run.started_at is None else run.timeout
-    told = "-" if limit is None else output.ago(now - limit, now)
-    return (run.state, run.id[:SHORT], run.automation, run.about, output.ago(since, now), told)
+    remaining = "-" if limit is None else output.ago(now - limit, now)
+    return (run.state, run.id[:SHORT], run.automation, run.about, output.ago(since, now), remaining)

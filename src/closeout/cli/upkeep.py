@@ -13,8 +13,8 @@ import click
 
 from closeout.cli import options, output
 from closeout.cli.commands import command
-from closeout.cli.ledger_option import Where, ledger
-from closeout.cli.requests import answer, by_the_writer, send
+from closeout.cli.ledger_option import SelectedLedger, ledger
+from closeout.cli.requests import answer, send, via_writer
 
 PATIENCE = 300.0
 """Seconds to wait for the server: a large ledger is pruned in small pieces between deliveries."""
@@ -24,21 +24,28 @@ PATIENCE = 300.0
 @ledger
 @options.reason
 @options.as_json
-def pause(where: Where, reason: str | None, as_json: bool) -> None:
+def pause(selected: SelectedLedger, reason: str | None, as_json: bool) -> None:
     """Stop every destructive call before it begins. Runs wait, and their statuses say "paused".
 
     closeout still receives and stores deliveries. The ledger records who paused and why.
     """
-    send(where, "pause", None, reason, done="Paused: closeout makes no destructive call.", as_json=as_json)
+    send(selected, "pause", None, reason, done="Paused: closeout makes no destructive call.", as_json=as_json)
 
 
 @command("resume", "closeout resume")
 @ledger
 @options.reason
 @options.as_json
-def resume(where: Where, reason: str | None, as_json: bool) -> None:
+def resume(selected: SelectedLedger, reason: str | None, as_json: bool) -> None:
     """Allow destructive calls again. Waiting runs continue where they stopped, and every guard still applies."""
-    send(where, "resume", None, reason, done="Resumed: destructive calls are allowed again.", as_json=as_json)
+    send(
+        selected,
+        "resume",
+        None,
+        reason,
+        done="Resumed: destructive calls are allowed again.",
+        as_json=as_json,
+    )
 
 
 @command("prune", "closeout prune --older-than 90d")
@@ -55,12 +62,12 @@ def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> No
     more than that.
     """
     path = options.existing_ledger(db, config)
-    outcome = by_the_writer(
+    outcome = via_writer(
         path, "prune", str(older_than), lambda ledger: json.dumps(ledger.prune(older_than)), PATIENCE
     )
     counts = answer("prune", outcome)
     if as_json:
         output.print_json(counts)
     else:
-        told = [f"{count} {name}" for name, count in counts.items()]
-        output.say(f"Removed {', '.join(told)}.")
+        parts = [f"{count} {name}" for name, count in counts.items()]
+        output.say(f"Removed {', '.join(parts)}.")

@@ -18,10 +18,10 @@ from closeout.config.notify import read_notify
 from closeout.config.patrol import read_mode
 from closeout.config.references import environment_variables, is_reference
 from closeout.config.settings import Settings
-from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
+from closeout.config.steps import ReadStep, StepContext, read_condition, read_steps
 from closeout.config.triggers import read_on, read_patterns
-from closeout.config.uniqueness import Use
-from closeout.config.values import At
+from closeout.config.uniqueness import NameUse
+from closeout.config.values import ConfigNode
 from closeout.core import keys as core_keys
 from closeout.core.automation import MODES, RECHECK, Automation
 from closeout.core.units import DAY
@@ -39,7 +39,7 @@ class Function(NamedTuple):
     destructive: bool
 
 
-def read_automations(at: At, around: Surroundings, settings: Settings) -> tuple[Automation, ...]:
+def read_automations(at: ConfigNode, context: StepContext, settings: Settings) -> tuple[Automation, ...]:
     """Read the map of automations."""
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write a name for each automation, and its keys below it")
@@ -48,13 +48,13 @@ def read_automations(at: At, around: Surroundings, settings: Settings) -> tuple[
     for key, node in at.node.entries:
         name = str(key.value)
         check_name(at.to(key, name), name)
-        automation = read_automation(name, at.to(node, name), around, settings)
+        automation = read_automation(name, at.to(node, name), context, settings)
         if automation is not None:
             read.append(automation)
     return tuple(read)
 
 
-def check_name(at: At, name: str) -> None:
+def check_name(at: ConfigNode, name: str) -> None:
     """Check an automation's name: people type it, and it is part of the status's context."""
     if not _NAME.match(name):
         message = f"`{name}` cannot be the name of an automation"
@@ -62,7 +62,7 @@ def check_name(at: At, name: str) -> None:
 
 
 def read_automation(
-    name: str, at: At, around: Surroundings, settings: Settings, function: Function | None = None
+    name: str, at: ConfigNode, context: StepContext, settings: Settings, function: Function | None = None
 ) -> Automation | None:
     """Read one automation; with `function`, one that an `@on` function declares."""
     if workflow_words.refuse_workflow(at):
@@ -79,7 +79,7 @@ def read_automation(
     before = at.findings.count()
     triggers = read_on(section["on"]) if "on" in section else ()
     sound = at.findings.count() == before
-    steps = read_steps(section["steps"], around) if "steps" in section else ()
+    steps = read_steps(section["steps"], context) if "steps" in section else ()
     automation = Automation(
         name=name,
         triggers=triggers,
@@ -100,28 +100,28 @@ def read_automation(
         **_limits(section),
     )
     automation = replace(
-        automation, bases=bases.read_bases(section.get("bases"), automation, around.registry)
+        automation, bases=bases.read_bases(section.get("bases"), automation, context.registry)
     )
     route = read_notify(section.get("notify"))
     if route is not None:
-        around.routes[name] = route
+        context.routes[name] = route
     destroys = _destroys(automation, steps)
     repositories = section.get("repositories")
     if destroys and (repositories is not None or at.lacks("repositories", keys.names("automation"))):
         guards.check_repositories(at, repositories, automation.repositories, destroys)
-    around.uses.extend(_uses(automation, steps))
+    context.uses.extend(_uses(automation, steps))
     if sound and destroys is not None:
         on = section.get("on", at)
         guards.check_events(automation.triggers, on, unguarded=automation.unguarded, destroys=destroys)
     return automation
 
 
-def step_secrets(automations: tuple[Automation, ...], around: Surroundings) -> tuple[str, ...]:
+def step_secrets(automations: tuple[Automation, ...], context: StepContext) -> tuple[str, ...]:
     """Return every secret reference that a step names, each once."""
     references: list[Any] = []
     for automation in automations:
         for step in automation.steps:
-            for name, spec in around.registry[step.uses].inputs.items():
+            for name, spec in context.registry[step.uses].inputs.items():
                 if spec.secret and name in step.inputs:
                     value = step.inputs[name]
                     references += value.values() if isinstance(value, dict) else [value]
@@ -137,7 +137,7 @@ def with_secret_variables(automation: Automation, settings: Settings, further: t
     return replace(automation, secret_variables=environment_variables(references))
 
 
-def _limits(section: dict[str, At]) -> dict[str, Any]:
+def _limits(section: dict[str, ConfigNode]) -> dict[str, Any]:
     """Read the keys that are plain numbers and words. Keys that are absent keep their defaults."""
     read: dict[str, Any] = {}
     durations = {"timeout": (1, 365 * DAY), "queue-timeout": (1, 365 * DAY), "grace": (1, 30 * DAY)}
@@ -155,11 +155,11 @@ def _limits(section: dict[str, At]) -> dict[str, Any]:
     return {key.replace("-", "_"): value for key, value in read.items() if value is not None}
 
 
-def _patterns(at: At | None, *, slash: bool = False) -> tuple[str, ...]:
+def _patterns(at: ConfigNode | None, *, slash: bool = False) -> tuple[str, ...]:
     return read_patterns(at, "name", slash=slash) if at else ()
 
 
-def _status(at: At | None, name: str) -> str | None:
+def _status(at: ConfigNode | None, name: str) -> str | None:
     if at is None:
         return f"closeout/{name}"
     if isinstance(at.node, Scalar) and isinstance(at.node.value, bool):
@@ -176,7 +176,7 @@ def _status(at: At | None, name: str) -> str | None:
     return context
 
 
-def _concurrency(at: At | None) -> str | None:
+def _concurrency(at: ConfigNode | None) -> str | None:
     if at is None:
         return None
     if isinstance(at.node, Mapping):
@@ -190,7 +190,7 @@ def _concurrency(at: At | None) -> str | None:
     return template
 
 
-def _recheck(at: At | None, steps: tuple[ReadStep, ...]) -> tuple[float, ...]:
+def _recheck(at: ConfigNode | None, steps: tuple[ReadStep, ...]) -> tuple[float, ...]:
     off = at is not None and isinstance(at.node, Scalar) and at.node.value in ("off", False)
     for read in steps:
         if read.step.rechecked and (off or all(other.action.absent is None for other in steps)):
@@ -205,7 +205,7 @@ def _recheck(at: At | None, steps: tuple[ReadStep, ...]) -> tuple[float, ...]:
     return tuple(sorted({after for after in times if after is not None}))
 
 
-def _environment(at: At | None, steps: tuple[ReadStep, ...]) -> str | None:
+def _environment(at: ConfigNode | None, steps: tuple[ReadStep, ...]) -> str | None:
     template = at.text() if at else None
     if at is None or template is None or not check_template(at, template):
         return template
@@ -215,24 +215,24 @@ def _environment(at: At | None, steps: tuple[ReadStep, ...]) -> str | None:
     return template
 
 
-def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
+def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[NameUse]:
     """Check the names of each step on its own, and yield those that no two subjects may share."""
     known = guards.known(automation.repositories)
     for read in steps:
         at = guards.check_names(read, automation.triggers)
         if at is not None and known:
-            yield Use(automation, read.step, read.action, at)
+            yield NameUse(automation, read.step, read.action, at)
 
 
-def _destroys(automation: Automation, steps: tuple[ReadStep, ...]) -> guards.Destroys | None:
+def _destroys(automation: Automation, steps: tuple[ReadStep, ...]) -> guards.Destructiveness | None:
     """Return the destructive part of the automation: a step that always deletes, else another one; None if there is none."""
     if automation.function is not None:
         declare = "if the function deletes nothing, say destructive=False"
         destructive = automation.destructive_function
-        return guards.Destroys(f"`{automation.function}`", declare) if destructive else None
+        return guards.Destructiveness(f"`{automation.function}`", declare) if destructive else None
     deleting = [read for read in steps if read.step.destructive]
     for read in deleting:
         if read.action.destructive == "always":
-            return guards.Destroys(f"`{read.step.uses}`", "")
+            return guards.Destructiveness(f"`{read.step.uses}`", "")
     declare = "if the step deletes nothing, say destructive: false on it"
-    return guards.Destroys(f"`{deleting[0].step.uses}`", declare) if deleting else None
+    return guards.Destructiveness(f"`{deleting[0].step.uses}`", declare) if deleting else None

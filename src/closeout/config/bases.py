@@ -10,7 +10,7 @@ import re
 
 from closeout.actions.registry import Registry
 from closeout.config.fields import leaves
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core import templates
 from closeout.core.automation import BASES, Automation
 from closeout.core.triggers import closes_by_base
@@ -20,7 +20,7 @@ _BASE = re.compile(r"\bbase\b(?!\s*\.\s*repo\b)")
 """The base in an expression, but not its repository."""
 
 
-def read_bases(at: At | None, automation: Automation, actions: Registry) -> str:
+def read_bases(at: ConfigNode | None, automation: Automation, actions: Registry) -> str:
     """Read the key, or return its default for the automation."""
     given = at.choice(BASES) if at is not None else None
     if given is not None:

@@ -1,9 +1,18 @@
-"""Where two names can be the same: the shortest text that two templates produce, and the two subjects that produce it.
+"""Find the shortest text that two name templates both produce, and the two subjects that produce it.
 
-A template is a line of literal characters and slots, each slot with a language; two lines are run side by side as
-nondeterministic automata over the pairs of their states (the product construction), breadth first. A text that both produce
-may still belong to no two subjects, because values depend on each other (one field twice, an id). Those are compared
-before a text is reported.
+A template becomes an automaton of literal characters and slots, each slot with a language. Two automata run side by side over
+the pairs of their states (the product construction), breadth first. A text that both produce may still belong to no two
+subjects, because values depend on each other (one field twice, an id), so subjects are looked for before a text is reported.
+
+For example, `repositories: [acme/shop, acme/shop1]` and
+
+    stack-name: preview-${{ event.repository.name }}${{ event.pull_request.number }}
+
+make `p r e v i e w -`, a slot `name` and a slot `number`. The template is compared with itself, for texts in which the two
+runs read a character in different slots (`apart`). `common_texts` finds `preview-shop17`: the first run splits it into
+`shop1` and `7`, the second into `shop` and `17`. `counterexample` turns the two splits into subjects, and checks that both
+repositories match. The finding is `shared-name`: "acme/shop1#7 and acme/shop#17 both produce preview-shop17". With a `-`
+between the two slots no such text exists, because a number holds no `-`.
 """
 
 from __future__ import annotations
@@ -17,8 +26,8 @@ from closeout.config.fields import Kind
 from closeout.config.languages import ALNUM, LANGUAGES, SEPARATOR, Budget, Cell, Language, Undecided
 
 MAX_SLOTS = 100
-Place: TypeAlias = "tuple[int, Any]"
-"""Where a line is being read: at which item, and in which state of its language (None: before it)."""
+Position: TypeAlias = "tuple[int, Any]"
+"""The state of a run: the index of an item, and the state of that item's language (None: nothing of it was read)."""
 
 
 class Slot(NamedTuple):
@@ -32,16 +41,16 @@ class Slot(NamedTuple):
     """A delimiter that the value cannot hold."""
 
 
-class Move(NamedTuple):
+class Transition(NamedTuple):
     """One character read: by which item, whether it is the item's first, and where that leads."""
 
     item: int
     begins: bool
-    place: Place
+    position: Position
 
 
-class Line:
-    """A template with its languages: what `meetings` walks."""
+class TemplateAutomaton:
+    """A template as a nondeterministic automaton: each character of its fixed text is an item, and so is each slot."""
 
     def __init__(self, items: Sequence[str | Slot], alphabet: str, budget: Budget) -> None:
         self.items: list[str | Slot] = []
@@ -51,36 +60,36 @@ class Line:
             raise Undecided
         self._alphabet = alphabet
         self._budget = budget
-        self._moves: dict[Place, dict[str, list[Move]]] = {}
+        self._transitions: dict[Position, dict[str, list[Transition]]] = {}
 
     def slots(self, variable: str) -> list[int]:
         """Return the items that are filled in with a variable."""
         items = enumerate(self.items)
         return [index for index, item in items if isinstance(item, Slot) and item.variable == variable]
 
-    def moves(self, place: Place) -> dict[str, list[Move]]:
-        """Return what can be read at a place, by character."""
-        found = self._moves.get(place)
+    def transitions(self, position: Position) -> dict[str, list[Transition]]:
+        """Return the transitions from a position, by character."""
+        found = self._transitions.get(position)
         if found is None:
-            found = self._moves[place] = self._find(place)
+            found = self._transitions[position] = self._transitions_at(position)
         return found
 
-    def ends(self, place: Place) -> bool:
-        """Return whether the line can be over here."""
-        index, state = place
+    def accepts(self, position: Position) -> bool:
+        """Return whether the text may end here: every item after this position may be empty."""
+        index, state = position
         if index == len(self.items):
             return True
         item = self.items[index]
-        return isinstance(item, Slot) and self._left(item, state) and self.ends((index + 1, None))
+        return isinstance(item, Slot) and self._may_leave(item, state) and self.accepts((index + 1, None))
 
-    def _find(self, place: Place) -> dict[str, list[Move]]:
-        index, state = place
+    def _transitions_at(self, position: Position) -> dict[str, list[Transition]]:
+        index, state = position
         if index == len(self.items):
             return {}
         item = self.items[index]
         if isinstance(item, str):
-            return {item: [Move(index, True, (index + 1, None))]}
-        found: dict[str, list[Move]] = {}
+            return {item: [Transition(index, True, (index + 1, None))]}
+        found: dict[str, list[Transition]] = {}
         begins = state is None
         self._budget.spend(item.language.cost * len(self._alphabet))
         for char in self._alphabet:
@@ -88,19 +97,19 @@ class Line:
                 continue
             after = item.language.step(item.language.start if begins else state, char)
             if after is not None:
-                found[char] = [Move(index, begins, (index, after))]
-        if self._left(item, state):
-            for char, moves in self.moves((index + 1, None)).items():
-                found[char] = [*found.get(char, ()), *moves]
+                found[char] = [Transition(index, begins, (index, after))]
+        if self._may_leave(item, state):
+            for char, transitions in self.transitions((index + 1, None)).items():
+                found[char] = [*found.get(char, ()), *transitions]
         return found
 
     @staticmethod
-    def _left(item: Slot, state: Any) -> bool:
+    def _may_leave(item: Slot, state: Any) -> bool:
         return item.language.accepts(item.language.start if state is None else state)
 
 
-class Meeting(NamedTuple):
-    """A text that both lines produce, and which part of it each slot holds."""
+class CommonText(NamedTuple):
+    """A text that both automata produce, and the part of it that each item read, by the item's index."""
 
     text: str
     one: dict[int, str]
@@ -111,18 +120,18 @@ Link: TypeAlias = "tuple[Link | None, str, int, int] | None"
 Pair: TypeAlias = "tuple[int, int]"
 
 
-def meetings(
-    one: Line,
-    two: Line,
+def common_texts(
+    one: TemplateAutomaton,
+    two: TemplateAutomaton,
     budget: Budget,
     *,
     apart: Sequence[Pair] = (),
     equal: Collection[Pair] = (),
     times: int = 1,
-) -> Iterator[Meeting]:
-    """Yield texts that both lines produce, the shortest first.
+) -> Iterator[CommonText]:
+    """Yield texts that both automata produce, the shortest first.
 
-    `apart`: only texts in which the two slots of each such pair hold different characters of the text. `equal`: pairs of slots
+    `apart`: only texts in which the two slots of each such pair read different characters of the text. `equal`: pairs of slots
     with equal values, so that two that begin together end together. `times` is how often one state may be
     reached: a higher number yields more texts along the same path.
     """
@@ -134,27 +143,31 @@ def meetings(
         if seen[node] >= times:
             continue
         seen[node] += 1
-        at, there, differs, locked = node
-        if differs == all_apart and one.ends(at) and two.ends(there):
-            yield _meeting(link)
-        ours, theirs = one.moves(at), two.moves(there)
+        here, there, differs, locked = (
+            node  # both positions, the pairs found apart, whether an equal pair is being read
+        )
+        if differs == all_apart and one.accepts(here) and two.accepts(there):
+            yield _read_back(link)
+        ours, theirs = one.transitions(here), two.transitions(there)
         for char in ours if len(ours) <= len(theirs) else theirs:
             for left, right in product(ours.get(char, ()), theirs.get(char, ())):
-                if locked and (left.item == at[0]) != (right.item == there[0]):
+                if locked and (left.item == here[0]) != (right.item == there[0]):
                     continue
-                after = differs | _apart(left.item, right.item, apart)
+                after = differs | _apart_bits(left.item, right.item, apart)
                 together = (left.begins and right.begins) or (locked and not left.begins)
                 same = together and (left.item, right.item) in equal
                 budget.spend()
-                queue.append(((left.place, right.place, after, same), (link, char, left.item, right.item)))
+                queue.append(
+                    ((left.position, right.position, after, same), (link, char, left.item, right.item))
+                )
 
 
-def _apart(left: int, right: int, pairs: Sequence[Pair]) -> int:
+def _apart_bits(left: int, right: int, pairs: Sequence[Pair]) -> int:
     """Return a bit for each pair of which one slot holds this character and the other does not."""
     return sum(1 << bit for bit, pair in enumerate(pairs) if (left == pair[0]) != (right == pair[1]))
 
 
-def _meeting(link: Link) -> Meeting:
+def _read_back(link: Link) -> CommonText:
     chars: list[str] = []
     one: dict[int, str] = {}
     two: dict[int, str] = {}
@@ -163,7 +176,7 @@ def _meeting(link: Link) -> Meeting:
         chars.append(char)
         one[left] = char + one.get(left, "")
         two[right] = char + two.get(right, "")
-    return Meeting("".join(reversed(chars)), one, two)
+    return CommonText("".join(reversed(chars)), one, two)
 
 
 # --- the two subjects ---------------------------------------------------------------------------------
@@ -204,32 +217,34 @@ class Collision(NamedTuple):
     about: str
 
 
-class Side(NamedTuple):
-    """A name, over a part of the repositories that match."""
+class ScopedName(NamedTuple):
+    """A name template for one cell of the repositories that match."""
 
-    line: Line
+    automaton: TemplateAutomaton
     cell: Cell
     kind: Kind
 
 
-def counterexample(found: Iterator[Meeting], one: Side, two: Side, about: str) -> Collision | None:
+def counterexample(
+    found: Iterator[CommonText], one: ScopedName, two: ScopedName, about: str
+) -> Collision | None:
     """Return the first text that two subjects share. Raises `Undecided` if there are texts, but no two subjects for one."""
     tried = False
-    for meeting in found:
+    for common in found:
         tried = True
-        for left, right in _subjects(meeting, one, two):
-            tail = "".join(meeting.one.get(index, "") for index in one.line.slots("")[-1:])
-            ended = one.line.items[-1:] == [TAIL] and tail
-            first = meeting.text[: len(meeting.text) - len(tail)] if ended else meeting.text
-            return Collision(left, right, _shown(first), _shown(meeting.text), about)
+        for left, right in _subjects(common, one, two):
+            tail = "".join(common.one.get(index, "") for index in one.automaton.slots("")[-1:])
+            ended = one.automaton.items[-1:] == [TAIL] and tail
+            first = common.text[: len(common.text) - len(tail)] if ended else common.text
+            return Collision(left, right, _shown(first), _shown(common.text), about)
     if tried:
         raise Undecided
     return None
 
 
-def _subjects(meeting: Meeting, one: Side, two: Side) -> Iterator[tuple[Subject, Subject]]:
+def _subjects(common: CommonText, one: ScopedName, two: ScopedName) -> Iterator[tuple[Subject, Subject]]:
     """Yield pairs of subjects that produce the text and differ as little as possible."""
-    left, right = _values(meeting.one, one.line), _values(meeting.two, two.line)
+    left, right = _values(common.one, one.automaton), _values(common.two, two.automaton)
     if left is None or right is None:
         return
     choices = [
@@ -249,26 +264,24 @@ def _subjects(meeting: Meeting, one: Side, two: Side) -> Iterator[tuple[Subject,
             yield ours, theirs
 
 
-def _subject_of(side: Side, texts: Sequence[str], values: dict[str, str]) -> Subject:
+def _subject_of(side: ScopedName, texts: Sequence[str], values: dict[str, str]) -> Subject:
     owner, name, number, ref = texts
     ids = tuple((key, values[key]) for key in IDS if key in values)
     number = number if side.kind == "number" else ""
     return Subject(owner, name, number, ref if side.kind == "ref" else "", ids)
 
 
-def _choices(name: str, one: Side, two: Side) -> Sequence[str]:
+def _choices(name: str, one: ScopedName, two: ScopedName) -> Sequence[str]:
     if name in _CHOICES:
         return _CHOICES[name]
-    of = (one.cell, two.cell)
-    texts = [text for cell in of for text in (cell.owners if name == "owner" else cell.names)]
-    return list(dict.fromkeys(texts))
+    return list(dict.fromkeys((*one.cell.examples(name), *two.cell.examples(name))))
 
 
-def _values(slots: dict[int, str], line: Line) -> dict[str, str] | None:
+def _values(slots: dict[int, str], automaton: TemplateAutomaton) -> dict[str, str] | None:
     """Return the variables' values; None if one has two values."""
     found: dict[str, str] = {}
     for index, text in slots.items():
-        item = line.items[index]
+        item = automaton.items[index]
         if not isinstance(item, Slot) or not item.variable:
             continue
         if found.setdefault(item.variable, text) != text:

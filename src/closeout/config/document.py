@@ -253,13 +253,13 @@ class _Builder:
             shown = str(event.tag).replace("tag:yaml.org,2002:", "!!")
             message = f"an unquoted `!` makes {shown!r} a YAML tag, and YAML drops it"
             fix = "quote it: put the whole value in quotes, '!…'"
-            self._lose(*_place(event), "yaml-tag", message, fix)
+            self._reject(*_place(event), "yaml-tag", message, fix)
 
     def _scalar(self, event: Any, line: int, column: int) -> Scalar:
         text = event.value
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             message = "the value contains a NUL or half a surrogate pair"
-            self._lose(line, column, "bad-character", message, "write the character itself")
+            self._reject(line, column, "bad-character", message, "write the character itself")
             text = ""
         unquoted = event.style is None
         # A tag is already a finding. As text, the value causes no second one about its type.
@@ -297,7 +297,7 @@ class _Builder:
         self._findings.error(key.line, key.column, *problem)
         return False
 
-    def _lose(self, line: int, column: int, code: str, message: str, fix: str) -> None:
+    def _reject(self, line: int, column: int, code: str, message: str, fix: str) -> None:
         """Add an error, and report nothing more about the value."""
         self._findings.error(line, column, code, message, fix)
         self._findings.lost(line, column)

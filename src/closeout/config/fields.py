@@ -61,7 +61,7 @@ class Shape(NamedTuple):
         return not any(isinstance(item, Field) for item in self.items)
 
 
-class Named(NamedTuple):
+class StepNames(NamedTuple):
     """What a step names on one kind of event. `whole` includes the values that it passes on, under the keys `handed`."""
 
     kind: Kind
@@ -76,7 +76,7 @@ class _Text(NamedTuple):
     spec: Input
 
 
-def tells_apart(spec: Input) -> bool:
+def distinguishes(spec: Input) -> bool:
     """Return whether an input can distinguish what one event deletes from what another does.
 
     An optional name (a role) cannot, because the resource deleted would still be the same. A value that is
@@ -87,7 +87,7 @@ def tells_apart(spec: Input) -> bool:
     return spec.templates and not spec.secret and spec.type in ("string", "list", "map", "any")
 
 
-def named(step: Step, action: Action, event: str) -> Named | None:
+def named(step: Step, action: Action, event: str) -> StepNames | None:
     """Return what a step names on an event; None if it names nothing, or has fields that the event does not have."""
     texts = list(_texts(step, action))
     if not any(item.spec.names for item in texts):
@@ -98,7 +98,7 @@ def named(step: Step, action: Action, event: str) -> Named | None:
     kind = _kind(event, paths)
     last = [item for item in texts if item.spec.ended_by is not None]
     plain = [item for item in texts if item.spec.ended_by is None]
-    return Named(
+    return StepNames(
         kind,
         _shape([item for item in plain if item.spec.names], last, step, action, kind),
         _shape(plain, last, step, action, kind),
@@ -118,23 +118,23 @@ def by_ref(step: Step, action: Action) -> bool:
 
 def _texts(step: Step, action: Action) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
-        if key in step.inputs and tells_apart(spec):
-            for place, text in leaves(key, step.inputs[key]):
-                yield _Text(place, text, spec)
+        if key in step.inputs and distinguishes(spec):
+            for path, text in leaves(key, step.inputs[key]):
+                yield _Text(path, text, spec)
 
 
-def leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
+def leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield each text in an input with its place, `environment.TAG`; other values as JSON."""
     if isinstance(value, Mapping):
         for key in sorted(value):
-            yield from leaves(f"{place}.{key}", value[key])
+            yield from leaves(f"{path}.{key}", value[key])
     elif isinstance(value, str):
-        yield place, value
+        yield path, value
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):
-            yield from leaves(f"{place}[{index}]", item)
+            yield from leaves(f"{path}[{index}]", item)
     else:
-        yield place, json.dumps(value)
+        yield path, json.dumps(value)
 
 
 def _paths(texts: Iterator[_Text] | Sequence[_Text]) -> Iterator[str]:

@@ -13,12 +13,12 @@ from closeout import livecheck
 from closeout.actions.spec import Input
 from closeout.config import cel
 from closeout.config.document import Mapping as MappingNode
-from closeout.config.fields import tells_apart
+from closeout.config.fields import distinguishes
 from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
 from closeout.config.languages import fixes_owner
 from closeout.config.steps import FIELD, ReadStep
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core import names, reactions, templates
 from closeout.core.errors import ExpressionError, PatternError
 from closeout.core.patterns import compile_patterns
@@ -29,7 +29,7 @@ _OWN_REF = "event.ref"
 _ALLOW = "use a number or a SHA, or say allow-untrusted: [{}] (forks are then ignored)"
 
 
-class Destroys(NamedTuple):
+class Destructiveness(NamedTuple):
     """What counts as destructive in an automation."""
 
     what: str
@@ -41,7 +41,9 @@ class Destroys(NamedTuple):
         return f"{self.declare}; else {other}" if self.declare else other
 
 
-def check_repositories(at: At, key: At | None, repositories: Sequence[str], destroys: Destroys) -> None:
+def check_repositories(
+    at: ConfigNode, key: ConfigNode | None, repositories: Sequence[str], destroys: Destructiveness
+) -> None:
     """Check `repositories` of an automation that deletes something."""
     if key is None:
         message = f"`repositories` is required, since {destroys.what} is destructive"
@@ -69,7 +71,7 @@ def too_wide(repositories: Sequence[str]) -> bool:
 
 
 def check_events(
-    triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bool, destroys: Destroys
+    triggers: Sequence[Mapping[str, Any]], at: ConfigNode, *, unguarded: bool, destroys: Destructiveness
 ) -> None:
     """Check that destructive steps run only on events with a live check; `at` is the place of `on`."""
     unseen = [str(trigger["event"]) for trigger in triggers if livecheck.always(trigger) is None]
@@ -84,7 +86,7 @@ def check_events(
     at.error("unguarded-event", message, destroys.fix(fix))
 
 
-def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | None:
+def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> ConfigNode | None:
     """Check the parts of a step's naming inputs; return the place of its name, if two subjects must not share it."""
     before = read.at.findings.count()
     found = _texts(read, lambda spec: spec.names)
@@ -97,16 +99,16 @@ def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | N
     if not read.step.destructive or not found:
         return None
     at, _ = found[0]
-    if not any(templates.expressions(text) for _, text in _texts(read, tells_apart)):
+    if not any(templates.expressions(text) for _, text in _texts(read, distinguishes)):
         message = "this name is the same for every event, so every event acts on it"
-        at.warning("constant-name", message, _telling(triggers))
+        at.warning("constant-name", message, _distinguishing_fields(triggers))
     given = read.step.inputs
     missing = [name for name, spec in read.action.inputs.items() if spec.required and name not in given]
     filled = [place for place, text in found if templates.expressions(text)]
     return None if missing or read.at.findings.count() > before else (filled or [at])[0]
 
 
-def _telling(triggers: Sequence[Mapping[str, Any]]) -> str:
+def _distinguishing_fields(triggers: Sequence[Mapping[str, Any]]) -> str:
     """Return the fix that names the fields in which these events differ: a push has no pull request."""
     events = {str(trigger["event"]) for trigger in triggers}
     if any(event.startswith("pull_request") for event in events):
@@ -134,11 +136,11 @@ def _warn_of_values(read: ReadStep) -> set[str]:
     return used
 
 
-def _texts(read: ReadStep, wanted: Callable[[Input], bool]) -> list[tuple[At, str]]:
+def _texts(read: ReadStep, wanted: Callable[[Input], bool]) -> list[tuple[ConfigNode, str]]:
     """Return every text in the wanted inputs whose templates are valid (the others have findings)."""
     if read.inputs is None or not isinstance(read.inputs.node, MappingNode):
         return []
-    found: list[tuple[At, str]] = []
+    found: list[tuple[ConfigNode, str]] = []
     for name, spec in read.action.inputs.items():
         node = read.inputs.node.get(name)
         if wanted(spec) and node is not None:
@@ -154,11 +156,11 @@ def _sound(text: str) -> bool:
     return all(cel.compile_check(expression, in_step=True) is None for expression in found)
 
 
-def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
+def _check_untrusted(at: ConfigNode, text: str, allowed: Sequence[str]) -> set[str]:
     """Check who controls the values that are filled in. Return the fields that only `allow-untrusted` permits."""
     used: set[str] = set()
     for expression in templates.expressions(text):
-        if reactions.asks(expression):
+        if reactions.reads_run(expression):
             at.error(
                 "untrusted-name",
                 f"`{expression}` is known only in the run, and it would become part of a name",

@@ -15,7 +15,7 @@ from closeout.config import cel, repairs
 from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
 from closeout.config.findings import listed
 from closeout.config.references import is_reference, read_reference
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core import templates
 from closeout.core.errors import ExpressionError
 from closeout.core.units import DAY
@@ -23,7 +23,9 @@ from closeout.core.units import DAY
 _FOREVER = 30 * DAY
 
 
-def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple[str, ...]) -> dict[str, Any]:
+def read_inputs(
+    at: ConfigNode | None, step: ConfigNode, uses: str, action: Action, extra: tuple[str, ...]
+) -> dict[str, Any]:
     """Read `with`; `extra` are keys that the caller reads itself. Returns the inputs with their defaults."""
     before = step.findings.count()
     section = _section(at, action, extra) if at else {}
@@ -48,7 +50,7 @@ def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple
     return values
 
 
-def _section(at: At, action: Action, extra: tuple[str, ...]) -> dict[str, At]:
+def _section(at: ConfigNode, action: Action, extra: tuple[str, ...]) -> dict[str, ConfigNode]:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write with: { input: value }")
         return {}
@@ -56,7 +58,7 @@ def _section(at: At, action: Action, extra: tuple[str, ...]) -> dict[str, At]:
     return at.section([*action.inputs, *extra], what="input", nullable=nullable) or {}
 
 
-def _value(at: At, spec: Input) -> Any:
+def _value(at: ConfigNode, spec: Input) -> Any:
     if spec.secret:
         return _secret(at, spec)
     if not _templates_fit(at, spec):
@@ -68,7 +70,7 @@ def _value(at: At, spec: Input) -> Any:
     return value
 
 
-def _secret(at: At, spec: Input) -> Any:
+def _secret(at: ConfigNode, spec: Input) -> Any:
     if spec.type != "map":
         return read_reference(at)
     if not isinstance(at.node, Mapping):
@@ -78,7 +80,7 @@ def _secret(at: At, spec: Input) -> Any:
     return read if None not in read.values() else None
 
 
-def _refuse_references(at: At, spec: Input, action: Action) -> None:
+def _refuse_references(at: ConfigNode, spec: Input, action: Action) -> None:
     """Report each secret reference in an input that accepts none, because the text itself would be used."""
     for place, text in texts_of(at):
         kind, _, rest = text.partition(":")
@@ -100,7 +102,7 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
         place.findings.lost(place.node.line, place.node.column)
 
 
-def _typed(at: At, spec: Input) -> Any:
+def _typed(at: ConfigNode, spec: Input) -> Any:
     templated = isinstance(at.node, Scalar) and templates.OPEN in at.node.text
     match spec.type:
         case "boolean":
@@ -120,7 +122,7 @@ def _typed(at: At, spec: Input) -> Any:
             return at.text()
 
 
-def _map(at: At) -> dict[str, str] | None:
+def _map(at: ConfigNode) -> dict[str, str] | None:
     """Read a map of texts. Numbers and truth values are kept as written, because most variables are those."""
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write NAME: value pairs")
@@ -135,7 +137,7 @@ def _map(at: At) -> dict[str, str] | None:
     return read
 
 
-def _templates_fit(at: At, spec: Input) -> bool:
+def _templates_fit(at: ConfigNode, spec: Input) -> bool:
     """Check every `${{ }}` below `at`: allowed here, closed, and an expression that compiles."""
     good = True
     for place, text in texts_of(at):
@@ -153,7 +155,7 @@ def _templates_fit(at: At, spec: Input) -> bool:
     return good
 
 
-def check_template(at: At, text: str, *, in_step: bool = False) -> bool:
+def check_template(at: ConfigNode, text: str, *, in_step: bool = False) -> bool:
     """Check that every `${{ }}` of `text` is closed and compiles. Only `in_step` may it read the run so far."""
     try:
         found = templates.expressions(text)
@@ -168,7 +170,7 @@ def check_template(at: At, text: str, *, in_step: bool = False) -> bool:
     return all(problem is None for _, problem in problems)
 
 
-def _check_text(at: At, text: str, spec: Input) -> None:
+def _check_text(at: ConfigNode, text: str, spec: Input) -> None:
     if templates.OPEN in text:
         return
     if spec.choices and text not in spec.choices:
@@ -177,7 +179,7 @@ def _check_text(at: At, text: str, spec: Input) -> None:
         at.error("bad-input", f"`{text}` does not have the form {spec.pattern}", spec.description)
 
 
-def texts_of(at: At) -> Iterator[tuple[At, str]]:
+def texts_of(at: ConfigNode) -> Iterator[tuple[ConfigNode, str]]:
     """Yield every text below `at`, with its place."""
     node: Node = at.node
     if isinstance(node, Scalar):

@@ -1,6 +1,6 @@
 """Which steps have an inventory: those whose names can be read backwards, to a pull request of a listed repository.
 
-This is stricter than the law of names, which asks whether two subjects could share a name. Here the name alone must identify
+This is stricter than the rule of names, which asks whether two subjects could share a name. Here the name alone must identify
 its pull request: only the number and the repository are filled in. `closeout check` reports it for each step.
 """
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from closeout import livecheck
 from closeout.actions.spec import Action
-from closeout.config.fields import tells_apart
+from closeout.config.fields import distinguishes
 from closeout.core import names, templates
 from closeout.core.automation import Automation, Step
-from closeout.core.inverse import NUMBER, NamePattern, Naming, Part, pattern_of
+from closeout.core.inverse import NUMBER, NamePattern, NamePatterns, Part, pattern_of
 from closeout.core.patterns import is_literal
 
 _NUMBERS = ("event.pull_request.number", "event.number")
@@ -60,11 +60,11 @@ def inventories(
     )
 
 
-def naming(step: Step, action: Action, repository: str) -> Naming | str:
+def naming(step: Step, action: Action, repository: str) -> NamePatterns | str:
     """Return what a step names in one repository, spelled like this, or why that cannot be read backwards."""
     patterns: dict[str, NamePattern] = {}
     for key, spec in action.inputs.items():
-        if not spec.names or not tells_apart(spec):
+        if not spec.names or not distinguishes(spec):
             continue
         value = step.inputs.get(key)
         found = _pattern(value, repository) if isinstance(value, str) else "it is not a single text"
@@ -73,7 +73,7 @@ def naming(step: Step, action: Action, repository: str) -> Naming | str:
         patterns[key] = found
     if all(pattern.fixed is not None for pattern in patterns.values()):
         return "its name does not contain the pull request's number"
-    return Naming(repository, patterns)
+    return NamePatterns(repository, patterns)
 
 
 def _pattern(text: str, repository: str) -> NamePattern | str:

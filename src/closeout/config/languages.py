@@ -1,7 +1,18 @@
-"""The values that a field of a name can have, as small automata that are walked character by character.
+"""The values that a field of a name can have, as small automata that read character by character.
 
 All texts are in lower case: GitHub ignores case in owners and repositories, and two names that differ
 only by case often mean the same thing (a host name, a workflow's repository).
+
+For example, `${{ event.pull_request.number }}` has the language `number`: it reads `1`, then any digits; `0` as the first
+character is no number, so `step` returns None. Owners and names come from the automation's patterns. For
+
+    repositories: ['acme/*', beta/shop]
+
+`cells` returns two cells: the owner `acme` with every name (examples: `shop`, `web`), and the owner `beta` with the name `shop`.
+In the first cell a name template has the text `acme` for the owner, and a slot with the language of names for the name; in the
+second it has the texts `beta` and `shop`. So `p-${{ event.repository.name }}-${{ event.pull_request.number }}` becomes `p-`,
+a name, `-`, a number in one cell, and `p-shop-`, a number in the other. Both produce `p-shop-7`, and the finding is
+`shared-name`: "acme/shop#7 and beta/shop#7 both produce p-shop-7".
 """
 
 from __future__ import annotations
@@ -98,7 +109,7 @@ LANGUAGES: dict[str, Language] = {
 }
 
 
-def but_for(inner: Language, word: str) -> Language:
+def except_text(inner: Language, word: str) -> Language:
     """Return the texts of a language, except one."""
 
     def step(state: tuple[Any, int], char: str) -> State | None:
@@ -113,7 +124,7 @@ def but_for(inner: Language, word: str) -> Language:
     return Language((inner.start, 0), step, accepts, inner.cost)
 
 
-def fit(inner: Language) -> Language:
+def without_double_dots(inner: Language) -> Language:
     """Return the texts that a name may hold: without two dots in a row (see `core.names.check_interpolated`)."""
 
     def step(state: tuple[Any, bool], char: str) -> State | None:
@@ -124,25 +135,29 @@ def fit(inner: Language) -> Language:
     return Language((inner.start, False), step, lambda state: inner.accepts(state[0]), inner.cost)
 
 
-def _half(walk: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any) -> Language:
+def _part(
+    automaton: Patterns, begin: State, first: Collection[str], rest: Collection[str], ends: Any
+) -> Language:
     """Return the owners, or the names, that a list of patterns matches."""
 
     def step(state: Any, char: str) -> State | None:
         before: Any = begin if state == _BEFORE else state
         chars = first if state == _BEFORE else rest
-        return walk.step(before, char) if char in chars else None
+        return automaton.step(before, char) if char in chars else None
 
-    return Language(_BEFORE, step, lambda state: state != _BEFORE and ends(state), 1 + walk.size // 32)
-
-
-def _owners(walk: Patterns, then: State = None) -> Language:
-    """Return the owners that, followed by a `/`, lead the patterns to the state `then`."""
-    return _half(walk, walk.start, ALNUM, _OWNER, lambda state: walk.step(state, "/") == then)
+    return Language(_BEFORE, step, lambda state: state != _BEFORE and ends(state), 1 + automaton.size // 32)
 
 
-def _names(walk: Patterns, then: State) -> Language:
-    """Return the names that the patterns match from the state `then`."""
-    return _half(walk, then, _NAME, _NAME, walk.accepts)
+def _owners(automaton: Patterns, after_slash: State = None) -> Language:
+    """Return the owners that, followed by a `/`, lead the patterns to the state `after_slash`."""
+    return _part(
+        automaton, automaton.start, ALNUM, _OWNER, lambda state: automaton.step(state, "/") == after_slash
+    )
+
+
+def _names(automaton: Patterns, after_slash: State) -> Language:
+    """Return the names that the patterns match from the state `after_slash`."""
+    return _part(automaton, after_slash, _NAME, _NAME, automaton.accepts)
 
 
 class Cell(NamedTuple):
@@ -162,41 +177,54 @@ class Cell(NamedTuple):
         """Return whether a repository is one of these."""
         return read(self.owner, owner) and read(self.name, name)
 
+    def examples(self, variable: str) -> tuple[str, ...]:
+        """Return the examples of `owner` or `name`; none for another variable."""
+        return {"owner": self.owners, "name": self.names}.get(variable, ())
+
+    def only(self, variable: str) -> str | None:
+        """Return the one owner or name of the cell; None if there are several, or for another variable."""
+        texts = self.examples(variable)
+        return texts[0] if len(texts) == 1 else None
+
+    def language(self, name: str) -> Language:
+        """Return a language by its name: the cell's own for `owner` and `name`."""
+        return {"owner": self.owner, "name": self.name}.get(name) or LANGUAGES[name]
+
 
 EVERY = Cell(LANGUAGES["owner"], LANGUAGES["name"], _SOME_OWNERS, _SOME_NAMES[:2])
 
 
 def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell, ...]:
     """Return the repositories that a list of patterns matches, grouped by what may follow their owners."""
-    walk = compile_patterns(patterns, "name")
+    automaton = compile_patterns(patterns, "name")
     found: dict[tuple[int, ...], Cell] = {}
     if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
-        return tuple(_of_owners(walk, patterns, alphabet, budget))
-    for state, _ in _reached(_owners(walk), alphabet, budget):
-        then = walk.step(state, "/") if state != _BEFORE else None
-        if then is None or then in found:
+        return tuple(_of_owners(automaton, patterns, alphabet, budget))
+    for state, _ in _reached(_owners(automaton), alphabet, budget):
+        after_slash = automaton.step(state, "/") if state != _BEFORE else None
+        if after_slash is None or after_slash in found:
             continue
-        owners, names = _owners(walk, then), _names(walk, then)
+        owners, names = _owners(automaton, after_slash), _names(automaton, after_slash)
         some = examples(names, alphabet, budget)
         if some:
-            found[then] = Cell(owners, names, examples(owners, alphabet, budget, _SOME_OWNERS), some)
+            found[after_slash] = Cell(owners, names, examples(owners, alphabet, budget, _SOME_OWNERS), some)
     return tuple(found.values())
 
 
-def _of_owners(walk: Patterns, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
+def _of_owners(automaton: Patterns, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
     """Yield what `cells` would find where the patterns spell out their owners."""
     plain = all(is_literal(pattern) for pattern in patterns)
     pairs = [_split(pattern) for pattern in patterns if not pattern.startswith("!")]
     for owner in dict.fromkeys(pair[0] for pair in pairs):
-        then: Any = walk.start
+        after_slash: Any = automaton.start
         for char in f"{owner}/":
-            then = then and walk.step(then, char)
-        language = _names(walk, then)
+            after_slash = after_slash and automaton.step(after_slash, char)
+        language = _names(automaton, after_slash)
         listed = tuple(dict.fromkeys(name for other, name in pairs if other == owner))
         names = listed[:2] if plain else examples(language, alphabet, budget)
         if names:
             some = frozenset(listed) if plain else None
-            yield Cell(_owners(walk, then), language, (owner,), names, some)
+            yield Cell(_owners(automaton, after_slash), language, (owner,), names, some)
 
 
 def _split(pattern: str) -> tuple[str, str]:
@@ -211,33 +239,35 @@ def fixes_owner(pattern: str) -> bool:
     """
     if is_literal(_split(pattern)[0]) and "/" in pattern:
         return True
-    walk = compile_patterns([pattern], "name")
+    automaton = compile_patterns([pattern], "name")
     budget = Budget(_OWNER_STEPS)
     try:
         try:
-            TopologicalSorter(_owner_states(walk, _OWNER, budget)).prepare()
+            TopologicalSorter(_owner_states(automaton, _OWNER, budget)).prepare()
         except CycleError:  # there are owners of any length
             pass
         else:
             return True
         shared = sorted(_OWNER & set(pattern.lower()))
-        return any(not _owner_states(walk, _OWNER - {char}, budget) for char in shared)
+        return any(not _owner_states(automaton, _OWNER - {char}, budget) for char in shared)
     except Undecided:
         return False
 
 
-def _owner_states(walk: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
+def _owner_states(automaton: Patterns, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
     """Return the states on the way to an owner of these characters, with the states that follow each."""
-    owners = _owners(walk)
+    owners = _owners(automaton)
     after: dict[Any, set[Any]] = {}
     queue: list[Any] = [owners.start]
     while queue:
         state = queue.pop()
         if state not in after:
             budget.spend(owners.cost * len(chars))
-            after[state] = {then for char in chars if (then := owners.step(state, char)) is not None}
+            after[state] = {
+                next_state for char in chars if (next_state := owners.step(state, char)) is not None
+            }
             queue += after[state]
-    alive = {state for state in after if state != _BEFORE and walk.step(state, "/") is not None}
+    alive = {state for state in after if state != _BEFORE and automaton.step(state, "/") is not None}
     while more := {state for state in after if state not in alive and after[state] & alive}:
         alive |= more
     return {state: after[state] & alive for state in alive}

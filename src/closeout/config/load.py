@@ -20,8 +20,8 @@ from closeout.config.findings import Finding, Findings
 from closeout.config.functions import ATTRIBUTE, Declaration, Run
 from closeout.config.modules import findings_of, import_modules, read_function
 from closeout.config.settings import Settings, read_settings, read_version
-from closeout.config.steps import Surroundings
-from closeout.config.values import At
+from closeout.config.steps import StepContext
+from closeout.config.values import ConfigNode
 from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 from closeout.core.problems import NOBODY, Routes
@@ -77,8 +77,8 @@ def load_function(function: Callable[[Run], object], registry: Registry) -> Load
     reference = f"{function.__module__}:{name}"
     settings = Settings()
     findings = findings_of(sys.modules.get(function.__module__), function.__module__)
-    around = Surroundings(registry=registry, aws=settings.aws)
-    read = read_function(function, reference, findings, settings, around, set())
+    context = StepContext(registry=registry, aws=settings.aws)
+    read = read_function(function, reference, findings, settings, context, set())
     automation = _sound(read, findings.all())
     return Loaded(settings=settings, automations=(automation,), functions={reference: function})
 
@@ -123,7 +123,7 @@ def _parse(
     node = document.parse(text, findings)
     if node is None:
         return None, findings.all()
-    root = At(node=node, path="", findings=findings)
+    root = ConfigNode(node=node, path="", findings=findings)
     if workflow_words.refuse_workflow(root):
         return None, findings.all()
     section = root.section(keys.names("file"), partial(workflow_words.hint, "file"))
@@ -138,37 +138,37 @@ def _parse(
 
 
 def _sections(
-    root: At, section: Mapping[str, At], registry: Registry, folder: Path | None
+    root: ConfigNode, section: Mapping[str, ConfigNode], registry: Registry, folder: Path | None
 ) -> tuple[Loaded, Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)
-    around = Surroundings(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
+    context = StepContext(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
     automations: tuple[Automation, ...] = ()
     if "automations" in section:
-        automations = reading.read_automations(section["automations"], around, settings)
+        automations = reading.read_automations(section["automations"], context, settings)
     functions: dict[str, Callable[..., Any]] = {}
     if folder is not None:
         place = section.get("modules", root)
         added, functions = import_modules(
-            place, folder, settings, around, {item.name for item in automations}
+            place, folder, settings, context, {item.name for item in automations}
         )
         automations += added
-    uniqueness.check(around.uses)
+    uniqueness.check(context.uses)
     known = keys.names("file")
     if root.lacks("automations", known) and root.lacks("modules", known):
         fix = "add automations: with at least one entry, or modules: with @on functions"
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
-    secrets = reading.step_secrets(automations, around)
-    routes = Routes(settings.notify or NOBODY.default, around.routes)
+    secrets = reading.step_secrets(automations, context)
+    routes = Routes(settings.notify or NOBODY.default, context.routes)
     hidden = (*secrets, *routes.targets())
     automations = tuple(reading.with_secret_variables(item, settings, hidden) for item in automations)
     loaded = Loaded(
         settings=settings, automations=automations, functions=functions, step_secrets=secrets, routes=routes
     )
-    return loaded, around.later
+    return loaded, context.later
 
 
-def _given(at: At | None) -> tuple[str, ...]:
+def _given(at: ConfigNode | None) -> tuple[str, ...]:
     """Return the keys of `aws` in the file, right or wrong."""
     if at is None:
         return ()

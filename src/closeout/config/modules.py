@@ -20,15 +20,15 @@ from closeout.config.document import from_value
 from closeout.config.findings import Findings
 from closeout.config.functions import ATTRIBUTE, Declaration
 from closeout.config.settings import Settings
-from closeout.config.steps import Surroundings
-from closeout.config.values import At
+from closeout.config.steps import StepContext
+from closeout.config.values import ConfigNode
 from closeout.core.automation import Automation
 
 Functions = dict[str, Callable[..., Any]]
 
 
 def import_modules(
-    at: At, folder: Path, settings: Settings, around: Surroundings, taken: set[str]
+    at: ConfigNode, folder: Path, settings: Settings, context: StepContext, taken: set[str]
 ) -> tuple[tuple[Automation, ...], Functions]:
     """Import the modules, looked up in `folder` first, and read their `@on` functions.
 
@@ -44,13 +44,13 @@ def import_modules(
         module = _import(at, name, folder.resolve())
         if module is None:
             continue
-        added, found = _functions(at, name, module, settings, around, taken)
+        added, found = _functions(at, name, module, settings, context, taken)
         automations += added
         functions |= found
     return tuple(automations), functions
 
 
-def _import(at: At, name: str, folder: Path) -> ModuleType | None:
+def _import(at: ConfigNode, name: str, folder: Path) -> ModuleType | None:
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(name)
@@ -77,7 +77,7 @@ def _import(at: At, name: str, folder: Path) -> ModuleType | None:
     return module
 
 
-def _failed(at: At, name: str, folder: Path, error: BaseException) -> None:
+def _failed(at: ConfigNode, name: str, folder: Path, error: BaseException) -> None:
     message = f"importing `{name}` failed: {type(error).__name__}: {error}{_where(error, folder)}"
     at.error("module-failed", message[:500], f"run `python -c 'import {name}'` in {folder} to see it in full")
 
@@ -94,7 +94,7 @@ def read_function(
     reference: str,
     findings: Findings,
     settings: Settings,
-    around: Surroundings,
+    context: StepContext,
     taken: set[str],
 ) -> Automation | None:
     """Read what `@on` declares for a function; `reference` is `module:name`. Never raises: mistakes become findings."""
@@ -102,9 +102,9 @@ def read_function(
     attribute = reference.partition(":")[2]
     line = int(getattr(getattr(function, "__code__", None), "co_firstlineno", 1))
     name = str(declared.name if declared.name is not None else attribute)
-    at = At(node=from_value(declared.keys, line, 1), path=f"@on {attribute}", findings=findings)
+    at = ConfigNode(node=from_value(declared.keys, line, 1), path=f"@on {attribute}", findings=findings)
     _check_function(at, function, name, taken)
-    return read_automation(name, at, around, settings, Function(reference, bool(declared.destructive)))
+    return read_automation(name, at, context, settings, Function(reference, bool(declared.destructive)))
 
 
 def findings_of(module: ModuleType | None, name: str) -> Findings:
@@ -118,7 +118,12 @@ def findings_of(module: ModuleType | None, name: str) -> Findings:
 
 
 def _functions(
-    at: At, module_name: str, module: ModuleType, settings: Settings, around: Surroundings, taken: set[str]
+    at: ConfigNode,
+    module_name: str,
+    module: ModuleType,
+    settings: Settings,
+    context: StepContext,
+    taken: set[str],
 ) -> tuple[list[Automation], Functions]:
     automations: list[Automation] = []
     functions: Functions = {}
@@ -128,7 +133,7 @@ def _functions(
         if not isinstance(declared, Declaration) or getattr(value, "__module__", None) != module_name:
             continue
         reference = f"{module_name}:{attribute}"
-        automation = read_function(value, reference, findings, settings, around, taken)
+        automation = read_function(value, reference, findings, settings, context, taken)
         if automation is not None:
             automations.append(automation)
             functions[reference] = value
@@ -136,7 +141,7 @@ def _functions(
     return automations, functions
 
 
-def _check_function(at: At, function: Any, name: str, taken: set[str]) -> None:
+def _check_function(at: ConfigNode, function: Any, name: str, taken: set[str]) -> None:
     check_name(at, name)
     if name in taken:
         message = f"there is already an automation named `{name}`"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from closeout.config import keys
 from closeout.config.document import Scalar
 from closeout.config.references import hide, read_reference
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core.problems import EVENTS, Route, is_topic
 
 
-def read_notify(at: At | None) -> Route | None:
+def read_notify(at: ConfigNode | None) -> Route | None:
     """Read the section; None if there is none. Without `on`, it applies to every problem."""
     if at is None:
         return None
@@ -37,7 +37,7 @@ def read_notify(at: At | None) -> Route | None:
     )
 
 
-def _target(at: At) -> str | None:
+def _target(at: ConfigNode) -> str | None:
     text = at.node.value if isinstance(at.node, Scalar) else None
     if not isinstance(text, str) or not text.startswith("arn:"):
         return read_reference(at)

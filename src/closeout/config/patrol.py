@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from closeout.config import keys
 from closeout.config.document import Scalar
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 
 SHORTEST, LONGEST = 60.0, 86_400.0
 MOST_STARTED = 1_000
@@ -33,7 +33,7 @@ class PatrolSettings:
         return math.ceil(min(intervals) / 60) if intervals else None
 
 
-def read_patrol(at: At | None) -> PatrolSettings:
+def read_patrol(at: ConfigNode | None) -> PatrolSettings:
     """Read the section, with the default for each key that is absent or wrong."""
     section = (at.section(keys.names("patrol")) if at else None) or {}
     given = PatrolSettings()
@@ -45,26 +45,26 @@ def read_patrol(at: At | None) -> PatrolSettings:
     )
 
 
-def read_mode(at: At | None) -> str:
+def read_mode(at: ConfigNode | None) -> str:
     """Read an automation's `patrol`: what patrol does with its orphans."""
     if at is None:
         return "report"
     return "off" if _is_off(at) else at.choice(("report", "repair", "off")) or "report"
 
 
-def _interval(at: At | None, default: float | None) -> float | None:
+def _interval(at: ConfigNode | None, default: float | None) -> float | None:
     if at is None:
         return default
     return None if _is_off(at) else at.duration(SHORTEST, LONGEST)
 
 
-def _limit(at: At | None, default: int) -> int:
+def _limit(at: ConfigNode | None, default: int) -> int:
     if at is None:
         return default
     return 0 if _is_off(at) else at.integer(1, MOST_STARTED) or default
 
 
-def _is_off(at: At) -> bool:
+def _is_off(at: ConfigNode) -> bool:
     """Whether the value is `off`, which YAML 1.1 reads as `false`."""
     value = at.node.value if isinstance(at.node, Scalar) else None
     return value == "off" or value is False

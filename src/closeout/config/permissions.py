@@ -160,34 +160,34 @@ def roles(found: Iterable[Statement]) -> tuple[str | None, ...]:
 def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statement]:
     yield from _of_run(automation)
     for step in automation.steps:
-        place = (f"{automation.name}/{step.id}",)
-        yield from assuming(step, place)
+        path = (f"{automation.name}/{step.id}",)
+        yield from assuming(step, path)
         for arns in _secrets(step, actions):
-            yield from _reading(arns, "read the secret that the step's input refers to", place)
+            yield from _reading(arns, "read the secret that the step's input refers to", path)
         action = actions[step.uses]
         for permission in (*action.permissions(step.inputs), *of_tags(automation, step, action)):
             if permission.system == "aws":
-                yield of_aws(permission, step, place)
+                yield of_aws(permission, step, path)
             else:
                 everywhere = permission.resources in ((), ("*",))
                 resources = (everywhere and automation.repositories) or permission.resources or ("*",)
                 rights = _about(automation, step, permission.actions)
                 why = (permission.reason,)
-                yield Statement("github", None, rights, tuple(sorted(set(resources))), why, place)
+                yield Statement("github", None, rights, tuple(sorted(set(resources))), why, path)
 
 
-def of_aws(permission: Permission, step: Step, place: tuple[str, ...]) -> Statement:
+def of_aws(permission: Permission, step: Step, path: tuple[str, ...]) -> Statement:
     """Return the AWS statement for a permission of a step."""
     resources = {narrowed(arn, step) for arn in permission.resources or ("*",)}
     rights = tuple(sorted(set(permission.actions)))
-    return Statement("aws", step.assume_role, rights, tuple(sorted(resources)), (permission.reason,), place)
+    return Statement("aws", step.assume_role, rights, tuple(sorted(resources)), (permission.reason,), path)
 
 
-def assuming(step: Step, place: tuple[str, ...]) -> Iterator[Statement]:
+def assuming(step: Step, path: tuple[str, ...]) -> Iterator[Statement]:
     """Yield the right to act under the role that a step names, if it names one."""
     if step.assume_role is not None:
         why = ("act under the role that the step names",)
-        yield Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place)
+        yield Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, path)
 
 
 def of_tags(automation: Automation, step: Step, action: Action) -> tuple[Permission, ...]:
@@ -281,21 +281,21 @@ def _secret_arns(name: str) -> tuple[str, ...]:
     return (name, lacking) if re.search(r"-[A-Za-z0-9]{6}\Z", name) else (lacking,)
 
 
-def _reading(arns: tuple[str, ...], why: str, place: tuple[str, ...]) -> Iterator[Statement]:
+def _reading(arns: tuple[str, ...], why: str, path: tuple[str, ...]) -> Iterator[Statement]:
     """Yield the right to read a secret, and to decrypt with its key only that secret.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
     _, partition, _, region, account, _ = arns[0].split(":", _ARN_PARTS - 1)
     service = f"secretsmanager.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
-    yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, (why,), place)
+    yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, (why,), path)
     yield Statement(
         "aws",
         None,
         ("kms:Decrypt",),
         (f"arn:{partition}:kms:{region}:{account}:key/*",),
         ("decrypt only that secret, if it has a customer managed key",),
-        place,
+        path,
         (
             Condition("StringLike", "kms:EncryptionContext:SecretARN", arns),
             Condition("StringLike", "kms:ViaService", (service,)),

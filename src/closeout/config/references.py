@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from closeout.config.document import Mapping, Node, Scalar, Sequence
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core.secrets import REFERENCES
 
 _FORMS = re.compile(
@@ -31,7 +31,7 @@ def environment_variables(references: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({text.removeprefix("env:") for text in references if text.startswith("env:")}))
 
 
-def read_reference(at: At) -> str | None:
+def read_reference(at: ConfigNode) -> str | None:
     """Read one reference."""
     value = at.node.value if isinstance(at.node, Scalar) else None
     if isinstance(value, str) and is_reference(value):
@@ -49,7 +49,7 @@ def read_reference(at: At) -> str | None:
     return None
 
 
-def hide(node: Node, at: At) -> None:
+def hide(node: Node, at: ConfigNode) -> None:
     """Hide every value of `node` where lines of the file are shown."""
     if isinstance(node, Scalar):
         at.findings.hide(node.line, node.column)

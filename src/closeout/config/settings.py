@@ -15,7 +15,7 @@ from closeout.config.document import Mapping, Scalar, Sequence
 from closeout.config.notify import read_notify
 from closeout.config.patrol import PatrolSettings, read_patrol
 from closeout.config.references import hide, read_reference
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core.errors import InputError
 from closeout.core.problems import Route
 from closeout.core.url import parse_base
@@ -55,7 +55,7 @@ class Settings:
     """Where problems are reported; None: nowhere."""
 
 
-def read_settings(found: MappingType[str, At]) -> Settings:
+def read_settings(found: MappingType[str, ConfigNode]) -> Settings:
     """Read the file-level keys, except `automations`."""
     webhook, token = _secrets(found.get("secrets"))
     names, tags = _protect(found.get("protect"))
@@ -77,11 +77,11 @@ def read_settings(found: MappingType[str, At]) -> Settings:
     )
 
 
-def _section(found: MappingType[str, At], key: str) -> dict[str, At]:
+def _section(found: MappingType[str, ConfigNode], key: str) -> dict[str, ConfigNode]:
     return (found[key].section(keys.names(key)) if key in found else None) or {}
 
 
-def read_version(found: MappingType[str, At], root: At) -> None:
+def read_version(found: MappingType[str, ConfigNode], root: ConfigNode) -> None:
     """Check `version`."""
     at = found.get("version")
     if at is None:
@@ -91,7 +91,7 @@ def read_version(found: MappingType[str, At], root: At) -> None:
         at.error("bad-value", "this closeout reads version 1 only", "write `version: 1`, without quotes")
 
 
-def read_aws(section: MappingType[str, At]) -> AwsSettings:
+def read_aws(section: MappingType[str, ConfigNode]) -> AwsSettings:
     """Read account, region and role, of the file or of a step."""
     like, fix = "write it like eu-central-1", "write it like arn:aws:iam::123456789012:role/NAME"
     region, role = section.get("region"), section.get("assume-role")
@@ -102,7 +102,7 @@ def read_aws(section: MappingType[str, At]) -> AwsSettings:
     )
 
 
-def _account(at: At | None) -> str | None:
+def _account(at: ConfigNode | None) -> str | None:
     if at is None:
         return None
     value = at.node.value if isinstance(at.node, Scalar) else None
@@ -115,7 +115,7 @@ def _account(at: At | None) -> str | None:
     return None
 
 
-def _secrets(at: At | None) -> tuple[tuple[str, ...], str | None]:
+def _secrets(at: ConfigNode | None) -> tuple[tuple[str, ...], str | None]:
     if at is None:
         return (), None
     if not isinstance(at.node, Mapping):
@@ -133,7 +133,7 @@ def _secrets(at: At | None) -> tuple[tuple[str, ...], str | None]:
     return tuple(webhook), read_reference(section["github"]) if "github" in section else None
 
 
-def _url(at: At | None) -> str | None:
+def _url(at: ConfigNode | None) -> str | None:
     value = at.text() if at else None
     if at is None or value is None:
         return None
@@ -148,12 +148,12 @@ def _url(at: At | None) -> str | None:
     return value.rstrip("/")
 
 
-def _modules(at: At | None) -> tuple[str, ...]:
+def _modules(at: ConfigNode | None) -> tuple[str, ...]:
     fix = "write it as in `import`: my_hooks or package.module"
     return at.each_matching(_MODULE, "is not a module name", fix) if at else ()
 
 
-def _protect(at: At | None) -> tuple[tuple[str, ...], dict[str, str]]:
+def _protect(at: ConfigNode | None) -> tuple[tuple[str, ...], dict[str, str]]:
     if at is None:
         return (), {}
     if not isinstance(at.node, Mapping):

@@ -20,12 +20,12 @@ from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs, texts_of
 from closeout.config.settings import AwsSettings, read_aws
-from closeout.config.uniqueness import Use
-from closeout.config.values import At
+from closeout.config.uniqueness import NameUse
+from closeout.config.values import ConfigNode
 from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
 from closeout.core.problems import Route
-from closeout.core.reactions import asked
+from closeout.core.reactions import references_in
 from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -40,12 +40,12 @@ class ReadStep:
 
     step: Step
     action: Action
-    at: At
-    inputs: At | None
+    at: ConfigNode
+    inputs: ConfigNode | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class StepContext:
     """The context in which a step is read: the known actions, and the file's `aws`.
 
     `aws_given` are the keys of `aws` in the file, right or wrong, so that one mistake is not reported at every step. `later`
@@ -57,16 +57,16 @@ class Surroundings:
     aws: AwsSettings
     aws_given: tuple[str, ...] = ()
     later: list[Callable[[], None]] = field(default_factory=list)
-    uses: list[Use] = field(default_factory=list)
+    uses: list[NameUse] = field(default_factory=list)
     routes: dict[str, Route] = field(default_factory=dict)
 
 
-def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
+def read_steps(at: ConfigNode, context: StepContext) -> tuple[ReadStep, ...]:
     """Read `steps`. Steps that cannot be read are left out; the findings say why."""
     read: list[ReadStep] = []
     seen: dict[str, int] = {}
     for position, item in enumerate(at.items() or [], 1):
-        found = _step(item, position, around, {one.step.id: one.action for one in read})
+        found = _step(item, position, context, {one.step.id: one.action for one in read})
         if found is None:
             continue
         first = seen.setdefault(found.step.id, found.at.node.line)
@@ -77,11 +77,13 @@ def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
     return tuple(read)
 
 
-def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str, Action]) -> ReadStep | None:
+def _step(
+    at: ConfigNode, position: int, context: StepContext, earlier: MappingType[str, Action]
+) -> ReadStep | None:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write `uses: …` and `with: …`")
         return None
-    uses, action = _action(at, around.registry)
+    uses, action = _action(at, context.registry)
     section = _section(at, action)
     if action is None:
         return None
@@ -92,8 +94,8 @@ def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str,
     if with_ is not None and at.findings.count() == before:
         for place, text in texts_of(with_):
             for expression in templates.expressions(text):
-                _check_asked(place, expression, earlier)
-    target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
+                _check_references(place, expression, earlier)
+    target = _target(at, with_, extra, context) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
     step = Step(
@@ -115,18 +117,18 @@ def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str,
         rechecked=_rechecked(section.get("recheck"), uses, action),
     )
     if action.look_up is not None:  # called if nothing is wrong
-        around.later.append(partial(_look_up, with_ or at, action.look_up, inputs))
+        context.later.append(partial(_look_up, with_ or at, action.look_up, inputs))
     return ReadStep(step=step, action=action, at=at, inputs=with_)
 
 
 def _look_up(
-    at: At, look: Callable[[MappingType[str, Any]], Sequence[str]], inputs: MappingType[str, Any]
+    at: ConfigNode, look: Callable[[MappingType[str, Any]], Sequence[str]], inputs: MappingType[str, Any]
 ) -> None:
     for sentence in look(inputs):
         at.warning("module-failed", sentence, "correct it, else the step fails when it runs")
 
 
-def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
+def _action(at: ConfigNode, registry: Registry) -> tuple[str, Action | None]:
     assert isinstance(at.node, Mapping)
     node = at.node.get("uses")
     if node is None:
@@ -162,7 +164,7 @@ def _service(uses: str) -> str:
     return word.partition("-")[0] if group == "aws" else group if slash else uses
 
 
-def _section(at: At, action: Action | None) -> dict[str, At]:
+def _section(at: ConfigNode, action: Action | None) -> dict[str, ConfigNode]:
     """Read the step's keys. For an input of the action next to `uses`, the fix says to put it under `with`."""
     assert isinstance(at.node, Mapping)
     known = keys.names("step")
@@ -174,11 +176,11 @@ def _section(at: At, action: Action | None) -> dict[str, At]:
         at.to(key, str(key.value)).error("misplaced-input", message, fix)
     entries = tuple(entry for entry in at.node.entries if entry[0] not in misplaced)
     rest = Mapping(line=at.node.line, column=at.node.column, entries=entries)
-    rest_at = At(node=rest, path=at.path, findings=at.findings)
+    rest_at = ConfigNode(node=rest, path=at.path, findings=at.findings)
     return rest_at.section(known, partial(workflow_words.hint, "step")) or {}
 
 
-def _id(at: At | None, uses: str, position: int) -> str:
+def _id(at: ConfigNode | None, uses: str, position: int) -> str:
     group, _, word = uses.rpartition("/")
     # An AWS action's name begins with its service, which does not distinguish the steps of one automation.
     default = f"{word.partition('-')[2] if group == 'aws' and '-' in word else word}-{position}"
@@ -191,14 +193,14 @@ def _id(at: At | None, uses: str, position: int) -> str:
     return value
 
 
-def _plain(at: At | None) -> str | None:
+def _plain(at: ConfigNode | None) -> str | None:
     text = at.text() if at else None
     if at is not None and text is not None:
         at.refuse_template(text)
     return text
 
 
-def read_condition(at: At | None, earlier: MappingType[str, Action] | None = None) -> str | None:
+def read_condition(at: ConfigNode | None, earlier: MappingType[str, Action] | None = None) -> str | None:
     """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around all of it is removed.
 
     `earlier` are the steps before a step, by id; None for an automation, whose condition is evaluated before any step.
@@ -220,13 +222,13 @@ def read_condition(at: At | None, earlier: MappingType[str, Action] | None = Non
         fix = repairs.fix(expression, problem, in_step=in_step)
         at.error("bad-expression", f"`{expression}`: {problem}", fix)
     elif earlier is not None:
-        _check_asked(at, expression, earlier)
+        _check_references(at, expression, earlier)
     return expression
 
 
-def _check_asked(at: At, expression: str, earlier: MappingType[str, Action]) -> None:
+def _check_references(at: ConfigNode, expression: str, earlier: MappingType[str, Action]) -> None:
     """Report what an expression reads of earlier steps that they never have: the run would fail after it deleted something."""
-    for step, asks_for in asked(expression):
+    for step, asks_for in references_in(expression):
         if not step:
             what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if asks_for == "steps" else "run.url"
             at.error(
@@ -250,14 +252,14 @@ def _check_asked(at: At, expression: str, earlier: MappingType[str, Action]) -> 
         return
 
 
-def _retry(at: At | None, action: Action) -> tuple[int, float]:
+def _retry(at: ConfigNode | None, action: Action) -> tuple[int, float]:
     section = (at.section(keys.names("retry")) if at else None) or {}
     attempts = section["attempts"].integer(1, 20) if "attempts" in section else None
     backoff = section["backoff"].duration(1, HOUR) if "backoff" in section else None
     return attempts or action.retry.attempts, backoff or action.retry.backoff.first
 
 
-def _destructive(at: At | None, uses: str, action: Action) -> bool:
+def _destructive(at: ConfigNode | None, uses: str, action: Action) -> bool:
     default = action.destructive != "never"
     value = at.boolean() if at else None
     if at is not None and value is not None and value is not default:
@@ -268,7 +270,7 @@ def _destructive(at: At | None, uses: str, action: Action) -> bool:
     return default
 
 
-def _expect(at: At | None, uses: str, action: Action) -> str:
+def _expect(at: ConfigNode | None, uses: str, action: Action) -> str:
     value = at.choice(EXPECTATIONS) if at else None
     if at is not None and value == "present" and action.absent is None:
         fix = "leave `expect` out; let the script itself fail when nothing is there"
@@ -276,7 +278,7 @@ def _expect(at: At | None, uses: str, action: Action) -> str:
     return value or "any"
 
 
-def _rechecked(at: At | None, uses: str, action: Action) -> bool:
+def _rechecked(at: ConfigNode | None, uses: str, action: Action) -> bool:
     value = at.boolean() if at else None
     if at is not None and value is not None and action.absent is not None:
         fix = "leave `recheck` out; `recheck: off` on the automation turns rechecks off"
@@ -284,12 +286,12 @@ def _rechecked(at: At | None, uses: str, action: Action) -> bool:
     return bool(value)
 
 
-def _fields(at: At | None) -> tuple[str, ...]:
+def _fields(at: ConfigNode | None) -> tuple[str, ...]:
     fix = "write it like event.pull_request.head.ref"
     return at.each_matching(FIELD, "is not a field of the event", fix) if at else ()
 
 
-def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
+def _pass_env(at: ConfigNode | None, uses: str, action: Action) -> tuple[str, ...]:
     if at is None:
         return ()
     if not action.passes_env:
@@ -299,18 +301,20 @@ def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
     return at.each_matching(_VARIABLE, problem, fix, code="bad-name")
 
 
-def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundings) -> AwsSettings:
-    own: dict[str, At] = {}
+def _target(
+    at: ConfigNode, with_: ConfigNode | None, extra: tuple[str, ...], context: StepContext
+) -> AwsSettings:
+    own: dict[str, ConfigNode] = {}
     if with_ is not None and isinstance(with_.node, Mapping):
         own = {key: with_.to(node, key) for key in extra if (node := with_.node.get(key)) is not None}
-    aws = around.aws
+    aws = context.aws
     read = read_aws(own)
     target = AwsSettings(
         account=read.account or aws.account,
         region=read.region or aws.region,
         assume_role=read.assume_role or aws.assume_role,
     )
-    given = {*own, *around.aws_given}
+    given = {*own, *context.aws_given}
     missing = [key for key in ("account", "region") if getattr(target, key) is None and key not in given]
     if missing:
         fix = "add aws: { account: '123456789012', region: eu-central-1 } to the file"

@@ -14,7 +14,7 @@ from typing import Any
 from closeout.config import keys, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
-from closeout.config.values import At, is_null
+from closeout.config.values import ConfigNode, is_null
 from closeout.core.errors import PatternError
 from closeout.core.patterns import Kind, compile_patterns
 
@@ -57,7 +57,7 @@ _ACTIONS_ONLY = {
 }
 
 
-def read_on(at: At) -> tuple[dict[str, Any], ...]:
+def read_on(at: ConfigNode) -> tuple[dict[str, Any], ...]:
     """Read `on`. Return the triggers that are valid; the others become findings."""
     if isinstance(at.node, Mapping):
         if not at.node.entries:
@@ -74,7 +74,7 @@ def read_on(at: At) -> tuple[dict[str, Any], ...]:
     return tuple(trigger for trigger in read if trigger is not None)
 
 
-def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
+def _trigger(name: ConfigNode, event: str, filters: ConfigNode | None) -> dict[str, Any] | None:
     if event in _ACTIONS_ONLY:
         name.error("not-a-webhook", f"GitHub sends no webhook for `{event}`", _ACTIONS_ONLY[event])
         return None
@@ -84,7 +84,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         return None
     if event not in _KNOWN and (meant := near(event, _KNOWN)):
         name.warning("unknown-event", f"GitHub documents no event `{event}`", f"did you mean `{meant}`?")
-    section: dict[str, At] = {}
+    section: dict[str, ConfigNode] = {}
     if filters is not None and not is_null(filters.node):
         section = filters.section(keys.names("trigger"), partial(workflow_words.hint, "trigger")) or {}
     before = name.findings.count()
@@ -101,11 +101,11 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         _filter(trigger, section, base)
     if name.findings.count() == before:
         for key in trigger.keys() - {"event", "types"}:
-            _refuse_vain(section[key], event, key)
+            _refuse_unmatchable(section[key], event, key)
     return trigger
 
 
-def _types(at: At, event: str) -> list[str]:
+def _types(at: ConfigNode, event: str) -> list[str]:
     types: list[str] = []
     for item in at.items(single=True) or []:
         value = item.text()
@@ -122,7 +122,7 @@ def _types(at: At, event: str) -> list[str]:
     return types
 
 
-def _unknown_type(at: At, value: str) -> None:
+def _unknown_type(at: ConfigNode, value: str) -> None:
     """Report a type that GitHub does not document. GitHub adds types without notice, so only a likely typo is an error."""
     close = get_close_matches(value, _PULL_REQUEST_TYPES, 1)
     if value == "merged":
@@ -136,7 +136,7 @@ def _unknown_type(at: At, value: str) -> None:
         at.warning("unknown-type", f"GitHub documents no `{value}` for pull_request", fix)
 
 
-def _refuse_vain(at: At, event: str, key: str) -> None:
+def _refuse_unmatchable(at: ConfigNode, event: str, key: str) -> None:
     """Add an error for a filter that could never match the event."""
     base = key.removesuffix("-ignore")
     if base in ("branches", "tags") and event in _WITHOUT_REF:
@@ -150,7 +150,7 @@ def _refuse_vain(at: At, event: str, key: str) -> None:
     at.error("bad-trigger", problem, "leave it out, or use another event")
 
 
-def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
+def _filter(trigger: dict[str, Any], section: dict[str, ConfigNode], base: str) -> None:
     ignore = f"{base}-ignore"
     if base in section and ignore in section:
         section[ignore].error(
@@ -165,7 +165,7 @@ def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
                 trigger[key] = list(patterns)
 
 
-def read_patterns(at: At, kind: Kind = "ref", *, slash: bool = False) -> tuple[str, ...]:
+def read_patterns(at: ConfigNode, kind: Kind = "ref", *, slash: bool = False) -> tuple[str, ...]:
     """Read one filter pattern or a list of them. A bad pattern is reported at its own place.
 
     With `slash`, patterns are for full names of repositories, which a pattern without a `/` or `**` can never match.
@@ -184,7 +184,7 @@ def read_patterns(at: At, kind: Kind = "ref", *, slash: bool = False) -> tuple[s
     return tuple(patterns)
 
 
-def _check_pattern(at: At, text: str, kind: Kind, *, slash: bool) -> None:
+def _check_pattern(at: ConfigNode, text: str, kind: Kind, *, slash: bool) -> None:
     if "${{" in text:
         at.refuse_template(text)
         return

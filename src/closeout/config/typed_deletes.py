@@ -48,5 +48,5 @@ def further(automations: Iterable[Automation], actions: Mapping[str, Action]) ->
 def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:
     action = actions.get(step.uses)
     # In a further attempt no other step runs before it, so an expression about earlier steps has no value.
-    asks_nothing = not reactions.needs_earlier(step.condition)
+    asks_nothing = not reactions.depends_on_outcomes(step.condition)
     return asks_nothing and step.destructive and action is not None and action.absent is not None

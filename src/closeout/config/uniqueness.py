@@ -1,7 +1,7 @@
 """The check over the whole file that no two subjects produce the same name in a destructive step, and its findings.
 
 It runs when every automation has been read, because two steps that are each right can still name the same preview. This module
-selects the names to compare; `subjects.Law` decides whether they collide.
+selects the names to compare; `subjects.NameComparer` decides whether they collide.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from closeout.actions.spec import Action
 from closeout.config.collisions import Collision
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
-from closeout.config.subjects import Edges, Key, Law
-from closeout.config.values import At
+from closeout.config.subjects import Affixes, Key, NameComparer
+from closeout.config.values import ConfigNode
 from closeout.core.automation import Automation, Step
 from closeout.core.templates import OPEN
 
@@ -29,34 +29,34 @@ _REPOSITORY = ("owner", "name")
 _OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
 
 
-class Use(NamedTuple):
+class NameUse(NamedTuple):
     """A destructive step that names something; `at` is the place of its name."""
 
     automation: Automation
     step: Step
     action: Action
-    at: At
+    at: ConfigNode
 
 
-class _Placed(NamedTuple):
+class _ComparedName(NamedTuple):
     key: Key
-    use: Use
-    edges: tuple[Edges, ...]
+    use: NameUse
+    affixes: tuple[Affixes, ...]
 
 
-def check(uses: Sequence[Use]) -> None:
+def check(uses: Sequence[NameUse]) -> None:
     """Add a finding for each step whose name two subjects can share, within the step or with an earlier one."""
     named_by = [(use, key) for use in uses for key in _keys(use)]
-    law = Law([key for _, key in named_by])
-    earlier: dict[str, list[_Placed]] = defaultdict(list)
+    comparer = NameComparer([key for _, key in named_by])
+    earlier: dict[str, list[_ComparedName]] = defaultdict(list)
     reported: set[int] = set()
     for use, key in named_by:
         if id(use) in reported:
             continue
         try:
-            one = _Placed(key, use, law.edges(key))
+            one = _ComparedName(key, use, comparer.affixes(key))
             earlier[use.step.uses].append(one)
-            found = _first(law, one, earlier[use.step.uses])
+            found = _first(comparer, one, earlier[use.step.uses])
         except Undecided:
             message = (
                 "the patterns or templates are too complex to decide whether two subjects can have this name"
@@ -65,68 +65,70 @@ def check(uses: Sequence[Use]) -> None:
         else:
             if found is None:
                 continue
-            _say(*found, one)
+            _report(*found, one)
         reported.add(id(use))
 
 
-def _keys(use: Use) -> Iterator[Key]:
+def _keys(use: NameUse) -> Iterator[Key]:
     for event in dict.fromkeys(str(trigger["event"]) for trigger in use.automation.triggers):
         found = named(use.step, use.action, event)
         if found is not None:
             yield Key(found, tuple(dict.fromkeys(use.automation.repositories)))
 
 
-def _first(law: Law, placed: _Placed, earlier: Sequence[_Placed]) -> tuple[Collision, _Placed] | None:
+def _first(
+    comparer: NameComparer, compared: _ComparedName, earlier: Sequence[_ComparedName]
+) -> tuple[Collision, _ComparedName] | None:
     """Return the first collision of a name with itself or an earlier one; a mere warning only if there is no error."""
-    odd: tuple[Collision, _Placed] | None = None
-    for other in (placed, *earlier[:-1]):
-        if other is placed or (not _apart(other, placed) and _one_place(other.use, placed.use)):
-            found = law.collision(other.key, placed.key)
-            if found is not None and not _of_constants(found, other, placed):
+    warned: tuple[Collision, _ComparedName] | None = None
+    for other in (compared, *earlier[:-1]):
+        if other is compared or (not _apart(other, compared) and _same_target(other.use, compared.use)):
+            found = comparer.collision(other.key, compared.key)
+            if found is not None and not _of_constants(found, other, compared):
                 return found, other
-            odd = odd or (found and (found, other))
-    return odd
+            warned = warned or (found and (found, other))
+    return warned
 
 
-def _apart(one: _Placed, two: _Placed) -> bool:
+def _apart(one: _ComparedName, two: _ComparedName) -> bool:
     """Return whether two names obviously differ, in how an input begins or ends: most do."""
     return one.key.named.handed == two.key.named.handed and any(
-        ours.apart(theirs) for ours, theirs in zip(one.edges, two.edges, strict=False)
+        ours.apart(theirs) for ours, theirs in zip(one.affixes, two.affixes, strict=False)
     )
 
 
-def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
+def _of_constants(found: Collision, other: _ComparedName, compared: _ComparedName) -> bool:
     """Return whether events differ only in values that are passed on, which may not be meant as a name."""
-    constant = placed.key.named.names.constant and other.key.named.names.constant
+    constant = compared.key.named.names.constant and other.key.named.names.constant
     return constant and found.about not in _REPOSITORY
 
 
-def _one_place(one: Use, two: Use) -> bool:
+def _same_target(one: NameUse, two: NameUse) -> bool:
     """Return whether a name means the same in two steps: in the same account and, where that matters, the same region."""
     regions = (one.step.region, two.step.region) if one.action.regional else (None, None)
     return all(a == b or OPEN in f"{a}{b}" for a, b in ((one.step.account, two.step.account), regions))
 
 
-def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
-    alone = other.use is placed.use
+def _report(found: Collision, other: _ComparedName, compared: _ComparedName) -> None:
+    alone = other.use is compared.use
     there = "" if alone else f" (in `{other.use.at.path}`, line {other.use.at.node.line})"
     if found.first == found.second:
         names = f"both produce {found.second}, so closing one deletes what belongs to the other"
     else:
         names = f"produce {found.first} and {found.second}, and the shorter one also deletes what is below the longer one"
-    message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)
-    if _of_constants(found, other, placed):
-        placed.use.at.warning("constant-name", message, fix)
+    message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, compared, alone=alone)
+    if _of_constants(found, other, compared):
+        compared.use.at.warning("constant-name", message, fix)
         return
-    variables = _variables(placed.key) | _variables(other.key)
+    variables = _variables(compared.key) | _variables(other.key)
     missing = alone and found.about in _REPOSITORY and not variables & _OF_REPOSITORY
-    placed.use.at.error("name-without-repository" if missing else "shared-name", message, fix)
+    compared.use.at.error("name-without-repository" if missing else "shared-name", message, fix)
 
 
-def _fix(found: Collision, placed: _Placed, *, alone: bool) -> str:
-    gone = all(trigger["event"] == "delete" for trigger in placed.use.automation.triggers)
-    fix = _for_refs(placed.key, alone=alone) if gone else _better(found, placed.key, alone=alone)
-    if placed.use.action.destructive != "unless-declared":
+def _fix(found: Collision, compared: _ComparedName, *, alone: bool) -> str:
+    gone = all(trigger["event"] == "delete" for trigger in compared.use.automation.triggers)
+    fix = _for_refs(compared.key, alone=alone) if gone else _better(found, compared.key, alone=alone)
+    if compared.use.action.destructive != "unless-declared":
         return fix
     return f"{fix}; or say destructive: false if the step deletes nothing"
 

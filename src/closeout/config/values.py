@@ -20,7 +20,7 @@ Hint: TypeAlias = "Callable[[str, Node], str | None]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class At:
+class ConfigNode:
     """A node, the path to it for messages (`automations.preview.steps[1].with.tag`), and where findings go."""
 
     node: Node
@@ -37,10 +37,10 @@ class At:
         prefix = f"{self.path}: " if self.path else ""
         self.findings.warning(self.node.line, self.node.column, code, prefix + message, fix)
 
-    def to(self, node: Node, name: str | int) -> At:
-        """Return the `At` of a node below this one."""
+    def to(self, node: Node, name: str | int) -> ConfigNode:
+        """Return the `ConfigNode` of a node below this one."""
         step = f"[{name}]" if isinstance(name, int) else f".{name}" if self.path else name
-        return At(node=node, path=self.path + step, findings=self.findings)
+        return ConfigNode(node=node, path=self.path + step, findings=self.findings)
 
     def text(self) -> str | None:
         """Read text that is not empty."""
@@ -124,7 +124,7 @@ class At:
         self.error("bad-value", f"`{value}` is not {listed(known)}", fix)
         return None
 
-    def items(self, *, single: bool = False) -> list[At] | None:
+    def items(self, *, single: bool = False) -> list[ConfigNode] | None:
         """Read a list that is not empty; with `single`, one value may stand for a list of one."""
         if single and isinstance(self.node, Scalar) and self.node.value is not None:
             return [self]
@@ -151,7 +151,7 @@ class At:
         *,
         what: str = "key",
         nullable: Collection[str] = (),
-    ) -> dict[str, At] | None:
+    ) -> dict[str, ConfigNode] | None:
         """Read a map with known keys. Unknown keys, and empty ones not in `nullable`, become findings and are left out.
 
         `hint` knows the keys that GitHub Actions has at this place; findings call a key `what`.
@@ -160,7 +160,7 @@ class At:
             self.wrong("a map", "write key: value pairs")
             return None
         names = list(known)
-        found: dict[str, At] = {}
+        found: dict[str, ConfigNode] = {}
         for key, node in self.node.entries:
             name = str(key.value)
             if name not in names and (fix := hint and hint(name, node)):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.document import Node, Scalar, Sequence
-from closeout.config.values import At
+from closeout.config.values import ConfigNode
 from closeout.core.reactions import TEXT
 
 _ORDER = "leave it out: the steps of an automation run one after the other, in the order of the file"
@@ -77,7 +77,7 @@ def hint(level: str, key: str, value: Node) -> str | None:
     return _OF_LEVEL.get(level, {}).get(key) or _SHARED.get(key)
 
 
-def concurrency_map(at: At) -> None:
+def concurrency_map(at: ConfigNode) -> None:
     """Report `concurrency` as a map, as Actions has it."""
     at.error(
         "wrong-type",
@@ -183,7 +183,7 @@ def absent_action(uses: str) -> tuple[str, str] | None:
 # --- a whole workflow ---------------------------------------------------------------------------------
 
 
-def refuse_workflow(at: At) -> bool:
+def refuse_workflow(at: ConfigNode) -> bool:
     """Report a whole workflow, as one finding with the smallest translation. Returns whether it was one."""
     if not isinstance(at.node, MappingNode):
         return False

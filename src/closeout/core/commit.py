@@ -52,7 +52,7 @@ def certainly_private(payload: Mapping[str, Any]) -> bool:
     return at(payload, "repository", "private") is True
 
 
-def why_none(event: str, payload: Mapping[str, Any]) -> str:
+def why_no_target(event: str, payload: Mapping[str, Any]) -> str:
     """Return why `status_target` returned None."""
     path = _path(event, payload)
     if not path:

@@ -38,7 +38,7 @@ class NamePattern(NamedTuple):
         return name == self.fixed or self.number(name) is not None
 
 
-class Naming(NamedTuple):
+class NamePatterns(NamedTuple):
     """What a step names for one repository's pull requests: a pattern for each input that is a name."""
 
     repository: str

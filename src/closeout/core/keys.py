@@ -27,7 +27,7 @@ def concurrency_key(
 
     `template` is text with `${{ event.a.b }}`, or None for the default: repository and number on pull request
     events, else no key. `lookup` takes a dotted path below `event` (`pull_request.number`) and returns its value,
-    or None if there is none (`look_in` returns one for a decoded payload).
+    or None if there is none (`lookup_of` returns one for a decoded payload).
     """
     if template is not None:
         text = re.sub(_PART, lambda part: _text(lookup(part.group(1)[1:])), template)
@@ -44,7 +44,7 @@ def is_pull_request(facts: Facts) -> bool:
     return facts.event.startswith("pull_request")
 
 
-def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
+def lookup_of(payload: Mapping[str, Any]) -> Callable[[str], Any]:
     """Return the `lookup` of a decoded payload."""
     return lambda path: at(payload, *path.split("."))
 

@@ -24,7 +24,7 @@ Token = tuple[str, str]
 _END = ("end", "")
 _OBJECTS = frozenset((
     "base", "check_run", "check_suite", "comment", "deployment", "deployment_status", "discussion", "head",
-    "installation", "issue", "label", "milestone", "organization", "pull_request", "release", "repo",
+    "installation", "issue", "label", "milestone", "organization", "owner", "pull_request", "release", "repo",
     "repository", "review", "sender", "team", "user", "workflow", "workflow_job", "workflow_run",
 ))  # fmt: skip
 """Objects of GitHub's own: GitHub assigns their `id` and `number`."""
@@ -142,7 +142,7 @@ class _Value(NamedTuple):
     paths: tuple[str, ...] = ()
 
 
-class _NotUnderstood(Exception):
+class _Unsupported(Exception):
     """The expression has a form that is not understood here."""
 
 
@@ -151,7 +151,7 @@ def _parsed(expression: str) -> _Value | None:
     tokens = [_END, *reversed(_tokens(expression))]
     try:
         value = _sum(tokens)
-    except _NotUnderstood:
+    except _Unsupported:
         return None
     return value if tokens == [_END] else None
 
@@ -188,21 +188,21 @@ def _operand(tokens: list[Token]) -> _Value:
         return _Value(True, (Piece(str(int(text))),))
     if kind == "string":
         return _Value(False, (Piece(text[1:-1]),))
-    raise _NotUnderstood
+    raise _Unsupported
 
 
 def _tokens(expression: str) -> list[Token]:
     """Split into tokens; empty if a character belongs to none."""
     tokens: list[Token] = []
-    place = 0
+    position = 0
     text = expression.rstrip()
     if len(text) > _MAX_LENGTH or text.count("(") > _MAX_BRACKETS:
         return []
-    while place < len(text):
-        found = _TOKEN.match(text, place)
+    while position < len(text):
+        found = _TOKEN.match(text, position)
         if found is None or found.lastgroup is None:
             return []
         token = found.group(found.lastgroup)
         tokens.append((found.lastgroup, "".join(token.split()) if found.lastgroup == "path" else token))
-        place = found.end()
+        position = found.end()
     return tokens

@@ -107,65 +107,65 @@ def _name_pattern(body: str) -> str:
 
 def _parse(body: str, source: str) -> tuple[Atom, ...]:
     atoms: list[Atom] = []
-    place = 0
+    index = 0
     repeatable = False
-    while place < len(body):
-        char = body[place]
+    while index < len(body):
+        char = body[index]
         if char == "*":
-            taken, found = _star(body, place)
+            taken, found = _star(body, index)
             atoms += found
             repeatable = False
         elif char in "?+":
             if not repeatable:
-                raise _broken(source, f"`{char}` has no character before it to repeat", place)
+                raise _broken(source, f"`{char}` has no character before it to repeat", index)
             atoms[-1] = atoms[-1]._replace(optional=char == "?", loops=char == "+")
             taken, repeatable = 1, False
         else:
-            taken, accepts = _one(body, place, source)
+            taken, accepts = _one(body, index, source)
             atoms.append(Atom(accepts))
             repeatable = True
-        place += taken
+        index += taken
     return tuple(atoms)
 
 
-def _star(body: str, place: int) -> tuple[int, list[Atom]]:
+def _star(body: str, index: int) -> tuple[int, list[Atom]]:
     """Return how many characters `*`, `**` or `**/` take, and what they mean."""
-    taken = len(body) - place - len(body[place:].lstrip("*"))
+    taken = len(body) - index - len(body[index:].lstrip("*"))
     if taken == 1:
         return 1, [Atom(None, excludes="/", loops=True, optional=True)]
-    at_start = place == 0 or body[place - 1] == "/"
-    follows = body[place + taken : place + taken + 2]
+    at_start = index == 0 or body[index - 1] == "/"
+    follows = body[index + taken : index + taken + 2]
     if at_start and follows.startswith("/") and follows[1:] not in ("?", "+"):
         return taken + 1, [Atom(None, loops=True, optional=True, skip=1), Atom(frozenset("/"))]
     return taken, [Atom(None, loops=True, optional=True)]
 
 
-def _one(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
-    char = body[place]
+def _one(body: str, index: int, source: str) -> tuple[int, frozenset[str]]:
+    char = body[index]
     if char == "\\":
-        if place + 1 == len(body):
-            raise _broken(source, "`\\` at the end escapes nothing", place)
-        return 2, frozenset(body[place + 1])
+        if index + 1 == len(body):
+            raise _broken(source, "`\\` at the end escapes nothing", index)
+        return 2, frozenset(body[index + 1])
     if char == "[":
-        return _bracket(body, place, source)
+        return _bracket(body, index, source)
     return 1, frozenset(char)
 
 
-def _bracket(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
-    inner, closed, _ = body[place + 1 :].partition("]")
+def _bracket(body: str, index: int, source: str) -> tuple[int, frozenset[str]]:
+    inner, closed, _ = body[index + 1 :].partition("]")
     if not closed:
-        raise _broken(source, "`[` is not closed", place)
+        raise _broken(source, "`[` is not closed", index)
     if not inner:
-        raise _broken(source, "`[]` lists no character", place)
+        raise _broken(source, "`[]` lists no character", index)
     if inner[0] in "!^":
-        raise _broken(source, f"`[{inner[0]}…]` does not negate in filter patterns", place)
+        raise _broken(source, f"`[{inner[0]}…]` does not negate in filter patterns", index)
     accepts: set[str] = set()
     at = 0
     while at < len(inner):
         if inner[at + 1 : at + 2] == "-":
             first, last = inner[at], inner[at + 2 : at + 3]
             if not any(low <= first <= last <= high for low, high in _RANGES):
-                raise _broken(source, "a range goes within a-z, A-Z or 0-9", place)
+                raise _broken(source, "a range goes within a-z, A-Z or 0-9", index)
             accepts.update(chr(code) for code in range(ord(first), ord(last) + 1))
             at += 3
         else:
@@ -174,8 +174,8 @@ def _bracket(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
     return len(inner) + 2, frozenset(accepts)
 
 
-def _broken(source: str, why: str, place: int) -> PatternError:
-    position = place + (2 if source.startswith("!") else 1)
+def _broken(source: str, why: str, index: int) -> PatternError:
+    position = index + (2 if source.startswith("!") else 1)
     return PatternError(f"pattern {source!r}: {why} (character {position})")
 
 

@@ -66,7 +66,7 @@ def decode(text: bytes) -> dict[str, Any]:
     return value
 
 
-def glance(text: bytes) -> dict[str, Any]:
+def decode_for_matching(text: bytes) -> dict[str, Any]:
     """Decode a payload that has passed `check_bytes` as far as matching needs it; raise `PayloadRefused` with the reason.
 
     Integers, floats and depth are not checked: the local receiver's decoder skips values that it does not need, and both

@@ -88,7 +88,7 @@ class Problem(NamedTuple):
         return self.left if self.whole else self.public_left
 
 
-class Told(NamedTuple):
+class Notification(NamedTuple):
     """What was last sent to a target about a problem."""
 
     target: str
@@ -96,7 +96,7 @@ class Told(NamedTuple):
     key: str
     at: float
     recovered: bool
-    """Whether it was told that the problem is over."""
+    """Whether the message said that the problem is over."""
 
 
 class Route(NamedTuple):
@@ -171,13 +171,17 @@ def closes(key: str) -> tuple[str, str]:
 
 
 def due(
-    problems: Iterable[Problem], told: Iterable[Told], now: float, routes: Routes, wait: float = WAIT
+    problems: Iterable[Problem],
+    notifications: Iterable[Notification],
+    now: float,
+    routes: Routes,
+    wait: float = WAIT,
 ) -> dict[str, list[Message]]:
     """Return the messages that are due to each target, the oldest problem's first.
 
     A problem waits for `wait` seconds for others of the same cause.
     """
-    known = {(one.target, one.automation, one.key): one for one in told}
+    known = {(one.target, one.automation, one.key): one for one in notifications}
     causes: dict[str, dict[_Cause, list[_Need]]] = {}
     for problem in problems:
         route = routes.of(problem.automation)
@@ -191,13 +195,15 @@ def due(
     return {target: found for target, found in messages.items() if found}
 
 
-def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes) -> list[Told]:
+def unannounced_ends(
+    problems: Iterable[Problem], notifications: Iterable[Notification], routes: Routes
+) -> list[Notification]:
     """Return the ends of problems about which a target gets no message, because its route has no repairs, or no longer these.
 
     Otherwise a ledger would remember them forever.
     """
     over = {(one.automation, one.key) for one in problems if one.closed_at is not None}
-    known = [one for one in told if not one.recovered and (one.automation, one.key) in over]
+    known = [one for one in notifications if not one.recovered and (one.automation, one.key) in over]
     return [
         one._replace(recovered=True)
         for one in known
@@ -206,15 +212,15 @@ def forgotten(problems: Iterable[Problem], told: Iterable[Told], routes: Routes)
     ]
 
 
-def _need(problem: Problem, told: Told | None, on: frozenset[str], wait: float) -> _Need | None:
+def _need(problem: Problem, last: Notification | None, on: frozenset[str], wait: float) -> _Need | None:
     """Return when the next message about a problem is due to a target; None for never."""
-    knows = told is not None and not told.recovered
+    knows = last is not None and not last.recovered
     if problem.closed_at is not None:
         return _Need(problem, problem.closed_at + wait, False) if knows and "recovered" in on else None
     if problem.kind not in on:
         return None
-    if told is not None and knows:
-        return _Need(problem, told.at + AGAIN, True)
+    if last is not None and knows:
+        return _Need(problem, last.at + AGAIN, True)
     return _Need(problem, problem.since + wait, False)
 
 

@@ -29,35 +29,39 @@ _OUTCOME = re.compile(r"(?<![.\w])(?:failure|success)\(\s*\)")
 _STATUS = re.compile(r"(?<![.\w])(?:always|failure|success)\(\s*\)")
 
 
-class Asked(NamedTuple):
+class StepReference(NamedTuple):
     """What an expression reads from an earlier step; `step` is "" if that cannot be determined."""
 
     step: str
     field: str
 
 
-def asked(expression: str) -> tuple[Asked, ...]:
+def references_in(expression: str) -> tuple[StepReference, ...]:
     """Return what an expression reads from earlier steps. The run's page belongs to none."""
-    found: list[Asked] = []
+    found: list[StepReference] = []
     for begin in _BEGINS.finditer(_code(expression)):
         if begin[0] == "run":
             if not _URL.match(expression, begin.start()):
-                found.append(Asked("", "run"))
+                found.append(StepReference("", "run"))
             continue
         step = _STEP.match(expression, begin.start())
-        found.append(Asked(step[1] or step[2] or step[3] or "", step[4]) if step else Asked("", "steps"))
+        found.append(
+            StepReference(step[1] or step[2] or step[3] or "", step[4])
+            if step
+            else StepReference("", "steps")
+        )
     return tuple(found)
 
 
-def asks(expression: str) -> bool:
+def reads_run(expression: str) -> bool:
     """Return whether an expression's value depends on the run so far."""
     code = _code(expression)
     return bool(_BEGINS.search(code) or _STATUS.search(code))
 
 
-def needs_earlier(condition: str | None) -> bool:
+def depends_on_outcomes(condition: str | None) -> bool:
     """Return whether an `if` depends on how earlier steps ended, so that it cannot be decided where they do not run."""
-    return condition is not None and bool(asked(condition) or _OUTCOME.search(_code(condition)))
+    return condition is not None and bool(references_in(condition) or _OUTCOME.search(_code(condition)))
 
 
 def runs_after_failure(condition: str | None) -> bool:
@@ -68,7 +72,7 @@ def runs_after_failure(condition: str | None) -> bool:
 def outputs_read(step: Step) -> frozenset[str]:
     """Return the earlier steps whose outputs a step reads, in its `if` or an input."""
     texts = [*_expressions(step.inputs), *([step.condition] if step.condition else [])]
-    return frozenset(one.step for text in texts for one in asked(text) if one.field == "outputs")
+    return frozenset(one.step for text in texts for one in references_in(text) if one.field == "outputs")
 
 
 def _code(expression: str) -> str:

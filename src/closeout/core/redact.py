@@ -4,7 +4,7 @@ It works by value (every secret that closeout has read, also in encoded form) an
 of GitHub's or AWS's). It is the last step, so that no writer has to think of it.
 
 Encodings are decoded instead of listed: a text is searched unchanged, and again after escape sequences are removed and
-JSON, URL, HTML and Python escapes are decoded, up to twice. A find is masked at its place in the original text.
+JSON, URL, HTML and Python escapes are decoded, up to twice. A find is masked in the original text.
 """
 
 from __future__ import annotations
@@ -123,16 +123,16 @@ class Redactor:
         known, views = self._known, tuple(_decodings(_View(text)))
         for view in views:
             for start, end in itertools.chain(_by_shape(view.text), _by_value(view.text, known)):
-                yield view.place(start, end)
+                yield view.locate(start, end)
             if known.pieces:
                 joined = _changed(view, _BREAK, _nothing) if "\n" in view.text else None
                 for lines in (view, joined) if joined else (view,):
                     for start, end in _by_piece(lines.text, known.pieces):
-                        yield lines.place(start, end)
+                        yield lines.locate(start, end)
         for below in views[:_DECODINGS] if known.values or known.short else ():
             for view in _by_kind(below):
                 for start, end in _by_value(view.text, known):
-                    yield view.place(start, end)
+                    yield view.locate(start, end)
 
 
 def _masked(text: str, spans: Iterable[Span]) -> str:
@@ -199,15 +199,15 @@ class _View(NamedTuple):
     below: _View | None = None
     stretches: tuple[Stretch, ...] = ()
 
-    def place(self, start: int, end: int) -> Span:
-        """Return the place of a part of this text in the original text."""
+    def locate(self, start: int, end: int) -> Span:
+        """Return the span of a part of this text in the original text."""
         if self.below is None:
             return start, end
-        return self.below.place(self._place(start)[0], self._place(end - 1)[1])
+        return self.below.locate(self._locate(start)[0], self._locate(end - 1)[1])
 
-    def _place(self, at: int) -> Span:
-        begin, place, width = self.stretches[bisect_right(self.stretches, (at, len(self.text) * 99)) - 1]
-        first = place + (at - begin) * width
+    def _locate(self, at: int) -> Span:
+        begin, origin, width = self.stretches[bisect_right(self.stretches, (at, len(self.text) * 99)) - 1]
+        first = origin + (at - begin) * width
         return first, first + width
 
 
@@ -240,16 +240,16 @@ def _changed(
     pieces: list[str] = []
     stretches: list[Stretch] = []
     for found in pattern.finditer(text):
-        place = found.start()
-        if place > last:
-            pieces.append(text[last:place])
+        position = found.start()
+        if position > last:
+            pieces.append(text[last:position])
             stretches.append((at, last, 1))
-            at += place - last
+            at += position - last
         for characters, width in change(found):
             pieces.append(characters)
-            stretches.append((at, place, width))
+            stretches.append((at, position, width))
             at += len(characters)
-            place += len(characters) * width
+            position += len(characters) * width
         last = found.end()
     if not last:
         return None

@@ -221,9 +221,9 @@ def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:
     return line[: space if space > 0 else end].rstrip() + _ELLIPSIS
 
 
-def _joined(line: str, place: int) -> bool:
+def _joined(line: str, index: int) -> bool:
     """Whether a cut here would split what is shown as one character: accents, joined emoji, their colours."""
-    after, before = line[place], line[place - 1]
+    after, before = line[index], line[index - 1]
     return (
         unicodedata.combining(after) != 0
         or unicodedata.category(after) in ("Mn", "Me", "Mc")

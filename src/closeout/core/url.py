@@ -151,5 +151,5 @@ def same_webhook(one: str, other: str) -> bool:
 
 
 def _webhook_base(url: str) -> tuple[str, str]:
-    place = parse(url)
-    return place.origin, place.path.rstrip("/").removesuffix("/webhook").rstrip("/")
+    parsed = parse(url)
+    return parsed.origin, parsed.path.rstrip("/").removesuffix("/webhook").rstrip("/")

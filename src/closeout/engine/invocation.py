@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
 from closeout.engine.durable import Abandoned, ReplayDurable
-from closeout.engine.key_queue import next_look
+from closeout.engine.key_queue import next_check
 from closeout.engine.recorder import Finished, StoreRecorder, call, persist
 from closeout.ports import ClaimStatus, Ending, Execution, Operation, RunFunction, RunRecord
 
@@ -102,7 +102,7 @@ class Invocation(StoreRecorder):
         if record.run.cancel is not None or now >= record.accepted_at + record.queue_timeout:
             return None
         self._engine.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")
-        wake = next_look(record.accepted_at, record.queue_timeout, now, LONGEST_WAIT)
+        wake = next_check(record.accepted_at, record.queue_timeout, now, LONGEST_WAIT)
         self._park(wake)
         return wake
 

@@ -23,7 +23,7 @@ MOST_CLEARED = 20
 """Finished executions that one invocation removes from a queue."""
 
 
-def next_look(accepted_at: float, queue_timeout: float, now: float, longest: float = LONGEST_QUEUE) -> float:
+def next_check(accepted_at: float, queue_timeout: float, now: float, longest: float = LONGEST_QUEUE) -> float:
     """Return when a queued run checks again. The pause grows with the time waited, and ends at the queue's timeout."""
     waited = max(0.0, now - accepted_at)
     pause = min(max(waited / 4, SHORTEST_QUEUE), longest)

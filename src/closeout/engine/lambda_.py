@@ -16,7 +16,7 @@ from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
 from closeout.engine.durable import Abandoned
 from closeout.engine.invocation import LONGEST_WAIT, BegunEarlier, Invocation
-from closeout.engine.key_queue import KeyQueue, next_look
+from closeout.engine.key_queue import KeyQueue, next_check
 from closeout.engine.recorder import Finished, OutOfTime
 from closeout.engine.store import Finalize, RemoteStore, Starts
 from closeout.ports import Clock, RunFunction, RunRecord, WakeUp
@@ -68,7 +68,7 @@ class LambdaEngine:
     ) -> dict[str, Any]:
         """Continue an execution as far as possible now; return `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
 
-        A run that waits for its turn also answers `queued`, the arguments of `next_look`. The caller then suspends it until
+        A run that waits for its turn also answers `queued`, the arguments of `next_check`. The caller then suspends it until
         the durable callback with the id `callback` is completed, or `wake` has come. `remaining` returns the seconds left of
         this process's time. Never raises: an outage of the ledger must not lose a run.
         """
@@ -128,7 +128,7 @@ class LambdaEngine:
         if run.state != "queued" or run.turn != "own" or record.key is None:
             return self._execute(record, run.turn, self.run, remaining)
         waits = {"accepted_at": record.accepted_at, "queue_timeout": record.queue_timeout}
-        wake = next_look(**waits, now=now)
+        wake = next_check(**waits, now=now)
         if callback is not None:
             self.store.listen(execution, WakeUp(callback, wake))
             # Check once more after storing the callback: any later release of the key or cancel finds it.

@@ -26,7 +26,7 @@ from closeout.engine.store import EngineStore
 from closeout.engine.turns import TURN, Turns, announce, recovery_order, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
-REQUESTS_EVERY = 0.5
+LOOK_EVERY = 0.5
 """Seconds between two reads of the store, for requests of other processes and for new executions."""
 
 MOST_THREADS = 64
@@ -40,7 +40,7 @@ class Engine:
     `on_request` is called on a worker thread for requests other than cancel, pause and resume; what it returns or
     raises is stored as the outcome. `on_finish` is called after an ending is stored. `jitter` returns numbers in
     [0, 1); `redact` removes secrets from error messages; `report` receives sentences for the operator. `turn` is the
-    length of a suspect's first turn alone, in seconds.
+    length of a suspect's first turn alone, in seconds; `look_every` is how often the scheduler reads the store unasked.
     """
 
     store: EngineStore
@@ -49,6 +49,7 @@ class Engine:
     clock: Clock
     threads: int = 8
     turn: float = TURN
+    look_every: float = LOOK_EVERY
     jitter: Callable[[], float] = random.random
     redact: Callable[[str], str] = str
     on_request: Callable[[Request], str | None] | None = None
@@ -115,16 +116,16 @@ class Engine:
             task = self._tasks.get(self._names.get(name, -1))
             if task is not None:
                 task.cancel = by
-                self._hasten(task)
+                self._wake_cancelled(task)
             else:
                 self._early_cancels[name] = by  # accepted, but the scheduler has not seen it yet
         return True
 
-    def stop(self, timeout: float, hurry: Callable[[], bool] = lambda: False) -> bool:
+    def stop(self, timeout: float, recheck_now: Callable[[], bool] = lambda: False) -> bool:
         """Begin nothing new, wait for running operations, and stop. False if some took longer than `timeout` seconds.
 
         Executions stop at their next operation boundary and continue at the next start. What still runs after
-        `timeout`, or once `hurry` returns True, is abandoned: its operation runs again at the next start, and no crash
+        `timeout`, or once `recheck_now` returns True, is abandoned: its operation runs again at the next start, and no crash
         is counted.
         """
         with self._lock:
@@ -136,7 +137,7 @@ class Engine:
         threads = [thread for thread in (self._scheduler, *self._workers) if thread.ident is not None]
         for thread in threads:
             # Join in short waits, so that a signal handler can run between them.
-            while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not hurry():
+            while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not recheck_now():
                 thread.join(min(rest, 0.2))
         self.given_up.set()
         if not any(thread.is_alive() for thread in threads):
@@ -196,14 +197,14 @@ class Engine:
         self._queues.leave(task.key, task.number)
         self._make_ready(task)
 
-    def _hasten(self, task: Task) -> None:
+    def _wake_cancelled(self, task: Task) -> None:
         """Make a cancelled execution run, so that the cancel can be delivered."""
         if task.state == "queued":
             self._leave_queue(task, "cancelled")
         elif task.state == "waiting" or (task.state == "ready" and self._turns.drop(task.number)):
             self._make_ready(task)
 
-    def _ring_alarms(self, now: float) -> float:
+    def _fire_timers(self, now: float) -> float:
         """Make ready what is due; return the seconds until the next alarm."""
         while self._alarms and self._alarms[0][0] <= now:
             _, number = heapq.heappop(self._alarms)
@@ -214,12 +215,12 @@ class Engine:
                 self._leave_queue(task, "expired")
             elif task.state == "waiting" and task.wake <= now:
                 self._make_ready(task)
-        return self._alarms[0][0] - now if self._alarms else REQUESTS_EVERY
+        return self._alarms[0][0] - now if self._alarms else self.look_every
 
     # --- the scheduler's thread ---------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        look_at = time.monotonic() + REQUESTS_EVERY
+        look_at = time.monotonic() + self.look_every
         while not self.stopping.is_set():
             self._nudged.clear()
             look = time.monotonic() >= look_at
@@ -229,15 +230,15 @@ class Engine:
                     self._take_accepted()
                 if look:
                     self._take_requests()
-                    look_at = time.monotonic() + REQUESTS_EVERY
+                    look_at = time.monotonic() + self.look_every
                     self.troubles.pop("", None)
                 self._end_turn()
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
                 self._report_trouble("", f"the schedule cannot be read: {error}")
-                self.stopping.wait(REQUESTS_EVERY)
+                self.stopping.wait(self.look_every)
             with self._lock:
-                due = min(self._ring_alarms(self.clock.now()), self._turns.remaining(time.monotonic()))
+                due = min(self._fire_timers(self.clock.now()), self._turns.remaining(time.monotonic()))
                 if look:
                     self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))

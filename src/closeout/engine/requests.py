@@ -23,11 +23,15 @@ class Requests:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._taken: set[int] = set()
+        """Those that were yielded and that the store still shows. Only the thread that calls `take` uses it."""
 
     def take(self) -> Iterator[Request]:
         """Carry out the cancel requests; yield each other new request, for `serve`. Raises `StoreUnavailable`."""
         store = self._engine.store
-        for request in store.take_requests():
+        requests = store.take_requests()
+        # Forget a request only once the store no longer shows it: another thread may finish it after this list was read.
+        self._taken.intersection_update(request.id for request in requests)
+        for request in requests:
             if request.kind == "cancel":
                 store.finish_request(request.id, self._cancelled(request))
             elif request.id not in self._taken:
@@ -44,7 +48,6 @@ class Requests:
         except Exception as error:  # noqa: BLE001 - any error is the outcome
             outcome = f"failed: {engine.redact(str(error))}"
         persist(lambda: engine.store.finish_request(request.id, outcome or "done"), engine.given_up.wait)
-        self._taken.discard(request.id)
 
     def _cancelled(self, request: Request) -> str:
         """Carry out a cancel request. One that cannot be read must not block all others."""

@@ -42,11 +42,11 @@ PONG = Answer(200, b'{"pong": true}', "ping")
 
 def accepted(taken: Accepted) -> Answer:
     """Answer a stored delivery: 202, or 200 if it was stored already."""
-    told = {"delivery": taken.delivery, "runs": taken.runs}
+    content = {"delivery": taken.delivery, "runs": taken.runs}
     if taken.duplicate:
-        told = {"delivery": taken.delivery, "duplicate": True, "runs": taken.runs}
-        return Answer(200, json.dumps(told).encode(), "duplicate")
-    return Answer(202, json.dumps(told).encode(), "accepted")
+        content = {"delivery": taken.delivery, "duplicate": True, "runs": taken.runs}
+        return Answer(200, json.dumps(content).encode(), "duplicate")
+    return Answer(202, json.dumps(content).encode(), "accepted")
 
 
 def refused(error: CloseoutError) -> Answer:

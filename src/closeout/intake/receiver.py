@@ -38,7 +38,7 @@ ReadFacts = Callable[[str, bytes, tuple[str, ...]], Facts]
 
 def plain_facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
     """Read the facts with the standard library, as leniently as `decode.facts`. Raises PayloadRefused."""
-    return facts_of(event, payload.glance(text), own_contexts)
+    return facts_of(event, payload.decode_for_matching(text), own_contexts)
 
 
 class Receiver:
@@ -116,7 +116,7 @@ class Receiver:
         decoded = cache(partial(payload.decode, text))  # which only some templates need
 
         def look(path: str) -> Any:
-            return keys.look_in(decoded())(path)
+            return keys.lookup_of(decoded())(path)
 
         return tuple(
             NewRun(

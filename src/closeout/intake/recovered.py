@@ -51,5 +51,5 @@ def recovered(
     closing = decision.delivery.closing
     if closing is None:
         raise BadDelivery("the API's answer does not say which pull request was closed, and when")
-    told = f"{closing} {decision.delivery.repository}"
-    return decision._replace(delivery=decision.delivery._replace(guid=f"closing {short_digest(told)}"))
+    identity = f"{closing} {decision.delivery.repository}"
+    return decision._replace(delivery=decision.delivery._replace(guid=f"closing {short_digest(identity)}"))

@@ -1,7 +1,7 @@
 """DynamoDB and Secrets Manager without boto3, for the receiver and for a run's calls before it posts `pending`.
 
 Importing boto3 and creating its clients takes longer than the rest of a cold start. These two have the methods of boto3's
-clients, over signed connections of the standard library; `late_clients` has the others.
+clients, over signed connections of the standard library; `lazy_clients` has the others.
 """
 
 from __future__ import annotations

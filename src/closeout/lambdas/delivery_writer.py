@@ -86,7 +86,7 @@ class DeliveryWriter:
         for tries in range(ATTEMPTS):
             items = table.acceptance(delivery, runs, known, packed, expires)
             listed = (*known, *(run.run_id for run in runs))
-            until = table.outliving(delivery.received_at, expires)
+            until = table.expiry_after(delivery.received_at, expires)
             items += closings.closing_items(delivery._asdict(), name, listed, until)
             taken = self._transact(items)
             if taken is None:

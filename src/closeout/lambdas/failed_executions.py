@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from closeout.core.errors import Unavailable
-from closeout.lambdas.late_clients import late_clients
+from closeout.lambdas.lazy_clients import lazy_clients
 from closeout.stack.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
@@ -26,7 +26,7 @@ ENDS = frozenset(("FAILED", "TIMED_OUT", "STOPPED"))
 @cache
 def runtime() -> StackRuntime:
     """Return this environment's objects."""
-    return open_stack_runtime(modules=False, drain=DRAIN, client=late_clients(os.environ["AWS_REGION"]))
+    return open_stack_runtime(modules=False, drain=DRAIN, client=lazy_clients(os.environ["AWS_REGION"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def answer(
     return {"statusCode": status, "headers": HEADERS, "body": json.dumps(body), "isBase64Encoded": False}
 
 
-def _question(event: Event) -> guard.Question:
+def _question(event: Event) -> guard.GuardRequest:
     headers = (event.get("multiValueHeaders") or {}).items()
     authorization = [value for name, values in headers if name.lower() == "authorization" for value in values]
     query = event.get("multiValueQueryStringParameters") or {}
@@ -93,9 +93,9 @@ def open_guard(
     def warn(text: str) -> None:
         log(json.dumps({"level": "warning", "text": text}, separators=(",", ":")))
 
-    def hurry(repository: str, number: int) -> None:
+    def recheck_now(repository: str, number: int) -> None:
         try:
-            rechecks.hurry(repository, number)
+            rechecks.recheck_now(repository, number)
         except ServiceError as error:  # the answer stays "closed", and the planned rechecks still follow
             warn(f"{repository}#{number} is not rechecked now: {error.message}")
 
@@ -116,7 +116,7 @@ def open_guard(
         api_url=environment["CLOSEOUT_API_URL"],
         audience=lambda: environment["CLOSEOUT_PUBLIC_URL"],
         clock=clock,
-        late=hurry,
+        late=recheck_now,
     )
 
 

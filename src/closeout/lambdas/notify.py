@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from closeout.core.errors import UsageError
-from closeout.lambdas.late_clients import late_clients
+from closeout.lambdas.lazy_clients import lazy_clients
 from closeout.stack.problems import CHECK, TEST
 from closeout.wiring.stack_notifying import StackNotifying, open_stack_notifying
 
@@ -22,7 +22,7 @@ def notifying() -> StackNotifying:
     """Return this environment's notifier."""
     # Libraries' logs may contain a part of a URL, and Lambda would keep them. closeout's own log takes another way.
     logging.getLogger().handlers = [logging.NullHandler()]
-    return open_stack_notifying(late_clients(os.environ["AWS_REGION"]))
+    return open_stack_notifying(lazy_clients(os.environ["AWS_REGION"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

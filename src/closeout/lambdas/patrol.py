@@ -41,7 +41,7 @@ class Steps(NamedTuple):
 
     def recheck(self, asked: Mapping[str, Any]) -> None:
         """Wait and look, with the SDK's own operation."""
-        recheck(asked, self.context, self.made.looks)
+        recheck(asked, self.context, self.made.rechecker)
 
     def remaining(self) -> float:
         """Return the seconds that this invocation has left."""

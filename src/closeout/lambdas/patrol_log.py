@@ -12,17 +12,17 @@ from typing import Any
 
 from closeout.core.terminal import escaped_json
 from closeout.patrol.report import Report, first
-from closeout.wiring.stack_patrols import Made
+from closeout.wiring.stack_patrols import RoundResult
 
 SECONDS = ("DrillAge",)
 """Metrics that are not counts."""
 
-MOST_TOLD = 100
+MOST_REPORTED = 100
 """Errors and notes in a line and in a result: CloudWatch cuts a long line, which then loses its metrics, and Lambda accepts
 results of 256 KB. An audit may find 10,000 orphans."""
 
 
-def lines(made: Made, namespace: str, now: float) -> Iterator[str]:
+def lines(made: RoundResult, namespace: str, now: float) -> Iterator[str]:
     """Yield the lines of a finished round."""
     report, found = made.report, metrics(made)
     about = {
@@ -40,24 +40,24 @@ def lines(made: Made, namespace: str, now: float) -> Iterator[str]:
     }
     yield _line(value)
     for level, texts in (("error", report.errors), ("info", report.notes)):
-        for begin in range(MOST_TOLD, len(texts), MOST_TOLD):
-            more = texts[begin : begin + MOST_TOLD]
+        for begin in range(MOST_REPORTED, len(texts), MOST_REPORTED):
+            more = texts[begin : begin + MOST_REPORTED]
             yield _line({"level": level, "text": "patrol told more", "at": now, "more": more})
 
 
 def shortened(report: Report) -> dict[str, Any]:
     """Return a report for people and scripts, with only the first errors and notes."""
-    told = report.with_notes()
+    content = report.with_notes()
     for key in ("errors", "notes"):
-        told[key] = first(told[key], MOST_TOLD, "the log of the function names")
-    return told
+        content[key] = first(content[key], MOST_REPORTED, "the log of the function names")
+    return content
 
 
 def _line(value: dict[str, Any]) -> str:
     return escaped_json(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
-def metrics(made: Made) -> dict[str, int]:
+def metrics(made: RoundResult) -> dict[str, int]:
     """Return the metrics of a round by name: only a few, because AWS bills each. The line has the rest."""
     report, rounds, drill = made
     found = {

@@ -18,14 +18,14 @@ from typing import Any
 import closeout.adapters.github
 import closeout.adapters.secrets
 import closeout.adapters.transport  # noqa: F401 - posts the status; imported before an invocation has to wait for it
-from closeout.lambdas.late_clients import late_clients
+from closeout.lambdas.lazy_clients import lazy_clients
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 
 @cache
 def runtime() -> StackRuntime:
     """Return this environment's objects, while connections are being made."""
-    return open_stack_runtime(client=late_clients(os.environ["AWS_REGION"]))
+    return open_stack_runtime(client=lazy_clients(os.environ["AWS_REGION"]))
 
 
 # Lambda gives an environment more processor time while it starts than during an invocation.

@@ -19,7 +19,7 @@ from aws_durable_execution_sdk_python.exceptions import CallbackError
 from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
-from closeout.engine.key_queue import next_look
+from closeout.engine.key_queue import next_check
 from closeout.engine.lambda_ import LambdaEngine
 
 RUN = "run"
@@ -80,7 +80,7 @@ def work(
     while "queued" in outcome:
         turn += 1
         now = engine.clock.now()
-        timeout = _from_now(next_look(**outcome["queued"], now=now), now)
+        timeout = _from_now(next_check(**outcome["queued"], now=now), now)
         callback = context.create_callback(f"turn-{turn}", CallbackConfig(timeout=timeout))
         outcome = advance(f"{RUN}-{turn}", outcome["operations"] + 2, callback.callback_id)
         if "queued" in outcome:

@@ -30,7 +30,7 @@ MOST_LEFT = 10
 """Names of leftovers that are kept."""
 
 
-class Closes(NamedTuple):
+class ProblemClosure(NamedTuple):
     """A run's end closes the problems of its automation with these keys."""
 
     first: str
@@ -42,7 +42,7 @@ class Closes(NamedTuple):
 
 def of_run(
     execution: Execution, operations: Sequence[Operation], ending: Ending, closing: str | None, at: float
-) -> Problem | Closes | None:
+) -> Problem | ProblemClosure | None:
     """Return the problem that a failed run opens, or what a run closes that succeeded or found its pull request open.
 
     A dry run repairs nothing; a cancelled or skipped run says nothing about what exists.
@@ -53,7 +53,7 @@ def of_run(
     repaired = ending.verdict == "success" and not rehearsed(operations)
     if repaired or (ending.verdict == "cancelled" and reopened(operations)):
         by = execution.id if repaired else "reopened"
-        return Closes(*problems.closes(key), by, execution.run_id)
+        return ProblemClosure(*problems.closes(key), by, execution.run_id)
     return None
 
 
@@ -74,7 +74,7 @@ def dismiss(store: ProblemStore, target: str, by: str, at: float) -> str:
     return "there is no such open problem" if " " in target else "the run has no open problem"
 
 
-def of_reopened(delivery: NewDelivery) -> Closes | None:
+def of_reopened(delivery: NewDelivery) -> ProblemClosure | None:
     """Return what a delivery about a reopened pull request closes: the problems of its closings until then.
 
     A late delivery closes no problem of a later closing, because its payload has the time of the change.
@@ -87,7 +87,7 @@ def of_reopened(delivery: NewDelivery) -> Closes | None:
     if not all(type(one) is int for one in ids) or not isinstance(changed, str):
         return None
     pull = "/".join(map(str, ids))
-    return Closes(f"{pull}/", f"{pull}/{changed}", "reopened")
+    return ProblemClosure(f"{pull}/", f"{pull}/{changed}", "reopened")
 
 
 def _opened(

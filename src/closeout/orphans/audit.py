@@ -16,10 +16,10 @@ from closeout.actions.spec import Existing
 from closeout.config.inverses import StepInventory, naming
 from closeout.core.closing import Closing
 from closeout.core.errors import CloseoutError
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.core.units import iso
-from closeout.orphans.reading import Pull, Reading, Unread, at_once, reading
-from closeout.orphans.verdict import Find, GitHubSays, State, Verdict, judge, seconds
+from closeout.orphans.reading import Pull, PullRequestReader, UnknownState, at_once, reading
+from closeout.orphans.verdict import Find, PullRequestQueries, State, Verdict, judge, seconds
 from closeout.ports import AwsTarget, ClientFactory, GitHub
 from closeout.run import bases, guards, inputs
 
@@ -42,7 +42,7 @@ class Target(NamedTuple):
 class Row(NamedTuple):
     """The audit's result for one resource."""
 
-    place: AwsTarget | None
+    aws_target: AwsTarget | None
     resource: str
     state: State
     reason: str
@@ -132,15 +132,15 @@ class Audit:
         )
         return Report(tuple(rows), tuple(dict.fromkeys(self.errors)), spared, states)
 
-    def _readings(self, steps: Sequence[StepInventory]) -> dict[str, Reading | Unread]:
+    def _readings(self, steps: Sequence[StepInventory]) -> dict[str, PullRequestReader | UnknownState]:
         """Ask GitHub for each repository, by its name in the configuration."""
         names = dict.fromkeys(name for one in steps for name in one.automation.repositories)
-        found: dict[str, Reading | Unread] = {}
+        found: dict[str, PullRequestReader | UnknownState] = {}
         for name in names:
             try:
                 found[name] = reading(self.github, name)
             except CloseoutError as error:
-                found[name] = Unread(self._failed(error.message), failed=True)
+                found[name] = UnknownState(self._failed(error.message), failed=True)
         return found
 
     def _failed(self, message: str) -> str:
@@ -149,31 +149,33 @@ class Audit:
 
     # --- what exists ------------------------------------------------------------------------------------
 
-    def _finds(self, steps: Sequence[StepInventory], readings: Mapping[str, Reading | Unread]) -> list[Find]:
+    def _finds(
+        self, steps: Sequence[StepInventory], readings: Mapping[str, PullRequestReader | UnknownState]
+    ) -> list[Find]:
         """Return each existing resource with each step and pull request whose name it has.
 
         An action lists once, for all steps that act in one place.
         """
-        places: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, Naming]]] = {}
+        groups: dict[tuple[str, AwsTarget | None], list[tuple[StepInventory, NamePatterns]]] = {}
         for one in steps:
             target = inputs.target(one.step, {})
             for repository in one.automation.repositories:
                 known = readings[repository]
-                spelled = known.name if isinstance(known, Reading) else repository
+                spelled = known.name if isinstance(known, PullRequestReader) else repository
                 form = naming(one.step, one.action, spelled)
-                if isinstance(form, Naming):
+                if isinstance(form, NamePatterns):
                     form = form._replace(repository=repository)
-                    places.setdefault((one.step.uses, target), []).append((one, form))
+                    groups.setdefault((one.step.uses, target), []).append((one, form))
         return [
             Find(existing, target, one.automation, one.step, one.action, form.repository, number)
-            for (uses, target), forms in places.items()
+            for (uses, target), forms in groups.items()
             for existing in self._existing(uses, target, forms)
             for one, form in forms
             if (number := form.number(existing.inputs)) is not None
         ]
 
     def _existing(
-        self, uses: str, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, Naming]]
+        self, uses: str, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, NamePatterns]]
     ) -> list[Existing]:
         """List what exists in one place. What was read before an error counts, and the error is reported."""
         self.progress(
@@ -196,15 +198,15 @@ class Audit:
     # --- whose it is ------------------------------------------------------------------------------------
 
     def _pulls(
-        self, finds: Iterable[Find], readings: Mapping[str, Reading | Unread]
-    ) -> dict[tuple[str, int], Pull | Unread]:
+        self, finds: Iterable[Find], readings: Mapping[str, PullRequestReader | UnknownState]
+    ) -> dict[tuple[str, int], Pull | UnknownState]:
         wanted: dict[str, set[int]] = {}
         for find in finds:
             wanted.setdefault(find.repository, set()).add(find.number)
-        answers: dict[tuple[str, int], Pull | Unread] = {}
+        answers: dict[tuple[str, int], Pull | UnknownState] = {}
         for repository, numbers in wanted.items():
             known = readings[repository]
-            if isinstance(known, Unread):
+            if isinstance(known, UnknownState):
                 answers |= {(repository, number): known for number in numbers}
                 continue
             self.progress(f"Reading {len(numbers)} pull requests of {repository}")
@@ -214,13 +216,15 @@ class Audit:
     def _judged(
         self,
         finds: Sequence[Find],
-        pulls: Mapping[tuple[str, int], Pull | Unread],
-        readings: Mapping[str, Reading | Unread],
+        pulls: Mapping[tuple[str, int], Pull | UnknownState],
+        readings: Mapping[str, PullRequestReader | UnknownState],
     ) -> list[Row]:
         def row(find: Find) -> Row:
             known = readings[find.repository]
-            alone = known.alone if isinstance(known, Reading) else lambda _number: known
-            ask = GitHubSays(alone, self.github.pull_request_files, partial(bases.bases_of, self.github))
+            alone = known.alone if isinstance(known, PullRequestReader) else lambda _number: known
+            ask = PullRequestQueries(
+                alone, self.github.pull_request_files, partial(bases.bases_of, self.github)
+            )
             pull = pulls[find.repository, find.number]
             verdict = judge(find, pull, ask)
             if verdict.state == "orphan":
@@ -237,7 +241,9 @@ class Audit:
         return rows
 
 
-def _row(find: Find, verdict: Verdict, repository: Reading | Unread, pull: Pull | Unread) -> Row:
+def _row(
+    find: Find, verdict: Verdict, repository: PullRequestReader | UnknownState, pull: Pull | UnknownState
+) -> Row:
     """Return a verdict with GitHub's data about the repository and the pull request."""
     answer = pull.answer if isinstance(pull, Pull) else {}
     number, at, user = answer.get("id"), answer.get("closed_at"), answer.get("user")
@@ -255,7 +261,7 @@ def _row(find: Find, verdict: Verdict, repository: Reading | Unread, pull: Pull 
         closed=seconds(at),
         login=login if isinstance(login, str) else None,
     )
-    if isinstance(repository, Unread):
+    if isinstance(repository, UnknownState):
         return row
     if type(number) is int and isinstance(at, str):
         row = row._replace(closing=str(Closing(repository.id, number, at)))
@@ -270,7 +276,7 @@ def _one_each(rows: Iterable[Row]) -> Iterator[Row]:
     """
     found: dict[tuple[AwsTarget | None, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.place, row.resource), []).append(row)
+        found.setdefault((row.aws_target, row.resource), []).append(row)
     return map(_joined, found.values())
 
 

@@ -21,7 +21,7 @@ GONE = f"{DISMISSED} by patrol, because its automation is no longer in the confi
 WHY = "its pull request is closed, and nothing has deleted it"
 
 
-class Covered(NamedTuple):
+class AuditedScope(NamedTuple):
     """The part of an automation that an audit sees."""
 
     steps: frozenset[str]
@@ -38,14 +38,14 @@ class Closed(NamedTuple):
     by: str
 
 
-def covered(inventories: Iterable[StepInventory], listed: Sequence[StepInventory]) -> dict[str, Covered]:
+def covered(inventories: Iterable[StepInventory], listed: Sequence[StepInventory]) -> dict[str, AuditedScope]:
     """Return, by automation, what an audit of `listed` sees; without automations of which it sees only some destructive steps."""
     of: dict[str, list[StepInventory]] = {}
     for one in inventories:
         of.setdefault(one.automation.name, []).append(one)
     seen = {(one.automation.name, one.step.id) for one in listed}
     return {
-        name: Covered(
+        name: AuditedScope(
             frozenset(one.step.id for one in steps),
             frozenset(repository.lower() for repository in steps[0].automation.repositories),
             steps_digest(steps[0].automation.canonical()),
@@ -82,7 +82,7 @@ def opened(report: Report, known: Iterable[Problem], basis: Mapping[str, str], n
     ]
 
 
-def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, Covered]) -> list[Closed]:
+def closed(report: Report, known: Iterable[Problem], sees: Mapping[str, AuditedScope]) -> list[Closed]:
     """Return the problems that were open before an audit and that it found to be over."""
     if report.errors:
         return []
@@ -108,7 +108,7 @@ def abandoned(known: Iterable[Problem], automations: Iterable[str]) -> list[Clos
     ]
 
 
-def _is_seen(problem: Problem, repository: str, automation: Covered | None) -> bool:
+def _is_seen(problem: Problem, repository: str, automation: AuditedScope | None) -> bool:
     """Whether an audit would have found the problem's resources. `repository` is its name in lower case."""
     return (
         automation is not None

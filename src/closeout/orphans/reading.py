@@ -28,7 +28,7 @@ class Pull(NamedTuple):
     whole: bool
 
 
-class Unread(NamedTuple):
+class UnknownState(NamedTuple):
     """Why the state of a pull request is unknown. `failed`: GitHub could not be asked."""
 
     reason: str
@@ -42,7 +42,7 @@ def at_once(work: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]
 
 
 @dataclass(slots=True)
-class Reading:
+class PullRequestReader:
     """The pull requests of one repository, for one audit. `name` and `id` are GitHub's own."""
 
     github: GitHub
@@ -53,7 +53,7 @@ class Reading:
     """Why nothing more is asked."""
     found: dict[int, Pull] = field(default_factory=dict)
 
-    def read(self, numbers: Collection[int]) -> dict[int, Pull | Unread]:
+    def read(self, numbers: Collection[int]) -> dict[int, Pull | UnknownState]:
         """Return an answer for each number."""
         left = set(numbers)
         if left:
@@ -69,10 +69,10 @@ class Reading:
             number: self.found.get(number) or alone.get(number) or self._absent(number) for number in numbers
         }
 
-    def alone(self, number: int) -> Pull | Unread:
+    def alone(self, number: int) -> Pull | UnknownState:
         """Read one pull request individually."""
         if self.failure:
-            return Unread(self.failure, failed=True)
+            return UnknownState(self.failure, failed=True)
         path = f"/repos/{self.name}/pulls/{number}"
         try:
             answer = self.github.request("GET", path)
@@ -83,13 +83,13 @@ class Reading:
             if error.http_status == 404:
                 return self._absent(number)
             self.failure = self.failure or error.message
-            return Unread(error.message, failed=True)
+            return UnknownState(error.message, failed=True)
         return Pull(answer, whole=True)
 
-    def _absent(self, number: int) -> Unread:
+    def _absent(self, number: int) -> UnknownState:
         if self.failure:
-            return Unread(self.failure, failed=True)
-        return Unread(f"{self.name} has no pull request {number}", failed=False)
+            return UnknownState(self.failure, failed=True)
+        return UnknownState(f"{self.name} has no pull request {number}", failed=False)
 
     def _list(self, oldest: int, pages: int) -> None:
         """Read the list, the newest first, down to the number `oldest`, in at most this many pages.
@@ -139,7 +139,7 @@ class Reading:
         raise unusable_answer(f"GET {path}")
 
 
-def reading(github: GitHub, repository: str) -> Reading:
+def reading(github: GitHub, repository: str) -> PullRequestReader:
     """Return the reader of a repository's pull requests. Raises `ServiceError` if GitHub does not show the repository.
 
     Raises it for a renamed one, too, because GitHub's answer is about another name than the configuration's.
@@ -153,4 +153,4 @@ def reading(github: GitHub, repository: str) -> Reading:
         raise unusable_answer(f"GET {path}")
     if name.lower() != repository.lower():
         raise unusable_answer(f"GET {path}", f"{repository} is now {name}; write that into `repositories`")
-    return Reading(github, name, number, private=answer.get("private") is True)
+    return PullRequestReader(github, name, number, private=answer.get("private") is True)

@@ -18,7 +18,7 @@ Start = Callable[[Target], tuple[bool, str]]
 """Starts the run that cleans up; returns whether it did, and a sentence or the execution. Raises `CloseoutError`."""
 
 
-class Repaired(NamedTuple):
+class RepairReport(NamedTuple):
     """The orphans that a patrol found and handled. `notes` are for people; `errors` name what could not be asked or started."""
 
     found: int
@@ -34,7 +34,9 @@ MOST_KEPT, MOST_TEXT = 200, 300
 """Rows of a state, and characters of a reason: together they are one item of the table on AWS, of 400 KB at most."""
 
 
-def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun, start: Start) -> Repaired:
+def repair(
+    report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun, start: Start
+) -> RepairReport:
     """Start runs for automations in mode `repair`, if they are no more than `limit`; report everything that was found.
 
     Pull requests that were closed before patrol began are left to a person.
@@ -65,14 +67,14 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
     else:
         for target in targets:
             try:
-                starts, told = start(target)
+                starts, message = start(target)
             except CloseoutError as error:
                 errors.append(error.message)
                 continue
             started += starts
-            notes.append(f"{target}: {told}")
+            notes.append(f"{target}: {message}")
     kept = tuple(_kept(row) for row in (*orphans[:MOST_KEPT], *unknown[:MOST_KEPT]))
-    return Repaired(len(orphans), started, len(unknown), tuple(notes), tuple(errors), kept)
+    return RepairReport(len(orphans), started, len(unknown), tuple(notes), tuple(errors), kept)
 
 
 def _kept(row: Row) -> Mapping[str, Any]:

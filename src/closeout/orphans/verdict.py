@@ -22,9 +22,9 @@ from closeout.core.closed_payload import UNLISTED, closed_payload
 from closeout.core.closing import EVENT
 from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
-from closeout.core.reactions import needs_earlier
+from closeout.core.reactions import depends_on_outcomes
 from closeout.core.units import MINUTE, duration_text
-from closeout.orphans.reading import Pull, Unread
+from closeout.orphans.reading import Pull, UnknownState
 from closeout.ports import AwsTarget, Json
 from closeout.run import explain, inputs
 from closeout.run.matching import NamesOf
@@ -63,29 +63,29 @@ class Find(NamedTuple):
     number: int
 
 
-class GitHubSays(NamedTuple):
+class PullRequestQueries(NamedTuple):
     """Further questions to GitHub about the pull request of a find."""
 
-    alone: Callable[[int], Pull | Unread]
+    alone: Callable[[int], Pull | UnknownState]
     """Reads a pull request individually."""
     paths_of: NamesOf
     bases_of: NamesOf
 
 
-def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
+def judge(find: Find, pull: Pull | UnknownState, ask: PullRequestQueries) -> Verdict:
     """Return the verdict. No answer of GitHub's and no content of the pull request makes it raise."""
-    if isinstance(pull, Unread):
+    if isinstance(pull, UnknownState):
         return Verdict("unknown", pull.reason, pull.failed)
     if pull.answer["state"] == "open":
         return Verdict("open", "the pull request is open")
     if pull.answer["state"] != "closed":
         return Verdict("unknown", "GitHub does not say that it is closed")
-    reason = _why_untimely(find, pull.answer) or _why_left_alone(find)
+    reason = _time_conflict(find, pull.answer) or _why_left_alone(find)
     if reason:
         return Verdict("unknown", reason)
     if not pull.whole and _words(find) & _ONLY_ALONE:
         again = ask.alone(find.number)
-        if isinstance(again, Unread) or again.answer["state"] != "closed":
+        if isinstance(again, UnknownState) or again.answer["state"] != "closed":
             return judge(find, again, ask)
         pull = again
     try:
@@ -95,7 +95,7 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
     return _by_event(find, payload, ask)
 
 
-def _why_untimely(find: Find, pull: Json) -> str | None:
+def _time_conflict(find: Find, pull: Json) -> str | None:
     """Return why the pull request cannot have created this, judged by times; None if it may have.
 
     A deploy that ends late still belongs to the pull request, up to the automation's last recheck.
@@ -124,7 +124,7 @@ def _why_left_alone(find: Find) -> str | None:
     return None
 
 
-def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdict:
+def _by_event(find: Find, payload: Mapping[str, Any], ask: PullRequestQueries) -> Verdict:
     """Return the verdict of the pull request's event: of the name, the triggers and each `if`."""
     try:
         livecheck.subject_of(EVENT, payload)
@@ -143,7 +143,7 @@ def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdic
     if row["outcome"] != explain.RUN:
         return Verdict("unknown", row["reason"], failed=row["outcome"] == explain.UNKNOWN)
     condition = find.step.condition
-    if needs_earlier(condition):
+    if depends_on_outcomes(condition):
         return Verdict("unknown", f"the step's `if` asks for the steps before it: {condition}")
     try:
         if condition is not None and not cel.condition(condition, payload, cel.NOTHING_YET):

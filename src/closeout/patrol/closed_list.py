@@ -69,7 +69,7 @@ def read_closed(
     first = github.read(path, QUERY, latest.etag if latest else None)
     if first.unchanged and latest is not None:
         return ClosedList(replace(latest.listened(automations, first.date), read_at=first.date), ())
-    read = _Read(github, path)
+    read = _ListRead(github, path)
     read.take(first)
     _check_name(name, items(first.body))
     repository = read.repository_id or _repository_id(github, name)
@@ -99,7 +99,7 @@ def read_closed(
     return ClosedList(mark, tuple(pulls), error=read.error)
 
 
-class _Read:
+class _ListRead:
     """One read of a list, as far as it got."""
 
     def __init__(self, github: GitHubReads, path: str) -> None:

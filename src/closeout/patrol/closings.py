@@ -7,6 +7,7 @@ repeated or interrupted without harm: its watermark is stored only after everyth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -53,7 +54,7 @@ class ClosedLists:
     """The automations that depend on who closed it: for them a closing waits until GitHub can say that."""
     listened: Callable[[str], object] = lambda _name: ()
     """Returns the automations that listen to a repository that is not read now: GitHub may list it again."""
-    told: set[int] = field(default_factory=set)
+    reported: set[int] = field(default_factory=set)
     """The repositories for which an earlier round of this process has reported that patrol began there."""
 
     def patrol(self) -> None:
@@ -74,8 +75,8 @@ class ClosedLists:
                     self._check_successor(name, marks.values())
                 seen.add(read.mark.id)
                 self._keep_beginnings(marks.get(read.mark.id), read.mark)
-                self._take_in(name, read)
-                self._save(replace(self._held(read), told=not read.begun))
+                taken = self._take_in(name, read)
+                self._save(replace(self._held(read, taken), told=not read.begun))
             except CloseoutError as error:
                 if isinstance(error, ServiceError) and error.reason == SPENT:
                     postponed += 1
@@ -122,8 +123,8 @@ class ClosedLists:
         if before is not None and before.beginnings != now.beginnings:
             self._save(replace(before, beginnings=now.beginnings))
 
-    def _take_in(self, name: str, read: ClosedList) -> None:
-        """Start what is new in a repository's list.
+    def _take_in(self, name: str, read: ClosedList) -> frozenset[int]:
+        """Start what is new in a repository's list; return the ids of these pull requests.
 
         Raises `CloseoutError` after all were tried, and then the watermark must stay.
         """
@@ -148,19 +149,24 @@ class ClosedLists:
             self.report.failed(failure)
         if failures:
             raise failures[0]
+        return frozenset(closed.id for closed in new)
 
-    def _held(self, read: ClosedList) -> RepositoryMark:
-        """Return the mark to store: behind closings whose runs have not ended.
+    def _held(self, read: ClosedList, taken: AbstractSet[int]) -> RepositoryMark:
+        """Return the mark to store: behind closings whose runs have not ended, or have ended as cancelled since.
 
         Such a run may have read an outdated answer and end as cancelled: then the next round must see its closing again. One
         that sleeps reads GitHub again long after the closing.
         """
         mark = read.mark
-        open_ones = [
-            closed.closed
-            for closed in read.pulls
-            if self.intake.goes_on(closed, mark.begun_for(closed.closed))
-        ]
+
+        def is_open(closed: ClosedPull) -> bool:
+            begun = mark.begun_for(closed.closed)
+            # A run that was under way when `_take_in` read it may have ended before `goes_on` reads it.
+            return self.intake.goes_on(closed, begun) or (
+                closed.id not in taken and self.intake.is_new(closed, begun)
+            )
+
+        open_ones = [closed.closed for closed in read.pulls if is_open(closed)]
         if not open_ones:
             return mark
         return replace(mark, known_to=min(mark.known_to, *open_ones), etag=None)
@@ -170,8 +176,8 @@ class ClosedLists:
             self.report.failed(read.error)
         else:
             self.report.repositories = (self.report.repositories or 0) + 1
-        if read.begun or (not read.mark.told and read.mark.id not in self.told):
-            self.told.add(read.mark.id)
+        if read.begun or (not read.mark.told and read.mark.id not in self.reported):
+            self.reported.add(read.mark.id)
             beginning = max(read.mark.beginnings.values())  # the same for all at the first read
             self.report.notes.append(
                 f"{name}: patrol begins here with what is closed after {shown(beginning)}"

@@ -69,10 +69,10 @@ class Hooks:
             self._of.pop(path, None)
             self._of[path] = found
             self.foreign -= {hook.id for hook in found}
-        self._tell_once(unreadable, report)
+        self._report_unreadable(unreadable, report)
         return [hook for hooks in self._of.values() for hook in hooks]
 
-    def _tell_once(self, found: Mapping[str, ServiceError], report: Report) -> None:
+    def _report_unreadable(self, found: Mapping[str, ServiceError], report: Report) -> None:
         """Report repositories whose hooks the token may not read. An organization's hooks are optional."""
         new = [path for path in found if path.startswith("/repos/") and path not in self._unreadable]
         if not new:

@@ -65,10 +65,10 @@ class Report:
         return {**self.to_json(), "notes": list(self.notes)}
 
 
-def first(texts: Sequence[str], most: int, whereabouts: str) -> list[str]:
-    """Return the first texts and, if there are more than `most`, a sentence with how many more and `whereabouts`."""
+def first(texts: Sequence[str], most: int, where_to_look: str) -> list[str]:
+    """Return the first texts and, if there are more than `most`, a sentence with how many more and `where_to_look`."""
     more = len(texts) - most
-    return [*texts[:most], *([f"and {more} more, which {whereabouts}"] if more > 0 else [])]
+    return [*texts[:most], *([f"and {more} more, which {where_to_look}"] if more > 0 else [])]
 
 
 class PatrolFigures(NamedTuple):

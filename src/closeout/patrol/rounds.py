@@ -42,7 +42,7 @@ class Patrol:
     def __post_init__(self) -> None:
         self._hooks = Hooks()
         self._owners = Owners()
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._configured = coverage(self.automations)
         self.coverage: Coverage = self._configured
         """The coverage with the repositories that match patterns, as far as they are known."""
@@ -62,7 +62,7 @@ class Patrol:
             if closings or (cover_gaps and report.gaps):
                 read, listened = self.coverage.repositories, self.coverage.listeners
                 ClosedLists(
-                    reader, self.store, self.intake, read, report, self._asking, listened, self._told
+                    reader, self.store, self.intake, read, report, self._asking, listened, self._reported
                 ).patrol()
         except CloseoutError as error:
             report.failed(error)

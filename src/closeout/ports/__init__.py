@@ -54,6 +54,7 @@ from closeout.ports.ledger import (
 from closeout.ports.lists import (
     EVERY_DELIVERY,
     EVERY_RUN,
+    UNFINISHED,
     DayTally,
     DeliveryFilter,
     ListPage,

@@ -290,6 +290,9 @@ class Attempts(Protocol):
     ) -> str:
         """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one.
 
+        It cannot if there is no such run, or if its last attempt has not finished. The write checks this again, because what
+        the caller has read may be out of date.
+
         It reads the payload of the attempt before, or of another `delivery` of the same closing.
 
         A store that keeps requests finishes `request` in the same transaction, so that a crash cannot make two attempts

@@ -13,6 +13,8 @@ from closeout.core import words as core_words
 T = TypeVar("T")
 LARGEST_PAGE = 100
 """Rows of a page at most."""
+UNFINISHED = "unfinished"
+"""A filter's state for every run that has not finished: in one read, because a run changes its state between two."""
 
 
 class RunFilter(NamedTuple):
@@ -20,6 +22,7 @@ class RunFilter(NamedTuple):
 
     automation: str | None = None
     state: str | None = None
+    """One of `core.runs.STATES`, or `UNFINISHED`."""
     verdict: str | None = None
     repository: str | None = None
     number: int | None = None

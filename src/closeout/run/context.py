@@ -28,8 +28,8 @@ READ_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0
 
 
 @dataclass
-class Noted:
-    """What this process has logged of one execution, so that a poll repeated for hours logs a line once.
+class ExecutionMemory:
+    """What this process remembers of one execution, so that a poll repeated for hours logs a line once.
 
     The engine calls a run function again after every wait, with new closures, so they cannot remember it. Kept in memory
     only: after a restart a line may appear a second time, which does no harm.
@@ -53,7 +53,7 @@ class RunContext:
         deps: RunDeps,
         durable: Durable,
         execution: Execution,
-        noted: Noted | None = None,
+        memory: ExecutionMemory | None = None,
         *,
         patient: bool = False,
     ) -> None:
@@ -71,7 +71,7 @@ class RunContext:
         """Steps whose outputs are unknown, because they ran dry."""
         self._patient = patient
         self._grace_waited = False
-        self.noted = noted or Noted()
+        self.memory = memory or ExecutionMemory()
 
     @cached_property
     def payload(self) -> Mapping[str, Any]:
@@ -107,7 +107,7 @@ class RunContext:
     def check_time(self) -> None:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
         if self.deps.clock.now() >= self.deadline:
-            held = self.noted.held
+            held = self.memory.held
             raise DeadlinePassed(TIME_IS_UP + (f" ({held})" if held else ""))
 
     def wait_grace(self, step: Step) -> None:
@@ -140,9 +140,9 @@ class RunContext:
 
     def log_once(self, key: str, text: str, step: str | None = None) -> None:
         """Write a line unless one of this key was written; only inside a recorded function."""
-        noted = f"{step or ''} {key}"
-        if noted not in self.noted.lines:
-            self.noted.lines.add(noted)
+        line = f"{step or ''} {key}"
+        if line not in self.memory.lines:
+            self.memory.lines.add(line)
             self.log(text, step)
 
     def hold(self, step: str, reason: str, status: Message | None = None) -> None:
@@ -151,9 +151,9 @@ class RunContext:
         A held call is tried every half minute, for hours. A line and a status for each try would flood the log and use up
         the 1,000 statuses that GitHub allows for a commit and context.
         """
-        if self.noted.held == reason:
+        if self.memory.held == reason:
             return
-        self.noted.held = reason
+        self.memory.held = reason
         self.log(f"waiting: {reason}", step)
         if status is not None:
             self._try_post(status)
@@ -161,7 +161,7 @@ class RunContext:
     def note_failure(self, operation: str) -> float:
         """Note that a call failed; return for how many seconds it has. Only inside a recorded function."""
         now = self.deps.clock.now()
-        return now - self.noted.failing.setdefault(operation, now)
+        return now - self.memory.failing.setdefault(operation, now)
 
     # --- the commit's status --------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class RunContext:
         if name is None:
             silent = "the automation says `status: false`"
         elif (target := commit.status_target(event, self.payload)) is None:
-            silent = commit.why_none(event, self.payload)
+            silent = commit.why_no_target(event, self.payload)
         elif not self.deps.has_token:
             silent = "no status is posted, since no `secrets.github` is configured"
         else:

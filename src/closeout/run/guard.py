@@ -64,17 +64,17 @@ def ask(
 # --- as HTTP ------------------------------------------------------------------------------------------------
 
 
-class Question(NamedTuple):
+class GuardRequest(NamedTuple):
     """A workflow's token, which says which repository it asks about, and the pull request's number."""
 
     token: str
     number: int
 
     def __repr__(self) -> str:
-        return f"Question(number={self.number})"
+        return f"GuardRequest(number={self.number})"
 
 
-def read_question(method: str, authorization: Sequence[str], numbers: Sequence[str]) -> Question:
+def read_question(method: str, authorization: Sequence[str], numbers: Sequence[str]) -> GuardRequest:
     """Return the question. `authorization` are the values of the header, `numbers` those of the parameter.
 
     Raises `MethodNotAllowed`, `TokenRefused`, `UsageError`.
@@ -87,7 +87,7 @@ def read_question(method: str, authorization: Sequence[str], numbers: Sequence[s
         raise TokenRefused("send a workflow's OIDC token as `Authorization: Bearer …`")
     if len(numbers) != 1 or not re.fullmatch(r"[1-9][0-9]{0,9}", numbers[0]):
         raise UsageError(f"name the pull request by its number: ?{NUMBER}=17")
-    return Question(found[1], int(numbers[0]))
+    return GuardRequest(found[1], int(numbers[0]))
 
 
 def answered(answer: Answer) -> tuple[int, dict[str, str]]:

@@ -51,7 +51,7 @@ def _reason_to_skip(context: RunContext) -> str | None:
         if not context.deps.has_token:  # without one nothing can be deleted either
             return f"{NO_BASE}: {match.reason}; earlier ones are unknown, since no `secrets.github` is configured"
         github = context.deps.github
-        ask = partial(_patiently, context, "the bases that the pull request had")
+        ask = partial(_read_with_retries, context, "the bases that the pull request had")
         facts, match = by_bases(automation, facts, lambda *pull: ask(lambda: bases.bases_of(github, *pull)))
     if match.paths_pending:
         match = by_paths(automation, facts, context.deps.github.pull_request_files)
@@ -80,7 +80,9 @@ def _by_present_name(context: RunContext, facts: core_facts.Facts) -> core_facts
     if triggers.is_listed(automation.repositories, facts):
         return facts
     path = f"/repositories/{repository}"
-    found = _patiently(context, "the repository's name", lambda: context.deps.github.request("GET", path))
+    found = _read_with_retries(
+        context, "the repository's name", lambda: context.deps.github.request("GET", path)
+    )
     return facts._replace(repository=str(found["full_name"]))
 
 
@@ -124,7 +126,7 @@ def by_bases(
     return facts, triggers.Match(False, f"{NO_BASE}: {refused.reason}; {before}")
 
 
-def _patiently(context: RunContext, what: str, read: Callable[[], T]) -> T:
+def _read_with_retries(context: RunContext, what: str, read: Callable[[], T]) -> T:
     """Read from GitHub, and try again after a transient error until the run's time is up."""
     try:
         return read()

@@ -37,7 +37,7 @@ class Planned(NamedTuple):
     """Why it is empty: what is absent, and where; None if it is not empty, or there is nothing to name."""
 
 
-class Occasion(NamedTuple):
+class PlanContext(NamedTuple):
     """What a plan is for: the automation as stored, and the event."""
 
     automation: Automation
@@ -47,18 +47,18 @@ class Occasion(NamedTuple):
     """How the steps before it ended."""
 
 
-def make_plan(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]) -> Planned:
+def make_plan(deps: RunDeps, context: PlanContext, step: Step, before: Sequence[Change]) -> Planned:
     """Plan one step. Reads only. `before` are the changes that earlier steps of the run had planned.
 
     Raises `GuardRefused` (or one of its kinds), `ExpressionError`, `InputError`, `ServiceError`.
     """
-    automation = occasion.automation
-    subject = livecheck.subject_of(occasion.event, occasion.payload)
+    automation = context.automation
+    subject = livecheck.subject_of(context.event, context.payload)
     guards.check_live_checkable(step, has_check=subject is not None, automation=automation)
     guards.check_token(step, has_check=subject is not None, has_token=deps.has_token)
     action = deps.actions[step.uses]
-    values = inputs.resolve(step, action, occasion.payload, occasion.so_far)
-    target = inputs.target(step, occasion.payload)
+    values = inputs.resolve(step, action, context.payload, context.so_far)
+    target = inputs.target(step, context.payload)
     clients = deps.clients.for_step(target)
     guards.check_account(target, clients)
     changes = tuple(action.plan(values, clients))
@@ -104,8 +104,8 @@ def _steps(
             elif step.condition is not None and not cel.condition(step.condition, payload, so_far):
                 row["reason"] = "its `if` is false"
             else:
-                occasion = Occasion(automation, event, payload, so_far)
-                planned = make_plan(deps, occasion, step, before)
+                context = PlanContext(automation, event, payload, so_far)
+                planned = make_plan(deps, context, step, before)
                 before.extend(planned.changes)
                 row["changes"] = [
                     {

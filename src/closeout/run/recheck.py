@@ -53,8 +53,8 @@ class Teardowns(RunReader, Protocol):
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
 
 
-class Looks(NamedTuple):
-    """Looks at single teardowns of one ledger, and adds attempts that delete what is there.
+class Rechecker(NamedTuple):
+    """Rechecks single teardowns of one ledger, and adds attempts that delete what is there.
 
     `current` returns today's form of an automation, None if it is not rechecked. `start` begins an attempt, which may be
     known already, and `new_attempt` is that of `ports.Attempts`. `report` receives sentences for the operator, and `gave_up`
@@ -129,7 +129,7 @@ def retry_in(tries: int) -> float:
 def look(
     deps: RunDeps, automation: Automation, payload: Mapping[str, Any], *, assumes: bool = True
 ) -> list[Change]:
-    """Return what the typed deletes of a closing would delete now; empty if nothing is there. `assumes` as in `Looks`.
+    """Return what the typed deletes of a closing would delete now; empty if nothing is there. `assumes` as in `Rechecker`.
 
     Raises `Reopened`, `NotSame` or `BranchInUse` for what must not be deleted, `ServiceError` without an answer of GitHub or
     AWS, and what a plan raises.
@@ -140,7 +140,7 @@ def look(
     subject = subject._replace(closed_at=payload["pull_request"].get("closed_at"))
     livecheck.check(subject, deps.github)
     branch = str(payload["pull_request"]["head"]["ref"])
-    occasion = planning.Occasion(automation, EVENT, payload)
+    context = planning.PlanContext(automation, EVENT, payload)
     planned: list[Change] = []
     for step in typed(automation, deps.actions):
         if step.assume_role is not None and not assumes:
@@ -148,7 +148,7 @@ def look(
         if step.condition is None or cel.condition(step.condition, payload, cel.NOTHING_YET):
             if fields.by_branch(step, deps.actions[step.uses]):
                 livecheck.check(subject, deps.github, branch)
-            planned += planning.make_plan(deps, occasion, step, planned).changes
+            planned += planning.make_plan(deps, context, step, planned).changes
     return [change for change in planned if change.verb == "delete"]
 
 

@@ -197,8 +197,8 @@ class StepRun:
         step, context = self._step, self._context
         context.check_time()
         event = context.execution.event_name
-        occasion = planning.Occasion(context.automation, event, context.payload, context.so_far())
-        planned = planning.make_plan(context.deps, occasion, step, planned_before)
+        about = planning.PlanContext(context.automation, event, context.payload, context.so_far())
+        planned = planning.make_plan(context.deps, about, step, planned_before)
         for change in planned.changes:
             context.log(f"plan: {change.verb} {change.resource} ({change.reason})", step.id)
         if not planned.changes:

@@ -177,7 +177,7 @@ class StepWork:
             if error.transient:
                 self._context.hold(self._step.id, error.message)
             raise
-        self._context.noted.held = None
+        self._context.memory.held = None
         return {"result": result}
 
     def _hold(self, name: str, look: Callable[[], None] | None) -> bool:
@@ -189,7 +189,7 @@ class StepWork:
         if self._hold_by_pause():
             return True
         if look is not None:
-            if self._context.noted.held and self._hold_by_file():
+            if self._context.memory.held and self._hold_by_file():
                 return True
             self._within_step(name, look)
             self._check_time()

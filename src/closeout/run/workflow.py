@@ -18,7 +18,7 @@ from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import found, late_closing, matching, visibility
-from closeout.run.context import READ_RETRY, Noted, RunContext
+from closeout.run.context import READ_RETRY, ExecutionMemory, RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
 from closeout.run.on_function import run_on_function
@@ -33,13 +33,13 @@ PATIENT_RETRY = Retry(attempts=100_000, backoff=READ_RETRY.backoff)
 
 def make_run_function(deps: RunDeps) -> RunFunction:
     """Return the run function over these dependencies."""
-    noted: defaultdict[str, Noted] = defaultdict(Noted)
+    memory: defaultdict[str, ExecutionMemory] = defaultdict(ExecutionMemory)
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is not None:
             return end_unreadable(deps, durable, execution, execution.unreadable)
-        ending = _Workflow(RunContext(deps, durable, execution, noted[execution.id])).run()
-        noted.pop(execution.id, None)
+        ending = _Workflow(RunContext(deps, durable, execution, memory[execution.id])).run()
+        memory.pop(execution.id, None)
         return Ending(ending.verdict, deps.redact.text(ending.summary))
 
     return run
@@ -197,12 +197,12 @@ class _Workflow:
         if state is None:
             return Ending(verdict, message.full)
         undelivered = self._context.post_final(state, message)
-        self._outlast_calls()
+        self._wait_for_calls()
         if undelivered:
             return Ending(verdict, f"{message.full} (status not delivered: {undelivered})")
         return Ending(verdict, message.full)
 
-    def _outlast_calls(self) -> None:
+    def _wait_for_calls(self) -> None:
         """Keep the run's lock until all of its calls have ended: a Python call over its time cannot be killed."""
         context = self._context
         actions = [

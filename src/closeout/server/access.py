@@ -46,7 +46,7 @@ _LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?", re.ASC
 _PROXIED = ("x-forwarded-proto", "x-forwarded-for", "forwarded", "x-real-ip", "via")
 
 
-class Presented(NamedTuple):
+class PresentedSecret(NamedTuple):
     """A secret signed with this ledger's key, and its kind: `session` or `token`."""
 
     kind: str
@@ -90,17 +90,17 @@ class Access:
         self.base_url = self._base.geturl()
         self.base_path = self._base.path.rstrip("/")
 
-    def presented(self, headers: Mapping[str, str]) -> Presented | None:
+    def presented(self, headers: Mapping[str, str]) -> PresentedSecret | None:
         """Return the secret in a request; None unless this ledger's key signed one. Does not read the ledger."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         given = given.strip()
         # A proxy that authenticates people may pass on a token of its own.
         bearer = scheme.lower() == "bearer" and given.startswith(_BEGIN)
-        found = Presented(TOKEN if bearer else SESSION, given if bearer else self._cookie(headers))
+        found = PresentedSecret(TOKEN if bearer else SESSION, given if bearer else self._cookie(headers))
         random, _, signature = found.secret.rpartition(".")
         return found if _matches(sign(self._key, found.kind, random), signature) else None
 
-    def visitor(self, presented: Presented) -> Visitor | None:
+    def visitor(self, presented: PresentedSecret) -> Visitor | None:
         """Return the visitor with this secret; None if it is no longer valid. Raises `StoreUnavailable` or `LedgerError`."""
         found = self._store.find(digest(presented.secret))
         if found is None or found.kind != presented.kind or not self._holds(found):

@@ -79,13 +79,13 @@ class Application:
         try:
             await app(scope, receive, noting)
         except Exception as error:  # noqa: BLE001 - the edge: it is logged and not sent
-            self._parts.log.unforeseen("a request failed", error)
+            self._parts.log.unexpected("a request failed", error)
             if not status:
                 await respond(noting, FAILED.status, FAILED.body)
         if logged:
             query = details.redacted(scope["query_string"].decode("latin-1"))
             # Rate-limited by status, so that a flood of 404s hides no other line; a path may be 64 KB long.
-            self._parts.log.rarely(
+            self._parts.log.backed_off(
                 f"request answered with {status}",
                 method=scope["method"][:16],
                 path=(scope["path"] + (f"?{query}" if query else ""))[:LOGGED_PATH],
@@ -109,7 +109,7 @@ class Application:
         try:
             stats = await asyncio.to_thread(self._parts.views.stats)
         except CloseoutError as error:
-            self._parts.log.seldom("the ledger's statistics cannot be read", reason=error.message)
+            self._parts.log.throttled("the ledger's statistics cannot be read", reason=error.message)
             stats = {}
         body = self.metrics.render(
             closeout.__version__, stats, self.webhook.held + self.webhook.unverified.held

@@ -33,10 +33,10 @@ class Limits:
     """For verified bodies that wait for their commit. Only senders with the secret can fill it."""
 
 
-class Holder(Protocol):
+class MemoryHolder(Protocol):
     """A connection or a request that is incomplete or not verified."""
 
-    def give_way(self) -> object:
+    def release_memory(self) -> object:
         """Free the memory: move the body to the spool, or end the request."""
 
 
@@ -48,7 +48,7 @@ def return_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class Unverified:
+class UnverifiedMemory:
     """Counts the memory of unverified requests, and knows which request has held some the longest."""
 
     def __init__(self, limit: int) -> None:
@@ -57,8 +57,8 @@ class Unverified:
         self._most = 0
         self._holders: dict[Any, int] = {}
 
-    def hold(self, holder: Holder, size: int) -> None:
-        """Set the bytes that `holder` holds; 0 removes it. Calls `give_way` on the oldest holders, possibly on this one."""
+    def hold(self, holder: MemoryHolder, size: int) -> None:
+        """Set the bytes that `holder` holds; 0 removes it. Calls `release_memory` on the oldest holders, possibly on this one."""
         before = self._holders.get(holder, 0)
         self.held += size - before
         self._most = max(self._most, self.held)
@@ -68,7 +68,7 @@ class Unverified:
             del self._holders[holder]
         while self.held > self.limit and size > before:
             oldest = next(iter(self._holders))
-            oldest.give_way()
+            oldest.release_memory()
             self.held -= self._holders.pop(oldest, 0)
 
     def used(self, size: int) -> None:

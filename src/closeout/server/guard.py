@@ -38,7 +38,7 @@ class GuardEndpoint:
             status, body = guard.answered(await self._answer(*_question(scope)))
         except CloseoutError as error:
             if isinstance(error, TokenRefused):
-                self._log.seldom("a question about a pull request is refused", reason=error.message)
+                self._log.throttled("a question about a pull request is refused", reason=error.message)
             status, body = guard.refused(error)
         headers = (*JSON, (b"cache-control", b"no-store"))
         await respond(send, status, json.dumps(body).encode(), headers)
@@ -50,7 +50,7 @@ class GuardEndpoint:
             return await asyncio.to_thread(self._ask, token, number)
 
 
-def _question(scope: Scope) -> guard.Question:
+def _question(scope: Scope) -> guard.GuardRequest:
     authorization = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return guard.read_question(scope["method"], authorization, query.get(guard.NUMBER, []))

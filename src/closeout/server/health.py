@@ -51,7 +51,7 @@ class Readiness:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._ready)
         except CloseoutError as error:
-            self._log.seldom("not ready", code=error.code, reason=error.message)
+            self._log.throttled("not ready", code=error.code, reason=error.message)
             return _error(error.code, error.public or "The ledger cannot be written.")
         return None
 

@@ -70,16 +70,16 @@ class Log:
         """Write one line: `what` is a short constant text, `details` are values of JSON."""
         self._write(what, details)
 
-    def seldom(self, what: str, **details: Any) -> None:
+    def throttled(self, what: str, **details: Any) -> None:
         """Write one line of this kind a second at most, and count the others."""
         self._hold_back(what, what, details, self._hold)
 
-    def rarely(self, what: str, **details: Any) -> None:
-        """Write one line as `seldom` does, and back off to one a minute while more arrive: for lines that outsiders cause."""
+    def backed_off(self, what: str, **details: Any) -> None:
+        """Write one line as `throttled` does, and back off to one a minute while more arrive: for lines that outsiders cause."""
         self._hold_back(what, what, details, self._hold * LONGEST)
 
     def report(self, text: str) -> None:
-        """Write a sentence of the engine as `rarely` does. The text before the first colon is its kind."""
+        """Write a sentence of the engine as `backed_off` does. The text before the first colon is its kind."""
         self._hold_back(text.partition(":")[0], text, {}, self._hold * LONGEST)
 
     def _hold_back(self, kind: str, what: str, details: dict[str, Any], longest: float) -> None:
@@ -93,10 +93,10 @@ class Log:
             self._last[kind] = now, now, min(hold * 2, longest) if goes_on else self._hold, 0
         self._write(what, details | ({"and_before": held} if held else {}))
 
-    def unforeseen(self, what: str, error: BaseException) -> None:
+    def unexpected(self, what: str, error: BaseException) -> None:
         """Write an unexpected error with its traceback, which appears nowhere else."""
         trace = "".join(traceback.format_exception(error)).rstrip()
-        self.rarely(f"{what}: {type(error).__name__}", error=_Trace(trace))
+        self.backed_off(f"{what}: {type(error).__name__}", error=_Trace(trace))
 
     def take_over(self) -> None:
         """Write what other libraries log, and exceptions that end a thread, through this log instead of raw to stderr."""
@@ -105,7 +105,7 @@ class Log:
 
     def _thread_failed(self, failed: threading.ExceptHookArgs) -> None:
         if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
-            self.unforeseen(
+            self.unexpected(
                 f"the thread {failed.thread.name if failed.thread else '?'} failed", failed.exc_value
             )
 
@@ -151,4 +151,4 @@ class _Foreign(logging.Handler):
             about = str(record.msg)
         error = record.exc_info[1] if record.exc_info else None
         trace = {"error": _Trace("".join(traceback.format_exception(error)).rstrip())} if error else {}
-        self._log.rarely(f"{record.name} says at {record.levelname}", text=about, **trace)
+        self._log.backed_off(f"{record.name} says at {record.levelname}", text=about, **trace)

@@ -171,8 +171,8 @@ def _by(label: str, counts: Mapping[str, int]) -> Samples:
 
 
 def _lines(name: str, samples: Samples) -> Iterable[str]:
-    kind, told = METRICS[name]
-    yield f"# HELP closeout_{name} {told}"
+    kind, help_text = METRICS[name]
+    yield f"# HELP closeout_{name} {help_text}"
     yield f"# TYPE closeout_{name} {kind}"
     if isinstance(samples, Mapping):
         for (label, value), number in samples.items():

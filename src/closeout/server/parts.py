@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acting:
+class PageActions:
     """The functions by which the pages act. All are called in threads and may raise CloseoutError."""
 
     requests: Requests
@@ -62,7 +62,7 @@ class ServerParts:
     metrics_token: str | None = None
     access: Access | None = None
     """Checks sessions and tokens; without it, there are only the pages of Details links."""
-    acting: Acting | None = None
+    page_actions: PageActions | None = None
     """What visitors with the right to act can do; without it, no page can change anything."""
     loaded: Loaded | None = None
     """The current configuration, for the pages that show it."""
@@ -70,7 +70,7 @@ class ServerParts:
     """Reads what patrol and the drill stored about their last rounds, by kind."""
     redact: Callable[[str], str] = str
     """Removes secrets from a payload before it is shown."""
-    place: Path | None = None
+    ledger_path: Path | None = None
     """The ledger's file, for the health page."""
     pages_apart: bool = False
     """Whether the pages of signed-in visitors have an address of their own (`Application.pages_alone`)."""

@@ -1,7 +1,7 @@
 """An HTTP/1.1 connection: one request at a time, and a deadline in every state.
 
 Only a finished request extends the deadline, never a single byte, so the connection ends in bounded time no matter what the peer
-sends. `Unverified` counts the memory of requests that are not verified. A delivery is an `Upload`; a request to any other
+sends. `UnverifiedMemory` counts the memory of requests that are not verified. A delivery is an `Upload`; a request to any other
 path is an `Exchange`, which runs the ASGI application.
 """
 
@@ -69,8 +69,8 @@ class Connection(asyncio.Protocol):
         """Register the connection, or abort it at the limit."""
         peer = transport.get_extra_info("peername")
         self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
-        self.address = self._shared.places.key(self.client[0] if self.client else None)
-        if self._shared.draining or not self._shared.places.enter(self):
+        self.address = self._shared.connection_limits.key(self.client[0] if self.client else None)
+        if self._shared.draining or not self._shared.connection_limits.enter(self):
             transport.abort()
             return
         self._transport = transport
@@ -172,8 +172,8 @@ class Connection(asyncio.Protocol):
             elif begun:
                 self._wait_for(self._shared.app.webhook.limits.read_seconds)
                 # A complete head is progress: move the connection to the end of the queue.
-                self._shared.places.busy(self)
-                self._shared.places.wait(self)
+                self._shared.connection_limits.busy(self)
+                self._shared.connection_limits.wait(self)
             if self._held or rest or not request.is_verified:
                 self._hold()
         elif rest and self._state in (WAITING, FLUSHING):
@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
     def _busy(self) -> None:
         self._state = BUSY
         self._wait_for(self._shared.timers.answer)
-        self._shared.places.busy(self)
+        self._shared.connection_limits.busy(self)
 
     def verified(self) -> None:
         """Note that a delivery is verified, and count its memory no more."""
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Reject what is not a request, and close."""
-        self._shared.app.log.rarely(f"a request was refused: {code}")
+        self._shared.app.log.backed_off(f"a request was refused: {code}")
         body = json.dumps({"error": code, "message": message}).encode()
         self._write_answer(first_json_lines(status), body, len(body), keep=False)
 
@@ -233,11 +233,11 @@ class Connection(asyncio.Protocol):
         unread = self._request is None or self._request.unread
         self._request = None
         self._began = False
-        self._shared.places.busy(self)
+        self._shared.connection_limits.busy(self)
         if keep and self.unwritten:
             self._state = FLUSHING
             self._wait_for(self._shared.timers.write)
-            self._shared.places.wait(self)
+            self._shared.connection_limits.wait(self)
         elif keep:
             self._ready()
         else:
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._state = CLOSING
         self._buffer = b""
-        self._shared.places.wait(self)
+        self._shared.connection_limits.wait(self)
         if linger:
             # Closing at once would reset the connection, and the sender might lose the answer.
             self._wait_for(self._shared.timers.linger)
@@ -263,7 +263,7 @@ class Connection(asyncio.Protocol):
         """Wait for the next request, or start it if it has arrived already."""
         self._state = WAITING
         self._wait_for(self._shared.timers.idle)
-        self._shared.places.wait(self)
+        self._shared.connection_limits.wait(self)
         if self._shared.draining:
             self._close(linger=False)
         elif self._buffer:
@@ -304,12 +304,12 @@ class Connection(asyncio.Protocol):
             self._held = size
             self._shared.unverified.hold(self, size)
 
-    def give_way(self) -> None:
+    def release_memory(self) -> None:
         """Free memory: spool the body, drop data of a later request, or end the request."""
         if not (isinstance(self._request, Upload) and self._state in (BODY, BUSY)):
             self._count("memory")
             self.abort()
-        elif self._request.give_way():
+        elif self._request.release_memory():
             self._count("memory")
             self._hold()
         else:
@@ -356,7 +356,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport = None
         self._shared.connections.discard(self)
-        self._shared.places.leave(self)
+        self._shared.connection_limits.leave(self)
         request, self._request = self._request, None
         self._buffer, self._state = b"", CLOSING
         self._hold()

@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from closeout.server.app import Application
-from closeout.server.places import LOOPBACK, Places
+from closeout.server.connection_limits import LOOPBACK, ConnectionLimits
 from closeout.server.protocol import Connection
 from closeout.server.shared import Shared, Timers
 
@@ -52,52 +52,52 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
     when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once. `pages` is a
     bound socket that serves only the pages of `app`, and no webhook. Raises OSError if the address cannot be bound.
     """
-    with bind(host, port) as listener, signals() as told:
-        places = Places(most or most_connections(), trusted_proxies, _on_full(app))
-        doors = [(listener, Shared(app, places, timers or Timers()))]
+    with bind(host, port) as listener, signals() as received:
+        connection_limits = ConnectionLimits(most or most_connections(), trusted_proxies, _on_full(app))
+        endpoints = [(listener, Shared(app, connection_limits, timers or Timers()))]
         if pages is not None:
-            doors.append((pages, Shared(app, places, timers or Timers(), pages_alone=True)))
-        app.metrics.connections = places.__len__
-        app.metrics.most_connections = places.most
+            endpoints.append((pages, Shared(app, connection_limits, timers or Timers(), pages_alone=True)))
+        app.metrics.connections = connection_limits.__len__
+        app.metrics.most_connections = connection_limits.most
         # Spooled bodies are open files too, out of RESERVED_FILES.
-        app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
+        app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, connection_limits.most // 8))
         serving = _serve(
-            doors,
-            lambda: bool(told) or (stop is not None and stop.is_set()),
-            lambda: len(told) > 1,
+            endpoints,
+            lambda: bool(received) or (stop is not None and stop.is_set()),
+            lambda: len(received) > 1,
             partial(on_listening, base_address(listener)),
             on_draining,
             drain_seconds,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serving)
-        return len(told) < 2
+        return len(received) < 2
 
 
 def _on_full(app: Application) -> Callable[[str, str], None]:
     def full(reason: str, address: str) -> None:
         app.metrics.closed[reason] += 1
         if reason == "full":
-            app.log.rarely(
+            app.log.backed_off(
                 "connection limit reached: closing the connection that has waited longest, to accept a new one"
             )
         else:
-            app.log.rarely("one address reached its share of the connections", address=address)
+            app.log.backed_off("one address reached its share of the connections", address=address)
 
     return full
 
 
 async def _serve(
-    doors: Sequence[tuple[socket.socket, Shared]],
+    endpoints: Sequence[tuple[socket.socket, Shared]],
     stopped: Callable[[], bool],
-    hurried: Callable[[], bool],
+    interrupted_again: Callable[[], bool],
     on_listening: Callable[[], None],
     on_draining: Callable[[], None],
     drain_seconds: float,
 ) -> None:
-    """Accept connections at each address until `stopped`, and drain until `hurried`. Deadlines apply throughout."""
+    """Accept connections at each address until `stopped`, and drain until `interrupted_again`. Deadlines apply throughout."""
     loop = asyncio.get_running_loop()
-    all_shared = [shared for _, shared in doors]
+    all_shared = [shared for _, shared in endpoints]
 
     def sweep() -> None:
         for shared in all_shared:
@@ -114,7 +114,7 @@ async def _serve(
     sweep()
     servers = [
         await loop.create_server(partial(Connection, shared), sock=listener, backlog=BACKLOG)
-        for listener, shared in doors
+        for listener, shared in endpoints
     ]
     on_listening()
     await until(stopped)
@@ -124,7 +124,9 @@ async def _serve(
     for shared in all_shared:
         shared.drain()
     ends = loop.time() + drain_seconds
-    await until(lambda: hurried() or not any(each.connections for each in all_shared) or loop.time() > ends)
+    await until(
+        lambda: interrupted_again() or not any(each.connections for each in all_shared) or loop.time() > ends
+    )
     for connection in [each for shared in all_shared for each in shared.connections]:
         connection.abort()
     all_shared[0].app.webhook.spool.close()
@@ -133,16 +135,16 @@ async def _serve(
 @contextmanager
 def signals() -> Iterator[list[int]]:
     """Collect SIGTERM and SIGINT: while serving, the first drains, and the second ends the server at once."""
-    told: list[int] = []
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield told
+        yield received
         return
     before: dict[int, Any] = {
-        number: signal.signal(number, lambda number, _frame: told.append(number))
+        number: signal.signal(number, lambda number, _frame: received.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield told
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -24,9 +24,9 @@ from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.access import Access
 from closeout.server.app import Application
+from closeout.server.connection_limits import LOOPBACK
 from closeout.server.log import Log
-from closeout.server.parts import Acting, ServerParts
-from closeout.server.places import LOOPBACK
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import recovery
 from closeout.wiring.clients import setting_value
 from closeout.wiring.orphans import STOPPING
@@ -94,7 +94,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             app.drain()
             log.line(_stopping(runtime.engine.under_way()))
 
-        look_for_garbage_less()
+        relax_garbage_collection()
         patient = serve.run(
             app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies, pages=pages
         )
@@ -111,7 +111,7 @@ def _guard(runtime: Runtime) -> WorkflowGuard:
         api_url=setting_value(runtime.loaded.settings.api_url, "github.api-url"),
         audience=lambda: runtime.base or "",
         clock=runtime.clock,
-        late=runtime.rechecks.hurry,
+        late=runtime.rechecks.recheck_now,
     )
 
 
@@ -124,7 +124,7 @@ def _remember(runtime: Runtime, base: str, pages: socket.socket | None, log: Log
         log.line(f"pages: {own}/, and nowhere else; `closeout open` signs you in")
 
 
-def look_for_garbage_less() -> None:
+def relax_garbage_collection() -> None:
     """Exclude all objects so far from garbage collection, and collect after `YOUNG` new ones.
 
     Objects without reference cycles are still freed at once; cycles are freed a little later.
@@ -135,8 +135,8 @@ def look_for_garbage_less() -> None:
 
 
 def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
-    with serve.signals() as told:
-        ended = runtime.stop(seconds, lambda: bool(told))
+    with serve.signals() as received:
+        ended = runtime.stop(seconds, lambda: bool(received))
     left = runtime.engine.counts().total()
     goes = "1 run continues" if left == 1 else f"{left} runs continue"
     repeated = "" if ended else "; the interrupted operation runs again"
@@ -158,7 +158,7 @@ def _finished(log: Log, finished: Finished) -> None:
     read. The ledger has every run.
     """
     execution, ending = finished.execution, finished.ending
-    log.seldom(
+    log.throttled(
         f"a run has finished: {ending.verdict}",
         run=execution.id,
         automation=execution.automation,
@@ -179,7 +179,7 @@ def _patrolled(log: Log, report: Report) -> None:
         log.line(f"patrol: {report.started} closings started, {recovered}")
     for error in report.errors:
         if not error.endswith(STOPPING):
-            log.seldom("patrol could not read all", error=error)
+            log.throttled("patrol could not read all", error=error)
 
 
 def metrics_token(secrets: Secrets) -> str | None:
@@ -198,11 +198,11 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
         ready=runtime.ready,
         views=runtime.views,
         link_key=key,
-        acting=_acting(runtime),
+        page_actions=_page_actions(runtime),
         loaded=runtime.loaded,
         marks=runtime.ledger.marks,
         redact=runtime.redactor.text,
-        place=runtime.ledger.path,
+        ledger_path=runtime.ledger.path,
         access=Access(key, runtime.ledger.credentials, time.time, base),
         public_logs=runtime.loaded.settings.public_logs,
         metrics_token=metrics_token(runtime.clients.secrets),
@@ -210,9 +210,9 @@ def parts_of(runtime: Runtime, key: bytes, log: Log, base: str | None) -> Server
     )
 
 
-def _acting(runtime: Runtime) -> Acting:
+def _page_actions(runtime: Runtime) -> PageActions:
     planner = Planner(runtime.loaded, runtime.clients, runtime.redactor)
-    return Acting(
+    return PageActions(
         requests=Requests(runtime.ledger.path, clock=runtime.clock),
         plan=planner.plan,
         plan_cleaning=planner.plan_cleaning,

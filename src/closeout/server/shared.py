@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from closeout.server.app import Application
 from closeout.server.asgi import App
-from closeout.server.places import Places
+from closeout.server.connection_limits import ConnectionLimits
 
 if TYPE_CHECKING:
     from closeout.server.protocol import Connection
@@ -37,14 +37,19 @@ class Shared:
     """What all connections to one address of a server share."""
 
     def __init__(
-        self, app: Application, places: Places, timers: Timers, *, pages_alone: bool = False
+        self,
+        app: Application,
+        connection_limits: ConnectionLimits,
+        timers: Timers,
+        *,
+        pages_alone: bool = False,
     ) -> None:
         self.app = app
         self.answer: App = app.pages_alone if pages_alone else app
         """Answers requests that are not deliveries."""
         self.receives = not pages_alone
         """Whether deliveries are received."""
-        self.places = places
+        self.connection_limits = connection_limits
         self.timers = timers
         self.unverified = app.webhook.unverified
         self.connections: set[Connection] = set()
@@ -59,7 +64,7 @@ class Shared:
             try:
                 connection.expire()
             except Exception as error:  # noqa: BLE001 - an error in one connection must not end the server
-                self.app.log.unforeseen("a connection could not be ended", error)
+                self.app.log.unexpected("a connection could not be ended", error)
                 connection.abort()
         self.unverified.trim()
 

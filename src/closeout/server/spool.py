@@ -166,7 +166,7 @@ class Spooled:
         sender = self._sender
         self.close()
         if sender is not None:
-            sender.crowded_out()
+            sender.evict()
 
     def close(self) -> None:
         """Resume reading from the sender, and delete the file once the thread is done with it."""

@@ -106,7 +106,7 @@ class Upload:
         """Bytes in memory while the request is not verified. The spool has its own limits."""
         return 0 if self.is_verified or self._spooled is not None else self.head.size + self._got
 
-    def give_way(self) -> bool:
+    def release_memory(self) -> bool:
         """Free the memory. Return False if the request is verified and holds none."""
         if self.is_verified:
             return False
@@ -152,7 +152,7 @@ class Upload:
         """Resume reading from the sender."""
         self._connection.resume()
 
-    def crowded_out(self) -> None:
+    def evict(self) -> None:
         """Reject the body: the spool dropped it for another."""
         self._give_up(Overloaded(FULL))
 

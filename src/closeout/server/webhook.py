@@ -21,7 +21,7 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.ports import Incoming
-from closeout.server.bodies import Unverified
+from closeout.server.bodies import UnverifiedMemory
 from closeout.server.head import Head
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spool, Spooled
@@ -53,7 +53,7 @@ class Webhook:
         self.waits_for_secrets: dict[Upload, tuple[Mapping[bytes, bytes], bytes, float]] = {}
         """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
-        self.unverified = Unverified(limits.memory_bytes)
+        self.unverified = UnverifiedMemory(limits.memory_bytes)
         self.spool = Spool(limits, parts.receiver.check, parts.spool_file)
         self.held = 0
         """Bytes of verified bodies that wait for their commit."""
@@ -130,7 +130,7 @@ class Webhook:
         try:
             reply(answer)
         except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
-            self._log.unforeseen("an answer could not be sent", error)
+            self._log.unexpected("an answer could not be sent", error)
 
     async def _store_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Upload
@@ -214,7 +214,7 @@ class Webhook:
             try:
                 self._parts.started(started)
             except Exception as error:  # noqa: BLE001 - they are stored, so recovery finds them
-                self._log.unforeseen("the engine did not accept new runs", error)
+                self._log.unexpected("the engine did not accept new runs", error)
 
     def _finish(self, waiting: _Waiting, answer: Answer) -> None:
         self.held -= waiting.size
@@ -228,12 +228,12 @@ class Webhook:
         if isinstance(result, Accepted):
             return answers.accepted(result)
         if not isinstance(result, CloseoutError):
-            self._log.unforeseen("a delivery failed", result)
+            self._log.unexpected("a delivery failed", result)
             return answers.FAILED
         if result.status >= 500:
-            self._log.rarely("a delivery was not taken", code=result.code, reason=result.message)
+            self._log.backed_off("a delivery was not taken", code=result.code, reason=result.message)
         else:
-            self._log.rarely("a request was refused: " + self._why(result))
+            self._log.backed_off("a request was refused: " + self._why(result))
         return answers.refused(result)
 
     async def _secrets_changed(self) -> bool:
@@ -244,9 +244,9 @@ class Webhook:
         try:
             return await asyncio.shield(self._refreshing)
         except CloseoutError as error:
-            self._log.rarely("the webhook secret cannot be read again", reason=error.message)
+            self._log.backed_off("the webhook secret cannot be read again", reason=error.message)
         except Exception as error:  # noqa: BLE001 - the waiting requests must get an answer
-            self._log.unforeseen("the webhook secret cannot be read again", error)
+            self._log.unexpected("the webhook secret cannot be read again", error)
         return False
 
     def _refreshed(self, _: asyncio.Future[bool]) -> None:

@@ -21,8 +21,8 @@ def run_log_url(region: str, group: str, run_id: str, since: float) -> str:
     domain = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
     prefix = next((domain[start] for start in domain if region.startswith(f"{start}-")), "aws.amazon.com")
     query = f"filterPattern={_twice(run_pattern(run_id))}&start={int(since * 1000)}"
-    place = f"log-group/{_twice(group)}/log-events" + _dollars(quote(f"?{query}", safe="$"))
-    return f"https://{region}.console.{prefix}/cloudwatch/home?region={region}#logsV2:log-groups/{place}"
+    fragment = f"log-group/{_twice(group)}/log-events" + _dollars(quote(f"?{query}", safe="$"))
+    return f"https://{region}.console.{prefix}/cloudwatch/home?region={region}#logsV2:log-groups/{fragment}"
 
 
 def _twice(text: str) -> str:

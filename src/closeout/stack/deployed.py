@@ -66,7 +66,7 @@ def definition_digest(definition: str) -> str:
     return hashlib.sha256(definition.encode()).hexdigest()
 
 
-def outlasts(automation: Automation) -> float:
+def definition_lifetime(automation: Automation) -> float:
     """Return for how many seconds runs may still use an automation's form after another one was deployed.
 
     Its runs wait and run at most that long; the rest is for starts that Lambda delays, and for the handler of failed

@@ -57,7 +57,7 @@ def unpack_routes(text: str) -> Routes:
     return Routes(_route(default), {name: _route(one) for name, one in automations.items()})
 
 
-def is_told(target: str) -> bool:
+def is_notifiable(target: str) -> bool:
     """Return whether a stack can send to a target: to topics, and to URLs in Secrets Manager."""
     return is_topic(target) or is_secret(target)
 
@@ -78,7 +78,7 @@ def secrets(routes: Routes) -> tuple[str, ...]:
 
 
 def _plain(route: Route) -> list[list[str]]:
-    return [sorted(route.on), list(filter(is_told, route.to))]
+    return [sorted(route.on), list(filter(is_notifiable, route.to))]
 
 
 def _route(plain: Sequence[Sequence[str]]) -> Route:

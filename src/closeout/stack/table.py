@@ -319,13 +319,13 @@ def acceptance(
     items = [delivery_item(delivery, listed, expires), body_item(delivery, packed, expires)]
     about = delivery._asdict()
     at = delivery.received_at
-    outlived = outliving(at, expires)
+    outlived = expiry_after(at, expires)
     for run in runs:
         items += run_items(run, about, name, accepted_at=at, expires=outlived)
     return items
 
 
-def outliving(accepted_at: float, expires: float) -> int:
+def expiry_after(accepted_at: float, expires: float) -> int:
     """Return when the items of a run may expire, by the time at which its delivery does.
 
     A run ends before its delivery expires, and its attempt is kept as long again; the rest must not expire sooner.

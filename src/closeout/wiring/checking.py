@@ -17,7 +17,7 @@ from closeout.checks.check import redacted
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load
 from closeout.core.redact import Redactor
-from closeout.ledger.sqlite import Requests, Views, place
+from closeout.ledger.sqlite import Requests, Views, disk
 from closeout.patrol.marks import REPORT
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.notifying import NOTIFIER
@@ -31,7 +31,7 @@ NEWEST = 500
 
 
 class LedgerFile:
-    """`checks.world.LedgerLook` and `Place` over SQLite.
+    """`checks.world.LedgerView` and `Host` over SQLite.
 
     `base` returns the server's public URL.
     """
@@ -41,9 +41,9 @@ class LedgerFile:
         self.path = path
         self.exists = path.exists
         self.held = Requests(path).server_running
-        self.unwritable: Callable[[], str | None] = partial(place.unwritable, path)
-        self.file_system: Callable[[], str | None] = partial(place.file_system, path)
-        self.free: Callable[[], int] = partial(place.free, path)
+        self.unwritable: Callable[[], str | None] = partial(disk.unwritable, path)
+        self.file_system: Callable[[], str | None] = partial(disk.file_system, path)
+        self.free: Callable[[], int] = partial(disk.free, path)
         self.base = partial(base, views)
         self.heard = partial(hooks_heard, partial(views.deliveries, NEWEST))
         self.empty_runs: Callable[[], Mapping[str, int]] = lambda: views.stats()["empty_runs"]
@@ -54,11 +54,11 @@ class LedgerFile:
 
 
 def inspect(
-    config: Path, db: Path, base_setting: str, *, pings: bool, told: Callable[[Check], object]
+    config: Path, db: Path, base_setting: str, *, pings: bool, on_start: Callable[[Check], object]
 ) -> Iterator[Outcome]:
     """Yield the outcome of each check of a configuration file and a ledger, with this process's rights. Secrets are redacted.
 
-    `base_setting` names the setting in which a server leaves its public URL; `told` gets each check before it runs.
+    `base_setting` names the setting in which a server leaves its public URL; `on_start` gets each check before it runs.
     """
     from closeout.checks import registry
 
@@ -84,6 +84,6 @@ def inspect(
         pings=pings,
     )
     try:
-        yield from redacted(registry.ask(world, told=told), redactor)
+        yield from redacted(registry.ask(world, on_start=on_start), redactor)
     finally:
         ledger.close()

@@ -72,14 +72,14 @@ class Drills:
         with suppress(CloseoutError):  # a drill also reports a full disk
             self.ledger.save_mark(DRILL, LAST, value)
 
-    def start(self, told: Callable[[str], None]) -> None:
-        """Run the checks that cost nothing, then a drill at each interval; `told` gets what is new.
+    def start(self, report: Callable[[str], None]) -> None:
+        """Run the checks that cost nothing, then a drill at each interval; `report` gets what is new.
 
         The first drill is one interval after the first start. A thread runs them all: their import would slow the start down.
         """
         if self.every is not None and not self._last:
             self._keep({"ended_at": self.now()})
-        self._thread = background("drill", self._run, told)
+        self._thread = background("drill", self._run, report)
         self._thread.start()
 
     def stop(self) -> None:
@@ -88,8 +88,8 @@ class Drills:
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
-    def _run(self, told: Callable[[str], None]) -> None:
-        self._check_at_start(told)
+    def _run(self, report: Callable[[str], None]) -> None:
+        self._check_at_start(report)
         every = self.every
         if every is None:
             return
@@ -98,13 +98,13 @@ class Drills:
             before = dict(self._last.get("states", {}))
             try:
                 for text in news(self.drill(), before):
-                    told(text)
+                    report(text)
                 wait = every
             except Exception as error:  # noqa: BLE001 - the timer must survive any error of one drill
-                told(f"drill failed: {error}")
+                report(f"drill failed: {error}")
                 wait = min(AGAIN, every)
 
-    def _check_at_start(self, told: Callable[[str], None]) -> None:
+    def _check_at_start(self, report: Callable[[str], None]) -> None:
         from closeout.checks import registry
 
         checks = [check for check in registry.CHECKS if check.at_start]
@@ -112,4 +112,4 @@ class Drills:
             registry.ask(self.world(self._stopping.wait), checks), self.redactor
         ):
             if result.state == "wrong":
-                told(f"warning: {result.what}: {result.fix or check.fix}")
+                report(f"warning: {result.what}: {result.fix or check.fix}")

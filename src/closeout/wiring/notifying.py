@@ -1,6 +1,6 @@
 """Notify people of what needs them: on a server by a thread that looks every few seconds, and for `closeout notify test`.
 
-Each look starts from the ledger, so a restart or an outage loses nothing. What a target was told is stored after the message
+Each look starts from the ledger, so a restart or an outage loses nothing. A notification is stored after the message
 was sent: a process that dies between the two sends that message again, once. A target that does not answer is retried at
 growing intervals, up to an hour, and delays no other: each has a thread of its own while a message is sent. The same on both
 runtimes.
@@ -23,7 +23,16 @@ from closeout.adapters.clock import SystemClock
 from closeout.core import messages
 from closeout.core.errors import CloseoutError, NotifierFailed, NotifierUnknown
 from closeout.core.messages import Links, Text
-from closeout.core.problems import WAIT, Message, Problem, Routes, Told, due, forgotten, is_topic
+from closeout.core.problems import (
+    WAIT,
+    Message,
+    Notification,
+    Problem,
+    Routes,
+    due,
+    is_topic,
+    unannounced_ends,
+)
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.core.threads import background
@@ -193,8 +202,8 @@ class Notifying:
     def __post_init__(self) -> None:
         self._failing: dict[str, _Failing] = {}
         self._sent: dict[str, int] = dict.fromkeys(self.routes.targets(), 0)
-        self._unmarked: list[Told] = []
-        """What targets were told and could not be stored yet: nothing more is sent until it is."""
+        self._unmarked: list[Notification] = []
+        """Notifications that were sent and could not be stored yet: nothing more is sent until they are."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -206,10 +215,10 @@ class Notifying:
             problems = self.problems.problems()
         if not problems:
             return
-        told, now = self.problems.told(), self.now()
-        self._mark(forgotten(problems, told, self.routes))
-        messages_of = due(problems, told, now, self.routes, self.wait)
-        self._tell(
+        notifications, now = self.problems.notifications(), self.now()
+        self._mark(unannounced_ends(problems, notifications, self.routes))
+        messages_of = due(problems, notifications, now, self.routes, self.wait)
+        self._send_all(
             {one: self._ordered(one, found) for one, found in messages_of.items() if self._may(one)}, report
         )
 
@@ -231,7 +240,7 @@ class Notifying:
         ordered.rotate(-self._failing[target].times if target in self._failing else 0)
         return ordered
 
-    def _tell(self, waiting: dict[str, deque[Message]], report: Callable[[str], None]) -> None:
+    def _send_all(self, waiting: dict[str, deque[Message]], report: Callable[[str], None]) -> None:
         """Send each target its messages, one after the other, and all targets at the same time."""
         until = time.monotonic() + self.patience
         while waiting and not self._stopping.is_set() and time.monotonic() < until:
@@ -241,12 +250,12 @@ class Notifying:
             for target, error in at_once(works):
                 message = waiting[target].popleft()
                 with suppress(CloseoutError):  # the ledger's error must not lose the other results
-                    self._heard(target, message, error, report)
+                    self._record_result(target, message, error, report)
                 if error is not None or not waiting[target]:
                     del waiting[target]
             self._mark([])
 
-    def _heard(
+    def _record_result(
         self, target: str, message: Message, error: CloseoutError | None, report: Callable[[str], None]
     ) -> None:
         if error is not None:
@@ -256,16 +265,16 @@ class Notifying:
         fresh = failed or not self._sent[target]  # an earlier process may have stored that it fails
         self._sent[target] += 1
         self._mark(
-            Told(target, one.automation, one.key, self.now(), recovered=one.closed_at is not None)
+            Notification(target, one.automation, one.key, self.now(), recovered=one.closed_at is not None)
             for one in message.problems
         )
         if fresh:
             self.keep(target, {})
 
-    def _mark(self, told: Iterable[Told]) -> None:
-        self._unmarked += told
+    def _mark(self, notifications: Iterable[Notification]) -> None:
+        self._unmarked += notifications
         if self._unmarked:
-            self.problems.mark_told(self._unmarked)
+            self.problems.record_notifications(self._unmarked)
             self._unmarked = []
 
     def _failed(self, target: str, error: str, report: Callable[[str], None]) -> None:

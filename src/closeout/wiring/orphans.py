@@ -5,9 +5,9 @@ It needs no server. The ledger is only read, for the runs that have not finished
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 from closeout.actions.registry import builtin
@@ -19,10 +19,10 @@ from closeout.core.problems import Problem
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Audit, Busy, Report, Row
 from closeout.orphans.problems import abandoned, closed, covered, opened
-from closeout.orphans.repair import Repaired, repair
+from closeout.orphans.repair import RepairReport, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
 from closeout.patrol.reader import SPENT, Reader
-from closeout.ports import GitHub, LedgerReader, PatrolStore, ProblemStore, RunFilter
+from closeout.ports import UNFINISHED, GitHub, LedgerReader, PatrolStore, ProblemStore, RunFilter, RunView
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
@@ -31,7 +31,6 @@ STOPPING = "closeout is stopping"
 
 FILES = 3
 """Calls that the list of a pull request's files takes at most."""
-UNFINISHED = ("queued", "running", "waiting")
 
 
 def audit(
@@ -51,7 +50,7 @@ def audit(
     clients = clients or configured_clients(loaded, SystemClock(), redactor)
     if not clients.has_token:
         raise ConfigError("the audit asks GitHub about each pull request; name its token in `secrets.github`")
-    report = Audit(clients, clients.github, now, progress, _going_on(ledger)).run(
+    report = Audit(clients, clients.github, now, progress, busy_runs(ledger, now)).run(
         inventories(loaded.automations, builtin())
     )
     rows = tuple(row._replace(reason=redactor.text(row.reason)) for row in report.rows)
@@ -89,13 +88,14 @@ class OrphanRounds:
         """Whether there is anything to audit."""
         return bool(self._steps)
 
-    def round(self, stopped: Callable[[], bool], reader: Reader) -> Repaired:
+    def round(self, stopped: Callable[[], bool], reader: Reader) -> RepairReport:
         """Audit, then start what the limit allows. Once `stopped` returns true, the process ends and nothing more is read.
 
         `reader` has the budget of the patrol that the audit belongs to.
         """
-        github = cast("GitHub", Budgeted(stoppable(self.clients, stopped), reader))
-        audit = Audit(self.clients, github, self.clients.now(), lambda _text: None, _going_on(self.ledger))
+        github = cast("GitHub", BudgetedGitHub(stoppable(self.clients, stopped), reader))
+        now = self.clients.now()
+        audit = Audit(self.clients, github, now, lambda _text: None, busy_runs(self.ledger, now))
         before = self.problems.problems()
         report = audit.run(self._steps)
         self._settle(report, before)
@@ -126,12 +126,14 @@ class OrphanRounds:
         """Open and close problems by what an audit found. One that has changed meanwhile waits for the next audit."""
         now = self.clients.now()
         known = self.problems.problems()
-        for problem in opened(report, known, {name: one.basis for name, one in self._sees.items()}, now):
-            left = tuple(map(self.redact, problem.left)), tuple(map(self.redact, problem.public_left))
-            self.problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
+        # Close directly after this read, and read again before opening: a run that fails in between keeps its problem.
         over = closed(report, [one for one in before if one in known], self._sees)
         for problem, by in (*over, *abandoned(known, [one.name for one in self.loaded.automations])):
             self.problems.close_problems(problem.automation, problem.key, problem.key, now, by)
+        basis = {name: one.basis for name, one in self._sees.items()}
+        for problem in opened(report, self.problems.problems(), basis, now):
+            left = tuple(map(self.redact, problem.left)), tuple(map(self.redact, problem.public_left))
+            self.problems.open_problem(problem._replace(left=left[0], public_left=left[1]))
 
 
 def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub:
@@ -140,7 +142,7 @@ def stoppable(clients: SharedClients, stopped: Callable[[], bool]) -> LazyGitHub
     return LazyGitHub(clients, lambda: error() if stopped() else None)
 
 
-class Budgeted:
+class BudgetedGitHub:
     """A GitHub client for an audit, within a patrol's budget."""
 
     def __init__(self, github: LazyGitHub, reader: Reader) -> None:
@@ -160,19 +162,31 @@ class Budgeted:
         return found
 
 
-def _going_on(ledger: LedgerReader | None) -> Busy:
-    """Return a function that finds a pull request's unfinished run in a ledger."""
+def busy_runs(ledger: LedgerReader | None, since: float) -> Busy:
+    """Return a function that finds a run of a pull request that may still delete what an audit lists.
+
+    Such a run has not finished at `since`, when the audit begins, or begins later. Later runs are read at the first question:
+    after the audit has listed what exists and has asked GitHub.
+    """
     if ledger is None:
         return lambda _repository, _number: None
-    runs = {
-        (run.repository.lower(), run.number): run.id
-        for state in UNFINISHED
-        for run in ledger.runs(wanted=RunFilter(state=state))
-        if run.repository is not None
-    }
+    before = _by_pull_request(ledger.runs(wanted=RunFilter(state=UNFINISHED)))
+
+    @cache
+    def later() -> Mapping[tuple[str, int | None], str]:
+        # Both: on AWS the list may not show at once what was accepted just before the audit began.
+        wanted = RunFilter(since=since), RunFilter(state=UNFINISHED)
+        return _by_pull_request(run for each in wanted for run in ledger.runs(wanted=each))
 
     def busy(repository: str, number: int) -> str | None:
-        found = runs.get((repository.lower(), number))
-        return found and f"run {found} about this pull request has not finished"
+        about = (repository.lower(), number)
+        if about in before:
+            return f"run {before[about]} about this pull request has not finished"
+        found = later().get(about)
+        return found and f"run {found} about this pull request began during the audit"
 
     return busy
+
+
+def _by_pull_request(runs: Iterable[RunView]) -> Mapping[tuple[str, int | None], str]:
+    return {(run.repository.lower(), run.number): run.id for run in runs if run.repository is not None}

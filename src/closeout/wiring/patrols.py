@@ -130,10 +130,10 @@ class Patrols:
             self._rounds.note(report, looked=deliveries or closings)
         return report
 
-    def start(self, told: Callable[[Report], None]) -> None:
-        """Begin with a round, and make one whenever one is due; `told` gets each report."""
+    def start(self, report: Callable[[Report], None]) -> None:
+        """Begin with a round, and make one whenever one is due; `report` gets each report."""
         if self.watches and self._has_token:
-            self._thread = background("patrol", self._run, told)
+            self._thread = background("patrol", self._run, report)
             self._thread.start()
 
     def stop(self) -> None:
@@ -142,7 +142,7 @@ class Patrols:
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
-    def _run(self, told: Callable[[Report], None]) -> None:
+    def _run(self, report: Callable[[Report], None]) -> None:
         audits = self._rounds.audits
         schedule = Schedule(
             deliveries=self._settings.deliveries,
@@ -154,9 +154,9 @@ class Patrols:
         while not self._stopping.wait(schedule.wait(time.monotonic())):
             due = schedule.take(time.monotonic())
             try:
-                told(self.round(**{part: part in due for part in ("deliveries", "closings", "orphans")}))
+                report(self.round(**{part: part in due for part in ("deliveries", "closings", "orphans")}))
             except Exception as error:  # noqa: BLE001 - the timer must survive any error of one round
-                told(Report(errors=[f"patrol failed: {error}"]))
+                report(Report(errors=[f"patrol failed: {error}"]))
             if "orphans" in due:
                 schedule.postpone("orphans", time.monotonic() + max(self._until_orphans(), AUDIT_AGAIN))
 

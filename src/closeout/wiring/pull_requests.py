@@ -59,7 +59,7 @@ class Resource(NamedTuple):
     execution: str
 
 
-class Next(NamedTuple):
+class ExpectedEvent(NamedTuple):
     """Something that is expected to happen."""
 
     kind: str
@@ -84,7 +84,7 @@ class PullRequestView(NamedTuple):
     runs: tuple[RunView, ...]
     """Every attempt with its plan, in order of acceptance."""
     resources: tuple[Resource, ...]
-    next: tuple[Next, ...]
+    next: tuple[ExpectedEvent, ...]
     left_out: int
     """Older deliveries that are not shown."""
 
@@ -263,28 +263,28 @@ def _resources(runs: Sequence[RunView]) -> tuple[Resource, ...]:
 
 def _expected(
     runs: Sequence[RunView], now: float, rechecks: Mapping[str, Sequence[float]], paused: str | None
-) -> Iterator[Next]:
+) -> Iterator[ExpectedEvent]:
     latest = {run.id: run for run in runs}
     going_on = [run for run in latest.values() if run.state != "finished"]
     if paused and going_on:
-        yield Next("paused", None, f"destructive calls are paused {paused}")
+        yield ExpectedEvent("paused", None, f"destructive calls are paused {paused}")
     for run in going_on:
         yield _going_on(run)
     for run in latest.values():
         at = _next_recheck(run, runs, now, rechecks.get(run.automation, ()))
         if at is not None:
-            yield Next(
+            yield ExpectedEvent(
                 "recheck", at, f"{run.automation} looks again for what was deployed late", run.execution
             )
 
 
-def _going_on(run: RunView) -> Next:
+def _going_on(run: RunView) -> ExpectedEvent:
     if run.sleeps_in is not None:
-        return Next(
+        return ExpectedEvent(
             "sleeping", run.until, f"{run.automation} sleeps in {run.sleeps_in}: {run.reason}", run.execution
         )
     says = f"{run.automation} is {run.state}" + (f": {run.reason}" if run.reason else "")
-    return Next(run.state, None, says, run.execution)
+    return ExpectedEvent(run.state, None, says, run.execution)
 
 
 def _next_recheck(run: RunView, runs: Sequence[RunView], now: float, after: Sequence[float]) -> float | None:

@@ -20,7 +20,7 @@ from closeout.ledger.steps import has_deleted, rehearsed
 from closeout.ports import Attempts
 from closeout.run import recheck
 from closeout.run.deps import RunDeps
-from closeout.run.recheck import RECENT, RETRY, Looks, Teardown, Teardowns
+from closeout.run.recheck import RECENT, RETRY, Rechecker, Teardown, Teardowns
 
 LONGEST_WAIT = 3_600.0
 """Seconds after which the stored time moves on although nothing is due."""
@@ -68,7 +68,7 @@ class Rechecks:
     ) -> None:
         self._reader = reader
         self._automations = {name: one for name, one in automations.items() if is_due(one, deps.actions)}
-        self._looks = Looks(
+        self._rechecker = Rechecker(
             reader,
             attempts.new_attempt,
             self._automations.get,
@@ -129,7 +129,7 @@ class Rechecks:
                 heapq.heappush(self._due, _Due(at, teardown, planned=at))
             self._changed.notify()
 
-    def hurry(self, repository: str, number: int) -> None:
+    def recheck_now(self, repository: str, number: int) -> None:
         """Recheck at once what was torn down for a pull request: a deploy of it has just asked, and is too late."""
         now = self._clock.now()
         for row in self._reader.finished_teardowns(now - RECENT, repository, number):
@@ -185,7 +185,7 @@ class Rechecks:
             self._marked = made
 
     def _make(self, due: _Due) -> int:
-        outcome = self._looks.look(due.teardown, due.tries)
+        outcome = self._rechecker.look(due.teardown, due.tries)
         with self._changed:
             if outcome == "unknown":
                 at = self._clock.now() + recheck.retry_in(due.tries)

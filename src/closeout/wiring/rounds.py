@@ -93,8 +93,8 @@ class Rounds:
             return  # it only looked for orphans
         kind = "logs" if report.repositories is None else "lists"
         errors = first(report.errors, MOST_ERRORS, "patrol's log names")
-        told = {**report.to_json(), "errors": errors}
-        self.keep(kind, {"ended_at": self.now(), "repositories": report.repositories, **told})
+        result = {**report.to_json(), "errors": errors}
+        self.keep(kind, {"ended_at": self.now(), "repositories": report.repositories, **result})
 
     def keep(self, what: str, value: Mapping[str, Any]) -> None:
         """Keep something of the last round for the next process. Raises `StoreUnavailable`."""

@@ -131,11 +131,11 @@ class Runtime:
         """Look for orphans now, of every automation. Reads only; raises `ConfigError` if no token is configured."""
         return audit(self.loaded, self.views, self.clock.now(), lambda _: None, self.clients, self.redactor)
 
-    def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
-        """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
+    def stop(self, timeout: float, recheck_now: Callable[[], bool]) -> bool:
+        """Drain the engine; False if an operation did not end in time, or before `recheck_now`. The next start repeats it."""
         for timer in (self.notifying, self.drills, self.patrols, self.rechecks):
             timer.stop()
-        return self.engine.stop(timeout, hurry)
+        return self.engine.stop(timeout, recheck_now)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time continues at the next start."""

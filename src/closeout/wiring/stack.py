@@ -69,15 +69,15 @@ class Stack(NamedTuple):
         """Return the stack's ledger."""
         from closeout.adapters.boto import boto_clients
         from closeout.adapters.clock import SystemClock
-        from closeout.wiring.stack_ledger import Place, StackLedger
+        from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 
-        place = Place(
+        resources = LedgerResources(
             table=self.output("TableName"),
             bucket=self.output("BucketName"),
             worker=self.output("WorkerAlias"),
             log_group=self.output("LogGroupName"),
         )
-        return StackLedger(place, boto_clients(self.region), SystemClock())
+        return StackLedger(resources, boto_clients(self.region), SystemClock())
 
     def execute(self, function: str, event: Mapping[str, Any], deadline: float) -> Any:
         """Start a durable execution of a function of the stack, by its alias, and return its result.

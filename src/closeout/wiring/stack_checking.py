@@ -44,8 +44,8 @@ NEWEST = 100
 """Deliveries that are read to find out which webhooks deliver."""
 
 
-class StackLook:
-    """`checks.world.LedgerLook` over a stack's table, which is always there. The configuration has the URL."""
+class StackLedgerView:
+    """`checks.world.LedgerView` over a stack's table, which is always there. The configuration has the URL."""
 
     def __init__(self, ledger: StackLedger) -> None:
         self.exists, self.base = (lambda: True), (lambda: None)
@@ -149,7 +149,7 @@ def of_role(arn: str) -> Mapping[str, Any]:
 
 
 def inspect_stack(
-    name: str, *, given: Path | None = None, told: Callable[[Check], object]
+    name: str, *, given: Path | None = None, on_start: Callable[[Check], object]
 ) -> Iterator[Outcome]:
     """Yield the outcomes for a deployed stack, with pings. Raises `Unavailable` if there is no such stack, `ServiceError`.
 
@@ -177,11 +177,11 @@ def inspect_stack(
     world = StackWorld(
         load,
         connect,
-        StackLook(ledger),
+        StackLedgerView(ledger),
         file=Path(f"the configuration of {name}"),
         now=time.time,
         pause=time.sleep,
         pings=True,
     )
     world.stack = stack
-    yield from redacted(registry.ask(world, registry.ON_STACK, told), redactor)
+    yield from redacted(registry.ask(world, registry.ON_STACK, on_start), redactor)

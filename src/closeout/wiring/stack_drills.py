@@ -25,7 +25,7 @@ from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import AwsTarget
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.outside import Outside
-from closeout.wiring.stack_checking import StackLook, of_role
+from closeout.wiring.stack_checking import StackLedgerView, of_role
 from closeout.wiring.stack_ledger import StackLedger
 
 OF_A_PERSON = ("aws-permissions", "clock", "notifiers")
@@ -46,7 +46,7 @@ class DrillFigures(NamedTuple):
 
 
 class StackDrills(NamedTuple):
-    """The drills of one stack. `worker` is the ARN of its function, `told` writes what is new to the log."""
+    """The drills of one stack. `worker` is the ARN of its function, `report` writes what is new to the log."""
 
     ledger: StackLedger
     clients: SharedClients
@@ -55,7 +55,7 @@ class StackDrills(NamedTuple):
     redactor: Redactor
     now: Callable[[], float]
     pause: Callable[[float], object]
-    told: Callable[[str], None]
+    report: Callable[[str], None]
 
     def round(
         self, loaded: Loaded, marks: DynamoMarks, remaining: Callable[[], float]
@@ -78,7 +78,7 @@ class StackDrills(NamedTuple):
                 last = self._keep(marks, self._drill(loaded, before.get("states", {}), remaining))
         except Exception as error:  # noqa: BLE001 - a round must survive any error of a drill
             why = error.message if isinstance(error, CloseoutError) else type(error).__name__
-            self.told(f"drill failed: {why}")
+            self.report(f"drill failed: {why}")
         return self._figures(last) if last is not None else None
 
     def _is_due(self, last: Mapping[str, Any], every: float) -> bool:
@@ -100,7 +100,7 @@ class StackDrills(NamedTuple):
         world = FunctionWorld(
             lambda: replace(loaded, settings=self.settings),
             lambda _loaded: Outside(self.clients, LazyGitHub(self.clients, over)),
-            StackLook(self.ledger),
+            StackLedgerView(self.ledger),
             file=Path("the deployed configuration"),
             now=self.now,
             pause=self.pause,
@@ -109,7 +109,7 @@ class StackDrills(NamedTuple):
         world.worker = self.worker
         outcomes = list(redacted(registry.ask(world, CHECKS), self.redactor))
         for line in news(outcomes, before):
-            self.told(line)
+            self.report(line)
         return {"ended_at": self.now(), "states": {one.check.id: one.result.state for one in outcomes}}
 
     def _figures(self, last: Mapping[str, Any]) -> DrillFigures:

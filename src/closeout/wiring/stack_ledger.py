@@ -34,8 +34,8 @@ Client = Callable[[str], Any]
 """Returns boto3's low-level client of a service, in the stack's region."""
 
 
-class Place(NamedTuple):
-    """Where a stack's ledger is. `worker` is the alias of the worker: its ARN, or `name:alias`."""
+class LedgerResources(NamedTuple):
+    """The resources that hold a stack's ledger. `worker` is the alias of the worker: its ARN, or `name:alias`."""
 
     table: str
     bucket: str
@@ -45,8 +45,8 @@ class Place(NamedTuple):
     """Days that a finished run is kept; only the worker uses it."""
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Place:
-        """Return the place that a function's variables name; the worker itself knows only the name of its alias."""
+    def of(cls, environment: Mapping[str, str]) -> LedgerResources:
+        """Return the resources that a function's variables name; the worker itself knows only the name of its alias."""
         return cls(
             environment["CLOSEOUT_TABLE"],
             environment["CLOSEOUT_BUCKET"],
@@ -59,13 +59,13 @@ class Place(NamedTuple):
 class StackLedger:
     """Everything that reads or writes one stack's ledger."""
 
-    def __init__(self, place: Place, client: Client, clock: Clock) -> None:
-        self._place = place
+    def __init__(self, resources: LedgerResources, client: Client, clock: Clock) -> None:
+        self._resources = resources
         self._client = client
         self._clock = clock
-        self.table = Table(client("dynamodb"), place.table, now=clock.now)
-        self.bodies = Bodies(self.table, lambda: client("s3"), place.bucket, now=clock.now)
-        self.store = Executions(self.table, self.bodies, clock, retention_days=place.retention_days)
+        self.table = Table(client("dynamodb"), resources.table, now=clock.now)
+        self.bodies = Bodies(self.table, lambda: client("s3"), resources.bucket, now=clock.now)
+        self.store = Executions(self.table, self.bodies, clock, retention_days=resources.retention_days)
         self.attempts = Attempts(self.table, self.store, clock)
         self.switch = DynamoSwitch(self.table, clock)
         self.deployed = DynamoDeployed(self.table)
@@ -78,7 +78,7 @@ class StackLedger:
         from closeout.ledger.dynamodb.starts import LambdaStarts
 
         return LambdaStarts(
-            self._client("lambda"), self._place.worker, now=self._clock.now, attempts=self.attempts
+            self._client("lambda"), self._resources.worker, now=self._clock.now, attempts=self.attempts
         )
 
     @cached_property
@@ -87,7 +87,7 @@ class StackLedger:
         from closeout.ledger.dynamodb.logs import CloudWatchLogs
         from closeout.ledger.dynamodb.views import Views
 
-        logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
+        logs = CloudWatchLogs(self._client("logs"), self._resources.log_group, now=self._clock.now)
         return Views(self.table, self.store, logs)
 
     @cached_property

@@ -51,8 +51,8 @@ from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
-from closeout.wiring.stack_ledger import Place, StackLedger
-from closeout.wiring.stack_looks import StackLooks
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
+from closeout.wiring.stack_rechecker import StackRechecker
 
 LEASE = 960.0
 """Seconds after which a patrol that was killed no longer blocks the next one: an invocation has 900."""
@@ -64,7 +64,7 @@ GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
 
 
-class Made(NamedTuple):
+class RoundResult(NamedTuple):
     """A round that was made. `rounds` is None if the configuration could not be read, `drill` if nothing is known about one."""
 
     report: Report
@@ -94,7 +94,7 @@ class StackPatrols:
         self._kept: tuple[str, Patrol, OrphanRounds] | None = None
 
     @cached_property
-    def looks(self) -> StackLooks:
+    def rechecker(self) -> StackRechecker:
         """Rechecks, which this function carries out too, with the deployed configuration."""
         journal = LogJournal(self.clock, self._redact)
         deps = RunDeps(
@@ -108,11 +108,11 @@ class StackPatrols:
             current=lambda name: read_deployed(self.name, self.ledger).current(name),
             has_token=self.clients.has_token,
         )
-        return StackLooks(self.ledger, deps, journal.report, journal.gave_up)
+        return StackRechecker(self.ledger, deps, journal.report, journal.gave_up)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
-    ) -> Made | None:
+    ) -> RoundResult | None:
         """Make a round of the parts that are due; return None while another patrol runs. Raises `StoreUnavailable`.
 
         `execution` names the durable execution, `remaining` returns the seconds that its invocation has left.
@@ -126,12 +126,12 @@ class StackPatrols:
         finally:
             lease.give_up()
 
-    def _round(self, *, everything: bool) -> Made:
+    def _round(self, *, everything: bool) -> RoundResult:
         loaded, rounds, report = None, None, Report()
         try:
             if self.ledger.deployed.is_removed():
                 report.notes.append("the stack is being deleted, so patrol starts nothing")
-                return Made(report, None)
+                return RoundResult(report, None)
             loaded = self._loaded()
             digest = _digest(loaded)
             rounds = self._rounds(loaded, digest)
@@ -153,8 +153,8 @@ class StackPatrols:
         report.errors = list(map(self._redact, report.errors))
         report.notes = list(map(self._redact, report.notes))
         if loaded is None or self.drills is None:
-            return Made(report, rounds)
-        return Made(report, rounds, self.drills.round(loaded, self._marks, self._remaining))
+            return RoundResult(report, rounds)
+        return RoundResult(report, rounds, self.drills.round(loaded, self._marks, self._remaining))
 
     def clean(self, target: str, by: str) -> str:
         """Start the run that deletes an orphan; return its execution, or why there is none."""
@@ -334,7 +334,7 @@ def open_stack_patrols(
         secrets_client=lambda _region: client("secretsmanager"),
         report=report,
     )
-    ledger = StackLedger(Place.of(environment), client, clock)
+    ledger = StackLedger(LedgerResources.of(environment), client, clock)
     settings = PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"]))
     drills = StackDrills(
         ledger,
@@ -346,7 +346,7 @@ def open_stack_patrols(
         redactor=redactor,
         now=clock.now,
         pause=pause,
-        told=report,
+        report=report,
     )
     return StackPatrols(
         ledger,

@@ -1,7 +1,7 @@
 """Start rechecks on AWS: a durable execution for each teardown, which waits until each is due and only reads.
 
 The worker starts it when a teardown has succeeded, and the guard starts one that looks at once. It is an execution of patrol's
-function, whose role cannot delete anything; `stack_looks` advances it. The two are apart, because the guard must start fast
+function, whose role cannot delete anything; `stack_rechecker` advances it. The two are apart, because the guard must start fast
 and does not recheck anything itself.
 """
 
@@ -55,7 +55,7 @@ class RecheckStarts(NamedTuple):
                 raise
             self.report(f"run {run_id} is not rechecked: its rechecks cannot be started: {error.message}")
 
-    def hurry(self, repository: str, number: int) -> None:
+    def recheck_now(self, repository: str, number: int) -> None:
         """Recheck at once what was torn down for a pull request: a deploy of it has just asked, and is too late.
 
         Once a minute. Raises `ServiceError`.

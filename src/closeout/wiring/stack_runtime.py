@@ -33,7 +33,7 @@ from closeout.run.workflow import make_run_function
 from closeout.stack import invocation
 from closeout.stack.console import run_log_url
 from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 
 if TYPE_CHECKING:
     from closeout.actions.registry import Registry
@@ -51,7 +51,7 @@ SHORT = 5.0
 class StackRuntime:
     """A worker, or the handler of failed executions, which needs the same except the user's modules."""
 
-    place: Place
+    resources: LedgerResources
     load: Callable[[], Loaded]
     directory: Path
     region: str
@@ -66,7 +66,7 @@ class StackRuntime:
     def __post_init__(self) -> None:
         self.redactor = Redactor()
         self.journal = LogJournal(self.clock, self.redactor.text)
-        self.ledger = StackLedger(self.place, self.client, self.clock)
+        self.ledger = StackLedger(self.resources, self.client, self.clock)
         self._clients = SharedClients(
             self.clock,
             self.redactor.add,
@@ -126,7 +126,7 @@ class StackRuntime:
 
     def _deps(self) -> RunDeps:
         return RunDeps(
-            actions=Late(_builtin),
+            actions=LazyMapping(_builtin),
             clients=self._clients,
             github=LazyGitHub(self._clients),
             journal=self.journal,
@@ -134,8 +134,10 @@ class StackRuntime:
             switch=self.ledger.switch,
             redact=self.redactor,
             current=self._current,
-            functions=Late(lambda: self._loaded.functions),
-            details=lambda run: run_log_url(self.region, self.place.log_group, run.run_id, run.accepted_at),
+            functions=LazyMapping(lambda: self._loaded.functions),
+            details=lambda run: run_log_url(
+                self.region, self.resources.log_group, run.run_id, run.accepted_at
+            ),
             directory=self.directory,
             own_contexts=lambda: status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
@@ -179,8 +181,10 @@ class StackRuntime:
         except CloseoutError:
             return  # an outage costs one count and no run
         if count >= FIRST_RUNS:
-            told = f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
-            self.journal.about(execution.id, f"{told}: check the names that its steps make")
+            warning = (
+                f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
+            )
+            self.journal.about(execution.id, f"{warning}: check the names that its steps make")
 
 
 def open_stack_runtime(
@@ -205,7 +209,7 @@ def open_stack_runtime(
 
     region = environment["AWS_REGION"]
     return StackRuntime(
-        Place.of(environment),
+        LedgerResources.of(environment),
         load,
         directory=path.parent,
         region=region,
@@ -218,7 +222,7 @@ def open_stack_runtime(
     )
 
 
-class Late(Mapping[str, Value]):
+class LazyMapping(Mapping[str, Value]):
     """A mapping that is made when it is first read."""
 
     def __init__(self, make: Callable[[], Mapping[str, Value]]) -> None:

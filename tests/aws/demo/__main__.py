@@ -65,7 +65,7 @@ def play(folder: Path) -> int:
         for scene in SCENES:
             scene(stage)
         if narrator.failed:
-            output.note(f"The emulator's last words:\n{world.cloud.last_words()}")
+            output.note(f"The emulator's last words:\n{world.cloud.last_output()}")
     total = narrator.held + len(narrator.failed)
     output.say()
     output.say(f"{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")

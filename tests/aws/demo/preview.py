@@ -15,7 +15,7 @@ ROLE = "preview-teardown"
 OBJECTS = 3
 
 
-class Left(NamedTuple):
+class Remaining(NamedTuple):
     """What exists of one preview, looked up freshly."""
 
     stack: bool
@@ -58,7 +58,7 @@ class Previews:
         for index in range(OBJECTS):
             self._s3.put_object(Bucket=f"{name}-site", Key=f"page-{index}.html", Body=b"<p>")
 
-    def left(self, number: int) -> Left:
+    def left(self, number: int) -> Remaining:
         """Look what is there now."""
         name = f"preview-{number}"
         stacks = {
@@ -67,7 +67,7 @@ class Previews:
             if one["StackStatus"] != "DELETE_COMPLETE"
         }
         buckets = {one["Name"] for one in self._s3.list_buckets()["Buckets"]}
-        return Left(stack=name in stacks, bucket=f"{name}-site" in buckets)
+        return Remaining(stack=name in stacks, bucket=f"{name}-site" in buckets)
 
     def builds(self) -> list[dict[str, Any]]:
         """Return the builds of the project."""

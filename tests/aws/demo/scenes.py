@@ -37,7 +37,7 @@ class Stage(NamedTuple):
     previews: Previews
 
 
-class Ended(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run at its end, and the statuses that its commit got, the oldest first."""
 
     run: dict[str, Any]
@@ -54,7 +54,7 @@ class Ended(NamedTuple):
         nothing = {"state": "none", "description": "", "target_url": ""}
         return self.statuses[-1] if self.statuses else nothing
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say how it ended, for a check that does not hold."""
         return (
             f"{self.run['state']}, {self.run['verdict']}: {self.run.get('summary')}; statuses {self.states}"
@@ -72,7 +72,7 @@ def main_job(stage: Stage) -> None:
     ended = close(stage, MAIN, sha)
     url = str(ended.last["target_url"])
     say.link("Details of that status lead to the run's lines in CloudWatch Logs:", url)
-    say.check(ended.run["verdict"] == "success", "the run ended in success", ended.told())
+    say.check(ended.run["verdict"] == "success", "the run ended in success", ended.summary())
     say.check(
         ended.states[:1] == ["pending"]
         and ended.states[-1:] == ["success"]
@@ -84,7 +84,7 @@ def main_job(stage: Stage) -> None:
     say.check(
         emptied in str(ended.run.get("summary")),
         "CloudFormation refused first (the bucket was full); it was emptied, and deleted again",
-        ended.told(),
+        ended.summary(),
     )
     left, neighbour = previews.left(MAIN), previews.left(NEIGHBOUR)
     say.check(not left.stack and not left.bucket, "the account holds no stack and no bucket of it", str(left))
@@ -113,10 +113,10 @@ def stuck(stage: Stage) -> None:
     say.check(
         ended.run["verdict"] == "failure" and ended.last["state"] == "failure",
         "the run and the commit's status say failure",
-        ended.told(),
+        ended.summary(),
     )
-    told = f"{ended.run.get('summary')} {ended.last['description']}"
-    say.check("refused to forget preview-18" in told, "the status says what went wrong", told)
+    summary = f"{ended.run.get('summary')} {ended.last['description']}"
+    say.check("refused to forget preview-18" in summary, "the status says what went wrong", summary)
     left = previews.left(STUCK)
     say.check(not left.stack, "the steps before it had been carried out", str(left))
 
@@ -171,8 +171,8 @@ def untold(stage: Stage) -> None:
     say.scene(f"6  The stack's address is off while #{UNTOLD} closes, and GitHub throttles")
     sha = world.open(UNTOLD)
     previews.deploy(UNTOLD)
-    told = patrol(stage)
-    say.check(told["errors"] == [], "patrol begins to watch", str(told["errors"]))
+    summary = patrol(stage)
+    say.check(summary["errors"] == [], "patrol begins to watch", str(summary["errors"]))
     time.sleep(GITHUBS_SECOND)
     (hook,) = world.github.world.repository("acme/shop").hooks.values()
     url, hook.url = hook.url, "http://127.0.0.1:1/webhook"
@@ -181,30 +181,30 @@ def untold(stage: Stage) -> None:
     say.tell("github", f"#{UNTOLD} is closed; delivery {delivery['guid']}: {delivery['status']}")
     say.check(delivery["status_code"] == 0, "GitHub could not deliver it, and will not try again", "")
     world.github.faults.add("rate-limit", path=r"/repos/acme/shop/(pulls|hooks/.*)", times=0)
-    told = patrol(stage)
-    started = told["closings"]["started"] + told["deliveries"]["recovered"]
+    summary = patrol(stage)
+    started = summary["closings"]["started"] + summary["deliveries"]["recovered"]
     say.check(
-        bool(told["errors"]) and not started,
+        bool(summary["errors"]) and not started,
         "a patrol that is throttled says so, and takes no error for an answer",
-        str(told),
+        str(summary),
     )
     world.github.faults.clear()
-    told = patrol(stage)
+    summary = patrol(stage)
     runs = world.views.runs(wanted=RunFilter(repository="acme/shop", number=UNTOLD))
-    say.check(len(runs) == 1, "the next one finds the closing, and starts one run", str(told))
+    say.check(len(runs) == 1, "the next one finds the closing, and starts one run", str(summary))
     if not runs:
         return
     run = world.ended(runs[0].id, PATIENCE)
-    ended = Ended(run, world.statuses(sha))
+    ended = FinishedRun(run, world.statuses(sha))
     say.check(
         run["verdict"] == "success" and ended.states[-1:] == ["success"],
         f"it was heard of by: {run['heard']}",
-        ended.told(),
+        ended.summary(),
     )
     left = previews.left(UNTOLD)
     say.check(not left.stack and not left.bucket, "the account holds nothing of it", str(left))
-    told = patrol(stage)
-    say.check(told["closings"]["started"] == 0, "another patrol starts nothing", str(told))
+    summary = patrol(stage)
+    say.check(summary["closings"]["started"] == 0, "another patrol starts nothing", str(summary))
 
 
 def removed(stage: Stage) -> None:
@@ -231,7 +231,7 @@ SCENES = (main_job, stuck, again, turned_away, untold, removed)
 # --- what scenes share ----------------------------------------------------------------------------------------
 
 
-def close(stage: Stage, number: int, sha: str) -> Ended:
+def close(stage: Stage, number: int, sha: str) -> FinishedRun:
     """Close a pull request and tell, as they come, its statuses and log lines, until the run has ended."""
     say, world, _ = stage
     say.tell("github", f"#{number} is closed; the signed delivery goes out")
@@ -240,14 +240,14 @@ def close(stage: Stage, number: int, sha: str) -> Ended:
     answer = str(delivery["response"]["payload"])
     say.tell("closeout", f"{delivery['status_code']} {answer} ({time.monotonic() - began:.2f} s)")
     runs = json.loads(answer).get("runs") or ["none"]
-    told, seen = 0, Ended(world.run(runs[0]), [])
+    summary, seen = 0, FinishedRun(world.run(runs[0]), [])
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         run = world.run(runs[0])
-        seen = Ended(run, world.statuses(sha))
-        for status in seen.statuses[told:]:
+        seen = FinishedRun(run, world.statuses(sha))
+        for status in seen.statuses[summary:]:
             say.tell("status", f"{status['state']}: {status['description']}")
-        told = len(seen.statuses)
+        summary = len(seen.statuses)
         if run["state"] in ("finished", "absent"):
             break
         time.sleep(0.1)

@@ -127,7 +127,7 @@ class Walk:
 
     def form_token(self, secret: str) -> str:
         """Return what a session's page puts into its forms."""
-        visitor = self.access.visitor(access.Presented(SESSION, secret))
+        visitor = self.access.visitor(access.PresentedSecret(SESSION, secret))
         assert visitor is not None
         assert visitor.form_token is not None
         return visitor.form_token

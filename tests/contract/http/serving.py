@@ -19,9 +19,9 @@ from closeout.ports import Incoming
 from closeout.server import serve
 from closeout.server.app import Application
 from closeout.server.bodies import Limits
+from closeout.server.connection_limits import LOOPBACK
 from closeout.server.log import Log
 from closeout.server.parts import ServerParts
-from closeout.server.places import LOOPBACK
 from closeout.server.shared import Timers
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock

@@ -9,8 +9,8 @@ import pytest
 from closeout.core.errors import ServiceError
 from closeout.orphans.audit import Report, Target
 from closeout.server.pages import batches
-from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, orphan, step
-from tests.contract.http.test_deeds import text
+from tests.contract.http.action_site import NAME, ActionSite, action_site, form_token, orphan, step
+from tests.contract.http.test_user_actions import text
 from tests.until import until
 
 PATH = "/orphans/clean"
@@ -19,14 +19,14 @@ FIRST, SECOND, THIRD = (f"acme/shop#{number} {NAME}" for number in (17, 18, 19))
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Deeds]:
+def shared() -> Iterator[ActionSite]:
     """One server for all tests."""
-    with deeds() as world:
+    with action_site() as world:
         yield world
 
 
 @pytest.fixture
-def world(shared: Deeds) -> Deeds:
+def world(shared: ActionSite) -> ActionSite:
     """The server with an empty ledger and three orphans."""
     shared.store.reset()
     shared.planned.__init__()  # type: ignore[misc]
@@ -34,7 +34,7 @@ def world(shared: Deeds) -> Deeds:
     return shared
 
 
-def test_the_selected_orphans_are_cleaned_once(world: Deeds) -> None:
+def test_the_selected_orphans_are_cleaned_once(world: ActionSite) -> None:
     """The page lists what each run would delete; only selected ones are requested, and a reload adds nothing."""
     page = text(world.get(PATH))
     assert FIRST in page
@@ -55,7 +55,7 @@ def test_the_selected_orphans_are_cleaned_once(world: Deeds) -> None:
     ]
 
 
-def test_a_dry_run_is_not_preselected_and_says_what_it_would_do(world: Deeds) -> None:
+def test_a_dry_run_is_not_preselected_and_says_what_it_would_do(world: ActionSite) -> None:
     """It would clean nothing up; orphans that would be cleaned are preselected."""
     assert 'type="checkbox"' in (page := text(world.get(PATH)))
     assert page.count(" checked>") == 3
@@ -65,7 +65,7 @@ def test_a_dry_run_is_not_preselected_and_says_what_it_would_do(world: Deeds) ->
     assert "would delete" in page
 
 
-def test_the_limit_selects_the_oldest(world: Deeds) -> None:
+def test_the_limit_selects_the_oldest(world: ActionSite) -> None:
     """Like the command's `--limit`; the page says how many there are."""
     page = text(world.get(f"{PATH}?limit=1"))
     assert FIRST in page
@@ -75,7 +75,7 @@ def test_the_limit_selects_the_oldest(world: Deeds) -> None:
     assert world.get(f"{PATH}?limit=51").status == 400
 
 
-def test_a_limit_above_the_number_of_orphans_is_not_mentioned(world: Deeds) -> None:
+def test_a_limit_above_the_number_of_orphans_is_not_mentioned(world: ActionSite) -> None:
     """Nothing is left for another time."""
     assert "would clean up" not in text(world.get(f"{PATH}?limit={len(ORPHANS)}"))
     assert "3 runs would clean up; these are the 2 with the oldest orphans" in text(
@@ -83,7 +83,7 @@ def test_a_limit_above_the_number_of_orphans_is_not_mentioned(world: Deeds) -> N
     )
 
 
-def test_the_page_names_what_it_leaves_out(world: Deeds) -> None:
+def test_the_page_names_what_it_leaves_out(world: ActionSite) -> None:
     """A run that would delete more than the orphan, and a resource that could not be checked, are listed."""
     spared = frozenset({Target("acme/shop", 17, NAME)})
     world.planned.report = Report(ORPHANS, ("AWS: AccessDenied in eu-west-1",), spared)
@@ -94,7 +94,7 @@ def test_the_page_names_what_it_leaves_out(world: Deeds) -> None:
     assert f'name="{SECOND}"' in page
 
 
-def test_a_plan_that_differs_from_the_one_shown_requests_nothing(world: Deeds) -> None:
+def test_a_plan_that_differs_from_the_one_shown_requests_nothing(world: ActionSite) -> None:
     """One changed plan is enough."""
     form = world.form(PATH)
     world.planned.rows = step(changes=[{"verb": "delete", "resource": "stack production", "reason": ""}])
@@ -105,7 +105,7 @@ def test_a_plan_that_differs_from_the_one_shown_requests_nothing(world: Deeds) -
 
 
 def test_plans_that_are_not_ready_in_time_request_nothing(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is not held any longer."""
     form = world.form(PATH)
@@ -118,7 +118,7 @@ def test_plans_that_are_not_ready_in_time_request_nothing(
     assert world.store.asked == []
 
 
-def test_an_orphan_without_a_plan_has_no_button(world: Deeds) -> None:
+def test_an_orphan_without_a_plan_has_no_button(world: ActionSite) -> None:
     """The page shows each guard's reason, or the error of the audit."""
     world.planned.rows = step(error={"code": "guard-refused", "message": "61 changes planned, 50 allowed"})
     page = text(world.get(PATH))
@@ -131,7 +131,9 @@ def test_an_orphan_without_a_plan_has_no_button(world: Deeds) -> None:
     assert "no orphan" not in page, "an audit that failed is no audit that found nothing"
 
 
-def test_the_page_reloads_until_a_long_audit_is_done(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_reloads_until_a_long_audit_is_done(
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the same limit; a program learns where to ask again."""
     monkeypatch.setattr(batches, "GLANCE", 0.0)
     world.planned.ready.clear()
@@ -143,7 +145,7 @@ def test_the_page_reloads_until_a_long_audit_is_done(world: Deeds, monkeypatch: 
     until("the audit", lambda: f'name="{SECOND}"' in text(world.get(f"{PATH}?limit=2")))
 
 
-def test_an_empty_selection_and_a_missing_right_change_nothing(world: Deeds) -> None:
+def test_an_empty_selection_and_a_missing_right_change_nothing(world: ActionSite) -> None:
     """The first gets an explanation, the second 403."""
     form = world.form(PATH)
     none = {name: form.fields[name] for name in ("form_token", "once")}
@@ -154,7 +156,7 @@ def test_an_empty_selection_and_a_missing_right_change_nothing(world: Deeds) -> 
     assert world.store.asked == []
 
 
-def test_a_program_cleans_the_orphans_it_names(world: Deeds) -> None:
+def test_a_program_cleans_the_orphans_it_names(world: ActionSite) -> None:
     """With the plan that it read, or without one."""
     told = world.get(PATH, "program").json
     plans = {each["target"]: each["plan"] for each in told["proposals"]}

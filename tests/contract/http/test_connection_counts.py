@@ -19,10 +19,10 @@ import pytest
 from closeout.intake.receiver import Receiver
 from closeout.server.app import Application
 from closeout.server.bodies import Limits
+from closeout.server.connection_limits import ConnectionLimits
 from closeout.server.head import Head
 from closeout.server.log import Log
 from closeout.server.parts import ServerParts
-from closeout.server.places import Places
 from closeout.server.protocol import CLOSING, Connection
 from closeout.server.shared import Shared, Timers
 from closeout.server.spool import unnamed_file
@@ -134,7 +134,7 @@ class World:
             log=Log(stream=lines),  # type: ignore[arg-type]
         )
         self.app = Application(parts)
-        self.shared = Shared(self.app, Places(most, ()), Timers())
+        self.shared = Shared(self.app, ConnectionLimits(most, ()), Timers())
         self.wires: list[Wire] = []
         self.log = lines
 
@@ -152,7 +152,11 @@ class World:
 
     def counts(self) -> dict[str, int]:
         """Return everything that is counted."""
-        spool, unverified, places = self.app.webhook.spool, self.app.webhook.unverified, self.shared.places
+        spool, unverified, connection_limits = (
+            self.app.webhook.spool,
+            self.app.webhook.unverified,
+            self.shared.connection_limits,
+        )
         return {
             "pending": spool.pending,
             "files": spool.files,
@@ -160,11 +164,11 @@ class World:
             "unverified": unverified.held,
             "holders": len(unverified._holders),
             "held": self.app.webhook.held,
-            "places": len(places),
-            "lines": len(places._waiting)
-            + len(places._proven)
-            + len(places._of_address)
-            + len(places._taken),
+            "places": len(connection_limits),
+            "lines": len(connection_limits._waiting)
+            + len(connection_limits._proven)
+            + len(connection_limits._of_address)
+            + len(connection_limits._taken),
             "connections": len(self.shared.connections),
         }
 
@@ -313,7 +317,7 @@ def test_a_sender_who_leaves_before_its_body_is_spooled_leaves_nothing() -> None
         world.open()
         [wire] = world.wires
         wire.send(strangers.upload(40_000) + b"x" * 30_000)
-        wire.connection.give_way()
+        wire.connection.release_memory()
         assert world.app.webhook.spool.pending == 30_000
         wire.connection.abort()
         await _ended(world)

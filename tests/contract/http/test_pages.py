@@ -15,7 +15,7 @@ from closeout.ports import DeliveryId
 from closeout.server import details
 from closeout.testing import deliveries
 from tests.contract.http import page_world
-from tests.contract.http.deed_world import deeds
+from tests.contract.http.action_site import action_site
 from tests.contract.http.page_world import NOW, World, step
 from tests.contract.http.serving import KEY, Answer, Running, serving
 from tests.contract.http.signed_in import signed_in
@@ -433,7 +433,7 @@ def test_an_attempt_has_a_link_of_its_own(site: Site) -> None:
 
 def test_an_operator_is_offered_the_actions_of_a_run() -> None:
     """Rerun after a failure, cancel while it runs; a reader learns who can do it, and gets no such link."""
-    with deeds() as site:
+    with action_site() as site:
         ended, going = site.store.finished("ended"), site.store.queued("going")
         operator = {run: site.get(f"/runs/{run}").body.decode() for run in (ended, going)}
         assert f'href="/runs/{ended}/rerun"' in operator[ended]

@@ -6,9 +6,10 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -46,11 +47,13 @@ def everything(connection: socket.socket, seconds: float = 5.0) -> bytes:
     return received
 
 
+QUICK = Limits(read_seconds=0.4, body_bytes=MEGABYTE, memory_bytes=3 * MEGABYTE)
+
+
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Running]:
     """A server with small limits and short deadlines."""
-    limits = Limits(read_seconds=0.4, body_bytes=MEGABYTE, memory_bytes=3 * MEGABYTE)
-    with serving(limits=limits, timers=Timers(head=0.5)) as running:
+    with serving(limits=QUICK, timers=Timers(head=0.5)) as running:
         yield running
 
 
@@ -124,42 +127,81 @@ def test_who_waits_for_100_continue_with_a_signature_gets_it(server: Running) ->
         assert connection.recv(4096).startswith(b"HTTP/1.1 202")
 
 
-def test_a_body_that_comes_too_slowly_meets_the_deadline(server: Running) -> None:
+# --- time -----------------------------------------------------------------------------------------------------
+
+
+class Waited(NamedTuple):
+    """How a connection ended that was too slow."""
+
+    server: Running
+    answer: bytes
+    seconds: float
+
+
+def drips(connection: socket.socket) -> None:
+    """Send a body byte by byte, and not to its end."""
+    connection.sendall(head(len(BODY), guid="drips") + BODY[:10])
+    for byte in BODY[10:16]:
+        time.sleep(0.05)
+        connection.sendall(bytes([byte]))
+
+
+def delivers_and_begins_again(connection: socket.socket) -> None:
+    """Deliver, and begin another head."""
+    connection.sendall(head(len(BODY)) + BODY)
+    assert connection.recv(4096).startswith(b"HTTP/1.1 202")
+    connection.sendall(b"POST /webhook HTTP/1.1\r\nHost")
+
+
+SLOW: dict[str, Callable[[socket.socket], object]] = {
+    "drips": drips,
+    "head alone": lambda connection: connection.sendall(head(len(BODY), guid="head alone")),
+    "half a head": delivers_and_begins_again,
+    "nothing": lambda _connection: None,
+}
+
+
+@pytest.fixture(scope="module")
+def waited() -> Iterator[Callable[[str], Waited]]:
+    """Have all of `SLOW` wait for their deadlines side by side; return how the connection of one ended."""
+    with serving(limits=QUICK, timers=Timers(head=0.5)) as server, ThreadPoolExecutor(len(SLOW)) as pool:
+
+        def wait(name: str) -> Waited:
+            began = time.monotonic()
+            with server.connect() as connection:
+                SLOW[name](connection)
+                answer = everything(connection)
+            return Waited(server, answer, time.monotonic() - began)
+
+        ends = {name: pool.submit(wait, name) for name in SLOW}
+        yield lambda name: ends[name].result(30)
+
+
+def test_a_body_that_comes_too_slowly_meets_the_deadline(waited: Callable[[str], Waited]) -> None:
     """A byte now and then does not extend it: 408 in the time that a whole body has, and nothing stored."""
-    began = time.monotonic()
-    with server.connect() as connection:
-        connection.sendall(head(len(BODY)) + BODY[:10])
-        for byte in BODY[10:16]:
-            time.sleep(0.05)
-            connection.sendall(bytes([byte]))
-        answer = everything(connection)
+    server, answer, seconds = waited("drips")
     assert answer.startswith(b"HTTP/1.1 408")
     assert b'"read-timeout"' in answer
-    assert 0.35 < time.monotonic() - began < 9, "the deadline is 0.4 s, the default would be 10"
-    assert server.store.deliveries() == []
+    assert 0.35 < seconds < 9, "the deadline is 0.4 s, the default would be 10"
+    assert "drips" not in [delivery.guid for delivery in server.store.deliveries()]
 
 
-def test_a_body_that_never_comes_meets_the_deadline(server: Running) -> None:
+def test_a_body_that_never_comes_meets_the_deadline(waited: Callable[[str], Waited]) -> None:
     """The head alone holds no connection for long."""
-    with server.connect() as connection:
-        connection.sendall(head(len(BODY)))
-        assert everything(connection).startswith(b"HTTP/1.1 408")
+    assert waited("head alone").answer.startswith(b"HTTP/1.1 408")
 
 
-def test_a_head_that_comes_too_slowly_meets_a_deadline_too(server: Running) -> None:
+def test_a_head_that_comes_too_slowly_meets_a_deadline_too(waited: Callable[[str], Waited]) -> None:
     """Half a head is answered 408 and closed, on a connection's first request and on later ones."""
-    with server.connect() as connection:
-        connection.sendall(head(len(BODY)) + BODY)
-        assert connection.recv(4096).startswith(b"HTTP/1.1 202")
-        connection.sendall(b"POST /webhook HTTP/1.1\r\nHost")
-        answer = everything(connection)
-    assert answer.startswith(b"HTTP/1.1 408")
+    assert waited("half a head").answer.startswith(b"HTTP/1.1 408")
 
 
-def test_a_connection_that_never_speaks_is_closed(server: Running) -> None:
+def test_a_connection_that_never_speaks_is_closed(waited: Callable[[str], Waited]) -> None:
     """Without a word: there is no request to answer."""
-    with server.connect() as connection:
-        assert everything(connection) == b""
+    assert waited("nothing").answer == b""
+
+
+# --- what ends a connection -----------------------------------------------------------------------------------
 
 
 def test_a_head_without_end_is_refused(server: Running) -> None:
@@ -537,8 +579,8 @@ def test_in_flight_deliveries_are_answered_when_the_server_drains() -> None:
         server.store.hold.clear()
         thread = threading.Thread(target=lambda: answers.append(server.deliver(guid="late").status))
         thread.start()
-        time.sleep(0.2)
-        threading.Timer(0.4, server.store.hold.set).start()
+        until("the delivery at the store", lambda: server.app.webhook.held)
+        threading.Timer(0.1, server.store.hold.set).start()
         server.app.drain()
         assert server.send("GET", "/readyz").status == 503
         server.store.hold.wait(2)

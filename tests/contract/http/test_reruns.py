@@ -8,28 +8,28 @@ from collections.abc import Iterator
 import pytest
 
 from closeout.server.pages import batches
-from tests.contract.http.deed_world import NAME, Deeds, deeds, form_token, step
-from tests.contract.http.test_deeds import text
+from tests.contract.http.action_site import NAME, ActionSite, action_site, form_token, step
+from tests.contract.http.test_user_actions import text
 
 PATH = "/rerun"
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Deeds]:
+def shared() -> Iterator[ActionSite]:
     """One server for all tests."""
-    with deeds() as world:
+    with action_site() as world:
         yield world
 
 
 @pytest.fixture
-def world(shared: Deeds) -> Deeds:
+def world(shared: ActionSite) -> ActionSite:
     """The server with an empty ledger and the plan of `PLAN`."""
     shared.store.reset()
     shared.planned.__init__()  # type: ignore[misc]
     return shared
 
 
-def test_the_selected_failures_are_rerun_once(world: Deeds) -> None:
+def test_the_selected_failures_are_rerun_once(world: ActionSite) -> None:
     """Each plan lists what would be deleted; successful runs are not offered; a reload requests nothing more."""
     first, second, third = (world.store.finished(guid) for guid in ("g-1", "g-2", "g-3"))
     fine = world.store.finished("g-4", "success")
@@ -53,7 +53,7 @@ def test_the_selected_failures_are_rerun_once(world: Deeds) -> None:
     assert (again.attempt, again.requested_by) == (2, "operator (pages)")
 
 
-def test_the_list_and_the_overview_offer_the_rerun(world: Deeds) -> None:
+def test_the_list_and_the_overview_offer_the_rerun(world: ActionSite) -> None:
     """With the list's own filters, to visitors who may act."""
     world.store.finished()
     link = f'href="/rerun?automation={NAME}&amp;verdict=failure"'
@@ -65,7 +65,7 @@ def test_the_list_and_the_overview_offer_the_rerun(world: Deeds) -> None:
     assert world.get(f"{PATH}?since=never").status == 400
 
 
-def test_a_changed_plan_requests_nothing(world: Deeds) -> None:
+def test_a_changed_plan_requests_nothing(world: ActionSite) -> None:
     """A run that was started again meanwhile, and a plan that would delete something else."""
     run, other = world.store.finished(), world.store.finished("g-2")
     form = world.form(PATH)
@@ -81,7 +81,7 @@ def test_a_changed_plan_requests_nothing(world: Deeds) -> None:
     assert [who for _, _, who, _ in world.store.asked] == ["grace"]
 
 
-def test_a_refusal_is_shown_for_its_run(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_shown_for_its_run(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine may refuse one of the requests; the others start."""
     first, second = world.store.finished(), world.store.finished("g-2")
     carry_out = world.store._carry_out
@@ -99,7 +99,7 @@ def test_a_refusal_is_shown_for_its_run(world: Deeds, monkeypatch: pytest.Monkey
     assert f"run {second} has not finished; cancel it first" in done
 
 
-def test_a_rerun_is_limited_to_the_cap(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rerun_is_limited_to_the_cap(world: ActionSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says so and leads to the older ones; a form with more is refused."""
     monkeypatch.setattr(batches, "MOST", 1)
     older, newer = world.store.finished(), world.store.finished("g-2")
@@ -112,7 +112,7 @@ def test_a_rerun_is_limited_to_the_cap(world: Deeds, monkeypatch: pytest.MonkeyP
     assert world.store.asked == []
 
 
-def test_an_empty_selection_and_a_missing_right_change_nothing(world: Deeds) -> None:
+def test_an_empty_selection_and_a_missing_right_change_nothing(world: ActionSite) -> None:
     """The first gets an explanation, the second 403."""
     run = world.store.finished()
     form = world.form(PATH)
@@ -124,7 +124,7 @@ def test_an_empty_selection_and_a_missing_right_change_nothing(world: Deeds) -> 
     assert world.store.asked == []
 
 
-def test_a_program_reruns_the_runs_it_names(world: Deeds) -> None:
+def test_a_program_reruns_the_runs_it_names(world: ActionSite) -> None:
     """With the plan that it read, or without one."""
     run, other = world.store.finished(), world.store.finished("g-2")
     told = world.get(PATH, "program").json

@@ -270,8 +270,8 @@ def test_the_last_line_says_what_is_left(counts: dict[str, int], ended: bool, sa
     class Runtime:
         engine = Engine()
 
-        def stop(self, seconds: float, hurry: Callable[[], bool]) -> bool:
-            assert (seconds, hurry()) == (7.0, False)
+        def stop(self, seconds: float, recheck_now: Callable[[], bool]) -> bool:
+            assert (seconds, recheck_now()) == (7.0, False)
             return ended
 
     service._stop(Runtime(), Log(stream=Stream()), 7.0)  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ class Host:
         host = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # one packet for an answer: a second one waits for an acknowledgment
+
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 host.seen.append(
@@ -47,7 +49,7 @@ class Host:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop."""

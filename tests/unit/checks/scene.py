@@ -86,6 +86,8 @@ class Server:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # one packet for an answer: a second one waits for an acknowledgment
+
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status = outer.statuses.get(self.path, 404)
@@ -112,7 +114,7 @@ class Server:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop."""
@@ -120,7 +122,7 @@ class Server:
         self._server.server_close()
 
 
-class Place(LedgerFile):
+class Host(LedgerFile):
     """A ledger whose machine a test can change."""
 
     free_bytes = 50_000_000_000
@@ -147,7 +149,7 @@ class Scene:
         self.folder = folder
         self.aws, self.github, self.server = aws, github, server
         self.ledger = Ledger(folder / "closeout.db", clock=SystemClock()).open()
-        self.place = Place(self.ledger.path, self._base)
+        self.host = Host(self.ledger.path, self._base)
         self.base: str | None = server.url
         self.now = time.time
         self.fresh_aws = False
@@ -200,8 +202,8 @@ class Scene:
         return World(
             partial(load, self.file, builtin()),
             connect,
-            self.place,
-            machine=self.place,
+            self.host,
+            machine=self.host,
             file=self.file,
             now=self.now,
             pause=lambda seconds: self.github.sender.settle(seconds) and None,
@@ -242,7 +244,7 @@ def scene(folder: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterat
             made.deliver()
             yield made
         finally:
-            made.place.close()
+            made.host.close()
             made.ledger.close()
             server.stop()
 

@@ -109,8 +109,8 @@ OUTSIDE = SimpleNamespace(setting=lambda text, _key: text)
 )
 def test_before_the_first_start_nothing_is_known(check: str, why: str) -> None:
     """Nor is anything wrong yet."""
-    place = SimpleNamespace(path=FOLDER / "closeout.db", held=returns(False))
-    world = {"ledger": NO_LEDGER, "place": place, "base": returns("https://ci.example"), "outside": OUTSIDE}
+    host = SimpleNamespace(path=FOLDER / "closeout.db", held=returns(False))
+    world = {"ledger": NO_LEDGER, "host": host, "base": returns("https://ci.example"), "outside": OUTSIDE}
     state, what = answers(check, **world)
     assert state == "skipped"
     assert what.startswith(why)
@@ -180,28 +180,26 @@ def test_a_topic_that_cannot_be_checked_is_named_despite_a_good_one() -> None:
 
 def test_a_disk_that_cannot_be_read_is_unknown() -> None:
     """Neither full nor on another machine."""
-    place = SimpleNamespace(
-        path=FOLDER / "x.db", free=raises(OSError(5, "broken")), file_system=returns(None)
-    )
-    assert answers("disk", place=place) == (
+    host = SimpleNamespace(path=FOLDER / "x.db", free=raises(OSError(5, "broken")), file_system=returns(None))
+    assert answers("disk", host=host) == (
         "unknown",
         f"it is not known how much space {FOLDER.resolve()} has (broken)",
     )
-    assert answers("ledger-place", place=place)[0] == "skipped"
+    assert answers("ledger-place", host=host)[0] == "skipped"
 
 
 def test_a_ledger_in_a_missing_folder_is_wrong() -> None:
     """SQLite would not create the folder."""
-    found = ASK["ledger"](cast("World", SimpleNamespace(place=SimpleNamespace(path=FOLDER / "no" / "x.db"))))
+    found = ASK["ledger"](cast("World", SimpleNamespace(host=SimpleNamespace(path=FOLDER / "no" / "x.db"))))
     assert (found.state, found.fix) == ("wrong", f"run `mkdir {FOLDER / 'no'}`, or change --db")
 
 
 def test_a_ledger_that_cannot_be_read_is_wrong() -> None:
     """With its own message, which says what to do; a readable ledger has its version checked."""
-    place = SimpleNamespace(path=FOLDER / "closeout.db")
+    host = SimpleNamespace(path=FOLDER / "closeout.db")
     broken = SimpleNamespace(exists=returns(True), base=raises(LedgerError("it is newer")))
-    assert answers("ledger", place=place, ledger=broken) == ("wrong", "it is newer")
-    assert answers("ledger", place=place, ledger=LEDGER) == (
+    assert answers("ledger", host=host, ledger=broken) == ("wrong", "it is newer")
+    assert answers("ledger", host=host, ledger=LEDGER) == (
         "fine",
         "closeout.db can be read by this version",
     )
@@ -210,7 +208,7 @@ def test_a_ledger_that_cannot_be_read_is_wrong() -> None:
 def test_a_free_disk_ends_at_200_mb() -> None:
     """A byte less is too little."""
     for free, state in ((200_000_000, "fine"), (199_999_999, "wrong")):
-        assert answers("disk", place=SimpleNamespace(path=FOLDER / "x.db", free=returns(free)))[0] == state
+        assert answers("disk", host=SimpleNamespace(path=FOLDER / "x.db", free=returns(free)))[0] == state
 
 
 @pytest.mark.parametrize(("offset", "state"), [(60.0, "fine"), (60.1, "wrong"), (-60.1, "wrong")])

@@ -107,7 +107,7 @@ def damage(scene: Scene) -> None:
     """Replace the ledger by something else."""
     other = scene.folder / "other.db"
     other.write_text("no database at all, but long enough to be looked at as one" * 20)
-    scene.place.close()
+    scene.host.close()
     scene.ledger.close()  # or its log would hide what the file holds
     other.replace(scene.ledger.path)
 
@@ -142,11 +142,11 @@ FAULTS = (
     Fault("secret-github", lambda scene: rewrite(scene, "env:CHECKED_TOKEN", "env:NOT_SET"), "NOT_SET"),
     Fault("secret-steps", lambda scene: (scene.folder / "step.secret").unlink(), "step.secret"),
     Fault("ledger", damage, "not a ledger"),
-    Fault("disk", lambda scene: setattr(scene.place, "free_bytes", 100_000_000), "100 MB"),
-    Fault("ledger-place", lambda scene: setattr(scene.place, "kind", "nfs4"), "nfs4"),
+    Fault("disk", lambda scene: setattr(scene.host, "free_bytes", 100_000_000), "100 MB"),
+    Fault("ledger-place", lambda scene: setattr(scene.host, "kind", "nfs4"), "nfs4"),
     Fault(
         "ledger-writable",
-        lambda scene: setattr(scene.place, "forbidden", "/srv/closeout.db"),
+        lambda scene: setattr(scene.host, "forbidden", "/srv/closeout.db"),
         "/srv/closeout.db",
     ),
     Fault("server", stop_server, "no server"),
@@ -224,7 +224,7 @@ FAULTS = (
     ),
     Fault("patrol-lists", lambda scene: scene.patrolled(lists=9_000.0, logs=10.0), "2 h"),
     Fault("patrol-errors", lambda scene: scene.patrolled(lists=1.0, errors=("GET /x: 502",)), "GET /x: 502"),
-    Fault("empty-runs", lambda scene: setattr(scene.place, "empty", {"clean": 5}), "clean has found nothing"),
+    Fault("empty-runs", lambda scene: setattr(scene.host, "empty", {"clean": 5}), "clean has found nothing"),
     Fault("paused", pause, "an operator"),
 )
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from closeout.checks.check import Result
-from closeout.checks.world import HooksFound, Owned, World
+from closeout.checks.world import HooksFound, OwnedHook, World
 from closeout.config.load import Loaded
 from closeout.core.errors import ServiceError
 from closeout.core.records import NewDelivery
@@ -153,7 +153,9 @@ def asked(
 ) -> Result:
     """Run one check about the webhooks of one repository."""
     found = HooksFound(
-        tuple(Owned(HERE, hook) for hook in hooks), tuple(Owned(HERE, hook) for hook in others), unread
+        tuple(OwnedHook(HERE, hook) for hook in hooks),
+        tuple(OwnedHook(HERE, hook) for hook in others),
+        unread,
     )
     world = SimpleNamespace(
         loaded=file or loaded(),

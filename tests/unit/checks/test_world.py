@@ -11,7 +11,7 @@ import pytest
 
 from closeout.actions.registry import builtin
 from closeout.checks import world as of
-from closeout.checks.world import HooksFound, Owned, World
+from closeout.checks.world import HooksFound, OwnedHook, World
 from closeout.config.load import load_text
 from closeout.core.errors import ServiceError
 from closeout.ports.clients import Hook, HookDelivery
@@ -68,7 +68,9 @@ def test_webhooks_of_a_repository_and_of_its_organization_differ_by_their_url() 
     other = hook(2, "https://old.example/webhook")
     github = GitHub("Organization", {HERE: [other, hook(1)], "acme": [hook(3)]})
     world = github.world()
-    expected = HooksFound((Owned(HERE, hook(1)), Owned("acme", hook(3))), (Owned(HERE, other),), None)
+    expected = HooksFound(
+        (OwnedHook(HERE, hook(1)), OwnedHook("acme", hook(3))), (OwnedHook(HERE, other),), None
+    )
     assert (world.hooks(HERE), world.hooks(HERE)) == (expected, expected)
     assert github.asked == [HERE, f"/repos/{HERE}", "acme"]
     assert world.github_offset == 5.0
@@ -77,7 +79,7 @@ def test_webhooks_of_a_repository_and_of_its_organization_differ_by_their_url() 
 def test_a_persons_repository_has_only_its_own_webhooks() -> None:
     """GitHub would answer 404 for a person's."""
     github = GitHub("User", {HERE: [hook(1)]})
-    assert github.world().hooks(HERE) == HooksFound((Owned(HERE, hook(1)),), (), None)
+    assert github.world().hooks(HERE) == HooksFound((OwnedHook(HERE, hook(1)),), (), None)
     assert "acme" not in github.asked
 
 
@@ -93,9 +95,9 @@ def test_hidden_webhooks_of_an_organization_are_reported() -> None:
 def test_the_newest_delivery_is_the_first_of_the_log() -> None:
     """None if a webhook has sent nothing yet."""
     github = GitHub("User", {HERE: [hook(1)]})
-    assert github.world().last_delivery(Owned(HERE, hook(1))) is None
+    assert github.world().last_delivery(OwnedHook(HERE, hook(1))) is None
     github.log = [HookDelivery(number, "g", "ping", "OK", 200, "t") for number in (9, 8)]
-    assert github.world().last_delivery(Owned(HERE, hook(1))) == github.log[0]
+    assert github.world().last_delivery(OwnedHook(HERE, hook(1))) == github.log[0]
 
 
 TWO = f"""\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from closeout.cli.secret import doubts
+from closeout.cli.secret import value_warning
 
 TOKEN = "ghp_" + "aB3" * 12
 
@@ -28,7 +28,7 @@ def test_a_suspicious_value_is_questioned_and_never_repeated(
     name: str, value: str, doubt: str | None
 ) -> None:
     """A token instead of a secret, something else instead of a token, and anything easy to guess."""
-    found = doubts(name, value)
+    found = value_warning(name, value)
     assert len(found) == (doubt is not None)
     assert doubt is None or doubt in found[0]
     assert value not in "".join(found)

@@ -10,9 +10,9 @@ from closeout.config.languages import (
     LANGUAGES,
     Budget,
     Undecided,
-    but_for,
     cells,
     examples,
+    except_text,
     fixes_owner,
     read,
 )
@@ -41,7 +41,7 @@ def test_a_field_can_contain_whatever_github_allows(name: str) -> None:
 
 def test_one_value_can_be_excluded() -> None:
     """For two different values, of which one is known."""
-    others = but_for(LANGUAGES["name"], "shop")
+    others = except_text(LANGUAGES["name"], "shop")
     assert not read(others, "shop")
     assert all(read(others, text) for text in ("sho", "shop1", "web", "xshop"))
 

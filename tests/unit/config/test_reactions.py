@@ -106,10 +106,10 @@ def test_no_name_may_come_from_a_steps_output(tmp_path: Path) -> None:
 def test_no_spelling_hides_the_question(expression: str) -> None:
     """Otherwise a recheck would repeat a dependent delete without its condition, and a dry run would act."""
     assert cel.compile_check(expression, in_step=True) is None
-    assert reactions.asked(expression) == (("a", "outputs"),)
-    assert reactions.asks(expression)
+    assert reactions.references_in(expression) == (("a", "outputs"),)
+    assert reactions.reads_run(expression)
     assert reactions.runs_after_failure(".failure()")
-    assert not reactions.asks("event.x .steps")
+    assert not reactions.reads_run("event.x .steps")
 
 
 def test_a_name_never_sees_the_outputs_of_the_run() -> None:
@@ -121,8 +121,11 @@ def test_a_name_never_sees_the_outputs_of_the_run() -> None:
 
 def test_expressions_that_only_a_run_can_answer_are_known() -> None:
     """A recheck, an audit and a dry run must not evaluate them."""
-    assert reactions.asked("failure() && event.x == 'steps.a.outcome'") == ()
-    assert reactions.asked("steps.a.outcome == steps['b'].outputs.c") == (("a", "outcome"), ("b", "outputs"))
+    assert reactions.references_in("failure() && event.x == 'steps.a.outcome'") == ()
+    assert reactions.references_in("steps.a.outcome == steps['b'].outputs.c") == (
+        ("a", "outcome"),
+        ("b", "outputs"),
+    )
     assert reactions.runs_after_failure("always()")
     assert not reactions.runs_after_failure("event.always")
     assert not reactions.runs_after_failure("event.x == 'failure()'")

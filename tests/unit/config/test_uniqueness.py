@@ -5,17 +5,19 @@ from __future__ import annotations
 import textwrap
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.config.collisions import Line, meetings
+from closeout.config import collisions, languages, subjects
+from closeout.config.collisions import TemplateAutomaton, common_texts
 from closeout.config.fields import named
 from closeout.config.findings import Finding
 from closeout.config.languages import Budget, Undecided
 from closeout.config.load import check
-from closeout.config.subjects import Key, Law
+from closeout.config.subjects import Key, NameComparer
 from closeout.config.uniqueness import OF_REF, SAFE
 from closeout.core.automation import Step
 
@@ -28,6 +30,7 @@ ID = "${{ event.repository.id }}"
 OWNER = "${{ event.repository.owner.login }}"
 BRANCH = "${{ event.pull_request.head.ref }}"
 BASE = "${{ event.pull_request.base.ref }}"
+OWNER_ID = "${{ event.repository.owner.id }}"
 SHA = "${{ event.pull_request.head.sha }}"
 GONE = "${{ event.ref }}"
 CLOSED = "{ pull_request: { types: [closed] } }"
@@ -92,6 +95,7 @@ PASSES = {
     "ids": [stack("['acme/*', 'beta/*']", f"preview-{ID}-{NUMBER}")],
     "an id before what could be read in two ways": [stack(ALL, f"p-{ID}-{NAME}{NUMBER}")],
     "the one repository's id": [stack(SHOP, f"preview-{ID}{NUMBER}")],
+    "the owner's id, which is a number": [stack(ALL, f"p-{NAME}-{OWNER_ID}-{NUMBER}")],
     "pull request's id": [stack("['acme/*', 'beta/*']", "p-${{ event.pull_request.id }}")],
     "owner.name": [stack("['acme/*', 'beta-*/*']", f"p-{OWNER}.{NAME}-{NUMBER}")],
     "a sum of texts": [stack(ALL, 'p-${{ event.repository.name + "-" + string(event.number) }}')],
@@ -372,7 +376,7 @@ def test_fifty_automations_are_compared_quickly(repositories: str) -> None:
         for i in range(50)
         for j in range(5)
     ]
-    steps = Law(keys, steps=100_000)
+    steps = NameComparer(keys, steps=100_000)
     assert all(steps.collision(one, two) is None for one, two in pairwise(keys))
 
 
@@ -382,7 +386,7 @@ def test_an_interrupted_search_never_says_that_two_names_differ() -> None:
     undecided = 0
     for steps in range(0, 2_000, 25):
         try:
-            assert Law([key], steps=steps).collision(key, key) is not None
+            assert NameComparer([key], steps=steps).collision(key, key) is not None
         except Undecided:
             undecided += 1
     assert 0 < undecided < 80
@@ -390,10 +394,10 @@ def test_an_interrupted_search_never_says_that_two_names_differ() -> None:
 
 def test_each_character_that_two_names_share_counts_as_a_step() -> None:
     """A walk over two long names ends too, whatever is already known about each."""
-    one, two = (Line(["a" * 20], "a", Budget(0)) for _ in range(2))
-    assert [meeting.text for meeting in meetings(one, two, Budget(20))] == ["a" * 20]
+    one, two = (TemplateAutomaton(["a" * 20], "a", Budget(0)) for _ in range(2))
+    assert [meeting.text for meeting in common_texts(one, two, Budget(20))] == ["a" * 20]
     with pytest.raises(Undecided):
-        list(meetings(one, two, Budget(19)))
+        list(common_texts(one, two, Budget(19)))
 
 
 def test_a_hostile_file_costs_a_limited_search(tmp_path: Path) -> None:
@@ -402,9 +406,9 @@ def test_a_hostile_file_costs_a_limited_search(tmp_path: Path) -> None:
         named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"),  # type: ignore[arg-type]
         ("acme/*a" + "[ab]" * 14 + "*", "acme/*b" + "[ab]" * 15 + "*"),
     )
-    law = Law([hostile], steps=30_000)
+    comparer = NameComparer([hostile], steps=30_000)
     with pytest.raises(Undecided):
-        law.collision(hostile, hostile)
+        comparer.collision(hostile, hostile)
     assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
 
 
@@ -413,3 +417,25 @@ def test_names_that_might_be_shared_are_refused(tmp_path: Path) -> None:
     assert [one.code for one in errors(tmp_path, stack(ALL, f"p-{NAME}{NAME}-{NUMBER}"))] == [
         "undecided-name"
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "automation"),
+    [
+        (collisions, stack("[acme/shop, acme/shop1]", f"preview-{NAME}{NUMBER}")),
+        (languages, stack("['acme/*', beta/shop]", f"p-{NAME}-{NUMBER}")),
+        (subjects, stack("['acme/*', 'beta/*']", f"p-{NAME}-{NUMBER}")),
+    ],
+)
+def test_the_examples_of_the_modules_find_what_they_quote(
+    tmp_path: Path, module: ModuleType, automation: Auto
+) -> None:
+    """The configuration is in the module's docstring, too."""
+    (finding,) = errors(tmp_path, automation)
+    quoted, said = (
+        " ".join(str(module.__doc__).split()),
+        finding.message.partition(": ")[2].partition(", so ")[0],
+    )
+    assert f'`{finding.code}`: "{said}"' in quoted
+    assert automation.repositories in quoted
+    assert automation.inputs.partition("'")[2].rstrip("'") in quoted

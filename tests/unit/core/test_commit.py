@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core.commit import StatusTarget, status_target, why_none
+from closeout.core.commit import StatusTarget, status_target, why_no_target
 from tests.unit.core.events import SHA, about, pull_request, push
 
 FORK = pull_request()
@@ -64,7 +64,7 @@ NONE: list[tuple[str, dict[str, Any], str]] = [
 def test_without_a_commit_there_is_a_reason(event: str, payload: dict[str, Any], reason: str) -> None:
     """No status is posted, and the run says why."""
     assert status_target(event, payload) is None
-    assert reason in why_none(event, payload)
+    assert reason in why_no_target(event, payload)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,15 @@ def test_an_invalid_name_or_sha_is_no_target(repository: Any, sha: Any) -> None:
     """Both become part of a URL, so they must have GitHub's form."""
     payload = {"after": sha, "repository": {"full_name": repository}}
     assert status_target("push", payload) is None
-    assert why_none("push", payload)
+    assert why_no_target("push", payload)
 
 
 def test_a_push_has_its_own_commit_and_other_events_their_pull_requests() -> None:
     """An event with a known commit is never looked up through a pull request that it also names."""
     pull = {"head": {"sha": "b" * 40}}
     payload = {"after": "a" * 40, "pull_request": pull, "repository": {"full_name": "acme/shop"}}
-    assert "commit at after" in why_none("push", {**payload, "after": None})
-    assert "commit at pull_request.head.sha" in why_none("some_new_event", {**payload, "pull_request": {}})
-    assert "belongs to no commit" in why_none("some_new_event", {"repository": payload["repository"]})
+    assert "commit at after" in why_no_target("push", {**payload, "after": None})
+    assert "commit at pull_request.head.sha" in why_no_target(
+        "some_new_event", {**payload, "pull_request": {}}
+    )
+    assert "belongs to no commit" in why_no_target("some_new_event", {"repository": payload["repository"]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from closeout.core.inverse import NUMBER, NamePattern, Naming, pattern_of
+from closeout.core.inverse import NUMBER, NamePattern, NamePatterns, pattern_of
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_all_inputs_must_belong_to_one_pull_request() -> None:
     assert not isinstance(bucket, str)
     assert not isinstance(prefix, str)
     assert not isinstance(other, str)
-    naming = Naming("acme/shop", {"bucket": bucket, "prefix": prefix})
+    naming = NamePatterns("acme/shop", {"bucket": bucket, "prefix": prefix})
     assert naming.number({"bucket": "previews", "prefix": "shop/17/"}) == 17
     assert naming.number({"bucket": "others", "prefix": "shop/17/"}) is None
     assert naming.number({"prefix": "shop/17/"}) is None
-    both = Naming("acme/shop", {"bucket": other, "prefix": prefix})
+    both = NamePatterns("acme/shop", {"bucket": other, "prefix": prefix})
     assert both.number({"bucket": "pr-17", "prefix": "shop/17/"}) == 17
     assert both.number({"bucket": "pr-18", "prefix": "shop/17/"}) is None

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from closeout.core.facts import facts_of
-from closeout.core.keys import MISSING, check_template, concurrency_key, look_in
+from closeout.core.keys import MISSING, check_template, concurrency_key, lookup_of
 from tests.unit.core.events import about, pull_request, push
 
 
 def key(template: str | None, event: str, payload: dict[str, Any], automation: str = "a") -> str | None:
     """The key of an event."""
-    return concurrency_key(automation, template, facts_of(event, payload), look_in(payload))
+    return concurrency_key(automation, template, facts_of(event, payload), lookup_of(payload))
 
 
 def test_events_of_one_pull_request_share_a_key() -> None:

@@ -88,6 +88,8 @@ INSIDE = [
     "event.pull_request.base.sha",
     "event.pull_request.merge_commit_sha",
     "event.pull_request.head.repo.id",
+    "event.pull_request.base.repo.owner.id",
+    "event.repository.owner.id",
     "event.issue.number",
     "event.deployment.id",
     "event.workflow_run.run_number",

@@ -9,13 +9,13 @@ from closeout.core.problems import (
     MOST_MESSAGES,
     WAIT,
     Message,
+    Notification,
     Problem,
     Route,
     Routes,
-    Told,
     closes,
     due,
-    forgotten,
+    unannounced_ends,
 )
 
 ALL = frozenset({"failure", "orphans", "stale", "recovered"})
@@ -27,14 +27,16 @@ def problem(key: str = "1/1/a", **fields: object) -> Problem:
     return Problem("teardown", key, "failure", "x", "x", since=0.0, step="stack", code="c")._replace(**fields)  # type: ignore[arg-type]
 
 
-def said(problems: list[Problem], told: list[Told], now: float, routes: Routes = ROUTES) -> list[Message]:
+def said(
+    problems: list[Problem], notifications: list[Notification], now: float, routes: Routes = ROUTES
+) -> list[Message]:
     """Return the messages to `env:A`."""
-    return due(problems, told, now, routes).get("env:A", [])
+    return due(problems, notifications, now, routes).get("env:A", [])
 
 
-def told(one: Problem, at: float, *, recovered: bool = False) -> Told:
+def notified(one: Problem, at: float, *, recovered: bool = False) -> Notification:
     """Return the state after `env:A` was notified."""
-    return Told("env:A", one.automation, one.key, at, recovered)
+    return Notification("env:A", one.automation, one.key, at, recovered)
 
 
 def test_a_problem_waits_and_is_reported_once_a_day() -> None:
@@ -42,7 +44,7 @@ def test_a_problem_waits_and_is_reported_once_a_day() -> None:
     one = problem()
     assert said([one], [], WAIT - 1) == []
     assert said([one], [], WAIT) == [Message("env:A", "failure", (one,))]
-    known = [told(one, WAIT)]
+    known = [notified(one, WAIT)]
     assert said([one], known, WAIT + AGAIN - 1) == []
     assert said([one], known, WAIT + AGAIN) == [Message("env:A", "failure", (one,))]
 
@@ -65,17 +67,17 @@ def test_a_problem_that_closes_before_it_is_reported_is_never_reported() -> None
 def test_a_recovery_is_reported_once_to_targets_that_know_the_problem() -> None:
     """After the same wait, so that many recoveries make one message."""
     over = [problem(f"1/{number}/a", closed_at=500.0 + number) for number in range(3)]
-    known = [told(one, 100.0) for one in over]
+    known = [notified(one, 100.0) for one in over]
     assert said(over, known, 500.0 + WAIT - 1) == []
     assert said(over, known, 500.0 + WAIT) == [Message("env:A", "recovered", tuple(over))]
-    assert said(over, [told(one, 700.0, recovered=True) for one in over], 10 * AGAIN) == []
+    assert said(over, [notified(one, 700.0, recovered=True) for one in over], 10 * AGAIN) == []
 
 
 def test_a_problem_that_returns_after_its_recovery_was_reported_is_new() -> None:
     """If the recovery was not reported, the target still has the problem as open, and it is not new."""
     again = problem(since=1_000.0)
-    assert said([again], [told(again, 500.0)], 1_000.0 + WAIT) == []
-    assert said([again], [told(again, 500.0, recovered=True)], 1_000.0 + WAIT)
+    assert said([again], [notified(again, 500.0)], 1_000.0 + WAIT) == []
+    assert said([again], [notified(again, 500.0, recovered=True)], 1_000.0 + WAIT)
 
 
 @pytest.mark.parametrize("ahead", [WAIT + 1, 300 * AGAIN])
@@ -83,9 +85,9 @@ def test_setting_the_clock_back_suppresses_no_message(ahead: float) -> None:
     """Neither of a problem that began or was reported in the clock's future, nor of a recovery."""
     new, over = problem(since=ahead), problem(closed_at=ahead)
     assert said([new], [], 0.0)
-    assert said([problem()], [told(problem(), ahead + AGAIN)], 0.0)
-    assert said([over], [told(over, ahead)], 0.0)
-    assert said([problem()], [told(problem(), 0.0)], 0.0) == []
+    assert said([problem()], [notified(problem(), ahead + AGAIN)], 0.0)
+    assert said([over], [notified(over, ahead)], 0.0)
+    assert said([problem()], [notified(problem(), 0.0)], 0.0) == []
 
 
 def test_each_automation_has_its_own_targets() -> None:
@@ -94,7 +96,7 @@ def test_each_automation_has_its_own_targets() -> None:
     problems = [problem(automation="quiet"), problem(automation="gone"), problem(kind="orphans")]
     assert due(problems, [], AGAIN, routes) == {"env:A": [Message("env:A", "failure", (problems[1],))]}
     over = problem(closed_at=1.0)
-    assert due([over], [told(over, 0.0)], AGAIN, routes) == {}
+    assert due([over], [notified(over, 0.0)], AGAIN, routes) == {}
     assert routes.targets() == ("env:A", "env:B")
 
 
@@ -114,7 +116,7 @@ def test_a_target_that_was_down_gets_few_messages() -> None:
 def test_a_repeated_message_includes_new_problems_and_repeats_none_early() -> None:
     """Problems reported at different times are each repeated a day after their own report."""
     early, late, new = problem("1/1/a"), problem("1/2/a"), problem("1/3/a", since=AGAIN)
-    known = [told(early, 0.0), told(late, 50.0)]
+    known = [notified(early, 0.0), notified(late, 50.0)]
     (message,) = said([early, late, new], known, AGAIN)
     assert message.problems == (early, new)
 
@@ -122,11 +124,13 @@ def test_a_repeated_message_includes_new_problems_and_repeats_none_early() -> No
 def test_a_recovery_that_no_target_wants_is_forgotten() -> None:
     """By a target without `recovered`, and by one that is gone; the others are still notified."""
     over, still = problem(closed_at=1.0), problem("1/2/a")
-    known = [told(over, 0.0), told(over, 0.0)._replace(target="env:GONE"), told(still, 0.0)]
-    assert forgotten([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
+    known = [notified(over, 0.0), notified(over, 0.0)._replace(target="env:GONE"), notified(still, 0.0)]
+    assert unannounced_ends([over, still], known, ROUTES) == [known[1]._replace(recovered=True)]
     quiet = Routes(Route(frozenset({"failure"}), ("env:A",)))
-    heard = told(over, 5.0, recovered=True)
-    assert forgotten([over, still], [known[0], known[2], heard], quiet) == [known[0]._replace(recovered=True)]
+    heard = notified(over, 5.0, recovered=True)
+    assert unannounced_ends([over, still], [known[0], known[2], heard], quiet) == [
+        known[0]._replace(recovered=True)
+    ]
 
 
 def test_a_message_about_a_public_repository_says_only_what_is_public() -> None:

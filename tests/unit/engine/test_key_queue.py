@@ -15,7 +15,7 @@ from closeout.engine.key_queue import (
     SUSPECT,
     UNSTARTED,
     KeyQueue,
-    next_look,
+    next_check,
 )
 from closeout.stack.invocation import ALIVE
 from closeout.testing.durable import FakeClock
@@ -35,13 +35,13 @@ NOW = 1_000_000.0
 )
 def test_the_pause_grows_with_the_waiting_time(waited: float, pause: float) -> None:
     """Between a minimum and a maximum."""
-    assert next_look(NOW - waited, 10**9, NOW) == NOW + pause
+    assert next_check(NOW - waited, 10**9, NOW) == NOW + pause
 
 
 def test_the_last_check_is_at_the_queues_timeout() -> None:
     """A late one follows in a second."""
-    assert next_look(NOW, 10.0, NOW) == NOW + 10.0
-    assert next_look(NOW - 20.0, 10.0, NOW) == NOW + 1.0
+    assert next_check(NOW, 10.0, NOW) == NOW + 10.0
+    assert next_check(NOW - 20.0, 10.0, NOW) == NOW + 1.0
 
 
 def record(

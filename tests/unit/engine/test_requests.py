@@ -24,7 +24,7 @@ class Bench:
 
     def __init__(self, *waiting: Request, cancel: Callable[[str, str], bool], serve: Any = None) -> None:
         self.outcomes: dict[int, str] = {}
-        store = SimpleNamespace(take_requests=lambda: waiting, finish_request=self._finish)
+        self.store = store = SimpleNamespace(take_requests=lambda: waiting, finish_request=self._finish)
         engine = SimpleNamespace(
             store=store,
             on_request=serve,
@@ -33,6 +33,11 @@ class Bench:
             given_up=Event(),
         )
         self.requests = Requests(cast("Any", engine))
+
+    def taken(self, read: Callable[[], list[Request]]) -> list[Request]:
+        """Return what is taken when the store reads the open requests like this."""
+        self.store.take_requests = read
+        return list(self.requests.take())
 
     def _finish(self, number: int, outcome: str) -> None:
         self.outcomes[number] = outcome
@@ -85,7 +90,7 @@ def test_a_failed_cancel_is_its_own_outcome() -> None:
     [(None, "done"), ("r2-1", "r2-1"), (RuntimeError("hunter2 is wrong"), "failed: *** is wrong")],
 )
 def test_other_requests_belong_to_the_owner(answer: Any, outcome: str) -> None:
-    """Each is handed over once, until its outcome is stored; that contains no secret."""
+    """Each is handed over once; its outcome contains no secret."""
 
     def serve(_request: Request) -> str | None:
         if isinstance(answer, Exception):
@@ -97,7 +102,27 @@ def test_other_requests_belong_to_the_owner(answer: Any, outcome: str) -> None:
     assert list(bench.requests.take()) == []
     bench.requests.serve(found)
     assert bench.outcomes == {1: outcome}
-    assert list(bench.requests.take()) == [found]
+
+
+def test_a_request_that_ends_while_the_list_is_read_is_not_carried_out_twice() -> None:
+    """A worker stores its outcome after the scheduler has read which requests are open."""
+    asked = [request(1, "replay")]
+    bench = Bench(cancel=never, serve=lambda _request: "r2-1")
+    (found,) = bench.taken(lambda: list(asked))
+
+    def read_then_ended() -> list[Request]:
+        waiting = list(asked)
+        bench.requests.serve(found)
+        asked.clear()
+        return waiting
+
+    assert bench.taken(read_then_ended) == []
+    assert bench.outcomes == {1: "r2-1"}
+    assert bench.taken(lambda: list(asked)) == []
+    asked.append(request(1, "replay", target="r3-1"))
+    assert bench.taken(lambda: list(asked)) == asked, (
+        "a ledger whose requests were pruned uses a number again"
+    )
 
 
 def test_an_engine_without_an_owner_refuses_other_requests() -> None:

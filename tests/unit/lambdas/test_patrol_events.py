@@ -12,7 +12,7 @@ from closeout.core.errors import UsageError
 from closeout.lambdas.patrol_events import carry_out
 from closeout.patrol.report import Report
 from closeout.stack.patrol import BUSY, EVERYTHING, cleaning, recovering
-from closeout.wiring.stack_patrols import Made
+from closeout.wiring.stack_patrols import RoundResult
 
 T = TypeVar("T")
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:patrol:1/durable-execution/p/1"
@@ -23,7 +23,7 @@ class Execution:
 
     arn = ARN
 
-    def __init__(self, made: Made | None = None) -> None:
+    def __init__(self, made: RoundResult | None = None) -> None:
         self.made = made
         self.steps: list[str] = []
         self.done: list[Any] = []
@@ -44,7 +44,7 @@ class Execution:
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
-    ) -> Made | None:
+    ) -> RoundResult | None:
         """Note a round."""
         self.done.append(("patrol", execution, remaining(), everything))
         return self.made
@@ -106,7 +106,7 @@ def test_any_other_event_is_refused(event: dict[str, Any]) -> None:
 def test_a_round_is_logged_and_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alarms count its line; the caller reads the report, with the notes for people."""
     monkeypatch.setenv("CLOSEOUT_METRICS", "closeout/staging")
-    execution = Execution(Made(Report(started=2, notes=["new"]), None))
+    execution = Execution(RoundResult(Report(started=2, notes=["new"]), None))
     result = execution.carry_out(EVERYTHING)
     assert (result["closings"]["started"], result["notes"]) == (2, ["new"])
     (line,) = map(json.loads, execution.lines)

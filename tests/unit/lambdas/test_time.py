@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,20 +91,24 @@ def late(url: str) -> tuple[float, float]:
     return taken[0], taken[1]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [silent, going_on, dripping(b""), dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), dripping(b"HTTP/1.1 200 OK\r\n\r\n")],
-    ids=["silent", "going on", "dripping head", "dripping body", "dripping without an end"],
-)  # fmt: skip
-def test_a_call_ends_with_the_time_of_its_request_and_the_next_does_not_begin(
-    servers: Servers, answer: Callable[[int, socket.socket], None]
-) -> None:
-    """Whatever trickles in meanwhile, and without a connection for the call after the time."""
-    server = servers(answer)
-    first, second = late(server.url)
-    assert LEFT - 0.1 < first < LEFT + SLACK
-    assert second < SLACK / 2
-    assert len(server.connections) == 1
+ANSWERS: dict[str, Callable[[int, socket.socket], None]] = {
+    "silent": silent,
+    "going on": going_on,
+    "dripping head": dripping(b""),
+    "dripping body": dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"),
+    "dripping without an end": dripping(b"HTTP/1.1 200 OK\r\n\r\n"),
+}
+
+
+def test_a_call_ends_with_the_time_of_its_request_and_the_next_does_not_begin(servers: Servers) -> None:
+    """Whatever trickles in meanwhile, and without a connection for the call after the time. All at once: each takes time."""
+    called = {name: servers(answer) for name, answer in ANSWERS.items()}
+    with ThreadPoolExecutor(len(called)) as pool:
+        taken = dict(zip(called, pool.map(late, [server.url for server in called.values()]), strict=True))
+    for name, (first, second) in taken.items():
+        assert LEFT - 0.1 < first < LEFT + SLACK, name
+        assert second < SLACK / 2, name
+        assert len(called[name].connections) == 1, name
 
 
 def test_a_body_that_is_not_read_ends_in_time_as_well(servers: Servers) -> None:
@@ -142,10 +147,21 @@ def test_a_connection_that_is_not_accepted_ends_in_time_as_well() -> None:
 def test_a_request_whose_calls_are_not_answered_is_refused_before_github_gives_up(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """503 after at most seven seconds, retries and all, by the real clock."""
+    """503 at the end of the request's time, retries and all: the first try is dropped, the next one begins late."""
+    past = [0.0]
+
+    def dropped_and_silent(number: int, connection: socket.socket) -> None:
+        if number:
+            silent(number, connection)
+            return
+        with connection:
+            connection.recv(65_536)
+            past[0] = WITHIN - LEFT
+
+    server = servers(dropped_and_silent)
     (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
     environment = {
-        "AWS_ENDPOINT_URL": servers(silent).url,
+        "AWS_ENDPOINT_URL": server.url,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -157,8 +173,8 @@ def test_a_request_whose_calls_are_not_answered_is_refused_before_github_gives_u
         "CLOSEOUT_RETENTION_DAYS": "90",
     }
     began = time.perf_counter()
-    answer = ReceiverApp(environment, log=lambda _: None).answer(
-        event("pull_request", deliveries.pull_request())
-    )
+    app = ReceiverApp(environment, now=lambda: time.time() + past[0], log=lambda _: None)
+    answer = app.answer(event("pull_request", deliveries.pull_request()))
     assert answer["statusCode"] == 503
-    assert time.perf_counter() - began < WITHIN + SLACK
+    assert len(server.connections) == 2
+    assert time.perf_counter() - began < LEFT + SLACK

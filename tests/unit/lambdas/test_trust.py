@@ -49,20 +49,23 @@ def https(tmp_path: Path) -> Iterator[Https]:
     listening = socket.create_server(("127.0.0.1", 0))
     seen: list[str] = []
 
+    def answer(plain: socket.socket) -> None:
+        plain.settimeout(5)
+        try:
+            secured = context.wrap_socket(plain, server_side=True)
+        except OSError:
+            seen.append("refused")
+            return
+        seen.append("spoken to")
+        with contextlib.suppress(OSError), secured:
+            while read_request(secured):
+                secured.sendall(ANSWER)
+
     def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
-                plain, _ = listening.accept()
-                plain.settimeout(5)
-                try:
-                    secured = context.wrap_socket(plain, server_side=True)
-                except OSError:
-                    seen.append("refused")
-                    continue
-                seen.append("spoken to")
-                with secured:
-                    while read_request(secured):
-                        secured.sendall(ANSWER)
+                # A thread for each, because a client may keep a connection open while another one calls.
+                threading.Thread(target=answer, args=(listening.accept()[0],), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     yield Https(listening.getsockname()[1], made.certificate, seen)

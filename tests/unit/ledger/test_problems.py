@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from closeout.core.records import NewDelivery
-from closeout.ledger.problems import Closes, of_reopened
+from closeout.ledger.problems import ProblemClosure, of_reopened
 
 PAYLOAD: dict[str, Any] = {
     "repository": {"id": 1},
@@ -19,7 +19,7 @@ PAYLOAD: dict[str, Any] = {
 
 def of(
     payload: Any, event: str = "pull_request", action: str = "reopened", *, form: bool = False
-) -> Closes | None:
+) -> ProblemClosure | None:
     """Return what a delivery closes."""
     text = json.dumps(payload)
     body = f"payload={quote(text)}" if form else text
@@ -31,7 +31,7 @@ def of(
 @pytest.mark.parametrize("form", [False, True])
 def test_a_reopened_pull_request_closes_the_problems_of_its_closings(form: bool) -> None:
     """Up to the time at which GitHub changed it."""
-    assert of(PAYLOAD, form=form) == Closes("1/2/", "1/2/2026-03-14T09:26:53Z", "reopened")
+    assert of(PAYLOAD, form=form) == ProblemClosure("1/2/", "1/2/2026-03-14T09:26:53Z", "reopened")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from closeout.actions.spec import Action, Existing
 from closeout.config.inverses import inventories
 from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.core.units import iso
 from closeout.orphans.audit import EVERY, Audit, Report, Row
 from closeout.ports import AwsTarget, ClientFactory, Clients, GitHub
@@ -66,7 +66,7 @@ class FakeClients:
         return ACCOUNT
 
 
-def inventory(_names: Sequence[Naming], clients: Clients) -> Iterable[Existing]:
+def inventory(_names: Sequence[NamePatterns], clients: Clients) -> Iterable[Existing]:
     fake = cast("FakeClients", clients)
     fake.listed.append(fake.region)
     for name in fake.stacks.get(fake.region, ()):

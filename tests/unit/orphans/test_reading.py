@@ -9,7 +9,7 @@ import pytest
 
 from closeout.adapters.github import GitHubClient
 from closeout.core.errors import ServiceError
-from closeout.orphans.reading import Pull, Unread, reading
+from closeout.orphans.reading import Pull, UnknownState, reading
 from closeout.ports import Json
 from closeout.testing.github import FakeGitHub
 from tests.openapi.description import check
@@ -44,9 +44,9 @@ def client(github: FakeGitHub) -> GitHubClient:
     return GitHubClient(lambda: github.token, github.url, timeout=10.0)
 
 
-def states(found: dict[int, Pull | Unread]) -> dict[int, str]:
+def states(found: dict[int, Pull | UnknownState]) -> dict[int, str]:
     return {
-        number: pull.reason if isinstance(pull, Unread) else pull.answer["state"]
+        number: pull.reason if isinstance(pull, UnknownState) else pull.answer["state"]
         for number, pull in found.items()
     }
 
@@ -76,14 +76,14 @@ def test_a_failed_page_makes_its_pull_requests_unknown(github: FakeGitHub, fault
     source.read({450})
     github.faults.add(fault, path=f"/repos/{REPOSITORY}/pulls", times=99)
     found = source.read(set(range(1, 300)))
-    assert all(isinstance(pull, Unread) and pull.failed for pull in found.values())
+    assert all(isinstance(pull, UnknownState) and pull.failed for pull in found.values())
 
 
 def test_a_missing_pull_request_is_no_failure(github: FakeGitHub) -> None:
     """GitHub has answered: the number may be an issue's, or another team's."""
     github.world.repository(REPOSITORY).pulls.pop(200, None)
     source = reading(client(github), REPOSITORY)
-    absent = Unread("acme/shop has no pull request 200", failed=False)
+    absent = UnknownState("acme/shop has no pull request 200", failed=False)
     assert (source.read({200}), source.alone(200)) == ({200: absent}, absent)
 
 
@@ -96,7 +96,7 @@ def test_an_answer_about_another_repository_is_a_failure(github: FakeGitHub) -> 
     source = reading(client(github), REPOSITORY)
     source.id += 1
     found = source.read({17})
-    assert [isinstance(pull, Unread) and pull.failed for pull in found.values()] == [True]
+    assert [isinstance(pull, UnknownState) and pull.failed for pull in found.values()] == [True]
     with pytest.raises(ServiceError):
         reading(client(github), "acme/none")
 
@@ -159,7 +159,7 @@ def test_a_malformed_pull_request_is_a_failure(answer: Any) -> None:
         found += [listed.read([17])[17], listed.alone(18)]
         found += [listed.read([17, 18])[18]]
     for pull in found:
-        assert isinstance(pull, Unread)
+        assert isinstance(pull, UnknownState)
         assert pull.failed
         assert "the answer is not what was asked for" in pull.reason
 
@@ -169,14 +169,14 @@ def test_a_malformed_list_is_a_failure(answer: Any) -> None:
     """It does not mean "no pull request"."""
     source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": answer}), REPOSITORY)
     (found,) = source.read([17]).values()
-    assert isinstance(found, Unread)
+    assert isinstance(found, UnknownState)
     assert found.failed
 
 
 def test_an_empty_list_means_that_there_are_none() -> None:
     """A repository in which nobody has opened a pull request."""
     source = reading(Says({f"/repos/{REPOSITORY}": HOME, f"/repos/{REPOSITORY}/pulls": []}), REPOSITORY)
-    assert source.read([1]) == {1: Unread("acme/shop has no pull request 1", failed=False)}
+    assert source.read([1]) == {1: UnknownState("acme/shop has no pull request 1", failed=False)}
 
 
 @pytest.mark.parametrize(

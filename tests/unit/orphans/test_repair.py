@@ -6,7 +6,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.orphans.audit import Report, Row, Target
-from closeout.orphans.repair import MOST_KEPT, MOST_TEXT, Repaired, repair
+from closeout.orphans.repair import MOST_KEPT, MOST_TEXT, RepairReport, repair
 
 REPAIR = {"a": "repair"}
 
@@ -18,7 +18,7 @@ def row(number: int, automation: str = "a", state: str = "orphan") -> Row:
 
 def repaired(
     rows: tuple[Row, ...], modes: dict[str, str] = REPAIR, limit: int = 2, errors: tuple[str, ...] = ()
-) -> tuple[Repaired, list[Target]]:
+) -> tuple[RepairReport, list[Target]]:
     begun: list[Target] = []
 
     def start(target: Target) -> tuple[bool, str]:

@@ -11,8 +11,8 @@ from closeout.actions.registry import builtin
 from closeout.actions.spec import Existing
 from closeout.core.automation import RECHECK, Automation, Step
 from closeout.core.errors import ServiceError
-from closeout.orphans.reading import Pull, Unread
-from closeout.orphans.verdict import Find, GitHubSays, Verdict, judge
+from closeout.orphans.reading import Pull, UnknownState
+from closeout.orphans.verdict import Find, PullRequestQueries, Verdict, judge
 from closeout.testing import payloads
 
 TEN_MINUTES = 600.0
@@ -58,13 +58,13 @@ def pull(*, whole: bool = True, times: dict[str, str] = TIMES, **options: Any) -
     return Pull(answer, whole)
 
 
-def no_more(_number: int) -> Pull | Unread:
+def no_more(_number: int) -> Pull | UnknownState:
     raise AssertionError("nothing more is asked")
 
 
 def verdict(
     about: Find,
-    answer: Pull | Unread,
+    answer: Pull | UnknownState,
     *,
     alone: Any = no_more,
     paths: tuple[str, ...] | ServiceError = (),
@@ -75,7 +75,7 @@ def verdict(
             raise paths
         return paths
 
-    return judge(about, answer, GitHubSays(alone, paths_of, lambda _repository, _number: bases))
+    return judge(about, answer, PullRequestQueries(alone, paths_of, lambda _repository, _number: bases))
 
 
 def unreachable() -> ServiceError:
@@ -243,7 +243,7 @@ def test_a_field_that_a_list_lacks_is_read_individually() -> None:
     assert asked == [17]
     reopened = verdict(about, pull(whole=False), alone=lambda _number: pull(state="open"))
     assert reopened.state == "open"
-    gone = verdict(about, pull(whole=False), alone=lambda _number: Unread("no answer", failed=True))
+    gone = verdict(about, pull(whole=False), alone=lambda _number: UnknownState("no answer", failed=True))
     assert gone == Verdict("unknown", "no answer", failed=True)
 
 
@@ -271,7 +271,7 @@ def test_a_resource_that_is_being_deleted_is_left_alone() -> None:
 
 def test_a_pull_request_that_was_not_read_is_unknown() -> None:
     """With the reason, and whether a question got no answer."""
-    assert verdict(find(), Unread("why", failed=True)) == Verdict("unknown", "why", failed=True)
+    assert verdict(find(), UnknownState("why", failed=True)) == Verdict("unknown", "why", failed=True)
 
 
 def test_an_unmerged_pull_request_has_no_sender() -> None:

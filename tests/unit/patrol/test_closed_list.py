@@ -11,7 +11,7 @@ import pytest
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.patrol.answers import seconds, shown
-from closeout.patrol.closed_list import LAG
+from closeout.patrol.closed_list import LAG, ClosedPull
 from closeout.patrol.closers import asks_who_closed
 from closeout.patrol.closings import ClosedLists
 from closeout.patrol.reader import Reader
@@ -35,7 +35,7 @@ class Round:
         self,
         repositories: dict[str, tuple[str, ...]] | None = None,
         asking: str = "",
-        told: set[int] | None = None,
+        reported: set[int] | None = None,
     ) -> Report:
         """Make one round."""
         report = Report()
@@ -47,7 +47,7 @@ class Round:
             HERE if repositories is None else repositories,
             report,
             frozenset({asking}),
-            told=set() if told is None else told,
+            reported=set() if reported is None else reported,
         ).patrol()
         return report
 
@@ -107,9 +107,9 @@ def test_a_beginning_is_reported_even_after_a_crash() -> None:
     world = Round()
     world.patrol()  # what it told is lost
     assert [len(world.patrol().notes) for _ in range(2)] == [1, 0]
-    told: set[int] = set()
+    reported: set[int] = set()
     other = Round()
-    reports = [other.patrol(told=told) for _ in range(3)]
+    reports = [other.patrol(reported=reported) for _ in range(3)]
     assert [len(report.notes) for report in reports] == [1, 0, 0]
     of_an_earlier_release = dict(world.store.kept["repository", "501"])
     del of_an_earlier_release["told"]
@@ -395,6 +395,27 @@ def test_a_closing_is_read_until_its_run_has_ended(world: Round) -> None:
     world.close(4, after=3_600)
     assert world.patrol().started == 1
     assert world.patrol().closings_seen == 0
+
+
+def test_a_closing_whose_run_is_cancelled_while_the_list_is_taken_in_is_seen_again(world: Round) -> None:
+    """It was under way when patrol asked what is new, and had ended when patrol asked what goes on."""
+
+    class Interrupted(Taken):
+        def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
+            found = super().is_new(closed, automations)
+            if not found and closed.pull["number"] in self.open:
+                self.open.discard(2)
+                self.started = [one for one in self.started if one[0] != 2]
+            return found
+
+    world.taken = Interrupted()
+    world.close(2)
+    assert world.patrol().started == 1
+    world.taken.open = {2}
+    world.github.now += 100
+    world.github.comment(2)
+    assert world.patrol().started == 0, "its run has not ended"
+    assert world.patrol().started == 1, "its run has ended, because it read an answer that was out of date"
 
 
 def test_a_page_that_has_not_changed_hides_nothing_on_the_next_one(world: Round) -> None:

@@ -88,24 +88,36 @@ def whole() -> dict[str, Any]:
         return answer
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        [],
-        {},
-        whole() | {"number": 18},
-        whole() | {"state": "locked"},
-        whole() | {"merged": None},
-        whole() | {"id": "1700"},
-        whole() | {"base": {"ref": "develop", "repo": None}},
-        whole() | {"head": None},
-    ],
-)
-def test_an_answer_that_is_not_the_pull_request_is_an_error(github: FakeGitHub, answer: Any) -> None:
-    """Nothing is guessed: a plan for another or half a pull request would look right."""
+def refused(github: FakeGitHub, answer: Any) -> None:
+    """Have GitHub answer this, and insist that it is refused."""
     github.faults.add("status", path="/repos/acme/shop/pulls/17", status=200, body=answer)
     with pytest.raises(ServiceError, match="not the pull request that was asked for"):
         read_closed_event(client(github), "acme/shop", 17, NOW)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"number": 18},
+        {"state": "locked"},
+        {"merged": None},
+        {"id": "1700"},
+        {"base": {"ref": "develop", "repo": None}},
+        {"head": None},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_an_answer_that_is_not_the_pull_request_is_an_error(
+    github: FakeGitHub, wrong: dict[str, Any]
+) -> None:
+    """Nothing is guessed: a plan of another pull request, or of half of one, would be believed."""
+    refused(github, whole() | wrong)
+
+
+@pytest.mark.parametrize("answer", [[], {}])
+def test_an_answer_that_is_no_pull_request_is_an_error(github: FakeGitHub, answer: Any) -> None:
+    """Nor is nothing read as one."""
+    refused(github, answer)
 
 
 def test_a_payload_that_no_delivery_could_carry_is_refused(github: FakeGitHub) -> None:

@@ -85,4 +85,4 @@ def test_a_workflows_token_is_in_no_log() -> None:
     """A logged request shows only the number."""
     question = guard.read_question("GET", ["Bearer a.workflows.token"], ["17"])
     assert question == ("a.workflows.token", 17)
-    assert repr(question) == "Question(number=17)"
+    assert repr(question) == "GuardRequest(number=17)"

@@ -43,12 +43,12 @@ def begun(played: Scene) -> list[str]:
     names: list[str] = []
     save = played.durable.save
 
-    def noted(operation: Operation, *outcomes: Outcome, **meaning: Any) -> None:
+    def logged(operation: Operation, *outcomes: Outcome, **meaning: Any) -> None:
         if operation.state == "waiting" and "marked" in (operation.result or ""):
             names.append(operation.name)
         save(operation, *outcomes, **meaning)
 
-    played.durable.save = noted  # type: ignore[method-assign]
+    played.durable.save = logged  # type: ignore[method-assign]
     return names
 
 

@@ -67,7 +67,7 @@ def test_secrets_are_taken_out_last() -> None:
     try:
         raise ValueError("it was s3cret")
     except ValueError as error:
-        log.unforeseen("failed", error)
+        log.unexpected("failed", error)
     assert "ValueError" in stream.getvalue()
     assert "s3cret" not in stream.getvalue()
 
@@ -90,9 +90,9 @@ def test_a_flood_of_one_kind_is_a_line_a_second() -> None:
     stream, clock = io.StringIO(), Clock()
     log = Log(stream=stream, clock=clock)
     for _ in range(500):
-        log.seldom("a request was refused", code="unauthorized")
+        log.throttled("a request was refused", code="unauthorized")
     clock.now += 1.5
-    log.seldom("a request was refused", code="unauthorized")
+    log.throttled("a request was refused", code="unauthorized")
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[1].endswith("and_before=499")
@@ -106,7 +106,7 @@ def test_the_time_between_two_lines_doubles_while_more_arrive() -> None:
     for quarter in [*range(33), 48, 52, 56, 60]:
         clock.now = 100.0 + quarter / 4
         before = len(stream.getvalue())
-        log.rarely("a request was refused")
+        log.backed_off("a request was refused")
         if len(stream.getvalue()) > before:
             written.append(quarter / 4)
     assert written == [0.0, 1.0, 3.0, 7.0, 15.0]
@@ -118,13 +118,13 @@ def test_what_strangers_cause_for_hours_fills_no_disk() -> None:
     log = Log(stream=stream, clock=clock)
     for _ in range(3600 * 20):
         clock.now += 0.05
-        log.rarely("a request was refused: it has no signature")
+        log.backed_off("a request was refused: it has no signature")
     lines = stream.getvalue().splitlines()
     assert 60 < len(lines) < 80
     clock.now += 61
     for _ in range(2):
         clock.now += 2
-        log.rarely("a request was refused: it has no signature")
+        log.backed_off("a request was refused: it has no signature")
     assert len(stream.getvalue().splitlines()) == len(lines) + 2
 
 
@@ -153,7 +153,7 @@ def test_no_text_forges_a_line_or_reaches_a_terminal(as_json: bool) -> None:
 def test_the_lines_of_a_traceback_are_no_log_lines(as_json: bool) -> None:
     """Its message may be a stranger's: each line stands behind a bar, without controls."""
     stream = io.StringIO()
-    Log(stream=stream, as_json=as_json, clock=Clock()).unforeseen("failed", ValueError(HOSTILE))
+    Log(stream=stream, as_json=as_json, clock=Clock()).unexpected("failed", ValueError(HOSTILE))
     lines = stream.getvalue().splitlines()
     assert [line for line in lines if controls(line)] == []
     assert [line for line in lines[1:] if not line.startswith("  | ")] == []

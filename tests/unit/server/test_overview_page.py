@@ -16,15 +16,15 @@ from closeout.patrol.marks import DRILL, LAST
 from closeout.ports import DayTally, RunView
 from closeout.server.pages import chart, overview_page
 from closeout.server.pages.overview_facts import read_facts
-from closeout.server.pages.overview_page import Facts, Need
+from closeout.server.pages.overview_page import AttentionItem, OverviewData
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 from tests.memory_problems import causes_of
 
-QUIET = Facts(now=NOW, paused=None, open_runs=(), open_count=0, queue_age=0.0, last_delivery=NOW - 60)
+QUIET = OverviewData(now=NOW, paused=None, open_runs=(), open_count=0, queue_age=0.0, last_delivery=NOW - 60)
 
 
-def needs(facts: Facts) -> tuple[Need, ...]:
+def needs(facts: OverviewData) -> tuple[AttentionItem, ...]:
     """Return what needs somebody."""
     return overview_page.shown(facts).needs
 
@@ -78,7 +78,7 @@ def test_of_several_problems_of_one_cause_the_newest_is_quoted() -> None:
     assert need.url == "/runs?automation=preview-cleanup&verdict=failure"
     orphans = [one._replace(kind="orphans", execution=None) for one in (old, new)]
     (need,) = needs(QUIET._replace(problems=said(*orphans)))
-    assert (need.url, need.link, need.deed, len(need.items)) == ("/orphans", "Orphans", None, 2)
+    assert (need.url, need.link, need.action, len(need.items)) == ("/orphans", "Orphans", None, 2)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_is_broken_comes_before_what_waits() -> None:
         paused="by ada", orphans=1, drill_ended=NOW, drill_wrong=["hook"], problems=said(failed(1))
     )
     assert [need.tone for need in needs(wrong)] == ["wait", "bad", "bad", "wait"]
-    assert needs(wrong)[0].deed == "/resume"
+    assert needs(wrong)[0].action == "/resume"
 
 
 def test_the_tab_shows_whether_something_needs_attention() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from closeout.ledger.filters import RUN_FILTERS
 from closeout.ports import DeliveryView, ListPage
 from closeout.server.pages import lists
-from closeout.server.pages.filter_form import FilterForm, Listed
+from closeout.server.pages.filter_form import FilterForm, ListPageData
 from closeout.server.pages.rendering import Renderer
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
@@ -24,7 +24,7 @@ def listed(
     form: FilterForm = lists.RUNS,
     newer: str | None = None,
     older: str | None = None,
-) -> Listed:
+) -> ListPageData:
     """Return a page without rows."""
     return form.listed(ListPage((), newer, older), form.set(given))
 

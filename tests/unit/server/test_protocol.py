@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from closeout.server.asgi import Receive, Scope, Send
+from closeout.server.connection_limits import ConnectionLimits
 from closeout.server.head import HEAD_BYTES
-from closeout.server.places import Places
 from closeout.server.protocol import LINGER_BYTES, WRITE_BUFFER, Connection
 from closeout.testing import deliveries
 from tests.unit.server.wire import SECRET, App, Wire, nothing, play, turns
@@ -260,11 +260,11 @@ def test_waiting_and_closing_connections_make_room_at_the_limit() -> None:
 
     async def scene() -> None:
         for ends in (unread, refused, closing):
-            places = Places(1, ())
-            first = Wire(places=places)
+            connection_limits = ConnectionLimits(1, ())
+            first = Wire(connection_limits=connection_limits)
             await ends(first)
             assert "abort" not in first.done
-            assert Wire(places=places).done == []
+            assert Wire(connection_limits=connection_limits).done == []
             assert first.done[-1] == "abort"
 
     play(scene)
@@ -274,12 +274,15 @@ def test_a_complete_head_is_progress() -> None:
     """Its connection makes room only after those that have waited meanwhile, and before those that came later."""
 
     async def scene() -> None:
-        places = Places(2, ("0.0.0.0/0",))
-        sending, silent_ = Wire(places=places), Wire(places=places)
+        connection_limits = ConnectionLimits(2, ("0.0.0.0/0",))
+        sending, silent_ = (
+            Wire(connection_limits=connection_limits),
+            Wire(connection_limits=connection_limits),
+        )
         sending.send(delivery()[:-1])
-        third = Wire(places=places)
+        third = Wire(connection_limits=connection_limits)
         assert (sending.done, silent_.done) == ([], ["reset", "abort"])
-        Wire(places=places)
+        Wire(connection_limits=connection_limits)
         assert (sending.done, third.done) == (["reset", "abort"], [])
 
     play(scene)
@@ -406,17 +409,17 @@ def test_a_connection_without_a_place_is_not_read() -> None:
     """It holds nothing, and its end affects no other."""
 
     async def scene() -> None:
-        places = Places(1, ())
-        first = Wire(places=places)
+        connection_limits = ConnectionLimits(1, ())
+        first = Wire(connection_limits=connection_limits)
         first.send(GET)
-        second = Wire(places=places)
+        second = Wire(connection_limits=connection_limits)
         assert second.done == ["abort"]
         assert second.shared.connections == set()
         assert second.connection.deadline == float("inf")
         second.connection.connection_lost(None)
-        assert len(places) == 1
+        assert len(connection_limits) == 1
         first.connection.connection_lost(None)
-        assert len(places) == 0
+        assert len(connection_limits) == 0
         assert first.shared.connections == set()
 
     play(scene)
@@ -428,16 +431,16 @@ def test_memory_is_freed_by_ending_what_cannot_be_spooled() -> None:
     async def scene() -> None:
         head = Wire(App(nothing))
         head.send(b"GET /")
-        head.connection.give_way()
+        head.connection.release_memory()
         assert head.done == ["reset", "abort"]
         body = Wire()
         body.send(delivery()[:-1])
         assert body.held > 0
-        body.connection.give_way()
+        body.connection.release_memory()
         assert (body.held, body.done) == (0, [])
         verified = Wire()
         verified.send(delivery() + GET)
-        verified.connection.give_way()
+        verified.connection.release_memory()
         assert (verified.held, verified.done) == (0, ["pause"])
         await turns()
         verified.app.commit()

@@ -6,17 +6,17 @@ from typing import Any
 
 from closeout.ports import RunView
 from closeout.server.pages import pull_request_page
-from closeout.server.pages.pull_request_page import Heard, PullRequest
+from closeout.server.pages.pull_request_page import DeliveryPayload, PullRequest
 from closeout.server.pages.rendering import Renderer
 from closeout.testing import deliveries
-from closeout.wiring.pull_requests import Entry, Next, PullRequestView, Resource
+from closeout.wiring.pull_requests import Entry, ExpectedEvent, PullRequestView, Resource
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
 
 WORLD = World()
 
 
-def shown(*heard: Heard, attempts: tuple[RunView, ...] = (), **more: Any) -> PullRequest:
+def shown(*heard: DeliveryPayload, attempts: tuple[RunView, ...] = (), **more: Any) -> PullRequest:
     """Return the page of acme/shop#17."""
     views = [one.view._replace(id=number) for number, one in enumerate(heard, start=1)]
     story = PullRequestView(
@@ -35,11 +35,11 @@ def shown(*heard: Heard, attempts: tuple[RunView, ...] = (), **more: Any) -> Pul
     return pull_request_page.shown(story, numbered, NOW + 3600)
 
 
-def heard(action: str, at: float, *, origin: str = "github", **pull: Any) -> Heard:
+def heard(action: str, at: float, *, origin: str = "github", **pull: Any) -> DeliveryPayload:
     """Return a delivery at so many seconds, with its payload."""
     payload = deliveries.pull_request(action, **pull)
     view = WORLD.delivery(1)
-    return Heard(view._replace(action=action, received_at=NOW + at, origin=origin), payload)
+    return DeliveryPayload(view._replace(action=action, received_at=NOW + at, origin=origin), payload)
 
 
 def attempt(kind: str, **more: Any) -> RunView:
@@ -95,7 +95,7 @@ def test_the_header_shows_the_newest_delivery() -> None:
     assert dict(page.facts)["Branches"] == "feature/basket → develop"
     assert shown(heard("closed", 1)).state == "Closed"
     half = {"pull_request": {"head": {"ref": "feature/basket"}}}
-    assert "Branches" not in dict(shown(Heard(heard("edited", 1).view, half)).facts)
+    assert "Branches" not in dict(shown(DeliveryPayload(heard("edited", 1).view, half)).facts)
     assert shown(heard("reopened", 1)).state == "Open"
     assert (shown().state, shown().about.title, shown().entries) == ("Unknown", None, ())
     renamed = shown(heard("closed", 1), former_names=("acme/old",))
@@ -172,9 +172,12 @@ def test_what_comes_next() -> None:
     failed, going = attempt("failure"), attempt("waiting", id="going", accepted_at=NOW + 9, automation="docs")
     page = shown(
         attempts=(failed, going),
-        next=(Next("recheck", NOW + 7200, "docs looks again"), Next("waiting", NOW + 9, "x")),
+        next=(
+            ExpectedEvent("recheck", NOW + 7200, "docs looks again"),
+            ExpectedEvent("waiting", NOW + 9, "x"),
+        ),
     )
-    assert [(step.tone, step.text.partition(" ")[0], step.deed) for step in page.next] == [
+    assert [(step.tone, step.text.partition(" ")[0], step.action) for step in page.next] == [
         ("bad", "preview-cleanup", f"/runs/{failed.id}/rerun"),
         ("busy", "docs:", f"/runs/{going.id}/cancel"),
         ("none", "docs", None),
@@ -213,6 +216,6 @@ def test_hostile_payloads_do_not_break_the_page() -> None:
         {"pull_request": {"user": 7, "base": "x"}, "changes": 3, "sender": []},
     ]
     for payload in payloads:
-        page = shown(Heard(view._replace(action="edited"), payload))
+        page = shown(DeliveryPayload(view._replace(action="edited"), payload))
         assert page.entries[0].title == "Edited"
         assert page.state == "Unknown"

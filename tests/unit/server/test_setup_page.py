@@ -13,7 +13,7 @@ from closeout.config.load import load_text
 from closeout.ports.access import ACT
 from closeout.server.access import Visitor
 from closeout.server.pages import setup_pages
-from closeout.server.pages.overview_page import Facts
+from closeout.server.pages.overview_page import OverviewData
 from closeout.server.pages.rendering import Renderer
 
 NOW = 1_790_000_000.0
@@ -145,7 +145,7 @@ def test_what_nobody_has_looked_at_is_no_zero(mark: dict[str, Any], listed: int,
 def test_health_says_since_when() -> None:
     """Never is a word, and not a time."""
     patrol = {"lists": {"ended_at": NOW - 300, "repositories": 3, "errors": ["no right", "no right"]}}
-    known = Facts(NOW, None, (), open_count=3, queue_age=4_000.0, patrol_ended=NOW - 300)
+    known = OverviewData(NOW, None, (), open_count=3, queue_age=4_000.0, patrol_ended=NOW - 300)
     facts = {fact.label: fact for fact in setup_pages.health(known, patrol)}
     assert facts["Patrol read the lists"][1:3] == ("5 min ago", "3 repositories")
     assert facts["Patrol read the logs"].value == facts["Last drill"].value == "never"
@@ -166,7 +166,7 @@ def test_health_says_since_when() -> None:
 )
 def test_a_queue_is_slow_from_an_hour_on(age: float, told: tuple[str, str]) -> None:
     """One of less than a second is none."""
-    facts = setup_pages.health(Facts(NOW, None, (), open_count=1, queue_age=age), {})
+    facts = setup_pages.health(OverviewData(NOW, None, (), open_count=1, queue_age=age), {})
     assert [(fact.value, fact.tone) for fact in facts if fact.label == "Oldest queued run"] == [told]
 
 

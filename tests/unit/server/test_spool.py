@@ -30,7 +30,7 @@ class Sender(Upload):
         """Note it."""
         self.told.append("resume")
 
-    def crowded_out(self) -> None:
+    def evict(self) -> None:
         """Note it."""
         self.told.append("crowded out")
 

@@ -170,7 +170,7 @@ def test_a_delivery_that_a_new_secret_matches_is_unverified_no_more() -> None:
             while not wire.app.groups:
                 await asyncio.sleep(0.002)
         assert (wire.held, wire.app.webhook.held) == (0, len(BODY))
-        wire.connection.give_way()
+        wire.connection.release_memory()
         assert wire.heads() == []
         assert await answered(wire) == "202 Accepted"
 
@@ -183,7 +183,7 @@ def test_a_complete_body_that_gives_way_is_answered_and_its_connection_closes() 
     async def scene() -> None:
         wire = Wire()
         wire.send(head(secret=b"another of sixteen") + BODY)
-        wire.connection.give_way()
+        wire.connection.release_memory()
         assert await answered(wire) == "503 Service Unavailable"
         assert b"connection: close" in wire.written
         await asyncio.sleep(0)

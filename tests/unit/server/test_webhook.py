@@ -53,7 +53,7 @@ class Sender(Upload):
     def resume(self) -> None:
         """Nothing to do."""
 
-    def crowded_out(self) -> None:
+    def evict(self) -> None:
         """Nothing to do."""
 
 
@@ -286,7 +286,7 @@ def test_a_large_body_that_is_refused_has_left_the_spool_by_then() -> None:
                 super().reply(answer, close=close)
                 receiving.spool.open(Sender(), bytearray()).close()
 
-            def crowded_out(self) -> None:
+            def evict(self) -> None:
                 self.answers.append(503)
 
         sender = Next()

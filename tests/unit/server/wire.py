@@ -14,10 +14,10 @@ from closeout.intake.receiver import Receiver
 from closeout.ports import Incoming
 from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.bodies import Limits
+from closeout.server.connection_limits import ConnectionLimits
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
 from closeout.server.parts import ServerParts
-from closeout.server.places import Places
 from closeout.server.protocol import Connection
 from closeout.server.shared import Shared, Timers
 from closeout.server.webhook import Webhook
@@ -84,7 +84,7 @@ class Wire(asyncio.Transport):
     def __init__(
         self,
         app: App | None = None,
-        places: Places | None = None,
+        connection_limits: ConnectionLimits | None = None,
         kind: type[Connection] = Connection,
     ) -> None:
         super().__init__({"peername": ("192.0.2.7", 4711), "sockname": ("127.0.0.1", 80), "socket": self})
@@ -93,8 +93,8 @@ class Wire(asyncio.Transport):
         self.done: list[str] = []
         self.unread = 0
         self.high: int | None = None
-        places = Places(10, ()) if places is None else places
-        self.shared = Shared(self.app, places, TIMERS)  # type: ignore[arg-type]
+        connection_limits = ConnectionLimits(10, ()) if connection_limits is None else connection_limits
+        self.shared = Shared(self.app, connection_limits, TIMERS)  # type: ignore[arg-type]
         self.connection = kind(self.shared)
         self.connection.connection_made(self)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from closeout.stack import table as layout
-from closeout.stack.deployed import digest_of, outlasts, pack, unpack
+from closeout.stack.deployed import definition_lifetime, digest_of, pack, unpack
 from tests.unit.core.test_automation import AUTOMATION
 
 OTHER = dataclasses.replace(AUTOMATION, name="other", mode="dry-run", function="hooks:f", steps=())
@@ -39,7 +39,7 @@ def test_packing_again_yields_the_same_text() -> None:
 
 def test_a_definition_is_known_as_long_as_a_run_of_it_may_last() -> None:
     """It waits, then it runs, and Lambda may be late by a day."""
-    assert outlasts(dataclasses.replace(AUTOMATION, queue_timeout=60.0, timeout=7.0)) == 86_467.0
+    assert definition_lifetime(dataclasses.replace(AUTOMATION, queue_timeout=60.0, timeout=7.0)) == 86_467.0
 
 
 def test_the_files_protection_is_stored_next_to_the_automations() -> None:

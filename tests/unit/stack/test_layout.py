@@ -83,7 +83,7 @@ LAYOUT: list[tuple[object, object]] = [
             "expires": {"N": "9"},
         },
     ),
-    (table.outliving(1000.0, 1100.0), 1200),
+    (table.expiry_after(1000.0, 1100.0), 1200),
     (
         table.marked_started(E, ARN),
         {

@@ -18,7 +18,7 @@ from closeout.patrol.report import Report
 from closeout.ports import RunView
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.stack_patrols import Made, StackPatrols, open_stack_patrols
+from closeout.wiring.stack_patrols import RoundResult, StackPatrols, open_stack_patrols
 from tests.direct import no_sockets
 from tests.stack_aws import StackAws
 from tests.unit.wiring.stack_world import REGION, REPOSITORY, StackWorld
@@ -98,7 +98,7 @@ class Scene:
 
     def round(
         self, left: Callable[[], float] = lambda: 900.0, execution: str = "one", *, everything: bool = False
-    ) -> Made:
+    ) -> RoundResult:
         """Make a round an hour later, with another environment; return all that comes of it."""
         self.clock.advance(HOUR)
         made = self.function().patrol(execution, left, everything=everything)

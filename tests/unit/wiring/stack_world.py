@@ -1,4 +1,7 @@
-"""A stack's worker in this process: emulated AWS and a fake GitHub over HTTP, the real composition between them."""
+"""A stack's worker in this process: emulated AWS and a fake GitHub over HTTP, the real composition between them.
+
+Its clock moves when a run waits, so nothing waits in real time.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ from closeout.core.automation import Automation
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
-from closeout.lambdas.late_clients import late_clients
+from closeout.lambdas.lazy_clients import lazy_clients
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
+from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 from tests.direct import DirectClient
@@ -50,7 +54,16 @@ automations:
 class StackWorld:
     """One stack: `runtime` is a Lambda environment's composition; a new one is another environment."""
 
-    def __init__(self, aws: StackAws, github: FakeGitHub, folder: Path, *, token: str | None) -> None:
+    def __init__(
+        self,
+        aws: StackAws,
+        github: FakeGitHub,
+        folder: Path,
+        *,
+        token: str | None,
+        clock: FakeClock | None = None,
+    ) -> None:
+        self.clock = clock or FakeClock(time.time())
         self.aws = aws
         self.github = github
         self._folder = folder
@@ -74,7 +87,11 @@ class StackWorld:
         """What a new Lambda environment composes; `secret` is a name where the stack did not make the secret."""
         return open_stack_runtime(
             self.variables(secret),
-            **{"client": late_clients(REGION, partial(DirectClient, self.aws)), **options},
+            **{
+                "client": lazy_clients(REGION, partial(DirectClient, self.aws)),
+                "clock": self.clock,
+                **options,
+            },
         )
 
     def variables(self, secret: str | None = None) -> dict[str, str]:
@@ -106,7 +123,7 @@ class StackWorld:
 
     def damage_what_is_deployed(self) -> None:
         """Have bytes there that nobody can read."""
-        item = layout.deployed_item(b"damaged", "", time.time())
+        item = layout.deployed_item(b"damaged", "", self.clock.now())
         self.dynamo.put_item(TableName="ledger", Item=item)
 
     def say(self, line: str) -> None:
@@ -141,12 +158,14 @@ class StackWorld:
         guid = f"guid-{number}"
         (run,) = receiver.runs("pull_request", guid, body)
         delivery = NewDelivery(
-            "1", guid, "pull_request", "closed", REPOSITORY, body, False, time.time(), "github", number
+            "1", guid, "pull_request", "closed", REPOSITORY, body, False, self.clock.now(), "github", number
         )
         if known:
             item = layout.known_item(definition_digest(run.definition), run.automation, 3600.0)
             self.dynamo.put_item(TableName="ledger", Item=item)
-        for item in layout.acceptance(delivery, [run], [], zlib.compress(body), int(time.time()) + 86_400):
+        for item in layout.acceptance(
+            delivery, [run], [], zlib.compress(body), int(self.clock.now()) + 86_400
+        ):
             self.dynamo.put_item(TableName="ledger", Item=item)
         return f"{run.run_id}-1", opened.sha
 
@@ -154,7 +173,8 @@ class StackWorld:
         """Have a run begun by the release before, which kept its operations beside the definition."""
         run_id = execution.rpartition("-")[0]
         row = self.dynamo.get_item(TableName="ledger", Key=layout.attempt_key(run_id, 1))["Item"]
-        begun = {"state": "waiting", "started_at": time.time(), "wake": time.time(), "holder": "before"}
+        now = self.clock.now()
+        begun = {"state": "waiting", "started_at": now, "wake": now, "holder": "before"}
         self.dynamo.put_item(TableName="ledger", Item=row | layout.to_item(begun))
         for position, (name, result) in enumerate(operations.items(), 1):
             key = layout.operation_key(run_id, 1, name) | {"pk": {"S": layout.run_partition(run_id)}}
@@ -168,15 +188,22 @@ class StackWorld:
             values = {"name": name, "position": position, "kind": "record", **done}
             self.dynamo.put_item(TableName="ledger", Item=key | layout.to_item(values))
 
-    def drive(self, execution: str, seconds: float = 30.0) -> Ending:
-        """Advance until it is done, as the worker does."""
-        deadline = time.monotonic() + seconds
-        while True:
-            outcome = self.runtime.engine.advance(execution, lambda: 890.0)
-            if outcome == DONE:
-                return self.ending(execution)
-            assert time.monotonic() < deadline, f"{execution} did not end"
-            time.sleep(min(1.0, max(0.0, outcome["wake"] - time.time())))
+    def drive(self, execution: str, seconds: float = 60.0) -> Ending:
+        """Advance until it is done, as the worker does; it may wait as long as this altogether."""
+        deadline = self.clock.now() + seconds
+        while (wake := self.advance(execution)) is not None:
+            assert wake < deadline, f"{execution} did not end"
+            self.wait_until(wake)
+        return self.ending(execution)
+
+    def advance(self, execution: str) -> float | None:
+        """Continue it with one invocation; return when it goes on, or None if it is done."""
+        outcome = self.runtime.engine.advance(execution, lambda: 890.0)
+        return None if outcome == DONE else float(outcome["wake"])
+
+    def wait_until(self, at: float) -> None:
+        """Move the clock."""
+        self.clock.advance(max(0.0, at - self.clock.now()))
 
     def ending(self, execution: str) -> Ending:
         """How an execution has ended."""

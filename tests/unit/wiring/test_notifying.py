@@ -20,7 +20,7 @@ from closeout.adapters import notifier
 from closeout.config.load import load_text
 from closeout.core.errors import NotifierFailed, NotifierUnknown, StoreUnavailable
 from closeout.core.messages import Links
-from closeout.core.problems import AGAIN, EVENTS, WAIT, Problem, Route, Routes, Told
+from closeout.core.problems import AGAIN, EVENTS, WAIT, Notification, Problem, Route, Routes
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY, HOUR
 from closeout.testing.durable import FakeClock
@@ -171,9 +171,9 @@ def test_a_target_that_is_down_for_a_day_then_gets_the_current_state(receiver: S
         assert 1 <= len(receiver.taken) - tries <= 5
         assert bench.notifying.figures()["A"].failures == 0
         assert bench.kept["A"] == {}
-        told = "\n".join(one.body for one in receiver.taken[tries:])
-        assert "acme/shop#22 " in told
-        assert "acme/shop#23 " not in told
+        bodies = "\n".join(one.body for one in receiver.taken[tries:])
+        assert "acme/shop#22 " in bodies
+        assert "acme/shop#23 " not in bodies
 
 
 def test_a_restart_repeats_nothing(receiver: Service) -> None:
@@ -189,18 +189,18 @@ def test_a_restart_repeats_nothing(receiver: Service) -> None:
 def test_a_report_that_cannot_be_stored_delays_further_messages(receiver: Service) -> None:
     """Otherwise a full disk would repeat the same message every five seconds."""
     bench = Bench(A=receiver.url())
-    real = bench.store.mark_told
+    real = bench.store.record_notifications
 
-    def fails(_told: Iterable[Told]) -> None:
+    def fails(_notifications: Iterable[Notification]) -> None:
         raise StoreUnavailable("the disk is full")
 
-    bench.store.mark_told = fails  # type: ignore[method-assign,assignment]
+    bench.store.record_notifications = fails  # type: ignore[method-assign,assignment]
     bench.open(PROBLEM)
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             bench.look(WAIT)
     assert len(receiver.taken) == 1
-    bench.store.mark_told = real  # type: ignore[method-assign]
+    bench.store.record_notifications = real  # type: ignore[method-assign]
     bench.look(HOUR)
     assert len(receiver.taken) == 1
 
@@ -293,7 +293,7 @@ def test_a_hanging_target_does_not_delay_the_others(receiver: Service) -> None:
         bench.open(PROBLEM)
         bench.look(WAIT)
     assert waited == [True]
-    assert len(bench.store.told()) == 2
+    assert len(bench.store.notifications()) == 2
 
 
 def test_a_bug_in_sending_fails_only_one_target(receiver: Service) -> None:
@@ -337,8 +337,8 @@ def test_a_refused_message_does_not_block_the_others(receiver: Service) -> None:
     bench.look(WAIT)
     bench.look(HOUR)
     assert "other" in receiver.taken[1].body
-    told = {one.key for one in bench.store.told()}
-    assert told == {"5/8/x"}
+    keys = {one.key for one in bench.store.notifications()}
+    assert keys == {"5/8/x"}
 
 
 def test_a_slow_check_is_followed_by_a_long_pause() -> None:

@@ -16,15 +16,15 @@ from closeout.core.redact import Redactor
 from closeout.core.units import DAY
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.orphans.reading import Unread, reading
-from closeout.orphans.repair import Repaired
+from closeout.orphans.reading import UnknownState, reading
+from closeout.orphans.repair import RepairReport
 from closeout.patrol.marks import REPORT
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from closeout.ports import GitHub
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import configured_clients
-from closeout.wiring.orphans import Budgeted, OrphanRounds, stoppable
+from closeout.wiring.orphans import BudgetedGitHub, OrphanRounds, stoppable
 from closeout.wiring.patrols import Patrols
 from tests.until import until
 
@@ -53,10 +53,10 @@ class Orphans:
         self.spent = 0
         self.errors: tuple[str, ...] = ()
 
-    def round(self, _stopped: Callable[[], bool], reader: Reader) -> Repaired:
+    def round(self, _stopped: Callable[[], bool], reader: Reader) -> RepairReport:
         self.rounds += 1
         self.spent = reader.calls
-        return Repaired(2, 1, 3, ("a note",), self.errors)
+        return RepairReport(2, 1, 3, ("a note",), self.errors)
 
 
 class Scene:
@@ -166,8 +166,8 @@ def test_an_audit_stays_within_patrols_budget(scene: Scene) -> None:
     """What the budget does not cover is not asked, and never "absent"."""
     scene.github.remaining = 506
     reader = Reader(scene.clients.github, lambda _seconds: None)
-    github = Budgeted(stoppable(scene.clients, lambda: False), reader)
-    ending = Budgeted(stoppable(scene.clients, lambda: True), reader)
+    github = BudgetedGitHub(stoppable(scene.clients, lambda: False), reader)
+    ending = BudgetedGitHub(stoppable(scene.clients, lambda: True), reader)
     known = reading(cast("GitHub", github), "acme/shop")
     for _ in range(2):
         with pytest.raises(ServiceError, match="Validation"):
@@ -181,5 +181,5 @@ def test_an_audit_stays_within_patrols_budget(scene: Scene) -> None:
             ask()
     assert scene.github.remaining == before
     answers = known.read(range(1, 9))
-    assert {type(answer) for answer in answers.values()} == {Unread}
+    assert {type(answer) for answer in answers.values()} == {UnknownState}
     assert scene.github.remaining >= 500

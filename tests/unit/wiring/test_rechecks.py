@@ -276,7 +276,10 @@ def test_a_run_of_another_event_of_a_pull_request_is_no_teardown(bench: Bench) -
 
 def test_a_skipped_recheck_says_why(bench: Bench) -> None:
     """A missing or void run may be checked again, an earlier attempt never."""
-    looks, first = bench.rechecks._looks, Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
+    looks, first = (
+        bench.rechecks._rechecker,
+        Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical()),
+    )
     assert looks.look(first._replace(run_id="x" * 26), 0) == "nothing"
     assert looks.look(first._replace(automation="off"), 0) == "nothing"
     assert looks.look(first._replace(attempt=2), 0) == "replaced"
@@ -292,11 +295,11 @@ def test_an_attempt_of_a_recheck_that_was_stored_is_started(
     """The process may have died in between. An operator's request is started by the process that stored it."""
     teardown = Teardown("r" * 26, 1, AUTOMATION.name, 0.0, AUTOMATION.canonical())
     bench.ledger.attempts.new_attempt("r" * 26, AUTOMATION.canonical(), by, key="k", queue_timeout=60.0)
-    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.rechecks._rechecker.look(teardown, 0) == "replaced"
     assert bench.woken == started
     bench.number += 1
     bench.finish(attempt=2, tell=False)
-    assert bench.rechecks._looks.look(teardown, 0) == "replaced"
+    assert bench.rechecks._rechecker.look(teardown, 0) == "replaced"
     assert bench.woken == started, "it has ended"
 
 
@@ -327,22 +330,22 @@ def test_a_bug_in_one_recheck_leaves_the_others(bench: Bench) -> None:
 def test_a_late_deploy_brings_the_recheck_forward(bench: Bench) -> None:
     """For its own pull request, ignoring case in the repository's name, without waiting for fifteen minutes."""
     bench.scene.world.resources.add("preview-17")
-    bench.rechecks.hurry("acme/shop", 18)
-    bench.rechecks.hurry("acme/other", 17)
+    bench.rechecks.recheck_now("acme/shop", 18)
+    bench.rechecks.recheck_now("acme/other", 17)
     assert bench.after(0) == 0
-    bench.rechecks.hurry("Acme/Shop", 17)
+    bench.rechecks.recheck_now("Acme/Shop", 17)
     assert bench.after(0) == 1
-    bench.rechecks.hurry("acme/shop", 17)  # the attempt that deletes it is under way
+    bench.rechecks.recheck_now("acme/shop", 17)  # the attempt that deletes it is under way
     assert bench.after(0) == 0
 
 
 def test_many_concurrent_deploys_cause_one_recheck(bench: Bench) -> None:
     """Otherwise a loop of requests would fill the memory and use up GitHub's limit."""
     for _ in range(5):
-        bench.rechecks.hurry("acme/shop", 17)
+        bench.rechecks.recheck_now("acme/shop", 17)
     bench.after(0)
     assert bench.scene.world.log.count("plan") == 1
-    bench.rechecks.hurry("acme/shop", 17)
+    bench.rechecks.recheck_now("acme/shop", 17)
     bench.after(0)
     assert bench.scene.world.log.count("plan") == 2
 
@@ -376,7 +379,7 @@ def test_a_dry_runs_plan_is_never_deleted_by_a_recheck(bench: Bench, dry_run: bo
     bench.mark.append(bench.scene.clock.now())
     bench.rechecks = bench.restarted()
     bench.rechecks.recover()
-    bench.rechecks.hurry("acme/shop", 17)
+    bench.rechecks.recheck_now("acme/shop", 17)
     assert bench.after(2 * DAY) == (0 if dry_run else 1)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from closeout.core import runs
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
-from closeout.core.errors import Reopened
+from closeout.core.errors import LedgerError, Reopened
 from closeout.core.records import NewRun
 from closeout.engine.results import failure
 from closeout.intake import Receiver
 from closeout.intake.recovered import recovered
-from closeout.ports import Ending, Operation
+from closeout.ports import DeliveryId, Ending, Operation, RunView
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.wiring.reruns import NOTHING, Reruns
@@ -86,6 +88,26 @@ def test_a_run_that_ended_otherwise_gets_no_further_attempt() -> None:
         scene = Scene()
         scene.end(ending)
         assert scene.closed_again(scene.runs[0]._replace(run_id="unknown")) == ()
+
+
+def test_a_rerun_that_is_overtaken_by_another_starts_nothing() -> None:
+    """Both found the run finished: two attempts at once would carry out each step twice."""
+    scene = Scene()
+    scene.end(Ending("failure", "left"))
+
+    class Overtaken(MemoryLedger):
+        def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+            found = scene.ledger.run(run_id, attempt)
+            scene.reruns.rerun(run_id, "bob")
+            return found
+
+        def body(self, delivery_id: DeliveryId) -> bytes:
+            return scene.ledger.body(delivery_id)
+
+    late = scene.reruns._replace(reader=Overtaken(FakeClock()))
+    with pytest.raises(LedgerError, match="has not finished"):
+        late.rerun(scene.run, "ada")
+    assert scene.started == [f"{scene.run}-2"]
 
 
 def test_a_replay_finds_a_run_named_after_its_guid_by_an_earlier_release() -> None:

@@ -12,7 +12,7 @@ from closeout.actions.registry import builtin
 from closeout.config.load import Loaded, load
 from closeout.core import ids
 from closeout.core.errors import ConfigError, StoreUnavailable
-from closeout.core.problems import Told
+from closeout.core.problems import Notification
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Requests
@@ -154,10 +154,10 @@ def test_the_secrets_of_steps_are_known_before_a_step_runs(
     headers = "{ X-Key: file:key, X-Other: env:MISSING }"
     call = f"{{ uses: http/request, with: {{ url: 'https://h/', secret-headers: {headers} }}, destructive: false }}"
     file.write_text(FILE + f"      - {call}\n", encoding="utf-8")
-    redactor, told = Redactor(), list[str]()
-    runtime = opened(load(file, builtin()), file, redactor, told.append)
+    redactor, lines = Redactor(), list[str]()
+    runtime = opened(load(file, builtin()), file, redactor, lines.append)
     assert redactor.text("first-api-key, the-servers-own-session") == "***, ***"
-    (sentence,) = told
+    (sentence,) = lines
     assert sentence.startswith("env:MISSING is not set; ")
     assert sentence.endswith("; it cannot be taken out of logs until it can be read")
     key.write_text("second-api-key", encoding="utf-8")
@@ -212,7 +212,9 @@ def test_an_operator_dismisses_the_problem_of_a_run(runtime: Runtime) -> None:
     runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])
     (pending,) = runtime.ledger.pending(0)
     runtime.ledger.finish(pending.number, Ending("failure", "no"), time.time())
-    runtime.ledger.problems.mark_told([Told("env:A", "tidy", run_id, 1.0, recovered=False)])
+    runtime.ledger.problems.record_notifications(
+        [Notification("env:A", "tidy", run_id, 1.0, recovered=False)]
+    )
     request = Request(1, "dismiss", run_id, "ada", "deleted by hand")
     assert runtime._on_request(request) == "done"
     (problem,) = runtime.ledger.problems.problems()

@@ -12,7 +12,7 @@ from closeout.checks import registry
 from closeout.core.units import DAY
 from closeout.testing.github.webhooks import Hook
 from closeout.wiring.stack_drills import CHECKS, ENOUGH, DrillFigures
-from closeout.wiring.stack_patrols import Made
+from closeout.wiring.stack_patrols import RoundResult
 from tests.unit.checks.scene import SECRET, Server
 from tests.unit.wiring.patrol_scene import TOKEN, Scene
 from tests.unit.wiring.stack_world import REPOSITORY
@@ -36,7 +36,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [text for text in texts if text.startswith("drill")]
 
 
-def figures(made: Made) -> DrillFigures:
+def figures(made: RoundResult) -> DrillFigures:
     """Return what a round without an error says of drills: failed, unknown, and the seconds since the last one."""
     assert made.report.errors == []
     assert made.drill is not None
@@ -125,6 +125,7 @@ def test_an_invocation_that_ends_leaves_the_rest_unknown(
     scene: Scene, hook: Hook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is called wrong that was not asked."""
+    scene.pause = lambda _seconds: None  # no ping comes
 
     def left() -> float:
         return 100.0 if any(one["path"] == "/rate_limit" for one in scene.world.github.requests()) else 900.0

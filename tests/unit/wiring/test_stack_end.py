@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from closeout.core.runs import FIRST_RUNS
-from closeout.lambdas.late_clients import late_clients
+from closeout.lambdas.lazy_clients import lazy_clients
+from closeout.testing.durable import FakeClock
 from closeout.wiring.stack_runtime import open_stack_runtime
 from tests.unit.wiring.stack_world import REGION, StackWorld
-from tests.unit.wiring.test_stack_looks import PATROL, Lambda, failed
-from tests.unit.wiring.test_stack_runtime import TOKEN, aws, emulator, github
+from tests.unit.wiring.test_stack_rechecker import PATROL, Lambda, failed
+from tests.unit.wiring.test_stack_runtime import TOKEN, aws, clock, emulator, github
 
-__all__ = ["aws", "emulator", "github"]
+__all__ = ["aws", "clock", "emulator", "github"]
 
 
 class World(StackWorld):
@@ -25,18 +26,18 @@ class World(StackWorld):
     def with_patrol(self, **more: str) -> None:
         """Begin a new environment of the worker, which knows where rechecks are made."""
         self.functions = Lambda()
-        clients = late_clients(REGION)
+        clients = lazy_clients(REGION)
 
         def client(service: str) -> Any:
             return self.functions if service == "lambda" else clients(service)
 
-        self.runtime = open_stack_runtime({**self.variables(), **more}, client=client)
+        self.runtime = open_stack_runtime({**self.variables(), **more}, client=client, clock=self.clock)
 
 
 @pytest.fixture
-def world(aws: Any, github: Any, tmp_path: Path) -> World:
+def world(aws: Any, github: Any, tmp_path: Path, clock: FakeClock) -> World:
     """The stack, with patrol's function."""
-    made = World(aws, github, tmp_path, token=TOKEN)
+    made = World(aws, github, tmp_path, token=TOKEN, clock=clock)
     made.with_patrol(CLOSEOUT_RECHECKS=PATROL)
     return made
 

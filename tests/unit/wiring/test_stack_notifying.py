@@ -155,7 +155,7 @@ def test_a_missing_topic_is_logged_each_time_and_gets_the_message_later(
     bench.sns.create_topic(Name=f"{bench.name}-gone")
     bench.look(3_600)
     assert capsys.readouterr().out == ""
-    assert len(bench.problems.told()) == 2
+    assert len(bench.problems.notifications()) == 2
 
 
 def test_only_one_invocation_sends_at_a_time(bench: Bench) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import Unavailable
-from closeout.engine.lambda_ import DONE
 from closeout.lambdas import failed_executions
 from closeout.ledger.dynamodb.table import put
 from closeout.ports import AwsTarget, Ending
@@ -30,9 +29,15 @@ TOKEN = "a-token-that-nobody-may-see"
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[StackAws]:
+def clock() -> FakeClock:
+    """The time of the worker and of AWS, which moves when a run waits."""
+    return FakeClock(time.time())
+
+
+@pytest.fixture(scope="module")
+def emulator(clock: FakeClock) -> Iterator[StackAws]:
     """An emulator in this process."""
-    with StackAws(delete_seconds=0.1) as server, no_sockets(server):
+    with StackAws(delete_seconds=0.1, clock=clock.now) as server, no_sockets(server):
         yield server
 
 
@@ -53,9 +58,9 @@ def github() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture
-def world(aws: StackAws, github: FakeGitHub, tmp_path: Path) -> StackWorld:
+def world(aws: StackAws, github: FakeGitHub, tmp_path: Path, clock: FakeClock) -> StackWorld:
     """The stack."""
-    return StackWorld(aws, github, tmp_path, token=TOKEN)
+    return StackWorld(aws, github, tmp_path, token=TOKEN, clock=clock)
 
 
 def preview(world: StackWorld) -> Any:
@@ -105,11 +110,11 @@ def dead_letter(*messages: Any) -> dict[str, Any]:
 
 def handle(world: StackWorld, event: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:
     """Call the handler of failed executions in an environment of its own."""
-    until = time.monotonic() + seconds
-    context = SimpleNamespace(get_remaining_time_in_millis=lambda: (until - time.monotonic()) * 1000)
-    return failed_executions.handle(
-        event, context, world.environment(modules=False, drain=failed_executions.DRAIN)
-    )
+    until = world.clock.now() + seconds
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: (until - world.clock.now()) * 1000)
+    runtime = world.environment(modules=False, drain=failed_executions.DRAIN)
+    runtime.engine.pause = world.clock.advance
+    return failed_executions.handle(event, context, runtime)
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -177,17 +182,17 @@ def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
     preview(world)
     world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=600, then="UPDATE_COMPLETE")
     execution, _ = world.closes()
-    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
+    assert world.advance(execution) is not None
     world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=0, then="UPDATE_COMPLETE")
     world.runtime = world.environment()
     assert world.drive(execution).verdict == "success"
 
 
 def test_a_secret_without_a_value_fails_the_run_by_name(
-    aws: StackAws, github: FakeGitHub, tmp_path: Path
+    aws: StackAws, github: FakeGitHub, tmp_path: Path, clock: FakeClock
 ) -> None:
     """A stack that was deployed and never given a token deletes nothing, and its log says which secret is empty."""
-    world = StackWorld(aws, github, tmp_path, token=None)
+    world = StackWorld(aws, github, tmp_path, token=None, clock=clock)
     clients = preview(world)
     execution, _ = world.closes()
     ending = world.drive(execution)
@@ -224,7 +229,7 @@ def waits_for_its_stack(world: StackWorld) -> str:
     """Have a run wait before its delete, planned on this worker's version; return its execution."""
     world.switch(paused=True)
     execution, _ = world.closes()
-    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
+    assert world.advance(execution) is not None
     world.switch(paused=False)
     return execution
 
@@ -267,15 +272,13 @@ def test_a_file_that_is_not_stricter_lets_a_waiting_run_go_on(
 def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: StackWorld) -> None:
     """It deletes nothing while it waits, and its time ends it; the commit's status says which automation is gone."""
     clients = preview(world)
-    clock = FakeClock(time.time())
-    world.runtime = world.environment(clock=clock)
     world.deploys(without=True)
     execution, sha = world.closes()
     gone = "automation preview-cleanup is gone from the configuration; nothing more is changed unless it comes back"
     invocations = 0
-    while (outcome := world.runtime.engine.advance(execution, lambda: 890.0)) != DONE:
+    while (wake := world.advance(execution)) is not None:
         assert world.statuses(sha)[-1] == ("pending", gone)
-        clock.advance(outcome["wake"] - clock.now() + 1_200)
+        world.wait_until(wake + 1_200)
         invocations += 1
     assert invocations > 2
     ending = world.ending(execution)
@@ -292,7 +295,7 @@ def test_a_run_whose_automation_is_deployed_again_goes_on(world: StackWorld) -> 
     clients = preview(world)
     world.deploys(without=True)
     execution, _ = world.closes()
-    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
+    assert world.advance(execution) is not None
     world.deploys()
     assert world.drive(execution).verdict == "success"
     assert previews.bucket_names(clients) == {"bodies"}
@@ -332,10 +335,10 @@ def test_what_is_deployed_is_waited_for_when_it_cannot_be_read(world: StackWorld
     clients = preview(world)
     execution = waits_for_its_stack(world)
     world.damage_what_is_deployed()
-    wake = time.time()
     for _ in range(2):
-        time.sleep(max(0.0, wake - time.time()))
-        wake = world.runtime.engine.advance(execution, lambda: 890.0)["wake"]
+        wake = world.advance(execution)
+        assert wake is not None
+        world.wait_until(wake)
     shown = world.runtime.ledger.views.run(execution)
     assert shown is not None
     assert "what is deployed cannot be read" in str(shown.reason)
@@ -457,7 +460,7 @@ def test_a_status_that_was_posted_is_not_contradicted(world: StackWorld) -> None
     """The run had said success and died before it could write so down."""
     execution, sha = world.closes()
     world.runtime.engine.store = Unfinished(world.runtime.ledger.store)
-    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
+    assert world.advance(execution) is not None
     before = world.statuses(sha)
     assert before[-1][0] == "success"
     handle(world, changed(execution, "FAILED"))

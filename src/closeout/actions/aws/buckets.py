@@ -34,7 +34,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class S3Location:
     """The bucket and prefix to list and delete. `owner` is the account that the bucket must belong to."""
 
     bucket: str
@@ -46,12 +46,12 @@ class Place:
         return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
 
 
-def versions(client: Any, place: Place, *, missing_ok: bool = True) -> Iterator[Version]:
+def versions(client: Any, location: S3Location, *, missing_ok: bool = True) -> Iterator[Version]:
     """Yield every version and delete marker under a prefix, page by page.
 
     A bucket that does not exist yields none; with `missing_ok=False` it raises `ServiceError`.
     """
-    arguments: dict[str, Any] = {**place.arguments(), "Prefix": place.prefix, "MaxKeys": BATCH}
+    arguments: dict[str, Any] = {**location.arguments(), "Prefix": location.prefix, "MaxKeys": BATCH}
     while True:
         try:
             page = client.list_object_versions(**arguments)
@@ -72,29 +72,29 @@ def _moment(value: Any) -> str:
     return str(value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def count(client: Any, place: Place) -> tuple[int, int]:
-    """Return number and bytes of everything in a place, at most `COUNT_CAP` versions."""
+def count(client: Any, location: S3Location) -> tuple[int, int]:
+    """Return number and bytes of everything in a location, at most `COUNT_CAP` versions."""
     number = size = 0
-    for version in islice(versions(client, place), COUNT_CAP):
+    for version in islice(versions(client, location), COUNT_CAP):
         number += 1
         size += version.size
     return number, size
 
 
-def next_batch(client: Any, place: Place, wanted: Callable[[Version], bool]) -> list[Version]:
+def next_batch(client: Any, location: S3Location, wanted: Callable[[Version], bool]) -> list[Version]:
     """Return the first wanted versions, at most `BATCH`. May read every page."""
-    return list(islice(filter(wanted, versions(client, place)), BATCH))
+    return list(islice(filter(wanted, versions(client, location)), BATCH))
 
 
 def delete_all(
     work: Work,
     name: str,
-    place: Place,
+    location: S3Location,
     wanted: Callable[[Version], bool],
     log: Callable[[Mapping[str, int]], str],
     ours: Callable[[], bool] = lambda: True,
 ) -> tuple[int, int]:
-    """Delete all wanted versions in a place; return number and bytes.
+    """Delete all wanted versions in a location; return number and bytes.
 
     Each batch is one recorded operation, `NAME-1` and so on. `ours` is checked before a batch is listed, and again before it
     is deleted. Raises as `delete_batch` does.
@@ -102,10 +102,10 @@ def delete_all(
     found: list[Version] = []
 
     def look() -> None:
-        found[:] = next_batch(work.clients.aws("s3"), place, wanted) if ours() else []
+        found[:] = next_batch(work.clients.aws("s3"), location, wanted) if ours() else []
 
     def batch() -> dict[str, int]:
-        done = delete_batch(work.clients.aws("s3"), place, found if found and ours() else [])
+        done = delete_batch(work.clients.aws("s3"), location, found if found and ours() else [])
         if done["deleted"]:
             work.log(log(done))
         return done
@@ -119,7 +119,7 @@ def delete_all(
             return deleted, size
 
 
-def delete_batch(client: Any, place: Place, batch: Sequence[Version]) -> dict[str, int]:
+def delete_batch(client: Any, location: S3Location, batch: Sequence[Version]) -> dict[str, int]:
     """Delete a batch in one call; return `{"deleted", "bytes", "more"}`, `more` 0 when it is empty.
 
     Raises `ActionFailed` with the keys that S3 refused, or a transient `ServiceError` if a retry may help.
@@ -127,13 +127,13 @@ def delete_batch(client: Any, place: Place, batch: Sequence[Version]) -> dict[st
     if not batch:
         return {"deleted": 0, "bytes": 0, "more": 0}
     objects = [{"Key": version.key, "VersionId": version.version_id} for version in batch]
-    answer = client.delete_objects(**place.arguments(), Delete={"Quiet": True, "Objects": objects})
-    _raise_for_keys(place, answer.get("Errors", ()))
+    answer = client.delete_objects(**location.arguments(), Delete={"Quiet": True, "Objects": objects})
+    _raise_for_keys(location, answer.get("Errors", ()))
     # A listing can end early when the version at which it would continue was just deleted, so only an empty one is complete.
     return {"deleted": len(batch), "bytes": sum(version.size for version in batch), "more": 1}
 
 
-def _raise_for_keys(place: Place, errors: Sequence[Mapping[str, Any]]) -> None:
+def _raise_for_keys(location: S3Location, errors: Sequence[Mapping[str, Any]]) -> None:
     if not errors:
         return
     codes = {str(error.get("Code", "Unknown")) for error in errors}
@@ -143,7 +143,7 @@ def _raise_for_keys(place: Place, errors: Sequence[Mapping[str, Any]]) -> None:
         for error in errors[:5]
     )
     more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
-    text = f"bucket {place.bucket}: {len(errors)} of a batch could not be deleted: {named}{more}"
+    text = f"bucket {location.bucket}: {len(errors)} of a batch could not be deleted: {named}{more}"
     if codes <= _TRANSIENT_KEYS:
         raise ServiceError(text, service="s3", operation="DeleteObjects", reason=min(codes), transient=True)
     raise ActionFailed(text)

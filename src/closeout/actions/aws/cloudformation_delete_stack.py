@@ -12,7 +12,7 @@ from typing import Any
 
 from closeout.actions.aws import arns, buckets, listing, physical, stacks, tags
 from closeout.actions.aws.stacks import Resource
-from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.aws.teardown import PlannedStack, Teardown
 from closeout.actions.aws.together import each, once
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import GuardRefused, ServiceError
@@ -48,17 +48,17 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
         for resource, count in zip(found, counted, strict=True)
         for change in _part_changes(resource, top, account, count)
     ]
-    doomed = [item for item in found if not item.kept]
+    planned = [item for item in found if not item.kept]
     whole = Change(
         verb="delete",
         resource=top,
-        reason=_reason(stack, inputs, len(doomed), len(found) - len(doomed)),
+        reason=_reason(stack, inputs, len(planned), len(found) - len(planned)),
         identity={
             "stack_id": stack["StackId"],
             "name": stack["StackName"],
             "account": account,
-            "resources": len(doomed),
-            "buckets": [item.physical_id for item in doomed if item.type == stacks.BUCKET_TYPE],
+            "resources": len(planned),
+            "buckets": [item.physical_id for item in planned if item.type == stacks.BUCKET_TYPE],
         },
         name=stack["StackName"],
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
@@ -98,7 +98,7 @@ def _count(inputs: Inputs, clients: Clients, account: str, resource: Resource) -
     """Return number and bytes of a bucket's versions; 0 if the step would not delete them."""
     if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
         return 0, 0
-    return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
+    return buckets.count(clients.aws("s3"), buckets.S3Location(bucket=resource.physical_id, owner=account))
 
 
 def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, int]) -> Iterator[Change]:
@@ -139,7 +139,7 @@ def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Delete the stack that the plan froze; see `teardown`."""
     empty, role = bool(inputs.get("empty-buckets")), inputs.get("role-arn") or None
-    return Teardown(Doomed(**change.identity), work, empty_buckets=empty, role_arn=role).run()
+    return Teardown(PlannedStack(**change.identity), work, empty_buckets=empty, role_arn=role).run()
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
@@ -148,13 +148,13 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     A refused check (403) counts as a leftover with that reason, because a refusal does not prove that the resource is gone. A
     transient error is raised, so that the check is repeated.
     """
-    seen = _Looks(clients)
-    doomed = [change for change in changes if change.verb != "keep"]
-    found = zip(doomed, each(seen.reason, doomed), strict=True)
+    seen = _StackStates(clients)
+    planned = [change for change in changes if change.verb != "keep"]
+    found = zip(planned, each(seen.reason, planned), strict=True)
     return [Leftover(resource=change.resource, reason=reason) for change, reason in found if reason]
 
 
-class _Looks:
+class _StackStates:
     """Existence checks that read each stack's state and statuses from CloudFormation once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from closeout.actions.aws import arns, buckets
 from closeout.actions.aws.stacks import pages
 from closeout.actions.spec import Existing, Inputs, Permission
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.ports import Clients
 
 STATES = (
@@ -32,7 +32,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStacks
 """
 
 
-def stacks(_names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
+def stacks(_names: Sequence[NamePatterns], clients: Clients) -> Iterator[Existing]:
     """Yield every stack of the account and region, except nested ones, which are deleted through their parent."""
     call = clients.aws("cloudformation").list_stacks
     for row in pages(call, "StackSummaries", StackStatusFilter=list(STATES)):
@@ -56,7 +56,7 @@ def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
     return (Permission("aws", ("cloudformation:ListStacks",), ("*",), "list the stacks that exist"),)
 
 
-def prefixes_not_listed(naming: Naming) -> str | None:
+def prefixes_not_listed(naming: NamePatterns) -> str | None:
     """Return why prefixes of this form are not listed; None for a fixed text, the number, and the delimiter."""
     prefix = naming.patterns["prefix"]
     if naming.patterns["bucket"].fixed is None:
@@ -66,7 +66,7 @@ def prefixes_not_listed(naming: Naming) -> str | None:
     return None
 
 
-def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
+def prefixes(names: Sequence[NamePatterns], clients: Clients) -> Iterator[Existing]:
     """Yield the prefixes with these names, with the times of the oldest and the newest version under each.
 
     Everything under the fixed text is listed once, because one call for each prefix would take longer.
@@ -75,9 +75,9 @@ def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
     for naming in names:
         bucket, (lead, delimiter) = naming.patterns["bucket"].fixed, naming.patterns["prefix"].texts
         assert bucket is not None
-        place = buckets.Place(bucket=bucket, owner=account, prefix=lead)
+        location = buckets.S3Location(bucket=bucket, owner=account, prefix=lead)
         times: dict[str, tuple[str, str]] = {}
-        for version in buckets.versions(clients.aws("s3"), place, missing_ok=False):
+        for version in buckets.versions(clients.aws("s3"), location, missing_ok=False):
             prefix = lead + version.key.removeprefix(lead).partition(delimiter)[0] + delimiter
             if naming.patterns["prefix"].gives(prefix) and version.key.startswith(prefix):
                 oldest, newest = times.get(prefix, (version.modified, version.modified))

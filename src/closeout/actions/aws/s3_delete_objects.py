@@ -1,7 +1,7 @@
 """`aws/s3-delete-objects`: delete all versions under a prefix, but only those in the plan.
 
 A plan must stay small and a prefix may hold 100,000 versions. So the plan freezes a time and, for the newest
-versions, one short digest each. `Frozen` is that rule, and apply and verify use only it.
+versions, one short digest each. `PlannedVersions` is that rule, and apply and verify use only it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from closeout.actions.aws import arns, buckets, listing, tags
-from closeout.actions.aws.buckets import Place, Version
+from closeout.actions.aws.buckets import S3Location, Version
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import InputError, ServiceError
 from closeout.core.plan import Change, Leftover
@@ -27,7 +27,7 @@ DELIMITERS = ("/", "-", "_", ".", ":", "=", "|")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
+class PlannedVersions:
     """The versions that existed when the plan was made.
 
     A version counts if it was modified before `since`, or if it is one of the `known`, which are all that the
@@ -49,21 +49,21 @@ class Frozen:
         return {"since": self.since, "known": sorted(self.known)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Frozen:
+    def from_json(cls, value: Mapping[str, Any]) -> PlannedVersions:
         """Read the object of `to_json`."""
         return cls(since=value["since"], known=frozenset(value["known"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ListingSummary:
     """The versions of a listing: how many, how many bytes, and which."""
 
     objects: int
     bytes: int
-    frozen: Frozen
+    frozen: PlannedVersions
 
 
-def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
+def freeze(versions: Iterable[Version], known: int = KNOWN) -> ListingSummary:
     """Read a listing once, with at most `known` + 1 versions in memory, and freeze it."""
     newest: list[tuple[str, str]] = []
     objects = size = 0
@@ -82,8 +82,8 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
         newest = [entry for entry in newest if entry[0] > cut]
         # `~` sorts after every digit and letter of a date.
         since = min(newest)[0] if newest else cut + "~"
-    frozen = Frozen(since=since, known=frozenset(digest for _, digest in newest))
-    return Seen(objects=objects, bytes=size, frozen=frozen)
+    frozen = PlannedVersions(since=since, known=frozenset(digest for _, digest in newest))
+    return ListingSummary(objects=objects, bytes=size, frozen=frozen)
 
 
 def _digest(version: Version) -> str:
@@ -109,36 +109,36 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     wrong = check(inputs)
     if wrong:
         raise InputError("; ".join(wrong))
-    place = Place(bucket=inputs["bucket"], owner=clients.account(), prefix=inputs["prefix"])
-    seen = freeze(buckets.versions(clients.aws("s3"), place, missing_ok=False))
+    location = S3Location(bucket=inputs["bucket"], owner=clients.account(), prefix=inputs["prefix"])
+    seen = freeze(buckets.versions(clients.aws("s3"), location, missing_ok=False))
     if not seen.objects:
         return ()
-    shown = f"s3://{place.bucket}/{place.prefix}"
+    shown = f"s3://{location.bucket}/{location.prefix}"
     return (
         Change(
             verb="delete",
             resource=shown,
             reason=f"{seen.objects} versions and delete markers, {seen.bytes} bytes, as listed now",
             identity={
-                "bucket": place.bucket,
-                "owner": place.owner,
-                "prefix": place.prefix,
+                "bucket": location.bucket,
+                "owner": location.owner,
+                "prefix": location.prefix,
                 "frozen": seen.frozen.to_json(),
             },
             objects=seen.objects,
             bytes=seen.bytes,
-            name=place.bucket,
+            name=location.bucket,
         ),
     )
 
 
 def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
     """Delete in batches of 1,000, each listed, guarded and recorded. Raises `ActionFailed` with the keys that S3 refused."""
-    place, frozen = _place(change.identity), Frozen.from_json(change.identity["frozen"])
+    location, frozen = _location(change.identity), PlannedVersions.from_json(change.identity["frozen"])
     deleted, size = buckets.delete_all(
         work,
         "delete",
-        place,
+        location,
         frozen.has,
         lambda done: f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes",
     )
@@ -150,9 +150,9 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     """Return a leftover if versions of the plan still exist; later ones do not count."""
     left: list[Leftover] = []
     for change in changes:
-        frozen = Frozen.from_json(change.identity["frozen"])
+        frozen = PlannedVersions.from_json(change.identity["frozen"])
         try:
-            there = buckets.versions(clients.aws("s3"), _place(change.identity))
+            there = buckets.versions(clients.aws("s3"), _location(change.identity))
             found = list(filter(frozen.has, there))
         except ServiceError as error:
             if error.transient:
@@ -165,8 +165,8 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     return left
 
 
-def _place(identity: Mapping[str, Any]) -> Place:
-    return Place(bucket=identity["bucket"], owner=identity["owner"], prefix=identity["prefix"])
+def _location(identity: Mapping[str, Any]) -> S3Location:
+    return S3Location(bucket=identity["bucket"], owner=identity["owner"], prefix=identity["prefix"])
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:

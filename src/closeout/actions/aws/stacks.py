@@ -160,14 +160,14 @@ def _parse(text: str) -> Any:
         return None
 
 
-class Trace(NamedTuple):
+class DeleteEvents(NamedTuple):
     """A stack's events about the latest delete, the oldest first. `since` are those after a marker."""
 
     events: list[Mapping[str, Any]]
     since: list[Mapping[str, Any]]
 
 
-def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool) -> Trace:
+def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool) -> DeleteEvents:
     """Read a stack's events back to the beginning of the latest delete.
 
     Stop at the event with id `marker`, unless this `joins` a delete that was in progress when the marker was taken, because
@@ -183,7 +183,7 @@ def trace_delete(client: Any, stack_id: str, marker: str | None, *, joins: bool)
         found.append(event)
         if is_about_stack(event) and event["ResourceStatus"] == "DELETE_IN_PROGRESS":
             break
-    return Trace(found[::-1], found[:passed][::-1])
+    return DeleteEvents(found[::-1], found[:passed][::-1])
 
 
 def newest_event(client: Any, stack_id: str) -> str | None:
@@ -209,8 +209,10 @@ class Failure:
     @property
     def not_empty(self) -> bool:
         """Whether this is a bucket that still contains versions (S3's code, or its sentence in newer events)."""
-        told = "BucketNotEmpty" in self.reason or "bucket you tried to delete is not empty" in self.reason
-        return self.type == BUCKET_TYPE and told
+        not_empty = (
+            "BucketNotEmpty" in self.reason or "bucket you tried to delete is not empty" in self.reason
+        )
+        return self.type == BUCKET_TYPE and not_empty
 
     @property
     def may_pass(self) -> bool:
@@ -252,8 +254,8 @@ def explained(events: Sequence[Mapping[str, Any]], found: Sequence[Failure], rea
     say what failed in it.
     """
     named = {name.strip() for listed in _NAMED.findall(reason) for name in listed.split(",")}
-    told = {event["LogicalResourceId"] for event in _failed(events)}
-    return bool(told) and named <= told and not any(failure.type == STACK_TYPE for failure in found)
+    failed = {event["LogicalResourceId"] for event in _failed(events)}
+    return bool(failed) and named <= failed and not any(failure.type == STACK_TYPE for failure in found)
 
 
 def _failed(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

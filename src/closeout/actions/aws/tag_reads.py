@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from closeout.actions.aws import physical, stacks
 
 
-class Named(NamedTuple):
+class StackMember(NamedTuple):
     """A resource of a stack, by its id in CloudFormation."""
 
     kind: str
@@ -27,7 +27,7 @@ class Named(NamedTuple):
         return f"arn:{partition}:{service}:{region}:{account}:{prefix}{self.physical_id}"
 
 
-class Read(NamedTuple):
+class TagRead(NamedTuple):
     """One read-only call that answers with a resource's tags.
 
     `found` returns the tags in the answer: a map, or a list of pairs; it raises `LookupError` or `TypeError` if they
@@ -37,7 +37,7 @@ class Read(NamedTuple):
 
     service: str
     operation: str
-    arguments: Callable[[Named], dict[str, Any]]
+    arguments: Callable[[StackMember], dict[str, Any]]
     found: Callable[[Mapping[str, Any]], Any]
     untagged: frozenset[str]
     action: str
@@ -56,10 +56,10 @@ def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
     return found
 
 
-def _checked(kind: str, *keys: str | int) -> tuple[str, Read]:
+def _checked(kind: str, *keys: str | int) -> tuple[str, TagRead]:
     """Return the read of a type whose existence check also returns its tags, which needs no further permission."""
     check = physical.EXISTENCE_CHECKS[kind]
-    return kind, Read(
+    return kind, TagRead(
         check.service,
         check.operation,
         lambda named: check.arguments(named.physical_id, named.account),
@@ -73,19 +73,19 @@ def _checked(kind: str, *keys: str | int) -> tuple[str, Read]:
 def _listing(
     kind: str,
     operation: str,
-    arguments: str | Callable[[Named], dict[str, Any]],
+    arguments: str | Callable[[StackMember], dict[str, Any]],
     key: str,
     *untagged: str,
     optional: bool = False,
     **more: Any,
-) -> tuple[str, Read]:
+) -> tuple[str, TagRead]:
     """Return the read of a type with a separate call for tags; `optional`: the answer may lack their key.
 
     `arguments` may be the key under which the physical id is passed.
     """
     check = physical.EXISTENCE_CHECKS[kind]
     given = (lambda named: {arguments: named.physical_id}) if isinstance(arguments, str) else arguments
-    read = Read(
+    read = TagRead(
         check.service,
         operation,
         given,
@@ -97,12 +97,12 @@ def _listing(
     return kind, read._replace(**more)
 
 
-def _by_arn(service: str, prefix: str, key: str) -> Callable[[Named], dict[str, Any]]:
+def _by_arn(service: str, prefix: str, key: str) -> Callable[[StackMember], dict[str, Any]]:
     return lambda named: {key: named.arn(service, prefix)}
 
 
 _GONE = ("ResourceNotFoundException", "ResourceNotFound", "NotFoundException")
-READS: Mapping[str, Read] = dict(
+READS: Mapping[str, TagRead] = dict(
     (
         _listing(
             "AWS::S3::Bucket",
@@ -175,7 +175,7 @@ READS: Mapping[str, Read] = dict(
         found=lambda answer: [tag for project in answer["projects"] for tag in project.get("tags") or ()]
     ),
     # Cloud Control knows these two by other ids than CloudFormation's.
-    "AWS::Events::Rule": Read(
+    "AWS::Events::Rule": TagRead(
         "events",
         "list_tags_for_resource",
         lambda named: {
@@ -188,7 +188,7 @@ READS: Mapping[str, Read] = dict(
         "events:ListTagsForResource",
         "arn:aws:events:*:*:rule/*",
     ),
-    "AWS::ECS::Service": Read(
+    "AWS::ECS::Service": TagRead(
         "ecs",
         "list_tags_for_resource",
         lambda named: {"resourceArn": named.physical_id},
@@ -197,7 +197,7 @@ READS: Mapping[str, Read] = dict(
         "ecs:ListTagsForResource",
         "arn:aws:ecs:*:*:service/*",
     ),
-    stacks.STACK_TYPE: Read(
+    stacks.STACK_TYPE: TagRead(
         "cloudformation",
         "describe_stacks",
         lambda named: {"StackName": named.physical_id},

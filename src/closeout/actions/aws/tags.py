@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from closeout.actions.aws import physical, stacks
-from closeout.actions.aws.tag_reads import PARENTS, READS, UNTAGGABLE, Named, Read
+from closeout.actions.aws.tag_reads import PARENTS, READS, UNTAGGABLE, StackMember, TagRead
 from closeout.actions.aws.together import each, once
 from closeout.actions.spec import Inputs, Permission
 from closeout.core.errors import GuardRefused, ServiceError
@@ -48,14 +48,14 @@ def _goes(change: Change) -> bool:
     return change.part_of is not None and change.verb != "keep"
 
 
-def _named(change: Change, changes: Sequence[Change]) -> Named:
+def _named(change: Change, changes: Sequence[Change]) -> StackMember:
     identity = change.identity
     parents = tuple(
         other.identity["physical_id"]
         for other in changes
         if _goes(other) and other.identity["type"] == PARENTS.get(identity["type"])
     )
-    return Named(
+    return StackMember(
         identity["type"], identity["physical_id"], identity["stack_id"], identity["account"], parents
     )
 
@@ -65,7 +65,7 @@ def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
     reader, tagged = _Reader(clients), []
     for change in changes:
         bucket, owner = change.identity["bucket"], change.identity["owner"]
-        tags = reader.tags(f"bucket {bucket}", Named(stacks.BUCKET_TYPE, bucket, "", owner))
+        tags = reader.tags(f"bucket {bucket}", StackMember(stacks.BUCKET_TYPE, bucket, "", owner))
         tagged.append(replace(change, tags=tags))
     return tagged
 
@@ -90,7 +90,7 @@ class _Reader:
         self._clients = clients
         self._tag_property = once(self._read_tag_property)
 
-    def tags(self, shown: str, named: Named) -> dict[str, str]:
+    def tags(self, shown: str, named: StackMember) -> dict[str, str]:
         """Return a resource's tags. Raises `GuardRefused`, or a transient `ServiceError`."""
         try:
             return dict(self._read(named))
@@ -104,14 +104,14 @@ class _Reader:
             f"the tags of {shown} cannot be read, and `protect.tags` may protect it: {why}; nothing was done"
         )
 
-    def _read(self, named: Named) -> Iterator[tuple[str, str]]:
+    def _read(self, named: StackMember) -> Iterator[tuple[str, str]]:
         read = READS.get(named.kind)
         if read is not None:
             yield from self._listed(read, named)
         elif named.kind not in UNTAGGABLE and not named.kind.startswith("Custom::"):
             yield from self._controlled(named)
 
-    def _listed(self, read: Read, named: Named) -> Iterator[tuple[str, str]]:
+    def _listed(self, read: TagRead, named: StackMember) -> Iterator[tuple[str, str]]:
         call = getattr(self._clients.aws(read.service), read.operation)
         arguments = read.arguments(named)
         while True:
@@ -130,7 +130,7 @@ class _Reader:
                 return
             arguments = {**arguments, read.page[1]: following}
 
-    def _controlled(self, named: Named) -> Iterator[tuple[str, str]]:
+    def _controlled(self, named: StackMember) -> Iterator[tuple[str, str]]:
         """Read the tags of a resource of any other type from Cloud Control (CloudControl API Reference, GetResource).
 
         If it finds none, the resource may still exist, because it may identify the type by another id than CloudFormation.

@@ -30,7 +30,7 @@ SHOWN = 30
 REASON_CHARACTERS = 600
 
 
-class Doomed(NamedTuple):
+class PlannedStack(NamedTuple):
     """The stack in the plan: its change's identity. `buckets` are the physical names that the plan listed."""
 
     stack_id: str
@@ -44,7 +44,7 @@ class Doomed(NamedTuple):
 class Teardown:
     """One stack's teardown. Only the results of recorded operations survive a replay."""
 
-    doomed: Doomed
+    planned: PlannedStack
     work: Work
     empty_buckets: bool
     role_arn: str | None
@@ -64,7 +64,7 @@ class Teardown:
                 f"ready-{number}", partial(self._ready, number), "was still busy with something else"
             )
             if ready["gone"]:
-                gone = f"stack {self.doomed.name} was already gone"
+                gone = f"stack {self.planned.name} was already gone"
                 return {"summary": gone} if number == 1 else self._deleted()
             asked = self.work.change(f"delete-{number}", partial(self._delete, number))
             end = self._wait(
@@ -74,7 +74,7 @@ class Teardown:
                 return self._deleted()
             if end["state"] == "back":
                 raise ActionFailed(
-                    f"stack {self.doomed.name} was not deleted: it is {end['status']} again: {end['reason']}"
+                    f"stack {self.planned.name} was not deleted: it is {end['status']} again: {end['reason']}"
                 )
             why = self._why(number, ready, end)
             if why.get("moved") and number < rounds:
@@ -90,31 +90,31 @@ class Teardown:
             return self.work.wait_until(name, poll, POLL)
         except WaitTimeout as error:
             raise ActionFailed(
-                f"stack {self.doomed.name} {state} when the time was up ({error.message}); what CloudFormation has "
+                f"stack {self.planned.name} {state} when the time was up ({error.message}); what CloudFormation has "
                 "begun continues, and a rerun joins it"
             ) from None
 
     def _ready(self, number: int) -> Json | None:
-        stack = stacks.find(self._client, self.doomed.stack_id)
+        stack = stacks.find(self._client, self.planned.stack_id)
         if stack is None:
             return {"gone": True, "marker": None}
         if stacks.busy(stack):
             status = stack["StackStatus"]
             self.work.log_once(
-                f"{self.doomed.stack_id} ready-{number} {status}",
-                f"stack {self.doomed.name} is {status}: waiting until that ends",
+                f"{self.planned.stack_id} ready-{number} {status}",
+                f"stack {self.planned.name} is {status}: waiting until that ends",
             )
             return None
         return {
             "gone": False,
-            "marker": stacks.newest_event(self._client, self.doomed.stack_id),
+            "marker": stacks.newest_event(self._client, self.planned.stack_id),
             "joins": stack["StackStatus"] == "DELETE_IN_PROGRESS",
         }
 
     def _end(self, ready: Json, asked_at: float) -> Json | None:
-        stack = stacks.find(self._client, self.doomed.stack_id)
+        stack = stacks.find(self._client, self.planned.stack_id)
         if stack is None:
-            self.work.log(f"stack {self.doomed.name} is deleted")
+            self.work.log(f"stack {self.planned.name} is deleted")
             return {"state": "gone"}
         trace = self._trace(ready)
         self._log_news(trace.events)
@@ -126,13 +126,13 @@ class Teardown:
             return {"state": "back", "status": stack["StackStatus"], "reason": _reason(stack, trace.since)}
         return {"state": "failed", "at": self.work.now(), **self._failed(stack, trace)}
 
-    def _trace(self, ready: Json) -> stacks.Trace:
+    def _trace(self, ready: Json) -> stacks.DeleteEvents:
         # Records of an earlier release do not say whether it joins; then the whole delete is read.
         return stacks.trace_delete(
-            self._client, self.doomed.stack_id, ready["marker"], joins=ready.get("joins", True)
+            self._client, self.planned.stack_id, ready["marker"], joins=ready.get("joins", True)
         )
 
-    def _failed(self, stack: Mapping[str, Any], trace: stacks.Trace) -> dict[str, Any]:
+    def _failed(self, stack: Mapping[str, Any], trace: stacks.DeleteEvents) -> dict[str, Any]:
         """Return why the stack could not be deleted, and whether the explanation is complete."""
         answered = _answers(stack, trace.since)
         events = trace.events if answered else trace.since
@@ -153,7 +153,7 @@ class Teardown:
         until = end.get("at", 0.0) + LATE_SECONDS
 
         def poll() -> Json | None:
-            stack = stacks.find(self._client, self.doomed.stack_id)
+            stack = stacks.find(self._client, self.planned.stack_id)
             if stack is None or stack["StackStatus"] != "DELETE_FAILED":
                 return {**end, "moved": True}  # another operation has begun: the next round joins it
             trace = self._trace(ready)
@@ -179,23 +179,23 @@ class Teardown:
         role = {"RoleARN": self.role_arn} if self.role_arn else {}
         try:
             self._client.delete_stack(
-                StackName=self.doomed.stack_id, ClientRequestToken=self._token(number), **role
+                StackName=self.planned.stack_id, ClientRequestToken=self._token(number), **role
             )
         except ServiceError as error:
             if error.reason == "ValidationError" and "_IN_PROGRESS" in error.message:
                 # Another operation began in between: the guarded call waits and tries again.
                 error.transient = True
             raise
-        self.work.log(f"asked CloudFormation to delete stack {self.doomed.name} ({self.doomed.stack_id})")
+        self.work.log(f"asked CloudFormation to delete stack {self.planned.name} ({self.planned.stack_id})")
         return {"at": self.work.now()}
 
     def _token(self, number: int) -> str:
-        place = hashlib.sha256(f"{self.work.step}\n{self.doomed.stack_id}".encode()).hexdigest()[:12]
-        return f"closeout-{self.work.execution}-{place}-{number}"
+        digest = hashlib.sha256(f"{self.work.step}\n{self.planned.stack_id}".encode()).hexdigest()[:12]
+        return f"closeout-{self.work.execution}-{digest}-{number}"
 
     def _remedy(self, number: int, failures: Sequence[Failure]) -> bool:
         """Try to remove the causes of the failures; return whether another delete may succeed."""
-        full = sorted({item.physical_id for item in failures if item.not_empty} & set(self.doomed.buckets))
+        full = sorted({item.physical_id for item in failures if item.not_empty} & set(self.planned.buckets))
         if self.empty_buckets and full:
             for index, bucket in enumerate(full, start=1):
                 self._empty(f"empty-{number}-{index}", bucket)
@@ -211,11 +211,11 @@ class Teardown:
         A bucket is identified only by its name. If our stack is deleted meanwhile, a new stack may own a bucket with
         that name, so the state of our StackId is checked before each batch is listed and before it is deleted.
         """
-        place = buckets.Place(bucket=bucket, owner=self.doomed.account)
+        location = buckets.S3Location(bucket=bucket, owner=self.planned.account)
         deleted, _ = buckets.delete_all(
             self.work,
             name,
-            place,
+            location,
             lambda _: True,
             lambda done: f"bucket {bucket}: deleted {done['deleted']} versions and delete markers",
             self._stuck,
@@ -224,14 +224,14 @@ class Teardown:
 
     def _stuck(self) -> bool:
         """Whether our stack exists and could not be deleted."""
-        stack = stacks.find(self._client, self.doomed.stack_id)
+        stack = stacks.find(self._client, self.planned.stack_id)
         return stack is not None and stack["StackStatus"] == "DELETE_FAILED"
 
     # --- telling --------------------------------------------------------------------------------------
 
     def _deleted(self) -> Json:
-        plural = "" if self.doomed.resources == 1 else "s"
-        text = f"deleted stack {self.doomed.name} ({self.doomed.resources} resource{plural})"
+        plural = "" if self.planned.resources == 1 else "s"
+        text = f"deleted stack {self.planned.name} ({self.planned.resources} resource{plural})"
         if self.emptied:
             total = sum(self.emptied.values())
             text += f", after emptying {', '.join(sorted(self.emptied))} ({total} versions)"
@@ -239,12 +239,12 @@ class Teardown:
 
     def _explain(self, failures: Sequence[Failure], reason: str) -> str:
         if not failures:
-            return f"stack {self.doomed.name} could not be deleted: {reason}"
+            return f"stack {self.planned.name} could not be deleted: {reason}"
         clauses = [f"{failure.text()} [{self._fix(failure)}]" for failure in failures]
-        return f"stack {self.doomed.name} could not be deleted: " + "; ".join(clauses)
+        return f"stack {self.planned.name} could not be deleted: " + "; ".join(clauses)
 
     def _fix(self, failure: Failure) -> str:
-        if failure.not_empty and failure.physical_id not in self.doomed.buckets:
+        if failure.not_empty and failure.physical_id not in self.planned.buckets:
             return "this bucket was not in the plan, so it is left alone: rerun to plan again"
         if failure.not_empty and not self.empty_buckets:
             return "set `empty-buckets: true` on the step to delete what is in it"
@@ -263,9 +263,11 @@ def _answers(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> b
 
 def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
     """Return the stack's reason; if its description has none, the newest one in its events."""
-    told = [
+    reasons = [
         str(event["ResourceStatusReason"])
         for event in events
         if stacks.is_about_stack(event) and event.get("ResourceStatusReason")
     ]
-    return str(stack.get("StackStatusReason") or (told[-1] if told else "CloudFormation gave no reason"))
+    return str(
+        stack.get("StackStatusReason") or (reasons[-1] if reasons else "CloudFormation gave no reason")
+    )

@@ -40,8 +40,8 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     method, url = inputs.get("method") or "POST", str(inputs["url"])
     if problem := _url_problem(url):
         raise InputError(problem)
-    place = parse(url)
-    shown = place.shown + ("?…" if place.query else "")  # a query may contain tokens
+    parsed = parse(url)
+    shown = parsed.shown + ("?…" if parsed.query else "")  # a query may contain tokens
     verb = {"DELETE": "delete", "POST": "post", "PATCH": "patch", "PUT": "send"}.get(method, "call")
     reason = f"{method}, expecting {_expectation(inputs.get('expect'))}"
     return (Change(verb=verb, resource=shown, reason=reason, identity={"method": method, "url": url}),)

@@ -67,7 +67,7 @@ def _play(folder: Path, *, keep_open: bool) -> int:
         for check in narrator.failed:
             output.say(output.style(f"  ✗ {check}", fg="red"))
         if narrator.failed:
-            output.note(f"The server's last words:\n{children.last_words('closeout')}")
+            output.note(f"The server's last words:\n{children.last_output('closeout')}")
         if keep_open:
             _keep_open(stage.github.details())
     return exits.FAILED if narrator.failed else exits.OK

@@ -16,7 +16,7 @@ VERSIONS = 2
 ROLE_REASON = "Cannot delete entity, must detach all policies first. (Service: Iam; Status Code: 409; Error Code: DeleteConflict)"
 
 
-class Left(NamedTuple):
+class Remaining(NamedTuple):
     """What exists of one preview, read from AWS just now."""
 
     stack: bool
@@ -63,13 +63,13 @@ class Cloud:
         for index in range(UPLOADED):
             self._s3.put_object(Bucket=UPLOADS, Key=f"pr-{number}/upload-{index}.png", Body=b"\x89PNG")
 
-    def left(self, number: int) -> Left:
+    def left(self, number: int) -> Remaining:
         """Read what exists now."""
         name = f"preview-{number}"
         stacks = self._stacks.describe_stacks()["Stacks"]
         buckets = [bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]]
         uploads = self._s3.list_objects_v2(Bucket=UPLOADS, Prefix=f"pr-{number}/").get("KeyCount", 0)
-        return Left(
+        return Remaining(
             stack=any(
                 stack["StackName"] == name and stack["StackStatus"] != "DELETE_COMPLETE" for stack in stacks
             ),

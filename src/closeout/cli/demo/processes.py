@@ -58,9 +58,9 @@ class Child:
             if self._process.poll() is not None:
                 break
             time.sleep(0.02)
-        raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it wrote nothing'}")
+        raise Unavailable(f"{self.name} did not start: {self.last_output() or 'it wrote nothing'}")
 
-    def last_words(self, lines: int = 5) -> str:
+    def last_output(self, lines: int = 5) -> str:
         """Return the last lines of its output."""
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-lines:])
 
@@ -104,9 +104,9 @@ class Children:
         self._all.append(child)
         return child
 
-    def last_words(self, module: str) -> str:
+    def last_output(self, module: str) -> str:
         """Return the end of what the newest child of this module wrote."""
-        return next((child.last_words(20) for child in reversed(self._all) if child.name == module), "")
+        return next((child.last_output(20) for child in reversed(self._all) if child.name == module), "")
 
 
 class Answer(NamedTuple):

@@ -27,7 +27,7 @@ def main_job(stage: Stage) -> None:
     url = ended.last["target_url"]
     say.link("Details of that status lead to the run's page:", str(url))
     states = [status["state"] for status in ended.statuses]
-    say.check(ended.verdict == "success", "the run ended in success", ended.told())
+    say.check(ended.verdict == "success", "the run ended in success", ended.summary())
     say.check(
         states[:1] == ["pending"] and states[-1:] == ["success"] and set(states) == {"pending", "success"},
         "the commit's status went from pending to success",
@@ -97,7 +97,7 @@ def into_main(stage: Stage) -> None:
     say.check(
         ended.verdict == "skipped" and not ended.statuses,
         "the run asked GitHub for earlier bases, and was skipped without a status",
-        ended.told(),
+        ended.summary(),
     )
     summary = str(ended.run.get("summary"))
     say.check("main" in summary, "the reason names the branch", summary)
@@ -130,7 +130,7 @@ def reopened(stage: Stage) -> None:
     say.check(
         ended.verdict == "cancelled" and ended.last["state"] == "success",
         "the run cancelled itself, and the status says so",
-        ended.told(),
+        ended.summary(),
     )
 
 
@@ -145,14 +145,14 @@ def stuck(stage: Stage) -> None:
     say.check(
         ended.verdict == "failure" and ended.last["state"] == "failure",
         "the run and the commit's status say failure",
-        ended.told(),
+        ended.summary(),
     )
     steps = [step for step in ended.run["steps"] if step["id"] == "stack"]
-    told = json.dumps(steps) + str(ended.run.get("summary"))
+    summary = json.dumps(steps) + str(ended.run.get("summary"))
     say.check(
-        f"preview-{STUCK}-role" in told and "must detach all policies" in told,
+        f"preview-{STUCK}-role" in summary and "must detach all policies" in summary,
         "it names what is left, and why",
-        told,
+        summary,
     )
     left = stage.cloud.left(STUCK)
     say.check(left.uploads == 0, "the other step was carried out", str(left))
@@ -175,7 +175,7 @@ def killed(stage: Stage) -> None:
     say.tell("closeout", f"started again as pid {server.pid}, listening after {seconds:.2f} s")
     ended = follower.until_the_end()
     after = server.operations(str(ended.run.get("id")))
-    say.check(ended.verdict == "success", "the run finished in success", ended.told())
+    say.check(ended.verdict == "success", "the run finished in success", ended.summary())
     say.check(
         bool(before) and all(after.get(name) == seen for name, seen in before.items()),
         "no finished operation was repeated: each has its first result and its first time",
@@ -212,7 +212,7 @@ def untold(stage: Stage) -> None:
     found = server.wait_for_run(UNTOLD)
     ended = Follower(stage, found["id"], sha).until_the_end()
     say.check(
-        ended.verdict == "success", "patrol found the closing, and the run ended in success", ended.told()
+        ended.verdict == "success", "patrol found the closing, and the run ended in success", ended.summary()
     )
     heard = found.get("heard")
     say.check(

@@ -28,7 +28,7 @@ class Stage(NamedTuple):
     server: Server
 
 
-class Ended(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run at its end, and every status that its commit got."""
 
     run: dict[str, Any]
@@ -47,7 +47,7 @@ class Ended(NamedTuple):
             self.statuses[-1] if self.statuses else {"state": "none", "description": "", "target_url": None}
         )
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return how it ended, for a check that does not hold."""
         return f"{self.run['state']}, {self.verdict}, status {self.last['state']}: {self.last['description']}"
 
@@ -62,9 +62,9 @@ class Follower:
         self._line = 0
         self._statuses = 0
         self._told: set[tuple[str | None, str]] = set()
-        self.ended = Ended({"state": "unknown", "verdict": None, "steps": []}, [])
+        self.ended = FinishedRun({"state": "unknown", "verdict": None, "steps": []}, [])
 
-    def until(self, enough: Callable[[Ended], bool], patience: float = PATIENCE) -> Ended:
+    def until(self, enough: Callable[[FinishedRun], bool], patience: float = PATIENCE) -> FinishedRun:
         """Continue until `enough` returns true, or for `patience` seconds: then the scene's checks fail."""
         deadline = time.monotonic() + patience
         while True:
@@ -74,7 +74,7 @@ class Follower:
                 return self.ended
             time.sleep(POLL)
 
-    def until_the_end(self) -> Ended:
+    def until_the_end(self) -> FinishedRun:
         """Continue until the run has finished."""
         ended = self.until(lambda seen: seen.run["state"] == "finished")
         self._look()
@@ -89,7 +89,7 @@ class Follower:
         for status in statuses[self._statuses :]:
             self._stage.narrator.tell("status", f"{status['state']}: {status['description']}")
         self._statuses = len(statuses)
-        self.ended = Ended(run, statuses)
+        self.ended = FinishedRun(run, statuses)
 
     def _tell_line(self, step: str | None, text: str) -> None:
         """Write a log line, unless it was written already or is about a status: `_look` shows those as GitHub has them."""

@@ -214,7 +214,7 @@ class Attempts:
         expires = int(at + seconds)
         for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
             self._table.change(update(key, {"expires": expires}, "expires < :expires", {":expires": expires}))
-        return layout.outliving(at, expires)
+        return layout.expiry_after(at, expires)
 
     def _tell(self, delivery: str, run_ids: Sequence[str]) -> None:
         """Add runs to those that a delivery lists."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from closeout.core.problems import Problem, Told, closes
+from closeout.core.problems import Notification, Problem, closes
 from closeout.core.runs import RunState
 from closeout.core.units import DAY
 from closeout.ledger.dynamodb.table import Action, Table, delete, update
@@ -32,16 +32,18 @@ class _Row(NamedTuple):
 
     key: Item
     problem: Problem | None
-    told: tuple[Told, ...]
+    notifications: tuple[Notification, ...]
 
     @property
     def is_open(self) -> bool:
         return self.problem is not None and self.problem.closed_at is None
 
     @property
-    def is_shown(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it is open, or a target has not been notified of its end."""
-        return self.is_open or (self.problem is not None and any(not one.recovered for one in self.told))
+        return self.is_open or (
+            self.problem is not None and any(not one.recovered for one in self.notifications)
+        )
 
 
 class Problems:
@@ -52,16 +54,16 @@ class Problems:
 
     def problems(self) -> Sequence[Problem]:
         """Return the open problems, and closed ones of whose end a target has not been notified."""
-        found = [row.problem for row in self._rows() if row.problem is not None and row.is_shown]
+        found = [row.problem for row in self._rows() if row.problem is not None and row.is_active]
         return sorted(found, key=lambda one: (one.since, one.automation, one.key))
 
     def is_empty(self) -> bool:
         """Return whether there is nothing at all, which is usual and cheap to check."""
         return not list(self._table.query(PROBLEMS, PROBLEM, limit=1))
 
-    def told(self) -> Sequence[Told]:
+    def notifications(self) -> Sequence[Notification]:
         """Return the last message to each target about these problems."""
-        return [one for row in self._rows() if row.is_shown for one in row.told]
+        return [one for row in self._rows() if row.is_active for one in row.notifications]
 
     def open_problem(self, problem: Problem) -> None:
         """Store a problem."""
@@ -74,10 +76,10 @@ class Problems:
             self._table.change(action)
         return len(actions)
 
-    def mark_told(self, told: Iterable[Told]) -> None:
+    def record_notifications(self, notifications: Iterable[Notification]) -> None:
         """Store the messages to targets, with one write for each problem."""
-        of: dict[tuple[str, str], list[Told]] = {}
-        for one in told:
+        of: dict[tuple[str, str], list[Notification]] = {}
+        for one in notifications:
             of.setdefault((one.automation, one.key), []).append(one)
         for (automation, key), marks in of.items():
             values = {f"{TOLD}{one.target}": json.dumps([one.at, one.recovered]) for one in marks}
@@ -88,7 +90,7 @@ class Problems:
         before = self._table.now() - SETTLED
         for row in self._rows():
             ended = row.problem.closed_at if row.problem else None
-            if ended is not None and ended < before and not row.is_shown:
+            if ended is not None and ended < before and not row.is_active:
                 self._table.change(delete(row.key, "closed_at = :ended", {":ended": ended}))
 
     def at_end(
@@ -174,13 +176,13 @@ _APART = ("since", "closed_at", "closed_by")
 def _row(item: Item) -> _Row:
     values = from_item(item)
     automation, _, key = str(values["sk"]).removeprefix(PROBLEM).partition("#")
-    told = tuple(
-        Told(name.removeprefix(TOLD), automation, key, *json.loads(value))
+    notifications = tuple(
+        Notification(name.removeprefix(TOLD), automation, key, *json.loads(value))
         for name, value in values.items()
         if name.startswith(TOLD)
     )
     problem = _problem(values) if "problem" in values else None
-    return _Row({name: item[name] for name in ("pk", "sk")}, problem, told)
+    return _Row({name: item[name] for name in ("pk", "sk")}, problem, notifications)
 
 
 def _problem(values: Mapping[str, Any]) -> Problem:

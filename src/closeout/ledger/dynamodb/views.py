@@ -19,6 +19,7 @@ from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import (
     EVERY_DELIVERY,
     EVERY_RUN,
+    UNFINISHED,
     DeliveryFilter,
     DeliveryId,
     DeliveryView,
@@ -57,8 +58,9 @@ class Views:
             )
 
         def hidden(item: Item) -> bool:
-            asked = wanted.verdict != "skipped" and _only_asked(item)
-            return asked or _outside(item["accepted_at"], wanted)
+            asked = wanted.verdict != "skipped" and _checked_bases_only(item)
+            ended = wanted.state == UNFINISHED and item["state"]["S"] == "finished"
+            return asked or ended or _outside(item["accepted_at"], wanted)
 
         listed = self._table.listed(
             layout.RUNS,
@@ -148,7 +150,11 @@ class Views:
 def _equal(wanted: RunFilter | DeliveryFilter) -> dict[str, str | int]:
     """Return the attributes of wanted items."""
     given = wanted._asdict().items()
-    return {name: value for name, value in given if value is not None and name not in _RANGE_AND_WORDS}
+    return {
+        name: value
+        for name, value in given
+        if value is not None and name not in _RANGE_AND_WORDS and (name, value) != ("state", UNFINISHED)
+    }
 
 
 def _between(wanted: RunFilter | DeliveryFilter) -> tuple[str, str] | None:
@@ -168,7 +174,7 @@ def _outside(at: Attribute, wanted: RunFilter | DeliveryFilter) -> bool:
     )
 
 
-def _only_asked(item: Item) -> bool:
+def _checked_bases_only(item: Item) -> bool:
     """Return whether a run only checked a pull request's earlier bases, as for most closings into other branches."""
     return bool(item.get("summary", {}).get("S", "").startswith(NO_BASE))
 

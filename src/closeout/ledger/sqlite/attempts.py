@@ -35,14 +35,19 @@ class Attempts:
         request: int | None = None,
         delivery: DeliveryId | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution. Raises `LedgerError` if there is no such run."""
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one."""
         at = self._clock.now()
 
         def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> str:
             found = connection.execute(SQL["last_attempt"], (run_id,)).fetchone()
             if found is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
-            attempt, automation, former, guid = found
+            attempt, automation, former, guid, state = found
+            # The caller read it earlier, and two callers may both have found it finished.
+            if state != "finished":
+                raise LedgerError(
+                    f"run {run_id} has not finished, or its next attempt was asked for just now"
+                )
             if delivery is not None:
                 guid = _guid(connection, delivery)
             run = NewRun(run_id, automation, key, definition, queue_timeout)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.ledger.problems import Closes
+from closeout.ledger.problems import ProblemClosure
 from closeout.ledger.sqlite.problems import settle
 from closeout.ledger.sqlite.sql import SQL, Rows
 from closeout.ports import DeliveryId
@@ -30,7 +30,7 @@ class Acceptance(NamedTuple):
     runs: Sequence[NewRun]
     accepted_at: float
     done: Callable[[Any], None]
-    closes: Closes | None = None
+    closes: ProblemClosure | None = None
     """The problems that it closes, because its pull request is open again."""
 
 

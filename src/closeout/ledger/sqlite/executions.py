@@ -76,11 +76,11 @@ class Executions(Reads):
         self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
     ) -> None:
         """Record that an execution runs now (see `core.runs.Taken`); `wait` for the commit or not."""
-        self._happened(number, runs.Taken(turn, at, alone, beside), wait=wait)
+        self._advance(number, runs.Taken(turn, at, alone, beside), wait=wait)
 
     def join(self, number: int) -> None:
         """Record that an execution's turn alone has ended, and wait for the commit."""
-        self._happened(number, runs.Joined(), wait=True)
+        self._advance(number, runs.Joined(), wait=True)
 
     def save(self, number: int, operation: Operation, *outcomes: runs.Outcome) -> None:
         """Store one operation and, in the same transaction, its effect on the run; wait for the commit."""
@@ -95,7 +95,7 @@ class Executions(Reads):
 
     def park(self, number: int, wake: float) -> None:
         """Record that an execution waits, without waiting for the commit."""
-        self._happened(number, runs.Parked(wake), wait=False)
+        self._advance(number, runs.Parked(wake), wait=False)
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
         """Store an execution's ending and wait for the commit. A second ending has no effect."""
@@ -139,7 +139,7 @@ class Executions(Reads):
         """Execute one statement and wait for its commit."""
         self._writer().run(lambda connection: connection.execute(SQL[statement], values).rowcount)
 
-    def _happened(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
+    def _advance(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
         """Advance one run. Without `wait`, a failure is raised by the next call that waits."""
 
         def work(connection: sqlite3.Connection) -> bool:

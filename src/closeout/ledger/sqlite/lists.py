@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any, TypeAlias
 
 from closeout.core import words
@@ -62,8 +62,7 @@ def _numbers_of_runs(
     finished = _firsts(read(index, {**bounds, "match": match}))
     if wanted.state or wanted.verdict or wanted.phrases:
         return finished
-    # A run that finishes after the first statement was read is in both.
-    return (number for number, _ in groupby(merge(unfinished, finished, reverse=not newer)))
+    return merge(unfinished, finished, reverse=not newer)
 
 
 def _match(wanted: RunFilter) -> str:

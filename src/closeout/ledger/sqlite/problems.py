@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from closeout.core.problems import Problem, Told
-from closeout.ledger.problems import Closes
+from closeout.core.problems import Notification, Problem
+from closeout.ledger.problems import ProblemClosure
 from closeout.ledger.sqlite.sql import SQL
 
 if TYPE_CHECKING:  # the writer imports this module
@@ -32,9 +32,9 @@ class Problems:
         """Return the open problems, and closed ones of whose end a target has not been notified."""
         return [problem_of(row) for row in self._read("problems", ())]
 
-    def told(self) -> Sequence[Told]:
+    def notifications(self) -> Sequence[Notification]:
         """Return the last message to each target about these problems."""
-        found = [Told(*row) for row in self._read("told", ())]
+        found = [Notification(*row) for row in self._read("notifications", ())]
         return [one._replace(recovered=bool(one.recovered)) for one in found]
 
     def open_problem(self, problem: Problem) -> None:
@@ -43,18 +43,21 @@ class Problems:
 
     def close_problems(self, automation: str | None, first: str, last: str, at: float, by: str) -> int:
         """Close the open problems with these keys and wait for the commit; return how many."""
-        outcome = Closes(first, last, by)
+        outcome = ProblemClosure(first, last, by)
         closed: int = self._writer().run(lambda connection: settle(connection, outcome, at, automation))
         return closed
 
-    def mark_told(self, told: Iterable[Told]) -> None:
+    def record_notifications(self, notifications: Iterable[Notification]) -> None:
         """Store the messages to targets in one transaction, and wait for the commit."""
-        rows = list(told)
-        self._writer().run(lambda connection: connection.executemany(SQL["mark_told"], rows))
+        rows = list(notifications)
+        self._writer().run(lambda connection: connection.executemany(SQL["record_notification"], rows))
 
 
 def settle(
-    connection: sqlite3.Connection, outcome: Problem | Closes | None, at: float, automation: str | None = None
+    connection: sqlite3.Connection,
+    outcome: Problem | ProblemClosure | None,
+    at: float,
+    automation: str | None = None,
 ) -> int:
     """Write the effect of a run's end, a delivery or patrol on the problems of one automation or of all; return how many changed."""
     if outcome is None:

@@ -62,4 +62,4 @@ def _rest(
     connection.execute(SQL["prune_closings"], (closings,))
     connection.execute(SQL["forget_credentials"], {"before": credentials})
     connection.execute(SQL["prune_problems"], (cutoff,))
-    connection.execute(SQL["prune_told"])
+    connection.execute(SQL["prune_notifications"])

@@ -41,7 +41,7 @@ SELECT id FROM definition WHERE text = ?;
 INSERT INTO definition (text) VALUES (?) RETURNING id;
 
 -- name: last_attempt
-SELECT attempt, automation, delivery, guid
+SELECT attempt, automation, delivery, guid, state
 FROM run WHERE run_id = ? ORDER BY attempt DESC LIMIT 1;
 
 -- name: find_delivery_by_id
@@ -230,7 +230,7 @@ SELECT 1 FROM run r JOIN problem p ON p.automation = r.automation WHERE r.number
 -- name: closing_of_run
 SELECT d.closing FROM run r JOIN delivery d ON d.id = r.delivery WHERE r.number = ?;
 
--- name: mark_told
+-- name: record_notification
 INSERT INTO told (target, automation, key, at, recovered) VALUES (?,?,?,?,?)
 ON CONFLICT (target, automation, key) DO UPDATE SET at = excluded.at, recovered = excluded.recovered;
 
@@ -238,5 +238,5 @@ ON CONFLICT (target, automation, key) DO UPDATE SET at = excluded.at, recovered 
 -- Closed problems whose message could not be sent for this long: no target is notified any more.
 DELETE FROM problem WHERE closed_at < ?;
 
--- name: prune_told
+-- name: prune_notifications
 DELETE FROM told WHERE NOT EXISTS (SELECT 1 FROM problem p WHERE p.automation = told.automation AND p.key = told.key);

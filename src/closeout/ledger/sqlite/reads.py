@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,24 @@ class Reads:
                     some = rows.fetchmany(AT_ONCE)
                 yield from some
 
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """Let all reads of this thread in the block see the ledger as it is at the first one.
+
+        Otherwise a run that gets its next attempt between two of them could be missing, and one that is pruned could be read
+        in part.
+        """
+        with self._translated():
+            connection, reading = self._connection()
+            with reading:
+                connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # It wrote nothing, so nothing is lost: `close` may have closed it, and a damaged file may have ended it.
+            with suppress(sqlite3.Error), reading:
+                connection.execute("ROLLBACK")
+
     def _connection(self) -> tuple[sqlite3.Connection, threading.Lock]:
         """Return this thread's connection and its lock: closing a connection during a read can crash the process."""
         held: tuple[sqlite3.Connection, threading.Lock] | None = getattr(self._local, "held", None)
@@ -96,6 +114,6 @@ class Reads:
         try:
             yield
         except sqlite3.Error as error:
-            told = unreadable(self._file, error)
-            self._damage = told if is_damaged(error) else self._damage
-            raise told from error
+            failure = unreadable(self._file, error)
+            self._damage = failure if is_damaged(error) else self._damage
+            raise failure from error

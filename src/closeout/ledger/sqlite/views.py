@@ -55,22 +55,24 @@ class Views(Reads):
 
     def runs(self, limit: int | None = None, wanted: RunFilter = EVERY_RUN) -> list[RunView]:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
-        with closing(run_rows(self._rows, wanted, Start())) as rows:
+        with self._one_moment(), closing(run_rows(self._rows, wanted, Start())) as rows:
             return self._run_views(list(islice(rows, limit)))
 
     def run_page(self, wanted: RunFilter, cursor: str | None, limit: int) -> ListPage[RunView]:
         """Return a page of the list of runs. Raises `BadFilter` for a foreign cursor."""
-        found = self._page(partial(run_rows, self._rows, wanted), cursor, limit)
-        return ListPage(self._run_views(found.rows), found.newer, found.older)
+        with self._one_moment():
+            found = self._page(partial(run_rows, self._rows, wanted), cursor, limit)
+            return ListPage(self._run_views(found.rows), found.newer, found.older)
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
         """Return one run with its plans: by default its latest attempt. Accepts an execution's name, too."""
         name, named_attempt = split_execution(run_id)
-        rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
-        if not rows:
-            return None
-        operations = [Operation(*row) for row in self._read("load_operations", (rows[0][0],))]
-        return self._run_view(rows[0], operations, {}, full=True)
+        with self._one_moment():
+            rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
+            if not rows:
+                return None
+            operations = [Operation(*row) for row in self._read("load_operations", (rows[0][0],))]
+            return self._run_view(rows[0], operations, {}, full=True)
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`."""
@@ -256,12 +258,12 @@ class Views(Reads):
     def _run_view(
         self, row: Sequence[Any], operations: list[Operation], texts: dict[int, str], *, full: bool
     ) -> RunView:
-        place, *facts, definition = row
+        position, *facts, definition = row
         if definition not in texts:
             texts[definition] = self._read("definition", (definition,))[0][0]
 
         def behind(key: str) -> str | None:
-            holder = self._read("holder", (key, place))
+            holder = self._read("holder", (key, position))
             return str(holder[0][0]) if holder else None
 
         return run_view(RunFacts._make((*facts, texts[definition])), operations, behind, full=full)

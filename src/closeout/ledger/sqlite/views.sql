@@ -48,7 +48,7 @@ SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delive
     r.alone, r.deaths, d.origin, d.closing, r.definition
 FROM json_each(:numbers) j JOIN run r ON r.number = j.value JOIN delivery d ON d.id = r.delivery
 WHERE (:automation IS NULL OR r.automation = :automation)
-  AND (:state IS NULL OR r.state = :state)
+  AND (:state IS NULL OR r.state = :state OR (:state = 'unfinished' AND r.state <> 'finished'))
   AND (:verdict IS NULL OR r.verdict = :verdict)
   AND (:repository IS NULL OR d.repository = :repository)
   AND (:number IS NULL OR d.number = :number)
@@ -323,6 +323,6 @@ SELECT p.automation, p.key, p.kind, p.text, p.public, p.since, p.code, p.step, p
 FROM ranked r JOIN problem p USING (automation, key) WHERE r.place <= :most OR r.place = r.several
 ORDER BY p.since, p.automation, p.key;
 
--- name: told
+-- name: notifications
 SELECT t.target, t.automation, t.key, t.at, t.recovered FROM told t JOIN problem p USING (automation, key)
 WHERE p.closed_at IS NULL OR t.recovered = 0;

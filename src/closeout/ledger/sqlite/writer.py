@@ -165,7 +165,7 @@ class Writer:
             if isinstance(error, sqlite3.Error) and is_damaged(error):
                 self.damage = reason
             outcomes = [(job, reason) for job in group]
-            self._mend(error)
+            self._reopen(error)
         return outcomes
 
     def _transaction(
@@ -219,7 +219,7 @@ class Writer:
                 except Exception:  # it must not end the only writer
                     logging.getLogger(__name__).exception("a callback of the ledger failed")
 
-    def _mend(self, error: Exception) -> None:
+    def _reopen(self, error: Exception) -> None:
         """Open the file again after an I/O error, because SQLite's view of the log may be wrong.
 
         Do so, too, after a transaction that could not be rolled back, because every further one would fail inside it. If

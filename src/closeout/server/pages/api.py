@@ -25,7 +25,7 @@ from closeout.ports.lists import LARGEST_PAGE
 from closeout.server.details import line_id
 from closeout.server.pages.overview_facts import read_facts, to_json
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import API, Asked, Route
+from closeout.server.pages.site import API, PageRequest, Route
 from closeout.server.parts import ServerParts
 from closeout.wiring.delivery_reasons import read_delivery
 from closeout.wiring.pull_requests import read_pull_request, recheck_times
@@ -102,10 +102,10 @@ class Api:
         page = page_of(filter_of(given, self._parts.clock()), query.get("cursor") or None, limit)
         return {name: [row.to_json() for row in page.rows], "next": page.older, "previous": page.newer}
 
-    def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[Asked], Any]:
-        async def answer(asked: Asked) -> Response:
-            query = _query(asked.request)
-            value = await asyncio.to_thread(read, query, asked.request.path_params)
+    def _answer(self, read: Callable[[Query, Query], dict[str, Any]]) -> Callable[[PageRequest], Any]:
+        async def answer(request: PageRequest) -> Response:
+            query = _query(request.http)
+            value = await asyncio.to_thread(read, query, request.http.path_params)
             # Indented, because people read it in terminals.
             body = escaped_json(json.dumps(with_iso_times(value), ensure_ascii=False))
             return Response(body, 200, self._renderer.headers, media_type="application/json")

@@ -21,14 +21,22 @@ from closeout.ledger.filters import run_filter
 from closeout.orphans.audit import Target
 from closeout.ports import RunView
 from closeout.server.details import line_id
-from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
 from closeout.server.pages.lists import FAILED, RUNS
+from closeout.server.pages.page_actions import (
+    GLANCE,
+    LONGEST_REASON,
+    LOOK,
+    ActionPages,
+    by,
+    started,
+    visitor_of,
+)
 from closeout.server.pages.plans import Plan, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Route, is_program
+from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import RERUN, run_path, with_query
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import cleaning
 
 T = TypeVar("T")
@@ -62,7 +70,7 @@ class Proposed(NamedTuple):
     more: str | None = None
 
 
-class BatchPages(ActingPages):
+class BatchPages(ActionPages):
     """The routes of one kind of batch. A subclass proposes runs, and makes the plan for one target."""
 
     kind: str
@@ -77,8 +85,8 @@ class BatchPages(ActingPages):
     requested: str
     """The title of the answer."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
-        super().__init__(parts, acting, renderer, SECONDS)
+    def __init__(self, parts: ServerParts, page_actions: PageActions, renderer: Renderer) -> None:
+        super().__init__(parts, page_actions, renderer, SECONDS)
         self._clock = parts.clock
         self.routes: Sequence[Route] = self._both(self.path, self._show, self._start, self.here)
 
@@ -104,57 +112,61 @@ class BatchPages(ActingPages):
         except CloseoutError as error:
             return no_plan(self._said(error))
 
-    async def _show(self, asked: Asked) -> Response:
-        query = dict(asked.request.query_params)
-        key = (visitor_of(asked).number, tuple(sorted(query.items())))
+    async def _show(self, request: PageRequest) -> Response:
+        query = dict(request.http.query_params)
+        key = (visitor_of(request).number, tuple(sorted(query.items())))
         proposed = await self._reads.result(key, lambda: self._propose(query), GLANCE)
         if proposed is None:
-            return self._working(asked, self.title, self.here)
-        if is_program(asked.request):
+            return self._working(request, self.title, self.here)
+        if is_program(request.http):
             proposals = [
                 {"target": each.target, **each.facts} | each.plan.to_json() for each in proposed.proposals
             ]
-            told = {"proposals": proposals, "notes": list(proposed.notes)}
-            return self._renderer.json(told, 200)
+            content = {"proposals": proposals, "notes": list(proposed.notes)}
+            return self._renderer.json(content, 200)
         return self._renderer.html(
             200,
             "batch.html",
-            asked.visitor,
+            request.visitor,
             here=self.here,
             batch=self,
             proposed=proposed,
-            once=self._once_value(asked),
+            once=self._once_value(request),
             ready=any(each.plan.problem is None for each in proposed.proposals),
             longest=LONGEST_REASON,
         )
 
-    async def _start(self, asked: Asked) -> Response:
-        chosen = {name: plan for name, plan in asked.form.items() if self._is_target(name)}
+    async def _start(self, request: PageRequest) -> Response:
+        chosen = {name: plan for name, plan in request.form.items() if self._is_target(name)}
         if not 1 <= len(chosen) <= MOST:
             raise UsageError(f"Choose between 1 and {MOST} runs to start.")
 
         async def ask() -> Mapping[str, int]:
-            await self._check(asked, chosen)
-            return {target: await self._request(asked, self.kind, target) for target in chosen}
+            await self._check(request, chosen)
+            return {target: await self._request(request, self.kind, target) for target in chosen}
 
-        numbers: Mapping[str, int] = await self._once(asked, ask)
+        numbers: Mapping[str, int] = await self._once(request, ask)
         outcomes = await asyncio.gather(*(self._outcome_of(number) for number in numbers.values()))
         found = [
             {"target": target, "request": number, "outcome": outcome, "runs": started(outcome)}
             for (target, number), outcome in zip(numbers.items(), outcomes, strict=True)
         ]
-        if is_program(asked.request):
-            return self._renderer.json({"by": by(asked), "requests": found}, 202 if None in outcomes else 200)
+        if is_program(request.http):
+            return self._renderer.json(
+                {"by": by(request), "requests": found}, 202 if None in outcomes else 200
+            )
         labels = await asyncio.to_thread(lambda: list(map(self._label, numbers)))
-        told = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
+        labelled = [{**each, "label": label} for each, label in zip(found, labels, strict=True)]
         here = self.here
-        return self._renderer.html(200, "requested.html", asked.visitor, here=here, batch=self, requests=told)
+        return self._renderer.html(
+            200, "requested.html", request.visitor, here=here, batch=self, requests=labelled
+        )
 
-    async def _check(self, asked: Asked, chosen: Mapping[str, str]) -> None:
+    async def _check(self, request: PageRequest, chosen: Mapping[str, str]) -> None:
         """Raise `ChangedMeanwhile` unless each plan is still the one that was confirmed. A program need not name plans."""
-        if visitor_of(asked).form_token is None and not any(chosen.values()):
+        if visitor_of(request).form_token is None and not any(chosen.values()):
             return
-        key = (visitor_of(asked).number, tuple(chosen))
+        key = (visitor_of(request).number, tuple(chosen))
         plans = await self._reads.result(key, lambda: at_once(self._plan, chosen), LOOK)
         if plans is None:
             raise ChangedMeanwhile("AWS and GitHub did not answer in time, so nothing was requested.")
@@ -185,7 +197,7 @@ class Cleanup(BatchPages):
         if not 1 <= limit <= MOST:
             raise UsageError(f"`limit` is a number from 1 to {MOST}.")
         try:
-            report = self._acting.audit()
+            report = self._page_actions.audit()
         except CloseoutError as error:
             return Proposed((), (f"The audit could not be made: {clean(self._said(error))}",))
         orphans, targets = report.of("orphan"), report.targets()
@@ -209,7 +221,9 @@ class Cleanup(BatchPages):
 
     def _rows_plan(self, target: str) -> Plan:
         found = cleaning.read_target(target)
-        return plan_of(self._acting.plan_cleaning(found), target) if found else no_plan("no such target")
+        return (
+            plan_of(self._page_actions.plan_cleaning(found), target) if found else no_plan("no such target")
+        )
 
     def _is_target(self, name: str) -> bool:
         return cleaning.read_target(name) is not None

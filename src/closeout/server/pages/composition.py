@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from closeout.server.pages.api import Api
 from closeout.server.pages.batches import Cleanup, Reruns
-from closeout.server.pages.deeds import Deeds
 from closeout.server.pages.lists import Lists
 from closeout.server.pages.overview import Overview
 from closeout.server.pages.pull_requests import PullRequests
@@ -15,6 +14,7 @@ from closeout.server.pages.rendering import Renderer
 from closeout.server.pages.run_pages import RunPages
 from closeout.server.pages.setup_pages import SetupPages
 from closeout.server.pages.site import Site
+from closeout.server.pages.user_actions import UserActions
 from closeout.server.parts import ServerParts
 
 
@@ -23,6 +23,6 @@ def compose(parts: ServerParts) -> Site:
     renderer = Renderer(parts.access.base_path if parts.access else "")
     readers = (RunPages, Overview, Lists, PullRequests, SetupPages, Api)
     groups = [of(parts, renderer).routes for of in readers]
-    if parts.acting is not None:
-        groups += [of(parts, parts.acting, renderer).routes for of in (Deeds, Cleanup, Reruns)]
+    if parts.page_actions is not None:
+        groups += [of(parts, parts.page_actions, renderer).routes for of in (UserActions, Cleanup, Reruns)]
     return Site(parts.access, renderer, groups, parts.views)

@@ -40,7 +40,7 @@ class Chip(NamedTuple):
     without: str
 
 
-class Listed(NamedTuple):
+class ListPageData(NamedTuple):
     """Everything that the page of a list shows."""
 
     rows: Sequence[Any]
@@ -67,13 +67,15 @@ class FilterForm(NamedTuple):
         """Return the filters of a query that are set."""
         return {name: value for name, value in given.items() if value and name in self.labels}
 
-    def listed(self, page: ListPage[Any], filters: Mapping[str, str], error: str | None = None) -> Listed:
+    def listed(
+        self, page: ListPage[Any], filters: Mapping[str, str], error: str | None = None
+    ) -> ListPageData:
         """Return a page of the list with the filters that are set; `error` says what is wrong with one."""
         chips = tuple(
             Chip(self.labels[name], self._spoken(name, value), self.url(filters, without=name))
             for name, value in filters.items()
         )
-        return Listed(
+        return ListPageData(
             page.rows,
             tuple(self._field(name, label, filters.get(name, "")) for name, label in self.labels.items()),
             chips,

@@ -23,7 +23,7 @@ from closeout.server.details import line_id
 from closeout.server.pages import presentation
 from closeout.server.pages.filter_form import PERIODS, FilterForm
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.site import PageRequest, Route
 from closeout.server.pages.wording import RERUN, with_query
 from closeout.server.parts import ServerParts
 from closeout.wiring.delivery_reasons import read_delivery
@@ -109,24 +109,26 @@ class Lists:
             Route("GET", f"{DELIVERIES.path}/{{delivery}}", READ, self._delivery),
         )
 
-    async def _runs(self, asked: Asked) -> Response:
-        filters = RUNS.set(asked.request.query_params)
+    async def _runs(self, request: PageRequest) -> Response:
+        filters = RUNS.set(request.http.query_params)
         rerun = with_query(RERUN, **filters) if filters.get("verdict") == FAILED["verdict"] else None
         names = await asyncio.to_thread(self._automations)
         form = RUNS._replace(choices={**RUNS.choices, "automation": tuple((name, name) for name in names)})
         values = {"tabs": tabs(filters), "rerun": rerun}
-        return await self._answer(asked, form, self._views.run_page, run_filter, "runs", **values)
+        return await self._answer(request, form, self._views.run_page, run_filter, "runs", **values)
 
     def _automations(self) -> Sequence[str]:
         """Return the names of the configured automations, and of those that have had runs. Called in threads."""
         ran = {automation for automation, _ in self._views.stats().get("step_durations", {})}
         return sorted(ran | {each.name for each in self._parts.automations})
 
-    async def _deliveries(self, asked: Asked) -> Response:
-        return await self._answer(asked, DELIVERIES, self._views.delivery_page, delivery_filter, "deliveries")
+    async def _deliveries(self, request: PageRequest) -> Response:
+        return await self._answer(
+            request, DELIVERIES, self._views.delivery_page, delivery_filter, "deliveries"
+        )
 
-    async def _delivery(self, asked: Asked) -> Response:
-        number, parts = line_id(asked.request.path_params["delivery"]), self._parts
+    async def _delivery(self, request: PageRequest) -> Response:
+        number, parts = line_id(request.http.path_params["delivery"]), self._parts
         read = (parts.views, number or 0, parts.automations, parts.redact)
         found = await asyncio.to_thread(read_delivery, *read)
         if found is None:
@@ -134,11 +136,11 @@ class Lists:
         # A mark that changes the direction of text would change what people read.
         payload = escaped_json(found.payload)
         values = {"detail": found, "payload": payload, "outcomes": OUTCOMES}
-        return self._renderer.html(200, "delivery.html", asked.visitor, here=DELIVERIES.path, **values)
+        return self._renderer.html(200, "delivery.html", request.visitor, here=DELIVERIES.path, **values)
 
     async def _answer(
         self,
-        asked: Asked,
+        request: PageRequest,
         form: FilterForm,
         page_of: Callable[..., ListPage[Any]],
         filter_of: Callable[..., Any],
@@ -146,7 +148,7 @@ class Lists:
         **values: Any,
     ) -> Response:
         """Return a page of the list from `page_of`, which is called in a thread; `name` names its templates."""
-        given = dict(asked.request.query_params)
+        given = dict(request.http.query_params)
         if any(given.get(field) == "" for field in form.labels):
             # A form sends its empty fields, too. One list has one URL, which people send to each other.
             return RedirectResponse(self._renderer.url(form.url(given)), 303, self._renderer.headers)
@@ -158,7 +160,7 @@ class Lists:
             found, error = ListPage((), None, None), bad.message
         page = form.listed(found, filters, error)
         parts = (f"{name}.html", f"_{name}_list.html")
-        response = self._renderer.followed(asked, *parts, here=form.path, page=page, now=now, **values)
+        response = self._renderer.followed(request, *parts, here=form.path, page=page, now=now, **values)
         if error is not None:
             response.status_code = BadFilter.status
         return response

@@ -12,7 +12,7 @@ from closeout.core.units import DAY
 from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import EVERY_DELIVERY, PageReader, RunFilter, RunView
 from closeout.server.pages import overview_page
-from closeout.server.pages.overview_page import MOST_OPEN, Facts
+from closeout.server.pages.overview_page import MOST_OPEN, OverviewData
 
 _SHOWN = (
     *("id", "execution", "automation", "repository", "number", "state", "reason"),
@@ -28,7 +28,7 @@ def read_facts(
     now: float,
     *,
     patrols: bool,
-) -> Facts:
+) -> OverviewData:
     """Read everything. `marks` reads what patrol and the drill stored; `patrols` says whether patrol lists closed pull requests.
 
     Raises `StoreUnavailable` or `LedgerError`.
@@ -37,7 +37,7 @@ def read_facts(
     newest = views.delivery_page(EVERY_DELIVERY, None, 1).rows
     patrol, drill = marks(REPORT), marks(DRILL).get(LAST, {})
     states, orphans = drill.get("states", {}), patrol.get("orphans", {})
-    return Facts(
+    return OverviewData(
         now=now,
         paused=views.paused(),
         open_runs=tuple(_open_runs(views)),
@@ -55,7 +55,7 @@ def read_facts(
     )
 
 
-def to_json(facts: Facts) -> dict[str, Any]:
+def to_json(facts: OverviewData) -> dict[str, Any]:
     """Return the object of the JSON API and of `closeout status --json`, with times in seconds."""
     return {
         "needs": [
@@ -76,5 +76,6 @@ def to_json(facts: Facts) -> dict[str, Any]:
 
 
 def _open_runs(views: PageReader) -> Iterable[RunView]:
-    for state in _OPEN:
-        yield from views.run_page(RunFilter(state=state), None, MOST_OPEN).rows
+    """Return some runs of each state, each once: one may change its state between two reads, and the later read counts."""
+    pages = (views.run_page(RunFilter(state=state), None, MOST_OPEN) for state in _OPEN)
+    return {run.execution: run for page in pages for run in page.rows}.values()

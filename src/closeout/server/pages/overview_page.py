@@ -14,7 +14,7 @@ from closeout.core.problems import Problem, cause
 from closeout.core.units import DAY, HOUR, counted
 from closeout.ports import DayTally, RunView
 from closeout.server.pages.chart import Chart, chart
-from closeout.server.pages.presentation import Going, banner, clean, going
+from closeout.server.pages.presentation import RunProgress, banner, clean, going
 from closeout.server.pages.wording import RERUN, ago, problem_name, rough, run_path, with_query
 from closeout.server.startup import only_here
 
@@ -34,7 +34,7 @@ STALE, PATROL, DRILL = "stale", "patrol", "drill"
 """The kind of a problem of closeout itself, and its possible subjects."""
 
 
-class Facts(NamedTuple):
+class OverviewData(NamedTuple):
     """The overview's data, read in a thread. None for values that this server cannot know."""
 
     now: float
@@ -69,7 +69,7 @@ class Item(NamedTuple):
     """The path of the page that dismisses its problem."""
 
 
-class Need(NamedTuple):
+class AttentionItem(NamedTuple):
     """One thing that needs a person: what it is, and what to do. `url` is a path."""
 
     tone: str
@@ -78,9 +78,9 @@ class Need(NamedTuple):
     fix: str
     url: str | None = None
     link: str = ""
-    deed: str | None = None
+    action: str | None = None
     """The path of the page that does it, for visitors who may act."""
-    deed_link: str = ""
+    action_link: str = ""
     dismiss: str | None = None
     """The path of the page that dismisses its problem."""
     items: tuple[Item, ...] = ()
@@ -123,8 +123,8 @@ class Overview(NamedTuple):
 
     is_new: bool
     """Nothing was ever delivered."""
-    needs: tuple[Need, ...]
-    going: Sequence[Going]
+    needs: tuple[AttentionItem, ...]
+    going: Sequence[RunProgress]
     going_count: int
     figures: tuple[Figure, ...]
     chart: Chart
@@ -145,7 +145,7 @@ class Overview(NamedTuple):
         return "waiting" if self.needs else "success"
 
 
-def shown(facts: Facts) -> Overview:
+def shown(facts: OverviewData) -> Overview:
     """Return the page."""
     days = _last_days(facts.days, facts.now)
     is_new = facts.last_delivery is None and not facts.open_runs and not facts.days
@@ -164,23 +164,23 @@ def shown(facts: Facts) -> Overview:
 # --- what needs a person ------------------------------------------------------------------------------------
 
 
-def _pause(facts: Facts) -> Iterable[Need]:
+def _pause(facts: OverviewData) -> Iterable[AttentionItem]:
     if facts.paused:
-        yield Need(
+        yield AttentionItem(
             "wait",
             "Destructive calls are paused",
             f"Paused {clean(facts.paused)}. Runs wait before they delete anything.",
             "When it is safe again, resume. On the server: `closeout resume`.",
-            deed="/resume",
-            deed_link="Resume",
+            action="/resume",
+            action_link="Resume",
         )
 
 
-def _needs(facts: Facts) -> Iterable[Need]:
+def _needs(facts: OverviewData) -> Iterable[AttentionItem]:
     yield from _problems(facts)
     yield from _intake_problems(facts)
     if facts.orphans and not any(problem.kind == "orphans" for problem, _ in facts.problems):
-        yield Need(
+        yield AttentionItem(
             "wait",
             f"{counted(facts.orphans, 'resource')} of closed pull requests still there",
             "Patrol's last audit found them, and no run has deleted them.",
@@ -189,7 +189,7 @@ def _needs(facts: Facts) -> Iterable[Need]:
             "Orphans",
         )
     if facts.unknown:
-        yield Need(
+        yield AttentionItem(
             "wait",
             f"{counted(facts.unknown, 'resource')} of unknown origin",
             "Their names match an automation, but the last audit could not determine their pull requests. No run deletes them.",
@@ -200,7 +200,7 @@ def _needs(facts: Facts) -> Iterable[Need]:
     yield from _long_waits(facts)
 
 
-def _problems(facts: Facts) -> Iterable[Need]:
+def _problems(facts: OverviewData) -> Iterable[AttentionItem]:
     """Yield one entry for each cause: a thousand failures of one cause need one repair."""
     by_cause: dict[tuple[str, ...], list[Problem]] = {}
     counts: dict[tuple[str, ...], int] = {}
@@ -212,34 +212,34 @@ def _problems(facts: Facts) -> Iterable[Need]:
         yield need._replace(since=found[0].since) if len(found) == 1 else _several(need, found, counts[key])
 
 
-def _problem(found: Sequence[Problem], count: int) -> Need:
+def _problem(found: Sequence[Problem], count: int) -> AttentionItem:
     """Return what is wrong, and where to start: the run, or what patrol found."""
     newest, run = found[-1], _run_of(found[0])
     automation, text = clean(newest.automation), clean(newest.text)
     if newest.kind == "failure":
         about = clean(newest.about) if count == 1 else counted(count, "pull request")
         cure = advice(newest.code or None, newest.text)
-        need = Need(
+        need = AttentionItem(
             "bad",
             f"{automation} failed for {about or 'an event'}",
             text,
             f"{cure} Then rerun {'it' if len(found) == 1 else 'each'}.".lstrip(),
             run,
             _RUN,
-            deed=f"{run}/rerun" if run else None,
-            deed_link="Rerun",
+            action=f"{run}/rerun" if run else None,
+            action_link="Rerun",
         )
     elif newest.kind == "orphans":
         title = f"{automation or 'Patrol'} found resources of closed pull requests"
         fix = "Look at the orphans, then clean up."
-        need = Need("bad", title, text, fix, "/orphans", "Orphans")
+        need = AttentionItem("bad", title, text, fix, "/orphans", "Orphans")
     else:
         fix = "`closeout doctor` says what is wrong and how to fix it."
-        need = Need("wait", text[:1].upper() + text[1:], "", fix)
+        need = AttentionItem("wait", text[:1].upper() + text[1:], "", fix)
     return need._replace(dismiss=_dismiss_path(newest))
 
 
-def _several(need: Need, found: Sequence[Problem], count: int) -> Need:
+def _several(need: AttentionItem, found: Sequence[Problem], count: int) -> AttentionItem:
     """Return the entry for several problems with one cause, which links to a list instead of one run."""
     first = found[0]
     items = tuple(
@@ -252,7 +252,7 @@ def _several(need: Need, found: Sequence[Problem], count: int) -> Need:
         return need
     failed = with_query("/runs", automation=first.automation, verdict="failure")
     rerun = with_query(RERUN, automation=first.automation)
-    return need._replace(url=failed, link="Failed runs", deed=rerun, deed_link="Rerun…")
+    return need._replace(url=failed, link="Failed runs", action=rerun, action_link="Rerun…")
 
 
 def _run_of(problem: Problem) -> str | None:
@@ -264,12 +264,12 @@ def _dismiss_path(problem: Problem) -> str | None:
     return None if problem.kind == STALE else f"/problems/{problem_name(problem)}/dismiss"
 
 
-def _intake_problems(facts: Facts) -> Iterable[Need]:
+def _intake_problems(facts: OverviewData) -> Iterable[AttentionItem]:
     """Yield what stops closeout from noticing closings or starting runs, unless a problem in the ledger says so already."""
     now = facts.now
     said = {f"{problem.step}{problem.code}" for problem, _ in facts.problems if problem.kind == STALE}
     if facts.queue_age > QUEUE_SECONDS:
-        yield Need(
+        yield AttentionItem(
             "bad",
             f"The oldest queued run has waited {rough(facts.queue_age)}",
             "closeout accepts runs, but they do not begin.",
@@ -278,7 +278,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
             "Queued runs",
         )
     if PATROL not in said and facts.patrol_watches and _is_over(facts.patrol_ended, PATROL_SECONDS, now):
-        yield Need(
+        yield AttentionItem(
             "bad",
             f"Patrol has not looked for {rough(now - (facts.patrol_ended or 0.0))}",
             "If a delivery was lost, closeout does not notice that its pull request closed.",
@@ -286,7 +286,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
         )
     unheard = sum(day.recovered for day in _last_days(facts.days, now)[-2:])
     if unheard:
-        yield Need(
+        yield AttentionItem(
             "wait",
             f"{counted(unheard, 'closing')} since yesterday came without a webhook",
             "Patrol found what GitHub did not deliver: a delivery failed, or the webhook is missing or inactive.",
@@ -295,7 +295,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
             "Deliveries",
         )
     if _is_over(facts.drill_ended, DRILL_SECONDS, now):
-        yield Need(
+        yield AttentionItem(
             "wait",
             f"The last drill was {ago(facts.drill_ended or 0.0, now)}",
             "A fault in the set-up would not be noticed.",
@@ -303,7 +303,7 @@ def _intake_problems(facts: Facts) -> Iterable[Need]:
         )
     if DRILL not in said and facts.drill_wrong:
         names = ", ".join(facts.drill_wrong[:MOST_NAMED])
-        yield Need(
+        yield AttentionItem(
             "bad",
             f"The last drill found {counted(len(facts.drill_wrong), 'fault')}",
             f"Wrong: {names}.",
@@ -316,11 +316,11 @@ def _is_over(at: float | None, seconds: float, now: float) -> bool:
     return at is not None and now - at > seconds
 
 
-def _long_waits(facts: Facts) -> Iterable[Need]:
+def _long_waits(facts: OverviewData) -> Iterable[AttentionItem]:
     for one in going(facts.open_runs, facts.now):
         run = one.run
         if run.started_at is not None and one.is_near:
-            yield Need(
+            yield AttentionItem(
                 "wait",
                 f"{clean(run.about)} is near its time limit",
                 banner(run, facts.now).says,
@@ -354,7 +354,7 @@ def _figures(days: Sequence[DayTally]) -> tuple[Figure, ...]:
     )  # fmt: skip
 
 
-def _intake(facts: Facts) -> Iterable[tuple[str, str]]:
+def _intake(facts: OverviewData) -> Iterable[tuple[str, str]]:
     def when(at: float | None, never: str) -> str:
         return never if at is None else ago(at, facts.now)
 

@@ -162,7 +162,7 @@ def banner(
     result = _result(run) if errors_below else run.summary
     says = (
         result if finished else _sleeps(run, now) or _waits(run, progress or {}, paused=paused)
-    ) or _standing(run)
+    ) or _state_sentence(run)
     end = run.finished_at if finished else now
     took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(
@@ -191,7 +191,7 @@ def run_limit(run: RunView, now: float) -> Limit | None:
     return limit(run.started_at, run.timeout, now, "Has run for")
 
 
-class Going(NamedTuple):
+class RunProgress(NamedTuple):
     """A run under way. `percent` is the used part of its time limit; None if no limit applies now."""
 
     run: RunView
@@ -205,21 +205,21 @@ class Going(NamedTuple):
         return self.percent is not None and self.percent >= NEAR_LIMIT
 
 
-def going(runs: Sequence[RunView], now: float) -> list[Going]:
+def going(runs: Sequence[RunView], now: float) -> list[RunProgress]:
     """Return runs with those nearest to their limit first, and the queued ones last."""
     by_age = sorted(runs, key=lambda run: run.accepted_at)
     found = [_going(run, now) for run in by_age]
     return sorted(found, key=lambda one: (one.run.started_at is None, -(one.percent or 0)))
 
 
-def _going(run: RunView, now: float) -> Going:
+def _going(run: RunView, now: float) -> RunProgress:
     spent = max(now - (run.accepted_at if run.started_at is None else run.started_at), 0.0)
     limit = run_limit(run, now)
     if limit is None:
-        return Going(run, rough(spent), "", None)
+        return RunProgress(run, rough(spent), "", None)
     # A sleep uses up no limit: the automation asked for it.
     percent = None if run.sleeps_in else round(100 * limit.spent / limit.most)
-    return Going(run, rough(spent), rough(limit.most), percent)
+    return RunProgress(run, rough(spent), rough(limit.most), percent)
 
 
 def step_name(step: StepView) -> str:
@@ -253,19 +253,19 @@ def _sleeps(run: RunView, now: float) -> str | None:
     return f"It waits until {when} ({run.sleeps_in})."
 
 
-def says_nothing(reason: str | None, step: StepView) -> bool:
+def is_uninformative(reason: str | None, step: StepView) -> bool:
     """Whether a reason only names the step that waits, and not what it waits for."""
     return reason == f"waits in {step.id}"
 
 
 def _waits(run: RunView, progress: Mapping[str, str], *, paused: bool) -> str | None:
-    step = next((step for step in run.steps if says_nothing(run.reason, step)), None)
+    step = next((step for step in run.steps if is_uninformative(run.reason, step)), None)
     if step is None or run.reason is None:
         return run.reason
     return progress.get(step.id) or run.reason + ("; destructive calls are paused" if paused else "")
 
 
-def _standing(run: RunView) -> str:
+def _state_sentence(run: RunView) -> str:
     if run.state == "queued":
         return "It starts when the runs before it have ended."
     for step in run.steps:

@@ -14,7 +14,7 @@ from closeout.core.units import counted
 from closeout.ports import DeliveryView, RunView
 from closeout.server.pages import presentation
 from closeout.server.pages.presentation import object_of
-from closeout.server.pages.wording import delivery_path, execution_path, heard_of, run_path
+from closeout.server.pages.wording import delivery_path, delivery_source, execution_path, run_path
 from closeout.wiring.pull_requests import PullRequestView
 
 GONE, KEPT, LEFT, AHEAD = "gone", "kept", "left", "ahead"
@@ -38,7 +38,7 @@ TITLES = {
     KEPT: ("Kept", "none"),
 }
 """Title and tone of each group."""
-_TOLD = {
+_PLAIN_EVENTS = {
     "opened": ("Opened", "open"),
     "reopened": ("Opened again", "open"),
     "synchronize": ("New commits", "dot"),
@@ -49,7 +49,7 @@ MOST_LISTED = 200
 """Resources of a group that the page lists."""
 
 
-class Heard(NamedTuple):
+class DeliveryPayload(NamedTuple):
     """A delivery with its payload, which is empty if it is no longer stored."""
 
     view: DeliveryView
@@ -79,14 +79,14 @@ class Resource(NamedTuple):
     url: str
 
 
-class Step(NamedTuple):
+class NextStep(NamedTuple):
     """What comes next."""
 
     tone: str
     text: str
     run: str | None = None
     """The path of the run concerned."""
-    deed: str | None = None
+    action: str | None = None
     """The path of the page that does it."""
 
 
@@ -101,7 +101,7 @@ class PullRequest(NamedTuple):
     facts: tuple[tuple[str, str], ...]
     groups: Mapping[str, Sequence[Resource]]
     """All resources that any attempt planned for: left, to be deleted, gone and kept."""
-    next: tuple[Step, ...]
+    next: tuple[NextStep, ...]
     entries: tuple[Entry, ...]
     left_out: int
     """Older deliveries that are not shown."""
@@ -128,7 +128,7 @@ class PullRequest(NamedTuple):
         return len(self.groups.get(kind, ()))
 
 
-def shown(story: PullRequestView, heard: Sequence[Heard], now: float) -> PullRequest:
+def shown(story: PullRequestView, heard: Sequence[DeliveryPayload], now: float) -> PullRequest:
     """Return the page. `heard` are the deliveries, the oldest first."""
     newest = _newest(heard)
     about = presentation.subject(newest)
@@ -151,7 +151,7 @@ def shown(story: PullRequestView, heard: Sequence[Heard], now: float) -> PullReq
 # --- the pull request itself -------------------------------------------------------------------------------
 
 
-def _newest(deliveries: Sequence[Heard]) -> Mapping[str, Any]:
+def _newest(deliveries: Sequence[DeliveryPayload]) -> Mapping[str, Any]:
     """Return the newest payload that has a pull request, or else the newest one."""
     payloads = [heard.payload for heard in reversed(deliveries) if heard.payload]
     with_pull = (payload for payload in payloads if isinstance(payload.get("pull_request"), dict))
@@ -199,21 +199,21 @@ def _groups(story: PullRequestView) -> Mapping[str, Sequence[Resource]]:
 # --- what comes next ---------------------------------------------------------------------------------------
 
 
-def _next(story: PullRequestView, now: float) -> Iterable[Step]:
+def _next(story: PullRequestView, now: float) -> Iterable[NextStep]:
     """Yield what is expected, and what a person has to do: a failed run whose work no later one has done."""
     latest = {run.id: run for run in sorted(story.runs, key=lambda one: one.attempt)}
     for run in sorted(latest.values(), key=lambda one: one.accepted_at):
         name = run.automation
         if run.state != "finished":
             says = presentation.banner(run, now).says or "It continues."
-            yield Step("busy", f"{name}: {says}", run_path(run.id), f"{run_path(run.id)}/cancel")
+            yield NextStep("busy", f"{name}: {says}", run_path(run.id), f"{run_path(run.id)}/cancel")
         elif run.verdict == "failure" and not _repaired(run, latest.values()):
             text = f"{name} failed. Open the run to see what is left and why, repair that, and rerun it."
-            yield Step("bad", text, run_path(run.id), f"{run_path(run.id)}/rerun")
+            yield NextStep("bad", text, run_path(run.id), f"{run_path(run.id)}/rerun")
     for expected in story.next:
         if expected.kind == "recheck" and expected.at is not None:
             says, when = expected.says, presentation.moment(expected.at)[1]
-            yield Step("none", f"{says}, on {when}.")
+            yield NextStep("none", f"{says}, on {when}.")
 
 
 def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
@@ -229,7 +229,7 @@ def _repaired(run: RunView, others: Iterable[RunView]) -> bool:
 # --- what happened -----------------------------------------------------------------------------------------
 
 
-def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
+def _delivery_entries(deliveries: Sequence[DeliveryPayload]) -> Iterable[Entry]:
     """Yield an entry for each delivery, and only one for several equal ones in a row, such as pushes."""
     found: list[tuple[Entry, int]] = []
     for heard in deliveries:
@@ -242,10 +242,10 @@ def _delivery_entries(deliveries: Sequence[Heard]) -> Iterable[Entry]:
         yield entry._replace(title=f"{entry.title} ({count} times)") if count > 1 else entry
 
 
-def _delivery_entry(heard: Heard) -> Entry:
+def _delivery_entry(heard: DeliveryPayload) -> Entry:
     view, payload = heard
     title, text, icon = _told(view, payload)
-    aside = [] if heard_by(view.origin) == WEBHOOK else [heard_of(view)]
+    aside = [] if heard_by(view.origin) == WEBHOOK else [delivery_source(view)]
     sender = object_of(payload, "sender").get("login")
     if isinstance(sender, str):
         aside.insert(0, f"by {sender}")
@@ -264,8 +264,8 @@ def _told(view: DeliveryView, payload: Mapping[str, Any]) -> tuple[str, str, str
             merged = pull.get("merged") is True
             text = f"Into {into}." if merged and isinstance(into, str) else ""
             return ("Merged" if merged else "Closed"), text, "closed"
-        if view.action in _TOLD:
-            title, icon = _TOLD[view.action]
+        if view.action in _PLAIN_EVENTS:
+            title, icon = _PLAIN_EVENTS[view.action]
             return title, "", icon
     name = f"{view.event}.{view.action}" if view.action else view.event
     return name, "", "dot"

@@ -18,9 +18,9 @@ from closeout.ports import DeliveryId
 from closeout.ports.access import READ
 from closeout.server import details
 from closeout.server.pages import pull_request_page
-from closeout.server.pages.pull_request_page import Heard, PullRequest
+from closeout.server.pages.pull_request_page import DeliveryPayload, PullRequest
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Route
+from closeout.server.pages.site import PageRequest, Route
 from closeout.server.parts import ServerParts
 from closeout.wiring.pull_requests import PullRequestView, read_pull_request, recheck_times
 
@@ -40,15 +40,15 @@ class PullRequests:
             Route("GET", "/pull-requests/{owner}/{repo}/{number}", READ, self._page),
         )
 
-    async def _page(self, asked: Asked) -> Response:
-        path = asked.request.path_params
+    async def _page(self, request: PageRequest) -> Response:
+        path = request.http.path_params
         number = details.line_id(path["number"])
         if number is None:
             return self._renderer.missing()
         repository, now = f"{path['owner']}/{path['repo']}", self._clock()
         page = await asyncio.to_thread(self._read, repository, number, now)
         return self._renderer.followed(
-            asked,
+            request,
             "pull_request.html",
             "_pull_request.html",
             here="/runs",
@@ -63,9 +63,11 @@ class PullRequests:
         story = read_pull_request(self._views, repository, number, now, self._rechecks)
         if story is None:
             story = PullRequestView(repository, number, (), None, None, (), (), (), (), 0)
-        told = [entry.delivery for entry in story.entries if entry.kind == "delivery" and entry.delivery]
-        heard = [Heard(each, {}) for each in told[:-MOST_PAYLOADS]]
-        heard += [Heard(each, self._payload(each.id)) for each in told[-MOST_PAYLOADS:]]
+        deliveries = [
+            entry.delivery for entry in story.entries if entry.kind == "delivery" and entry.delivery
+        ]
+        heard = [DeliveryPayload(each, {}) for each in deliveries[:-MOST_PAYLOADS]]
+        heard += [DeliveryPayload(each, self._payload(each.id)) for each in deliveries[-MOST_PAYLOADS:]]
         return pull_request_page.shown(story, heard, now)
 
     def _payload(self, delivery: DeliveryId) -> Mapping[str, Any]:

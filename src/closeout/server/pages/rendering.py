@@ -23,7 +23,7 @@ from closeout.server.access import Visitor
 from closeout.server.pages import presentation, wording
 
 if TYPE_CHECKING:
-    from closeout.server.pages.site import Asked
+    from closeout.server.pages.site import PageRequest
 
 HERE = Path(__file__).parent
 NAVIGATION = (
@@ -41,7 +41,7 @@ FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 """For pages with forms that act: without it, browsers send a form with the origin `null`."""
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *(presentation.failure_text, presentation.step_name, wording.about_of, wording.ago, counted),
-    *(wording.delivery_path, wording.event_of, wording.execution_path, wording.heard_of),
+    *(wording.delivery_path, wording.event_of, wording.execution_path, wording.delivery_source),
     *(wording.pull_request_path, wording.run_path, wording.with_query),
 )
 """Functions that templates call by their own names."""
@@ -131,17 +131,17 @@ class Renderer:
             json.dumps(value), status, self.headers | (headers or {}), media_type="application/json"
         )
 
-    def followed(self, asked: Asked, name: str, part: str, *, here: str, **values: Any) -> Response:
+    def followed(self, request: PageRequest, name: str, part: str, *, here: str, **values: Any) -> Response:
         """Return a page, or for an open page only its template `part`, if that has changed.
 
         `live.js` requests it with `?part=live` and the tag of the version that it shows.
         """
-        if asked.request.query_params.get("part") != "live":
-            return self.html(200, name, asked.visitor, here=here, **values)
-        text = self.fragment(part, visitor=asked.visitor, **values)
+        if request.http.query_params.get("part") != "live":
+            return self.html(200, name, request.visitor, here=here, **values)
+        text = self.fragment(part, visitor=request.visitor, **values)
         tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
         headers = self.headers | {"ETag": tag}
-        if asked.request.headers.get("if-none-match") == tag:
+        if request.http.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return HTMLResponse(text, headers=headers)
 

@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
     """The query of its link."""
 
 
-class Shown(NamedTuple):
+class StoredRun(NamedTuple):
     """A run, read from the ledger for its page."""
 
     run: RunView
@@ -58,10 +58,12 @@ class View(NamedTuple):
     """Whether the page shows the end of the log, and so follows it."""
 
 
-def page(renderer: Renderer, shown: Shown, view: View, now: float) -> Response:
+def page(renderer: Renderer, shown: StoredRun, view: View, now: float) -> Response:
     """Return a run's page."""
     live = view.newest and not view.search
-    values = standing(renderer, shown, view.visitor, now, step_rows.progress_of(shown.lines) if live else {})
+    values = live_values(
+        renderer, shown, view.visitor, now, step_rows.progress_of(shown.lines) if live else {}
+    )
     return renderer.html(
         200,
         "run.html",
@@ -80,13 +82,13 @@ def page(renderer: Renderer, shown: Shown, view: View, now: float) -> Response:
 
 
 def changes(
-    renderer: Renderer, shown: Shown, lines: LogWindow, visitor: Visitor | None, now: float
+    renderer: Renderer, shown: StoredRun, lines: LogWindow, visitor: Visitor | None, now: float
 ) -> Response:
     """Return the changing parts of a run's page as JSON. `lines` are those that the page lacks, or the first of them.
 
     `again` is when to request more: at once for further lines, in a second while the run continues, then no more.
     """
-    values = standing(renderer, shown, visitor, now, step_rows.progress_of(shown.lines))
+    values = live_values(renderer, shown, visitor, now, step_rows.progress_of(shown.lines))
     parts = ("banner", "troubles", "steps", "history")
     folds = log_folds.folds(shown.run, lines.lines)
     goes_on = None if values["banner"].finished else 1
@@ -102,7 +104,7 @@ def changes(
     )
 
 
-def expired(renderer: Renderer, shown: Shown) -> Response:
+def expired(renderer: Renderer, shown: StoredRun) -> Response:
     """Return the page of an expired link, which shows only the verdict."""
     word = presentation.banner(shown.run, 0.0).word
     return renderer.notice(
@@ -110,7 +112,7 @@ def expired(renderer: Renderer, shown: Shown) -> Response:
     )
 
 
-def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
+def _links(renderer: Renderer, shown: StoredRun) -> dict[str, str | None]:
     pull_request = wording.pull_request_path(shown.about.repository, shown.about.number)
     return {
         "pull_request": renderer.link(pull_request) if pull_request else None,
@@ -118,8 +120,8 @@ def _links(renderer: Renderer, shown: Shown) -> dict[str, str | None]:
     }
 
 
-def standing(
-    renderer: Renderer, shown: Shown, visitor: Visitor | None, now: float, progress: Mapping[str, str]
+def live_values(
+    renderer: Renderer, shown: StoredRun, visitor: Visitor | None, now: float, progress: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the values that change during a run; `progress` is the last line of each step."""
     return {
@@ -136,7 +138,7 @@ def standing(
     }
 
 
-def _rerun(shown: Shown, visitor: Visitor | None) -> str:
+def _rerun(shown: StoredRun, visitor: Visitor | None) -> str:
     """Return for whom the page explains a rerun: visitors who may `act` or `read`, the `holder` of a link, or `anybody`.
 
     It is empty if there is nothing to run again. The `holder` of a link to a private repository's run can probably sign in.
@@ -149,5 +151,5 @@ def _rerun(shown: Shown, visitor: Visitor | None) -> str:
     return "act" if visitor.may_act else "read"
 
 
-def _later(shown: Shown) -> list[Attempt]:
+def _later(shown: StoredRun) -> list[Attempt]:
     return [attempt for attempt in shown.attempts if attempt.number > shown.run.attempt]

@@ -20,8 +20,8 @@ from closeout.ports import DeliveryId, LogWindow
 from closeout.server import details
 from closeout.server.pages import log_folds, presentation, run_page
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.run_page import Attempt, Shown
-from closeout.server.pages.site import LINK, Asked, Route
+from closeout.server.pages.run_page import Attempt, StoredRun
+from closeout.server.pages.site import LINK, PageRequest, Route
 from closeout.server.parts import ServerParts
 
 MOST_ATTEMPTS = 10
@@ -48,11 +48,11 @@ class RunPages:
             Route("GET", "/runs/{run_id}/live", LINK, self._changes),
         )
 
-    async def _page(self, asked: Asked) -> Response:
-        link = await asyncio.to_thread(self._link, asked)
+    async def _page(self, request: PageRequest) -> Response:
+        link = await asyncio.to_thread(self._link, request)
         if link is None:
             return self._renderer.missing()
-        asks = asked.request.query_params
+        asks = request.http.query_params
         before = details.line_id(asks.get("before", ""))
         search = presentation.clean(asks.get("search", "")).strip()[: log_folds.LONGEST_SEARCH]
         shown = await asyncio.to_thread(self._load, link, before, search)
@@ -60,30 +60,30 @@ class RunPages:
             return self._renderer.missing()
         if link.expired:
             return run_page.expired(self._renderer, shown)
-        view = run_page.View(link, asked.visitor, search, newest=before is None)
+        view = run_page.View(link, request.visitor, search, newest=before is None)
         return run_page.page(self._renderer, shown, view, self._clock())
 
-    async def _changes(self, asked: Asked) -> Response:
+    async def _changes(self, request: PageRequest) -> Response:
         """Return the current content of an open page as JSON, with the log lines after the last one that it has."""
-        link = await asyncio.to_thread(self._link, asked)
+        link = await asyncio.to_thread(self._link, request)
         if link is None or link.expired:
             return self._renderer.missing()
         shown = await asyncio.to_thread(self._load, link, limit=LIVE_LINES)
         if shown is None:
             return self._renderer.missing()
-        after = details.line_id(asked.request.query_params.get("after", "")) or 0
+        after = details.line_id(request.http.query_params.get("after", "")) or 0
         lines = LogWindow([line for line in shown.lines if line.id > after], 0)
         if shown.left_out and len(lines.lines) == len(shown.lines):
             lines = await asyncio.to_thread(self._window, link, after=after)
-        return run_page.changes(self._renderer, shown, lines, asked.visitor, self._clock())
+        return run_page.changes(self._renderer, shown, lines, request.visitor, self._clock())
 
-    def _link(self, asked: Asked) -> details.Link | None:
+    def _link(self, request: PageRequest) -> details.Link | None:
         """Return what the visitor may see: the part that a Details link opens, or all of the run if signed in."""
-        run_id = asked.request.path_params["run_id"]
-        if asked.visitor is None:
-            query = asked.request.scope["query_string"].decode("latin-1")
+        run_id = request.http.path_params["run_id"]
+        if request.visitor is None:
+            query = request.http.scope["query_string"].decode("latin-1")
             return details.check(self._key, run_id, query, self._clock())
-        given = details.line_id(asked.request.query_params.get("attempt", ""))
+        given = details.line_id(request.http.query_params.get("attempt", ""))
         run = self._views.run(run_id, given)
         if run is None:
             return None
@@ -95,7 +95,7 @@ class RunPages:
         before: int | None = None,
         search: str = "",
         limit: int = presentation.LOG_LINES,
-    ) -> Shown | None:
+    ) -> StoredRun | None:
         """Read a run for its page; None if it does not exist. Called in threads.
 
         The log is the last lines before line `before`; with `search`, only lines that contain it.
@@ -114,7 +114,7 @@ class RunPages:
         survived = self._window(link, search=CONTINUES).lines if whole else ()
         attempts = () if link.expired else self._attempts(link)
         delivery = self._views.delivery(run.delivery)
-        return Shown(shown, about, delivery, *window, whole, operations, attempts, survived)
+        return StoredRun(shown, about, delivery, *window, whole, operations, attempts, survived)
 
     def _read_subject(self, delivery: DeliveryId) -> presentation.Subject:
         return presentation.subject(core_payload.decode(self._views.body(delivery)))

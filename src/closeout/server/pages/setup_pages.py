@@ -24,9 +24,9 @@ from closeout.patrol.marks import DRILL, LAST, REPORT
 from closeout.ports import RunFilter
 from closeout.ports.access import READ
 from closeout.server.pages.overview_facts import read_facts
-from closeout.server.pages.overview_page import Facts
+from closeout.server.pages.overview_page import OverviewData
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Handler, Route
+from closeout.server.pages.site import Handler, PageRequest, Route
 from closeout.server.pages.wording import ago
 from closeout.server.parts import ServerParts
 
@@ -65,10 +65,12 @@ class SetupPages:
         )
 
     def _page(self, name: str, read: Callable[[float], Mapping[str, Any]]) -> Handler:
-        async def answer(asked: Asked) -> Response:
+        async def answer(request: PageRequest) -> Response:
             now = self._parts.clock()
             values = await asyncio.to_thread(read, now)
-            return self._renderer.html(200, f"{name}.html", asked.visitor, here=f"/{name}", now=now, **values)
+            return self._renderer.html(
+                200, f"{name}.html", request.visitor, here=f"/{name}", now=now, **values
+            )
 
         return answer
 
@@ -108,11 +110,11 @@ class SetupPages:
     def _machine(self) -> Iterable[HealthFact]:
         runs_on = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
         yield HealthFact("Version", closeout.__version__, runs_on)
-        place = self._parts.place
-        if place is None:
+        path = self._parts.ledger_path
+        if path is None:
             return
         try:
-            free, size = shutil.disk_usage(place.parent).free, place.stat().st_size
+            free, size = shutil.disk_usage(path.parent).free, path.stat().st_size
         except OSError as error:
             yield HealthFact("Disk", "cannot be read", str(error.strerror), "bad")
             return
@@ -171,7 +173,7 @@ def orphans(mark: Mapping[str, Any], *, listed: int) -> Mapping[str, Any]:
     }
 
 
-def health(facts: Facts, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[HealthFact, ...]:
+def health(facts: OverviewData, patrol: Mapping[str, Mapping[str, Any]]) -> tuple[HealthFact, ...]:
     """Return when each part last worked, from the ledger."""
 
     def when(at: float | None, never: str = "never") -> str:

@@ -21,11 +21,11 @@ from starlette.routing import Route as StarletteRoute
 from closeout.core.errors import CloseoutError, CodeRefused, FormRefused, NotAllowed, NotFound, NotSignedIn
 from closeout.ports import PageReader
 from closeout.ports.access import ACT, READ
-from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, Presented, Visitor
+from closeout.server.access import LOGIN, SIGN_IN, SIGN_IN_PAGE, Access, PresentedSecret, Visitor
 from closeout.server.asgi import Receive, Scope, Send, respond
 from closeout.server.exchange import FORM_BYTES
 from closeout.server.pages.rendering import MOST_COUNTED, Renderer
-from closeout.server.pages.way_back import WayBack, looks_ahead
+from closeout.server.pages.return_path import ReturnPath, looks_ahead
 
 NOBODY, LINK = "nobody", "link"
 """What a route needs, if not the right `READ` or `ACT`: nothing, or a Details link, which its handler checks."""
@@ -36,15 +36,15 @@ BAD_HOST = b'{"error": "bad-request", "message": "The header Host is not a host 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
-class Asked(NamedTuple):
+class PageRequest(NamedTuple):
     """One authorized request. `form` has the fields of a POST. A page that needs `READ` always has a visitor."""
 
-    request: Request
+    http: Request
     visitor: Visitor | None
     form: Mapping[str, str]
 
 
-Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
+Handler: TypeAlias = Callable[[PageRequest], Awaitable[Response]]
 
 
 class Route(NamedTuple):
@@ -81,7 +81,7 @@ class Site:
             for path in pages
             if path != LOGIN and not path.startswith(API) and not path.endswith("/live")
         }
-        self._way_back = WayBack(access, shown) if access else None
+        self._return_path = ReturnPath(access, shown) if access else None
         renderer.paths = {route.path for route in self.routes}
         routes = [
             StarletteRoute(each.path, self._guarded(each), methods=[each.method]) for each in self.routes
@@ -101,24 +101,24 @@ class Site:
         return (Route("GET", LOGIN, NOBODY, self._login), Route("POST", "/logout", READ, self._logout))
 
     def _guarded(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
+        async def answer(http: Request) -> Response:
             try:
-                asked = await self._admit(request, route)
-                response = await route.answer(asked)
-                hidden = response.status_code >= 400 and asked.visitor is None
-                return self._led_back(request, response) if hidden else response
+                request = await self._admit(http, route)
+                response = await route.answer(request)
+                hidden = response.status_code >= 400 and request.visitor is None
+                return self._with_return_path(http, response) if hidden else response
             except CloseoutError as error:
                 if error.status >= 500:
                     raise  # the server logs it and sends none of it
-                return self._refusal(request, error)
+                return self._refusal(http, error)
 
         return answer
 
-    async def _admit(self, request: Request, route: Route) -> Asked:
+    async def _admit(self, http: Request, route: Route) -> PageRequest:
         """Find the visitor and read the form. Raises `NotSignedIn`, `NotAllowed` or `FormRefused`."""
         if self._access is None:
-            return Asked(request, None, {})
-        presented = self._access.presented(request.headers)
+            return PageRequest(http, None, {})
+        presented = self._access.presented(http.headers)
         visitor = await asyncio.to_thread(self._visitor, self._access, presented) if presented else None
         if route.needs in (READ, ACT) and visitor is None:
             raise NotSignedIn(SIGN_IN)
@@ -126,12 +126,12 @@ class Site:
             raise NotAllowed(
                 "You may read here, but not act. `closeout open` makes a session that may do both."
             )
-        form = await _form(request) if request.method == "POST" else {}
-        if request.method == "POST" and visitor is not None:
-            self._access.check_form(visitor, form, request.headers)
-        return Asked(request, visitor, form)
+        form = await _form(http) if http.method == "POST" else {}
+        if http.method == "POST" and visitor is not None:
+            self._access.check_form(visitor, form, http.headers)
+        return PageRequest(http, visitor, form)
 
-    def _visitor(self, access: Access, presented: Presented) -> Visitor | None:
+    def _visitor(self, access: Access, presented: PresentedSecret) -> Visitor | None:
         """Return the visitor, with what the bar of the page shows. Called in threads."""
         visitor = access.visitor(presented)
         if visitor is None:
@@ -139,77 +139,79 @@ class Site:
         problems = self._views.problem_count(MOST_COUNTED + 1)
         return visitor._replace(paused=self._views.paused(), problems=problems)
 
-    def _refusal(self, request: Request, error: CloseoutError) -> Response:
+    def _refusal(self, http: Request, error: CloseoutError) -> Response:
         """Answer a client's error: with JSON for a program, with the sign-in page or a page with the sentence for a browser."""
-        if is_program(request):
+        if is_program(http):
             headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-            told = {"error": error.code, "message": error.message}
-            return self._renderer.json(told, error.status, headers)
-        if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
+            content = {"error": error.code, "message": error.message}
+            return self._renderer.json(content, error.status, headers)
+        if isinstance(error, NotSignedIn) and http.method in ("GET", "HEAD"):
             response: Response = RedirectResponse(self._renderer.url(LOGIN), 303, self._renderer.headers)
-            return self._led_back(request, response)
+            return self._with_return_path(http, response)
         if isinstance(error, NotSignedIn):
             says = f"Nothing was done. {SIGN_IN_PAGE}"
-            return self._led_back(request, self._renderer.notice(error.status, "You are not signed in", says))
+            return self._with_return_path(
+                http, self._renderer.notice(error.status, "You are not signed in", says)
+            )
         return self._renderer.notice(error.status, "This did not work", error.message)
 
-    def _led_back(self, request: Request, response: Response) -> Response:
+    def _with_return_path(self, http: Request, response: Response) -> Response:
         """Return the answer for a visitor who can sign in, so that sign-in returns to the requested page."""
-        return self._way_back.keep(request, response) if self._way_back else response
+        return self._return_path.keep(http, response) if self._return_path else response
 
-    async def _login(self, asked: Asked) -> Response:
+    async def _login(self, request: PageRequest) -> Response:
         assert self._access is not None
-        assert self._way_back is not None
-        request = asked.request
-        code = request.query_params.get("code")
+        assert self._return_path is not None
+        http = request.http
+        code = http.query_params.get("code")
         if code is None:
             return self._renderer.notice(200, "Sign in", SIGN_IN_PAGE)
-        if request.method == "HEAD" or looks_ahead(request):
+        if http.method == "HEAD" or looks_ahead(http):
             # A preview must not use up the link.
             return Response(status_code=204, headers=self._renderer.headers)
         try:
-            cookie = await asyncio.to_thread(self._access.sign_in, code, request.headers)
+            cookie = await asyncio.to_thread(self._access.sign_in, code, http.headers)
         except CodeRefused as error:
             return self._renderer.notice(error.status, "This link does not work", error.message)
         response = RedirectResponse("", 303, self._renderer.headers | {"Set-Cookie": cookie})
-        response.headers["Location"] = self._renderer.url(self._way_back.lead(request, response))
+        response.headers["Location"] = self._renderer.url(self._return_path.lead(http, response))
         return response
 
-    async def _logout(self, asked: Asked) -> Response:
+    async def _logout(self, request: PageRequest) -> Response:
         assert self._access is not None
-        assert asked.visitor is not None
-        if asked.visitor.form_token is None:
+        assert request.visitor is not None
+        if request.visitor.form_token is None:
             raise NotAllowed("A token has no session to end; `closeout token revoke` ends the token.")
-        cookie = await asyncio.to_thread(self._access.sign_out, asked.visitor, asked.request.headers)
+        cookie = await asyncio.to_thread(self._access.sign_out, request.visitor, request.http.headers)
         headers = self._renderer.headers | {"Set-Cookie": cookie}
         return RedirectResponse(self._renderer.url(LOGIN), 303, headers)
 
-    def _failed(self, request: Request, error: Exception) -> Response:
+    def _failed(self, http: Request, error: Exception) -> Response:
         """Answer an error of the server without its text, which may quote a path or a secret. The application logs it."""
         known = error if isinstance(error, CloseoutError) else CloseoutError("")
-        if not is_program(request):
+        if not is_program(http):
             return self._renderer.notice(known.status, "This did not work", FAILED)
         return self._renderer.json({"error": known.code, "message": FAILED}, known.status)
 
-    def _missing(self, request: Request, _: Any) -> Response:
-        if request.scope["path"].startswith(API):
-            return self._refusal(request, NotFound("There is nothing at this path."))
+    def _missing(self, http: Request, _: Any) -> Response:
+        if http.scope["path"].startswith(API):
+            return self._refusal(http, NotFound("There is nothing at this path."))
         return self._renderer.missing()
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(http: Request) -> dict[str, str]:
     """Return the fields of a form. Raises `FormRefused` for a body that was not read, which would look like an empty form."""
-    kind = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
-    length = request.headers.get("content-length", "0")
-    if "transfer-encoding" in request.headers or int(length) > FORM_BYTES:
+    kind = http.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    length = http.headers.get("content-length", "0")
+    if "transfer-encoding" in http.headers or int(length) > FORM_BYTES:
         raise FormRefused(f"A form has at most {FORM_BYTES // 1024} KB and a Content-Length.")
-    body = await request.body()
+    body = await http.body()
     if body and kind != FORM:
         raise FormRefused(f"Send the fields as {FORM}.")
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def is_program(request: Request) -> bool:
+def is_program(http: Request) -> bool:
     """Whether the answer is JSON: under `/api/`, and for clients that do not accept HTML."""
-    path: str = request.scope["path"]  # `request.url` is built from Host, which clients control
-    return path.startswith(API) or "text/html" not in request.headers.get("accept", "")
+    path: str = http.scope["path"]  # `http.url` is built from Host, which clients control
+    return path.startswith(API) or "text/html" not in http.headers.get("accept", "")

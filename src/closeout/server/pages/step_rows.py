@@ -14,7 +14,7 @@ from closeout.core.advice import advice
 from closeout.core.units import spoken_duration, spoken_size
 from closeout.ports import LogLine, RunView, StepView
 from closeout.server.pages import console
-from closeout.server.pages.presentation import Limit, failure_text, limit, says_nothing
+from closeout.server.pages.presentation import Limit, failure_text, is_uninformative, limit
 
 OPEN_RESOURCES = 8
 """A plan of up to this many resources is shown unfolded."""
@@ -78,7 +78,7 @@ class StepRow(NamedTuple):
         return len(rows) <= OPEN_RESOURCES or any(row.tone == "bad" for row in rows)
 
 
-class Trouble(NamedTuple):
+class StepFailure(NamedTuple):
     """A step that failed, what is left of it, and what to do about it."""
 
     step: StepView
@@ -91,10 +91,10 @@ def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRo
     return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
 
 
-def troubles(run: RunView, *, whole: bool) -> tuple[Trouble, ...]:
+def troubles(run: RunView, *, whole: bool) -> tuple[StepFailure, ...]:
     """Return the errors of a run's steps. Advice and addresses are only for visitors who may see the whole run."""
     return tuple(
-        Trouble(
+        StepFailure(
             step,
             left=tuple(row for row in _rows(step) or () if row.tone == "bad"),
             advice=advice(step.code, failure_text(step)) if whole else "",
@@ -114,7 +114,7 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
     end = now if under_way else step.ended_at
     took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
     # "Waits in this step" says nothing here; the step's last line says whether it waits for AWS or because of a pause.
-    reason = None if step.state == "failure" or says_nothing(step.reason, step) else step.reason
+    reason = None if step.state == "failure" or is_uninformative(step.reason, step) else step.reason
     says = reason or step.summary or (progress if under_way else "") or step.reason or ""
     return StepRow(
         step,

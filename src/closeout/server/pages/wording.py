@@ -26,7 +26,7 @@ RERUN = "/rerun"
 """The page that reruns the failed runs of a list."""
 
 
-def heard_of(delivery: DeliveryView) -> str:
+def delivery_source(delivery: DeliveryView) -> str:
     """Return how closeout learned of a delivery."""
     heard = heard_by(delivery.origin)
     return HEARD.get(heard, heard)

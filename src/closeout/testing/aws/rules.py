@@ -50,7 +50,7 @@ class Deletion:
     blocked: set[str] = field(default_factory=set)
 
 
-class Turn(NamedTuple):
+class StatusChange(NamedTuple):
     """A status that a stack will have at `due`, and why."""
 
     stack: Any
@@ -86,7 +86,7 @@ class StackRules:
         self.unending = False
         """Whether deletes stop before the stack's own end, until this is reset."""
         self.deletions: dict[str, Deletion] = {}
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, StatusChange] = {}
         self.undeletable: list[Undeletable] = []
         self.tokens: dict[str, set[str]] = {}
         self.resource_status: dict[str, dict[str, str]] = {}
@@ -116,7 +116,7 @@ class StackRules:
         with self.lock:
             stack = backend.get_stack(name)
             self._stack_status(stack, status, None)
-            self.turns[stack.stack_id] = Turn(stack, self.clock() + seconds, then)
+            self.turns[stack.stack_id] = StatusChange(stack, self.clock() + seconds, then)
 
     # --- the request ----------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class StackRules:
         self._stack_status(stack, "DELETE_IN_PROGRESS", "User Initiated", token)
         in_use = export_in_use(backend, stack)
         if in_use:
-            self.turns[stack.stack_id] = Turn(stack, self.clock() + self.seconds / 4, before, in_use)
+            self.turns[stack.stack_id] = StatusChange(stack, self.clock() + self.seconds / 4, before, in_use)
             return
         gone, ended = self.resource_status.get(stack.stack_id, {}), {"DELETE_COMPLETE", "DELETE_SKIPPED"}
         order = [name for name in deletion_order(stack) if gone.get(name) not in ended]

@@ -118,7 +118,7 @@ class FakeAws:
         else:
             self._server = make(self.emulator(delete_seconds=self._delete_seconds, clock=self._clock))
             threading.Thread(
-                target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+                target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
             ).start()
             self.url = f"http://127.0.0.1:{self._server.server_port}"
         return self
@@ -199,7 +199,7 @@ class FakeAws:
         """Set how long a stack takes to delete from now on."""
         self.control("POST", "settings", {"delete_seconds": seconds})
 
-    def events_come_late(self, seconds: float) -> None:
+    def delay_events(self, seconds: float) -> None:
         """Set how long it takes from now on until the event of a stack's resource can be read."""
         self.control("POST", "settings", {"events_late": seconds})
 

@@ -21,8 +21,8 @@ def answer(world: World, body: dict[str, Any], token: dict[str, Any]) -> dict[st
     except Refused:
         pull = None
     if pull is None:
-        told = f"Could not resolve to a PullRequest with the number of {asked['number']}."
-        return {"data": {"repository": None}, "errors": [{"type": "NOT_FOUND", "message": told}]}
+        message = f"Could not resolve to a PullRequest with the number of {asked['number']}."
+        return {"data": {"repository": None}, "errors": [{"type": "NOT_FOUND", "message": message}]}
     size, start = 100, int(asked["after"] or "0")
     page = pull.bases[start : start + size]
     more = start + size < len(pull.bases)

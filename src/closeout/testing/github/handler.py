@@ -19,7 +19,7 @@ from closeout.testing.github import control, graphql, rights
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import ROUTES, Call, Cut, list_owned
+from closeout.testing.github.routes import ROUTES, Call, ListedPage, list_owned
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Repository
 
@@ -89,13 +89,13 @@ class Handler(BaseHTTPRequestHandler):
             }
         )
         fault = self.fake.faults.hit(lambda fault: fault.is_about(self.command, path))
-        if fault is not None and not fault.after and self._suffer(fault, entry):
+        if fault is not None and not fault.after and self._apply_fault(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
         if known is not None and known["scopes"] is not None:
             headers = {**headers, "X-OAuth-Scopes": ", ".join(known["scopes"])}
         entry.update(status=status, answer=answer)
-        if fault is not None and fault.after and self._suffer(fault, entry):
+        if fault is not None and fault.after and self._apply_fault(fault, entry):
             return
         half = fault is not None and fault.kind in ("half", "trickle")
         if self.command == "GET" and status == 200:
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == tag:
             self.fake.remaining += 1
             return 304, None, {"ETag": tag}
-        following = answer.following if isinstance(answer, Cut) else None
+        following = answer.following if isinstance(answer, ListedPage) else None
         link = {"Link": f'<{self.fake.url}{path}?{urlencode(following)}>; rel="next"'} if following else {}
         return 200, answer, {**headers, "ETag": tag, **link}
 
@@ -201,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
 
     # --- faults ---------------------------------------------------------------------------------------
 
-    def _suffer(self, fault: Fault, entry: dict[str, Any]) -> bool:
+    def _apply_fault(self, fault: Fault, entry: dict[str, Any]) -> bool:
         """Carry out a fault; return whether it answered (or dropped) the call."""
         entry["fault"] = fault.kind
         if fault.kind == "slow":

@@ -9,7 +9,7 @@ import uuid
 
 from closeout.testing import deliveries
 from closeout.testing.github.rights import Refused
-from closeout.testing.github.routes import Answer, Call, Cut, Routes, cut_page
+from closeout.testing.github.routes import Answer, Call, ListedPage, Routes, cut_page
 from closeout.testing.github.webhooks import Hook, stamp
 
 HIDDEN = ("request", "response", "url", "hook_id")
@@ -37,8 +37,8 @@ def _create(call: Call) -> Answer:
         raise Refused(422, "Validation Failed", ["Hook already exists on this repository"])
     for event in events:
         if sum(event in hook.events for hook in hooks) >= LIMIT:
-            told = f'The "{event}" event cannot have more than {LIMIT} hooks'
-            raise Refused(422, "Validation Failed", [told])
+            message = f'The "{event}" event cannot have more than {LIMIT} hooks'
+            raise Refused(422, "Validation Failed", [message])
     hook = Hook(call.world.next_id(400_000), "", "", events, form=True, active=call.body.get("active", True))
     hook.configure(config, whole=True)
     hook.updated_at = stamp(call.world.now())
@@ -90,7 +90,7 @@ def _list_deliveries(call: Call) -> Answer:
     if cursor is not None:
         known = [d for d in known if d["id"] <= int(cursor)]
     size = min(int(call.query.get("per_page", "30")), 100)
-    shown = Cut({key: value for key, value in d.items() if key not in HIDDEN} for d in known[:size])
+    shown = ListedPage({key: value for key, value in d.items() if key not in HIDDEN} for d in known[:size])
     if len(known) > len(shown):
         shown.following = {**call.query, "cursor": str(known[len(shown)]["id"])}
     return 200, shown

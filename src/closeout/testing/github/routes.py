@@ -42,17 +42,17 @@ class Call(NamedTuple):
 Answer = tuple[int, Any]
 
 
-class Cut(list[Any]):
+class ListedPage(list[Any]):
     """One page of a list. `following` is the query of the next one, None on the last."""
 
     following: Mapping[str, str] | None = None
 
 
-def cut_page(query: Mapping[str, str], items: Sequence[Any]) -> Cut:
+def cut_page(query: Mapping[str, str], items: Sequence[Any]) -> ListedPage:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
     size = min(int(query.get("per_page", "30")), 100)
     number = int(query.get("page", "1"))
-    cut = Cut(items[(number - 1) * size : number * size])
+    cut = ListedPage(items[(number - 1) * size : number * size])
     cut.following = {**query, "page": str(number + 1)} if len(items) > number * size else None
     return cut
 

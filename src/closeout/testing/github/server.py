@@ -59,7 +59,7 @@ class FakeGitHub:
 
     def start(self) -> FakeGitHub:
         """Serve from a thread."""
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
 

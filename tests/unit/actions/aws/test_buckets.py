@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.aws.buckets import Place, Version, count, delete_batch, next_batch, versions
+from closeout.actions.aws.buckets import S3Location, Version, count, delete_batch, next_batch, versions
 from closeout.core.errors import ActionFailed, ServiceError
 
-PLACE = Place(bucket="b", owner="123456789012", prefix="p/")
+LOCATION = S3Location(bucket="b", owner="123456789012", prefix="p/")
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,18 +52,18 @@ class SmallS3:
 def test_pages() -> None:
     """Every page is read, with the owner and the prefix in each request."""
     s3 = SmallS3(*"abcde")
-    assert [version.key for version in versions(s3, PLACE)] == list("abcde")
+    assert [version.key for version in versions(s3, LOCATION)] == list("abcde")
     assert len(s3.calls) == 3
     assert all(
         (call["ExpectedBucketOwner"], call["Prefix"], call["Bucket"]) == ("123456789012", "p/", "b")
         for call in s3.calls
     )
-    assert count(SmallS3(*"abcde"), PLACE) == (5, 15)
+    assert count(SmallS3(*"abcde"), LOCATION) == (5, 15)
 
 
 def deleted(s3: SmallS3, wanted: Callable[[Version], bool] = lambda _: True) -> dict[str, int]:
     """List a batch and delete it."""
-    return delete_batch(s3, PLACE, next_batch(s3, PLACE, wanted))
+    return delete_batch(s3, LOCATION, next_batch(s3, LOCATION, wanted))
 
 
 def test_until_nothing_is_left() -> None:

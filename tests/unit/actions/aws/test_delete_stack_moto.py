@@ -554,13 +554,13 @@ class TestInterruptions:
         """DELETE_FAILED is not yet the reason: the step asks until the events name the bucket."""
         create(clients)
         fill(clients)
-        aws.events_come_late(3600)
+        aws.delay_events(3600)
         operations: dict[str, Any] = {}
 
         def pause(_seconds: float) -> None:
             time.sleep(0.02)
             if "end-1" in operations:
-                aws.events_come_late(0)
+                aws.delay_events(0)
 
         given = inputs(**{"empty-buckets": True})
         _, answer = tear_down(clients, given, operations=operations, pause=pause)
@@ -573,7 +573,7 @@ class TestInterruptions:
         """The wait for them is bounded."""
         create(clients)
         fill(clients)
-        aws.events_come_late(3600)
+        aws.delay_events(3600)
         changes = ACTION.plan(inputs(), clients)
         with pytest.raises(ActionFailed, match=r"could not be deleted: .*failed to delete: \[Assets\]"):
             ACTION.apply(changes[0], inputs(), ImmediateWork(clients))
@@ -595,11 +595,11 @@ class TestInterruptions:
 
     @staticmethod
     def _delete_by_hand(clients: Any, stack_id: str) -> None:
-        from closeout.actions.aws.teardown import Doomed, Teardown
+        from closeout.actions.aws.teardown import PlannedStack, Teardown
 
         other = ImmediateWork(clients, execution="b" * 26 + "-1")
-        doomed = Doomed(stack_id, STACK, previews.ACCOUNT, 2, (ASSETS,))
-        Teardown(doomed, other, empty_buckets=True, role_arn=None).run()
+        planned = PlannedStack(stack_id, STACK, previews.ACCOUNT, 2, (ASSETS,))
+        Teardown(planned, other, empty_buckets=True, role_arn=None).run()
 
     def test_reopened_while_emptying(self, clients: Any, aws: FakeAws) -> None:
         """A run that is cancelled before a batch deletes nothing more."""

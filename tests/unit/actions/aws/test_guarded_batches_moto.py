@@ -9,7 +9,7 @@ import pytest
 
 from closeout.actions.aws.cloudformation_delete_stack import ACTION as DELETE_STACK
 from closeout.actions.aws.s3_delete_objects import ACTION as DELETE_OBJECTS
-from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.aws.teardown import PlannedStack, Teardown
 from closeout.actions.spec import Action
 from closeout.testing.aws import FakeAws
 from tests.unit.actions.aws.previews import ACCOUNT, bucket, create, fill_many, template
@@ -61,7 +61,7 @@ def test_a_bucket_that_changed_hands_after_the_listing_is_not_emptied(clients: A
             handed.append(name)
             other = ImmediateWork(clients, execution="b" * 26 + "-1")
             Teardown(
-                Doomed(stack_id, STACK, ACCOUNT, 2, (ASSETS,)), other, empty_buckets=True, role_arn=None
+                PlannedStack(stack_id, STACK, ACCOUNT, 2, (ASSETS,)), other, empty_buckets=True, role_arn=None
             ).run()
             create(clients, body=plain)
             clients.aws("s3").put_object(**index)

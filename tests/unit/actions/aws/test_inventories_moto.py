@@ -17,7 +17,7 @@ from closeout.actions.spec import Action, Existing
 from closeout.config.inverses import naming
 from closeout.core.automation import Step
 from closeout.core.errors import ServiceError
-from closeout.core.inverse import Naming
+from closeout.core.inverse import NamePatterns
 from closeout.ports import Clients
 from closeout.testing.aws import FakeAws
 from tests.unit.actions.aws.previews import create, fill_many, queue, template
@@ -55,7 +55,7 @@ WORLDS: dict[str, tuple[dict[str, str], Callable[[Any], None], str]] = {
 """For each action: a step's inputs, what exists, and the one thing that belongs to a pull request."""
 
 
-def named(action: Action, given: dict[str, str]) -> Naming:
+def named(action: Action, given: dict[str, str]) -> NamePatterns:
     step = Step(
         id="s",
         name="",
@@ -67,12 +67,12 @@ def named(action: Action, given: dict[str, str]) -> Naming:
         destructive=True,
     )
     found = naming(step, action, "acme/shop")
-    assert isinstance(found, Naming)
+    assert isinstance(found, NamePatterns)
     assert action.not_listed(found) is None
     return found
 
 
-def listed(action: Action, form: Naming, clients: Any) -> list[Existing]:
+def listed(action: Action, form: NamePatterns, clients: Any) -> list[Existing]:
     assert action.inventory is not None
     return list(action.inventory([form], clients))
 
@@ -189,7 +189,7 @@ def test_some_forms_of_a_prefix_are_not_listed(given: dict[str, str], told: str)
         destructive=True,
     )
     form = naming(step, action, "acme/shop")
-    assert isinstance(form, Naming)
+    assert isinstance(form, NamePatterns)
     assert told in str(action.not_listed(form))
 
 

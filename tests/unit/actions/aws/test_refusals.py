@@ -11,9 +11,9 @@ import pytest
 from closeout.actions.aws import cloudformation_delete_stack, s3_delete_objects, stacks
 from closeout.actions.aws.buckets import Version
 from closeout.actions.aws.stacks import Failure
-from closeout.actions.aws.tag_reads import Named
+from closeout.actions.aws.tag_reads import StackMember
 from closeout.actions.aws.tags import _Reader
-from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.aws.teardown import PlannedStack, Teardown
 from closeout.actions.aws.together import each
 from closeout.core.errors import ServiceError
 from closeout.core.plan import Change
@@ -83,7 +83,7 @@ def failure(kind: str, physical_id: str, reason: str) -> Failure:
 )
 def test_each_failure_says_what_to_do(failed: Failure, empties: bool, fix: str) -> None:
     """The message is in the step's error."""
-    doomed = Doomed(ID, "preview-17", ACCOUNT, 1, ("assets",))
+    doomed = PlannedStack(ID, "preview-17", ACCOUNT, 1, ("assets",))
     teardown = Teardown(doomed, ImmediateWork(clients()), empty_buckets=empties, role_arn=None)
     assert fix in teardown._explain([failed], "")
 
@@ -92,7 +92,9 @@ def test_a_delete_that_someone_else_continues_is_joined() -> None:
     """While closeout waits for the reason of a failure, the stack may be deleted again, or disappear."""
     looks = [{"StackStatus": "DELETE_IN_PROGRESS", "StackId": ID, "StackName": "preview-17"}]
     work = ImmediateWork(clients(describe_stacks=lambda **_named: {"Stacks": looks}))
-    teardown = Teardown(Doomed(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None)
+    teardown = Teardown(
+        PlannedStack(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None
+    )
     end = {"state": "failed", "failures": [], "reason": "", "at": 0.0}
     assert teardown._why(1, {"marker": None}, end)["moved"] is True
 
@@ -108,7 +110,9 @@ def test_a_delete_that_someone_else_continues_is_joined() -> None:
 def test_only_an_operation_in_progress_delays_a_delete(reason: str, message: str, waits: bool) -> None:
     """It began after the check, and will end. Any other refusal of CloudFormation fails the step."""
     work = ImmediateWork(clients(delete_stack=raises(error(reason, message))))
-    teardown = Teardown(Doomed(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None)
+    teardown = Teardown(
+        PlannedStack(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=False, role_arn=None
+    )
     with pytest.raises(ServiceError, match=message) as caught:
         teardown._delete(1)
     assert caught.value.transient is waits
@@ -125,7 +129,9 @@ def test_a_bucket_is_emptied_only_while_its_stack_could_not_be_deleted(
     gone = error("ValidationError", f"Stack with id {ID} does not exist")
     look = (lambda **_named: {"Stacks": known}) if known else raises(gone)
     work = ImmediateWork(clients(describe_stacks=look))
-    teardown = Teardown(Doomed(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=True, role_arn=None)
+    teardown = Teardown(
+        PlannedStack(ID, "preview-17", ACCOUNT, 1, ()), work, empty_buckets=True, role_arn=None
+    )
     assert teardown._stuck() is empties
 
 
@@ -151,7 +157,7 @@ def test_a_resource_without_its_own_check_follows_cloudformation() -> None:
     def left(stack: str | None, word: str | None) -> bool:
         known = [] if stack is None else [{"StackId": ID, "StackName": "preview-17", "StackStatus": stack}]
         rows = [] if word is None else [{"LogicalResourceId": "A", "ResourceStatus": word}]
-        looks = cloudformation_delete_stack._Looks(
+        looks = cloudformation_delete_stack._StackStates(
             clients(
                 describe_stacks=lambda **_named: {"Stacks": known},
                 list_stack_resources=lambda **_named: {"StackResourceSummaries": rows},
@@ -177,7 +183,7 @@ def test_tags_that_fill_more_than_one_answer_are_refused() -> None:
     """A tag that protects might be among the others."""
     many = clients(list_tags_for_stream=lambda **_named: {"HasMoreTags": True, "Tags": []})
     with pytest.raises(ValueError, match="more tags"):
-        list(_Reader(many)._read(Named("AWS::Kinesis::Stream", "s", ID, ACCOUNT)))
+        list(_Reader(many)._read(StackMember("AWS::Kinesis::Stream", "s", ID, ACCOUNT)))
 
 
 FROZEN = s3_delete_objects.freeze([Version("k", "v", "2026-01-01T00:00:00Z", 1)], 10).frozen.to_json()
@@ -224,7 +230,7 @@ def test_a_nested_stack_has_no_tags_only_if_cloudformation_says_it_is_gone(
 ) -> None:
     """If its tags cannot be read, a tag might protect it."""
     reader = _Reader(clients(describe_stacks=raises(error(reason, message))))
-    named = Named("AWS::CloudFormation::Stack", ID, ID, ACCOUNT)
+    named = StackMember("AWS::CloudFormation::Stack", ID, ID, ACCOUNT)
     if gone:
         assert list(reader._read(named)) == []
     else:

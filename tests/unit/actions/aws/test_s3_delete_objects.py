@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.actions.aws.buckets import Version
-from closeout.actions.aws.s3_delete_objects import ACTION, KNOWN, Frozen, check, freeze
+from closeout.actions.aws.s3_delete_objects import ACTION, KNOWN, PlannedVersions, check, freeze
 
 versions = st.lists(
     st.builds(
@@ -78,7 +78,7 @@ class TestFreeze:
     def test_survives_being_stored(self) -> None:
         """The frozen listing is the same after JSON."""
         frozen = freeze([version("a", 1), version("b", 2)]).frozen
-        assert Frozen.from_json(json.loads(json.dumps(frozen.to_json()))) == frozen
+        assert PlannedVersions.from_json(json.loads(json.dumps(frozen.to_json()))) == frozen
 
 
 @pytest.mark.parametrize(

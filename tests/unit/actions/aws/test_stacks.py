@@ -11,12 +11,12 @@ import pytest
 from closeout.actions.aws import stacks
 from closeout.actions.aws.cloudformation_delete_stack import ACTION
 from closeout.actions.aws.stacks import Failure
-from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.aws.teardown import PlannedStack, Teardown
 from closeout.core.errors import ActionFailed
 from tests.work import ImmediateWork
 
 ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/preview-17/1"
-DOOMED = Doomed(ID, "preview-17", "123456789012", 1, ("assets",))
+DOOMED = PlannedStack(ID, "preview-17", "123456789012", 1, ("assets",))
 
 
 def event(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.aws.tag_reads import READS, Named
+from closeout.actions.aws.tag_reads import READS, StackMember
 
 STACK = "arn:aws-cn:cloudformation:cn-north-1:123456789012:stack/preview-17/1"
 A = "arn:aws-cn:{}:cn-north-1:123456789012:{}"
@@ -71,7 +71,7 @@ MAY_BE_LEFT_OUT = {
 def test_tags_are_requested_and_found(kind: str) -> None:
     """By the id that CloudFormation knows, in the stack's partition, region and account."""
     read = READS[kind]
-    named = Named(kind, "x|y", STACK, "123456789012")
+    named = StackMember(kind, "x|y", STACK, "123456789012")
     if kind in CALLS:
         assert (f"{read.service} {read.operation}", read.arguments(named)) == CALLS[kind]
     else:

@@ -12,7 +12,7 @@ import pytest
 from closeout.actions.aws import physical, tags
 from closeout.actions.aws.cloudformation_delete_stack import ACTION as DELETE_STACK
 from closeout.actions.aws.s3_delete_objects import ACTION as DELETE_OBJECTS
-from closeout.actions.aws.tag_reads import READS, Named
+from closeout.actions.aws.tag_reads import READS, StackMember
 from closeout.core.automation import Current
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
@@ -247,7 +247,7 @@ def test_the_emulators_unknown_service_is_a_refusal(clients: Any) -> None:
 def test_arns_are_in_the_stacks_partition_region_and_account() -> None:
     """Also outside the partition `aws`."""
     stack = "arn:aws-cn:cloudformation:cn-north-1:111122223333:stack/x/1"
-    named = Named("AWS::Lambda::Function", "f", stack, "111122223333")
+    named = StackMember("AWS::Lambda::Function", "f", stack, "111122223333")
     assert named.arn("lambda", "function:") == "arn:aws-cn:lambda:cn-north-1:111122223333:function:f"
 
 

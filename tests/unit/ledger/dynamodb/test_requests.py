@@ -16,7 +16,7 @@ from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
-from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
 from tests.contract.remote_harness import BUCKET, FOREVER, GROUP, WORKER, RemoteBench, client
 from tests.ledger_table import deploy
 
@@ -42,8 +42,8 @@ class Desk:
     def __init__(self, bench: RemoteBench, folder: Path) -> None:
         self.bench = bench
         (folder / "closeout.yaml").write_text(FILE, encoding="utf-8")
-        place = Place(bench.name, BUCKET, WORKER, GROUP)
-        ledger = StackLedger(place, lambda service: client(bench.aws, service), bench.clock)
+        resources = LedgerResources(bench.name, BUCKET, WORKER, GROUP)
+        ledger = StackLedger(resources, lambda service: client(bench.aws, service), bench.clock)
         loaded = load(folder / "closeout.yaml", builtin())
         deploy(bench.dynamo, bench.name, loaded.automations)
         self.requests = ledger.requests(loaded)
@@ -235,17 +235,17 @@ def test_a_body_in_the_bucket_lives_on_with_its_delivery(desk: Desk) -> None:
     bench, s3 = desk.bench, client(desk.bench.aws, "s3")
     s3.create_bucket(Bucket=BUCKET)
     delivery = keep_push(bench)
-    place = {"Bucket": BUCKET, "Key": layout.object_name(delivery)}
-    s3.put_object(**place, Body=zlib.compress(BODY))
-    body = layout.body_key(delivery) | layout.to_item({"object": place["Key"], "expires": 2_000_000_000})
+    resources = {"Bucket": BUCKET, "Key": layout.object_name(delivery)}
+    s3.put_object(**resources, Body=zlib.compress(BODY))
+    body = layout.body_key(delivery) | layout.to_item({"object": resources["Key"], "expires": 2_000_000_000})
     bench.dynamo.put_item(TableName=bench.name, Item=body)
-    written = s3.head_object(**place)["LastModified"]
+    written = s3.head_object(**resources)["LastModified"]
     time.sleep(1.1)
     desk.ask("replay", delivery)
-    assert s3.head_object(**place)["LastModified"] > written
+    assert s3.head_object(**resources)["LastModified"] > written
     assert desk.bench.bodies.text(delivery) == BODY
     assert len(desk.started()) == 1
-    s3.delete_object(**place)
+    s3.delete_object(**resources)
     bench.functions["tidy"] = done
     bench.engine.advance(desk.started()[0], lambda: FOREVER)
     assert "no longer in the bucket" in str(desk.ask("rerun", run_id("guid-push", "tidy")))

@@ -301,4 +301,4 @@ def test_a_reader_outside_the_server_finds_deliveries_too(run: Ledger, views: Vi
     assert not views.has_delivery("h2", "g1")
     assert not views.has_delivery("h1", "g2")
     assert run.has_delivery("h1", "g1")
-    assert run.problems.told() == []
+    assert run.problems.notifications() == []

@@ -1,4 +1,4 @@
-"""Inspect the place of a ledger: its file system, its free space, and whether this user may write it.
+"""Inspect the disk under a ledger: its file system, its free space, and whether this user may write it.
 
 Only names are inspected, because opening and closing the file would drop SQLite's locks (see `lock`).
 """
@@ -21,12 +21,12 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return None
-    place = os.path.realpath(path)
+    real = os.path.realpath(path)
     longest, kind = -1, None
     for line in lines:
         fields, _, rest = line.partition(" - ")
         point = _plain(fields.split(" ")[4])
-        under = place == point or place.startswith(point.rstrip("/") + "/")
+        under = real == point or real.startswith(point.rstrip("/") + "/")
         if under and len(point) >= longest:  # the later of two mounts on one point counts
             longest, kind = len(point), rest.split(" ")[0]
     return kind
@@ -47,4 +47,4 @@ def unwritable(path: Path) -> str | None:
     """Return the file or folder of a ledger that this user may not write; None if there is none."""
     files = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
     needed = [path.parent, *(file for file in files if file.exists())]
-    return next((str(place) for place in needed if not os.access(place, os.W_OK)), None)
+    return next((str(path) for path in needed if not os.access(path, os.W_OK)), None)

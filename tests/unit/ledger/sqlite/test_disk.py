@@ -1,4 +1,4 @@
-"""What the machine reports about a ledger's location."""
+"""What the machine reports about a ledger's disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from closeout.ledger.sqlite import place
+from closeout.ledger.sqlite import disk
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:21 / /srv rw shared:2 master:3 - xfs /dev/sdb1 rw
@@ -33,12 +33,12 @@ def test_the_nearest_mount_decides_the_kind_of_file_system(tmp_path: Path, path:
     """By whole names, including blanks; of two at one point the later one."""
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS)
-    assert place.file_system(Path(path), mounts) == kind
+    assert disk.file_system(Path(path), mounts) == kind
 
 
 def test_without_a_list_of_mounts_it_is_unknown(tmp_path: Path) -> None:
     """As on macOS."""
-    assert place.file_system(tmp_path / "closeout.db", tmp_path / "none") is None
+    assert disk.file_system(tmp_path / "closeout.db", tmp_path / "none") is None
 
 
 def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
@@ -47,12 +47,12 @@ def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "here.db").symlink_to(tmp_path / "there/closeout.db")
     mounts.write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {tmp_path}/there rw - nfs x rw\n")
-    assert place.file_system(tmp_path / "here.db", mounts) == "nfs"
+    assert disk.file_system(tmp_path / "here.db", mounts) == "nfs"
 
 
 def test_free_space_and_write_permission_are_reported(tmp_path: Path) -> None:
     """The tests' own folder is writable."""
     free = shutil.disk_usage(tmp_path).free
-    assert place.free(tmp_path / "closeout.db") == pytest.approx(free, rel=0.5), "others write there, too"
-    assert place.unwritable(tmp_path / "closeout.db") is None
-    assert place.unwritable(tmp_path / "none/closeout.db") == str(tmp_path / "none")
+    assert disk.free(tmp_path / "closeout.db") == pytest.approx(free, rel=0.5), "others write there, too"
+    assert disk.unwritable(tmp_path / "closeout.db") is None
+    assert disk.unwritable(tmp_path / "none/closeout.db") == str(tmp_path / "none")

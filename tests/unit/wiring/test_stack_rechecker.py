@@ -18,8 +18,8 @@ from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
 from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
-from closeout.wiring.stack_ledger import Place, StackLedger
-from closeout.wiring.stack_looks import StackLooks
+from closeout.wiring.stack_ledger import LedgerResources, StackLedger
+from closeout.wiring.stack_rechecker import StackRechecker
 from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client, run_name
@@ -81,7 +81,7 @@ class Bench:
     given_up: list[str] = field(default_factory=list)
     dynamo: Unsteady = field(init=False)
     ledger: StackLedger = field(init=False)
-    looks: StackLooks = field(init=False)
+    rechecker: StackRechecker = field(init=False)
 
     def __post_init__(self) -> None:
         self.dynamo = Unsteady(self.remote.dynamo)
@@ -90,15 +90,19 @@ class Bench:
         def service(name: str) -> Any:
             return own.get(name) or client(self.remote.aws, name)
 
-        place = Place(self.remote.name, BUCKET, WORKER, GROUP)
-        self.ledger = StackLedger(place, service, self.scene.clock)
-        self.looks = StackLooks(self.ledger, self.scene.deps(), self.told.append, self.given_up.append)
+        resources = LedgerResources(self.remote.name, BUCKET, WORKER, GROUP)
+        self.ledger = StackLedger(resources, service, self.scene.clock)
+        self.rechecker = StackRechecker(
+            self.ledger, self.scene.deps(), self.told.append, self.given_up.append
+        )
         self.deploys(self.scene.automation)
 
     def deploys(self, automation: Automation) -> None:
         """Have this form deployed, with what further attempts carry out."""
         self.scene.automation = automation
-        self.looks = StackLooks(self.ledger, self.scene.deps(), self.told.append, self.given_up.append)
+        self.rechecker = StackRechecker(
+            self.ledger, self.scene.deps(), self.told.append, self.given_up.append
+        )
         for one in (automation, again(automation, self.scene.actions)):
             self.remote.know(one.canonical(), automation.name)
 
@@ -158,7 +162,7 @@ class Bench:
         begin, at = self.scene.clock.now(), list[float]()
         state: dict[str, Any] = {}
         for _ in range(60):
-            state = json.loads(json.dumps(self.looks.advance(asked, state)))
+            state = json.loads(json.dumps(self.rechecker.advance(asked, state)))
             if "wake" not in state or state["wake"] > begin + until:
                 break
             self.scene.clock.advance(state["wake"] - self.scene.clock.now())
@@ -206,7 +210,7 @@ def test_a_later_deployment_is_deleted_by_a_further_attempt(bench: Bench) -> Non
     assert bench.rechecks() == [900.0]
     run = bench.run()
     assert (run.attempt, run.state, run.requested_by) == (2, "queued", BY)
-    assert [place for place, _ in bench.functions.started.values()] == [WORKER]
+    assert [resources for resources, _ in bench.functions.started.values()] == [WORKER]
     assert bench.functions.events == [{"execution": f"{RUN}-2"}]
     assert bench.told[0].startswith("acme/shop#17 was deployed after it was closed (preview-17)")
     definition, _ = bench.remote.store.recorded(RUN, 2)
@@ -301,13 +305,13 @@ def test_an_outage_of_the_ledger_is_waited_for(bench: Bench) -> None:
     """A bug ends these rechecks, with a message."""
     asked = {"run_id": RUN, "attempt": 1}
     bench.dynamo.down = True
-    state = bench.looks.advance(asked, {})
+    state = bench.rechecker.advance(asked, {})
     assert state == {"tries": 1, "wake": bench.scene.clock.now() + RETRY}
-    assert "wake" not in bench.looks.advance(asked, {"tries": TRIES - 1})
+    assert "wake" not in bench.rechecker.advance(asked, {"tries": TRIES - 1})
     assert "is given up: the ledger did not answer" in bench.given_up.pop()
     bench.dynamo.down = False
-    assert "times" in bench.looks.advance(asked, state)
-    assert "wake" not in bench.looks.advance({"run_id": 7}, {})
+    assert "times" in bench.rechecker.advance(asked, state)
+    assert "wake" not in bench.rechecker.advance({"run_id": 7}, {})
     assert "failed: KeyError" in bench.given_up.pop()
 
 
@@ -324,7 +328,9 @@ def test_a_definition_that_was_not_deployed_starts_no_attempt(bench: Bench) -> N
     bench.scene.world.resources.add("preview-17")
     before = bench.scene.automation
     bench.scene.automation = replace(before, max_changes=7)
-    bench.looks = StackLooks(bench.ledger, bench.scene.deps(), bench.told.append, bench.given_up.append)
+    bench.rechecker = StackRechecker(
+        bench.ledger, bench.scene.deps(), bench.told.append, bench.given_up.append
+    )
     bench.rechecks(until=901.0)
     assert (bench.run().attempt, bench.functions.started) == (1, {})
     bench.deploys(bench.scene.automation)
@@ -396,7 +402,7 @@ def test_a_late_deploy_brings_a_recheck_forward(bench: Bench) -> None:
     """At once for every teardown of the pull request, but once a minute at most."""
     bench.scene.world.resources.add("preview-17")
     for repository, number in (("acme/shop", 17), ("Acme/Shop", 17), ("acme/shop", 18)):
-        starts(bench).hurry(repository, number)
+        starts(bench).recheck_now(repository, number)
     asked = [event["recheck"] for event in bench.functions.events]
     assert asked == [{"repository": "acme/shop", "number": 17}, {"repository": "acme/shop", "number": 18}]
     assert bench.follow(asked[1]) == []
@@ -404,7 +410,7 @@ def test_a_late_deploy_brings_a_recheck_forward(bench: Bench) -> None:
     assert bench.follow({"repository": "Acme/Shop", "number": 17}) == []
     assert bench.run().attempt == 2
     bench.scene.clock.advance(60)
-    starts(bench).hurry("acme/shop", 17)
+    starts(bench).recheck_now("acme/shop", 17)
     assert bench.follow(asked[0]) == []  # the attempt that deletes it is under way
     assert bench.run().attempt == 2
     assert len(bench.functions.started) == 4

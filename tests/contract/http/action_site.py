@@ -17,8 +17,8 @@ from closeout.orphans.audit import Report, Row, Target
 from closeout.patrol.ignored import Ignored
 from closeout.ports import Ending
 from closeout.ports.access import ACT, READ, SESSION, TOKEN, Credential
-from closeout.server.access import Access, Presented, digest, new_secret
-from closeout.server.parts import Acting
+from closeout.server.access import Access, PresentedSecret, digest, new_secret
+from closeout.server.parts import PageActions
 from closeout.testing import deliveries
 from tests.contract.http.serving import AUTOMATION, KEY, Answer, FakeStore, Running, serving
 
@@ -81,7 +81,7 @@ class Visitors:
         return False
 
 
-class DeedStore(FakeStore):
+class ActionStore(FakeStore):
     """A ledger; `held` keeps requests waiting."""
 
     def reset(self) -> None:
@@ -205,11 +205,11 @@ class Form(HTMLParser):
             self.fields[str(named["name"])] = named.get("value") or ""
 
 
-class Deeds(NamedTuple):
+class ActionSite(NamedTuple):
     """A server with pages, and everything it uses."""
 
     server: Running
-    store: DeedStore
+    store: ActionStore
     planned: Planned
 
     def get(self, path: str, who: str = "operator", accept: str = "text/html") -> Answer:
@@ -241,17 +241,17 @@ def headers(who: str, accept: str = "text/html") -> dict[str, str]:
 
 def form_token(who: str) -> str:
     """Return what each form of a session carries."""
-    visitor = Access(KEY, Visitors(), lambda: 1.0).visitor(Presented(SESSION, SECRETS[who]))
+    visitor = Access(KEY, Visitors(), lambda: 1.0).visitor(PresentedSecret(SESSION, SECRETS[who]))
     assert visitor is not None
     return str(visitor.form_token)
 
 
 @contextmanager
-def deeds() -> Iterator[Deeds]:
+def action_site() -> Iterator[ActionSite]:
     """Serve in a thread until the block ends."""
-    store, planned = DeedStore(), Planned()
+    store, planned = ActionStore(), Planned()
     access = Access(KEY, Visitors(), lambda: 1.0)
-    acting = Acting(
+    page_actions = PageActions(
         requests=store,
         plan=planned,
         plan_cleaning=planned.cleaning,
@@ -260,6 +260,9 @@ def deeds() -> Iterator[Deeds]:
         read=lambda each: {"ref": "refs/heads/main", "guid": each.guid},
     )
     with serving(
-        store=store, access=access, acting=acting, redact=lambda text: text.replace(SECRET, "[redacted]")
+        store=store,
+        access=access,
+        page_actions=page_actions,
+        redact=lambda text: text.replace(SECRET, "[redacted]"),
     ) as server:
-        yield Deeds(server, store, planned)
+        yield ActionSite(server, store, planned)

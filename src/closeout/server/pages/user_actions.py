@@ -18,13 +18,21 @@ from closeout.core.payload import decode
 from closeout.ledger.problems import dismissable
 from closeout.server.access import Visitor
 from closeout.server.details import line_id
-from closeout.server.pages.acting import GLANCE, LONGEST_REASON, LOOK, ActingPages, by, started, visitor_of
+from closeout.server.pages.page_actions import (
+    GLANCE,
+    LONGEST_REASON,
+    LOOK,
+    ActionPages,
+    by,
+    started,
+    visitor_of,
+)
 from closeout.server.pages.plans import Plan, Rows, digest_of, no_plan, plan_of
 from closeout.server.pages.presentation import clean
 from closeout.server.pages.rendering import Renderer
-from closeout.server.pages.site import Asked, Route, is_program
+from closeout.server.pages.site import PageRequest, Route, is_program
 from closeout.server.pages.wording import execution_path, problem_name
-from closeout.server.parts import Acting, ServerParts
+from closeout.server.parts import PageActions, ServerParts
 from closeout.wiring import recovery
 
 PLAN_SECONDS = 60.0
@@ -33,7 +41,7 @@ LONGEST_NAME = 40
 """Characters of a run's id or a GUID."""
 
 
-class Deed(NamedTuple):
+class UserAction(NamedTuple):
     """An operation to confirm, from the data of the ledger."""
 
     kind: str
@@ -58,41 +66,41 @@ class Deed(NamedTuple):
 class PlanChanged(ChangedMeanwhile):
     """The plan, or the state it is for, has changed since the visitor confirmed it."""
 
-    def __init__(self, deed: Deed, plan: Plan) -> None:
+    def __init__(self, action: UserAction, plan: Plan) -> None:
         super().__init__(
             "This is no longer what you confirmed, so nothing was requested. Look at it again, and then confirm."
         )
-        self.deed, self.plan = deed, plan
+        self.action, self.plan = action, plan
 
 
-class Deeds(ActingPages):
+class UserActions(ActionPages):
     """The routes for the operations of visitors. The ledger is read and written in threads."""
 
-    def __init__(self, parts: ServerParts, acting: Acting, renderer: Renderer) -> None:
-        super().__init__(parts, acting, renderer, PLAN_SECONDS)
+    def __init__(self, parts: ServerParts, page_actions: PageActions, renderer: Renderer) -> None:
+        super().__init__(parts, page_actions, renderer, PLAN_SECONDS)
         self.routes: Sequence[Route] = (
-            *self._deed("/runs/{run_id}/rerun", "/runs", self._rerun),
-            *self._deed("/runs/{run_id}/cancel", "/runs", self._cancel),
-            *self._deed("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
-            *self._deed("/problems/{problem}/dismiss", "/", self._dismiss),
-            *self._deed("/pause", "/", self._pause),
-            *self._deed("/resume", "/", self._resume),
+            *self._routes_of("/runs/{run_id}/rerun", "/runs", self._rerun),
+            *self._routes_of("/runs/{run_id}/cancel", "/runs", self._cancel),
+            *self._routes_of("/deliveries/{delivery_id}/replay", "/deliveries", self._replay),
+            *self._routes_of("/problems/{problem}/dismiss", "/", self._dismiss),
+            *self._routes_of("/pause", "/", self._pause),
+            *self._routes_of("/resume", "/", self._resume),
         )
 
-    def _deed(self, path: str, here: str, find: Callable[[Asked], Deed]) -> Sequence[Route]:
-        async def show(asked: Asked) -> Response:
-            return await self._show(asked, await asyncio.to_thread(find, asked))
+    def _routes_of(self, path: str, here: str, find: Callable[[PageRequest], UserAction]) -> Sequence[Route]:
+        async def show(request: PageRequest) -> Response:
+            return await self._show(request, await asyncio.to_thread(find, request))
 
-        async def act(asked: Asked) -> Response:
-            return await self._act(asked, lambda: asyncio.to_thread(find, asked))
+        async def act(request: PageRequest) -> Response:
+            return await self._act(request, lambda: asyncio.to_thread(find, request))
 
         return self._both(path, show, act, here)
 
     # --- what the ledger knows: called in threads ------------------------------------------------------------
 
-    def _rerun(self, asked: Asked) -> Deed:
-        run = self._finished_run(_id(asked))
-        return Deed(
+    def _rerun(self, request: PageRequest) -> UserAction:
+        run = self._finished_run(_id(request))
+        return UserAction(
             "rerun",
             run.id,
             f"Rerun {run.automation} on {run.about}?",
@@ -106,13 +114,13 @@ class Deeds(ActingPages):
             partial(self._plan_again, run),
         )
 
-    def _cancel(self, asked: Asked) -> Deed:
-        run = self._run(_id(asked))
+    def _cancel(self, request: PageRequest) -> UserAction:
+        run = self._run(_id(request))
         if run.state == "finished":
             raise ChangedMeanwhile(
                 f"This run has finished ({run.verdict}) meanwhile; there is nothing to cancel."
             )
-        return Deed(
+        return UserAction(
             "cancel",
             run.execution,
             f"Cancel {run.automation} on {run.about}?",
@@ -126,15 +134,15 @@ class Deeds(ActingPages):
             f"/runs/{run.id}",
         )
 
-    def _replay(self, asked: Asked) -> Deed:
-        name = _id(asked)
+    def _replay(self, request: PageRequest) -> UserAction:
+        name = _id(request)
         if "-" in name:
             return self._recover(name)
         found = self._views.delivery(line_id(name) or 0)
         if found is None:
             raise NotFound("The ledger has no such delivery; it may have been pruned.")
         event = f"{found.event} {found.action}" if found.action else found.event
-        return Deed(
+        return UserAction(
             "replay",
             str(found.id),
             f"Replay delivery {found.id}?",
@@ -146,13 +154,13 @@ class Deeds(ActingPages):
             "Replay",
             str(found.id),
             f"/deliveries/{found.id}",
-            lambda: self._acting.plan(found.event, decode(self._views.body(found.id))),
+            lambda: self._page_actions.plan(found.event, decode(self._views.body(found.id))),
         )
 
-    def _recover(self, guid: str) -> Deed:
-        each = self._acting.left_alone(guid)
+    def _recover(self, guid: str) -> UserAction:
+        each = self._page_actions.left_alone(guid)
         event = f"{each.event} {each.action}" if each.action else each.event
-        return Deed(
+        return UserAction(
             recovery.KIND,
             guid,
             f"Recover and replay delivery {guid}?",
@@ -164,11 +172,11 @@ class Deeds(ActingPages):
             "Recover and replay",
             guid,
             "/deliveries",
-            lambda: self._acting.plan(each.event, self._acting.read(each)),
+            lambda: self._page_actions.plan(each.event, self._page_actions.read(each)),
         )
 
-    def _dismiss(self, asked: Asked) -> Deed:
-        name = _id(asked)
+    def _dismiss(self, request: PageRequest) -> UserAction:
+        name = _id(request)
         found = next((one for one in self._views.open_problems() if problem_name(one) == name), None)
         target = dismissable(found) if found is not None else None
         if found is None or target is None:
@@ -178,7 +186,7 @@ class Deeds(ActingPages):
             if found.kind == "orphans"
             else "If a further attempt fails, the problem opens again."
         )
-        return Deed(
+        return UserAction(
             "dismiss",
             target,
             f"Dismiss the problem of {found.automation} on {found.about or 'an event'}?",
@@ -188,109 +196,115 @@ class Deeds(ActingPages):
             "/",
         )
 
-    def _pause(self, asked: Asked) -> Deed:
-        paused = visitor_of(asked).paused
+    def _pause(self, request: PageRequest) -> UserAction:
+        paused = visitor_of(request).paused
         says = ["Runs wait before their next call that changes something. Deliveries are still accepted."]
         if paused:
             says.insert(0, f"closeout was paused {paused}. Another pause replaces the reason.")
-        return Deed("pause", None, "Pause closeout?", says, "Pause", "", "/")
+        return UserAction("pause", None, "Pause closeout?", says, "Pause", "", "/")
 
-    def _resume(self, asked: Asked) -> Deed:
-        paused = visitor_of(asked).paused
+    def _resume(self, request: PageRequest) -> UserAction:
+        paused = visitor_of(request).paused
         if paused is None:
             raise ChangedMeanwhile("closeout is not paused; there is nothing to resume.")
         says = (
             f"closeout was paused {paused}.",
             "Waiting runs continue where they stopped and may delete what their plans name; every guard still applies.",
         )
-        return Deed("resume", None, "Resume closeout?", says, "Resume", paused, "/")
+        return UserAction("resume", None, "Resume closeout?", says, "Resume", paused, "/")
 
     # --- the confirmation ------------------------------------------------------------------------------------
 
-    async def _show(self, asked: Asked, deed: Deed) -> Response:
-        visitor = visitor_of(asked)
-        plan = await self._planned(visitor, deed, GLANCE)
+    async def _show(self, request: PageRequest, action: UserAction) -> Response:
+        visitor = visitor_of(request)
+        plan = await self._planned(visitor, action, GLANCE)
         if plan is None:
-            return self._working(asked, deed.title, deed.here)
-        return self._confirmation(asked, deed, plan, 200)
+            return self._working(request, action.title, action.here)
+        return self._confirmation(request, action, plan, 200)
 
-    async def _planned(self, visitor: Visitor, deed: Deed, patience: float) -> Plan | None:
+    async def _planned(self, visitor: Visitor, action: UserAction, patience: float) -> Plan | None:
         """Return the plan, or one that only says why it cannot be made; None if it needs more time."""
-        rows = deed.rows
+        rows = action.rows
         if rows is None:
-            return Plan((), None, 0, digest_of(deed.kind, deed.state))
+            return Plan((), None, 0, digest_of(action.kind, action.state))
         try:
-            made = await self._reads.result((visitor.number, deed.kind, deed.state), rows, patience)
+            made = await self._reads.result((visitor.number, action.kind, action.state), rows, patience)
         except CloseoutError as error:
             return no_plan(self._said(error))
-        return None if made is None else plan_of(made, f"{deed.kind} {deed.state}")
+        return None if made is None else plan_of(made, f"{action.kind} {action.state}")
 
-    def _confirmation(self, asked: Asked, deed: Deed, plan: Plan, status: int, notice: str = "") -> Response:
-        visitor = visitor_of(asked)
-        if is_program(asked.request):
-            told = {"kind": deed.kind, "target": deed.target, "title": clean(deed.title)} | plan.to_json()
+    def _confirmation(
+        self, request: PageRequest, action: UserAction, plan: Plan, status: int, notice: str = ""
+    ) -> Response:
+        visitor = visitor_of(request)
+        if is_program(request.http):
+            content = {
+                "kind": action.kind,
+                "target": action.target,
+                "title": clean(action.title),
+            } | plan.to_json()
             if status != 200:
-                told |= {"error": ChangedMeanwhile.code, "message": notice}
-            return self._renderer.json(told, status)
+                content |= {"error": ChangedMeanwhile.code, "message": notice}
+            return self._renderer.json(content, status)
         return self._renderer.html(
             status,
             "confirm.html",
             visitor,
-            here=deed.here,
-            deed=deed,
+            here=action.here,
+            action=action,
             plan=plan,
             notice=notice,
-            once=self._once_value(asked),
-            path=asked.request.url.path,
+            once=self._once_value(request),
+            path=request.http.url.path,
             longest=LONGEST_REASON,
         )
 
     # --- the request -----------------------------------------------------------------------------------------
 
-    async def _act(self, asked: Asked, find: Callable[[], Awaitable[Deed]]) -> Response:
-        async def ask() -> tuple[Deed, int]:
-            deed = await find()
-            await self._check(asked, deed)
-            return deed, await self._request(asked, deed.kind, deed.target)
+    async def _act(self, request: PageRequest, find: Callable[[], Awaitable[UserAction]]) -> Response:
+        async def ask() -> tuple[UserAction, int]:
+            action = await find()
+            await self._check(request, action)
+            return action, await self._request(request, action.kind, action.target)
 
         try:
-            deed, number = await self._once(asked, ask)
+            action, number = await self._once(request, ask)
         except PlanChanged as changed:
-            return self._confirmation(asked, changed.deed, changed.plan, changed.status, changed.message)
+            return self._confirmation(request, changed.action, changed.plan, changed.status, changed.message)
         outcome = await self._outcome_of(number)
-        return self._answer(asked, deed, number, outcome)
+        return self._answer(request, action, number, outcome)
 
-    async def _check(self, asked: Asked, deed: Deed) -> None:
+    async def _check(self, request: PageRequest, action: UserAction) -> None:
         """Raise `PlanChanged` unless what the visitor confirmed is unchanged. A program may confirm without a plan."""
-        visitor = visitor_of(asked)
-        confirmed = asked.form.get("plan")
+        visitor = visitor_of(request)
+        confirmed = request.form.get("plan")
         if confirmed is None and visitor.form_token is None:
             return
-        plan = await self._planned(visitor, deed, LOOK)
+        plan = await self._planned(visitor, action, LOOK)
         if plan is None:
             plan = no_plan("AWS and GitHub did not answer in time.")
         if plan.problem is not None or plan.digest != confirmed:
-            raise PlanChanged(deed, plan)
+            raise PlanChanged(action, plan)
 
-    def _answer(self, asked: Asked, deed: Deed, number: int, outcome: str | None) -> Response:
+    def _answer(self, request: PageRequest, action: UserAction, number: int, outcome: str | None) -> Response:
         runs = started(outcome)
         done = bool(runs) or outcome == "done"
         status = 202 if outcome is None else 200 if done else ChangedMeanwhile.status
-        if is_program(asked.request):
-            told: dict[str, Any] = {"request": number, "kind": deed.kind, "target": deed.target}
-            told |= {"by": by(asked), "outcome": outcome, "runs": runs}
+        if is_program(request.http):
+            content: dict[str, Any] = {"request": number, "kind": action.kind, "target": action.target}
+            content |= {"by": by(request), "outcome": outcome, "runs": runs}
             if status == ChangedMeanwhile.status:
-                told |= {"error": ChangedMeanwhile.code, "message": outcome}
-            return self._renderer.json(told, status)
+                content |= {"error": ChangedMeanwhile.code, "message": outcome}
+            return self._renderer.json(content, status)
         if done:
-            page = execution_path(runs[0]) if len(runs) == 1 else deed.back
+            page = execution_path(runs[0]) if len(runs) == 1 else action.back
             return RedirectResponse(self._renderer.url(page), 303, self._renderer.headers)
         if outcome is None:
             says = f"Request {number} is stored, and closeout has not carried it out yet."
-            return self._notice(asked, status, says, deed.here)
-        return self._notice(asked, status, f"closeout says: {outcome}.", deed.here)
+            return self._notice(request, status, says, action.here)
+        return self._notice(request, status, f"closeout says: {outcome}.", action.here)
 
 
-def _id(asked: Asked) -> str:
-    (value,) = asked.request.path_params.values()
+def _id(request: PageRequest) -> str:
+    (value,) = request.http.path_params.values()
     return str(value)[:LONGEST_NAME]

@@ -24,7 +24,7 @@ _V6_PREFIX = 64
 """Bits of an IPv6 address that identify a peer: a customer usually has a /64."""
 
 
-class Places:
+class ConnectionLimits:
     """The open connections. `on_full` gets the limit that was reached, `full` or `address-share`, and the address."""
 
     def __init__(

@@ -32,7 +32,7 @@ def looks_ahead(request: Request) -> bool:
     return any("prefetch" in request.headers.get(name, "") for name in _PURPOSES)
 
 
-class WayBack:
+class ReturnPath:
     """Keeps and finds the page. `pages` are the paths of the routes to which sign-in may lead."""
 
     def __init__(self, access: Access, pages: Collection[str]) -> None:

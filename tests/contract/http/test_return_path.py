@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from closeout.ports.access import READ, SESSION
 from closeout.server import access
-from closeout.server.pages.way_back import COOKIE
+from closeout.server.pages.return_path import COOKIE
 from tests.contract.http.access_world import RUN, Walk, walking
 from tests.contract.http.serving import KEY, Answer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-_DEEDS = "src/closeout/server/pages/deeds.py"
-_ACTING = "src/closeout/server/pages/acting.py"
+_ACTIONS = "src/closeout/server/pages/user_actions.py"
+_ACTING = "src/closeout/server/pages/page_actions.py"
 _CLEANUP = "src/closeout/server/pages/batches.py"
 _CONFIRMATIONS = "src/closeout/server/pages/confirmations.py"
 _PLANS = "src/closeout/server/pages/plans.py"
 _BUSY = "tests/contract/http/test_endpoints.py::test_slow_pages_delay_no_probe_and_no_rotated_secret"
-_TESTS = "tests/contract/http/test_deeds.py::"
+_TESTS = "tests/contract/http/test_user_actions.py::"
 _CLEANUP_TESTS = "tests/contract/http/test_cleanup.py::"
 _RERUN_TESTS = "tests/contract/http/test_reruns.py::"
 
@@ -28,7 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "each click on a form is a request",
         _ACTING,
-        '        return await self._forms.once(_form_name(asked), asked.form["once"], ask)',
+        '        return await self._forms.once(_form_name(request), request.form["once"], ask)',
         "        return await ask()",
         (_TESTS + "test_a_form_that_is_sent_again_makes_one_request",),
     ),
@@ -41,14 +41,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a form without a plan is confirmed",
-        _DEEDS,
+        _ACTIONS,
         "        if confirmed is None and visitor.form_token is None:",
         "        if confirmed is None:",
         (_TESTS + "test_every_field_of_the_form_is_required",),
     ),
     Mutant(
         "another plan than the one that was shown is confirmed",
-        _DEEDS,
+        _ACTIONS,
         "        if plan.problem is not None or plan.digest != confirmed:",
         "        if plan.problem is not None:",
         (_TESTS + "test_a_plan_that_changed_must_be_confirmed_again",),
@@ -76,14 +76,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a rerun that somebody else made meanwhile is confirmed again",
-        _DEEDS,
+        _ACTIONS,
         '            "Rerun",\n            run.execution,',
         '            "Rerun",\n            run.id,',
         (_TESTS + "test_a_form_from_another_tab_finds_the_run_under_way",),
     ),
     Mutant(
         "a resume ends a pause that the visitor never saw",
-        _DEEDS,
+        _ACTIONS,
         '"Resume closeout?", says, "Resume", paused, "/")',
         '"Resume closeout?", says, "Resume", "", "/")',
         (_TESTS + "test_pause_and_resume",),
@@ -104,7 +104,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a problem is dismissed although it has become another one",
-        "src/closeout/server/pages/deeds.py",
+        "src/closeout/server/pages/user_actions.py",
         'f"{found.since} {found.text}",',
         '"",',
         (_TESTS + "test_a_problem_is_dismissed_with_a_reason_and_a_name",),

@@ -16,7 +16,7 @@ from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.clients import DynamoDb, SecretsManager
 
 
-def late_clients(
+def lazy_clients(
     region: str, connect: Callable[[Mapping[str, str]], AwsClient] = AwsClient
 ) -> Callable[[str], Any]:
     """Return the clients of a region: DynamoDB's and Secrets Manager's over signed connections, others from boto3."""
@@ -28,12 +28,12 @@ def late_clients(
     boto = cache(lambda: boto_clients(region))
 
     def client(service: str) -> Any:
-        return signed[service] if service in signed else LateClient(lambda: boto()(service))
+        return signed[service] if service in signed else LazyClient(lambda: boto()(service))
 
     return client
 
 
-class LateClient:
+class LazyClient:
     """A client that is created at its first call."""
 
     def __init__(self, make: Callable[[], Any]) -> None:

@@ -16,7 +16,7 @@ from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, LedgerError
 from closeout.run.deps import RunDeps
-from closeout.run.recheck import RECENT, TRIES, Looks, Teardown, retry_in
+from closeout.run.recheck import RECENT, TRIES, Rechecker, Teardown, retry_in
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import from_item, known_key
 from closeout.wiring.stack_ledger import StackLedger
@@ -25,10 +25,10 @@ State = dict[str, Any]
 
 
 @dataclass
-class StackLooks:
+class StackRechecker:
     """Advances such an execution, one invocation at a time. `deps` reach AWS and GitHub with the rights of patrol's function.
 
-    `report` and `gave_up` are those of `Looks`.
+    `report` and `gave_up` are those of `Rechecker`.
     """
 
     ledger: StackLedger
@@ -39,7 +39,7 @@ class StackLooks:
     def __post_init__(self) -> None:
         self.now = self.deps.clock.now
         self._teardowns = self.ledger.teardowns
-        self._looks = Looks(
+        self._rechecker = Rechecker(
             self._teardowns,
             self._new_attempt,
             self._current,
@@ -63,7 +63,7 @@ class StackLooks:
                 state = {"times": self._times(asked, now)}
             outcomes = {"nothing"}
             if state["times"] and state["times"][0] <= now:
-                outcomes = {self._looks.look(one, tries) for one in self._asked(asked)}
+                outcomes = {self._rechecker.look(one, tries) for one in self._asked(asked)}
         except CloseoutError as error:
             if tries + 1 >= TRIES:
                 self.gave_up(f"the recheck {json.dumps(asked)} is given up: {error.message}")

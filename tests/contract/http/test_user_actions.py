@@ -10,16 +10,16 @@ import pytest
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.problems import Problem
 from closeout.orphans.audit import Report
-from closeout.server.pages import acting
-from closeout.server.pages import deeds as deed_pages
+from closeout.server.pages import page_actions
+from closeout.server.pages import user_actions as action_pages
 from closeout.server.pages.wording import problem_name
-from tests.contract.http.deed_world import (
+from tests.contract.http.action_site import (
     NAME,
     PLAN,
     SECRET,
-    Deeds,
+    ActionSite,
     Form,
-    deeds,
+    action_site,
     form_token,
     orphan,
     step,
@@ -29,14 +29,14 @@ from tests.until import until
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Deeds]:
+def shared() -> Iterator[ActionSite]:
     """One server for all tests."""
-    with deeds() as world:
+    with action_site() as world:
         yield world
 
 
 @pytest.fixture
-def world(shared: Deeds) -> Deeds:
+def world(shared: ActionSite) -> ActionSite:
     """The server with an empty ledger and the plan of `PLAN`."""
     shared.store.reset()
     shared.planned.__init__()  # type: ignore[misc]
@@ -52,7 +52,7 @@ def text(answer: Answer) -> str:
 # --- a rerun --------------------------------------------------------------------------------------------------
 
 
-def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Deeds) -> None:
+def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: ActionSite) -> None:
     """The run and the log name who confirmed it, and the answer redirects to the new attempt."""
     run = world.store.finished()
     page = world.get(f"/runs/{run}/rerun")
@@ -74,7 +74,7 @@ def test_a_rerun_shows_what_will_be_gone_then_starts_the_next_attempt(world: Dee
     assert f"by=operator (pages) target={run}" in line
 
 
-def test_a_form_that_is_sent_again_makes_one_request(world: Deeds) -> None:
+def test_a_form_that_is_sent_again_makes_one_request(world: ActionSite) -> None:
     """Whether sent concurrently or again later, each submission leads to the same new attempt."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -95,7 +95,7 @@ def test_a_form_that_is_sent_again_makes_one_request(world: Deeds) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_a_form_from_another_tab_finds_the_run_under_way(world: Deeds) -> None:
+def test_a_form_from_another_tab_finds_the_run_under_way(world: ActionSite) -> None:
     """A second tab, or a page opened before the first confirmation, starts no second attempt."""
     run = world.store.finished()
     first, second = world.form(f"/runs/{run}/rerun"), world.form(f"/runs/{run}/rerun")
@@ -109,7 +109,7 @@ def test_a_form_from_another_tab_finds_the_run_under_way(world: Deeds) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_a_plan_that_changed_must_be_confirmed_again(world: Deeds) -> None:
+def test_a_plan_that_changed_must_be_confirmed_again(world: ActionSite) -> None:
     """The new plan is shown and nothing is requested; the form of the new plan works."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -124,7 +124,7 @@ def test_a_plan_that_changed_must_be_confirmed_again(world: Deeds) -> None:
     assert world.post(new.action, new.fields).status == 303
 
 
-def test_a_reason_that_contains_a_time_does_not_change_the_plan(world: Deeds) -> None:
+def test_a_reason_that_contains_a_time_does_not_change_the_plan(world: ActionSite) -> None:
     """Only what would be changed is compared, so that a countdown does not invalidate the confirmation."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -145,7 +145,9 @@ def test_a_reason_that_contains_a_time_does_not_change_the_plan(world: Deeds) ->
         ([{"name": NAME, "mode": "apply", "steps": [], "error": {"code": "bad-input", "message": "no name"}}], "no name"),
     ],
 )  # fmt: skip
-def test_a_plan_that_cannot_run_has_no_button(world: Deeds, rows: list[dict[str, object]], says: str) -> None:
+def test_a_plan_that_cannot_run_has_no_button(
+    world: ActionSite, rows: list[dict[str, object]], says: str
+) -> None:
     """If a guard rejects it, or it is unreadable or matches nothing; a form from an earlier page is refused."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -158,7 +160,7 @@ def test_a_plan_that_cannot_run_has_no_button(world: Deeds, rows: list[dict[str,
     assert world.store.asked == []
 
 
-def test_a_plan_that_fails_says_why(world: Deeds) -> None:
+def test_a_plan_that_fails_says_why(world: ActionSite) -> None:
     """GitHub is unreachable: the page gives the reason instead of an internal error or an empty plan."""
     run = world.store.finished()
     world.planned.error = ServiceError(
@@ -171,7 +173,7 @@ def test_a_plan_that_fails_says_why(world: Deeds) -> None:
 
 
 @pytest.mark.parametrize("path", ["/runs/{run}/rerun", "/rerun", "/orphans/clean"])
-def test_an_error_from_github_reveals_no_secret(world: Deeds, path: str) -> None:
+def test_an_error_from_github_reveals_no_secret(world: ActionSite, path: str) -> None:
     """GitHub may quote what it received: no page, form or API answer repeats the secret."""
     path = path.format(run=world.store.finished())
     world.planned.report = Report((orphan(17, "preview-17"),), ())
@@ -184,9 +186,11 @@ def test_an_error_from_github_reveals_no_secret(world: Deeds, path: str) -> None
     assert "[redacted] was refused" in text(answers[0])
 
 
-def test_a_page_reloads_until_a_slow_plan_is_ready(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_reloads_until_a_slow_plan_is_ready(
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It works without script, by a header, and the plan is made once."""
-    monkeypatch.setattr(deed_pages, "GLANCE", 0.0)
+    monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
     page = world.get(f"/runs/{run}/rerun")
@@ -199,10 +203,10 @@ def test_a_page_reloads_until_a_slow_plan_is_ready(world: Deeds, monkeypatch: py
 
 
 def test_the_waiting_page_cannot_be_given_extra_headers(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outsider who knows a run's id may send the operator a link that contains a line feed."""
-    monkeypatch.setattr(deed_pages, "GLANCE", 0.0)
+    monkeypatch.setattr(action_pages, "GLANCE", 0.0)
     run = world.store.finished()
     world.planned.ready.clear()
     page = world.get(f"/runs/{run}/rerun?limit=1%0d%0aSet-Cookie:%20closeout_session=theirs%0d%0a%0d%0a<h1>")
@@ -220,7 +224,7 @@ PATHS = ("/runs/{run}/rerun", "/runs/{run}/cancel", "/deliveries/1/replay", "/pa
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_reader_and_an_anonymous_visitor_change_nothing(world: Deeds, path: str) -> None:
+def test_a_reader_and_an_anonymous_visitor_change_nothing(world: ActionSite, path: str) -> None:
     """Neither through a page nor with a form that carries the token of their session."""
     path = path.format(run=world.store.finished())
     assert world.get(path, "reader").status == 403
@@ -232,7 +236,7 @@ def test_a_reader_and_an_anonymous_visitor_change_nothing(world: Deeds, path: st
 
 @pytest.mark.parametrize("missing", ["form_token", "once", "plan"])
 @pytest.mark.parametrize("forged", ["", "forged"])
-def test_every_field_of_the_form_is_required(world: Deeds, missing: str, forged: str) -> None:
+def test_every_field_of_the_form_is_required(world: ActionSite, missing: str, forged: str) -> None:
     """Without the session's token, the one-time value or the plan, nothing is requested."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
@@ -243,7 +247,7 @@ def test_every_field_of_the_form_is_required(world: Deeds, missing: str, forged:
     assert world.store.asked == []
 
 
-def test_a_one_time_value_works_for_its_own_form_only(world: Deeds) -> None:
+def test_a_one_time_value_works_for_its_own_form_only(world: ActionSite) -> None:
     """The value of a pause form does not cancel a run."""
     pause, run = world.form("/pause"), world.store.queued()
     cancel = world.form(f"/runs/{run}/cancel")
@@ -254,7 +258,7 @@ def test_a_one_time_value_works_for_its_own_form_only(world: Deeds) -> None:
 # --- cancel, replay, pause -------------------------------------------------------------------------------------
 
 
-def test_a_run_is_cancelled(world: Deeds) -> None:
+def test_a_run_is_cancelled(world: ActionSite) -> None:
     """The answer redirects to the run's page."""
     run = world.store.queued()
     form = world.form(f"/runs/{run}/cancel")
@@ -263,7 +267,7 @@ def test_a_run_is_cancelled(world: Deeds) -> None:
     assert world.store.asked == [("cancel", f"{run}-1", "operator (pages)", "wrong stack")]
 
 
-def test_a_run_that_finished_meanwhile_is_not_cancelled(world: Deeds) -> None:
+def test_a_run_that_finished_meanwhile_is_not_cancelled(world: ActionSite) -> None:
     """The visitor gets a sentence, whether the run finished before or after the page was opened."""
     run = world.store.queued()
     form = world.form(f"/runs/{run}/cancel")
@@ -274,7 +278,7 @@ def test_a_run_that_finished_meanwhile_is_not_cancelled(world: Deeds) -> None:
     assert world.store.asked == []
 
 
-def test_a_delivery_is_replayed(world: Deeds) -> None:
+def test_a_delivery_is_replayed(world: ActionSite) -> None:
     """The answer leads to the run, or to the delivery if it has several; without a run the page says so."""
     run = world.store.finished()
     for outcome, status, location in (
@@ -290,7 +294,7 @@ def test_a_delivery_is_replayed(world: Deeds) -> None:
     assert {kind for kind, *_ in world.store.asked} == {"replay"}
 
 
-def test_a_missing_delivery_is_recovered(world: Deeds) -> None:
+def test_a_missing_delivery_is_recovered(world: ActionSite) -> None:
     """By its GUID, as with the command line; the page says when patrol has no such delivery any more."""
     run = world.store.finished()
     world.store.replays = [f"{run}-2"]
@@ -305,7 +309,7 @@ def test_a_missing_delivery_is_recovered(world: Deeds) -> None:
     "path",
     ["/deliveries/7/replay", "/deliveries/x/replay", f"/deliveries/{'9' * 40}/replay", "/runs/none/rerun"],
 )
-def test_a_pruned_run_or_delivery_gets_an_explanation(world: Deeds, path: str) -> None:
+def test_a_pruned_run_or_delivery_gets_an_explanation(world: ActionSite, path: str) -> None:
     """The page says that it does not exist and may have been pruned."""
     for answer in (world.get(path), world.post(path, {}, "program")):
         assert answer.status == 404
@@ -313,7 +317,7 @@ def test_a_pruned_run_or_delivery_gets_an_explanation(world: Deeds, path: str) -
 
 
 @pytest.mark.parametrize("kind", ["failure", "orphans"])
-def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str) -> None:
+def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: ActionSite, kind: str) -> None:
     """As on the command line; one that patrol found, by its pull request; a changed problem is shown again."""
     if kind == "failure":
         target = world.store.finished()
@@ -338,7 +342,7 @@ def test_a_problem_is_dismissed_with_a_reason_and_a_name(world: Deeds, kind: str
     assert world.get(path).status == 404
 
 
-def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: Deeds) -> None:
+def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: ActionSite) -> None:
     """It closes when its cause is gone."""
     found = Problem("", "patrol", "stale", "patrol has not ended", "x", 1.0)
     world.store.problems.open_problem(found)
@@ -346,7 +350,7 @@ def test_a_problem_of_closeout_itself_cannot_be_dismissed(world: Deeds) -> None:
     assert (gone.status, "There is no such open problem" in text(gone)) == (404, True)
 
 
-def test_pause_and_resume(world: Deeds) -> None:
+def test_pause_and_resume(world: ActionSite) -> None:
     """The pages say who paused and why. Resuming a pause other than the one shown is refused."""
     assert world.get("/resume").status == 409
     pause = world.form("/pause")
@@ -368,7 +372,7 @@ def test_pause_and_resume(world: Deeds) -> None:
     assert world.store.paused() is None
 
 
-def test_every_page_offers_a_pause_to_an_operator(world: Deeds) -> None:
+def test_every_page_offers_a_pause_to_an_operator(world: ActionSite) -> None:
     """Only while nothing is paused, and not to a reader."""
     link = 'href="/pause"'
     run = world.store.finished()
@@ -379,10 +383,10 @@ def test_every_page_offers_a_pause_to_an_operator(world: Deeds) -> None:
 
 
 def test_a_request_that_waits_is_answered_with_its_number(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine is busy: the request is stored, and the page says so."""
-    monkeypatch.setattr(acting, "OUTCOME_SECONDS", 0.0)
+    monkeypatch.setattr(page_actions, "OUTCOME_SECONDS", 0.0)
     world.store.held = True
     pause = world.form("/pause")
     done = world.post("/pause", pause.fields)
@@ -390,7 +394,9 @@ def test_a_request_that_waits_is_answered_with_its_number(
     assert "<h1>Requested</h1> <p>Request 1 is stored" in text(done)
 
 
-def test_the_page_waits_a_few_seconds_for_the_outcome(world: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_waits_a_few_seconds_for_the_outcome(
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The engine looks for requests twice a second."""
     outcomes = iter([None, None, "done"])
     monkeypatch.setattr(world.store, "outcome", lambda _number: next(outcomes))
@@ -398,12 +404,12 @@ def test_the_page_waits_a_few_seconds_for_the_outcome(world: Deeds, monkeypatch:
 
 
 def test_a_plan_that_is_not_ready_in_time_requests_nothing(
-    world: Deeds, monkeypatch: pytest.MonkeyPatch
+    world: ActionSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is not held any longer; the same form works once the plan is ready."""
     run = world.store.finished()
     form = world.form(f"/runs/{run}/rerun")
-    monkeypatch.setattr(deed_pages, "LOOK", 0.0)
+    monkeypatch.setattr(action_pages, "LOOK", 0.0)
     world.planned.ready.clear()
     late = world.post(form.action, form.fields)
     world.planned.ready.set()
@@ -414,7 +420,7 @@ def test_a_plan_that_is_not_ready_in_time_requests_nothing(
     assert world.post(form.action, form.fields).status == 303
 
 
-def test_a_ledger_that_cannot_be_written_is_reported(world: Deeds) -> None:
+def test_a_ledger_that_cannot_be_written_is_reported(world: ActionSite) -> None:
     """The page, the API and the log give the reason; the same form works once the ledger is writable."""
     world.store.broken = StoreUnavailable("the disk is full")
     pause = world.form("/pause")
@@ -433,7 +439,7 @@ def test_a_ledger_that_cannot_be_written_is_reported(world: Deeds) -> None:
 # --- programs --------------------------------------------------------------------------------------------------
 
 
-def test_a_program_acts_with_a_token_and_without_a_form(world: Deeds) -> None:
+def test_a_program_acts_with_a_token_and_without_a_form(world: ActionSite) -> None:
     """It gets the plan as JSON, and the number and outcome of its request."""
     run = world.store.finished()
     plan = world.get(f"/runs/{run}/rerun", "program").json
@@ -463,7 +469,7 @@ def test_a_program_acts_with_a_token_and_without_a_form(world: Deeds) -> None:
     )
 
 
-def test_a_program_can_require_the_plan_that_it_read(world: Deeds) -> None:
+def test_a_program_can_require_the_plan_that_it_read(world: ActionSite) -> None:
     """Any other plan is refused, and the answer has the new one."""
     run = world.store.finished()
     told = world.get(f"/runs/{run}/rerun", "program").json
@@ -478,7 +484,7 @@ def test_a_program_can_require_the_plan_that_it_read(world: Deeds) -> None:
     assert len(world.store.asked) == 1
 
 
-def test_a_long_reason_is_refused(world: Deeds) -> None:
+def test_a_long_reason_is_refused(world: ActionSite) -> None:
     """Every list shows it."""
     refused = world.post("/pause", {"reason": "x" * 501}, "program")
     assert (refused.status, refused.json["error"]) == (400, "usage")
