@@ -87,8 +87,8 @@ def bench(tmp_path: Path, gate: Gate) -> Iterator[Bench]:
 # --- turns --------------------------------------------------------------------------------------------
 
 
-def test_order_is_that_of_acceptance_and_not_of_telling(bench: Bench, gate: Gate) -> None:
-    """The engine may be told late or in another order; the ledger's order counts."""
+def test_the_order_is_that_of_acceptance_and_not_of_notification(bench: Bench, gate: Gate) -> None:
+    """The engine may be notified late or in another order; the ledger's order counts."""
     for name in ("a", "b", "c"):
         bench.accept(name, key="pr-17", tell=False)
         gate.let(name)
@@ -139,8 +139,8 @@ def test_a_thousand_waiting_runs_hold_no_thread_and_no_processor(tmp_path: Path)
     bench.close()
 
 
-def test_a_clock_that_is_set_back_prolongs_no_wait(tmp_path: Path) -> None:
-    """A run that waits for a minute goes on after a minute, by the monotonic clock, and so does a timeout."""
+def test_setting_the_clock_back_prolongs_no_wait(tmp_path: Path) -> None:
+    """A run that waits for a minute continues after a minute, by the monotonic clock, and so does a timeout."""
     wall, monotonic = [1_800_000_000.0], [5.0]
     clock = SystemClock(lambda: wall[0], lambda: monotonic[0])
     bench = Bench(tmp_path / "ledger.db", clock=clock)
@@ -207,8 +207,8 @@ def test_cancel_ends_a_wait_at_once(bench: Bench) -> None:
     assert bench.operations("a")["final"].state == "ok"
 
 
-def test_cancel_of_what_has_finished_or_never_was_is_refused(bench: Bench, gate: Gate) -> None:
-    """False, and nothing is kept."""
+def test_cancelling_a_finished_or_unknown_run_is_refused(bench: Bench, gate: Gate) -> None:
+    """False, and nothing is stored."""
     gate.let("a")
     bench.accept("a")
     bench.ending("a")
@@ -216,8 +216,8 @@ def test_cancel_of_what_has_finished_or_never_was_is_refused(bench: Bench, gate:
     assert not bench.engine.request_cancel("nope", "ada")
 
 
-def test_cancel_before_the_engine_knows_the_run_is_not_lost(bench: Bench) -> None:
-    """Accepted, cancelled, and only then told."""
+def test_a_cancel_before_the_engine_knows_the_run_is_not_lost(bench: Bench) -> None:
+    """Accepted, cancelled, and only then reported to the engine."""
 
     def run(durable: Durable, execution: Execution) -> Ending:
         try:
@@ -233,8 +233,8 @@ def test_cancel_before_the_engine_knows_the_run_is_not_lost(bench: Bench) -> Non
     assert bench.ending("a").verdict == "cancelled"
 
 
-def test_requests_of_other_processes_are_taken(tmp_path: Path, gate: Gate) -> None:
-    """Cancel by the engine itself; the others by whoever owns it, whose answer is kept as the outcome."""
+def test_requests_of_other_processes_are_carried_out(tmp_path: Path, gate: Gate) -> None:
+    """Cancels by the engine itself; others by its owner, whose result is stored as the outcome."""
     served: list[Request] = []
 
     def serve(request: Request) -> str:
@@ -262,8 +262,8 @@ def test_requests_of_other_processes_are_taken(tmp_path: Path, gate: Gate) -> No
 
 
 @pytest.mark.parametrize("target", ["r1-" + "9" * 25, "r1-" + "9" * 5_000, "", "r1-1-1-"])
-def test_a_request_that_names_nothing_is_answered_and_stops_nothing(bench: Bench, target: str) -> None:
-    """Whatever stands in the row, the next request is taken and the next run begins."""
+def test_an_invalid_request_is_answered_and_stops_nothing(bench: Bench, target: str) -> None:
+    """Whatever its row contains, the next request is taken and the next run begins."""
     requests = Requests(bench.path)
     numbers = [requests.add_request("cancel", each, "ada", None) for each in (target, "r2")]
     assert eventually(lambda: all(requests.outcome(number) for number in numbers))
@@ -272,15 +272,15 @@ def test_a_request_that_names_nothing_is_answered_and_stops_nothing(bench: Bench
     assert bench.ending("a").verdict == "success"
 
 
-def test_an_accepted_run_that_nobody_told_of_is_found(bench: Bench) -> None:
-    """The answer went out and the word to the engine was lost: the run begins all the same, without a restart."""
+def test_an_accepted_run_without_a_notification_is_found(bench: Bench) -> None:
+    """The delivery was answered and the notification lost: the run begins all the same, without a restart."""
     bench.functions["a"] = lambda _durable, _execution: Ending("success", "done")
     bench.accept("a", tell=False)
     assert bench.ending("a").verdict == "success"
 
 
-def test_a_few_runs_that_hang_do_not_hold_up_the_others(tmp_path: Path) -> None:
-    """Scripts that take an hour, a host that never answers: when every thread is held, another is made."""
+def test_a_few_hanging_runs_do_not_delay_the_others(tmp_path: Path) -> None:
+    """Scripts that take an hour, a host that never answers: when every thread is busy, another is made."""
     gate = Gate()
     bench = Bench(tmp_path / "ledger.db", gate, threads=2)
     bench.engine.start()
@@ -335,15 +335,15 @@ def test_an_error_that_has_no_utf8_form_ends_the_run(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "success", Ending("splendid", "x"), ("success", "x")], ids=repr)
-def test_a_run_function_that_gives_no_ending_fails(bench: Bench, given: Any) -> None:
+def test_a_run_function_without_an_ending_fails(bench: Bench, given: Any) -> None:
     """A verdict is one of four."""
     bench.functions["a"] = lambda durable, execution: given
     bench.accept("a")
     assert bench.ending("a").verdict == "failure"
 
 
-def test_the_end_of_a_run_is_told(tmp_path: Path, gate: Gate) -> None:
-    """With what it recorded, after it is stored."""
+def test_the_end_of_a_run_is_reported(tmp_path: Path, gate: Gate) -> None:
+    """With its record, after it is stored."""
     told: list[Finished] = []
     bench = Bench(tmp_path / "ledger.db", gate, on_finish=told.append)
     bench.engine.start()
@@ -359,13 +359,13 @@ def test_the_end_of_a_run_is_told(tmp_path: Path, gate: Gate) -> None:
 
 
 def test_one_engine_per_ledger(bench: Bench) -> None:
-    """A second process is told who holds it."""
+    """A second process learns which one holds it."""
     with pytest.raises(LedgerInUse):
         Bench(bench.path)
 
 
-def test_stopping_lets_an_operation_finish_and_goes_on_later(tmp_path: Path) -> None:
-    """At the next start, behind what is recorded; no crash is counted."""
+def test_a_stop_lets_an_operation_finish_and_the_run_continues_later(tmp_path: Path) -> None:
+    """At the next start, after the recorded operations; no crash is counted."""
     calls: list[str] = []
     inside, go_on = threading.Event(), threading.Event()
 
@@ -390,7 +390,7 @@ def test_stopping_lets_an_operation_finish_and_goes_on_later(tmp_path: Path) -> 
     following.close()
 
 
-def test_what_hangs_is_given_up_and_no_crash_is_counted(tmp_path: Path) -> None:
+def test_a_hanging_operation_is_abandoned_and_no_crash_is_counted(tmp_path: Path) -> None:
     """`stop` returns in time; the operation runs again at the next start."""
     go_on = threading.Event()
     calls: list[int] = []
@@ -417,8 +417,8 @@ def test_what_hangs_is_given_up_and_no_crash_is_counted(tmp_path: Path) -> None:
     following.close()
 
 
-def test_a_crash_goes_on_behind_what_is_recorded(tmp_path: Path) -> None:
-    """Finished operations are not repeated; the one that was cut off is, with its tries counted."""
+def test_after_a_crash_a_run_continues_after_its_record(tmp_path: Path) -> None:
+    """Finished operations are not repeated; the interrupted one is, with its attempts counted."""
     calls: list[str] = []
     inside, go_on = threading.Event(), threading.Event()
 
@@ -444,7 +444,7 @@ def test_a_crash_goes_on_behind_what_is_recorded(tmp_path: Path) -> None:
 
 
 def test_the_queue_survives_a_crash_in_its_order(tmp_path: Path, gate: Gate) -> None:
-    """The holder of a key is taken up first, then the others, as they were accepted."""
+    """The holder of a key is resumed first, then the others, in order of acceptance."""
     bench = Bench(tmp_path / "ledger.db", gate)
     bench.engine.start()
     for name in ("a", "b", "c"):
@@ -462,7 +462,7 @@ def test_the_queue_survives_a_crash_in_its_order(tmp_path: Path, gate: Gate) -> 
 
 
 def test_waits_and_cancels_survive_a_crash(tmp_path: Path) -> None:
-    """A waiting run goes on at its time; one that was cancelled while no engine ran is told at the start."""
+    """A waiting run continues at its time; one that was cancelled while no engine ran learns of it at the start."""
     calls: list[str] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -488,7 +488,7 @@ def test_waits_and_cancels_survive_a_crash(tmp_path: Path) -> None:
     following.close()
 
 
-def test_retries_are_not_begun_anew_by_a_crash(tmp_path: Path) -> None:
+def test_a_crash_does_not_reset_retries(tmp_path: Path) -> None:
     """The counter is in the ledger."""
     calls: list[int] = []
 
@@ -515,8 +515,8 @@ def test_retries_are_not_begun_anew_by_a_crash(tmp_path: Path) -> None:
     following.close()
 
 
-def test_what_waits_for_a_full_ledger_is_stored_when_there_is_space(bench: Bench, gate: Gate) -> None:
-    """An effect that happened is recorded, however long the ledger takes no writes; it is not made again."""
+def test_outcomes_that_wait_for_a_full_ledger_are_stored_later(bench: Bench, gate: Gate) -> None:
+    """An effect that happened is recorded, however long the ledger refuses writes; it is not repeated."""
     bench.accept("a")
     eventually(lambda: gate.begun)
     writer = bench.ledger._writer()
@@ -539,8 +539,8 @@ def test_what_waits_for_a_full_ledger_is_stored_when_there_is_space(bench: Bench
     assert accepted.started == ("b-1",)
 
 
-def test_a_run_that_lost_its_turn_does_not_get_it_back_by_a_crash(tmp_path: Path) -> None:
-    """What it was told in its first execution, it is told after the restart."""
+def test_a_run_that_lost_its_turn_does_not_regain_it_by_a_crash(tmp_path: Path) -> None:
+    """What it learned in its first execution still applies after the restart."""
     told: list[bool] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:

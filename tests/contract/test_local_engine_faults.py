@@ -29,8 +29,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.close()
 
 
-def test_the_operations_under_way_are_named(bench: Bench) -> None:
-    """By automation and step; a run between two operations has none, and one that waits neither."""
+def test_the_operations_in_progress_are_named(bench: Bench) -> None:
+    """By automation and step; a run between two operations, or one that waits, has none."""
     inside, let = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -55,7 +55,7 @@ def test_the_operations_under_way_are_named(bench: Bench) -> None:
 
 
 def test_a_start_says_how_many_runs_it_takes_up_and_keeps_no_process_from_ending(bench: Bench) -> None:
-    """A script that hangs has a thread for ever: the process ends without it."""
+    """A hanging script holds a thread forever: the process exits without it."""
     for name in ("a", "b"):
         bench.accept(name, tell=False)
     assert bench.engine.start() == 2
@@ -67,7 +67,7 @@ def test_a_start_says_how_many_runs_it_takes_up_and_keeps_no_process_from_ending
 def test_a_run_that_cannot_be_read_ends_and_lets_the_next_begin(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be read now can never be run; an outage is waited out."""
+    """A permanently unreadable run can never be run; an outage is waited for."""
     load, tried = bench.ledger.load, []
 
     def broken(number: int) -> Any:
@@ -98,7 +98,7 @@ def test_a_run_that_cannot_be_read_ends_and_lets_the_next_begin(
     [("b-2", "b-2"), (None, "done"), (ValueError("no way"), "failed: no way")],
 )
 def test_a_request_gets_its_outcome_whatever_happens(tmp_path: Path, answer: Any, outcome: str) -> None:
-    """Whoever asked waits for it, and the next request is served too."""
+    """The requester waits for it, and the next request is served too."""
     served: list[str] = []
 
     def serve(request: Request) -> str | None:
@@ -119,7 +119,7 @@ def test_a_request_gets_its_outcome_whatever_happens(tmp_path: Path, answer: Any
     bench.close()
 
 
-def test_a_cancel_of_nothing_says_so(bench: Bench) -> None:
+def test_a_cancel_of_a_finished_or_unknown_run_says_so(bench: Bench) -> None:
     """A run that has ended, or that never was."""
     requests = Requests(bench.path)
     bench.engine.start()

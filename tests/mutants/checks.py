@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 FAULTS = "tests/unit/checks/test_faults.py"
 NAMED = f"{FAULTS}::test_each_broken_link_is_named_by_its_own_check"
-DRILLED = f"{FAULTS}::test_a_drill_names_what_no_delivery_has_shown_yet"
+DRILLED = f"{FAULTS}::test_a_drill_proves_what_no_delivery_has_shown_yet"
 REGISTRY = "tests/unit/checks/test_registry.py"
 WEBHOOKS = "tests/unit/checks/test_webhooks.py"
 
@@ -65,14 +65,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/checks/webhooks.py",
         "    if not world.pings:",
         "    if False:",
-        (f"{FAULTS}::test_where_all_is_well_every_check_says_so",),
+        (f"{FAULTS}::test_every_check_passes_on_a_set_up_without_faults",),
     ),
     Mutant(
         "checks: a status that is tried could be one that GitHub takes",
         "src/closeout/checks/token.py",
         'body={"state": "asked", "context": "closeout/doctor"}',
         'body={"state": "success", "context": "closeout/doctor"}',
-        (f"{FAULTS}::test_where_all_is_well_every_check_says_so",),
+        (f"{FAULTS}::test_every_check_passes_on_a_set_up_without_faults",),
     ),
     Mutant(
         "checks: a right that is missing is fine",

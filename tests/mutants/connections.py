@@ -93,7 +93,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PROTOCOL,
         "        if not self._began:",
         "        if self._buffer:",
-        (_HOSTILE + "test_bytes_are_no_progress",),
+        (_HOSTILE + "test_single_bytes_are_no_progress",),
     ),
     Mutant(
         "a body has no deadline",
@@ -107,14 +107,14 @@ MUTANTS: tuple[Mutant, ...] = (
         _CONNECTION_LIMITS,
         "            if not (self._make_room(self._waiting) or self._make_room(self._proven)):",
         "            if self._open:",
-        (_HOSTILE + "test_a_full_server_still_takes_a_delivery",),
+        (_HOSTILE + "test_a_full_server_still_accepts_a_delivery",),
     ),
     Mutant(
         "a proxy that delivered makes room like a stranger",
         _CONNECTION_LIMITS,
         "        (self._proven if connection.proven else self._waiting)[connection] = None",
         "        self._waiting[connection] = None",
-        (_HOSTILE + "test_who_delivered_is_the_last_to_make_room",),
+        (_HOSTILE + "test_a_client_that_delivered_is_the_last_to_make_room",),
     ),
     Mutant(
         "one address may take every place",

@@ -105,7 +105,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/general/process.py",
         "if self._lines < HEAD_LINES and self._bytes + len(line) <= HEAD_BYTES:",
         "if self._bytes + len(line) <= HEAD_BYTES:",
-        (f"{OUTPUT}::test_of_a_long_output_the_beginning_and_the_end_are_kept",),
+        (f"{OUTPUT}::test_the_beginning_and_the_end_of_a_long_output_are_kept",),
     ),
     Mutant(
         "a page reads the whole log",
@@ -156,7 +156,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        self._ahead = wall - monotonic",
         (
             "tests/unit/adapters/test_clock.py::test_time_advances_at_least_as_fast_as_the_monotonic_clock",
-            "tests/contract/test_local_engine.py::test_a_clock_that_is_set_back_prolongs_no_wait",
+            "tests/contract/test_local_engine.py::test_setting_the_clock_back_prolongs_no_wait",
         ),
     ),
 )

@@ -71,8 +71,8 @@ def test_silence_after_an_answer_ends(server: Running) -> None:
     assert side_by_side(ends, AFTER_AN_ANSWER) == [], "these are still open"
 
 
-def test_a_byte_of_a_body_that_nobody_reads_ends_too(server: Running) -> None:
-    """The answer comes without the body, and the connection ends although the body does not."""
+def test_a_body_that_nobody_reads_ends_its_connection(server: Running) -> None:
+    """The answer comes without the body, and the connection ends even if the body does not."""
     with server.connect() as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
         assert b"connection: close" in strangers.everything(connection)
@@ -99,8 +99,8 @@ DRIPS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-def test_bytes_are_no_progress(server: Running) -> None:
-    """A peer that sends a little more inside every timer does not move its deadline."""
+def test_single_bytes_are_no_progress(server: Running) -> None:
+    """A peer that sends a little within each timer does not move its deadline."""
 
     def ends(case: str) -> bool:
         first, piece = DRIPS[case]
@@ -137,7 +137,7 @@ def test_answers_that_nobody_reads_end_the_connection(server: Running) -> None:
         assert strangers.is_closed(connection)
 
 
-def test_who_has_said_everything_still_gets_the_answer(server: Running) -> None:
+def test_a_half_closed_connection_still_gets_its_answer(server: Running) -> None:
     """A sender may close its side after a whole request; then the connection ends."""
     with server.connect() as connection:
         connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -158,8 +158,8 @@ def test_a_thousand_requests_in_one_piece_are_answered_in_turn(server: Running) 
 # --- places ---------------------------------------------------------------------------------------------------
 
 
-def test_a_full_server_still_takes_a_delivery() -> None:
-    """The connection that has waited longest makes room: whoever holds all of them holds up nobody."""
+def test_a_full_server_still_accepts_a_delivery() -> None:
+    """The connection that has waited longest makes room: holding all of them blocks nobody."""
     with serving(most=16) as server, strangers.many(40, lambda: answered(server)) as held:
         assert server.deliver().status == 202
         assert strangers.is_closed(held[0])
@@ -186,8 +186,8 @@ def test_a_request_that_is_being_answered_keeps_its_place() -> None:
                 assert waiting.recv(4096).startswith(b"HTTP/1.1 202")
 
 
-def test_who_delivered_is_the_last_to_make_room() -> None:
-    """An idle connection that brought a verified delivery stays; strangers make room for each other."""
+def test_a_client_that_delivered_is_the_last_to_make_room() -> None:
+    """An idle connection that brought a verified delivery stays; others make room for each other."""
     with serving(most=4) as server, server.connect() as proxy:
         body, signed = _delivery()
         proxy.sendall(signed + body)
@@ -198,7 +198,7 @@ def test_who_delivered_is_the_last_to_make_room() -> None:
 
 
 def test_one_address_has_a_share() -> None:
-    """An address that is no trusted proxy takes an eighth; another one is served."""
+    """An address that is not a trusted proxy gets an eighth; another one is still served."""
     with (
         serving(most=64, trusted_proxies=("127.0.0.1",)) as server,
         strangers.many(20, lambda: strangers.connect(server.port, source="127.0.0.9")),
@@ -276,7 +276,7 @@ def _wrong_signature(server: Running) -> None:
 def test_a_connection_that_ends_is_freed_without_the_garbage_collector(
     attack: Callable[[Running], None],
 ) -> None:
-    """Nothing refers to itself: 40 MB of heads must not wait for a collection that comes seldom."""
+    """Nothing refers to itself: 40 MB of heads must not wait for a rare collection."""
     with serving() as server, without_garbage_collector():
         for _ in range(5):
             attack(server)

@@ -243,7 +243,7 @@ def states(scene: Scene, *, pings: bool = False) -> dict[str, str]:
     return {name: one.result.state for name, one in scene.results(pings=pings).items()}
 
 
-def test_where_all_is_well_every_check_says_so(whole: Scene) -> None:
+def test_every_check_passes_on_a_set_up_without_faults(whole: Scene) -> None:
     """The doctor changes nothing, and the drill sends pings."""
     before = len(whole.github.requests())
     found = states(whole)
@@ -263,7 +263,7 @@ def test_where_all_is_well_every_check_says_so(whole: Scene) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{one.check}: {one.says}" for one in FAULTS])
 def test_each_broken_link_is_named_by_its_own_check(whole: Scene, fault: Fault) -> None:
-    """Its sentence says what is wrong, there is a way to mend it, and the other checks are as before."""
+    """Its message says what is wrong and how to fix it, and the other checks are unchanged."""
     check_named(whole, fault, pings=False)
 
 
@@ -293,7 +293,7 @@ DRILLED = (
     ],
     ids=lambda fault: fault.check,
 )
-def test_a_drill_names_what_no_delivery_has_shown_yet(whole: Scene, fault: Fault) -> None:
+def test_a_drill_proves_what_no_delivery_has_shown_yet(whole: Scene, fault: Fault) -> None:
     """The ping shows it within one round."""
     check_named(whole, fault, pings=True)
 
@@ -333,22 +333,22 @@ def check_named(scene: Scene, fault: Fault, *, pings: bool) -> None:
         ),
     ],
 )
-def test_a_secret_is_mended_where_its_reference_says(
+def test_the_fix_of_a_secret_depends_on_its_reference(
     whole: Scene, old: str, new: str, check: str, mend: str
 ) -> None:
-    """Nobody runs `chmod` on a variable."""
+    """`chmod` does not help with a variable."""
     rewrite(whole, old, new)
     assert mend in str(whole.results()[check].fix)
 
 
-def test_a_file_that_is_not_there_is_named_or_written(whole: Scene) -> None:
-    """`closeout check` could only say again that it is not there."""
+def test_a_missing_file_is_named_or_written(whole: Scene) -> None:
+    """`closeout check` could only repeat that it is missing."""
     (whole.folder / "closeout.yaml").unlink()
     assert "closeout init" in str(whole.results()["configuration"].fix)
 
 
 def test_the_faults_cover_the_registry() -> None:
-    """Every check has a fault that it names, but for those that say how far the others see."""
+    """Every check has a fault that it names, except those that say how far the others see."""
     assert {check.id for check in CHECKS} - {one.check for one in FAULTS} == {
         "hook-encrypted", "hook-ping", "patrol-logs", "patrol-patterns",
     }  # fmt: skip

@@ -91,7 +91,7 @@ def test_output_and_errors_are_streamed(tmp_path: Path) -> None:
     assert [line for line in lines if line != "two"] == ["one", str(tmp_path), "end"]
 
 
-def test_what_a_script_says_last_is_read_though_it_has_ended(tmp_path: Path) -> None:
+def test_a_scripts_last_output_is_read_after_its_end(tmp_path: Path) -> None:
     """It may end while an earlier line is being stored."""
     process = Supervised()
     lines: list[str] = []
@@ -138,10 +138,10 @@ def test_the_exit_code_is_the_scripts(tmp_path: Path, script: str, code: int) ->
         ("./script", "./script is there, and the interpreter that its first line names is not"),
     ],
 )
-def test_a_program_that_is_missing_is_named_with_where_it_was_looked_for(
+def test_a_missing_program_is_named_with_where_it_was_searched(
     tmp_path: Path, program: str, said: str
 ) -> None:
-    """Not the last folder of the PATH: what is wrong is the name, the PATH, or the script's first line."""
+    """Not the last folder of the PATH: the name, the PATH or the script's first line is wrong."""
     (tmp_path / "script").write_text("#!/no/such/interpreter\n")
     (tmp_path / "script").chmod(0o755)
     lines: list[str] = []
@@ -156,15 +156,15 @@ def test_a_program_that_is_missing_is_named_with_where_it_was_looked_for(
     assert (code, lines) == (127, [said])
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """The folder is named, not the program."""
     code, lines = run("true", tmp_path / "gone")
     assert code == 127
     assert str(tmp_path / "gone") in lines[0]
 
 
-def test_the_payload_is_a_file_that_only_this_user_can_read_and_that_goes(tmp_path: Path) -> None:
-    """Mode 600 in a folder of mode 700; whatever the payload holds, it is JSON in UTF-8."""
+def test_the_payload_is_a_private_file_that_is_deleted(tmp_path: Path) -> None:
+    """Mode 600 in a folder of mode 700; whatever the payload contains, it is JSON in UTF-8."""
     script = 'stat -c "%a" "$CLOSEOUT_EVENT_PATH" "$(dirname "$CLOSEOUT_EVENT_PATH")"; cat "$CLOSEOUT_EVENT_PATH"; echo; echo "$CLOSEOUT_EVENT_PATH"'
     _, lines = run(script, tmp_path, event={"title": "ü\n$(id)"})
     assert lines[:2] == ["600", "700"]
@@ -178,8 +178,8 @@ def test_an_environment_larger_than_a_pipe_gets_through(tmp_path: Path) -> None:
     assert (code, lines) == (0, ["120000"])
 
 
-def test_whoever_waits_for_a_script_wakes_up_with_its_output_and_with_its_end() -> None:
-    """So a step ends when its script does, and not at the next look."""
+def test_a_script_wakes_its_step_with_output_and_with_its_end() -> None:
+    """So a step ends when its script does, and not at the next poll."""
     reading, writing = os.pipe()
     with (
         subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as child,
@@ -271,16 +271,16 @@ def test_at_the_time_limit_the_whole_group_ends(stopped: Callable[[str], Stopped
     assert within(10, lambda: gone(pid_in(folder / "inner")) and gone(pid_in(folder / "outer")))
 
 
-def test_who_ignores_the_request_is_killed(stopped: Callable[[str], Stopped]) -> None:
-    """SIGKILL after the grace."""
+def test_a_script_that_ignores_the_request_is_killed(stopped: Callable[[str], Stopped]) -> None:
+    """SIGKILL after the grace period."""
     folder, code, _, seconds = stopped("deaf")
     assert code is None
     assert seconds < 30, "it waited for what sleeps for a minute"
     assert gone(pid_in(folder / "me"))
 
 
-def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
-    """Also what has left its group, and although it holds the output open."""
+def test_a_scripts_background_processes_end_with_it(tmp_path: Path) -> None:
+    """Even one that has left its group, and although it holds the output open."""
     began = time.monotonic()
     script = "sleep 60 & echo $! > child; setsid sh -c 'echo $$ > daemon; exec sleep 60' & while [ ! -s daemon ]; do sleep 0.01; done"
     code, _ = run(script, tmp_path)
@@ -289,8 +289,8 @@ def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> 
     assert within(10, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
 
 
-def test_what_ends_in_the_background_does_not_end_the_script(tmp_path: Path) -> None:
-    """Its supervisor, whose child every orphan becomes, hears of that end, too."""
+def test_the_end_of_a_background_process_does_not_end_the_script(tmp_path: Path) -> None:
+    """The supervisor, parent of every orphan, is notified of that end, too."""
     script = "(echo $$ > orphan &); while [ ! -s orphan ]; do sleep 0.01; done; sleep 0.05; echo fine"
     assert run(script, tmp_path) == (0, ["fine"])
 
@@ -429,8 +429,8 @@ def test_the_thread_that_parked_a_supervisor_may_end(tmp_path: Path) -> None:
     assert (code, lines) == (0, ["fine"])
 
 
-def test_a_parked_supervisor_that_is_let_go_runs_nothing() -> None:
-    """Its pid was recorded, and that was all. It ends by itself."""
+def test_a_parked_supervisor_that_is_released_runs_nothing() -> None:
+    """Only its pid was recorded. It ends by itself."""
     process = Supervised()
     pid = process.identity["pid"]
     process.dispose()
@@ -439,8 +439,8 @@ def test_a_parked_supervisor_that_is_let_go_runs_nothing() -> None:
     assert process._process.returncode == STOPPED
 
 
-def test_a_parked_supervisor_that_cannot_act_is_killed_when_it_is_let_go() -> None:
-    """And nothing is left of it, not even a zombie."""
+def test_a_parked_supervisor_that_cannot_act_is_killed_on_release() -> None:
+    """Nothing is left of it, not even a zombie."""
     process = Supervised(grace=0.0, patience=0.0)
     pid = process.identity["pid"]
     os.kill(pid, signal.SIGSTOP)
@@ -452,7 +452,7 @@ def test_a_parked_supervisor_that_cannot_act_is_killed_when_it_is_let_go() -> No
 
 
 def test_a_survivor_is_ended_with_its_script(tmp_path: Path) -> None:
-    """A retry must not run beside the try before it."""
+    """A retry must not run at the same time as the attempt before it."""
     ended: list[int | None] = []
     process = Supervised(grace=0.2)
     script = "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done"
@@ -500,8 +500,8 @@ def test_a_survivor_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
     assert within(10, lambda: gone(me))
 
 
-def test_a_pid_that_was_used_again_is_left_alone() -> None:
-    """The same number with another start is somebody else. Without a start, nothing is known of it."""
+def test_a_reused_pid_is_left_alone() -> None:
+    """The same number with another start time is another process. Without a start time, nothing is known of it."""
     other = subprocess.Popen(["/bin/sleep", "30"])
     try:
         assert end_survivor({"pid": other.pid, "started": "another-boot:1"})
@@ -513,7 +513,7 @@ def test_a_pid_that_was_used_again_is_left_alone() -> None:
         other.wait()
 
 
-def test_a_zombie_and_a_pid_that_is_not_there_have_ended() -> None:
+def test_a_zombie_and_a_missing_pid_have_ended() -> None:
     """Neither can do anything any more."""
     child = subprocess.Popen(["/bin/true"])
     assert within(10, lambda: started(child.pid) is None)
@@ -566,8 +566,8 @@ def test_a_line_without_end_is_cut_into_pieces() -> None:
 
 
 @pytest.mark.parametrize(("count", "line"), [(60_000, b"line %05d 0123456789\n"), (1_000_000, b"a\n")])
-def test_of_a_long_output_the_beginning_and_the_end_are_kept(count: int, line: bytes) -> None:
-    """A row is stored for each line, so lines count as bytes do; the log says how many lines are not there."""
+def test_the_beginning_and_the_end_of_a_long_output_are_kept(count: int, line: bytes) -> None:
+    """A row is stored for each line, so lines count as bytes do; the log says how many lines are missing."""
     lines: list[str] = []
     output = Output(lines.append)
     text = b"".join(line % number for number in range(count)) if b"%" in line else line * count
@@ -609,8 +609,8 @@ def pieces(*parts: bytes) -> list[bytes]:
     return [*cut, rest] if rest else cut
 
 
-def test_a_script_whose_output_cannot_be_kept_does_not_go_on(tmp_path: Path) -> None:
-    """The error of whoever takes the lines ends it, as the end of the server would."""
+def test_a_script_whose_output_cannot_be_stored_is_ended(tmp_path: Path) -> None:
+    """The error of the log ends it, as the end of the server would."""
 
     def refuse(_line: str) -> None:
         raise OSError("no space left")
