@@ -116,14 +116,14 @@ MUTANTS: tuple[Mutant, ...] = (
         DRILLS,
         '        return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)',
         '        return DrillFigures(states.count("wrong"), int(unfinished), age)',
-        (f"{DRILL}::test_what_cannot_be_asked_is_unknown_and_not_fine",),
+        (f"{DRILL}::test_a_check_without_an_answer_is_unknown_and_not_fine",),
     ),
     Mutant(
         "drill on AWS: one that fails ends the round",
         DRILLS,
         "        except Exception as error:  # noqa: BLE001 - a round must survive any error of a drill",
         "        except CloseoutError as error:",
-        (f"{DRILL}::test_a_drill_that_fails_holds_up_no_round",),
+        (f"{DRILL}::test_a_failed_drill_delays_no_round",),
     ),
     Mutant(
         "drill on AWS: what was not asked before the invocation ends is wrong",
@@ -137,7 +137,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/stack_patrols.py",
         "        return RoundResult(report, rounds, self.drills.round(loaded, self._marks, self._remaining))",
         "        return RoundResult(report, rounds)",
-        (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
+        (f"{DRILL}::test_a_broken_link_is_reported_once_a_day_by_log_and_metric",),
     ),
 )
 STACK: tuple[Mutant, ...] = (

@@ -529,14 +529,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/stack_runtime.py",
         "return self._loaded.current(name) if deployed is None else deployed.current(name)",
         "return self._loaded.current(name)",
-        (f"{RUNTIME}::test_a_waiting_run_hears_of_the_file_that_was_deployed_last",),
+        (f"{RUNTIME}::test_a_waiting_run_follows_the_latest_deployment",),
     ),
     Mutant(
         "what is deployed and cannot be read counts as absent",
         "src/closeout/ledger/dynamodb/deployed.py",
         "            raise StoreUnavailable(\n",
         "            return None\n            raise StoreUnavailable(\n",
-        (f"{RUNTIME}::test_what_is_deployed_is_waited_for_when_it_cannot_be_read",),
+        (f"{RUNTIME}::test_an_unreadable_deployed_configuration_is_waited_for",),
     ),
     Mutant(
         "what was deployed before is taken for what is deployed",

@@ -156,7 +156,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _BODIES,
         "            oldest = next(iter(self._holders))",
         "            oldest = holder",
-        (_LIMITS + "test_the_oldest_body_makes_way_when_the_spool_is_full_too",),
+        (_LIMITS + "test_the_oldest_body_makes_room_when_the_spool_is_full_too",),
     ),
     Mutant(
         "the spool has no limit",
@@ -170,14 +170,14 @@ MUTANTS: tuple[Mutant, ...] = (
         _PROTOCOL,
         "            keep = self._keeps(request.head, close=close or request.unread)",
         "            keep = self._keeps(request.head, close=close)",
-        (_LIMITS + "test_a_body_that_is_given_up_is_never_read_as_a_request",),
+        (_LIMITS + "test_an_abandoned_body_is_never_read_as_a_request",),
     ),
     Mutant(
         "strangers may fill the disk",
         _SPOOL,
         "        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:",
         "        if False:",
-        (_LIMITS + "test_the_last_space_of_a_disk_is_not_for_strangers",),
+        (_LIMITS + "test_the_last_space_of_a_disk_is_reserved",),
     ),
     Mutant(
         "a large body is believed without its signature",
@@ -205,7 +205,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/exchange.py",
         '            "path": path.decode("latin-1"),',
         '            "path": __import__("urllib.parse").parse.unquote(path.decode("latin-1")),',
-        (_LIMITS + "test_a_path_means_what_it_says",),
+        (_LIMITS + "test_a_path_is_compared_exactly",),
     ),
     Mutant(
         "a second head within the first is taken",

@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/stack_runtime.py",
         "            status = invocation.REMOVED",
         "            pass",
-        (f"{RUNTIME}::test_a_run_that_was_stopped_because_its_stack_goes_ends_in_an_error_that_says_so",),
+        (f"{RUNTIME}::test_a_run_stopped_because_its_stack_is_deleted_says_so",),
     ),
 )
 STACK: tuple[Mutant, ...] = (

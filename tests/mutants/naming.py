@@ -77,6 +77,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/adapters/github.py",
         '        if any(type(pull[0]) is not int or pull[1:] != ("open", branch) for pull in found):',
         "        if False:",
-        ("tests/unit/adapters/test_github.py::test_another_answer_than_that_list_is_an_error",),
+        ("tests/unit/adapters/test_github.py::test_a_malformed_list_of_pull_requests_is_an_error",),
     ),
 )

@@ -86,7 +86,7 @@ def test_a_large_body_without_a_length_is_refused_while_it_comes(server: Running
     assert server.store.deliveries() == []
 
 
-def test_a_chunked_body_within_the_limit_is_taken(server: Running) -> None:
+def test_a_chunked_body_within_the_limit_is_accepted(server: Running) -> None:
     """Some proxies send no length."""
     with server.connect() as connection:
         connection.sendall(head(None, extra="Transfer-Encoding: chunked\r\n"))
@@ -109,8 +109,8 @@ def test_an_unsigned_body_is_answered_before_it_is_sent(server: Running) -> None
     assert b"Unauthorized request" in first + rest
 
 
-def test_who_waits_for_100_continue_is_refused_without_it(server: Running) -> None:
-    """An unsigned sender that asks first never gets to send its body."""
+def test_an_unsigned_request_with_expect_100_is_refused_without_it(server: Running) -> None:
+    """A sender that asks first never gets to send its body."""
     with server.connect() as connection:
         connection.sendall(head(1000, signature="none", extra="Expect: 100-continue\r\n"))
         answer = everything(connection)
@@ -118,7 +118,7 @@ def test_who_waits_for_100_continue_is_refused_without_it(server: Running) -> No
     assert b"100 Continue" not in answer
 
 
-def test_who_waits_for_100_continue_with_a_signature_gets_it(server: Running) -> None:
+def test_a_signed_request_with_expect_100_gets_it(server: Running) -> None:
     """And then its answer."""
     with server.connect() as connection:
         connection.sendall(head(len(BODY), extra="Expect: 100-continue\r\n"))
@@ -234,8 +234,8 @@ def test_what_is_not_http_is_answered_in_the_one_shape(server: Running) -> None:
     assert b'"bad-request"' in answer
 
 
-def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(server: Running) -> None:
-    """Nothing is stored, nothing is held, and the outcome is counted."""
+def test_a_sender_who_leaves_during_a_body_leaves_nothing(server: Running) -> None:
+    """Nothing is stored or held, and the outcome is counted."""
     before = server.app.metrics.deliveries["disconnected"]
     with server.connect() as connection:
         connection.sendall(head(len(BODY)) + BODY[:100])
@@ -246,8 +246,8 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(server: Running) -> N
     assert server.app.webhook.unverified.held == 0
 
 
-def test_who_leaves_before_the_answer_is_still_stored() -> None:
-    """A delivery that came whole is worth keeping: GitHub will send it again, and it will be a duplicate."""
+def test_a_delivery_whose_sender_leaves_before_the_answer_is_stored() -> None:
+    """It arrived completely: GitHub will send it again, and it will be a duplicate."""
     with serving() as server:
         server.store.hold.clear()
         with server.connect() as connection:
@@ -299,8 +299,8 @@ def test_bodies_that_memory_cannot_hold_go_to_the_spool() -> None:
         until("nothing to be held", lambda: webhook.unverified.held == 0 and webhook.spool.files == 0)
 
 
-def test_the_oldest_body_makes_way_when_the_spool_is_full_too() -> None:
-    """What strangers hold never keeps a small delivery out, even one that comes in pieces."""
+def test_the_oldest_body_makes_room_when_the_spool_is_full_too() -> None:
+    """Strangers' bodies never keep a small delivery out, even one that comes in pieces."""
     with serving(limits=crowded(spool_files=0)) as server, server.connect() as oldest:
         oldest.sendall(head(1000 * 1024) + PIECE)
         eventually_held(server, len(PIECE))
@@ -423,7 +423,7 @@ def test_a_full_disk_fails_the_one_body_that_meets_it() -> None:
         assert any("No space left" in line for line in server.log)
 
 
-def test_a_body_that_is_given_up_is_never_read_as_a_request() -> None:
+def test_an_abandoned_body_is_never_read_as_a_request() -> None:
     """The connection ends with the answer, whatever the rest of the body looks like."""
     with (
         serving(spool_file=full_disk) as server,
@@ -439,7 +439,7 @@ def test_a_body_that_is_given_up_is_never_read_as_a_request() -> None:
         assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_the_last_space_of_a_disk_is_not_for_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_space_of_a_disk_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger may be on the same disk."""
     monkeypatch.setattr("closeout.server.spool.SPARE_DISK", 1 << 62)
     payload = deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)}
@@ -534,15 +534,15 @@ def test_a_head_has_100_fields_at_most(server: Running) -> None:
         "*",
     ],
 )
-def test_a_path_means_what_it_says(server: Running, target: str) -> None:
-    """Nothing is decoded or normalized, so that a proxy's rule for one exact path holds."""
+def test_a_path_is_compared_exactly(server: Running, target: str) -> None:
+    """Nothing is decoded or normalized, so that a proxy's rule for one exact path works."""
     with server.connect() as connection:
         connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert connection.recv(4096)[9:12] in (b"404", b"400")
 
 
-def test_an_encoded_webhook_is_no_webhook(server: Running) -> None:
-    """Nor is a delivery taken at a path that a proxy does not know."""
+def test_an_encoded_webhook_path_is_not_the_webhook(server: Running) -> None:
+    """No delivery is accepted at a path that a proxy does not know."""
     with server.connect() as connection:
         connection.sendall(head(len(BODY)).replace(b"/webhook", b"/%77ebhook") + BODY)
         assert connection.recv(4096).startswith(b"HTTP/1.1 404")
@@ -558,7 +558,7 @@ def test_an_encoded_webhook_is_no_webhook(server: Running) -> None:
     st.binary(max_size=200),
     st.booleans(),
 )  # fmt: skip
-def test_no_request_makes_a_500(strict: Running, headers: dict[str, str], body: bytes, signed: bool) -> None:
+def test_no_request_causes_a_500(strict: Running, headers: dict[str, str], body: bytes, signed: bool) -> None:
     """Any headers and any body get a named error or an answer, signed or not."""
     if signed:
         headers = {**headers, "X-Hub-Signature-256": deliveries.signature(body, SECRET)}

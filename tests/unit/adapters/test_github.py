@@ -119,10 +119,10 @@ def test_a_pull_request_is_read_with_its_identity(github: FakeGitHub, client: Gi
         {"id": 1, "number": 17, "state": None, "base": {"repo": {"id": 501_001, "full_name": "acme/shop"}}},
     ],
 )
-def test_an_answer_that_lacks_something_is_never_a_guess(
+def test_an_incomplete_answer_is_never_guessed_at(
     github: FakeGitHub, client: GitHubClient, answer: Any
 ) -> None:
-    """A 200 with anything else than this pull request is an error that may pass, not "closed"."""
+    """A 200 with anything else than this pull request is a transient error, not "closed"."""
     github.world.open_pull("acme/shop", number=17)
     github.faults.add("status", status=200, body=json.dumps(answer))
     assert failure(lambda: client.pull_request("acme/shop", 17)).transient
@@ -168,10 +168,10 @@ def test_the_open_pull_requests_of_a_branch_are_listed(github: FakeGitHub, clien
     ],
     ids=repr,
 )
-def test_another_answer_than_that_list_is_an_error(
+def test_a_malformed_list_of_pull_requests_is_an_error(
     github: FakeGitHub, client: GitHubClient, answer: Any
 ) -> None:
-    """A filter that was not applied, or half an answer, never counts as "no other pull request"."""
+    """An ignored filter, or half an answer, never means "no other pull request"."""
     github.faults.add("status", status=200, body=json.dumps(answer))
     assert failure(lambda: client.open_pull_requests("acme/shop", "b")).transient
 
@@ -188,7 +188,7 @@ def test_a_ref_is_there_or_not_by_its_whole_name(github: FakeGitHub, client: Git
     assert client.ref_exists("acme/shop", "tags/v1")
 
 
-def test_a_repository_that_the_token_cannot_see_is_not_a_ref_that_is_gone(github: FakeGitHub) -> None:
+def test_an_invisible_repository_does_not_mean_that_the_ref_is_gone(github: FakeGitHub) -> None:
     """GitHub answers 404 to both; closeout asks for the repository too."""
     github.world.add_token("narrow", repositories=["acme/other"])
     client = GitHubClient(lambda: "narrow", github.url)
@@ -196,9 +196,7 @@ def test_a_repository_that_the_token_cannot_see_is_not_a_ref_that_is_gone(github
     assert error.http_status == 404
 
 
-def test_a_repository_whose_refs_cannot_be_read_is_not_a_ref_that_is_gone(
-    github: FakeGitHub, client: GitHubClient
-) -> None:
+def test_unreadable_refs_do_not_mean_that_the_ref_is_gone(github: FakeGitHub, client: GitHubClient) -> None:
     """A token without Contents: read sees the repository and gets 404 for every ref: that proves nothing."""
     not_found = {"message": "Not Found", "documentation_url": "https://docs.github.com"}
     github.faults.add("status", status=404, path=r".*/git/ref/.*", times=0, body=not_found)
@@ -245,10 +243,10 @@ def test_an_answer_about_other_refs_is_an_error(github: FakeGitHub, client: GitH
     ]
     + [(status, True) for status in (500, 502, 503, 504)],
 )
-def test_which_answers_may_pass(
+def test_which_errors_are_transient(
     github: FakeGitHub, client: GitHubClient, status: int, transient: bool
 ) -> None:
-    """The server's own troubles may pass; what the request did wrong stays wrong."""
+    """The server's own faults are; a wrong request stays wrong."""
     github.faults.add(
         "status", status=status, body={"message": "sentence", "errors": [{"field": "é"}, "second"]}
     )
@@ -267,10 +265,10 @@ def test_which_answers_may_pass(
     ("body", "told"),
     [("<html>", "(no JSON answer)"), ([1], "(no message)"), ({"message": "x" * 301}, "x" * 300)],
 )
-def test_what_says_nothing_is_not_quoted(
+def test_a_meaningless_answer_is_not_quoted(
     github: FakeGitHub, client: GitHubClient, body: object, told: str
 ) -> None:
-    """A proxy's page fills no log, and neither does a long sentence."""
+    """Neither a proxy's page nor a long text fills the log."""
     github.faults.add("status", status=422, body=body)
     error = failure(lambda: client.request("GET", "/repos/acme/shop"))
     assert error.message == f"GitHub: GET /repos/acme/shop: 422 {told}"
@@ -311,7 +309,7 @@ def test_a_rate_limit_is_raised_with_the_time_that_github_names(
 
 
 def test_a_403_about_permissions_is_not_a_rate_limit(github: FakeGitHub, client: GitHubClient) -> None:
-    """A token that may not do it will not be able to later; waiting would hide it."""
+    """A token without permission will not have it later; waiting would hide that."""
     body = {"message": "Resource not accessible by personal access token"}
     github.faults.add("status", status=403, headers={"x-ratelimit-remaining": "4000"}, body=body)
     error = failure(lambda: client.request("GET", "/repos/acme/shop"))
@@ -339,18 +337,18 @@ def test_a_spent_limit_of_the_fake_reads_like_githubs(github: FakeGitHub, client
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("drop", "ConnectionError"), ("half", "ConnectionError")])
-def test_a_host_that_hangs_up_may_come_back(
+def test_a_closed_connection_is_transient(
     github: FakeGitHub, client: GitHubClient, kind: str, reason: str
 ) -> None:
-    """No answer and half an answer are the same: none."""
+    """No answer and half an answer are treated alike."""
     github.faults.add(kind)
     error = failure(lambda: client.request("GET", "/repos/acme/shop"))
     assert (error.transient, error.reason) == (True, reason)
 
 
 @pytest.mark.parametrize("kind", ["never", "trickle"])
-def test_a_host_that_answers_too_slowly_is_left(github: FakeGitHub, kind: str) -> None:
-    """The time holds for the whole answer: a byte now and then does not hold the thread."""
+def test_an_answer_that_is_too_slow_is_abandoned(github: FakeGitHub, kind: str) -> None:
+    """The limit is for the whole answer: a byte now and then does not hold the thread."""
     client = GitHubClient(lambda: github.token, github.url, timeout=0.2)
     github.faults.add(kind, seconds=0.01)
     began = time.monotonic()
@@ -365,15 +363,15 @@ def test_a_slow_answer_within_the_time_is_an_answer(github: FakeGitHub, client: 
     assert client.request("GET", "/repos/acme/shop")["id"] == 501_001
 
 
-def test_nobody_there_may_come_back() -> None:
-    """A refused connection is an outage, not an answer."""
+def test_a_refused_connection_is_transient() -> None:
+    """It is an outage, not an answer."""
     client = GitHubClient(lambda: "t", "http://127.0.0.1:9", timeout=0.5)
     error = failure(lambda: client.request("GET", "/user"))
     assert (error.transient, error.reason) == (True, "ConnectionError")
 
 
-def test_a_page_that_is_not_json_is_no_answer(github: FakeGitHub, client: GitHubClient) -> None:
-    """A login page of a proxy comes with status 200 as well."""
+def test_a_page_that_is_not_json_is_refused(github: FakeGitHub, client: GitHubClient) -> None:
+    """A proxy's login page has status 200 as well."""
     github.faults.add("text", status=200, body="<html>please log in</html>")
     error = failure(lambda: client.request("GET", "/repos/acme/shop"))
     assert (error.transient, error.reason) == (True, "not-json")
@@ -404,7 +402,7 @@ def test_a_renamed_repository_is_followed_by_reads_and_writes(
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("path", ["/repos/acme/shop", "//{host}/repos/acme/shop"])
 def test_no_token_leaves_the_origin(status: int, path: str) -> None:
-    """A redirect to another host, port or scheme is an error; the other host hears nothing at all."""
+    """A redirect to another host, port or scheme is an error; the other host gets no request."""
     with FakeGitHub() as other, FakeGitHub() as home:
         host = other.url.removeprefix("http://")
         home.faults.add(
@@ -427,7 +425,7 @@ def test_a_redirect_without_end_ends(github: FakeGitHub, client: GitHubClient) -
 
 
 def test_a_rotated_token_is_used_at_once(github: FakeGitHub) -> None:
-    """The token is asked for anew at each request."""
+    """The token is read for each request."""
     tokens = ["stale", github.token]
     client = GitHubClient(lambda: tokens[0], github.url, named="the token in env:T")
     refused = failure(lambda: client.request("GET", "/user"))
@@ -452,7 +450,7 @@ def test_a_token_that_was_replaced_is_read_again_after_a_401(github: FakeGitHub)
     assert len(github.requests()) == 3
 
 
-def test_a_token_that_cannot_be_read_now_may_be_readable_later(github: FakeGitHub) -> None:
+def test_an_unreadable_token_is_transient(github: FakeGitHub) -> None:
     """A secret store that is down makes the call wait; it does not end the run."""
 
     def broken() -> str:
@@ -464,8 +462,8 @@ def test_a_token_that_cannot_be_read_now_may_be_readable_later(github: FakeGitHu
 
 
 @pytest.mark.parametrize("token", ["", "  ", "two\nlines", "naïve", "nul\0"])
-def test_a_malformed_token_is_said_without_showing_it(github: FakeGitHub, token: str) -> None:
-    """http.client would quote the value in its error; closeout looks first."""
+def test_a_malformed_token_is_reported_without_showing_it(github: FakeGitHub, token: str) -> None:
+    """http.client would quote the value in its error; closeout checks it first."""
     error = failure(lambda: GitHubClient(lambda: token, github.url).request("GET", "/user"))
     assert error.reason == "no-token"
     assert not token.strip() or token not in shown(error)
@@ -509,7 +507,7 @@ def test_a_base_that_would_show_the_token_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "name", ["acme", "acme/shop/x", "../shop", "acme/..", "acme/sh op", "acme/shop?x", "", "a/%2e%2e"]
 )
-def test_a_repository_that_is_no_name_is_never_asked_for(
+def test_an_invalid_repository_name_is_never_requested(
     github: FakeGitHub, client: GitHubClient, name: str
 ) -> None:
     """A name from a payload cannot turn into another path."""
@@ -590,7 +588,7 @@ def test_a_page_says_which_scopes_a_classic_token_has(
 
 @pytest.mark.parametrize("kind", ["half", "drop", "status", "text"])
 def test_half_a_page_is_an_error(github: FakeGitHub, client: GitHubClient, kind: str) -> None:
-    """And no short list."""
+    """It does not count as a short list."""
     fault = github.faults.add(
         kind, path=r"/repos/acme/shop/pulls", body="<html>" if kind == "text" else None, status=200
     )

@@ -83,8 +83,8 @@ def call(https: Https, host: str = "127.0.0.1", **environment: str) -> None:
     raise ServiceError("refused", service="dynamodb", operation="GetItem", reason="refused")
 
 
-def test_a_connection_that_was_made_ahead_is_used_whatever_tls_says_meanwhile(https: Https) -> None:
-    """A server sends its session tickets after the handshake: they are no answer that nobody asked for."""
+def test_a_connection_opened_in_advance_survives_session_tickets(https: Https) -> None:
+    """A server sends them after the handshake: they are not an unexpected answer."""
     aws = AwsClient(
         {
             "AWS_ENDPOINT_URL": f"https://127.0.0.1:{https.port}",
@@ -101,32 +101,32 @@ def test_a_connection_that_was_made_ahead_is_used_whatever_tls_says_meanwhile(ht
     assert https.had("spoken to")
 
 
-def test_a_server_that_nobody_vouches_for_is_not_spoken_to(https: Https) -> None:
-    """The machine's certificates do not know it: no request is sent."""
+def test_a_server_with_an_unknown_certificate_gets_no_request(https: Https) -> None:
+    """The machine's certificates do not vouch for it."""
     with pytest.raises(ServiceError):
         call(https)
     assert https.had("refused")
 
 
-def test_a_server_that_the_machine_knows_is_spoken_to(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS's endpoints in any partition, and a proxy that is trusted on this machine."""
+def test_a_server_with_a_known_certificate_is_used(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS's endpoints in any partition, and a proxy that this machine trusts."""
     monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
     call(https)
     assert https.had("spoken to")
 
 
 def test_the_name_is_verified_too(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The certificate is known, and it is somebody else's."""
+    """The certificate is valid, but for another host."""
     monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
     with pytest.raises(ServiceError):
         call(https, host="127.0.0.2")
     assert "spoken to" not in https.seen
 
 
-def test_a_named_bundle_is_all_that_is_believed(
+def test_a_named_bundle_replaces_the_machines_certificates(
     https: Https, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`AWS_CA_BUNDLE` wins: what is in it is enough, and what the machine trusts besides does not count."""
+    """`AWS_CA_BUNDLE` wins: what it contains is enough, and nothing else is trusted."""
     call(https, AWS_CA_BUNDLE=str(https.certificate))
     assert https.had("spoken to")
     monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))

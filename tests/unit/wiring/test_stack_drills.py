@@ -48,10 +48,10 @@ def pings(scene: Scene) -> int:
     return sum(one["path"].endswith("/pings") for one in scene.world.github.requests())
 
 
-def test_a_broken_link_is_told_once_a_day_by_log_and_metric(
+def test_a_broken_link_is_reported_once_a_day_by_log_and_metric(
     scene: Scene, hook: Hook, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its line says what breaks and how to mend it. The metrics say it until a drill finds it mended."""
+    """Its line says what breaks and how to fix it. The metrics show it until a drill finds it fixed."""
     assert figures(scene.round()) == (None, None, 3_600.0)
     scene.clock.advance(DAY)
     assert figures(scene.round()) == (0, 0, 0.0)
@@ -73,10 +73,10 @@ def test_a_broken_link_is_told_once_a_day_by_log_and_metric(
     assert told(capsys) == ["drill: hook-active is fine again"]
 
 
-def test_another_secret_at_the_webhook_and_a_pause_are_found(
+def test_a_wrong_webhook_secret_and_a_pause_are_found(
     scene: Scene, hook: Hook, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one by a ping that GitHub sends for the drill, the other in the stack's table."""
+    """The first by a ping that GitHub sends for the drill, the other in the stack's table."""
     hook.secret = "another"
     scene.world.switch(paused=True)
     scene.clock.advance(DAY)
@@ -85,17 +85,17 @@ def test_another_secret_at_the_webhook_and_a_pause_are_found(
     assert pings(scene) == 1
 
 
-def test_what_cannot_be_asked_is_unknown_and_not_fine(scene: Scene, hook: Hook) -> None:
+def test_a_check_without_an_answer_is_unknown_and_not_fine(scene: Scene, hook: Hook) -> None:
     """GitHub fails where only the drill asks it."""
     scene.world.github.faults.add("status", path=f"/repos/{REPOSITORY}/statuses/.*", times=0)
     scene.clock.advance(DAY)
     assert figures(scene.round()) == (0, 1, 0.0)
 
 
-def test_a_drill_that_fails_holds_up_no_round(
+def test_a_failed_drill_delays_no_round(
     scene: Scene, hook: Hook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The closing is started; the drill is unknown, and made again an hour later."""
+    """The closing is started; the drill is unknown, and repeated an hour later."""
 
     def broken(*_given: object) -> None:
         raise RuntimeError(TOKEN)
@@ -112,7 +112,7 @@ def test_a_drill_that_fails_holds_up_no_round(
     assert figures(scene.round()) == (0, 0, 0.0)
 
 
-def test_a_drill_begins_only_with_time_for_it(scene: Scene, hook: Hook) -> None:
+def test_a_drill_begins_only_with_enough_time(scene: Scene, hook: Hook) -> None:
     """The next round makes it."""
     scene.clock.advance(DAY)
     made = scene.round(lambda: ENOUGH - 1)
@@ -124,7 +124,7 @@ def test_a_drill_begins_only_with_time_for_it(scene: Scene, hook: Hook) -> None:
 def test_an_invocation_that_ends_leaves_the_rest_unknown(
     scene: Scene, hook: Hook, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is called wrong that was not asked."""
+    """A check that did not run is not called wrong."""
     scene.pause = lambda _seconds: None  # no ping comes
 
     def left() -> float:
@@ -137,15 +137,15 @@ def test_an_invocation_that_ends_leaves_the_rest_unknown(
     assert (told(capsys), pings(scene)) == ([], 0)
 
 
-def test_a_drill_that_is_switched_off_is_never_made(scene: Scene, hook: Hook) -> None:
-    """No metric says then that all is well."""
+def test_a_drill_that_is_switched_off_never_runs(scene: Scene, hook: Hook) -> None:
+    """No metric then says that all is well."""
     scene.settings = '{"deliveries": 300.0, "drill": null, "limit": 10, "state": 3600.0}'
     scene.clock.advance(10 * DAY)
     made = scene.round()
     assert (made.report.errors, made.drill, pings(scene)) == ([], None, 0)
 
 
-def test_the_function_asks_what_it_has_rights_for() -> None:
-    """A new check is here too, or is left out with a reason."""
+def test_the_function_runs_the_checks_that_it_has_permissions_for() -> None:
+    """A new check is listed here too, or is left out with a reason."""
     left_out = {check.id for check in registry.ON_STACK} - {check.id for check in CHECKS}
     assert left_out == {"aws-permissions", "clock", "notifiers"}

@@ -177,7 +177,7 @@ def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:
     assert world.statuses(sha)[0][0] == "pending"
 
 
-def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
+def test_a_run_continues_in_another_environment(world: StackWorld) -> None:
     """Every invocation may be a cold start: nothing of a run is kept in memory."""
     preview(world)
     world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=600, then="UPDATE_COMPLETE")
@@ -214,8 +214,8 @@ def test_a_module_that_cannot_be_imported_fails_the_run_after_pending(world: Sta
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-def test_a_module_that_cannot_be_imported_does_not_stop_who_ends_its_runs(world: StackWorld) -> None:
-    """A run keeps its own automation, which is enough to say how it ended."""
+def test_a_module_that_cannot_be_imported_does_not_prevent_the_end_of_its_runs(world: StackWorld) -> None:
+    """A run stores its own automation, which is enough to report how it ended."""
     execution, sha = world.closes()
     world.add_broken_module()
     assert handle(world, changed(execution, "FAILED")) == {"executions": [execution]}
@@ -244,7 +244,7 @@ def waits_for_its_stack(world: StackWorld) -> str:
     ],
     ids=["mode", "protect", "max-changes", "max-objects"],
 )
-def test_a_waiting_run_hears_of_the_file_that_was_deployed_last(
+def test_a_waiting_run_follows_the_latest_deployment(
     world: StackWorld, stricter: dict[str, Any], said: str
 ) -> None:
     """Its own version's bundle says otherwise; nothing is deleted, and the commit's status says why."""
@@ -258,10 +258,8 @@ def test_a_waiting_run_hears_of_the_file_that_was_deployed_last(
 
 
 @pytest.mark.parametrize("change", [{}, {"max_changes": 1000}])
-def test_a_file_that_is_not_stricter_lets_a_waiting_run_go_on(
-    world: StackWorld, change: dict[str, Any]
-) -> None:
-    """A deployment without a stricter rule holds no run up."""
+def test_a_deployment_without_a_stricter_rule_holds_no_run(world: StackWorld, change: dict[str, Any]) -> None:
+    """A waiting run continues."""
     clients = preview(world)
     execution = waits_for_its_stack(world)
     world.deploys(**change)
@@ -290,8 +288,8 @@ def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: St
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-def test_a_run_whose_automation_is_deployed_again_goes_on(world: StackWorld) -> None:
-    """A deployment that was taken back costs its runs nothing but time."""
+def test_a_run_whose_automation_is_deployed_again_continues(world: StackWorld) -> None:
+    """A deployment that was reverted costs its runs only time."""
     clients = preview(world)
     world.deploys(without=True)
     execution, _ = world.closes()
@@ -310,8 +308,8 @@ def test_the_protection_of_a_deployment_without_the_automation_holds(world: Stac
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-def test_a_form_that_became_laxer_lifts_nothing(world: StackWorld) -> None:
-    """The stricter of the two holds: the run was accepted as a dry run."""
+def test_a_laxer_deployment_lifts_no_restriction(world: StackWorld) -> None:
+    """The stricter of the two applies: the run was accepted as a dry run."""
     clients = preview(world)
     world.say("mode: dry-run")
     execution, _ = world.closes()
@@ -320,7 +318,7 @@ def test_a_form_that_became_laxer_lifts_nothing(world: StackWorld) -> None:
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-def test_without_a_word_of_what_is_deployed_the_bundle_counts(world: StackWorld) -> None:
+def test_without_a_deployed_configuration_the_bundle_counts(world: StackWorld) -> None:
     """A stack that an earlier closeout deployed has no such item."""
     clients = preview(world)
     execution, _ = world.closes()
@@ -330,8 +328,8 @@ def test_without_a_word_of_what_is_deployed_the_bundle_counts(world: StackWorld)
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-def test_what_is_deployed_is_waited_for_when_it_cannot_be_read(world: StackWorld) -> None:
-    """Damaged is not absent: the run waits, deletes nothing, and hears the rule once it can be read."""
+def test_an_unreadable_deployed_configuration_is_waited_for(world: StackWorld) -> None:
+    """Damaged is not absent: the run waits, deletes nothing, and follows the rule once it can be read."""
     clients = preview(world)
     execution = waits_for_its_stack(world)
     world.damage_what_is_deployed()
@@ -373,10 +371,10 @@ def test_a_failed_execution_ends_its_run_and_says_what_happened(
     assert world.runtime.ledger.store.first(row.key) is None
 
 
-def test_a_run_that_was_stopped_because_its_stack_goes_ends_in_an_error_that_says_so(
+def test_a_run_stopped_because_its_stack_is_deleted_says_so(
     world: StackWorld,
 ) -> None:
-    """The chore writes the item before it stops anything. Without it, somebody stopped the execution."""
+    """The deployment writes the item before it stops anything. Otherwise a person stopped the execution."""
     execution, sha = world.closes()
     world.runtime.ledger.table.change(put({**REMOVAL_KEY, "since": {"N": "1.5"}}))
     handle(world, changed(execution, "STOPPED"))
@@ -397,7 +395,7 @@ def test_a_finished_run_is_left_alone(world: StackWorld) -> None:
 
 
 def test_a_run_whose_condition_is_false_stays_without_a_status(world: StackWorld) -> None:
-    """It died before it could say so: that it was never to happen is decided now."""
+    """It died before it could say so: its condition is evaluated now."""
     execution, sha = world.closes(labels=("keep",))
     handle(world, changed(execution, "FAILED"))
     assert world.ending(execution) == Ending("skipped", "its `if` is false")
@@ -468,7 +466,7 @@ def test_a_status_that_was_posted_is_not_contradicted(world: StackWorld) -> None
     assert world.statuses(sha) == before
 
 
-def test_a_status_that_github_does_not_take_now_is_brought_later(world: StackWorld) -> None:
+def test_a_status_that_github_refuses_now_is_posted_later(world: StackWorld) -> None:
     """The handler waits as long as it may, then raises, so that the event comes again."""
     execution, sha = world.closes()
     world.github.faults.add("status", path=r".*/statuses/.*", status=502, times=0)
@@ -480,7 +478,7 @@ def test_a_status_that_github_does_not_take_now_is_brought_later(world: StackWor
     assert world.statuses(sha)[-1][0] == "failure"
 
 
-def test_a_start_that_was_lost_is_made_again(world: StackWorld) -> None:
+def test_a_lost_start_is_repeated(world: StackWorld) -> None:
     """Lambda knows no such execution: it is started by name, and the run is left to it."""
     execution, sha = world.closes()
     assert handle(world, dead_letter({"execution": execution})) == {"executions": [execution]}
@@ -520,8 +518,8 @@ def test_an_event_about_an_execution_that_another_one_continues_ends_nothing(wor
     assert world.ending(execution).verdict == "failure"
 
 
-def test_an_event_about_an_execution_that_is_no_runs_is_over_at_once(world: StackWorld) -> None:
-    """Somebody invoked the worker by hand, and Lambda named the execution. The event must not come again and again."""
+def test_an_event_about_an_execution_without_a_run_is_dropped(world: StackWorld) -> None:
+    """Somebody invoked the worker by hand, and Lambda named the execution. The event must not repeat forever."""
     name = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
     assert handle(world, changed(name, "FAILED"))["executions"]
 
@@ -540,8 +538,8 @@ def test_a_late_event_starts_a_successor_whose_start_was_lost(world: StackWorld)
     assert row.run.state == "queued"
 
 
-def test_other_changes_are_nobodys_end() -> None:
-    """RUNNING and SUCCEEDED are said as well, if a rule lets them through."""
+def test_other_status_changes_end_no_run() -> None:
+    """A rule may also let RUNNING and SUCCEEDED through."""
     assert list(failed_executions.about(changed("x-1", "RUNNING"))) == []
     assert list(failed_executions.about(changed("x-1", "SUCCEEDED"))) == []
 
@@ -562,8 +560,8 @@ def test_no_call_outlasts_the_invocation(world: StackWorld) -> None:
     assert begun[1] > 2
 
 
-def test_the_stacks_secret_stands_in_for_the_files(world: StackWorld) -> None:
-    """The file names variables that are set on no Lambda; nobody reads them."""
+def test_the_stacks_secret_replaces_the_files(world: StackWorld) -> None:
+    """The file names variables that no Lambda function has; they are never read."""
     clients = world.runtime._clients
     assert isinstance(clients, SharedClients)
     assert clients.token is not None
