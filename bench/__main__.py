@@ -1,4 +1,4 @@
-"""`make bench`: closeout beside its peers, in one run on one machine; the figures go to bench/results."""
+"""`make bench`: closeout and its peers, in one run on one machine; the figures go to bench/results."""
 
 import argparse
 import os

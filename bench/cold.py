@@ -1,4 +1,4 @@
-"""`make bench-cold`: how long GitHub waits for a receiver on AWS that has just been started, beside others.
+"""`make bench-cold`: how long GitHub waits for a receiver on AWS that has just been started, compared with others.
 
     python -m bench.cold [--rounds N] [--only-starts] [--keep]
 
@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 PATIENCE = 30.0
 """Seconds in all that starts wait for the machine to be idle."""
 OF_BOTO, OF_EMPTY = 0.4, 2.5
-"""The budget: how long the first answer may take, beside the boto3 receiver and the empty handler in the same run."""
+"""The budget: how long the first answer may take, compared with the boto3 receiver and the empty handler in the same run."""
 Times = dict[str, list[float]]
 
 

@@ -1,4 +1,4 @@
-"""closeout's engine beside DBOS in the same run.
+"""closeout's engine and DBOS in the same run.
 
 Each engine is a process of its own on the server's core, on an empty database on the same disk, with the same work:
 five steps that do nothing, each recorded.

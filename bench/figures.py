@@ -17,8 +17,8 @@ PERFORMANCE = ROOT / "docs" / "reference" / "performance.md"
 RESULTS = ROOT / "bench" / "results"
 LINKED = "../../bench/results"
 ASKED = (
-    "rate beside bare @octokit/webhooks",
-    "rate beside probot",
+    "rate compared with bare @octokit/webhooks",
+    "rate compared with probot",
     "ack p99 at 200 deliveries/s",
     "the same with a run each",
     "startup to the first 2xx",
@@ -79,7 +79,7 @@ def block() -> str:
         f"{report.budgets(results, ASKED)}\n"
         "`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on one"
         f" machine. {cold.budget(times)}{_remark(cold_page)}\n"
-        f"[Beside other receivers]({LINKED}/{cold_page.name}).\n{_pending()}{_teardowns()}"
+        f"[Compared with other receivers]({LINKED}/{cold_page.name}).\n{_pending()}{_teardowns()}"
     )
 
 

@@ -48,7 +48,7 @@ class _Clock:
 
 
 def measure(*, deliveries: int, rate: float, seconds: float, rounds: int) -> dict[str, Any]:
-    """Fill a ledger and measure beside an empty one, in turn."""
+    """Fill a ledger and measure it and an empty one in turn."""
     folder = WORK / "full"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -160,22 +160,22 @@ def _of(part: str, key: str) -> Callable[[Results], float | None]:
 
 BUDGETS: tuple[Budget, ...] = (
     (
-        "rate beside bare @octokit/webhooks",
+        "rate compared with bare @octokit/webhooks",
         "≥ 0.8 ×, goal 1.0 ×",
         _ratio("@octokit/webhooks"),
         lambda x: x >= 0.8,
         "{:.2f} ×",
     ),
-    ("rate beside probot", "≥ 1.5 ×", _ratio("probot"), lambda x: x >= 1.5, "{:.2f} ×"),
+    ("rate compared with probot", "≥ 1.5 ×", _ratio("probot"), lambda x: x >= 1.5, "{:.2f} ×"),
     (
-        "rate beside gidgethub on aiohttp",
+        "rate compared with gidgethub on aiohttp",
         "≥ 1.5 ×",
         _ratio("gidgethub, aiohttp"),
         lambda x: x >= 1.5,
         "{:.2f} ×",
     ),
     (
-        "rate beside adnanh/webhook with /bin/true",
+        "rate compared with adnanh/webhook with /bin/true",
         "≥ 8 ×",
         _ratio("adnanh/webhook"),
         lambda x: x >= 8,
@@ -193,10 +193,10 @@ BUDGETS: tuple[Budget, ...] = (
     ("memory before load", "< 60 MB", _figure("idle_mb"), lambda x: x < 60, "{:.0f} MB"),
     ("memory after load", "< 60 MB", _figure("memory_mb"), lambda x: x < 60, "{:.0f} MB"),
     ("five-step runs per second", "≥ 300", _of("engine", "rate"), lambda x: x >= 300, "{:.0f}"),
-    ("the same beside DBOS", "≥ 6 ×", _of("engine", "ratio"), lambda x: x >= 6, "{:.1f} ×"),
+    ("the same compared with DBOS", "≥ 6 ×", _of("engine", "ratio"), lambda x: x >= 6, "{:.1f} ×"),
     ("ack to first step, p50", "< 20 ms", _of("engine", "first_step_ms"), lambda x: x < 20, "{:.1f} ms"),
     (
-        "full ledger: receiver p99 beside an empty one",
+        "full ledger: receiver p99 compared with an empty one",
         "< 1.3 ×",
         _of("ledger", "p99_ratio"),
         lambda x: x < 1.3,

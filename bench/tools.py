@@ -1,4 +1,4 @@
-"""What the benchmark needs besides the product: installed on first use, beside it and never into it.
+"""What the benchmark needs besides the product: installed on first use, never into its environment.
 
 The peers have their own virtual environment and their own `node_modules`; Debian's packages are unpacked into a
 folder where that is enough, so that no service of theirs is set up on the machine.
