@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from closeout.core import words
@@ -160,6 +160,10 @@ def _pages(read: Any, wanted: Any, size: int) -> tuple[list[Any], list[Any]]:
 
 
 @settings(max_examples=60, deadline=None)
+@example(wanted=RunFilter(automation="clean"), size=3)
+@example(wanted=RunFilter(verdict="failure"), size=3)
+@example(wanted=RunFilter(number=1, search="is stack"), size=3)
+@example(wanted=RunFilter(number=3, search="stack"), size=3)
 @given(wanted=RUN_FILTERS, size=st.integers(1, 9))
 def test_pages_of_runs_are_the_filtered_list(
     stores: tuple[Lists, Lists], wanted: RunFilter, size: int
@@ -184,6 +188,7 @@ def _order(memory: Any) -> Any:
 
 
 @settings(max_examples=60, deadline=None)
+@example(wanted=DeliveryFilter(repository="acme/shop"), size=3)
 @given(wanted=DELIVERY_FILTERS, size=st.integers(1, 9))
 def test_pages_of_deliveries_are_the_filtered_list(
     stores: tuple[Lists, Lists], wanted: DeliveryFilter, size: int
