@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from closeout.core.automation import Automation
@@ -94,6 +94,8 @@ def test_each_automation_runs_once_in_memory(history: list[Any]) -> None:
 
 
 @settings(max_examples=15)
+@example([("late webhook", "g-1", 1), ("late webhook", "g-2", 2), "claim"])
+@example([("late webhook", "g-1", 1), "claim", ("late webhook", "g-2", 2), ("closed-list", "g-1", 1)])
 @given(moves)
 def test_each_automation_runs_once_on_sqlite(history: list[Any]) -> None:
     """The same histories."""
